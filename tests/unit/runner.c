@@ -1,0 +1,51 @@
+/* runner.c - the main of every CUnit program.
+ *
+ * SUITES_FILE is an X-list: SUITE(name) for each `const CU_TestInfo name_tests[]` with optional
+ * `name_init`/`name_clean` per-test hooks given as SUITE_WITH(name). Exit status 1 when anything
+ * failed: CUnit itself does not set it. With an argument only suites of that name run.
+ */
+#include <CUnit/Basic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SUITE(name) extern CU_TestInfo name##_tests[];
+#define SUITE_WITH(name)                                                                           \
+    extern CU_TestInfo name##_tests[];                                                             \
+    void name##_setup(void);                                                                       \
+    void name##_teardown(void);
+#include SUITES_FILE
+#undef SUITE
+#undef SUITE_WITH
+
+int main(int argc, char **argv)
+{
+    CU_SuiteInfo all[] = {
+#define SUITE(name)      {#name, NULL, NULL, NULL, NULL, name##_tests},
+#define SUITE_WITH(name) {#name, NULL, NULL, name##_setup, name##_teardown, name##_tests},
+#include SUITES_FILE
+#undef SUITE
+#undef SUITE_WITH
+        CU_SUITE_INFO_NULL};
+    CU_SuiteInfo chosen[sizeof all / sizeof all[0]];
+    size_t n = 0;
+    for (size_t i = 0; all[i].pName != NULL; i++) {
+        if (argc < 2 || strcmp(argv[1], all[i].pName) == 0)
+            chosen[n++] = all[i];
+    }
+    chosen[n] = (CU_SuiteInfo)CU_SUITE_INFO_NULL;
+    if (n == 0) {
+        fprintf(stderr, "no suite named %s\n", argv[1]);
+        return 2;
+    }
+    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(chosen) != CUE_SUCCESS)
+        return 2;
+    CU_basic_set_mode(CU_BRM_NORMAL);
+    CU_basic_run_tests();
+    unsigned failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed() +
+                      CU_get_number_of_tests_failed();
+    unsigned run = CU_get_number_of_tests_run();
+    unsigned bad = CU_get_number_of_tests_failed();
+    CU_cleanup_registry();
+    printf("tests: %u passed, %u failed\n", run - bad, bad);
+    return failed > 0 || run == 0 ? 1 : 0;
+}
