@@ -1,0 +1,153 @@
+/* engine.h - a replica's tables: partitions, range clocks and range logs over a store.
+ *
+ * Every write puts in one atomic batch: a row fragment per row it touches, the range log entry that
+ * names what its dot touched, and with them the change of the range clock (rebuilt at start from
+ * the clock snapshot and the log beyond it). Fragments are merged when read and collapsed when there
+ * are many: so a write never reads (storage/README.md has the measurement that chose this).
+ *
+ * Invariants: a dot in a clock is applied; an entry in the log has its data; format version checked
+ * at open. Reads see writes at once; acks wait for the ticket.
+ */
+#ifndef TORC_STORAGE_ENGINE_H
+#define TORC_STORAGE_ENGINE_H
+
+#include "storage/clock.h"
+#include "storage/part.h"
+#include "storage/store.h"
+
+struct engine; /* Opaque, one per shard. */
+
+struct engine_config {
+    uint64_t seed;
+    uint32_t ring_ranges; /* Q; remembered in the store, a different one is refused */
+};
+
+/* Borrows the store. Fails with ERR_UNSUPPORTED for another format version, ERR_CORRUPT, ERR_IO. */
+enum err engine_new(struct store *store, const struct engine_config *config,
+                    struct engine **ret_engine, struct errmsg *reterr) MUST_CHECK;
+void engine_free(struct engine *e);
+
+/* --- local facts: small records of the node itself (host id, boot epoch, Paxos registers, the
+ * metadata log). `name` is any byte string. Writes join the same group commit. */
+enum err engine_fact_get(struct engine *e, struct bytes name, struct buf *ret_value) MUST_CHECK;
+void engine_fact_put(struct engine *e, struct bytes name, struct bytes value, uint64_t ticket);
+void engine_fact_delete(struct engine *e, struct bytes name, uint64_t ticket);
+/* First fact with a name > after that starts with prefix; ERR_NOT_FOUND at the end. */
+enum err engine_fact_next(struct engine *e, struct bytes prefix, struct bytes after,
+                          struct buf *ret_name, struct buf *ret_value) MUST_CHECK;
+
+/* --- writes */
+
+/* Apply a part whose cells carry their dots. `dot` with n > 0: the whole part is that dot's effect;
+ * it enters log and clock (nothing happens when the clock has it already; the ticket still
+ * completes). n == 0: the part is state from elsewhere (read repair), merged, clock untouched.
+ * The ticket completes when durable. ERR_TOO_BIG when the part does not fit a batch. */
+enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
+                      struct dot dot, uint64_t ticket) MUST_CHECK;
+
+/* The dot the next local write of this actor in this range gets. */
+struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,
+                           struct actor self);
+
+/* Remove all data of a table (DROP, TRUNCATE), in slices: call until it returns true. */
+bool engine_drop_table(struct engine *e, table_no table, size_t keys_max);
+
+/* --- reads */
+
+/* What to read. Bounds in token order: partitions with token in (after_token, upto_token], both
+ * INT64_MIN: the whole ring; or exactly one partition when `key` is set. */
+struct scan_slice { /* start <= row key < end */
+    struct bytes start;
+    struct bytes end; /* empty: no upper bound */
+};
+
+struct scan {
+    table_no table;
+    bool single;      /* only the partition `key` at `token` */
+    token token;
+    struct bytes key;
+    token after_token, upto_token; /* when not single; (after, upto], no wrapping; a scan of the whole
+                                      ring is (INT64_MIN, INT64_MAX] */
+    struct scan_slice *slices;     /* ascending, disjoint; none: all rows */
+    size_t slices_count;
+    bool want_static;
+    bool reversed;          /* rows of a partition descending; only when single */
+    uint32_t rows_max;      /* stop after so many live rows (a partition with only a live static row
+                               counts one); 0: no limit */
+    uint32_t rows_per_part; /* live rows of one partition at most; 0: no limit */
+    uint32_t bytes_max;     /* stop after about so many encoded bytes; 0: a default */
+    bool has_from;          /* resume strictly after this position */
+    token from_token;
+    struct bytes from_key;
+    bool from_in_part;      /* position is a row of that partition, else its end */
+    struct bytes from_row;
+    int64_t now_s;          /* for TTL, from the coordinator, the same on all replicas */
+};
+
+#define SCAN_BYTES_DEFAULT (1u << 20)
+
+void scan_encode(const struct scan *s, struct buf *out);
+enum err scan_decode(struct bytes in, struct arena *arena, struct scan *ret) MUST_CHECK;
+
+/* Parts in scan order with everything in them, tombstones too (merging needs them). When `more`, the
+ * answer is complete only up to and including the position `upto_*`. */
+struct scan_result {
+    struct part *parts;
+    size_t parts_count;
+    uint32_t live_rows;
+    bool more;
+    token upto_token;
+    struct bytes upto_key;
+    bool upto_in_part; /* stopped after row upto_row of that partition, else after the partition */
+    struct bytes upto_row;
+};
+
+/* Results live in the arena. ERR_CORRUPT when a stored block fails its checksum. */
+enum err engine_scan(struct engine *e, const struct scan *scan, struct arena *arena,
+                     struct scan_result *ret) MUST_CHECK;
+
+void scan_result_encode(const struct scan_result *r, struct buf *out);
+enum err scan_result_decode(struct bytes in, struct arena *arena,
+                            struct scan_result *ret) MUST_CHECK;
+void scan_result_digest(const struct scan_result *r, int64_t now_s, struct digest *ret);
+
+/* ret := the join of several answers to one scan, cut at the smallest `upto` of those that have
+ * more; counts live rows anew. This is what makes LIMIT right under merging (no short reads). */
+void scan_result_merge(const struct scan *scan, const struct scan_result *results, size_t count,
+                       struct arena *arena, struct scan_result *ret);
+
+/* --- clocks and logs, for handoff and repair */
+
+/* The applied clock; an empty one for a range never written. Valid until the next apply. */
+const struct clock *engine_clock(struct engine *e, keyspace_no keyspace, range_no range);
+
+/* Ranges of the keyspace that have a clock, ascending: first range >= from, or false. */
+bool engine_next_range(struct engine *e, keyspace_no keyspace, range_no from, range_no *ret_range);
+
+/* What dots touched, in (actor, n) order. */
+struct log_entry {
+    struct dot dot;
+    struct part shape; /* keys only: table, token, key, which rows, flags of deletions and static */
+};
+
+/* For the dots in `wanted` (a clock from clock_missing) that the log has: the current state of all
+ * they touched, merged into parts, and their log entries, until about bytes_max. `ret_done`: the
+ * dots served by this call, as a clock. Encoded for the wire by the codec below. */
+enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
+                         const struct clock *wanted, size_t bytes_max, struct buf *ret_bytes,
+                         struct clock *ret_done) MUST_CHECK;
+
+/* Apply what engine_log_read of another replica produced: states merged, log entries kept, their dots
+ * added to the clock, all in one batch. */
+enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
+                          uint64_t ticket) MUST_CHECK;
+
+/* An upper bound of all timestamps ever applied here, TIMESTAMP_NONE when nothing was. */
+int64_t engine_max_timestamp(const struct engine *e);
+
+struct engine_stats {
+    uint64_t writes, scans, rows_read, fragments_read, collapses, bytes_written;
+};
+struct engine_stats engine_stats(const struct engine *e);
+
+#endif

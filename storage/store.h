@@ -1,0 +1,96 @@
+/* store.h - an ordered key-value store with atomic, grouped, durable batches.
+ *
+ * A small vtable, so that the cores run on LevelDB (store_leveldb.c) and, in the simulator, on a
+ * disk model that is exact about what fsync promises (store_mem.c).
+ *
+ *   write   queues a batch under a ticket. It is visible to reads at once; it is durable when its
+ *           ticket comes out of store_completed with ERR_OK. Batches become durable in order: a
+ *           durable batch implies all earlier ones.
+ *   flush   ends the turn: everything queued goes to the disk as one group (group commit). The shell
+ *           calls it once per turn; the fsync of one group overlaps the filling of the next.
+ *   failure a failed write or fsync is final for the store: later tickets fail too, with the reason
+ *           in store_failure, and the node stops acking.
+ *
+ * Iterators see the store as it was when they were made. One thread uses a store and its iterators.
+ */
+#ifndef TORC_STORAGE_STORE_H
+#define TORC_STORAGE_STORE_H
+
+#include "base/buf.h"
+
+struct store_batch { /* a list of puts and deletes, applied together or not at all */
+    struct buf ops;
+    size_t count;
+};
+
+#define STORE_BATCH_MAX ((size_t)64 << 20)
+
+void store_batch_init(struct store_batch *b);
+void store_batch_close(struct store_batch *b);
+void store_batch_clear(struct store_batch *b);
+void store_batch_put(struct store_batch *b, struct bytes key, struct bytes value);
+void store_batch_delete(struct store_batch *b, struct bytes key);
+
+/* Walk the operations: false at the end. A delete has is_put false and no value. */
+struct store_op {
+    bool is_put;
+    struct bytes key;
+    struct bytes value;
+};
+bool store_batch_next(const struct store_batch *b, size_t *at, struct store_op *ret_op);
+
+struct store;
+struct store_iter;
+
+struct store_done {
+    uint64_t ticket;
+    enum err err;
+};
+
+struct store_ops {
+    enum err (*get)(struct store *s, struct bytes key, struct buf *ret_value);
+    struct store_iter *(*iter_new)(struct store *s);
+    void (*iter_free)(struct store_iter *i);
+    void (*iter_seek)(struct store_iter *i, struct bytes key);      /* first key >= */
+    void (*iter_seek_last)(struct store_iter *i, struct bytes key); /* last key < */
+    void (*iter_next)(struct store_iter *i);
+    void (*iter_prev)(struct store_iter *i);
+    bool (*iter_valid)(const struct store_iter *i);
+    struct bytes (*iter_key)(const struct store_iter *i);   /* until the iterator moves */
+    struct bytes (*iter_value)(const struct store_iter *i); /* until the iterator moves */
+    enum err (*iter_error)(const struct store_iter *i);
+    void (*write)(struct store *s, const struct store_batch *b, uint64_t ticket);
+    void (*flush)(struct store *s);
+    bool (*completed)(struct store *s, struct store_done *ret_done); /* false: none is waiting */
+    const char *(*failure)(const struct store *s);                   /* NULL while healthy */
+    void (*close)(struct store *s);
+};
+
+struct store {
+    const struct store_ops *ops;
+};
+
+struct store_iter {
+    struct store *store;
+};
+
+enum err store_get(struct store *s, struct bytes key, struct buf *ret_value) MUST_CHECK;
+struct store_iter *store_iter_new(struct store *s);
+void store_iter_free(struct store_iter *i);
+void store_iter_seek(struct store_iter *i, struct bytes key);
+void store_iter_seek_last(struct store_iter *i, struct bytes key);
+void store_iter_next(struct store_iter *i);
+void store_iter_prev(struct store_iter *i);
+bool store_iter_valid(const struct store_iter *i);
+struct bytes store_iter_key(const struct store_iter *i);
+struct bytes store_iter_value(const struct store_iter *i);
+enum err store_iter_error(const struct store_iter *i) MUST_CHECK;
+
+/* Queue a copy of the batch. Tickets are the caller's, ascending; 0: no completion wanted. */
+void store_write(struct store *s, const struct store_batch *b, uint64_t ticket);
+void store_flush(struct store *s);
+bool store_completed(struct store *s, struct store_done *ret_done);
+const char *store_failure(const struct store *s);
+void store_close(struct store *s); /* waits for what was flushed; accepts NULL */
+
+#endif
