@@ -1,0 +1,2 @@
+SUITE(omap)
+SUITE(map)
