@@ -1,0 +1,96 @@
+/* messages.h - every message between nodes, declared once.
+ *
+ * A message is a msgpack array [number, from, hlc, epoch, field, field, ...]; structs, encoder, decoder
+ * and metrics come from these lists. The numbers and the order of fields are the wire format: do not
+ * renumber; append fields at the end (a decoder ignores fields it does not know and gives zero to
+ * those that are missing).
+ *
+ * Every message carries in its envelope the sender's node number (0 before it has joined), its
+ * hybrid logical clock (us) and its metadata epoch.
+ *
+ * Field types: u32 u64 i64 flag uuid dot bytes.
+ */
+#ifndef TORC_NODE_WIRE_MESSAGES_H
+#define TORC_NODE_WIRE_MESSAGES_H
+
+#define WIRE_MESSAGES(M)                                                                           \
+    /* membership: what gossip sends over the reliable channel */                                  \
+    M(GOSSIP, gossip, 1)                                                                           \
+    /* data: coordinator and replica (node/coord) */                                               \
+    M(WRITE, write, 10)                                                                            \
+    M(WRITE_ACK, write_ack, 11)                                                                    \
+    M(FORWARD, forward, 12)                                                                        \
+    M(FORWARD_DONE, forward_done, 13)                                                              \
+    M(READ, read, 14)                                                                              \
+    M(READ_REPLY, read_reply, 15)                                                                  \
+    /* agreement: the metadata log (node/meta) */                                                  \
+    M(META_HELLO, meta_hello, 30)                                                                  \
+    M(META_WELCOME, meta_welcome, 31)                                                              \
+    M(META_PREPARE, meta_prepare, 32)                                                              \
+    M(META_PROMISE, meta_promise, 33)                                                              \
+    M(META_ACCEPT, meta_accept, 34)                                                                \
+    M(META_ACCEPTED, meta_accepted, 35)                                                            \
+    M(META_FETCH, meta_fetch, 36)                                                                  \
+    M(META_ENTRIES, meta_entries, 37)                                                              \
+    M(META_APPLIED, meta_applied, 38)                                                              \
+    M(META_PROPOSE, meta_propose, 39)                                                              \
+    M(META_RESULT, meta_result, 40)                                                                \
+    /* healing: clocks and logs (node/heal) */                                                     \
+    M(CLOCK_DIGESTS, clock_digests, 50)                                                            \
+    M(CLOCKS, clocks, 51)                                                                          \
+    M(PULL, pull, 52)                                                                              \
+    M(PULL_REPLY, pull_reply, 53)
+
+#define WIRE_GOSSIP(F) F(bytes, payload)
+
+/* A mutation to a replica. With a dot: the coordinator's write, enters log and clock. Without: state
+ * for read repair. timeout_us: what is left for the sender, a duration (clocks are not compared). */
+#define WIRE_WRITE(F)                                                                              \
+    F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(u32, range) F(dot, dot) F(bytes, part)
+#define WIRE_WRITE_ACK(F) F(u64, request) F(u32, err)
+
+/* A whole request handed to a replica that will coordinate it. `parts`: vbytes of encoded parts. */
+#define WIRE_FORWARD(F)                                                                            \
+    F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(u32, level) F(u32, kind) F(bytes, part)
+#define WIRE_FORWARD_DONE(F)                                                                       \
+    F(u64, request) F(u32, err) F(u32, required) F(u32, received) F(u32, failures)
+
+/* scan: scan_encode. digest_only: answer with the digest alone. */
+#define WIRE_READ(F)                                                                               \
+    F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(flag, digest_only) F(bytes, scan)
+#define WIRE_READ_REPLY(F) F(u64, request) F(u32, err) F(bytes, digest) F(bytes, result)
+
+/* Before a node has joined: "who are you, what do you know?" to an address. */
+#define WIRE_META_HELLO(F)                                                                         \
+    F(uuid, host_id) F(bytes, cluster_name) F(flag, has_cluster) F(uuid, cluster_id) F(u64, known)
+#define WIRE_META_WELCOME(F)                                                                       \
+    F(uuid, host_id) F(bytes, cluster_name) F(flag, has_cluster) F(uuid, cluster_id) F(u64, known)
+
+#define WIRE_META_PREPARE(F) F(u64, slot) F(u64, ballot) F(u32, proposer)
+#define WIRE_META_PROMISE(F)                                                                       \
+    F(u64, slot) F(u64, ballot) F(u32, proposer) F(flag, ok) F(u64, promised)                      \
+    F(u32, promised_proposer) F(u64, accepted) F(u32, accepted_proposer) F(bytes, value)
+#define WIRE_META_ACCEPT(F) F(u64, slot) F(u64, ballot) F(u32, proposer) F(bytes, value)
+#define WIRE_META_ACCEPTED(F)                                                                      \
+    F(u64, slot) F(u64, ballot) F(u32, proposer) F(flag, ok) F(u64, promised)                      \
+    F(u32, promised_proposer)
+
+/* Decided entries: first slot and vbytes of values, in slot order. Sent on decision and on FETCH. */
+#define WIRE_META_FETCH(F)   F(u64, slot)
+#define WIRE_META_ENTRIES(F) F(u64, slot) F(u32, count) F(bytes, values) F(bytes, snapshot)
+#define WIRE_META_APPLIED(F) F(u64, applied)
+
+/* Ask a metadata member to propose; `request` recognises the answer, `id` the entry in the log. */
+#define WIRE_META_PROPOSE(F) F(u64, request) F(uuid, id) F(bytes, command)
+#define WIRE_META_RESULT(F)  F(u64, request) F(u32, err) F(u64, slot) F(bytes, message)
+
+/* One hash over all ranges two nodes share, then the clocks that differ, then rows behind dots. */
+#define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(flag, reply) F(bytes, digests)
+#define WIRE_CLOCKS(F)        F(u64, round) F(bytes, clocks)
+#define WIRE_PULL(F)                                                                               \
+    F(u64, request) F(u32, keyspace) F(u32, range) F(u32, bytes_max) F(bytes, wanted)
+#define WIRE_PULL_REPLY(F)                                                                         \
+    F(u64, request) F(u32, err) F(u32, keyspace) F(u32, range) F(bytes, done) F(bytes, rows)       \
+    F(bytes, clock)
+
+#endif
