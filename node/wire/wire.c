@@ -255,10 +255,11 @@ enum err wire_decode(struct bytes in, struct wire_message *ret)
     msgpack_zone zone;
     msgpack_object object;
     size_t used = 0;
-    if (in.len == 0 || in.len > WIRE_MESSAGE_MAX || !msgpack_zone_init(&zone, 1024))
+    struct reader look = reader_make(in);
+    if (in.len > WIRE_MESSAGE_MAX || !plausible(&look, 2) || !reader_done(&look))
         return ERR_MALFORMED;
-    /* msgpack-c takes no more memory than a constant times the input: an array's announced length
-     * is allocated up front, so a length beyond what the input could hold is refused before. */
+    if (!msgpack_zone_init(&zone, 1024))
+        return ERR_TOO_BIG;
     msgpack_unpack_return got =
         msgpack_unpack((const char *)in.data, in.len, &used, &zone, &object);
     if (got == MSGPACK_UNPACK_SUCCESS && used == in.len && object.type == MSGPACK_OBJECT_ARRAY &&
