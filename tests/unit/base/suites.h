@@ -1,2 +1,4 @@
 SUITE(omap)
 SUITE(map)
+SUITE_WITH(log)
+SUITE(metrics)
