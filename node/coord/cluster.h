@@ -1,0 +1,59 @@
+/* cluster.h - the cluster as one node sees it: who owns what, who is where, who answers.
+ *
+ * Built from the metadata log (topology, keyspaces) and from gossip (liveness), which never changes
+ * ownership. A plain object that the node keeps up to date and the coordinator reads.
+ */
+#ifndef TORC_NODE_COORD_CLUSTER_H
+#define TORC_NODE_COORD_CLUSTER_H
+
+#include "base/types.h"
+#include "node/coord/quorum.h"
+#include "ring/placement.h"
+
+struct cluster_node {
+    node_no node;
+    struct uuid host_id;
+    struct endpoint endpoint; /* internode */
+    char dc[RING_NAME_SIZE];
+    char rack[RING_NAME_SIZE];
+    uint32_t dc_index; /* of its name among the sorted names; cluster_set_nodes fills it in */
+    bool alive;        /* worth asking: gossip does not call it dead and its link works */
+};
+
+struct cluster;
+
+struct cluster *cluster_new(void);
+void cluster_free(struct cluster *c);
+
+/* Replace nodes and ring (both copied). Placements are computed anew when next asked for; `alive`
+ * of nodes known before is kept, of others taken from the array. */
+void cluster_set_nodes(struct cluster *c, node_no self, const struct cluster_node *nodes,
+                       size_t count, const struct ring *ring, uint64_t epoch);
+
+/* What a keyspace asks for; NULL strategy: the keyspace is gone. */
+void cluster_set_keyspace(struct cluster *c, keyspace_no keyspace, const struct strategy *strategy);
+void cluster_set_alive(struct cluster *c, node_no node, bool alive);
+
+node_no cluster_self(const struct cluster *c);
+uint64_t cluster_epoch(const struct cluster *c);
+uint32_t cluster_ranges(const struct cluster *c);         /* Q; 0 before there is a ring */
+const struct ring *cluster_ring(const struct cluster *c); /* NULL before there is one */
+const struct cluster_node *cluster_find(const struct cluster *c, node_no node); /* or NULL */
+bool cluster_is_alive(const struct cluster *c, node_no node);
+size_t cluster_nodes(const struct cluster *c,
+                     const struct cluster_node **ret_nodes); /* by number */
+
+/* NULL when the keyspace is not known. Valid until nodes, ring or keyspace change. */
+const struct placement *cluster_placement(struct cluster *c, keyspace_no keyspace);
+
+/* Fill everything but the level. False when the keyspace is not known. */
+bool cluster_quorum_config(const struct cluster *c, keyspace_no keyspace, enum level level,
+                           struct quorum_config *ret_config);
+
+/* All keyspaces, ascending: first number >= from, or false. */
+bool cluster_next_keyspace(const struct cluster *c, keyspace_no from, keyspace_no *ret_keyspace);
+
+/* This node holds or will hold the range (replica now, later or pending). */
+bool cluster_is_replica(struct cluster *c, keyspace_no keyspace, range_no range, node_no node);
+
+#endif

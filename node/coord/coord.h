@@ -1,0 +1,129 @@
+/* coord.h - coordination: a client's write or read, carried out by the replicas of its range.
+ *
+ * Pure. Both sides are here: the coordinator, which asks, and the replica, which answers.
+ *
+ *   write   this node is a replica: mint a dot, apply, send to all other replicas at once
+ *           this node is none: forward the write to a replica, which coordinates it (one hop)
+ *   read    data from the nearest replica, digests from as many others as the level needs; when
+ * they differ: full answers, merge, repair what is stale, wait for those acks, then answer (so
+ *           quorum reads are monotonic). No answer in time: one replica more (speculative retry).
+ *
+ *   WAITING --- enough acks ------------------------> DONE ok
+ *      |------- too many said no -------------------> DONE failed
+ *      |------- too many can no longer answer, or the deadline -> DONE timed out
+ *
+ * Before anything is sent: fewer replicas alive than needed -> DONE unavailable.
+ *
+ * Every input appends to one ordered list of effects; the node performs them and clears the list.
+ * What an effect points to is valid until the next coord_clear.
+ *
+ * Invariants: one DONE per started operation, at or before its deadline plus one step; bytes held
+ * for running operations never pass in_flight_max; an ack to a peer leaves only after the store
+ * said that the write is durable.
+ */
+#ifndef TORC_NODE_COORD_COORD_H
+#define TORC_NODE_COORD_COORD_H
+
+#include "node/coord/cluster.h"
+#include "node/coord/level.h"
+#include "node/wire/wire.h"
+#include "storage/engine.h"
+
+struct coord;
+
+struct coord_config {
+    uint64_t seed;
+    size_t in_flight_max; /* bytes of running requests, own and for peers */
+};
+
+/* Borrows engine and cluster. */
+struct coord *coord_new(const struct coord_config *config, struct engine *engine,
+                        struct cluster *cluster);
+void coord_free(struct coord *c);
+
+/* Who mints dots here. Until it is set (the node has not joined) every operation is unavailable. */
+void coord_set_actor(struct coord *c, struct actor self);
+
+/* --- operations of this node's clients */
+
+struct mutation {
+    keyspace_no keyspace;
+    struct part part; /* no dots yet; timestamps set */
+};
+
+struct coord_write {
+    const struct mutation *mutations; /* copied */
+    size_t count;
+    enum level level;
+    enum write_kind kind;
+    usec timeout_us;
+};
+
+struct coord_read {
+    keyspace_no keyspace;
+    struct scan scan; /* copied */
+    enum level level;
+    usec timeout_us;
+};
+
+/* What an error says is what the protocol's error body needs. */
+struct coord_result {
+    enum err err; /* OK UNAVAILABLE TIMEOUT FAILED OVERLOADED INVALID */
+    enum level level;
+    enum write_kind kind;
+    uint32_t required;
+    uint32_t received; /* or alive, with UNAVAILABLE */
+    uint32_t failures;
+    bool data_present; /* reads: the replica asked for data answered */
+    struct scan_result rows;
+};
+
+/* `op` is the caller's name for it, unique among those running. DONE may come in the same step. */
+void coord_write_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w);
+void coord_read_start(struct coord *c, struct now now, uint64_t op, const struct coord_read *r);
+
+/* --- inputs */
+
+/* False when the message is none of coordination's. `from` is the node number of the envelope. */
+bool coord_receive(struct coord *c, struct now now, node_no from, const struct wire_message *m);
+void coord_durable(struct coord *c, struct now now, uint64_t ticket, enum err err);
+void coord_deadline(struct coord *c, struct now now);
+
+/* The link to a node broke or gossip calls it dead: no answer to what was sent so far will come. */
+void coord_peer_lost(struct coord *c, struct now now, node_no node);
+
+usec coord_next_deadline(const struct coord *c);
+
+/* --- effects */
+
+enum coord_effect_type { COORD_SEND, COORD_DONE };
+
+struct coord_effect {
+    enum coord_effect_type type;
+    union {
+        struct {
+            node_no to;
+            struct wire_message message; /* the node fills the envelope */
+        } send;
+        struct {
+            uint64_t op;
+            const struct coord_result *result;
+        } done;
+    };
+};
+
+size_t coord_effects(const struct coord *c, const struct coord_effect **ret_effects);
+void coord_clear(struct coord *c);
+
+/* Tickets of coordination have this bit pattern on top, so that the node can tell whose they are.
+ */
+#define COORD_TICKET (UINT64_C(1) << 60)
+
+struct coord_stats {
+    uint64_t writes, reads, forwards, digest_mismatches, repairs, speculations, timeouts,
+        unavailable, overloaded, late;
+};
+struct coord_stats coord_stats(const struct coord *c);
+size_t coord_in_flight(const struct coord *c);
+
+#endif
