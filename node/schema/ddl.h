@@ -1,0 +1,102 @@
+/* ddl.h - changes of the schema as data, and what they do.
+ *
+ * A statement of the data definition language is turned into a `struct ddl` by the node that got
+ * it, tried there against its own snapshot (so that errors come back at once), put into the
+ * metadata log as bytes, and applied by every node in the order of the log. schema_apply is a pure
+ * function of (snapshot, slot, command): so all nodes come to the same schema, whatever was decided
+ * on concurrently. A command that has become invalid when its slot is reached fails on every node
+ * with the same message.
+ *
+ * The command carries the options and the types as the texts that were typed; checking them is
+ * schema_apply's work. What must not differ between nodes (a new table's id, the time of a DROP of
+ * a column) is in the command.
+ */
+#ifndef TORC_NODE_SCHEMA_DDL_H
+#define TORC_NODE_SCHEMA_DDL_H
+
+#include "node/schema/schema.h"
+
+/* Stored: do not renumber. */
+enum ddl_kind {
+    DDL_CREATE_KEYSPACE = 1,
+    DDL_ALTER_KEYSPACE = 2,
+    DDL_DROP_KEYSPACE = 3,
+    DDL_CREATE_TABLE = 4,
+    DDL_ALTER_TABLE_ADD = 5,
+    DDL_ALTER_TABLE_DROP = 6,
+    DDL_ALTER_TABLE_RENAME = 7,
+    DDL_ALTER_TABLE_WITH = 8,
+    DDL_DROP_TABLE = 9,
+};
+
+#define DDL_BYTES_MAX ((size_t)1 << 20) /* one encoded command */
+
+/* CREATE TABLE and ADD: name, type, is_static. DROP: name. RENAME: name and new_name. */
+struct ddl_column {
+    const char *name;
+    const char *type; /* CQL text */
+    const char *new_name;
+    bool is_static;
+};
+
+struct ddl_order {
+    const char *column;
+    bool descending;
+};
+
+/* `name = value` of WITH, or `name = {key: value, ...}`. Values are the constants' texts without
+ * quotes, whatever kind they were. */
+struct ddl_option {
+    const char *name;
+    const char *value; /* NULL when it is a map */
+    const struct option_pair *pairs;
+    uint32_t pair_count;
+};
+
+/* Borrowed: whoever fills it in or decodes it into an arena keeps what it points to. */
+struct ddl {
+    enum ddl_kind kind;
+    bool if_exists;        /* the keyspace or the table */
+    bool if_not_exists;    /* the keyspace or the table */
+    bool if_column_exists; /* ALTER TABLE DROP IF EXISTS, RENAME IF EXISTS */
+    bool if_no_column;     /* ALTER TABLE ADD IF NOT EXISTS */
+    const char *keyspace;
+    const char *table;    /* table commands */
+    struct uuid table_id; /* CREATE TABLE; WITH id = ... wins over it */
+    int64_t timestamp_us; /* ALTER TABLE DROP: cells at or below are gone */
+    const struct ddl_column *columns;
+    uint32_t column_count;
+    const char *const *partition_key; /* CREATE TABLE */
+    uint32_t partition_key_count;
+    const char *const *clustering;
+    uint32_t clustering_count;
+    const struct ddl_order *orders; /* WITH CLUSTERING ORDER BY */
+    uint32_t order_count;
+    const struct ddl_option *options; /* WITH */
+    uint32_t option_count;
+    uint32_t primary_key_clauses; /* CREATE TABLE: how many were typed; exactly one is right */
+};
+
+enum schema_change_type { CHANGE_NONE, CHANGE_CREATED, CHANGE_UPDATED, CHANGE_DROPPED };
+
+/* What RESULT SchemaChange and EVENT SCHEMA_CHANGE say. Texts point into the command. CHANGE_NONE:
+ * an IF [NOT] EXISTS had nothing to do. */
+struct schema_change {
+    enum schema_change_type type;
+    bool is_table;
+    const char *keyspace;
+    const char *table; /* NULL unless is_table */
+};
+
+/* Apply the command that the metadata log has in `slot` (> 0, becomes the number of what is
+ * created). On ERR_OK *ret_next is a new reference: to a new snapshot, or when nothing changed to
+ * `old` itself. Errors, with Cassandra's words: ERR_EXISTS (AlreadyExists), ERR_INVALID,
+ * ERR_CONFIG, ERR_SYNTAX, ERR_REFUSED (Unauthorized: built-in keyspaces). */
+enum err schema_apply(const struct schema *old, uint32_t slot, const struct ddl *ddl,
+                      const struct schema **ret_next, struct schema_change *ret_change,
+                      struct errmsg *ret_err) MUST_CHECK;
+
+void ddl_encode(const struct ddl *ddl, struct buf *out);
+enum err ddl_decode(struct bytes bytes, struct arena *a, struct ddl *ret_ddl) MUST_CHECK;
+
+#endif

@@ -1,0 +1,198 @@
+/* schema.h - keyspaces, tables and columns as immutable snapshots.
+ *
+ * A `struct schema` never changes; schema_apply (ddl.h) makes the next one, sharing what did not
+ * change. Snapshots, keyspaces and tables are counted (references may be dropped by any thread) and
+ * everything they point to lives as long as they do: whoever needs a table beyond the call takes
+ * table_ref. Texts end in NUL.
+ *
+ * Invariants, checked by schema_check:
+ *   (1) keyspaces are sorted by name, tables of a keyspace by name; names are unique.
+ *   (2) keyspace_no and table_no are the metadata log's slot that created them: unique, never used
+ *       again. The built-in keyspaces (system.h) have numbers of their own from
+ *       SCHEMA_SYSTEM_NO up, which no slot reaches.
+ *   (3) A table has its columns in the order of `SELECT *`: partition key, clustering key, static
+ *       by name, regular by name. A column id is never used twice in the life of a table, so cells
+ *       of a dropped column never come back as another.
+ *   (4) Equal schemas have equal versions on every node.
+ */
+#ifndef TORC_NODE_SCHEMA_SCHEMA_H
+#define TORC_NODE_SCHEMA_SCHEMA_H
+
+#include "node/schema/type.h"
+
+#include <stdatomic.h>
+
+#define SCHEMA_KEYSPACES_MAX 4096
+#define SCHEMA_TABLES_MAX    16384 /* in the whole schema */
+#define SCHEMA_COLUMNS_MAX   2048  /* of one table */
+#define SCHEMA_DROPPED_MAX   16384 /* dropped columns remembered by one table */
+#define SCHEMA_NAME_MAX      48    /* of a keyspace, as in Cassandra; of a table 222 */
+#define SCHEMA_TABLE_MAX     222
+#define SCHEMA_COLUMN_MAX    65535 /* bytes of a column's name, as Cassandra has it */
+#define SCHEMA_SYSTEM_NO     0xffff0000u
+
+enum column_kind { COLUMN_PARTITION_KEY, COLUMN_CLUSTERING, COLUMN_STATIC, COLUMN_REGULAR };
+const char *column_kind_name(enum column_kind kind); /* as in system_schema.columns */
+
+struct column {
+    const char *name;
+    const struct cql_type *type;
+    enum column_kind kind;
+    uint32_t id;       /* from 1; never used twice within a table, kept by RENAME */
+    uint16_t position; /* among the columns of its kind, 0 .. */
+    bool reversed;     /* clustering only: DESC */
+};
+
+/* A column that was dropped: its cells with a timestamp at or below dropped_us are no more. */
+struct dropped_column {
+    const char *name;
+    const struct cql_type *type;
+    enum column_kind kind;
+    uint32_t id;
+    int64_t dropped_us;
+};
+
+struct option_pair {
+    const char *key;
+    const char *value;
+};
+struct option_map { /* sorted by key */
+    const struct option_pair *items;
+    uint32_t count;
+};
+const char *option_map_get(const struct option_map *m, const char *key); /* NULL: not there */
+
+enum conflict_policy { CONFLICTS_LWW, CONFLICTS_SIBLINGS };
+
+/* The options of CREATE TABLE ... WITH, with Cassandra 5.0's defaults. Only those that mean
+ * something to Torc are acted upon; the others are checked, kept and shown. */
+struct table_options {
+    const char *additional_write_policy;
+    const char *comment;
+    const char *memtable;
+    const char *read_repair; /* BLOCKING or NONE */
+    const char *speculative_retry;
+    struct option_map caching;
+    struct option_map compaction;
+    struct option_map compression;
+    double bloom_filter_fp_chance;
+    double crc_check_chance;
+    int32_t default_time_to_live; /* seconds, 0: none */
+    int32_t gc_grace_seconds;
+    int32_t max_index_interval;
+    int32_t memtable_flush_period_in_ms;
+    int32_t min_index_interval;
+    bool allow_auto_snapshot;
+    bool cdc;
+    bool incremental_backups;
+    enum conflict_policy conflicts;
+};
+
+struct table {
+    table_no no;
+    keyspace_no keyspace_no;
+    struct uuid id;
+    const char *keyspace;
+    const char *name;
+    const struct column *columns; /* invariant 3 */
+    uint32_t column_count;
+    uint32_t partition_key_count;
+    uint32_t clustering_count;
+    uint32_t static_count;
+    uint32_t regular_count;
+    uint32_t next_column_id;
+    const struct dropped_column *dropped; /* sorted by name, the latest drop of each first */
+    uint32_t dropped_count;
+    struct table_options options;
+    bool is_counter; /* every regular and static column is a counter */
+    bool is_virtual; /* answered from memory: system_virtual_schema, system_views */
+
+    const struct column **by_name; /* private: sorted by name */
+    struct arena arena;            /* private */
+    atomic_uint refs;              /* private */
+};
+
+enum replication_class { REPLICATION_LOCAL, REPLICATION_SIMPLE, REPLICATION_NETWORK_TOPOLOGY };
+
+struct dc_factor {
+    const char *dc;
+    uint32_t factor;
+};
+
+/* How many copies, and where. Simple: `factor` in the whole ring. Network topology: `dcs`, sorted
+ * by name, one for each data centre named; `factor` is of those that are not named (0: none), which
+ * Torc, unlike Cassandra, keeps open for data centres that come later. */
+struct replication {
+    enum replication_class class;
+    uint32_t factor;
+    const struct dc_factor *dcs;
+    uint32_t dc_count;
+};
+
+/* Full class name: org.apache.cassandra.locator.SimpleStrategy */
+const char *replication_class_name(enum replication_class class);
+
+/* As system_schema.keyspaces shows it, sorted by key; lives in the arena. */
+struct option_map replication_options(const struct replication *r, struct arena *a);
+
+struct keyspace {
+    keyspace_no no;
+    const char *name;
+    bool durable_writes;
+    bool is_virtual;
+    struct replication replication;
+    const struct table **tables; /* sorted by name, one reference each */
+    uint32_t table_count;
+
+    struct arena arena; /* private */
+    atomic_uint refs;   /* private */
+};
+
+struct schema {
+    uint64_t epoch;                    /* the slot of the last command applied; not in `version` */
+    struct uuid version;               /* digest of all that is not built in: invariant 4 */
+    const struct keyspace **keyspaces; /* sorted by name, built-in ones included */
+    uint32_t keyspace_count;
+
+    const struct table **by_no; /* private: all tables sorted by table_no */
+    uint32_t table_count;
+    atomic_uint refs; /* private */
+};
+
+/* The schema of a new cluster: nothing but the built-in keyspaces. One reference, the caller's. */
+const struct schema *schema_new(void);
+
+const struct schema *schema_ref(const struct schema *s);
+void schema_unref(const struct schema *s); /* accepts NULL */
+const struct keyspace *keyspace_ref(const struct keyspace *k);
+void keyspace_unref(const struct keyspace *k);
+const struct table *table_ref(const struct table *t);
+void table_unref(const struct table *t);
+
+/* Look-ups: NULL when there is none. Borrowed from what was asked. */
+const struct keyspace *schema_keyspace(const struct schema *s, const char *name);
+const struct keyspace *schema_keyspace_by_no(const struct schema *s, keyspace_no no);
+const struct table *schema_table(const struct schema *s, const char *keyspace, const char *name);
+const struct table *schema_table_by_no(const struct schema *s, table_no no);
+const struct table *schema_table_by_id(const struct schema *s, const struct uuid *id);
+const struct table *keyspace_table(const struct keyspace *k, const char *name);
+const struct column *table_column(const struct table *t, const char *name);
+const struct column *table_column_by_id(const struct table *t, uint32_t id);
+const struct dropped_column *table_dropped_by_id(const struct table *t, uint32_t id);
+
+/* The columns of a kind; *ret_count of them. */
+const struct column *table_columns_of(const struct table *t, enum column_kind kind,
+                                      uint32_t *ret_count);
+
+/* Built in: system, system_schema, system_traces, system_virtual_schema, system_views. */
+bool keyspace_is_system(const char *name);
+
+/* The whole schema, built-in keyspaces left out, as bytes (schema_codec.c has the grammar), and
+ * back: ERR_MALFORMED for what is none, ERR_UNSUPPORTED for a later version. */
+void schema_encode(const struct schema *s, struct buf *out);
+enum err schema_decode(struct bytes bytes, const struct schema **ret_schema) MUST_CHECK;
+
+/* Assert the invariants above. */
+void schema_check(const struct schema *s);
+
+#endif
