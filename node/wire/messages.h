@@ -1,9 +1,9 @@
 /* messages.h - every message between nodes, declared once.
  *
- * A message is a msgpack array [number, from, hlc, epoch, field, field, ...]; structs, encoder, decoder
- * and metrics come from these lists. The numbers and the order of fields are the wire format: do not
- * renumber; append fields at the end (a decoder ignores fields it does not know and gives zero to
- * those that are missing).
+ * A message is a msgpack array [number, from, hlc, epoch, field, field, ...]; structs, encoder,
+ * decoder and metrics come from these lists. The numbers and the order of fields are the wire
+ * format: do not renumber; append fields at the end (a decoder ignores fields it does not know and
+ * gives zero to those that are missing).
  *
  * Every message carries in its envelope the sender's node number (0 before it has joined), its
  * hybrid logical clock (us) and its metadata epoch.
@@ -43,8 +43,9 @@
 
 #define WIRE_GOSSIP(F) F(bytes, payload)
 
-/* A mutation to a replica. With a dot: the coordinator's write, enters log and clock. Without: state
- * for read repair. timeout_us: what is left for the sender, a duration (clocks are not compared). */
+/* A mutation to a replica. With a dot: the coordinator's write, enters log and clock. Without:
+ * state for read repair. timeout_us: what is left for the sender, a duration (clocks are not
+ * compared). */
 #define WIRE_WRITE(F)                                                                              \
     F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(u32, range) F(dot, dot) F(bytes, part)
 #define WIRE_WRITE_ACK(F) F(u64, request) F(u32, err)
@@ -60,29 +61,45 @@
     F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(flag, digest_only) F(bytes, scan)
 #define WIRE_READ_REPLY(F) F(u64, request) F(u32, err) F(bytes, digest) F(bytes, result)
 
-/* Before a node has joined: "who are you, what do you know?" to an address. */
+/* The metadata log. `cluster`: messages of another cluster are dropped, whoever sits at the
+ * address.
+ *
+ * HELLO: "who are you, what do you know?", to an address, before the sender has joined. WELCOME
+ * answers it, with an error when the two do not belong together. known: the last applied slot. */
 #define WIRE_META_HELLO(F)                                                                         \
-    F(uuid, host_id) F(bytes, cluster_name) F(flag, has_cluster) F(uuid, cluster_id) F(u64, known)
+    F(uuid, host_id) F(bytes, cluster_name) F(flag, has_cluster) F(uuid, cluster) F(u64, known)
 #define WIRE_META_WELCOME(F)                                                                       \
-    F(uuid, host_id) F(bytes, cluster_name) F(flag, has_cluster) F(uuid, cluster_id) F(u64, known)
+    F(uuid, host_id)                                                                               \
+    F(bytes, cluster_name) F(flag, has_cluster) F(uuid, cluster) F(u64, known) F(u32, err)         \
+        F(bytes, message)
 
-#define WIRE_META_PREPARE(F) F(u64, slot) F(u64, ballot) F(u32, proposer)
+/* ballot: round << 32 | life; proposer: the node that made it (node/meta/paxos.h). */
+#define WIRE_META_PREPARE(F) F(uuid, cluster) F(u64, slot) F(u64, ballot) F(u32, proposer)
 #define WIRE_META_PROMISE(F)                                                                       \
+    F(uuid, cluster)                                                                               \
     F(u64, slot) F(u64, ballot) F(u32, proposer) F(flag, ok) F(u64, promised)                      \
-    F(u32, promised_proposer) F(u64, accepted) F(u32, accepted_proposer) F(bytes, value)
-#define WIRE_META_ACCEPT(F) F(u64, slot) F(u64, ballot) F(u32, proposer) F(bytes, value)
+        F(u32, promised_proposer) F(u64, accepted) F(u32, accepted_proposer) F(bytes, value)
+#define WIRE_META_ACCEPT(F)                                                                        \
+    F(uuid, cluster) F(u64, slot) F(u64, ballot) F(u32, proposer) F(bytes, value)
 #define WIRE_META_ACCEPTED(F)                                                                      \
+    F(uuid, cluster)                                                                               \
     F(u64, slot) F(u64, ballot) F(u32, proposer) F(flag, ok) F(u64, promised)                      \
-    F(u32, promised_proposer)
+        F(u32, promised_proposer)
 
-/* Decided entries: first slot and vbytes of values, in slot order. Sent on decision and on FETCH. */
-#define WIRE_META_FETCH(F)   F(u64, slot)
-#define WIRE_META_ENTRIES(F) F(u64, slot) F(u32, count) F(bytes, values) F(bytes, snapshot)
-#define WIRE_META_APPLIED(F) F(u64, applied)
+/* Decided entries from `slot` on: vbytes of each in slot order, sent on decision and on FETCH; or
+ * the state at `slot` for who is too far behind. FETCH names the first slot it lacks. */
+#define WIRE_META_FETCH(F) F(uuid, cluster) F(u64, slot)
+#define WIRE_META_ENTRIES(F)                                                                       \
+    F(uuid, cluster) F(u64, slot) F(u32, count) F(bytes, values) F(bytes, snapshot)
 
-/* Ask a metadata member to propose; `request` recognises the answer, `id` the entry in the log. */
-#define WIRE_META_PROPOSE(F) F(u64, request) F(uuid, id) F(bytes, command)
-#define WIRE_META_RESULT(F)  F(u64, request) F(u32, err) F(u64, slot) F(bytes, message)
+/* What the sender has applied, durably. ask: answer with yours, as soon as it is that far. */
+#define WIRE_META_APPLIED(F) F(uuid, cluster) F(u64, applied) F(flag, ask)
+
+/* Ask a metadata member to propose; `request` recognises the answer, `id` the entry in the log. The
+ * answer to a repeated question is the same. */
+#define WIRE_META_PROPOSE(F) F(uuid, cluster) F(u64, request) F(uuid, id) F(bytes, command)
+#define WIRE_META_RESULT(F)                                                                        \
+    F(uuid, cluster) F(u64, request) F(u32, err) F(u64, slot) F(bytes, message)
 
 /* One hash over all ranges two nodes share, then the clocks that differ, then rows behind dots. */
 #define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(flag, reply) F(bytes, digests)
@@ -90,7 +107,7 @@
 #define WIRE_PULL(F)                                                                               \
     F(u64, request) F(u32, keyspace) F(u32, range) F(u32, bytes_max) F(bytes, wanted)
 #define WIRE_PULL_REPLY(F)                                                                         \
-    F(u64, request) F(u32, err) F(u32, keyspace) F(u32, range) F(bytes, done) F(bytes, rows)       \
-    F(bytes, clock)
+    F(u64, request)                                                                                \
+    F(u32, err) F(u32, keyspace) F(u32, range) F(bytes, done) F(bytes, rows) F(bytes, clock)
 
 #endif
