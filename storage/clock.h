@@ -12,8 +12,9 @@
 
 #include "base/buf.h"
 
-#define CLOCK_ACTORS_MAX 65536 /* decoders refuse more */
-#define CLOCK_RUNS_MAX   65536
+#define CLOCK_ACTORS_MAX 65536      /* decoders refuse more */
+#define CLOCK_RUNS_MAX   (1u << 20) /* of one actor */
+#define DOT_N_MAX        ((uint64_t)1 << 62)
 
 struct clock_run {
     uint64_t first;
@@ -36,7 +37,7 @@ void clock_init(struct clock *c);
 void clock_close(struct clock *c);
 void clock_copy(struct clock *to, const struct clock *from); /* `to` must be initialised */
 
-/* False when the dot was there already. */
+/* Dots have 1 <= n <= DOT_N_MAX: decoders refuse others. False when the dot was there already. */
 bool clock_add(struct clock *c, struct dot dot);
 void clock_add_run(struct clock *c, struct actor actor, uint64_t first, uint64_t last);
 bool clock_has(const struct clock *c, struct dot dot);
@@ -49,7 +50,7 @@ void clock_merge(struct clock *into, const struct clock *from);
 bool clock_covers(const struct clock *a, const struct clock *b);
 bool clock_equal(const struct clock *a, const struct clock *b);
 
-/* ret := the dots of a that are not in b, as a clock (base 0 entries made of runs). */
+/* ret := the dots of a that are not in b, as a clock. */
 void clock_missing(const struct clock *a, const struct clock *b, struct clock *ret);
 bool clock_empty(const struct clock *c);
 uint64_t clock_count(const struct clock *c); /* number of dots, saturating */

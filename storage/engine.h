@@ -2,8 +2,8 @@
  *
  * Every write puts in one atomic batch: a row fragment per row it touches, the range log entry that
  * names what its dot touched, and with them the change of the range clock (rebuilt at start from
- * the clock snapshot and the log beyond it). Fragments are merged when read and collapsed when there
- * are many: so a write never reads (storage/README.md has the measurement that chose this).
+ * the clock snapshot and the log beyond it). Fragments are merged when read and collapsed when
+ * there are many: so a write never reads (storage/README.md has the measurement that chose this).
  *
  * Invariants: a dot in a clock is applied; an entry in the log has its data; format version checked
  * at open. Reads see writes at once; acks wait for the ticket.
@@ -63,11 +63,11 @@ struct scan_slice { /* start <= row key < end */
 
 struct scan {
     table_no table;
-    bool single;      /* only the partition `key` at `token` */
+    bool single; /* only the partition `key` at `token` */
     token token;
     struct bytes key;
-    token after_token, upto_token; /* when not single; (after, upto], no wrapping; a scan of the whole
-                                      ring is (INT64_MIN, INT64_MAX] */
+    token after_token, upto_token; /* when not single; (after, upto], no wrapping; a scan of the
+                                      whole ring is (INT64_MIN, INT64_MAX] */
     struct scan_slice *slices;     /* ascending, disjoint; none: all rows */
     size_t slices_count;
     bool want_static;
@@ -79,9 +79,9 @@ struct scan {
     bool has_from;          /* resume strictly after this position */
     token from_token;
     struct bytes from_key;
-    bool from_in_part;      /* position is a row of that partition, else its end */
+    bool from_in_part; /* position is a row of that partition, else its end */
     struct bytes from_row;
-    int64_t now_s;          /* for TTL, from the coordinator, the same on all replicas */
+    int64_t now_s; /* for TTL, from the coordinator, the same on all replicas */
 };
 
 #define SCAN_BYTES_DEFAULT (1u << 20)
@@ -89,8 +89,8 @@ struct scan {
 void scan_encode(const struct scan *s, struct buf *out);
 enum err scan_decode(struct bytes in, struct arena *arena, struct scan *ret) MUST_CHECK;
 
-/* Parts in scan order with everything in them, tombstones too (merging needs them). When `more`, the
- * answer is complete only up to and including the position `upto_*`. */
+/* Parts in scan order with everything in them, tombstones too (merging needs them). When `more`,
+ * the answer is complete only up to and including the position `upto_*`. */
 struct scan_result {
     struct part *parts;
     size_t parts_count;
@@ -137,8 +137,8 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
                          const struct clock *wanted, size_t bytes_max, struct buf *ret_bytes,
                          struct clock *ret_done) MUST_CHECK;
 
-/* Apply what engine_log_read of another replica produced: states merged, log entries kept, their dots
- * added to the clock, all in one batch. */
+/* Apply what engine_log_read of another replica produced: states merged, log entries kept, their
+ * dots added to the clock, all in one batch. */
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
                           uint64_t ticket) MUST_CHECK;
 

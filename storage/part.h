@@ -1,6 +1,6 @@
 /* part.h - a partition, or a fragment of one: what a write carries, what a replica answers, what is
- * merged. Pure; knows no schema: clustering keys and element keys are order-preserving byte strings,
- * columns are numbers.
+ * merged. Pure; knows no schema: clustering keys and element keys are order-preserving byte
+ * strings, columns are numbers.
  *
  *   part = deletion of the whole partition, range tombstones, a static row, rows by clustering key
  *   row  = deletion of the row, cells by (column, element)
@@ -38,7 +38,8 @@ struct cell {
     struct dot dot;
 };
 
-/* A deletion of everything with a timestamp <= its own. timestamp == TIMESTAMP_NONE: there is none. */
+/* A deletion of everything with a timestamp <= its own. timestamp == TIMESTAMP_NONE: there is none.
+ */
 struct tomb {
     int64_t timestamp;
     int64_t time_s; /* local deletion time */

@@ -6,10 +6,10 @@
  *   write   queues a batch under a ticket. It is visible to reads at once; it is durable when its
  *           ticket comes out of store_completed with ERR_OK. Batches become durable in order: a
  *           durable batch implies all earlier ones.
- *   flush   ends the turn: everything queued goes to the disk as one group (group commit). The shell
- *           calls it once per turn; the fsync of one group overlaps the filling of the next.
- *   failure a failed write or fsync is final for the store: later tickets fail too, with the reason
- *           in store_failure, and the node stops acking.
+ *   flush   ends the turn: everything queued goes to the disk as one group (group commit). The
+ * shell calls it once per turn; the fsync of one group overlaps the filling of the next. failure a
+ * failed write or fsync is final for the store: later tickets fail too, with the reason in
+ * store_failure, and the node stops acking.
  *
  * Iterators see the store as it was when they were made. One thread uses a store and its iterators.
  */

@@ -1,0 +1,634 @@
+/* part.c - the join of partitions: see part.h for what it means.
+ *
+ * Why it is a join. Take all events ever written: the state is, at every place, the strongest
+ * deletion that covers it, and per (column, path) the strongest cell that no covering deletion
+ * shadows. "Strongest" orders by timestamp first, and shadowing only looks at timestamps. So
+ * whatever is dropped early because something shadows it, would be dropped late too: what shadows
+ * it stays, or is itself dropped for something with a timestamp at least as high.
+ *
+ * For the same reason every cell at (column, no path), not only a tombstone, shadows the elements
+ * of its column: else a live one with a higher timestamp would replace the tombstone and bring
+ * elements back, depending on the order of merging. A schema never mixes the two.
+ */
+#include "storage/part.h"
+
+#include "base/mem.h"
+#include "storage/part_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- order */
+
+bool cell_wins(const struct cell *a, const struct cell *b)
+{
+    int c;
+    if (a->timestamp != b->timestamp)
+        return a->timestamp > b->timestamp;
+    if (a->kind != b->kind)
+        return a->kind > b->kind; /* tombstone, then expiring, then live */
+    if (a->time_s != b->time_s)
+        return a->time_s > b->time_s;
+    c = bytes_compare(a->value, b->value);
+    if (c != 0)
+        return c > 0;
+    if (a->ttl != b->ttl)
+        return a->ttl < b->ttl; /* same end, so the smaller was written later */
+    return dot_compare(a->dot, b->dot) > 0;
+}
+
+bool tomb_wins(const struct tomb *a, const struct tomb *b)
+{
+    if (a->timestamp != b->timestamp)
+        return a->timestamp > b->timestamp;
+    if (a->time_s != b->time_s)
+        return a->time_s > b->time_s;
+    return dot_compare(a->dot, b->dot) > 0;
+}
+
+bool tomb_is_none(const struct tomb *t)
+{
+    return t->timestamp == TIMESTAMP_NONE;
+}
+
+bool tomb_shadows(const struct tomb *t, int64_t timestamp)
+{
+    return timestamp <= t->timestamp;
+}
+
+static bool tomb_equal(const struct tomb *a, const struct tomb *b)
+{
+    return a->timestamp == b->timestamp && a->time_s == b->time_s &&
+           dot_compare(a->dot, b->dot) == 0;
+}
+
+static struct tomb tomb_max(const struct tomb *a, const struct tomb *b)
+{
+    return tomb_wins(a, b) ? *a : *b;
+}
+
+bool cell_is_live(const struct cell *c, int64_t now_s)
+{
+    return c->kind == CELL_LIVE || (c->kind == CELL_EXPIRING && c->time_s > now_s);
+}
+
+bool row_is_live(const struct row *r, int64_t now_s)
+{
+    for (size_t i = 0; i < r->cells_count; i++) {
+        if (cell_is_live(&r->cells[i], now_s))
+            return true;
+    }
+    return false;
+}
+
+static int cell_place_compare(const struct cell *a, const struct cell *b)
+{
+    if (a->column != b->column)
+        return a->column < b->column ? -1 : 1;
+    if (a->has_path != b->has_path)
+        return a->has_path ? 1 : -1;
+    return a->has_path ? bytes_compare(a->path, b->path) : 0;
+}
+
+/* Ends of ranges: empty means no bound. */
+int range_end_compare(struct bytes a, struct bytes b)
+{
+    if (a.len == 0 || b.len == 0)
+        return (a.len == 0) - (b.len == 0);
+    return bytes_compare(a, b);
+}
+
+bool range_before_end(struct bytes key, struct bytes end)
+{
+    return end.len == 0 || bytes_compare(key, end) < 0;
+}
+
+/* --- rows */
+
+static bool cells_equal(const struct cell *a, const struct cell *b)
+{
+    return !cell_wins(a, b) && !cell_wins(b, a);
+}
+
+/* Whether the cell is dropped; *at walks along with the cells of one row. */
+struct shadow {
+    int64_t floor;     /* timestamps up to this are deleted */
+    uint32_t column;   /* of the last cell without path ... */
+    int64_t timestamp; /* ... and its timestamp */
+};
+
+static struct shadow shadow_begin(const struct row *r, const struct tomb *cover)
+{
+    int64_t floor =
+        r->deletion.timestamp > cover->timestamp ? r->deletion.timestamp : cover->timestamp;
+    return (struct shadow){floor, 0, TIMESTAMP_NONE};
+}
+
+static bool shadow_covers(struct shadow *s, const struct cell *c)
+{
+    if (s->column != c->column) {
+        s->column = c->column;
+        s->timestamp = TIMESTAMP_NONE;
+    }
+    if (c->timestamp <= s->floor)
+        return true;
+    if (!c->has_path) {
+        s->timestamp = c->timestamp;
+        return false;
+    }
+    return c->timestamp <= s->timestamp;
+}
+
+/* Drop what the cover, the row's deletion and its collection tombstones shadow, in place. */
+static void row_settle(struct row *r, const struct tomb *cover)
+{
+    size_t kept = 0;
+    if (!tomb_is_none(&r->deletion) && tomb_shadows(cover, r->deletion.timestamp))
+        r->deletion = TOMB_NONE;
+    struct shadow s = shadow_begin(r, cover);
+    for (size_t i = 0; i < r->cells_count; i++) {
+        if (!shadow_covers(&s, &r->cells[i]))
+            r->cells[kept++] = r->cells[i];
+    }
+    r->cells_count = kept;
+}
+
+static bool row_is_settled(const struct row *r, const struct tomb *cover)
+{
+    if (!tomb_is_none(&r->deletion) && tomb_shadows(cover, r->deletion.timestamp))
+        return false;
+    struct shadow s = shadow_begin(r, cover);
+    for (size_t i = 0; i < r->cells_count; i++) {
+        if (shadow_covers(&s, &r->cells[i]))
+            return false;
+    }
+    return true;
+}
+
+bool row_is_empty(const struct row *r)
+{
+    return r->cells_count == 0 && tomb_is_none(&r->deletion);
+}
+
+void row_cover(const struct row *r, const struct tomb *cover, struct arena *arena, struct row *ret)
+{
+    struct row out = *r;
+    if (!row_is_settled(r, cover)) {
+        out.cells = arena_array(arena, struct cell, r->cells_count);
+        if (r->cells_count > 0)
+            memcpy(out.cells, r->cells, r->cells_count * sizeof *r->cells);
+        row_settle(&out, cover);
+    }
+    *ret = out;
+}
+
+void row_merge(const struct row *a, const struct row *b, struct arena *arena, struct row *ret)
+{
+    struct row out = {.key = a->key, .deletion = tomb_max(&a->deletion, &b->deletion)};
+    struct tomb none = TOMB_NONE;
+    size_t i = 0;
+    size_t k = 0;
+    out.cells = arena_array(arena, struct cell, a->cells_count + b->cells_count);
+    while (i < a->cells_count || k < b->cells_count) {
+        int c = i == a->cells_count   ? 1
+                : k == b->cells_count ? -1
+                                      : cell_place_compare(&a->cells[i], &b->cells[k]);
+        const struct cell *from = c < 0 ? &a->cells[i] : &b->cells[k];
+        if (c == 0 && cell_wins(&a->cells[i], &b->cells[k]))
+            from = &a->cells[i];
+        out.cells[out.cells_count++] = *from;
+        i += c <= 0;
+        k += c >= 0;
+    }
+    row_settle(&out, &none);
+    *ret = out;
+}
+
+/* --- range tombstones */
+
+struct tomb_list {
+    struct range_tomb *items;
+    size_t count;
+};
+
+static void tombs_emit(struct tomb_list *l, struct bytes start, struct bytes end,
+                       const struct tomb *t)
+{
+    struct range_tomb *last = l->count > 0 ? &l->items[l->count - 1] : NULL;
+    if (last != NULL && bytes_equal(last->end, start) && tomb_equal(&last->tomb, t))
+        last->end = end;
+    else
+        l->items[l->count++] = (struct range_tomb){start, end, *t};
+}
+
+/* The stronger of two disjoint lists at every place. Each step of the walk ends at a start or an
+ * end of an input, hence the size. */
+static struct tomb_list tombs_overlay(struct tomb_list a, struct tomb_list b, struct arena *arena)
+{
+    if (a.count == 0 || b.count == 0)
+        return a.count == 0 ? b : a;
+    struct tomb_list out = {arena_array(arena, struct range_tomb, 2 * (a.count + b.count)), 0};
+    size_t i = 0;
+    size_t k = 0;
+    struct range_tomb x = a.items[0];
+    struct range_tomb y = b.items[0];
+    while (i < a.count || k < b.count) {
+        bool x_first = k == b.count || (i < a.count && bytes_compare(x.start, y.start) <= 0);
+        struct range_tomb *p = x_first ? &x : &y;
+        struct range_tomb *q = x_first ? &y : &x;
+        bool both = i < a.count && k < b.count && range_before_end(q->start, p->end);
+        bool tie = both && bytes_equal(p->start, q->start);
+        bool x_ends = p == &x;
+        bool y_ends = p == &y;
+        if (!both) { /* p ends before the other begins */
+            tombs_emit(&out, p->start, p->end, &p->tomb);
+        } else if (!tie) { /* the piece of p before the other begins */
+            tombs_emit(&out, p->start, q->start, &p->tomb);
+            p->start = q->start;
+            continue;
+        } else {
+            int c = range_end_compare(x.end, y.end);
+            struct bytes end = c <= 0 ? x.end : y.end;
+            const struct tomb *t = tomb_wins(&x.tomb, &y.tomb) ? &x.tomb : &y.tomb;
+            tombs_emit(&out, x.start, end, t);
+            x.start = y.start = end; /* unread for the one that ended */
+            x_ends = c <= 0;
+            y_ends = c >= 0;
+        }
+        if (x_ends && ++i < a.count)
+            x = a.items[i];
+        if (y_ends && ++k < b.count)
+            y = b.items[k];
+    }
+    return out;
+}
+
+/* Drop what the partition's deletion shadows. Nothing becomes neighbours by that. */
+static struct tomb_list tombs_settle(struct tomb_list in, const struct tomb *cover,
+                                     struct arena *arena)
+{
+    bool shadowed = false;
+    for (size_t i = 0; i < in.count && !shadowed; i++)
+        shadowed = tomb_shadows(cover, in.items[i].tomb.timestamp);
+    if (!shadowed)
+        return in;
+    struct tomb_list out = {arena_array(arena, struct range_tomb, in.count), 0};
+    for (size_t i = 0; i < in.count; i++) {
+        if (!tomb_shadows(cover, in.items[i].tomb.timestamp))
+            out.items[out.count++] = in.items[i];
+    }
+    return out;
+}
+
+static struct tomb_list tombs_normalise(struct range_tomb *items, size_t count, struct arena *arena)
+{
+    struct tomb_list none = {NULL, 0};
+    if (count == 0)
+        return none;
+    if (count == 1) {
+        bool real = !tomb_is_none(&items->tomb) && range_before_end(items->start, items->end);
+        return real ? (struct tomb_list){items, 1} : none;
+    }
+    size_t half = count / 2;
+    return tombs_overlay(tombs_normalise(items, half, arena),
+                         tombs_normalise(items + half, count - half, arena), arena);
+}
+
+/* The tombstone that covers the key; *at walks along with ascending keys. */
+static struct tomb tombs_at(const struct part *p, size_t *at, struct bytes key)
+{
+    while (*at < p->tombs_count && !range_before_end(key, p->tombs[*at].end))
+        (*at)++;
+    if (*at < p->tombs_count && bytes_compare(p->tombs[*at].start, key) <= 0)
+        return tomb_max(&p->deletion, &p->tombs[*at].tomb);
+    return p->deletion;
+}
+
+struct tomb part_deletion_at(const struct part *p, struct bytes row_key)
+{
+    size_t low = 0;
+    size_t high = p->tombs_count;
+    while (low < high) { /* the first that ends after the key */
+        size_t mid = low + (high - low) / 2;
+        if (range_before_end(row_key, p->tombs[mid].end))
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return tombs_at(p, &low, row_key);
+}
+
+void part_cut_tombs(struct part *p, struct bytes start, struct bytes end, struct arena *arena)
+{
+    struct tomb_list out = {arena_array(arena, struct range_tomb, p->tombs_count), 0};
+    for (size_t i = 0; i < p->tombs_count; i++) {
+        struct range_tomb t = p->tombs[i];
+        if (bytes_compare(t.start, start) < 0)
+            t.start = start;
+        if (range_end_compare(t.end, end) > 0)
+            t.end = end;
+        if (range_before_end(t.start, t.end))
+            tombs_emit(&out, t.start, t.end, &t.tomb);
+    }
+    p->tombs = out.items;
+    p->tombs_count = out.count;
+}
+
+/* --- canonical form */
+
+static int cell_sort_compare(const void *a, const void *b)
+{
+    return cell_place_compare(a, b);
+}
+
+static int row_sort_compare(const void *a, const void *b)
+{
+    return bytes_compare(((const struct row *)a)->key, ((const struct row *)b)->key);
+}
+
+static void row_normalise(struct row *r)
+{
+    struct tomb none = TOMB_NONE;
+    size_t kept = 0;
+    if (tomb_is_none(&r->deletion))
+        r->deletion = TOMB_NONE;
+    for (size_t i = 0; i < r->cells_count; i++) {
+        struct cell *c = &r->cells[i];
+        if (c->kind != CELL_EXPIRING)
+            c->ttl = 0;
+        if (c->kind == CELL_LIVE)
+            c->time_s = 0;
+        if (c->kind == CELL_TOMBSTONE)
+            c->value = BYTES_NONE;
+        if (!c->has_path)
+            c->path = BYTES_NONE;
+    }
+    if (r->cells_count > 1)
+        qsort(r->cells, r->cells_count, sizeof *r->cells, cell_sort_compare);
+    for (size_t i = 0; i < r->cells_count; i++) {
+        struct cell *last = kept > 0 ? &r->cells[kept - 1] : NULL;
+        if (last == NULL || cell_place_compare(last, &r->cells[i]) != 0)
+            r->cells[kept++] = r->cells[i];
+        else if (cell_wins(&r->cells[i], last))
+            *last = r->cells[i];
+    }
+    r->cells_count = kept;
+    row_settle(r, &none);
+}
+
+/* Apply the deletions of the part to its rows, and drop the rows that become empty. */
+static void part_settle_rows(struct part *p)
+{
+    size_t kept = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < p->rows_count; i++) {
+        struct tomb cover = tombs_at(p, &at, p->rows[i].key);
+        row_settle(&p->rows[i], &cover);
+        if (!row_is_empty(&p->rows[i]))
+            p->rows[kept++] = p->rows[i];
+    }
+    p->rows_count = kept;
+    if (p->has_static) {
+        row_settle(&p->static_row, &p->deletion);
+        p->has_static = !row_is_empty(&p->static_row);
+    }
+    if (!p->has_static)
+        p->static_row = (struct row){.deletion = TOMB_NONE};
+}
+
+void part_normalise(struct part *p, struct arena *arena)
+{
+    size_t kept = 0;
+    if (tomb_is_none(&p->deletion))
+        p->deletion = TOMB_NONE;
+    struct tomb_list tombs = tombs_normalise(p->tombs, p->tombs_count, arena);
+    tombs = tombs_settle(tombs, &p->deletion, arena);
+    p->tombs = tombs.items;
+    p->tombs_count = tombs.count;
+    for (size_t i = 0; i < p->rows_count; i++)
+        row_normalise(&p->rows[i]);
+    if (p->has_static) {
+        p->static_row.key = BYTES_NONE;
+        row_normalise(&p->static_row);
+    }
+    if (p->rows_count > 1)
+        qsort(p->rows, p->rows_count, sizeof *p->rows, row_sort_compare);
+    for (size_t i = 0; i < p->rows_count; i++) {
+        struct row *last = kept > 0 ? &p->rows[kept - 1] : NULL;
+        if (last != NULL && bytes_equal(last->key, p->rows[i].key))
+            row_merge(last, &p->rows[i], arena, last);
+        else
+            p->rows[kept++] = p->rows[i];
+    }
+    p->rows_count = kept;
+    part_settle_rows(p);
+}
+
+static bool row_is_canonical(const struct row *r, const struct tomb *cover)
+{
+    for (size_t i = 0; i < r->cells_count; i++) {
+        const struct cell *c = &r->cells[i];
+        if (i > 0 && cell_place_compare(&r->cells[i - 1], c) >= 0)
+            return false;
+        if ((c->kind != CELL_EXPIRING && c->ttl != 0) || (c->kind == CELL_LIVE && c->time_s != 0) ||
+            (c->kind == CELL_TOMBSTONE && c->value.len > 0))
+            return false;
+    }
+    return !row_is_empty(r) && row_is_settled(r, cover);
+}
+
+bool part_is_canonical(const struct part *p)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < p->tombs_count; i++) {
+        const struct range_tomb *t = &p->tombs[i];
+        const struct range_tomb *last = i > 0 ? t - 1 : NULL;
+        if (tomb_shadows(&p->deletion, t->tomb.timestamp) || !range_before_end(t->start, t->end))
+            return false;
+        if (last != NULL && range_before_end(t->start, last->end))
+            return false;
+        if (last != NULL && bytes_equal(last->end, t->start) && tomb_equal(&last->tomb, &t->tomb))
+            return false;
+    }
+    for (size_t i = 0; i < p->rows_count; i++) {
+        struct tomb cover = tombs_at(p, &at, p->rows[i].key);
+        if (i > 0 && bytes_compare(p->rows[i - 1].key, p->rows[i].key) >= 0)
+            return false;
+        if (!row_is_canonical(&p->rows[i], &cover))
+            return false;
+    }
+    return !p->has_static || row_is_canonical(&p->static_row, &p->deletion);
+}
+
+/* --- merge */
+
+/* Append the row as the deletions of p leave it. */
+static void add_covered(struct part *p, const struct row *r, size_t *at, struct arena *arena)
+{
+    struct tomb cover = tombs_at(p, at, r->key);
+    row_cover(r, &cover, arena, &p->rows[p->rows_count]);
+    if (!row_is_empty(&p->rows[p->rows_count]))
+        p->rows_count++;
+}
+
+static void merge_rows(const struct part *a, const struct part *b, struct arena *arena,
+                       struct part *out)
+{
+    size_t i = 0;
+    size_t k = 0;
+    size_t at = 0;
+    out->rows = arena_array(arena, struct row, a->rows_count + b->rows_count);
+    while (i < a->rows_count || k < b->rows_count) {
+        int c = i == a->rows_count   ? 1
+                : k == b->rows_count ? -1
+                                     : bytes_compare(a->rows[i].key, b->rows[k].key);
+        if (c == 0) {
+            struct row both;
+            row_merge(&a->rows[i], &b->rows[k], arena, &both);
+            add_covered(out, &both, &at, arena);
+        } else {
+            add_covered(out, c < 0 ? &a->rows[i] : &b->rows[k], &at, arena);
+        }
+        i += c <= 0;
+        k += c >= 0;
+    }
+}
+
+void part_merge(const struct part *a, const struct part *b, struct arena *arena, struct part *ret)
+{
+    struct part out = {.table = a->table, .token = a->token, .key = a->key};
+    out.deletion = tomb_max(&a->deletion, &b->deletion);
+    struct tomb_list tombs = tombs_overlay((struct tomb_list){a->tombs, a->tombs_count},
+                                           (struct tomb_list){b->tombs, b->tombs_count}, arena);
+    tombs = tombs_settle(tombs, &out.deletion, arena);
+    out.tombs = tombs.items;
+    out.tombs_count = tombs.count;
+    out.static_row.deletion = TOMB_NONE;
+    if (a->has_static || b->has_static) {
+        struct row both = a->has_static ? a->static_row : b->static_row;
+        if (a->has_static && b->has_static)
+            row_merge(&a->static_row, &b->static_row, arena, &both);
+        row_cover(&both, &out.deletion, arena, &out.static_row);
+        out.has_static = !row_is_empty(&out.static_row);
+    }
+    merge_rows(a, b, arena, &out);
+    *ret = out;
+}
+
+/* --- difference */
+
+/* ret := what of `full` is not in `have` (NULL: nothing is). False when all of it is there. */
+static bool row_lacks(const struct row *have, const struct row *full, struct arena *arena,
+                      struct row *ret)
+{
+    size_t k = 0;
+    *ret = (struct row){.key = full->key, .deletion = full->deletion};
+    if (have != NULL && tomb_equal(&have->deletion, &full->deletion))
+        ret->deletion = TOMB_NONE;
+    ret->cells = arena_array(arena, struct cell, full->cells_count);
+    for (size_t i = 0; i < full->cells_count; i++) {
+        const struct cell *c = &full->cells[i];
+        while (have != NULL && k < have->cells_count && cell_place_compare(&have->cells[k], c) < 0)
+            k++;
+        bool there = have != NULL && k < have->cells_count &&
+                     cell_place_compare(&have->cells[k], c) == 0 && cells_equal(&have->cells[k], c);
+        if (!there)
+            ret->cells[ret->cells_count++] = *c;
+    }
+    return !row_is_empty(ret);
+}
+
+static void tombs_lack(const struct part *have, const struct part *full, struct arena *arena,
+                       struct part *ret)
+{
+    size_t k = 0;
+    ret->tombs = arena_array(arena, struct range_tomb, full->tombs_count);
+    for (size_t i = 0; i < full->tombs_count; i++) {
+        const struct range_tomb *t = &full->tombs[i];
+        while (k < have->tombs_count && !range_before_end(t->start, have->tombs[k].end))
+            k++;
+        bool there = k < have->tombs_count && bytes_compare(have->tombs[k].start, t->start) <= 0 &&
+                     range_end_compare(have->tombs[k].end, t->end) >= 0 &&
+                     tomb_equal(&have->tombs[k].tomb, &t->tomb);
+        if (!there)
+            ret->tombs[ret->tombs_count++] = *t;
+    }
+}
+
+bool part_lacks(const struct part *have, const struct part *want, struct arena *arena,
+                struct part *ret)
+{
+    struct part full;
+    struct part out = {.table = want->table, .token = want->token, .key = want->key};
+    size_t k = 0;
+    part_merge(have, want, arena, &full);
+    out.deletion = full.deletion;
+    if (tomb_equal(&have->deletion, &full.deletion))
+        out.deletion = TOMB_NONE;
+    tombs_lack(have, &full, arena, &out);
+    out.static_row.deletion = TOMB_NONE;
+    if (full.has_static)
+        out.has_static = row_lacks(have->has_static ? &have->static_row : NULL, &full.static_row,
+                                   arena, &out.static_row);
+    out.rows = arena_array(arena, struct row, full.rows_count);
+    for (size_t i = 0; i < full.rows_count; i++) {
+        const struct row *r = &full.rows[i];
+        while (k < have->rows_count && bytes_compare(have->rows[k].key, r->key) < 0)
+            k++;
+        bool there = k < have->rows_count && bytes_equal(have->rows[k].key, r->key);
+        if (row_lacks(there ? &have->rows[k] : NULL, r, arena, &out.rows[out.rows_count]))
+            out.rows_count++;
+    }
+    if (part_is_empty(&out))
+        return false;
+    *ret = out;
+    return true;
+}
+
+/* --- the rest */
+
+bool part_is_empty(const struct part *p)
+{
+    return tomb_is_none(&p->deletion) && p->tombs_count == 0 && !p->has_static &&
+           p->rows_count == 0;
+}
+
+static void row_set_dot(struct row *r, struct dot dot)
+{
+    if (!tomb_is_none(&r->deletion))
+        r->deletion.dot = dot;
+    for (size_t i = 0; i < r->cells_count; i++)
+        r->cells[i].dot = dot;
+}
+
+void part_set_dot(struct part *p, struct dot dot)
+{
+    if (!tomb_is_none(&p->deletion))
+        p->deletion.dot = dot;
+    for (size_t i = 0; i < p->tombs_count; i++)
+        p->tombs[i].tomb.dot = dot;
+    if (p->has_static)
+        row_set_dot(&p->static_row, dot);
+    for (size_t i = 0; i < p->rows_count; i++)
+        row_set_dot(&p->rows[i], dot);
+}
+
+static int64_t row_max_timestamp(const struct row *r, int64_t max)
+{
+    max = r->deletion.timestamp > max ? r->deletion.timestamp : max;
+    for (size_t i = 0; i < r->cells_count; i++)
+        max = r->cells[i].timestamp > max ? r->cells[i].timestamp : max;
+    return max;
+}
+
+int64_t part_max_timestamp(const struct part *p)
+{
+    int64_t max = p->deletion.timestamp;
+    for (size_t i = 0; i < p->tombs_count; i++)
+        max = p->tombs[i].tomb.timestamp > max ? p->tombs[i].tomb.timestamp : max;
+    if (p->has_static)
+        max = row_max_timestamp(&p->static_row, max);
+    for (size_t i = 0; i < p->rows_count; i++)
+        max = row_max_timestamp(&p->rows[i], max);
+    return max;
+}

@@ -1,0 +1,29 @@
+/* part_private.h - what the files of storage/ share about parts, and nobody else needs. */
+#ifndef TORC_STORAGE_PART_PRIVATE_H
+#define TORC_STORAGE_PART_PRIVATE_H
+
+#include "storage/part.h"
+
+/* Ends of row ranges: an empty end means that there is no upper bound. */
+int range_end_compare(struct bytes a, struct bytes b);
+bool range_before_end(struct bytes key, struct bytes end);
+
+bool row_is_empty(const struct row *r);
+
+/* ret := the row without what `cover` shadows; shares the cells when nothing is shadowed. */
+void row_cover(const struct row *r, const struct tomb *cover, struct arena *arena, struct row *ret);
+
+/* Keep of the range tombstones what lies in start <= key < end. */
+void part_cut_tombs(struct part *p, struct bytes start, struct bytes end, struct arena *arena);
+
+/* What part_normalise establishes. A decoder refuses anything else, because merging relies on it.
+ */
+bool part_is_canonical(const struct part *p);
+
+/* The encoding of a part without its table, token and key: the value of a stored fragment. */
+void part_body_write(const struct part *p, int64_t now_s, struct buf *out);
+enum err part_body_read(struct reader *in, struct arena *arena, struct part *ret) MUST_CHECK;
+
+#define PART_NO_CLOCK INT64_MIN /* part_body_write: leave expired cells as they are */
+
+#endif

@@ -1,0 +1,2 @@
+SUITE(clock)
+SUITE(part)
