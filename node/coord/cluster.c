@@ -1,0 +1,253 @@
+#include "node/coord/cluster.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct keyspace {
+    struct strategy strategy;
+    struct placement *placement; /* built when first asked for */
+};
+
+struct cluster {
+    node_no self;
+    uint64_t epoch;
+    struct cluster_node *nodes; /* ascending by number */
+    size_t nodes_count;
+    char (*dcs)[RING_NAME_SIZE]; /* sorted */
+    uint32_t dcs_count;
+    struct ring *ring;
+    struct map keyspaces;
+};
+
+static void keyspace_free(void *p)
+{
+    struct keyspace *k = p;
+    placement_free(k->placement);
+    mem_free(k);
+}
+
+struct cluster *cluster_new(void)
+{
+    struct cluster *c = mem_new(struct cluster);
+    map_init(&c->keyspaces);
+    return c;
+}
+
+void cluster_free(struct cluster *c)
+{
+    if (c == NULL)
+        return;
+    map_clear(&c->keyspaces, keyspace_free);
+    map_close(&c->keyspaces);
+    ring_free(c->ring);
+    mem_free(c->nodes);
+    mem_free(c->dcs);
+    mem_free(c);
+}
+
+static void forget_placements(struct cluster *c)
+{
+    uint64_t *keys = map_keys(&c->keyspaces);
+    for (size_t i = 0; i < map_count(&c->keyspaces); i++) {
+        struct keyspace *k = map_get(&c->keyspaces, keys[i]);
+        placement_free(k->placement);
+        k->placement = NULL;
+    }
+    mem_free(keys);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+    const struct cluster_node *x = a;
+    const struct cluster_node *y = b;
+    return x->node < y->node ? -1 : x->node > y->node;
+}
+
+static uint32_t find_dc(const struct cluster *c, const char *name)
+{
+    for (uint32_t i = 0; i < c->dcs_count; i++) {
+        if (strcmp(c->dcs[i], name) == 0)
+            return i;
+    }
+    return UINT32_MAX;
+}
+
+/* Number the data centres in order of name. */
+static void index_dcs(struct cluster *c)
+{
+    mem_free(c->dcs);
+    c->dcs = mem_alloc(c->nodes_count * RING_NAME_SIZE);
+    for (size_t i = 0; i < c->nodes_count; i++)
+        memcpy(c->dcs[i], c->nodes[i].dc, RING_NAME_SIZE);
+    qsort(c->dcs, c->nodes_count, RING_NAME_SIZE, compare_names);
+    c->dcs_count = 0;
+    for (size_t i = 0; i < c->nodes_count; i++) {
+        if (i == 0 || strcmp(c->dcs[i], c->dcs[c->dcs_count - 1]) != 0)
+            memmove(c->dcs[c->dcs_count++], c->dcs[i], RING_NAME_SIZE);
+    }
+    for (size_t i = 0; i < c->nodes_count; i++)
+        c->nodes[i].dc_index = find_dc(c, c->nodes[i].dc);
+}
+
+void cluster_set_nodes(struct cluster *c, node_no self, const struct cluster_node *nodes,
+                       size_t count, const struct ring *ring, uint64_t epoch)
+{
+    struct cluster_node *copy = mem_copy(nodes, count * sizeof *nodes);
+    qsort(copy, count, sizeof *copy, compare_nodes);
+    for (size_t i = 0; i < count; i++) {
+        const struct cluster_node *known = cluster_find(c, copy[i].node);
+        if (known != NULL)
+            copy[i].alive = known->alive;
+    }
+    mem_free(c->nodes);
+    c->nodes = copy;
+    c->nodes_count = count;
+    c->self = self;
+    c->epoch = epoch;
+    index_dcs(c);
+    if (c->ring == NULL || ring == NULL || !ring_equal(c->ring, ring)) {
+        ring_free(c->ring);
+        c->ring = ring != NULL ? ring_copy(ring) : NULL;
+        forget_placements(c);
+    }
+}
+
+void cluster_set_keyspace(struct cluster *c, keyspace_no keyspace, const struct strategy *strategy)
+{
+    struct keyspace *k = map_get(&c->keyspaces, keyspace);
+    if (strategy == NULL) {
+        if (map_remove(&c->keyspaces, keyspace) != NULL)
+            keyspace_free(k);
+        return;
+    }
+    if (k == NULL) {
+        k = mem_new(struct keyspace);
+        map_put(&c->keyspaces, keyspace, k);
+    } else if (strategy_equal(&k->strategy, strategy)) {
+        return;
+    }
+    placement_free(k->placement);
+    k->placement = NULL;
+    k->strategy = *strategy;
+}
+
+void cluster_set_alive(struct cluster *c, node_no node, bool alive)
+{
+    for (size_t i = 0; i < c->nodes_count; i++) {
+        if (c->nodes[i].node == node)
+            c->nodes[i].alive = alive;
+    }
+}
+
+node_no cluster_self(const struct cluster *c)
+{
+    return c->self;
+}
+
+uint64_t cluster_epoch(const struct cluster *c)
+{
+    return c->epoch;
+}
+
+uint32_t cluster_ranges(const struct cluster *c)
+{
+    return c->ring != NULL ? c->ring->ranges : 0;
+}
+
+const struct ring *cluster_ring(const struct cluster *c)
+{
+    return c->ring;
+}
+
+const struct cluster_node *cluster_find(const struct cluster *c, node_no node)
+{
+    size_t low = 0;
+    size_t high = c->nodes_count;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (c->nodes[mid].node < node)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < c->nodes_count && c->nodes[low].node == node ? &c->nodes[low] : NULL;
+}
+
+bool cluster_is_alive(const struct cluster *c, node_no node)
+{
+    const struct cluster_node *n = cluster_find(c, node);
+    return node == c->self || (n != NULL && n->alive);
+}
+
+size_t cluster_nodes(const struct cluster *c, const struct cluster_node **ret_nodes)
+{
+    *ret_nodes = c->nodes;
+    return c->nodes_count;
+}
+
+const struct placement *cluster_placement(struct cluster *c, keyspace_no keyspace)
+{
+    struct keyspace *k = map_get(&c->keyspaces, keyspace);
+    if (k == NULL || c->ring == NULL)
+        return NULL;
+    if (k->placement == NULL)
+        k->placement = placement_build(c->ring, &k->strategy);
+    return k->placement;
+}
+
+bool cluster_quorum_config(const struct cluster *c, keyspace_no keyspace, enum level level,
+                           struct quorum_config *ret_config)
+{
+    const struct keyspace *k = map_get(&c->keyspaces, keyspace);
+    const struct cluster_node *self = cluster_find(c, c->self);
+    if (k == NULL)
+        return false;
+    struct quorum_config q = {.level = level, .local_dc = self != NULL ? self->dc_index : 0};
+    if (k->strategy.type == STRATEGY_SIMPLE) {
+        q.rf_total = k->strategy.rf;
+        *ret_config = q;
+        return true;
+    }
+    q.per_dc = true;
+    q.dcs = c->dcs_count < QUORUM_DCS_MAX ? c->dcs_count : QUORUM_DCS_MAX;
+    for (uint32_t i = 0; i < k->strategy.dcs; i++) {
+        uint32_t dc = find_dc(c, k->strategy.dc[i].name);
+        /* A data centre without nodes is asked for all the same: it makes ALL unavailable. */
+        if (dc >= QUORUM_DCS_MAX)
+            dc = q.dcs < QUORUM_DCS_MAX ? q.dcs++ : QUORUM_DCS_MAX - 1;
+        q.rf[dc] += k->strategy.dc[i].rf;
+    }
+    *ret_config = q;
+    return true;
+}
+
+bool cluster_next_keyspace(const struct cluster *c, keyspace_no from, keyspace_no *ret_keyspace)
+{
+    uint64_t *keys = map_keys(&c->keyspaces);
+    bool found = false;
+    for (size_t i = 0; i < map_count(&c->keyspaces) && !found; i++) {
+        if (keys[i] >= from) {
+            *ret_keyspace = (keyspace_no)keys[i];
+            found = true;
+        }
+    }
+    mem_free(keys);
+    return found;
+}
+
+bool cluster_is_replica(struct cluster *c, keyspace_no keyspace, range_no range, node_no node)
+{
+    const struct placement *p = cluster_placement(c, keyspace);
+    if (p == NULL || range >= p->ranges)
+        return false;
+    return replicas_have(placement_replicas(p, range), node) ||
+           replicas_have(placement_pending(p, range), node);
+}

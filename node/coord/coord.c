@@ -1,0 +1,236 @@
+#include "node/coord/coord_core.h"
+
+struct memory *memory_new(void)
+{
+    struct memory *m = mem_new(struct memory);
+    list_init(&m->link);
+    return m;
+}
+
+void memory_retire(struct coord *c, struct memory *m)
+{
+    list_push_back(&c->retired, &m->link);
+}
+
+struct coord *coord_new(const struct coord_config *config, struct engine *engine,
+                        struct cluster *cluster)
+{
+    struct coord *c = mem_new(struct coord);
+    struct rng rng;
+    c->config = *config;
+    c->engine = engine;
+    c->cluster = cluster;
+    map_init(&c->pending_by_request);
+    map_init(&c->applying_by_ticket);
+    list_init(&c->pending);
+    list_init(&c->retired);
+    timers_init(&c->timers);
+    /* Answers to an earlier life of this node must not match a request of this one. */
+    rng_init(&rng, config->seed);
+    c->requests = rng_next(&rng) & ~UINT64_C(0xffffffff);
+    c->read_latency = mem_new(struct histogram);
+    histogram_init(c->read_latency);
+    return c;
+}
+
+static void free_pending(struct coord *c, struct pending *p)
+{
+    if (p->type == PENDING_RUN)
+        write_free(c, container_of(p, struct run, pending));
+    else
+        read_free(c, container_of(p, struct round, pending));
+}
+
+void coord_free(struct coord *c)
+{
+    if (c == NULL)
+        return;
+    while (!list_empty(&c->pending))
+        free_pending(c, container_of(c->pending.next, struct pending, link));
+    map_close(&c->pending_by_request);
+    map_clear(&c->applying_by_ticket, mem_free);
+    map_close(&c->applying_by_ticket);
+    timers_close(&c->timers);
+    coord_clear(c);
+    mem_free(c->effects);
+    mem_free(c->read_latency);
+    mem_free(c);
+}
+
+void coord_set_actor(struct coord *c, struct actor self)
+{
+    c->self = self;
+}
+
+uint64_t coord_track(struct coord *c, struct pending *p, int type)
+{
+    p->type = type;
+    p->request = ++c->requests;
+    map_put(&c->pending_by_request, p->request, p);
+    list_push_back(&c->pending, &p->link);
+    return p->request;
+}
+
+void coord_untrack(struct coord *c, struct pending *p)
+{
+    map_remove(&c->pending_by_request, p->request);
+    list_remove(&p->link);
+}
+
+static struct coord_effect *append(struct coord *c, enum coord_effect_type type)
+{
+    c->effects = mem_grow(c->effects, c->effects_count, &c->effects_cap, sizeof *c->effects);
+    struct coord_effect *e = &c->effects[c->effects_count++];
+    *e = (struct coord_effect){.type = type};
+    return e;
+}
+
+void coord_send(struct coord *c, node_no to, const struct wire_message *m)
+{
+    struct coord_effect *e = append(c, COORD_SEND);
+    e->send.to = to;
+    e->send.message = *m;
+}
+
+void coord_done(struct coord *c, uint64_t op, const struct coord_result *result)
+{
+    struct coord_effect *e = append(c, COORD_DONE);
+    e->done.op = op;
+    e->done.result = result;
+    if (result->err == ERR_TIMEOUT)
+        c->stats.timeouts++;
+    else if (result->err == ERR_UNAVAILABLE)
+        c->stats.unavailable++;
+    else if (result->err == ERR_OVERLOADED)
+        c->stats.overloaded++;
+}
+
+size_t coord_effects(const struct coord *c, const struct coord_effect **ret_effects)
+{
+    *ret_effects = c->effects;
+    return c->effects_count;
+}
+
+void coord_clear(struct coord *c)
+{
+    c->effects_count = 0;
+    list_each_safe (at, after, &c->retired) {
+        struct memory *m = container_of(at, struct memory, link);
+        list_remove(at);
+        arena_close(&m->arena);
+        mem_free(m);
+    }
+}
+
+void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no range,
+                 const struct part *part, struct dot dot, struct applying applying)
+{
+    uint64_t ticket = COORD_TICKET | ++c->tickets;
+    map_put(&c->applying_by_ticket, ticket, mem_copy(&applying, sizeof applying));
+    c->in_flight += applying.bytes;
+    enum err err = engine_apply(c->engine, keyspace, range, part, dot, ticket);
+    if (err != ERR_OK)
+        coord_durable(c, now, ticket, err);
+}
+
+void coord_durable(struct coord *c, struct now now, uint64_t ticket, enum err err)
+{
+    struct applying *a = map_remove(&c->applying_by_ticket, ticket);
+    if (a == NULL)
+        return;
+    c->in_flight -= a->bytes;
+    if (a->for_peer) {
+        struct wire_message m = {.type = WIRE_WRITE_ACK,
+                                 .write_ack = {.request = a->request, .err = (uint32_t)err}};
+        coord_send(c, a->peer, &m);
+    } else {
+        struct pending *p = map_get(&c->pending_by_request, a->request);
+        node_no self = cluster_self(c->cluster);
+        if (p != NULL && p->type == PENDING_RUN)
+            write_answer(c, now, container_of(p, struct run, pending), self, err);
+        else if (p != NULL)
+            repair_answer(c, now, container_of(p, struct round, pending), self, err);
+    }
+    mem_free(a);
+}
+
+/* An error code of a peer: numbers it cannot mean become plain failures. */
+static enum err peer_err(uint32_t number)
+{
+    return number < ERR_COUNT ? (enum err)number : ERR_FAILED;
+}
+
+bool coord_receive(struct coord *c, struct now now, node_no from, const struct wire_message *m)
+{
+    struct pending *p;
+    switch (m->type) {
+    case WIRE_WRITE: replica_write(c, now, from, &m->write); return true;
+    case WIRE_READ: replica_read(c, from, &m->read); return true;
+    case WIRE_FORWARD: write_forwarded(c, now, from, &m->forward); return true;
+    case WIRE_FORWARD_DONE: write_forward_done(c, now, &m->forward_done); return true;
+    case WIRE_WRITE_ACK:
+        p = map_get(&c->pending_by_request, m->write_ack.request);
+        if (p == NULL)
+            c->stats.late++;
+        else if (p->type == PENDING_RUN)
+            write_answer(c, now, container_of(p, struct run, pending), from,
+                         peer_err(m->write_ack.err));
+        else
+            repair_answer(c, now, container_of(p, struct round, pending), from,
+                          peer_err(m->write_ack.err));
+        return true;
+    case WIRE_READ_REPLY:
+        p = map_get(&c->pending_by_request, m->read_reply.request);
+        if (p != NULL && p->type == PENDING_ROUND)
+            read_reply(c, now, container_of(p, struct round, pending), from, &m->read_reply);
+        else
+            c->stats.late++;
+        return true;
+    default: return false;
+    }
+}
+
+void coord_peer_lost(struct coord *c, struct now now, node_no node)
+{
+    /* Handling one request may end it, and never starts another of an earlier place in the list. */
+    list_each_safe (at, after, &c->pending) {
+        struct pending *p = container_of(at, struct pending, link);
+        if (p->type == PENDING_RUN)
+            write_peer_lost(c, now, container_of(p, struct run, pending), node);
+        else
+            read_peer_lost(c, now, container_of(p, struct round, pending), node);
+    }
+}
+
+usec coord_next_deadline(const struct coord *c)
+{
+    return timers_next(&c->timers);
+}
+
+static void expire(struct coord *c, struct now now, struct due *due)
+{
+    switch (due->kind) {
+    case DUE_RUN: write_expired(c, container_of(due, struct run, deadline)); break;
+    case DUE_READ: read_expired(c, container_of(due, struct read_op, deadline)); break;
+    case DUE_SPECULATION:
+        read_speculate(c, now, container_of(due, struct round, speculation));
+        break;
+    }
+}
+
+void coord_deadline(struct coord *c, struct now now)
+{
+    struct timer *t;
+    while ((t = timers_pop(&c->timers, now.mono)) != NULL)
+        expire(c, now, container_of(t, struct due, timer));
+}
+
+struct coord_stats coord_stats(const struct coord *c)
+{
+    return c->stats;
+}
+
+size_t coord_in_flight(const struct coord *c)
+{
+    return c->in_flight;
+}

@@ -1,0 +1,183 @@
+/* coord_core.h - what the files of the coordinator share; nobody else includes it.
+ *
+ *   coord.c        requests, effects, deadlines, dispatch
+ *   coord_write.c  runs: one mutation on its way to W replicas
+ *   coord_read.c   operations and rounds: one span of one read on its way to R replicas
+ *   coord_repair.c what a round does when its replicas disagree
+ *   replica.c      the other side: peers' writes and reads
+ */
+#ifndef TORC_NODE_COORD_COORD_CORE_H
+#define TORC_NODE_COORD_COORD_CORE_H
+
+#include "base/histogram.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/timers.h"
+#include "node/coord/coord.h"
+
+#define REPLICAS_MAX 64 /* of one range, all data centres and pending ones together */
+
+/* What a request number stands for; the first member of run and round. */
+struct pending {
+    enum { PENDING_RUN, PENDING_ROUND } type;
+    uint64_t request;
+    struct list link; /* in coord.pending, in order of start */
+};
+
+/* A write to our own store, until it is durable. */
+struct applying {
+    bool for_peer;
+    node_no peer;     /* who gets the ack */
+    uint64_t request; /* theirs, or our own pending one */
+    size_t bytes;
+};
+
+/* A timer that knows what it is for. */
+struct due {
+    struct timer timer;
+    enum { DUE_RUN, DUE_READ, DUE_SPECULATION } kind;
+};
+
+struct coord {
+    struct coord_config config;
+    struct engine *engine;
+    struct cluster *cluster;
+    struct actor self;
+    uint64_t requests, tickets;
+    struct map pending_by_request;
+    struct map applying_by_ticket;
+    struct list pending;
+    struct timers timers;
+    struct coord_effect *effects;
+    size_t effects_count, effects_cap;
+    struct list retired; /* arenas whose bytes effects may still name */
+    size_t in_flight;
+    struct histogram *read_latency;
+    struct coord_stats stats;
+};
+
+/* An arena with a place in the retired list. */
+struct memory {
+    struct list link;
+    struct arena arena;
+};
+
+struct memory *memory_new(void);
+void memory_retire(struct coord *c, struct memory *m); /* freed by coord_clear */
+
+uint64_t coord_track(struct coord *c, struct pending *p, int type);
+void coord_untrack(struct coord *c, struct pending *p);
+void coord_send(struct coord *c, node_no to, const struct wire_message *m);
+void coord_done(struct coord *c, uint64_t op, const struct coord_result *result);
+
+/* Apply to our own store; the outcome comes to coord_durable, also when it fails at once. */
+void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no range,
+                 const struct part *part, struct dot dot, struct applying applying);
+
+enum replica_state { REPLICA_IDLE, REPLICA_WAITING, REPLICA_ACKED, REPLICA_LOST };
+
+/* --- coord_write.c */
+
+struct run {
+    struct pending pending;
+    struct due deadline;
+    struct memory *memory;
+    struct write_op *owner; /* NULL: run for a peer that forwarded it */
+    node_no peer;
+    uint64_t peer_request;
+    keyspace_no keyspace;
+    range_no range;
+    struct part part;
+    struct bytes encoded;
+    enum level level;
+    enum write_kind kind;
+    usec end_mono;
+    bool forwarded;
+    node_no forward_to;
+    bool moving;
+    struct quorum now_quorum, later_quorum;
+    struct {
+        node_no node;
+        uint32_t dc;
+        bool in_now, in_later, tried;
+        enum replica_state state;
+    } target[REPLICAS_MAX];
+    size_t targets;
+};
+
+/* An encoded part that a peer asks us to coordinate. */
+void write_forwarded(struct coord *c, struct now now, node_no from, const struct wire_forward *m);
+void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m);
+void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err);
+void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node);
+void write_expired(struct coord *c, struct run *run);
+void write_free(struct coord *c, struct run *run); /* at shutdown */
+
+/* --- coord_read.c */
+
+struct answer {
+    node_no node;
+    uint32_t dc;
+    enum replica_state state;
+    bool full_asked;
+    bool full; /* `result` is there */
+    struct digest digest;
+    struct scan_result result;
+    bool repairing;   /* it was sent what it lacks, */
+    uint32_t repairs; /* in so many parts that are not acked yet */
+};
+
+enum round_phase { ROUND_COMPARE, ROUND_FULL, ROUND_REPAIR };
+
+struct read_op;
+
+struct round {
+    struct pending pending;
+    struct due speculation;
+    struct read_op *op;
+    enum round_phase phase;
+    struct scan scan; /* the span of this round */
+    struct quorum quorum;
+    usec started;
+    struct answer answer[REPLICAS_MAX]; /* alive replicas that count, nearest first */
+    size_t answers;
+    struct scan_result merged;
+    bool sending; /* repairs go out: nothing is decided before the last is */
+};
+
+struct read_op {
+    uint64_t op;
+    struct due deadline;
+    struct memory *memory;
+    struct coord_read request;
+    struct round *round;
+    struct coord_result result;
+    size_t parts_cap;
+    uint32_t bytes;
+};
+
+void read_reply(struct coord *c, struct now now, struct round *round, node_no from,
+                const struct wire_read_reply *m);
+void read_peer_lost(struct coord *c, struct now now, struct round *round, node_no node);
+void read_expired(struct coord *c, struct read_op *op);
+void read_speculate(struct coord *c, struct now now, struct round *round);
+void read_free(struct coord *c, struct round *round);
+void round_finish(struct coord *c, struct now now, struct round *round,
+                  const struct scan_result *result);
+void round_fail(struct coord *c, struct round *round, enum err err);
+void round_ask(struct coord *c, struct now now, struct round *round, size_t i, bool full);
+bool round_ask_another(struct coord *c, struct now now, struct round *round, bool full);
+
+/* --- coord_repair.c */
+void repair_start(struct coord *c, struct now now, struct round *round);
+void repair_full_answer(struct coord *c, struct now now, struct round *round);
+void repair_answer(struct coord *c, struct now now, struct round *round, node_no from,
+                   enum err err);
+
+/* --- replica.c */
+void replica_write(struct coord *c, struct now now, node_no from, const struct wire_write *m);
+void replica_read(struct coord *c, node_no from, const struct wire_read *m);
+
+#endif

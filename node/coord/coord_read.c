@@ -1,0 +1,434 @@
+/* A read goes round by round. A round covers one partition, or the longest run of ranges that the
+ * same replicas hold; its answer is complete up to a position, and the next round begins there,
+ * until enough live rows are found. So what tombstones or stale replicas take away under a LIMIT is
+ * simply read on for (short reads, CASSANDRA-12872 and kin). */
+#include "node/coord/coord_core.h"
+
+#include <string.h>
+
+#define SPECULATE_MIN_US                                                                           \
+    (5 * USEC_PER_MS) /* below this a second request costs more than it saves */
+#define SPECULATE_FIRST_US (50 * USEC_PER_MS) /* until enough latencies are known */
+#define LATENCIES_MIN      100
+
+static void round_start(struct coord *c, struct now now, struct read_op *op);
+
+static void op_done(struct coord *c, struct read_op *op, enum err err)
+{
+    timers_cancel(&c->timers, &op->deadline.timer);
+    c->in_flight -= op->bytes;
+    op->result.err = err;
+    if (err != ERR_OK)
+        op->result.rows = (struct scan_result){0};
+    coord_done(c, op->op, &op->result);
+    memory_retire(c, op->memory);
+}
+
+static void round_drop(struct coord *c, struct round *round)
+{
+    coord_untrack(c, &round->pending);
+    timers_cancel(&c->timers, &round->speculation.timer);
+    round->op->round = NULL; /* its memory is the operation's */
+}
+
+void read_free(struct coord *c, struct round *round)
+{
+    struct read_op *op = round->op;
+    round_drop(c, round);
+    timers_cancel(&c->timers, &op->deadline.timer);
+    memory_retire(c, op->memory);
+}
+
+void round_fail(struct coord *c, struct round *round, enum err err)
+{
+    struct read_op *op = round->op;
+    const struct quorum *q = &round->quorum;
+    op->result.required = quorum_need(q);
+    op->result.received = err == ERR_UNAVAILABLE ? quorum_members(q) : quorum_acked(q);
+    op->result.failures = q->failures;
+    op->result.data_present = false;
+    for (size_t i = 0; i < round->answers; i++)
+        op->result.data_present |= round->answer[i].full;
+    round_drop(c, round);
+    op_done(c, op, err);
+}
+
+/* --- who to ask */
+
+static bool is_self(const struct coord *c, node_no node)
+{
+    return node == cluster_self(c->cluster);
+}
+
+/* Ourselves first, then our data centre, in the ring's order. */
+static unsigned distance(const struct coord *c, const struct cluster_node *n)
+{
+    const struct cluster_node *self = cluster_find(c->cluster, cluster_self(c->cluster));
+    if (is_self(c, n->node))
+        return 0;
+    return self != NULL && n->dc_index == self->dc_index ? 1 : 2;
+}
+
+/* The living replicas that count for the level, nearest first. */
+static void candidates(struct coord *c, struct round *round, struct replicas replicas)
+{
+    round->answers = 0;
+    for (unsigned d = 0; d <= 2; d++) {
+        for (uint32_t i = 0; i < replicas.count && round->answers < REPLICAS_MAX; i++) {
+            const struct cluster_node *n = cluster_find(c->cluster, replicas.node[i]);
+            if (n == NULL || distance(c, n) != d || !cluster_is_alive(c->cluster, n->node) ||
+                !quorum_counts(&round->quorum, n->dc_index))
+                continue;
+            round->answer[round->answers++] = (struct answer){.node = n->node, .dc = n->dc_index};
+        }
+    }
+}
+
+static bool same_set(struct replicas a, struct replicas b)
+{
+    if (a.count != b.count)
+        return false;
+    for (uint32_t i = 0; i < a.count; i++) {
+        if (!replicas_have(b, a.node[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Cut the scan at the end of the last range that the same replicas hold. */
+static struct replicas span_replicas(const struct placement *p, struct scan *scan)
+{
+    if (scan->single)
+        return placement_replicas(p, ring_range_of(scan->token, p->ranges));
+    token first = scan->from_token; /* more partitions may have that very token */
+    if (!scan->has_from)
+        first = scan->after_token < INT64_MAX ? scan->after_token + 1 : INT64_MAX;
+    range_no range = ring_range_of(first, p->ranges);
+    struct replicas replicas = placement_replicas(p, range);
+    token upto = ring_range_span(range, p->ranges).last;
+    while (upto < scan->upto_token && same_set(replicas, placement_replicas(p, range + 1)))
+        upto = ring_range_span(++range, p->ranges).last;
+    if (upto < scan->upto_token)
+        scan->upto_token = upto;
+    return replicas;
+}
+
+/* Whose group in the quorum lacks members still? */
+static bool wanted(const struct round *round, uint32_t dc)
+{
+    const struct quorum *q = &round->quorum;
+    const struct quorum_group *g = &q->group[q->by_dc ? dc : 0];
+    return g->members < g->need + g->lost;
+}
+
+static bool enough_alive(const struct round *round)
+{
+    struct quorum q = round->quorum;
+    for (size_t i = 0; i < round->answers; i++)
+        quorum_member(&q, round->answer[i].dc);
+    return quorum_state(&q) != QUORUM_IMPOSSIBLE;
+}
+
+/* --- asking and answering */
+
+static void answered(struct coord *c, struct now now, struct round *round);
+
+static void ask_ourselves(struct coord *c, struct round *round, struct answer *a)
+{
+    struct arena *arena = &round->op->memory->arena;
+    size_t before = arena_used(arena);
+    enum err err = engine_scan(c->engine, &round->scan, arena, &a->result);
+    round->op->bytes += (uint32_t)(arena_used(arena) - before);
+    c->in_flight += arena_used(arena) - before;
+    if (err != ERR_OK) {
+        a->state = REPLICA_LOST;
+        quorum_fail(&round->quorum, a->dc);
+        return;
+    }
+    a->full = true;
+    a->state = REPLICA_ACKED;
+    scan_result_digest(&a->result, round->scan.now_s, &a->digest);
+    quorum_ack(&round->quorum, a->dc);
+}
+
+/* Does not look at the outcome: callers do, once all are asked. */
+void round_ask(struct coord *c, struct now now, struct round *round, size_t i, bool full)
+{
+    struct answer *a = &round->answer[i];
+    struct arena *arena = &round->op->memory->arena;
+    if (a->state == REPLICA_IDLE)
+        quorum_member(&round->quorum, a->dc);
+    a->state = REPLICA_WAITING;
+    a->full_asked |= full;
+    if (is_self(c, a->node)) {
+        ask_ourselves(c, round, a);
+        return;
+    }
+    struct buf out;
+    buf_init(&out, WIRE_MESSAGE_MAX);
+    scan_encode(&round->scan, &out);
+    usec left = round->op->deadline.timer.at - now.mono;
+    struct wire_message m = {.type = WIRE_READ};
+    m.read =
+        (struct wire_read){round->pending.request, left > 0 ? (uint64_t)left : 0,
+                           round->op->request.keyspace, !full, arena_copy(arena, buf_bytes(&out))};
+    buf_close(&out);
+    coord_send(c, a->node, &m);
+}
+
+/* One replica more; false when all have been asked. */
+bool round_ask_another(struct coord *c, struct now now, struct round *round, bool full)
+{
+    for (size_t i = 0; i < round->answers; i++) {
+        if (round->answer[i].state == REPLICA_IDLE) {
+            round_ask(c, now, round, i, full);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool have_data(const struct round *round)
+{
+    for (size_t i = 0; i < round->answers; i++) {
+        const struct answer *a = &round->answer[i];
+        if (a->full || (a->full_asked && a->state == REPLICA_WAITING))
+            return true;
+    }
+    return false;
+}
+
+/* Replace what was lost, then see whether it is enough. May end the round. */
+static void answered(struct coord *c, struct now now, struct round *round)
+{
+    while (quorum_state(&round->quorum) == QUORUM_IMPOSSIBLE) {
+        if (!round_ask_another(c, now, round, !have_data(round))) {
+            round_fail(c, round, round->quorum.failures > 0 ? ERR_FAILED : ERR_TIMEOUT);
+            return;
+        }
+    }
+    if (quorum_state(&round->quorum) != QUORUM_ENOUGH)
+        return;
+    const struct answer *data = NULL;
+    bool equal = true;
+    for (size_t i = 0; i < round->answers; i++) {
+        if (round->answer[i].state == REPLICA_ACKED && round->answer[i].full)
+            data = &round->answer[i];
+    }
+    for (size_t i = 0; i < round->answers && data != NULL; i++) {
+        if (round->answer[i].state == REPLICA_ACKED)
+            equal &= memcmp(&round->answer[i].digest, &data->digest, sizeof data->digest) == 0;
+    }
+    if (data != NULL && equal)
+        round_finish(c, now, round, &data->result);
+    else
+        repair_start(c, now, round); /* also when only digests came back so far */
+}
+
+void read_reply(struct coord *c, struct now now, struct round *round, node_no from,
+                const struct wire_read_reply *m)
+{
+    struct read_op *op = round->op;
+    struct arena *arena = &op->memory->arena;
+    struct answer *a = NULL;
+    for (size_t i = 0; i < round->answers; i++) {
+        if (round->answer[i].node == from && round->answer[i].state == REPLICA_WAITING)
+            a = &round->answer[i];
+    }
+    if (a == NULL || (m->result.len == 0 && m->err == ERR_OK && a->full_asked && !a->full &&
+                      round->phase == ROUND_FULL))
+        return; /* late: the digest that crossed our question for the rows */
+    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
+    if (err == ERR_OK && m->digest.len != sizeof a->digest.b)
+        err = ERR_MALFORMED;
+    if (err == ERR_OK && m->result.len > 0) {
+        err = scan_result_decode(arena_copy(arena, m->result), arena, &a->result);
+        a->full = err == ERR_OK;
+        op->bytes += (uint32_t)m->result.len;
+        c->in_flight += m->result.len;
+    }
+    a->state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
+    if (err == ERR_OK) {
+        memcpy(a->digest.b, m->digest.data, sizeof a->digest.b);
+        quorum_ack(&round->quorum, a->dc);
+        histogram_record(c->read_latency, now.mono - round->started);
+    } else {
+        quorum_fail(&round->quorum, a->dc);
+    }
+    if (round->phase == ROUND_COMPARE)
+        answered(c, now, round);
+    else if (round->phase == ROUND_FULL)
+        repair_full_answer(c, now, round);
+}
+
+void read_peer_lost(struct coord *c, struct now now, struct round *round, node_no node)
+{
+    for (size_t i = 0; i < round->answers; i++) {
+        struct answer *a = &round->answer[i];
+        if (a->node != node)
+            continue;
+        if (a->state == REPLICA_WAITING) {
+            a->state = REPLICA_LOST;
+            quorum_lose(&round->quorum, a->dc);
+            if (round->phase == ROUND_COMPARE)
+                answered(c, now, round);
+            else if (round->phase == ROUND_FULL)
+                repair_full_answer(c, now, round);
+        } else if (round->phase == ROUND_REPAIR && a->repairing) {
+            repair_answer(c, now, round, node, ERR_CLOSED);
+        } else if (a->state == REPLICA_IDLE) {
+            a->state = REPLICA_LOST; /* never asked: no member */
+        }
+        return;
+    }
+}
+
+void read_expired(struct coord *c, struct read_op *op)
+{
+    round_fail(c, op->round, ERR_TIMEOUT);
+}
+
+static usec speculation_delay(const struct coord *c)
+{
+    if (c->read_latency->count < LATENCIES_MIN)
+        return SPECULATE_FIRST_US;
+    usec p99 = histogram_percentile(c->read_latency, 990000);
+    return p99 > SPECULATE_MIN_US ? p99 : SPECULATE_MIN_US;
+}
+
+void read_speculate(struct coord *c, struct now now, struct round *round)
+{
+    if (round->phase == ROUND_REPAIR)
+        return;
+    bool full = round->phase == ROUND_FULL;
+    for (size_t i = 0; i < round->answers && !full; i++)
+        full = round->answer[i].full_asked && round->answer[i].state == REPLICA_WAITING;
+    if (!round_ask_another(c, now, round, full))
+        return;
+    c->stats.speculations++;
+    timers_set(&c->timers, &round->speculation.timer, now.mono + speculation_delay(c));
+}
+
+/* --- rounds */
+
+static void round_start(struct coord *c, struct now now, struct read_op *op)
+{
+    struct quorum_config config;
+    struct round *round = arena_new(&op->memory->arena, struct round);
+    round->op = op;
+    round->scan = op->request.scan;
+    round->started = now.mono;
+    round->speculation.kind = DUE_SPECULATION;
+    op->round = round;
+    coord_track(c, &round->pending, PENDING_ROUND);
+    const struct placement *p = cluster_placement(c->cluster, op->request.keyspace);
+    if (p == NULL || c->self.node == 0 ||
+        !cluster_quorum_config(c->cluster, op->request.keyspace, op->request.level, &config)) {
+        round_fail(c, round, ERR_UNAVAILABLE);
+        return;
+    }
+    quorum_init(&round->quorum, &config);
+    candidates(c, round, span_replicas(p, &round->scan));
+    if (!enough_alive(round)) {
+        for (size_t i = 0; i < round->answers; i++)
+            quorum_member(&round->quorum, round->answer[i].dc); /* "alive" in the error */
+        round_fail(c, round, ERR_UNAVAILABLE);
+        return;
+    }
+    for (size_t i = 0; i < round->answers; i++) {
+        if (wanted(round, round->answer[i].dc))
+            round_ask(c, now, round, i, !have_data(round));
+    }
+    timers_set(&c->timers, &round->speculation.timer, now.mono + speculation_delay(c));
+    answered(c, now, round);
+}
+
+/* Take the round's parts into the operation's. The last part of the one may be the first of the
+ * next: a page can end inside a partition, and then its rows are joined. */
+static void take_parts(struct read_op *op, const struct scan_result *r)
+{
+    struct arena *arena = &op->memory->arena;
+    struct scan_result *all = &op->result.rows;
+    for (size_t i = 0; i < r->parts_count; i++) {
+        struct part *last = all->parts_count > 0 ? &all->parts[all->parts_count - 1] : NULL;
+        if (last != NULL && last->token == r->parts[i].token &&
+            bytes_equal(last->key, r->parts[i].key)) {
+            struct part joined;
+            part_merge(last, &r->parts[i], arena, &joined);
+            *last = joined;
+            continue;
+        }
+        all->parts =
+            arena_grow(arena, all->parts, all->parts_count, &op->parts_cap, sizeof *all->parts);
+        all->parts[all->parts_count++] = r->parts[i];
+    }
+    all->live_rows += r->live_rows;
+}
+
+void round_finish(struct coord *c, struct now now, struct round *round,
+                  const struct scan_result *result)
+{
+    struct read_op *op = round->op;
+    struct scan *scan = &op->request.scan;
+    struct scan_result *all = &op->result.rows;
+    bool span_more = result->more;
+    bool at_end = scan->single || round->scan.upto_token == scan->upto_token;
+    token upto = round->scan.upto_token;
+    round_drop(c, round);
+    op->result.required = quorum_need(&round->quorum);
+    op->result.received = quorum_acked(&round->quorum);
+    op->result.data_present = true;
+    take_parts(op, result);
+    all->more = span_more || !at_end;
+    if (span_more) {
+        all->upto_token = scan->from_token = result->upto_token;
+        all->upto_key = scan->from_key = result->upto_key;
+        all->upto_in_part = scan->from_in_part = result->upto_in_part;
+        all->upto_row = scan->from_row = result->upto_row;
+        scan->has_from = true;
+    } else if (!at_end) {
+        /* The whole span is read: go on after its last token. */
+        scan->has_from = false;
+        scan->after_token = upto;
+        all->upto_token = upto;
+        all->upto_key = BYTES_NONE;
+        all->upto_in_part = false;
+        all->upto_row = BYTES_NONE;
+    }
+    uint32_t limit = op->request.scan.rows_max;
+    bool full = (limit > 0 && result->live_rows >= limit) || op->bytes >= scan->bytes_max;
+    if (limit > 0)
+        op->request.scan.rows_max = limit > result->live_rows ? limit - result->live_rows : 0;
+    if (!all->more || full)
+        op_done(c, op, ERR_OK);
+    else if (now.mono >= op->deadline.timer.at)
+        op_done(c, op, ERR_TIMEOUT);
+    else
+        round_start(c, now, op);
+}
+
+void coord_read_start(struct coord *c, struct now now, uint64_t op_name, const struct coord_read *r)
+{
+    struct memory *memory = memory_new();
+    struct read_op *op = arena_new(&memory->arena, struct read_op);
+    struct buf copy;
+    op->op = op_name;
+    op->memory = memory;
+    op->request = *r;
+    op->deadline.kind = DUE_READ;
+    op->result.level = r->level;
+    c->stats.reads++;
+    buf_init(&copy, WIRE_MESSAGE_MAX);
+    scan_encode(&r->scan, &copy);
+    enum err err = scan_decode(arena_copy(&memory->arena, buf_bytes(&copy)), &memory->arena,
+                               &op->request.scan);
+    buf_close(&copy);
+    if (op->request.scan.bytes_max == 0)
+        op->request.scan.bytes_max = SCAN_BYTES_DEFAULT;
+    if (err != ERR_OK || c->in_flight > c->config.in_flight_max) {
+        op_done(c, op, err != ERR_OK ? ERR_TOO_BIG : ERR_OVERLOADED);
+        return;
+    }
+    timers_set(&c->timers, &op->deadline.timer, now.mono + r->timeout_us);
+    round_start(c, now, op);
+}

@@ -1,0 +1,156 @@
+/* Blocking read repair. The replicas that answered disagree: fetch the rows from all of them, join,
+ * send each what it lacks, and answer when the level is met by replicas that have the joined state
+ * (so a later quorum read cannot go back: monotonic quorum reads). */
+#include "node/coord/coord_core.h"
+
+static void merge_and_repair(struct coord *c, struct now now, struct round *round);
+
+static bool has_answered(const struct answer *a)
+{
+    return a->state == REPLICA_ACKED;
+}
+
+void repair_start(struct coord *c, struct now now, struct round *round)
+{
+    round->phase = ROUND_FULL;
+    c->stats.digest_mismatches++;
+    for (size_t i = 0; i < round->answers; i++) {
+        struct answer *a = &round->answer[i];
+        if (a->full || a->full_asked || (!has_answered(a) && a->state != REPLICA_WAITING))
+            continue;
+        /* It counts again when its rows are here; a digest still on its way is ignored. */
+        if (has_answered(a))
+            round->quorum.group[round->quorum.by_dc ? a->dc : 0].acked--;
+        round_ask(c, now, round, i, true);
+    }
+    repair_full_answer(c, now, round);
+}
+
+void repair_full_answer(struct coord *c, struct now now, struct round *round)
+{
+    while (quorum_state(&round->quorum) == QUORUM_IMPOSSIBLE) {
+        if (!round_ask_another(c, now, round, true)) {
+            round_fail(c, round, round->quorum.failures > 0 ? ERR_FAILED : ERR_TIMEOUT);
+            return;
+        }
+    }
+    if (quorum_state(&round->quorum) != QUORUM_ENOUGH)
+        return;
+    merge_and_repair(c, now, round);
+}
+
+static const struct part *find_part(const struct scan_result *r, const struct part *like)
+{
+    for (size_t i = 0; i < r->parts_count; i++) {
+        if (r->parts[i].token == like->token && bytes_equal(r->parts[i].key, like->key))
+            return &r->parts[i];
+    }
+    return NULL;
+}
+
+/* Send this replica what it lacks of the joined state; true when there was something. */
+static bool repair_one(struct coord *c, struct now now, struct round *round, struct answer *a)
+{
+    struct arena *arena = &round->op->memory->arena;
+    keyspace_no keyspace = round->op->request.keyspace;
+    bool any = false;
+    for (size_t i = 0; i < round->merged.parts_count; i++) {
+        const struct part *want = &round->merged.parts[i];
+        struct part none = {
+            .table = want->table, .token = want->token, .key = want->key, .deletion = TOMB_NONE};
+        none.static_row.deletion = TOMB_NONE;
+        const struct part *have = find_part(&a->result, want);
+        struct part lack;
+        if (!part_lacks(have != NULL ? have : &none, want, arena, &lack))
+            continue;
+        range_no range = ring_range_of(want->token, cluster_ranges(c->cluster));
+        struct dot no_dot = {{0, 0}, 0};
+        any = true;
+        c->stats.repairs++;
+        a->repairing = true;
+        a->repairs++;
+        if (a->node == cluster_self(c->cluster)) {
+            coord_apply(c, now, keyspace, range, &lack, no_dot,
+                        (struct applying){.request = round->pending.request});
+            continue;
+        }
+        struct buf out;
+        buf_init(&out, WIRE_MESSAGE_MAX);
+        part_encode(&lack, &out);
+        usec left = round->op->deadline.timer.at - now.mono;
+        struct wire_message m = {.type = WIRE_WRITE};
+        m.write = (struct wire_write){round->pending.request,
+                                      left > 0 ? (uint64_t)left : 0,
+                                      keyspace,
+                                      range,
+                                      no_dot,
+                                      arena_copy(arena, buf_bytes(&out))};
+        buf_close(&out);
+        coord_send(c, a->node, &m);
+    }
+    return any;
+}
+
+/* Count the replicas that have the joined state. May end the round. */
+static void repair_decide(struct coord *c, struct now now, struct round *round)
+{
+    enum quorum_state state = quorum_state(&round->quorum);
+    if (state == QUORUM_ENOUGH)
+        round_finish(c, now, round, &round->merged);
+    else if (state == QUORUM_IMPOSSIBLE)
+        round_fail(c, round, round->quorum.failures > 0 ? ERR_FAILED : ERR_TIMEOUT);
+}
+
+static void merge_and_repair(struct coord *c, struct now now, struct round *round)
+{
+    struct arena *arena = &round->op->memory->arena;
+    struct scan_result results[REPLICAS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < round->answers; i++) {
+        if (has_answered(&round->answer[i]))
+            results[count++] = round->answer[i].result;
+    }
+    scan_result_merge(&round->scan, results, count, arena, &round->merged);
+    round->phase = ROUND_REPAIR;
+    for (uint32_t g = 0; g < round->quorum.groups; g++) {
+        round->quorum.group[g].acked = 0;
+        round->quorum.group[g].members = 0;
+        round->quorum.group[g].lost = 0;
+    }
+    for (size_t i = 0; i < round->answers; i++) {
+        if (has_answered(&round->answer[i]))
+            quorum_member(&round->quorum, round->answer[i].dc);
+    }
+    /* An apply to our own store that fails at once must not end the round under the loop. */
+    round->sending = true;
+    for (size_t i = 0; i < round->answers; i++) {
+        struct answer *a = &round->answer[i];
+        if (has_answered(a) && !repair_one(c, now, round, a))
+            quorum_ack(&round->quorum, a->dc);
+    }
+    round->sending = false;
+    repair_decide(c, now, round);
+}
+
+void repair_answer(struct coord *c, struct now now, struct round *round, node_no from, enum err err)
+{
+    if (round->phase != ROUND_REPAIR)
+        return;
+    for (size_t i = 0; i < round->answers; i++) {
+        struct answer *a = &round->answer[i];
+        if (a->node != from || !a->repairing)
+            continue;
+        if (err == ERR_OK && --a->repairs > 0)
+            return; /* more parts of it are on the way */
+        a->repairing = false;
+        if (err == ERR_OK)
+            quorum_ack(&round->quorum, a->dc);
+        else if (err == ERR_CLOSED)
+            quorum_lose(&round->quorum, a->dc);
+        else
+            quorum_fail(&round->quorum, a->dc);
+        if (!round->sending)
+            repair_decide(c, now, round);
+        return;
+    }
+}

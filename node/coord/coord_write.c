@@ -1,0 +1,361 @@
+/* A run carries one mutation to its replicas. Replica here: mint, apply, send to the others. No
+ * replica here: hand it to one that is, and to the next one if that one is lost; timestamps are
+ * fixed by then, so doing it twice changes nothing. */
+#include "node/coord/coord_core.h"
+
+struct write_op {
+    uint64_t op;
+    struct memory *memory;
+    size_t left; /* runs that have no result yet */
+    struct coord_result result;
+};
+
+/* One result for all runs of an operation: the first that is not well wins. */
+static void op_fold(struct coord *c, struct write_op *op, const struct coord_result *result)
+{
+    if (op->result.err == ERR_OK)
+        op->result = *result;
+    ASSERT(op->left > 0);
+    if (--op->left > 0)
+        return;
+    coord_done(c, op->op, &op->result);
+    memory_retire(c, op->memory);
+}
+
+static void run_finish(struct coord *c, struct run *run, const struct coord_result *result)
+{
+    coord_untrack(c, &run->pending);
+    timers_cancel(&c->timers, &run->deadline.timer);
+    c->in_flight -= run->encoded.len;
+    if (run->owner != NULL) {
+        op_fold(c, run->owner, result);
+    } else {
+        struct wire_message m = {.type = WIRE_FORWARD_DONE};
+        m.forward_done =
+            (struct wire_forward_done){run->peer_request, (uint32_t)result->err, result->required,
+                                       result->received, result->failures};
+        coord_send(c, run->peer, &m);
+    }
+    memory_retire(c, run->memory);
+}
+
+void write_free(struct coord *c, struct run *run)
+{
+    coord_untrack(c, &run->pending);
+    timers_cancel(&c->timers, &run->deadline.timer);
+    if (run->owner != NULL && --run->owner->left == 0)
+        memory_retire(c, run->owner->memory);
+    memory_retire(c, run->memory);
+}
+
+/* The stricter of the two quorums of a moving range is the one to tell of. */
+static const struct quorum *telling(const struct run *run)
+{
+    if (run->moving && quorum_state(&run->now_quorum) == QUORUM_ENOUGH)
+        return &run->later_quorum;
+    return &run->now_quorum;
+}
+
+static void run_result(struct coord *c, struct run *run, enum err err)
+{
+    const struct quorum *q = telling(run);
+    struct coord_result result = {.err = err,
+                                  .level = run->level,
+                                  .kind = run->kind,
+                                  .required = quorum_need(q),
+                                  .received = quorum_acked(q),
+                                  .failures = q->failures};
+    if (err == ERR_UNAVAILABLE)
+        result.received = quorum_members(q);
+    run_finish(c, run, &result);
+}
+
+/* True when the run is over (and gone). */
+static bool run_decide(struct coord *c, struct run *run)
+{
+    enum quorum_state now = quorum_state(&run->now_quorum);
+    enum quorum_state later = run->moving ? quorum_state(&run->later_quorum) : QUORUM_ENOUGH;
+    if (now == QUORUM_ENOUGH && later == QUORUM_ENOUGH) {
+        run_result(c, run, ERR_OK);
+        return true;
+    }
+    if (now == QUORUM_IMPOSSIBLE || later == QUORUM_IMPOSSIBLE) {
+        bool said_no = run->now_quorum.failures > 0 || run->later_quorum.failures > 0;
+        run_result(c, run, said_no ? ERR_FAILED : ERR_TIMEOUT);
+        return true;
+    }
+    return false;
+}
+
+static void add_targets(struct coord *c, struct run *run, struct replicas replicas, bool later)
+{
+    for (uint32_t i = 0; i < replicas.count; i++) {
+        size_t at = 0;
+        while (at < run->targets && run->target[at].node != replicas.node[i])
+            at++;
+        if (at == REPLICAS_MAX)
+            return;
+        if (at == run->targets) {
+            const struct cluster_node *n = cluster_find(c->cluster, replicas.node[i]);
+            run->target[at].node = replicas.node[i];
+            run->target[at].dc = n != NULL ? n->dc_index : 0;
+            run->targets++;
+        }
+        run->target[at].in_now |= !later;
+        run->target[at].in_later |= later;
+    }
+}
+
+/* Who is to get it, and are enough of them alive? */
+static enum err run_plan(struct coord *c, struct run *run)
+{
+    struct quorum_config config;
+    const struct placement *p = cluster_placement(c->cluster, run->keyspace);
+    if (p == NULL || c->self.node == 0 ||
+        !cluster_quorum_config(c->cluster, run->keyspace, run->level, &config))
+        return ERR_UNAVAILABLE;
+    quorum_init(&run->now_quorum, &config);
+    quorum_init(&run->later_quorum, &config);
+    run->range = ring_range_of(run->part.token, p->ranges);
+    run->moving = p->moving;
+    add_targets(c, run, placement_replicas(p, run->range), false);
+    if (run->moving)
+        add_targets(c, run, placement_later(p, run->range), true);
+    for (size_t i = 0; i < run->targets; i++) {
+        if (!cluster_is_alive(c->cluster, run->target[i].node)) {
+            run->target[i].state = REPLICA_LOST;
+            continue;
+        }
+        if (run->target[i].in_now)
+            quorum_member(&run->now_quorum, run->target[i].dc);
+        if (run->target[i].in_later)
+            quorum_member(&run->later_quorum, run->target[i].dc);
+    }
+    bool possible = quorum_state(&run->now_quorum) != QUORUM_IMPOSSIBLE &&
+                    (!run->moving || quorum_state(&run->later_quorum) != QUORUM_IMPOSSIBLE);
+    return possible ? ERR_OK : ERR_UNAVAILABLE;
+}
+
+static usec left_us(const struct run *run, struct now now)
+{
+    return run->end_mono > now.mono ? run->end_mono - now.mono : 0;
+}
+
+/* Hand it to the best living replica not tried yet; ours is not among them. */
+static bool run_forward(struct coord *c, struct now now, struct run *run)
+{
+    const struct cluster_node *self = cluster_find(c->cluster, cluster_self(c->cluster));
+    size_t best = REPLICAS_MAX;
+    for (size_t i = 0; i < run->targets; i++) {
+        bool near = self != NULL && run->target[i].dc == self->dc_index;
+        if (run->target[i].state == REPLICA_LOST || run->target[i].tried ||
+            !run->target[i].in_now || (level_is_local(run->level) && !near))
+            continue;
+        if (best == REPLICAS_MAX || (near && run->target[best].dc != self->dc_index))
+            best = i;
+    }
+    if (best == REPLICAS_MAX)
+        return false;
+    run->target[best].tried = true;
+    run->forwarded = true;
+    run->forward_to = run->target[best].node;
+    struct wire_message m = {.type = WIRE_FORWARD};
+    m.forward =
+        (struct wire_forward){run->pending.request, (uint64_t)left_us(run, now), run->keyspace,
+                              (uint32_t)run->level, (uint32_t)run->kind,         run->encoded};
+    coord_send(c, run->forward_to, &m);
+    c->stats.forwards++;
+    return true;
+}
+
+static void encode_part(struct run *run)
+{
+    struct buf out;
+    buf_init(&out, STORE_BATCH_MAX);
+    part_encode(&run->part, &out);
+    run->encoded = arena_copy(&run->memory->arena, buf_bytes(&out));
+    buf_close(&out);
+}
+
+/* We are a replica: the write gets its dot here. */
+static void run_coordinate(struct coord *c, struct now now, struct run *run)
+{
+    node_no self = cluster_self(c->cluster);
+    uint64_t request = run->pending.request;
+    struct dot dot = engine_next_dot(c->engine, run->keyspace, run->range, c->self);
+    part_set_dot(&run->part, dot);
+    c->in_flight -= run->encoded.len;
+    encode_part(run);
+    c->in_flight += run->encoded.len;
+    for (size_t i = 0; i < run->targets; i++) {
+        if (run->target[i].state == REPLICA_LOST)
+            continue;
+        run->target[i].state = REPLICA_WAITING;
+        if (run->target[i].node == self)
+            continue;
+        struct wire_message m = {.type = WIRE_WRITE};
+        m.write = (struct wire_write){
+            request, (uint64_t)left_us(run, now), run->keyspace, run->range, dot, run->encoded};
+        coord_send(c, run->target[i].node, &m);
+    }
+    /* Last, because a store that has failed answers at once, and that may end the run. */
+    coord_apply(c, now, run->keyspace, run->range, &run->part, dot,
+                (struct applying){.request = request});
+}
+
+static void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us)
+{
+    node_no self = cluster_self(c->cluster);
+    coord_track(c, &run->pending, PENDING_RUN);
+    run->end_mono = now.mono + timeout_us;
+    run->deadline.kind = DUE_RUN;
+    timers_set(&c->timers, &run->deadline.timer, run->end_mono);
+    encode_part(run);
+    c->in_flight += run->encoded.len;
+    if (c->in_flight > c->config.in_flight_max) {
+        run_result(c, run, ERR_OVERLOADED);
+        return;
+    }
+    enum err err = run_plan(c, run);
+    if (err != ERR_OK) {
+        run_result(c, run, err);
+        return;
+    }
+    for (size_t i = 0; i < run->targets; i++) {
+        if (run->target[i].node == self) {
+            run_coordinate(c, now, run);
+            return;
+        }
+    }
+    if (run->owner == NULL || !run_forward(c, now, run))
+        run_result(c, run, ERR_UNAVAILABLE); /* a forward is never forwarded: one hop */
+}
+
+/* A part of our own, deep in the run's memory. */
+static bool copy_part(struct run *run, const struct part *part)
+{
+    struct buf out;
+    buf_init(&out, STORE_BATCH_MAX);
+    part_encode(part, &out);
+    enum err err = buf_finish(&out);
+    struct bytes copy = arena_copy(&run->memory->arena, buf_bytes(&out));
+    buf_close(&out);
+    return err == ERR_OK && part_decode(copy, &run->memory->arena, &run->part) == ERR_OK;
+}
+
+static struct run *run_new(void)
+{
+    struct memory *memory = memory_new();
+    struct run *run = arena_new(&memory->arena, struct run);
+    run->memory = memory;
+    list_init(&run->pending.link);
+    return run;
+}
+
+void coord_write_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)
+{
+    struct memory *memory = memory_new();
+    struct write_op *o = arena_new(&memory->arena, struct write_op);
+    o->op = op;
+    o->memory = memory;
+    o->result = (struct coord_result){.err = ERR_OK, .level = w->level, .kind = w->kind};
+    o->left = w->count + 1; /* one for ourselves, so that DONE is last */
+    c->stats.writes++;
+    for (size_t i = 0; i < w->count; i++) {
+        struct run *run = run_new();
+        run->owner = o;
+        run->keyspace = w->mutations[i].keyspace;
+        run->level = w->level;
+        run->kind = w->kind;
+        if (copy_part(run, &w->mutations[i].part)) {
+            run_start(c, now, run, w->timeout_us);
+        } else {
+            struct coord_result too_big = {.err = ERR_TOO_BIG, .level = w->level, .kind = w->kind};
+            memory_retire(c, run->memory);
+            op_fold(c, o, &too_big);
+        }
+    }
+    struct coord_result ok = {.err = ERR_OK, .level = w->level, .kind = w->kind};
+    if (w->count > 0)
+        ok = o->result;
+    op_fold(c, o, &ok);
+}
+
+void write_forwarded(struct coord *c, struct now now, node_no from, const struct wire_forward *m)
+{
+    struct run *run = run_new();
+    struct bytes copy = arena_copy(&run->memory->arena, m->part);
+    run->peer = from;
+    run->peer_request = m->request;
+    run->keyspace = m->keyspace;
+    run->level = (enum level)m->level;
+    run->kind = (enum write_kind)m->kind;
+    if (!level_valid(m->level) || m->timeout_us > (uint64_t)(3600 * USEC_PER_SEC) ||
+        part_decode(copy, &run->memory->arena, &run->part) != ERR_OK) {
+        memory_retire(c, run->memory); /* a peer that speaks nonsense gets no answer */
+        return;
+    }
+    run_start(c, now, run, (usec)m->timeout_us);
+}
+
+void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m)
+{
+    struct pending *p = map_get(&c->pending_by_request, m->request);
+    if (p == NULL || p->type != PENDING_RUN)
+        return;
+    struct run *run = container_of(p, struct run, pending);
+    if (!run->forwarded)
+        return;
+    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
+    if ((err == ERR_UNAVAILABLE || err == ERR_OVERLOADED) && run_forward(c, now, run))
+        return; /* nothing was sent there: another replica may see more of the others */
+    struct coord_result result = {.err = err,
+                                  .level = run->level,
+                                  .kind = run->kind,
+                                  .required = m->required,
+                                  .received = m->received,
+                                  .failures = m->failures};
+    run_finish(c, run, &result);
+}
+
+void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err)
+{
+    (void)now;
+    for (size_t i = 0; i < run->targets; i++) {
+        if (run->target[i].node != from || run->target[i].state != REPLICA_WAITING)
+            continue;
+        void (*count)(struct quorum *, uint32_t) = err == ERR_OK ? quorum_ack : quorum_fail;
+        run->target[i].state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
+        if (run->target[i].in_now)
+            count(&run->now_quorum, run->target[i].dc);
+        if (run->target[i].in_later)
+            count(&run->later_quorum, run->target[i].dc);
+        run_decide(c, run);
+        return;
+    }
+}
+
+void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node)
+{
+    if (run->forwarded) {
+        if (run->forward_to == node && !run_forward(c, now, run))
+            run_result(c, run, ERR_TIMEOUT); /* it may or may not have happened */
+        return;
+    }
+    for (size_t i = 0; i < run->targets; i++) {
+        if (run->target[i].node != node || run->target[i].state != REPLICA_WAITING)
+            continue;
+        run->target[i].state = REPLICA_LOST;
+        if (run->target[i].in_now)
+            quorum_lose(&run->now_quorum, run->target[i].dc);
+        if (run->target[i].in_later)
+            quorum_lose(&run->later_quorum, run->target[i].dc);
+        run_decide(c, run);
+        return;
+    }
+}
+
+void write_expired(struct coord *c, struct run *run)
+{
+    run_result(c, run, ERR_TIMEOUT);
+}

@@ -1,0 +1,55 @@
+/* The other side of coordination: what peers ask of this node as a replica. An ack leaves only when
+ * the store has said that the write is durable; a read is answered in the same step. */
+#include "node/coord/coord_core.h"
+
+void replica_write(struct coord *c, struct now now, node_no from, const struct wire_write *m)
+{
+    struct arena arena = {0};
+    struct part part;
+    struct applying applying = {
+        .for_peer = true, .peer = from, .request = m->request, .bytes = m->part.len};
+    enum err err = part_decode(m->part, &arena, &part);
+    if (err == ERR_OK && c->in_flight + m->part.len > c->config.in_flight_max)
+        err = ERR_OVERLOADED;
+    uint32_t ranges = cluster_ranges(c->cluster);
+    if (err == ERR_OK && ranges == 0)
+        err = ERR_UNAVAILABLE; /* we have not joined yet */
+    if (err == ERR_OK && m->range != ring_range_of(part.token, ranges))
+        err = ERR_MALFORMED;
+    if (err == ERR_OK) {
+        coord_apply(c, now, m->keyspace, m->range, &part, m->dot, applying);
+    } else {
+        struct wire_message answer = {.type = WIRE_WRITE_ACK,
+                                      .write_ack = {.request = m->request, .err = (uint32_t)err}};
+        coord_send(c, from, &answer);
+    }
+    arena_close(&arena);
+}
+
+void replica_read(struct coord *c, node_no from, const struct wire_read *m)
+{
+    struct memory *memory = memory_new();
+    struct scan scan;
+    struct scan_result result;
+    struct digest digest;
+    struct wire_message answer = {.type = WIRE_READ_REPLY, .read_reply = {.request = m->request}};
+    enum err err = scan_decode(m->scan, &memory->arena, &scan);
+    if (err == ERR_OK)
+        err = engine_scan(c->engine, &scan, &memory->arena, &result);
+    if (err == ERR_OK) {
+        scan_result_digest(&result, scan.now_s, &digest);
+        answer.read_reply.digest =
+            arena_copy(&memory->arena, bytes_make(digest.b, sizeof digest.b));
+        if (!m->digest_only) {
+            struct buf out;
+            buf_init(&out, WIRE_MESSAGE_MAX);
+            scan_result_encode(&result, &out);
+            err = buf_finish(&out);
+            answer.read_reply.result = arena_copy(&memory->arena, buf_bytes(&out));
+            buf_close(&out);
+        }
+    }
+    answer.read_reply.err = (uint32_t)err;
+    coord_send(c, from, &answer);
+    memory_retire(c, memory);
+}
