@@ -70,21 +70,22 @@
     F(uuid, host_id) F(bytes, cluster_name) F(flag, has_cluster) F(uuid, cluster) F(u64, known)
 #define WIRE_META_WELCOME(F)                                                                       \
     F(uuid, host_id)                                                                               \
-    F(bytes, cluster_name) F(flag, has_cluster) F(uuid, cluster) F(u64, known) F(u32, err)         \
-        F(bytes, message)
+    F(bytes, cluster_name)                                                                         \
+    F(flag, has_cluster) F(uuid, cluster) F(u64, known) F(u32, err) F(bytes, message)
 
 /* ballot: round << 32 | life; proposer: the node that made it (node/meta/paxos.h). */
 #define WIRE_META_PREPARE(F) F(uuid, cluster) F(u64, slot) F(u64, ballot) F(u32, proposer)
 #define WIRE_META_PROMISE(F)                                                                       \
     F(uuid, cluster)                                                                               \
-    F(u64, slot) F(u64, ballot) F(u32, proposer) F(flag, ok) F(u64, promised)                      \
-        F(u32, promised_proposer) F(u64, accepted) F(u32, accepted_proposer) F(bytes, value)
+    F(u64, slot)                                                                                   \
+    F(u64, ballot) F(u32, proposer) F(flag, ok) F(u64, promised) F(u32, promised_proposer)         \
+        F(u64, accepted) F(u32, accepted_proposer) F(bytes, value)
 #define WIRE_META_ACCEPT(F)                                                                        \
     F(uuid, cluster) F(u64, slot) F(u64, ballot) F(u32, proposer) F(bytes, value)
 #define WIRE_META_ACCEPTED(F)                                                                      \
     F(uuid, cluster)                                                                               \
-    F(u64, slot) F(u64, ballot) F(u32, proposer) F(flag, ok) F(u64, promised)                      \
-        F(u32, promised_proposer)
+    F(u64, slot)                                                                                   \
+    F(u64, ballot) F(u32, proposer) F(flag, ok) F(u64, promised) F(u32, promised_proposer)
 
 /* Decided entries from `slot` on: vbytes of each in slot order, sent on decision and on FETCH; or
  * the state at `slot` for who is too far behind. FETCH names the first slot it lacks. */
@@ -101,13 +102,13 @@
 #define WIRE_META_RESULT(F)                                                                        \
     F(uuid, cluster) F(u64, request) F(u32, err) F(u64, slot) F(bytes, message)
 
-/* One hash over all ranges two nodes share, then the clocks that differ, then rows behind dots. */
-#define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(flag, reply) F(bytes, digests)
-#define WIRE_CLOCKS(F)        F(u64, round) F(bytes, clocks)
+/* One hash for each keyspace over the clocks of all ranges that two nodes share; then the clocks of
+ * the keyspaces that differ; then rows behind missing dots. `done`: the dots a reply has served. */
+#define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(bytes, digests)
+#define WIRE_CLOCKS(F)        F(u64, round) F(flag, last) F(bytes, clocks)
 #define WIRE_PULL(F)                                                                               \
     F(u64, request) F(u32, keyspace) F(u32, range) F(u32, bytes_max) F(bytes, wanted)
 #define WIRE_PULL_REPLY(F)                                                                         \
-    F(u64, request)                                                                                \
-    F(u32, err) F(u32, keyspace) F(u32, range) F(bytes, done) F(bytes, rows) F(bytes, clock)
+    F(u64, request) F(u32, err) F(u32, keyspace) F(u32, range) F(bytes, done) F(bytes, rows)
 
 #endif

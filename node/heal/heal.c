@@ -1,0 +1,405 @@
+#include "node/heal/heal_core.h"
+
+#include <string.h>
+
+struct heal *heal_new(const struct heal_config *config, struct engine *engine,
+                      struct cluster *cluster)
+{
+    struct heal *h = mem_new(struct heal);
+    h->config = *config;
+    h->engine = engine;
+    h->cluster = cluster;
+    h->next_round = USEC_NEVER;
+    return h;
+}
+
+static void drop_wants(struct session *s)
+{
+    for (size_t i = 0; i < s->wants_count; i++)
+        clock_close(&s->wants[i].clock);
+    s->wants_count = 0;
+    s->wants_at = 0;
+}
+
+void heal_free(struct heal *h)
+{
+    if (h == NULL)
+        return;
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        drop_wants(&h->sessions[i]);
+        mem_free(h->sessions[i].wants);
+    }
+    arena_close(&h->arena);
+    mem_free(h->sessions);
+    mem_free(h->effects);
+    mem_free(h);
+}
+
+/* --- effects */
+
+static struct heal_effect *append(struct heal *h, enum heal_effect_type type)
+{
+    h->effects = mem_grow(h->effects, h->effects_count, &h->effects_cap, sizeof *h->effects);
+    struct heal_effect *e = &h->effects[h->effects_count++];
+    *e = (struct heal_effect){.type = type};
+    return e;
+}
+
+void heal_send(struct heal *h, node_no to, const struct wire_message *m)
+{
+    struct heal_effect *e = append(h, HEAL_SEND);
+    e->send.to = to;
+    e->send.message = *m;
+}
+
+struct bytes heal_keep(struct heal *h, const struct buf *b)
+{
+    return arena_copy(&h->arena, buf_bytes(b));
+}
+
+size_t heal_effects(const struct heal *h, const struct heal_effect **ret_effects)
+{
+    *ret_effects = h->effects;
+    return h->effects_count;
+}
+
+void heal_clear(struct heal *h)
+{
+    h->effects_count = 0;
+    arena_reset(&h->arena);
+}
+
+/* --- sessions */
+
+static struct session *session_of(struct heal *h, node_no peer)
+{
+    size_t at = 0;
+    while (at < h->sessions_count && h->sessions[at].peer < peer)
+        at++;
+    if (at < h->sessions_count && h->sessions[at].peer == peer)
+        return &h->sessions[at];
+    h->sessions = mem_grow(h->sessions, h->sessions_count, &h->sessions_cap, sizeof *h->sessions);
+    memmove(h->sessions + at + 1, h->sessions + at, (h->sessions_count - at) * sizeof *h->sessions);
+    h->sessions_count++;
+    h->sessions[at] = (struct session){.peer = peer, .due = USEC_NEVER};
+    return &h->sessions[at];
+}
+
+/* Has every living peer been seen with nothing that we lack, since the move became known? */
+static void check_moved(struct heal *h)
+{
+    const struct cluster_node *nodes;
+    size_t count = cluster_nodes(h->cluster, &nodes);
+    if (h->ring_epoch == 0 || h->moved)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (nodes[i].node == cluster_self(h->cluster) || !nodes[i].alive)
+            continue;
+        if (session_of(h, nodes[i].node)->covered_epoch != h->ring_epoch)
+            return;
+    }
+    h->moved = true;
+    append(h, HEAL_MOVED)->ring_epoch = h->ring_epoch;
+}
+
+static void session_idle(struct session *s)
+{
+    drop_wants(s);
+    s->state = SESSION_IDLE;
+    s->due = USEC_NEVER;
+    s->pull = 0;
+    s->ticket = 0;
+}
+
+static void session_ask(struct heal *h, struct now now, struct session *s)
+{
+    struct buf digests;
+    keyspace_no keyspace = 0;
+    buf_init(&digests, WIRE_MESSAGE_MAX);
+    while (cluster_next_keyspace(h->cluster, keyspace, &keyspace)) {
+        buf_put_u32(&digests, keyspace);
+        buf_put_u64(&digests, heal_keyspace_hash(h, keyspace, s->peer));
+        keyspace++;
+    }
+    session_idle(s);
+    s->soon = false;
+    s->state = SESSION_ASKED;
+    s->round = ++h->rounds;
+    s->due = now.mono + h->config.timeout_us;
+    h->stats.rounds++;
+    struct wire_message m = {.type = WIRE_CLOCK_DIGESTS};
+    m.clock_digests = (struct wire_clock_digests){s->round, heal_keep(h, &digests)};
+    heal_send(h, s->peer, &m);
+    buf_close(&digests);
+}
+
+/* The session is through. Soon again while it is known that more is to come. */
+static void session_end(struct heal *h, struct now now, struct session *s, bool again)
+{
+    session_idle(s);
+    if (again || s->soon)
+        session_ask(h, now, s);
+}
+
+static void pull_next(struct heal *h, struct now now, struct session *s)
+{
+    while (s->wants_at < s->wants_count && clock_empty(&s->wants[s->wants_at].clock))
+        s->wants_at++;
+    if (s->wants_at == s->wants_count) {
+        session_end(h, now, s, true); /* compare again: it may have got more meanwhile */
+        return;
+    }
+    struct want *w = &s->wants[s->wants_at];
+    struct buf wanted;
+    buf_init(&wanted, WIRE_MESSAGE_MAX / 4);
+    clock_encode(&w->clock, &wanted);
+    s->state = SESSION_PULLING;
+    s->pull = ++h->requests;
+    s->due = now.mono + h->config.timeout_us;
+    h->stats.pulls++;
+    struct wire_message m = {.type = WIRE_PULL};
+    m.pull = (struct wire_pull){s->pull, w->keyspace, w->range, h->config.pull_bytes_max,
+                                heal_keep(h, &wanted)};
+    heal_send(h, s->peer, &m);
+    buf_close(&wanted);
+}
+
+/* From the peer's clocks to what we lack of them. Returns whether that is anything. */
+static bool keep_missing(struct heal *h, struct session *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->wants_count; i++) {
+        struct want *w = &s->wants[i];
+        struct clock missing;
+        clock_init(&missing);
+        clock_missing(&w->clock, engine_clock(h->engine, w->keyspace, w->range), &missing);
+        clock_close(&w->clock);
+        w->clock = missing;
+        if (clock_empty(&missing))
+            clock_close(&w->clock);
+        else
+            s->wants[kept++] = *w;
+    }
+    s->wants_count = kept;
+    return kept > 0;
+}
+
+static void session_settled(struct heal *h, struct now now, struct session *s)
+{
+    if (keep_missing(h, s)) {
+        pull_next(h, now, s);
+        return;
+    }
+    s->covered_epoch = h->ring_epoch;
+    session_end(h, now, s, false);
+    check_moved(h);
+}
+
+static void receive_clocks(struct heal *h, struct now now, struct session *s,
+                           const struct wire_clocks *m)
+{
+    struct reader r = reader_make(m->clocks);
+    if (s->state != SESSION_ASKED || m->round != s->round)
+        return;
+    while (reader_left(&r) > 0 && s->wants_count < WANTED_MAX) {
+        struct want w = {.keyspace = read_u32(&r), .range = read_u32(&r)};
+        struct bytes encoded = read_vbytes(&r);
+        clock_init(&w.clock);
+        if (r.failed || clock_decode(encoded, &w.clock) != ERR_OK ||
+            !cluster_is_replica(h->cluster, w.keyspace, w.range, cluster_self(h->cluster))) {
+            clock_close(&w.clock);
+            if (r.failed)
+                break;
+            continue;
+        }
+        s->wants = mem_grow(s->wants, s->wants_count, &s->wants_cap, sizeof *s->wants);
+        s->wants[s->wants_count++] = w;
+    }
+    s->due = now.mono + h->config.timeout_us;
+    if (!m->last)
+        return;
+    if (s->wants_count == 0)
+        h->stats.equal++;
+    /* A node that takes ranges over, or was just away, lacks so much that waiting for the little
+     * that is on its way would only delay it. */
+    if (s->wants_count == 0 || h->ring_epoch != 0) {
+        session_settled(h, now, s);
+        return;
+    }
+    s->state = SESSION_SETTLING;
+    s->due = now.mono + h->config.settle_us;
+}
+
+static void receive_rows(struct heal *h, struct now now, struct session *s,
+                         const struct wire_pull_reply *m)
+{
+    struct clock done;
+    if (s->state != SESSION_PULLING || m->request != s->pull || s->ticket != 0)
+        return;
+    struct want *w = &s->wants[s->wants_at];
+    clock_init(&done);
+    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
+    if (err == ERR_OK && (m->keyspace != w->keyspace || m->range != w->range))
+        err = ERR_MALFORMED;
+    if (err == ERR_OK)
+        err = clock_decode(m->done, &done);
+    if (err == ERR_OK && clock_empty(&done)) {
+        h->stats.unserved += clock_count(&w->clock); /* its log does not have them any more */
+        clock_close(&w->clock);
+        clock_init(&w->clock);
+        s->wants_at++;
+        pull_next(h, now, s);
+    } else if (err == ERR_OK) {
+        struct clock rest;
+        clock_init(&rest);
+        clock_missing(&w->clock, &done, &rest);
+        clock_close(&w->clock);
+        w->clock = rest;
+        s->ticket = HEAL_TICKET | ++h->tickets;
+        h->stats.dots_pulled += clock_count(&done);
+        h->stats.bytes_pulled += m->rows.len;
+        err = engine_log_apply(h->engine, m->keyspace, m->range, m->rows, s->ticket);
+    }
+    if (err != ERR_OK)
+        session_end(h, now, s, false); /* the next round tries anew */
+    clock_close(&done);
+}
+
+/* --- inputs */
+
+static void ask_everybody(struct heal *h, struct now now)
+{
+    const struct cluster_node *nodes;
+    size_t count = cluster_nodes(h->cluster, &nodes);
+    for (size_t i = 0; i < count; i++) {
+        if (nodes[i].alive && nodes[i].node != cluster_self(h->cluster))
+            heal_peer_up(h, now, nodes[i].node);
+    }
+}
+
+void heal_begin(struct heal *h, struct now now)
+{
+    h->begun = true;
+    h->next_round = now.mono + h->config.interval_us;
+    ask_everybody(h, now);
+}
+
+void heal_peer_up(struct heal *h, struct now now, node_no peer)
+{
+    if (!h->begun)
+        return;
+    struct session *s = session_of(h, peer);
+    if (s->state == SESSION_IDLE)
+        session_ask(h, now, s);
+    else
+        s->soon = true;
+}
+
+void heal_peer_lost(struct heal *h, struct now now, node_no peer)
+{
+    (void)now;
+    struct session *s = session_of(h, peer);
+    session_idle(s);
+    s->soon = false;
+    check_moved(h); /* perhaps we waited for nobody but it */
+}
+
+void heal_move(struct heal *h, struct now now, uint64_t ring_epoch)
+{
+    if (h->ring_epoch == ring_epoch)
+        return;
+    h->ring_epoch = ring_epoch;
+    h->moved = false;
+    if (ring_epoch == 0)
+        return;
+    ask_everybody(h, now);
+    check_moved(h);
+}
+
+bool heal_receive(struct heal *h, struct now now, node_no from, const struct wire_message *m)
+{
+    switch (m->type) {
+    case WIRE_CLOCK_DIGESTS: serve_digests(h, from, &m->clock_digests); return true;
+    case WIRE_CLOCKS: receive_clocks(h, now, session_of(h, from), &m->clocks); return true;
+    case WIRE_PULL: serve_pull(h, from, &m->pull); return true;
+    case WIRE_PULL_REPLY: receive_rows(h, now, session_of(h, from), &m->pull_reply); return true;
+    default: return false;
+    }
+}
+
+void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
+{
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        struct session *s = &h->sessions[i];
+        if (s->ticket != ticket)
+            continue;
+        s->ticket = 0;
+        if (err == ERR_OK)
+            pull_next(h, now, s);
+        else
+            session_end(h, now, s, false);
+        return;
+    }
+}
+
+/* The next living peer in order of number. */
+static node_no next_peer(const struct heal *h)
+{
+    const struct cluster_node *nodes;
+    size_t count = cluster_nodes(h->cluster, &nodes);
+    node_no first = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!nodes[i].alive || nodes[i].node == cluster_self(h->cluster))
+            continue;
+        if (nodes[i].node > h->last_peer)
+            return nodes[i].node;
+        if (first == 0)
+            first = nodes[i].node;
+    }
+    return first;
+}
+
+void heal_deadline(struct heal *h, struct now now)
+{
+    if (now.mono >= h->next_round) {
+        h->next_round = now.mono + h->config.interval_us;
+        node_no peer = next_peer(h);
+        if (peer != 0) {
+            h->last_peer = peer;
+            heal_peer_up(h, now, peer);
+        }
+    }
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        struct session *s = &h->sessions[i];
+        if (now.mono < s->due)
+            continue;
+        if (s->state == SESSION_SETTLING)
+            session_settled(h, now, s);
+        else
+            session_end(h, now, s, false); /* silent for too long */
+    }
+}
+
+usec heal_next_deadline(const struct heal *h)
+{
+    usec next = h->next_round;
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        if (h->sessions[i].due < next)
+            next = h->sessions[i].due;
+    }
+    return next;
+}
+
+struct heal_stats heal_stats(const struct heal *h)
+{
+    return h->stats;
+}
+
+bool heal_is_behind(const struct heal *h, node_no peer)
+{
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        if (h->sessions[i].peer == peer)
+            return h->sessions[i].state == SESSION_PULLING;
+    }
+    return false;
+}

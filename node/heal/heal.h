@@ -1,0 +1,88 @@
+/* heal.h - replicas that lack something get it: handoff from the range logs.
+ *
+ * Pure. Once a second a node compares clocks with the next living peer, at once with one that has
+ * come back. One hash a keyspace when nothing differs. Otherwise the peer sends its clocks; what is
+ * still missing a moment later (writes on their way are no difference) is pulled: for each dot the
+ * current state of the rows it touched, merged here, log entries kept, so that whoever has caught
+ * up can hand on.
+ *
+ *   IDLE --digests--> ASKED --clocks--> SETTLING --a moment--> PULLING --all applied--> IDLE
+ *     ^                 |  equal           |  nothing missing      |
+ *     +-----------------+------------------+-----------------------+   peer lost: IDLE
+ *
+ * A node that takes over ranges (a mover) does the same with every living peer and is done when
+ * after the move became known to all of them it had once everything each of them had.
+ *
+ * Invariants: one session a peer; one pull in flight a session, of bounded bytes; a dot enters the
+ * clock with its rows, never before.
+ */
+#ifndef TORC_NODE_HEAL_HEAL_H
+#define TORC_NODE_HEAL_HEAL_H
+
+#include "node/coord/cluster.h"
+#include "node/wire/wire.h"
+#include "storage/engine.h"
+
+struct heal;
+
+struct heal_config {
+    usec interval_us; /* between two comparisons */
+    usec settle_us;   /* how long a missing dot may still be on its way */
+    usec timeout_us;  /* give up on a silent peer */
+    uint32_t pull_bytes_max;
+};
+
+#define HEAL_CONFIG_DEFAULT                                                                        \
+    ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10})
+
+/* Borrows engine and cluster. */
+struct heal *heal_new(const struct heal_config *config, struct engine *engine,
+                      struct cluster *cluster);
+void heal_free(struct heal *h);
+
+/* This node has joined; comparisons begin, with every living peer at once. */
+void heal_begin(struct heal *h, struct now now);
+
+/* A peer answers again: compare with it now. */
+void heal_peer_up(struct heal *h, struct now now, node_no peer);
+void heal_peer_lost(struct heal *h, struct now now, node_no peer);
+
+/* This node is a mover for ring_epoch (0: no more); every living node has applied that epoch. */
+void heal_move(struct heal *h, struct now now, uint64_t ring_epoch);
+
+/* False when the message is none of healing's. */
+bool heal_receive(struct heal *h, struct now now, node_no from, const struct wire_message *m);
+void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err);
+void heal_deadline(struct heal *h, struct now now);
+usec heal_next_deadline(const struct heal *h);
+
+enum heal_effect_type {
+    HEAL_SEND,
+    HEAL_MOVED /* all that there is to pull for ring_epoch has been pulled and is durable */
+};
+
+struct heal_effect {
+    enum heal_effect_type type;
+    union {
+        struct {
+            node_no to;
+            struct wire_message message;
+        } send;
+        uint64_t ring_epoch;
+    };
+};
+
+size_t heal_effects(const struct heal *h, const struct heal_effect **ret_effects);
+void heal_clear(struct heal *h); /* effects performed: their bytes are freed */
+
+#define HEAL_TICKET (UINT64_C(2) << 60)
+
+struct heal_stats {
+    uint64_t rounds, equal, pulls, dots_pulled, bytes_pulled, bytes_served, unserved;
+};
+struct heal_stats heal_stats(const struct heal *h);
+
+/* True while a session with this peer knows of dots that we lack. */
+bool heal_is_behind(const struct heal *h, node_no peer);
+
+#endif

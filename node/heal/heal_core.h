@@ -1,0 +1,67 @@
+/* heal_core.h - shared by the files of healing; nobody else includes it.
+ *
+ *   heal.c     sessions: comparing, settling, pulling, moving
+ *   serve.c    the other side: digests, clocks and rows for peers
+ */
+#ifndef TORC_NODE_HEAL_HEAL_CORE_H
+#define TORC_NODE_HEAL_HEAL_CORE_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "node/heal/heal.h"
+
+#define CLOCKS_MESSAGE_MAX ((size_t)256 << 10) /* clocks go out in messages of about this size */
+#define WANTED_MAX         65536               /* ranges a session may have to pull */
+
+enum session_state { SESSION_IDLE, SESSION_ASKED, SESSION_SETTLING, SESSION_PULLING };
+
+/* What a peer has and we may lack, of one range. */
+struct want {
+    keyspace_no keyspace;
+    range_no range;
+    struct clock clock; /* the peer's; while pulling: what is missing still */
+};
+
+struct session {
+    node_no peer;
+    enum session_state state;
+    uint64_t round;
+    usec due; /* when to act: time out, settle, compare */
+    struct want *wants;
+    size_t wants_count, wants_cap, wants_at;
+    uint64_t pull;          /* request number of the pull in flight */
+    uint64_t ticket;        /* its rows are being stored */
+    bool soon;              /* compare as soon as idle, without waiting for the peer's turn */
+    uint64_t covered_epoch; /* the ring_epoch for which we once had all it had */
+};
+
+struct heal {
+    struct heal_config config;
+    struct engine *engine;
+    struct cluster *cluster;
+    bool begun;
+    struct session *sessions; /* by peer, ascending */
+    size_t sessions_count, sessions_cap;
+    usec next_round;
+    node_no last_peer;
+    uint64_t rounds, requests, tickets;
+    uint64_t ring_epoch;
+    bool moved; /* HEAL_MOVED for ring_epoch is out */
+    struct heal_effect *effects;
+    size_t effects_count, effects_cap;
+    struct arena arena; /* bytes of effects */
+    struct heal_stats stats;
+};
+
+void heal_send(struct heal *h, node_no to, const struct wire_message *m);
+struct bytes heal_keep(struct heal *h, const struct buf *b); /* a copy that lives as the effects */
+
+/* Hash of the clocks of all ranges of the keyspace that both nodes hold; 0 when all are empty. */
+uint64_t heal_keyspace_hash(struct heal *h, keyspace_no keyspace, node_no peer);
+
+/* --- serve.c */
+void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m);
+void serve_pull(struct heal *h, node_no from, const struct wire_pull *m);
+
+#endif

@@ -1,0 +1,99 @@
+/* What peers ask of us: are our clocks yours, which are they, what is behind these dots. */
+#include "node/heal/heal_core.h"
+
+static bool shared(struct heal *h, keyspace_no keyspace, range_no range, node_no peer)
+{
+    return cluster_is_replica(h->cluster, keyspace, range, peer) &&
+           cluster_is_replica(h->cluster, keyspace, range, cluster_self(h->cluster));
+}
+
+uint64_t heal_keyspace_hash(struct heal *h, keyspace_no keyspace, node_no peer)
+{
+    struct buf all;
+    uint64_t hash = 0;
+    buf_init(&all, BUF_MAX_DEFAULT);
+    range_no range = 0;
+    while (engine_next_range(h->engine, keyspace, range, &range)) {
+        const struct clock *clock = engine_clock(h->engine, keyspace, range);
+        if (!clock_empty(clock) && shared(h, keyspace, range, peer)) {
+            buf_put_u32(&all, range);
+            buf_put_u64(&all, clock_hash(clock));
+        }
+        range++;
+    }
+    if (all.len > 0)
+        hash = bytes_hash(buf_bytes(&all));
+    buf_close(&all);
+    return hash;
+}
+
+static void send_clocks(struct heal *h, node_no to, uint64_t round, struct buf *clocks, bool last)
+{
+    struct wire_message m = {.type = WIRE_CLOCKS};
+    m.clocks = (struct wire_clocks){round, last, heal_keep(h, clocks)};
+    heal_send(h, to, &m);
+    buf_clear(clocks);
+}
+
+/* digests := (u32 keyspace, u64 hash)*; clocks := (u32 keyspace, u32 range, vbytes clock)* */
+void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m)
+{
+    struct reader r = reader_make(m->digests);
+    struct buf clocks;
+    struct buf one;
+    buf_init(&clocks, WIRE_MESSAGE_MAX);
+    buf_init(&one, WIRE_MESSAGE_MAX);
+    while (reader_left(&r) > 0) {
+        keyspace_no keyspace = read_u32(&r);
+        uint64_t hash = read_u64(&r);
+        if (r.failed)
+            break;
+        if (heal_keyspace_hash(h, keyspace, from) == hash)
+            continue;
+        range_no range = 0;
+        while (engine_next_range(h->engine, keyspace, range, &range)) {
+            const struct clock *clock = engine_clock(h->engine, keyspace, range);
+            if (!clock_empty(clock) && shared(h, keyspace, range, from)) {
+                buf_clear(&one);
+                clock_encode(clock, &one);
+                buf_put_u32(&clocks, keyspace);
+                buf_put_u32(&clocks, range);
+                buf_put_vbytes(&clocks, buf_bytes(&one));
+            }
+            if (clocks.len >= CLOCKS_MESSAGE_MAX)
+                send_clocks(h, from, m->round, &clocks, false);
+            range++;
+        }
+    }
+    send_clocks(h, from, m->round, &clocks, true); /* empty when all are equal */
+    buf_close(&one);
+    buf_close(&clocks);
+}
+
+void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
+{
+    struct clock wanted, done;
+    struct buf rows, served;
+    struct wire_message answer = {.type = WIRE_PULL_REPLY};
+    clock_init(&wanted);
+    clock_init(&done);
+    buf_init(&rows, WIRE_MESSAGE_MAX / 2);
+    buf_init(&served, WIRE_MESSAGE_MAX / 4);
+    uint32_t bytes_max = m->bytes_max < (4u << 20) ? m->bytes_max : 4u << 20;
+    enum err err = clock_decode(m->wanted, &wanted);
+    if (err == ERR_OK)
+        err = engine_log_read(h->engine, m->keyspace, m->range, &wanted, bytes_max, &rows, &done);
+    if (err == ERR_OK) {
+        clock_encode(&done, &served);
+        err = buf_finish(&rows);
+    }
+    h->stats.bytes_served += rows.len;
+    answer.pull_reply = (struct wire_pull_reply){
+        m->request, (uint32_t)err,         m->keyspace,
+        m->range,   heal_keep(h, &served), err == ERR_OK ? heal_keep(h, &rows) : BYTES_NONE};
+    heal_send(h, from, &answer);
+    buf_close(&served);
+    buf_close(&rows);
+    clock_close(&done);
+    clock_close(&wanted);
+}
