@@ -109,6 +109,7 @@ static void session_idle(struct session *s)
     s->due = USEC_NEVER;
     s->pull = 0;
     s->ticket = 0;
+    s->progressed = false;
 }
 
 static void session_ask(struct heal *h, struct now now, struct session *s)
@@ -141,12 +142,26 @@ static void session_end(struct heal *h, struct now now, struct session *s, bool 
         session_ask(h, now, s);
 }
 
+/* Take away what has come meanwhile, from whomever. */
+static void shrink(struct heal *h, struct want *w)
+{
+    struct clock missing;
+    clock_init(&missing);
+    clock_missing(&w->clock, engine_clock(h->engine, w->keyspace, w->range), &missing);
+    clock_close(&w->clock);
+    w->clock = missing;
+}
+
 static void pull_next(struct heal *h, struct now now, struct session *s)
 {
-    while (s->wants_at < s->wants_count && clock_empty(&s->wants[s->wants_at].clock))
-        s->wants_at++;
+    for (; s->wants_at < s->wants_count; s->wants_at++) {
+        shrink(h, &s->wants[s->wants_at]);
+        if (!clock_empty(&s->wants[s->wants_at].clock))
+            break;
+    }
     if (s->wants_at == s->wants_count) {
-        session_end(h, now, s, true); /* compare again: it may have got more meanwhile */
+        /* Compare again, it may have got more meanwhile; but not over dots that nobody can give. */
+        session_end(h, now, s, s->progressed);
         return;
     }
     struct want *w = &s->wants[s->wants_at];
@@ -170,12 +185,8 @@ static bool keep_missing(struct heal *h, struct session *s)
     size_t kept = 0;
     for (size_t i = 0; i < s->wants_count; i++) {
         struct want *w = &s->wants[i];
-        struct clock missing;
-        clock_init(&missing);
-        clock_missing(&w->clock, engine_clock(h->engine, w->keyspace, w->range), &missing);
-        clock_close(&w->clock);
-        w->clock = missing;
-        if (clock_empty(&missing))
+        shrink(h, w);
+        if (clock_empty(&w->clock))
             clock_close(&w->clock);
         else
             s->wants[kept++] = *w;
@@ -250,11 +261,7 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
         s->wants_at++;
         pull_next(h, now, s);
     } else if (err == ERR_OK) {
-        struct clock rest;
-        clock_init(&rest);
-        clock_missing(&w->clock, &done, &rest);
-        clock_close(&w->clock);
-        w->clock = rest;
+        s->progressed = true;
         s->ticket = HEAL_TICKET | ++h->tickets;
         h->stats.dots_pulled += clock_count(&done);
         h->stats.bytes_pulled += m->rows.len;
