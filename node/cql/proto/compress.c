@@ -69,9 +69,8 @@ static enum err lz4_read(struct buf *b, struct bytes block, size_t plain_len)
     uint8_t *to = buf_extend(b, plain_len);
     if (to == NULL)
         return ERR_TOO_BIG;
-    uint8_t none;
-    int n = LZ4_decompress_safe((const char *)block.data, (char *)(plain_len > 0 ? to : &none),
-                                (int)block.len, (int)plain_len);
+    int n =
+        LZ4_decompress_safe((const char *)block.data, (char *)to, (int)block.len, (int)plain_len);
     if (n >= 0 && (size_t)n == plain_len)
         return ERR_OK;
     b->len = start;
@@ -101,6 +100,8 @@ static enum err snappy_read(struct buf *b, struct bytes body, size_t max)
         return ERR_TOO_BIG;
     if (len / SNAPPY_RATIO_MAX > body.len)
         return ERR_MALFORMED;
+    if (len == 0)
+        return body.len == 1 ? ERR_OK : ERR_MALFORMED;
     size_t start = b->len;
     uint8_t *to = buf_extend(b, len);
     if (to == NULL)
@@ -137,8 +138,8 @@ enum err cql_body_decompress(struct buf *b, enum cql_compression c, struct bytes
         size_t plain_len = load_u32(body.data);
         if (plain_len > max)
             return ERR_TOO_BIG;
-        if (plain_len == 0 && body.len == 4) /* how some drivers write an empty body */
-            return ERR_OK;
+        if (plain_len == 0) /* no block, or the one byte that an empty block is */
+            return body.len <= 5 ? ERR_OK : ERR_MALFORMED;
         return lz4_read(b, bytes_make(body.data + 4, body.len - 4), plain_len);
     }
     return ERR_MALFORMED;

@@ -30,7 +30,7 @@ enum err cql_body_decompress(struct buf *b, enum cql_compression c, struct bytes
  * than the payload, append nothing and return false. */
 bool cql_block_compress(struct buf *b, struct bytes payload);
 
-/* The way back to exactly `plain_len` bytes; ERR_MALFORMED otherwise. */
+/* The way back to exactly `plain_len` bytes, at least one; ERR_MALFORMED otherwise. */
 enum err cql_block_decompress(struct buf *b, struct bytes block, size_t plain_len) MUST_CHECK;
 
 #endif

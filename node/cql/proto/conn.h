@@ -58,14 +58,14 @@ struct cql_conn {
     uint8_t version;                  /* 0 until known (server) */
     enum cql_compression compression; /* as STARTUP chose; in force from OPEN on */
     int16_t startup_stream;
-    bool answered;     /* server: AUTH_SUCCESS or READY went out; larger frames are welcome */
+    bool trusted;      /* READY or AUTH_SUCCESS went out: larger frames are welcome */
     struct errmsg why; /* CLOSED: what was wrong */
 
     struct buf in;   /* from the socket */
     size_t in_at;    /* what of it is used up */
     struct buf part; /* version 5: the payload being taken apart, or a large envelope growing */
     size_t part_at;
-    bool part_whole; /* `part` is a self contained payload */
+    bool growing;    /* `part` holds pieces of one large envelope */
     struct buf body; /* the decompressed body handed out */
     size_t skip;     /* bytes of a refused body still to come */
 
@@ -93,7 +93,7 @@ enum cql_next cql_conn_next(struct cql_conn *c, struct cql_frame *ret_frame);
 /* Send a message. Version, direction, compression and length are filled in; of the header only
  * stream, opcode and flags (tracing, payload, warning) are taken. ERR_TOO_BIG when the body is
  * above frame_max or out_max would be passed: nothing was put, something smaller may be.
- * ERR_CLOSED when the connection is. */
+ * ERR_CLOSED when the connection is; ERR_INVALID for what a client may not send now. */
 enum err cql_conn_put(struct cql_conn *c, int16_t stream, enum cql_opcode opcode, uint8_t flags,
                       struct bytes body) MUST_CHECK;
 

@@ -14,7 +14,7 @@
  *   before all     [bytes map] custom payload, when the frame flag says so
  *
  * A decoded request is views into the frame, with arrays from the arena: it lives as long as both.
- * Bytes behind the end of a message are malformed: no driver sends any.
+ * Bytes behind the end of a message and flags that no version knows are ignored, as Cassandra does.
  */
 #ifndef TORC_NODE_CQL_PROTO_REQUEST_H
 #define TORC_NODE_CQL_PROTO_REQUEST_H
@@ -34,6 +34,10 @@ enum cql_query_flag {
     CQL_QUERY_KEYSPACE = 0x80, /* version 5, like the next */
     CQL_QUERY_NOW = 0x100,
 };
+
+#define CQL_BATCH_PARAMS                                                                           \
+    (CQL_QUERY_SERIAL | CQL_QUERY_TIMESTAMP | CQL_QUERY_KEYSPACE | CQL_QUERY_NOW)
+#define CQL_PREPARE_KEYSPACE 0x01u
 
 struct cql_values {
     const struct cql_value *items;

@@ -127,7 +127,7 @@ struct cql_response {
  * may have one too. */
 uint8_t cql_prefix_put(struct buf *b, const struct cql_prefix *prefix);
 void cql_authenticate_put(struct buf *b, struct bytes authenticator);
-void cql_token_put(struct buf *b, struct cql_value token);
+void cql_token_put(struct buf *b, struct cql_value answer);
 void cql_supported_put(struct buf *b, const struct cql_supported *supported);
 void cql_void_put(struct buf *b);
 void cql_set_keyspace_put(struct buf *b, struct bytes keyspace);
