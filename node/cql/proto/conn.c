@@ -169,7 +169,7 @@ static enum err put_client(struct cql_conn *c, int16_t stream, enum cql_opcode o
 {
     enum cql_compression compression = c->compression;
     bool open = c->state == CQL_CONN_OPEN;
-    if (c->state == CQL_CONN_ANSWERING || open == (opcode == CQL_STARTUP) ||
+    if (c->state == CQL_CONN_ANSWERING || (open && opcode == CQL_STARTUP) ||
         (!open && opcode != CQL_STARTUP && opcode != CQL_OPTIONS))
         return ERR_INVALID;
     if (opcode == CQL_STARTUP) {
