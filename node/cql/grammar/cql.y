@@ -1,0 +1,818 @@
+/* cql.y - the grammar of CQL 3.4.7 (lemon).
+ *
+ * Everything that is CQL is accepted here; OTHER marks statements that this release refuses by name.
+ * Names of types and functions are plain names, so that they stay usable as names. No conflicts are
+ * tolerated: lemon fails the build on the first.
+ */
+%name cql_lemon
+%token_prefix CQL_TOKEN_
+%token_type {struct cql_token}
+%extra_argument {struct cql_parser *p}
+%stack_size 400
+%include {
+#include "node/cql/grammar/build.h"
+
+#define cql_lemon_ENGINEALWAYSONSTACK 1
+}
+
+%syntax_error { cql_parser_unexpected(p, &TOKEN, yypParser); }
+%parse_failure { cql_parser_unexpected(p, NULL, NULL); }
+%stack_overflow { cql_parser_too_deep(p); }
+
+%left PLUS MINUS.
+%left STAR SLASH PERCENT.
+%right UMINUS.
+
+%fallback IDENT ACCESS AGGREGATE AGGREGATES ALL ANN AS ASCII BIGINT BLOB BOOLEAN CALLED CAST CIDRS
+    CLUSTER CLUSTERING COMPACT CONTAINS COUNT COUNTER CUSTOM DATACENTERS DATE DECIMAL DEFAULT
+    DISTINCT DOUBLE DURATION EXISTS FILTERING FINALFUNC FLOAT FROZEN FUNCTION FUNCTIONS GENERATED
+    GROUP HASHED IDENTITY INET INITCOND INPUT INT INTERNALS JSON KEY KEYS KEYSPACES LANGUAGE LIKE
+    LIST LOGGED LOGIN MAP MASKED MBEAN MBEANS NOLOGIN NOSUPERUSER ONLY OPTIONS PARTITION PASSWORD
+    PER PERMISSION PERMISSIONS REPLACE RETURNS ROLE ROLES SELECT_MASKED SFUNC SMALLINT STATIC
+    STORAGE STYPE SUPERUSER SUPERUSERS TABLES TEXT TIME TIMESTAMP TIMEUUID TINYINT TRIGGER TTL
+    TUPLE TYPE TYPES UNMASK UNSET USER USERS UUID VALUES VARCHAR VARINT VECTOR WRITETIME.
+
+%type name {struct bytes}
+%type opt_name {struct bytes}
+%type id {struct ast_table}
+%type names {struct ast_names}
+%type paren_names {struct ast_names}
+%type opt_ine {bool}
+%type opt_ie {bool}
+%type term {struct ast_term *}
+%type literal {struct ast_term *}
+%type number {struct ast_term *}
+%type marker {struct ast_term *}
+%type collection {struct ast_term *}
+%type call {struct ast_term *}
+%type fname {struct ast_table}
+%type terms {struct ast_terms}
+%type opt_terms {struct ast_terms}
+%type pairs {struct ast_terms}
+%type fields {struct ast_term *}
+%type type_ {struct ast_type *}
+%type types {struct ast_type *}
+%type statement {struct ast_stmt *}
+%type single {struct ast_stmt *}
+%type change {struct ast_stmt *}
+%type other {struct ast_stmt *}
+
+start ::= statement(S) semis. { p->stmt = S; }
+start ::= TYPE_ONLY type_(T). { p->type = T; } /* not text: how cql_parse_type begins */
+
+semis ::= .
+semis ::= semis SEMI.
+
+statement(S) ::= single(A). { S = A; }
+statement(S) ::= change(A). { S = A; }
+statement(S) ::= other(A). { S = A; }
+
+/* ---- names */
+name(N) ::= IDENT(T). { N = T.text; }
+name(N) ::= QUOTED(T). { N = cql_build_quoted(p, &T); }
+opt_name(N) ::= . { N = BYTES_NONE; }
+opt_name(N) ::= name(A). { N = A; }
+id(I) ::= name(A). { I = (struct ast_table){BYTES_NONE, A}; }
+id(I) ::= name(A) DOT name(B). { I = (struct ast_table){A, B}; }
+names(L) ::= name(A). { L = (struct ast_names){0}; cql_names_push(p, &L, A); }
+names(L) ::= names(M) COMMA name(A). { L = M; cql_names_push(p, &L, A); }
+paren_names(L) ::= LP names(M) RP. { L = M; }
+opt_ine(B) ::= . { B = false; }
+opt_ine(B) ::= IF NOT EXISTS. { B = true; }
+opt_ie(B) ::= . { B = false; }
+opt_ie(B) ::= IF EXISTS. { B = true; }
+table_kw ::= TABLE.
+table_kw ::= COLUMNFAMILY.
+keyspace_kw ::= KEYSPACE.
+keyspace_kw ::= SCHEMA.
+
+/* ---- types */
+%type class_less {struct ast_type *}
+type_(T) ::= class_less(A). { T = A; }
+type_(T) ::= STRING(S). { T = cql_build_custom_type(p, S.text); }
+class_less(T) ::= id(I). { T = cql_build_type(p, I, NULL); }
+class_less(T) ::= name(N) LT types(L) GT. { T = cql_build_type(p, (struct ast_table){BYTES_NONE, N}, L); }
+class_less(T) ::= SET LT types(L) GT. {
+    T = cql_build_type(p, (struct ast_table){BYTES_NONE, BYTES_LIT("set")}, L);
+}
+types(L) ::= type_(T). { L = cql_types_push(p, NULL, T); }
+types(L) ::= types(M) COMMA type_(T). { L = cql_types_push(p, M, T); }
+types(L) ::= types(M) COMMA INTEGER(I). {
+    L = cql_types_push(p, M, cql_build_type(p, (struct ast_table){BYTES_NONE, I.text}, NULL));
+}
+
+/* ---- terms: values in statements */
+number(X) ::= INTEGER(T). { X = cql_build_leaf(p, AST_INTEGER, T.text); }
+number(X) ::= FLOATING(T). { X = cql_build_leaf(p, AST_FLOAT, T.text); }
+number(X) ::= NAN. { X = cql_build_leaf(p, AST_FLOAT, BYTES_LIT("NaN")); }
+number(X) ::= INFINITY. { X = cql_build_leaf(p, AST_FLOAT, BYTES_LIT("Infinity")); }
+number(X) ::= PERIOD(T). { X = cql_build_leaf(p, AST_DURATION, T.text); }
+literal(X) ::= number(A). { X = A; }
+literal(X) ::= STRING(T). { X = cql_build_leaf(p, AST_STRING, T.text); }
+literal(X) ::= BOOL(T). { X = cql_build_leaf(p, AST_BOOLEAN, T.text); }
+literal(X) ::= UUIDVALUE(T). { X = cql_build_leaf(p, AST_UUID, T.text); }
+literal(X) ::= HEX(T). { X = cql_build_leaf(p, AST_BLOB, T.text); }
+literal(X) ::= NULL. { X = cql_build_leaf(p, AST_NULL, BYTES_NONE); }
+marker(X) ::= QMARK. { X = cql_build_marker(p, BYTES_NONE); }
+marker(X) ::= COLON name(N). { X = cql_build_marker(p, N); }
+
+term(X) ::= literal(A). { X = A; }
+term(X) ::= marker(A). { X = A; }
+term(X) ::= collection(A). { X = A; }
+term(X) ::= call(A). { X = A; }
+term(X) ::= LP terms(L) RP. { X = cql_build_node(p, AST_TUPLE, &L); }
+term(X) ::= LP class_less(T) RP term(A). [UMINUS] { X = cql_build_cast(p, T, A); }
+term(X) ::= MINUS term(A). [UMINUS] { X = cql_build_negate(p, A); }
+term(X) ::= term(A) PLUS term(B). { X = cql_build_arithmetic(p, '+', A, B); }
+term(X) ::= term(A) MINUS term(B). { X = cql_build_arithmetic(p, '-', A, B); }
+term(X) ::= term(A) STAR term(B). { X = cql_build_arithmetic(p, '*', A, B); }
+term(X) ::= term(A) SLASH term(B). { X = cql_build_arithmetic(p, '/', A, B); }
+term(X) ::= term(A) PERCENT term(B). { X = cql_build_arithmetic(p, '%', A, B); }
+terms(L) ::= term(A). { L = (struct ast_terms){0}; cql_terms_push(p, &L, A); }
+terms(L) ::= terms(M) COMMA term(A). { L = M; cql_terms_push(p, &L, A); }
+opt_terms(L) ::= . { L = (struct ast_terms){0}; }
+opt_terms(L) ::= terms(M). { L = M; }
+
+collection(X) ::= LB opt_terms(L) RB. { X = cql_build_node(p, AST_LIST, &L); }
+collection(X) ::= LC opt_terms(L) RC. { X = cql_build_node(p, AST_SET, &L); }
+collection(X) ::= LC pairs(L) RC. { X = cql_build_node(p, AST_MAP, &L); }
+collection(X) ::= LC fields(F) RC. { X = F; }
+pairs(L) ::= term(A) COLON term(B). {
+    L = (struct ast_terms){0};
+    cql_terms_push(p, &L, A);
+    cql_terms_push(p, &L, B);
+}
+pairs(L) ::= pairs(M) COMMA term(A) COLON term(B). {
+    L = M;
+    cql_terms_push(p, &L, A);
+    cql_terms_push(p, &L, B);
+}
+fields(F) ::= name(N) COLON term(A). { F = cql_build_field_value(p, NULL, N, A); }
+fields(F) ::= fields(G) COMMA name(N) COLON term(A). { F = cql_build_field_value(p, G, N, A); }
+call(X) ::= fname(F) LP opt_terms(L) RP. { X = cql_build_call(p, F, &L); }
+fname(F) ::= name(A). { F = (struct ast_table){BYTES_NONE, A}; }
+fname(F) ::= name(A) DOT name(B). { F = (struct ast_table){A, B}; }
+fname(F) ::= TOKEN. { F = (struct ast_table){BYTES_NONE, BYTES_LIT("token")}; }
+
+/* ---- selectors: what SELECT shows */
+%type sel {struct ast_term *}
+%type sel_post {struct ast_term *}
+%type sels {struct ast_terms}
+%type opt_sels {struct ast_terms}
+%type sel_pairs {struct ast_terms}
+%type selector {struct ast_selector}
+%type selectors {struct ast_selectors}
+%type select_list {struct ast_selectors}
+
+sel(X) ::= name(N). { X = cql_build_leaf(p, AST_COLUMN, N); }
+sel(X) ::= sel_post(A). { X = A; }
+sel(X) ::= literal(A). { X = A; }
+sel(X) ::= marker(A). { X = A; }
+sel(X) ::= LP sels(L) RP. { X = cql_build_node(p, AST_TUPLE, &L); }
+sel(X) ::= LP sels(L) RP literal(A). { X = cql_build_sel_cast(p, &L, A); }
+sel(X) ::= LP sels(L) RP QMARK. {
+    X = cql_build_sel_cast(p, &L, cql_build_marker(p, BYTES_NONE));
+}
+sel(X) ::= LB opt_sels(L) RB. { X = cql_build_node(p, AST_LIST, &L); }
+sel(X) ::= LC opt_sels(L) RC. { X = cql_build_node(p, AST_SET, &L); }
+sel(X) ::= LC sel_pairs(L) RC. { X = cql_build_node(p, AST_MAP, &L); }
+sel(X) ::= MINUS sel(A). [UMINUS] { X = cql_build_negate(p, A); }
+sel(X) ::= sel(A) PLUS sel(B). { X = cql_build_arithmetic(p, '+', A, B); }
+sel(X) ::= sel(A) MINUS sel(B). { X = cql_build_arithmetic(p, '-', A, B); }
+sel(X) ::= sel(A) STAR sel(B). { X = cql_build_arithmetic(p, '*', A, B); }
+sel(X) ::= sel(A) SLASH sel(B). { X = cql_build_arithmetic(p, '/', A, B); }
+sel(X) ::= sel(A) PERCENT sel(B). { X = cql_build_arithmetic(p, '%', A, B); }
+sel_post(X) ::= fname(F) LP opt_sels(L) RP. { X = cql_build_call(p, F, &L); }
+sel_post(X) ::= fname(F) LP STAR RP. { X = cql_build_call_star(p, F); }
+sel_post(X) ::= fname(F) LP sel(A) AS type_(T) RP. { X = cql_build_cast_as(p, F, A, T); }
+sel_post(X) ::= name(N) DOT name(F). {
+    X = cql_build_field(p, cql_build_leaf(p, AST_COLUMN, N), F);
+}
+sel_post(X) ::= sel_post(A) DOT name(F). { X = cql_build_field(p, A, F); }
+sel_post(X) ::= name(N) LB term(K) RB. {
+    X = cql_build_element(p, cql_build_leaf(p, AST_COLUMN, N), K);
+}
+sel_post(X) ::= sel_post(A) LB term(K) RB. { X = cql_build_element(p, A, K); }
+sel_post(X) ::= name(N) LB opt_term(K) RANGE opt_term(M) RB. {
+    X = cql_build_slice(p, cql_build_leaf(p, AST_COLUMN, N), K, M);
+}
+sel_post(X) ::= sel_post(A) LB opt_term(K) RANGE opt_term(M) RB. { X = cql_build_slice(p, A, K, M); }
+%type opt_term {struct ast_term *}
+opt_term(X) ::= . { X = NULL; }
+opt_term(X) ::= term(A). { X = A; }
+sels(L) ::= sel(A). { L = (struct ast_terms){0}; cql_terms_push(p, &L, A); }
+sels(L) ::= sels(M) COMMA sel(A). { L = M; cql_terms_push(p, &L, A); }
+opt_sels(L) ::= . { L = (struct ast_terms){0}; }
+opt_sels(L) ::= sels(M). { L = M; }
+sel_pairs(L) ::= sel(A) COLON sel(B). {
+    L = (struct ast_terms){0};
+    cql_terms_push(p, &L, A);
+    cql_terms_push(p, &L, B);
+}
+sel_pairs(L) ::= sel_pairs(M) COMMA sel(A) COLON sel(B). {
+    L = M;
+    cql_terms_push(p, &L, A);
+    cql_terms_push(p, &L, B);
+}
+selector(S) ::= sel(A). { S = (struct ast_selector){A, BYTES_NONE}; }
+selector(S) ::= sel(A) AS name(N). { S = (struct ast_selector){A, N}; }
+selectors(L) ::= selector(S). { L = (struct ast_selectors){0}; cql_selectors_push(p, &L, S); }
+selectors(L) ::= selectors(M) COMMA selector(S). { L = M; cql_selectors_push(p, &L, S); }
+select_list(L) ::= STAR. { L = (struct ast_selectors){0}; }
+select_list(L) ::= selectors(M). { L = M; }
+
+/* ---- WHERE and IF */
+%type op {enum ast_op}
+%type relation {struct ast_relation}
+%type relations {struct ast_relations}
+%type where {struct ast_relations}
+%type in_values {struct ast_relation}
+%type condition {struct ast_relation}
+%type conditions {struct ast_relations}
+op(O) ::= EQ. { O = AST_EQ; }
+op(O) ::= NE. { O = AST_NEQ; }
+op(O) ::= LT. { O = AST_LT; }
+op(O) ::= LE. { O = AST_LTE; }
+op(O) ::= GT. { O = AST_GT; }
+op(O) ::= GE. { O = AST_GTE; }
+in_values(R) ::= marker(A). { R = (struct ast_relation){.op = AST_IN, .value = A}; }
+in_values(R) ::= LP opt_terms(L) RP. { R = (struct ast_relation){.op = AST_IN, .list = L}; }
+relation(R) ::= name(N) op(O) term(A). { R = cql_relation(p, AST_REL_COLUMN, N, O, A); }
+relation(R) ::= name(N) LIKE term(A). { R = cql_relation(p, AST_REL_COLUMN, N, AST_LIKE, A); }
+relation(R) ::= name(N) IS NOT NULL. {
+    R = cql_relation(p, AST_REL_COLUMN, N, AST_IS_NOT_NULL, NULL);
+}
+relation(R) ::= name(N) CONTAINS term(A). {
+    R = cql_relation(p, AST_REL_COLUMN, N, AST_CONTAINS, A);
+}
+relation(R) ::= name(N) CONTAINS KEY term(A). {
+    R = cql_relation(p, AST_REL_COLUMN, N, AST_CONTAINS_KEY, A);
+}
+relation(R) ::= name(N) IN in_values(V). { R = V; cql_names_push(p, &R.columns, N); }
+relation(R) ::= name(N) LB term(K) RB op(O) term(A). {
+    R = cql_relation(p, AST_REL_ELEMENT, N, O, A);
+    R.key = K;
+}
+relation(R) ::= TOKEN paren_names(L) op(O) term(A). {
+    R = (struct ast_relation){.kind = AST_REL_TOKEN, .op = O, .columns = L, .value = A};
+}
+relation(R) ::= paren_names(L) op(O) term(A). {
+    R = (struct ast_relation){.kind = AST_REL_TUPLE, .op = O, .columns = L, .value = A};
+}
+relation(R) ::= paren_names(L) IN in_values(V). {
+    R = V;
+    R.kind = AST_REL_TUPLE;
+    R.columns = L;
+}
+relation(R) ::= LP relation(S) RP. { R = S; }
+relations(L) ::= relation(R). { L = (struct ast_relations){0}; cql_relations_push(p, &L, R); }
+relations(L) ::= relations(M) AND relation(R). { L = M; cql_relations_push(p, &L, R); }
+where(L) ::= WHERE relations(M). { L = M; }
+condition(R) ::= name(N) op(O) term(A). { R = cql_relation(p, AST_REL_COLUMN, N, O, A); }
+condition(R) ::= name(N) CONTAINS term(A). {
+    R = cql_relation(p, AST_REL_COLUMN, N, AST_CONTAINS, A);
+}
+condition(R) ::= name(N) CONTAINS KEY term(A). {
+    R = cql_relation(p, AST_REL_COLUMN, N, AST_CONTAINS_KEY, A);
+}
+condition(R) ::= name(N) IN in_values(V). { R = V; cql_names_push(p, &R.columns, N); }
+condition(R) ::= name(N) LB term(K) RB op(O) term(A). {
+    R = cql_relation(p, AST_REL_ELEMENT, N, O, A);
+    R.key = K;
+}
+condition(R) ::= name(N) LB term(K) RB IN in_values(V). {
+    R = V;
+    R.kind = AST_REL_ELEMENT;
+    R.key = K;
+    cql_names_push(p, &R.columns, N);
+}
+condition(R) ::= name(N) DOT name(F) op(O) term(A). {
+    R = cql_relation(p, AST_REL_FIELD, N, O, A);
+    R.field = F;
+}
+condition(R) ::= name(N) DOT name(F) IN in_values(V). {
+    R = V;
+    R.kind = AST_REL_FIELD;
+    R.field = F;
+    cql_names_push(p, &R.columns, N);
+}
+conditions(L) ::= condition(R). { L = (struct ast_relations){0}; cql_relations_push(p, &L, R); }
+conditions(L) ::= conditions(M) AND condition(R). { L = M; cql_relations_push(p, &L, R); }
+
+/* ---- SELECT */
+%type select_head {struct ast_stmt *}
+%type order {struct ast_order}
+%type orders {struct ast_orders}
+%type direction {bool}
+%type count_ {struct ast_term *}
+single(S) ::= select_head(A) opt_group opt_orders opt_per_partition opt_limit opt_allow. { S = A; }
+select_head(S) ::= SELECT select_kind select_list(L) FROM id(T) opt_where. {
+    S = p->select;
+    p->select->select.table = T;
+    p->select->select.selectors = L;
+}
+select_kind ::= . { cql_build_select(p, false, false); }
+select_kind ::= DISTINCT. { cql_build_select(p, true, false); }
+select_kind ::= JSON. { cql_build_select(p, false, true); }
+select_kind ::= JSON DISTINCT. { cql_build_select(p, true, true); }
+opt_where ::= .
+opt_where ::= where(L). { p->select->select.where = L; }
+opt_group ::= .
+opt_group ::= GROUP BY sels(L). { p->select->select.group_by = L; }
+opt_orders ::= .
+opt_orders ::= ORDER BY orders(L). { p->select->select.order_by = L; }
+orders(L) ::= order(O). { L = (struct ast_orders){0}; cql_orders_push(p, &L, O); }
+orders(L) ::= orders(M) COMMA order(O). { L = M; cql_orders_push(p, &L, O); }
+order(O) ::= name(N) direction(D). { O = (struct ast_order){N, D, NULL}; }
+order(O) ::= name(N) ANN OF term(A). { O = (struct ast_order){N, false, A}; }
+direction(D) ::= . { D = false; }
+direction(D) ::= ASC. { D = false; }
+direction(D) ::= DESC. { D = true; }
+count_(X) ::= INTEGER(T). { X = cql_build_leaf(p, AST_INTEGER, T.text); }
+count_(X) ::= MINUS INTEGER(T). { X = cql_build_negate(p, cql_build_leaf(p, AST_INTEGER, T.text)); }
+count_(X) ::= marker(A). { X = A; }
+opt_per_partition ::= .
+opt_per_partition ::= PER PARTITION LIMIT count_(X). { p->select->select.per_partition_limit = X; }
+opt_limit ::= .
+opt_limit ::= LIMIT count_(X). { p->select->select.limit = X; }
+opt_allow ::= .
+opt_allow ::= ALLOW FILTERING. { p->select->select.allow_filtering = true; }
+
+/* ---- INSERT, UPDATE, DELETE, BATCH */
+%type using {struct ast_using}
+%type using_items {struct ast_using}
+%type using_timestamp {struct ast_using}
+%type assigns {struct ast_assigns}
+%type assign {struct ast_assign}
+%type removals {struct ast_removals}
+%type removal {struct ast_removal}
+%type json_default {bool}
+%type batch_head {struct ast_stmt *}
+using(U) ::= . { U = (struct ast_using){0}; }
+using(U) ::= USING using_items(A). { U = A; }
+using_items(U) ::= TIMESTAMP count_(X). { U = (struct ast_using){X, NULL}; }
+using_items(U) ::= TTL count_(X). { U = (struct ast_using){NULL, X}; }
+using_items(U) ::= using_items(A) AND TIMESTAMP count_(X). { U = A; U.timestamp = X; }
+using_items(U) ::= using_items(A) AND TTL count_(X). { U = A; U.ttl = X; }
+using_timestamp(U) ::= . { U = (struct ast_using){0}; }
+using_timestamp(U) ::= USING TIMESTAMP count_(X). { U = (struct ast_using){X, NULL}; }
+
+change(S) ::= INSERT INTO id(T) paren_names(N) VALUES LP terms(V) RP opt_ine(I) using(U). {
+    S = cql_build_stmt(p, AST_INSERT);
+    S->insert = (struct ast_insert){
+        .table = T, .columns = N, .values = V, .if_not_exists = I, .using = U};
+}
+change(S) ::= INSERT INTO id(T) JSON term(V) json_default(D) opt_ine(I) using(U). {
+    S = cql_build_stmt(p, AST_INSERT);
+    S->insert = (struct ast_insert){
+        .table = T, .json = V, .json_default_unset = D, .if_not_exists = I, .using = U};
+}
+json_default(D) ::= . { D = false; }
+json_default(D) ::= DEFAULT NULL. { D = false; }
+json_default(D) ::= DEFAULT UNSET. { D = true; }
+
+change(S) ::= UPDATE id(T) using(U) SET assigns(A) where(W) opt_update_if. {
+    S = cql_build_stmt(p, AST_UPDATE);
+    S->update = (struct ast_update){.table = T, .using = U, .assigns = A, .where = W,
+                                    .if_exists = p->if_exists, .conditions = p->conditions};
+}
+opt_update_if ::= . { p->if_exists = false; p->conditions = (struct ast_relations){0}; }
+opt_update_if ::= IF EXISTS. { p->if_exists = true; p->conditions = (struct ast_relations){0}; }
+opt_update_if ::= IF conditions(L). { p->if_exists = false; p->conditions = L; }
+assigns(L) ::= assign(A). { L = (struct ast_assigns){0}; cql_assigns_push(p, &L, A); }
+assigns(L) ::= assigns(M) COMMA assign(A). { L = M; cql_assigns_push(p, &L, A); }
+assign(A) ::= name(N) EQ term(V). {
+    A = (struct ast_assign){.kind = AST_ASSIGN_SET, .column = N, .value = V};
+}
+assign(A) ::= name(N) EQ name(O) PLUS term(V). {
+    A = (struct ast_assign){.kind = AST_ASSIGN_ADD, .column = N, .other = O, .value = V};
+}
+assign(A) ::= name(N) EQ name(O) MINUS term(V). {
+    A = (struct ast_assign){.kind = AST_ASSIGN_SUB, .column = N, .other = O, .value = V};
+}
+assign(A) ::= name(N) EQ term(V) PLUS name(O). {
+    A = (struct ast_assign){.kind = AST_ASSIGN_PREPEND, .column = N, .other = O, .value = V};
+}
+assign(A) ::= name(N) PLUSEQ term(V). {
+    A = (struct ast_assign){.kind = AST_ASSIGN_ADD, .column = N, .other = N, .value = V};
+}
+assign(A) ::= name(N) MINUSEQ term(V). {
+    A = (struct ast_assign){.kind = AST_ASSIGN_SUB, .column = N, .other = N, .value = V};
+}
+assign(A) ::= name(N) LB term(K) RB EQ term(V). {
+    A = (struct ast_assign){.kind = AST_ASSIGN_ELEMENT, .column = N, .key = K, .value = V};
+}
+assign(A) ::= name(N) DOT name(F) EQ term(V). {
+    A = (struct ast_assign){.kind = AST_ASSIGN_FIELD, .column = N, .field = F, .value = V};
+}
+
+change(S) ::= DELETE removals(R) FROM id(T) using_timestamp(U) where(W) opt_update_if. {
+    S = cql_build_stmt(p, AST_DELETE);
+    S->delete = (struct ast_delete){.table = T, .using = U, .removals = R, .where = W,
+                                    .if_exists = p->if_exists, .conditions = p->conditions};
+}
+change(S) ::= DELETE FROM id(T) using_timestamp(U) where(W) opt_update_if. {
+    S = cql_build_stmt(p, AST_DELETE);
+    S->delete = (struct ast_delete){.table = T, .using = U, .where = W,
+                                    .if_exists = p->if_exists, .conditions = p->conditions};
+}
+removals(L) ::= removal(R). { L = (struct ast_removals){0}; cql_removals_push(p, &L, R); }
+removals(L) ::= removals(M) COMMA removal(R). { L = M; cql_removals_push(p, &L, R); }
+removal(R) ::= name(N). { R = (struct ast_removal){.column = N}; }
+removal(R) ::= name(N) LB term(K) RB. { R = (struct ast_removal){.column = N, .key = K}; }
+removal(R) ::= name(N) DOT name(F). { R = (struct ast_removal){.column = N, .field = F}; }
+
+single(S) ::= batch_head(B) batch_items APPLY BATCH. { S = B; }
+batch_head(S) ::= BEGIN batch_kind BATCH using(U). {
+    S = p->batch = cql_build_stmt(p, AST_BATCH);
+    S->batch.kind = p->batch_kind;
+    S->batch.using = U;
+}
+batch_kind ::= . { p->batch_kind = AST_BATCH_LOGGED; }
+batch_kind ::= UNLOGGED. { p->batch_kind = AST_BATCH_UNLOGGED; }
+batch_kind ::= COUNTER. { p->batch_kind = AST_BATCH_COUNTER; }
+batch_items ::= .
+batch_items ::= batch_items change(S). { cql_batch_push(p, &p->batch->batch, S); }
+batch_items ::= batch_items SEMI.
+
+/* ---- keyspaces and tables */
+%type property {struct ast_property}
+%type properties {struct ast_properties}
+%type prop_value {struct ast_term *}
+%type options {struct ast_options}
+%type opt_options {struct ast_options}
+%type column {struct ast_column}
+%type columns {struct ast_columns}
+%type drop_names {struct ast_names}
+%type renames {struct ast_names}
+%type flag {bool}
+prop_value(X) ::= literal(A). { X = A; }
+prop_value(X) ::= MINUS number(A). { X = cql_build_negate(p, A); }
+prop_value(X) ::= collection(A). { X = A; }
+prop_value(X) ::= name(N). { X = cql_build_leaf(p, AST_COLUMN, N); }
+property(P) ::= name(N) EQ prop_value(X). { P = (struct ast_property){N, X}; }
+properties(L) ::= property(A). { L = (struct ast_properties){0}; cql_properties_push(p, &L, A); }
+properties(L) ::= properties(M) AND property(A). { L = M; cql_properties_push(p, &L, A); }
+opt_options(O) ::= . { O = (struct ast_options){0}; }
+opt_options(O) ::= WITH options(A). { O = A; }
+options(O) ::= property(A). {
+    O = (struct ast_options){0};
+    cql_properties_push(p, &O.properties, A);
+}
+options(O) ::= COMPACT STORAGE. { O = (struct ast_options){.compact_storage = true}; }
+options(O) ::= CLUSTERING ORDER BY LP orders(L) RP. {
+    O = (struct ast_options){.clustering_order = L};
+}
+options(O) ::= options(B) AND property(A). { O = B; cql_properties_push(p, &O.properties, A); }
+options(O) ::= options(B) AND COMPACT STORAGE. { O = B; O.compact_storage = true; }
+options(O) ::= options(B) AND CLUSTERING ORDER BY LP orders(L) RP. {
+    O = B;
+    O.clustering_order = L;
+}
+
+single(S) ::= CREATE keyspace_kw opt_ine(I) name(N) WITH properties(P). {
+    S = cql_build_stmt(p, AST_CREATE_KEYSPACE);
+    S->keyspace = (struct ast_keyspace_def){.name = N, .if_not_exists = I, .properties = P};
+}
+single(S) ::= ALTER keyspace_kw opt_ie(I) name(N) WITH properties(P). {
+    S = cql_build_stmt(p, AST_ALTER_KEYSPACE);
+    S->keyspace = (struct ast_keyspace_def){.name = N, .if_exists = I, .properties = P};
+}
+single(S) ::= DROP keyspace_kw opt_ie(I) name(N). {
+    S = cql_build_drop(p, AST_DROP_KEYSPACE, (struct ast_table){BYTES_NONE, N}, I);
+}
+single(S) ::= USE name(N). {
+    S = cql_build_drop(p, AST_USE, (struct ast_table){BYTES_NONE, N}, false);
+}
+single(S) ::= TRUNCATE id(T). { S = cql_build_drop(p, AST_TRUNCATE, T, false); }
+single(S) ::= TRUNCATE table_kw id(T). { S = cql_build_drop(p, AST_TRUNCATE, T, false); }
+single(S) ::= DROP table_kw opt_ie(I) id(T). { S = cql_build_drop(p, AST_DROP_TABLE, T, I); }
+
+single(S) ::= CREATE table_kw opt_ine(I) id(T) LP table_start table_items RP opt_options(O). {
+    S = p->table;
+    S->create_table.table = T;
+    S->create_table.if_not_exists = I;
+    S->create_table.options = O;
+}
+table_start ::= . { p->table = cql_build_stmt(p, AST_CREATE_TABLE); }
+table_items ::= table_item.
+table_items ::= table_items COMMA table_item.
+table_item ::= column(C). { cql_table_column(p, &p->table->create_table, C); }
+table_item ::= PRIMARY KEY LP partition_key RP. { p->table->create_table.primary_keys++; }
+table_item ::= PRIMARY KEY LP partition_key COMMA names(L) RP. {
+    p->table->create_table.primary_keys++;
+    p->table->create_table.clustering = L;
+}
+partition_key ::= name(N). { cql_names_push(p, &p->table->create_table.partition_key, N); }
+partition_key ::= paren_names(L). { p->table->create_table.partition_key = L; }
+column(C) ::= name(N) type_(T) flag(S) flag_mask(M) flag_primary(P). {
+    C = (struct ast_column){N, T, S, P, M};
+}
+flag(B) ::= . { B = false; }
+flag(B) ::= STATIC. { B = true; }
+%type flag_mask {bool}
+flag_mask(B) ::= . { B = false; }
+flag_mask(B) ::= mask. { B = true; }
+%type flag_primary {bool}
+flag_primary(B) ::= . { B = false; }
+flag_primary(B) ::= PRIMARY KEY. { B = true; }
+mask ::= MASKED WITH DEFAULT.
+mask ::= MASKED WITH fname LP opt_terms RP.
+columns(L) ::= column(C). { L = (struct ast_columns){0}; cql_columns_push(p, &L, C); }
+columns(L) ::= columns(M) COMMA column(C). { L = M; cql_columns_push(p, &L, C); }
+
+%type alter_head {struct ast_stmt *}
+alter_head(S) ::= ALTER table_kw opt_ie(I) id(T). {
+    S = cql_build_stmt(p, AST_ALTER_TABLE);
+    S->alter_table.table = T;
+    S->alter_table.if_exists = I;
+}
+single(S) ::= alter_head(A) ADD opt_ine(I) columns(L). {
+    S = cql_build_alter_add(A, I, L);
+}
+single(S) ::= alter_head(A) ADD opt_ine(I) LP columns(L) RP. {
+    S = cql_build_alter_add(A, I, L);
+}
+single(S) ::= alter_head(A) DROP COMPACT STORAGE. {
+    S = A;
+    S->alter_table.kind = AST_ALTER_DROP_COMPACT;
+}
+single(S) ::= alter_head(A) DROP opt_ie(I) drop_names(L) using_timestamp(U). {
+    S = A;
+    S->alter_table.kind = AST_ALTER_DROP;
+    S->alter_table.if_column = I;
+    S->alter_table.names = L;
+    S->alter_table.timestamp = U.timestamp;
+}
+drop_names(L) ::= names(M). { L = M; }
+drop_names(L) ::= paren_names(M). { L = M; }
+single(S) ::= alter_head(A) RENAME opt_ie(I) renames(L). {
+    S = A;
+    S->alter_table.kind = AST_ALTER_RENAME;
+    S->alter_table.if_column = I;
+    S->alter_table.names = L;
+}
+renames(L) ::= name(A) TO name(B). {
+    L = (struct ast_names){0};
+    cql_names_push(p, &L, A);
+    cql_names_push(p, &L, B);
+}
+renames(L) ::= renames(M) AND name(A) TO name(B). {
+    L = M;
+    cql_names_push(p, &L, A);
+    cql_names_push(p, &L, B);
+}
+single(S) ::= alter_head(A) ALTER opt_ie name TYPE type_. {
+    S = A;
+    S->alter_table.kind = AST_ALTER_TYPE;
+}
+other(S) ::= alter_head ALTER opt_ie name mask. { S = cql_build_other(p, "column masking"); }
+other(S) ::= alter_head ALTER opt_ie name DROP MASKED. { S = cql_build_other(p, "column masking"); }
+single(S) ::= alter_head(A) WITH options(O). {
+    S = A;
+    S->alter_table.kind = AST_ALTER_WITH;
+    S->alter_table.options = O;
+}
+
+/* ---- DESCRIBE */
+%type describe {struct ast_describe}
+%type full {bool}
+single(S) ::= describe_kw describe(D) opt_internals(I). {
+    S = cql_build_stmt(p, AST_DESCRIBE);
+    S->describe = D;
+    S->describe.internals = I;
+}
+%type opt_internals {bool}
+opt_internals(B) ::= . { B = false; }
+opt_internals(B) ::= WITH INTERNALS. { B = true; }
+describe_kw ::= DESCRIBE.
+describe_kw ::= DESC.
+full(B) ::= . { B = false; }
+full(B) ::= FULL. { B = true; }
+describe(D) ::= CLUSTER. { D = (struct ast_describe){.kind = AST_DESCRIBE_CLUSTER}; }
+describe(D) ::= full(F) SCHEMA. { D = (struct ast_describe){.kind = AST_DESCRIBE_SCHEMA, .full = F}; }
+describe(D) ::= KEYSPACES. { D = (struct ast_describe){.kind = AST_DESCRIBE_KEYSPACES}; }
+describe(D) ::= KEYSPACE opt_name(N). {
+    D = (struct ast_describe){.kind = AST_DESCRIBE_KEYSPACE, .id.name = N};
+}
+describe(D) ::= ONLY KEYSPACE opt_name(N). {
+    D = (struct ast_describe){.kind = AST_DESCRIBE_KEYSPACE, .id.name = N, .only = true};
+}
+describe(D) ::= TABLES. { D = (struct ast_describe){.kind = AST_DESCRIBE_TABLES}; }
+describe(D) ::= table_kw id(I). { D = (struct ast_describe){.kind = AST_DESCRIBE_TABLE, .id = I}; }
+describe(D) ::= INDEX id(I). { D = (struct ast_describe){.kind = AST_DESCRIBE_INDEX, .id = I}; }
+describe(D) ::= MATERIALIZED VIEW id(I). {
+    D = (struct ast_describe){.kind = AST_DESCRIBE_VIEW, .id = I};
+}
+describe(D) ::= TYPES. { D = (struct ast_describe){.kind = AST_DESCRIBE_TYPES}; }
+describe(D) ::= TYPE id(I). { D = (struct ast_describe){.kind = AST_DESCRIBE_TYPE, .id = I}; }
+describe(D) ::= FUNCTIONS. { D = (struct ast_describe){.kind = AST_DESCRIBE_FUNCTIONS}; }
+describe(D) ::= FUNCTION id(I). {
+    D = (struct ast_describe){.kind = AST_DESCRIBE_FUNCTION, .id = I};
+}
+describe(D) ::= AGGREGATES. { D = (struct ast_describe){.kind = AST_DESCRIBE_AGGREGATES}; }
+describe(D) ::= AGGREGATE id(I). {
+    D = (struct ast_describe){.kind = AST_DESCRIBE_AGGREGATE, .id = I};
+}
+describe(D) ::= id(I). { D = (struct ast_describe){.kind = AST_DESCRIBE_ANY, .id = I}; }
+
+/* ---- what this release refuses by name */
+other(S) ::= CREATE opt_custom INDEX opt_ine opt_name ON id LP opt_targets RP opt_index_using
+             opt_index_with. { S = cql_build_other(p, "CREATE INDEX"); }
+opt_custom ::= .
+opt_custom ::= CUSTOM.
+opt_targets ::= .
+opt_targets ::= targets.
+targets ::= target.
+targets ::= targets COMMA target.
+target ::= name.
+target ::= KEYS LP name RP.
+target ::= VALUES LP name RP.
+target ::= ENTRIES LP name RP.
+target ::= FULL LP name RP.
+opt_index_using ::= .
+opt_index_using ::= USING STRING.
+opt_index_with ::= .
+opt_index_with ::= WITH properties.
+other(S) ::= DROP INDEX opt_ie id. { S = cql_build_other(p, "DROP INDEX"); }
+
+other(S) ::= CREATE MATERIALIZED VIEW opt_ine id AS SELECT select_list FROM id where
+             PRIMARY KEY LP view_key RP opt_options. {
+    S = cql_build_other(p, "CREATE MATERIALIZED VIEW");
+}
+view_key ::= view_partition.
+view_key ::= view_partition COMMA names.
+view_partition ::= name.
+view_partition ::= paren_names.
+other(S) ::= ALTER MATERIALIZED VIEW opt_ie id WITH options. {
+    S = cql_build_other(p, "ALTER MATERIALIZED VIEW");
+}
+other(S) ::= DROP MATERIALIZED VIEW opt_ie id. {
+    S = cql_build_other(p, "DROP MATERIALIZED VIEW");
+}
+
+other(S) ::= CREATE TYPE opt_ine id LP type_fields RP. { S = cql_build_other(p, "CREATE TYPE"); }
+type_fields ::= name type_.
+type_fields ::= type_fields COMMA name type_.
+other(S) ::= ALTER TYPE opt_ie id ADD opt_ine name type_. { S = cql_build_other(p, "ALTER TYPE"); }
+other(S) ::= ALTER TYPE opt_ie id ALTER name TYPE type_. { S = cql_build_other(p, "ALTER TYPE"); }
+other(S) ::= ALTER TYPE opt_ie id RENAME opt_ie renames. { S = cql_build_other(p, "ALTER TYPE"); }
+other(S) ::= DROP TYPE opt_ie id. { S = cql_build_other(p, "DROP TYPE"); }
+
+other(S) ::= CREATE opt_replace FUNCTION opt_ine id LP opt_arguments RP null_call ON NULL INPUT
+             RETURNS type_ LANGUAGE name AS STRING. { S = cql_build_other(p, "CREATE FUNCTION"); }
+opt_replace ::= .
+opt_replace ::= OR REPLACE.
+opt_arguments ::= .
+opt_arguments ::= type_fields.
+null_call ::= CALLED.
+null_call ::= RETURNS NULL.
+other(S) ::= DROP FUNCTION opt_ie id opt_signature. { S = cql_build_other(p, "DROP FUNCTION"); }
+opt_signature ::= .
+opt_signature ::= LP RP.
+opt_signature ::= LP types RP.
+other(S) ::= CREATE opt_replace AGGREGATE opt_ine id LP opt_types RP SFUNC name STYPE type_
+             opt_finalfunc opt_initcond. { S = cql_build_other(p, "CREATE AGGREGATE"); }
+opt_types ::= .
+opt_types ::= types.
+opt_finalfunc ::= .
+opt_finalfunc ::= FINALFUNC name.
+opt_initcond ::= .
+opt_initcond ::= INITCOND term.
+other(S) ::= DROP AGGREGATE opt_ie id opt_signature. { S = cql_build_other(p, "DROP AGGREGATE"); }
+
+other(S) ::= CREATE TRIGGER opt_ine name ON id USING STRING. {
+    S = cql_build_other(p, "CREATE TRIGGER");
+}
+other(S) ::= DROP TRIGGER opt_ie name ON id. { S = cql_build_other(p, "DROP TRIGGER"); }
+
+role_name ::= name.
+role_name ::= STRING.
+other(S) ::= CREATE ROLE opt_ine role_name opt_role_with. { S = cql_build_other(p, "CREATE ROLE"); }
+other(S) ::= ALTER ROLE opt_ie role_name opt_role_with. { S = cql_build_other(p, "ALTER ROLE"); }
+other(S) ::= DROP ROLE opt_ie role_name. { S = cql_build_other(p, "DROP ROLE"); }
+opt_role_with ::= .
+opt_role_with ::= WITH role_options.
+role_options ::= role_option.
+role_options ::= role_options AND role_option.
+role_option ::= PASSWORD EQ STRING.
+role_option ::= HASHED PASSWORD EQ STRING.
+role_option ::= GENERATED PASSWORD.
+role_option ::= OPTIONS EQ collection.
+role_option ::= SUPERUSER EQ BOOL.
+role_option ::= LOGIN EQ BOOL.
+role_option ::= ACCESS TO ALL DATACENTERS.
+role_option ::= ACCESS TO DATACENTERS collection.
+role_option ::= ACCESS FROM ALL CIDRS.
+role_option ::= ACCESS FROM CIDRS collection.
+other(S) ::= CREATE USER opt_ine user_name opt_user_password opt_superuser. {
+    S = cql_build_other(p, "CREATE USER");
+}
+other(S) ::= ALTER USER opt_ie user_name opt_user_password opt_superuser. {
+    S = cql_build_other(p, "ALTER USER");
+}
+other(S) ::= DROP USER opt_ie user_name. { S = cql_build_other(p, "DROP USER"); }
+user_name ::= name.
+user_name ::= STRING.
+opt_user_password ::= .
+opt_user_password ::= WITH PASSWORD STRING.
+opt_user_password ::= WITH HASHED PASSWORD STRING.
+opt_user_password ::= WITH GENERATED PASSWORD.
+opt_superuser ::= .
+opt_superuser ::= SUPERUSER.
+opt_superuser ::= NOSUPERUSER.
+other(S) ::= ADD IDENTITY opt_ine STRING TO ROLE role_name. {
+    S = cql_build_other(p, "ADD IDENTITY");
+}
+other(S) ::= DROP IDENTITY opt_ie STRING. { S = cql_build_other(p, "DROP IDENTITY"); }
+
+other(S) ::= GRANT permissions ON resource TO role_name. { S = cql_build_other(p, "GRANT"); }
+other(S) ::= REVOKE permissions ON resource FROM role_name. { S = cql_build_other(p, "REVOKE"); }
+other(S) ::= GRANT role_name TO role_name. { S = cql_build_other(p, "GRANT"); }
+other(S) ::= REVOKE role_name FROM role_name. { S = cql_build_other(p, "REVOKE"); }
+other(S) ::= LIST permissions opt_on_resource opt_of_role opt_norecursive. {
+    S = cql_build_other(p, "LIST PERMISSIONS");
+}
+other(S) ::= LIST ROLES opt_of_role opt_norecursive. { S = cql_build_other(p, "LIST ROLES"); }
+other(S) ::= LIST USERS. { S = cql_build_other(p, "LIST USERS"); }
+other(S) ::= LIST SUPERUSERS. { S = cql_build_other(p, "LIST SUPERUSERS"); }
+opt_on_resource ::= .
+opt_on_resource ::= ON resource.
+opt_of_role ::= .
+opt_of_role ::= OF role_name.
+opt_norecursive ::= .
+opt_norecursive ::= NORECURSIVE.
+permissions ::= ALL.
+permissions ::= ALL PERMISSIONS.
+permissions ::= permission_list.
+permissions ::= permission PERMISSION.
+permission_list ::= permission.
+permission_list ::= permission_list COMMA permission.
+permission ::= CREATE.
+permission ::= ALTER.
+permission ::= DROP.
+permission ::= SELECT.
+permission ::= MODIFY.
+permission ::= AUTHORIZE.
+permission ::= DESCRIBE.
+permission ::= EXECUTE.
+permission ::= UNMASK.
+permission ::= SELECT_MASKED.
+resource ::= ALL KEYSPACES.
+resource ::= KEYSPACE name.
+resource ::= ALL TABLES IN KEYSPACE name.
+resource ::= id.
+resource ::= table_kw id.
+resource ::= ALL ROLES.
+resource ::= ROLE role_name.
+resource ::= ALL FUNCTIONS.
+resource ::= ALL FUNCTIONS IN KEYSPACE name.
+resource ::= FUNCTION id LP opt_types RP.
+resource ::= ALL MBEANS.
+resource ::= MBEAN STRING.
+resource ::= MBEANS STRING.
+
+%code {
+int cql_token_fallback(int code)
+{
+    return cql_lemonFallback(code);
+}
+
+/* Which tokens could stand where `bad` stood? Their count; *ret_one is the last of them. */
+static size_t expected_tokens(const yyParser *lemon, int *ret_one)
+{
+    size_t count = 0;
+    for (int code = 1; code < YYNTOKEN; code++) {
+        if (lemon->yytos->stateno > YY_MAX_SHIFT || code == CQL_TOKEN_TYPE_ONLY)
+            continue;
+        unsigned i = yy_shift_ofst[lemon->yytos->stateno] + (unsigned)code;
+        if (i < YY_NLOOKAHEAD && yy_lookahead[i] == code && yy_action[i] != YY_ERROR_ACTION) {
+            count++;
+            *ret_one = code;
+        }
+    }
+    return count;
+}
+
+size_t cql_parser_expected(const void *lemon, int *ret_one)
+{
+    return expected_tokens(lemon, ret_one);
+}
+
+void cql_parser_run(struct cql_parser *p, struct cql_lexer *lexer, int first)
+{
+    yyParser lemon;
+    cql_lemonInit(&lemon);
+    if (first != 0)
+        cql_lemon(&lemon, first, (struct cql_token){.code = first}, p);
+    while (p->err == ERR_OK) {
+        struct cql_token t = cql_parser_token(p, lexer);
+        if (p->err != ERR_OK)
+            break;
+        cql_lemon(&lemon, t.code, t, p);
+        if (t.code == 0)
+            break;
+    }
+    cql_lemonFinalize(&lemon);
+}
+}

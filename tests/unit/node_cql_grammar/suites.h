@@ -1,0 +1,3 @@
+SUITE(cql_accept)
+SUITE(cql_ast)
+SUITE(cql_lexer)
