@@ -60,8 +60,8 @@ size_t arena_used(const struct arena *a)
 void *arena_alloc(struct arena *a, size_t size)
 {
     size_t align = alignof(max_align_t);
-    size = (size + align - 1) & ~(align - 1);
-    if (size > (size_t)(a->end - a->at)) {
+    size = ((size > 0 ? size : 1) + align - 1) & ~(align - 1); /* nothing has an address too */
+    if (a->head == NULL || size > (size_t)(a->end - a->at)) {
         size_t want = a->head != NULL ? a->head->size * 2 : BLOCK_MIN;
         if (want > BLOCK_MAX)
             want = BLOCK_MAX;

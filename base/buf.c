@@ -96,14 +96,13 @@ void buf_printf(struct buf *b, const char *format, ...)
         buf_put(b, small, (size_t)n);
         return;
     }
-    /* One byte more for the NUL that vsnprintf insists on, taken back at once. */
-    char *p = (char *)buf_extend(b, (size_t)n + 1);
-    if (p == NULL)
-        return;
+    /* vsnprintf insists on a NUL, for which there need not be room under max. */
+    char *large = mem_resize(NULL, (size_t)n + 1);
     va_start(args, format);
-    vsnprintf(p, (size_t)n + 1, format, args);
+    vsnprintf(large, (size_t)n + 1, format, args);
     va_end(args);
-    b->len--;
+    buf_put(b, large, (size_t)n);
+    mem_free(large);
 }
 
 void buf_put_u8(struct buf *b, uint8_t v)

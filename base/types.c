@@ -145,7 +145,8 @@ bool endpoint_parse(const char *text, uint16_t default_port, struct endpoint *re
     if (port != NULL) {
         char *end;
         long n = strtol(port, &end, 10);
-        if (*port == 0 || *end != 0 || n < 0 || n > 65535)
+        /* strtol would also take spaces and a sign. */
+        if (*port < '0' || *port > '9' || *end != 0 || n > 65535)
             return false;
         e.port = (uint16_t)n;
     }

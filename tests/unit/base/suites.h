@@ -1,3 +1,6 @@
+SUITE(bytes)
+SUITE(memory)
+SUITE(types)
 SUITE(omap)
 SUITE(map)
 SUITE_WITH(log)
