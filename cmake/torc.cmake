@@ -33,3 +33,11 @@ function(torc_fuzz name)
     target_link_libraries(${name} PRIVATE ${ARG_DEPS})
   endif()
 endfunction()
+
+# torc_bench(NAME SOURCES … DEPS …): a benchmark of a core (tests/bench/README.md).
+function(torc_bench name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/bench/bench.c ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+endfunction()
