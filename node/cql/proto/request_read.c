@@ -38,9 +38,9 @@ static struct cql_values read_values(struct decode *d, bool named)
 
 static enum cql_consistency read_level(struct decode *d)
 {
-    bool before = d->r.failed;
+    bool there = !d->r.failed && reader_left(&d->r) >= 2;
     enum cql_consistency level = cql_read_consistency(&d->r);
-    if (!before && d->r.failed && d->r.at != d->r.end)
+    if (there && d->r.failed)
         fail(d, "unknown consistency level");
     return level;
 }
