@@ -1,0 +1,230 @@
+#include "node/net/shell.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static usec read_clock(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (usec)t.tv_sec * USEC_PER_SEC + t.tv_nsec / 1000;
+}
+
+struct now shell_now(void)
+{
+    return (struct now){read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_REALTIME)};
+}
+
+enum err shell_bind(const struct endpoint *at, int type, int *ret_fd, struct errmsg *reterr)
+{
+    char text[ENDPOINT_TEXT_SIZE];
+    struct sockaddr_storage address;
+    memset(&address, 0, sizeof address);
+    socklen_t len;
+    if (endpoint_is_v4(at)) {
+        struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(at->port);
+        memcpy(&v4->sin_addr, at->ip + 12, 4);
+        len = sizeof *v4;
+    } else {
+        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(at->port);
+        memcpy(&v6->sin6_addr, at->ip, 16);
+        len = sizeof *v6;
+    }
+    int fd = socket(address.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    if (fd < 0)
+        return errmsg_set(reterr, ERR_IO, "socket: %s", strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&address, len) != 0 ||
+        (type == SOCK_STREAM && listen(fd, 512) != 0)) {
+        errmsg_set(reterr, ERR_IO, "listen on %s: %s", endpoint_text(at, text), strerror(errno));
+        close(fd);
+        return ERR_IO;
+    }
+    *ret_fd = fd;
+    return ERR_OK;
+}
+
+static void say(struct shell *s, const struct node_effect *e)
+{
+    log_line(s->log, shell_now().wall, e->warning ? LOG_WARN : LOG_INFO, "%s", e->text);
+}
+
+static void perform(struct shell *s, const struct node_effect *e)
+{
+    switch (e->type) {
+    case NODE_SEND: link_send(s, &e->to, e->bytes); break;
+    case NODE_SEND_DATAGRAM: udp_send(s, &e->to, e->bytes); break;
+    case NODE_CLIENT_OUT: cql_dirty(s, e->client); break;
+    case NODE_CLIENT_CLOSE: cql_close_later(s, e->client); break;
+    case NODE_LOG: say(s, e); break;
+    case NODE_READY_NOW: event_add(s->ev_cql, NULL); break;
+    case NODE_DRAINED: s->stop = true; break;
+    }
+}
+
+void shell_step(struct shell *s, struct node_event *event)
+{
+    ASSERT(!s->stepping);
+    s->stepping = true;
+    event->now = shell_now();
+    struct node_effects effects = node_step(s->node, event);
+    for (size_t i = 0; i < effects.count; i++)
+        perform(s, &effects.items[i]);
+    s->stepping = false;
+}
+
+/* Links that broke while a step ran. */
+static void report_downs(struct shell *s)
+{
+    while (s->downs_count > 0) {
+        struct node_event event = {.type = NODE_LINK_DOWN, .from = s->downs[--s->downs_count]};
+        shell_step(s, &event);
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg; /* the turn does what is due */
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct shell *s = arg;
+    uint64_t count;
+    (void)what;
+    ssize_t got = read((int)fd, &count, sizeof count);
+    (void)got; /* it only wakes */
+    struct node_event event = {.type = NODE_STORE};
+    shell_step(s, &event);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct shell *s = arg;
+    (void)what;
+    if (s->draining) {
+        s->stop = true; /* asked twice: now */
+        return;
+    }
+    s->draining = true;
+    s->drain_until = shell_now().mono + s->config->shutdown_drain_timeout;
+    log_line(s->log, shell_now().wall, LOG_INFO, "signal %d -> draining", (int)number);
+    event_del(s->ev_cql);
+    struct node_event event = {.type = NODE_DRAIN};
+    shell_step(s, &event);
+}
+
+/* What the turn leaves: group commit, writes, the next deadline. */
+static void end_turn(struct shell *s)
+{
+    usec mono = shell_now().mono;
+    if (node_deadline(s->node) <= mono) {
+        struct node_event event = {.type = NODE_DEADLINE};
+        shell_step(s, &event);
+    }
+    link_expire(s, mono);
+    report_downs(s);
+    store_flush(s->store);
+    link_flush_all(s);
+    report_downs(s);
+    cql_flush_all(s);
+    store_flush(s->store);
+    usec next = node_deadline(s->node);
+    if (link_deadline(s) < next)
+        next = link_deadline(s);
+    if (s->draining && s->drain_until < next)
+        next = s->drain_until;
+    mono = shell_now().mono;
+    if (s->draining && mono >= s->drain_until)
+        s->stop = true;
+    usec wait = next > mono ? next - mono : 0;
+    if (wait > 60 * USEC_PER_SEC)
+        wait = 60 * USEC_PER_SEC;
+    struct timeval tv = {(time_t)(wait / USEC_PER_SEC), (suseconds_t)(wait % USEC_PER_SEC)};
+    event_add(s->ev_timer, &tv);
+}
+
+static enum err open_all(struct shell *s, struct errmsg *reterr)
+{
+    const struct config *c = s->config;
+    struct endpoint at;
+    enum err err = ERR_OK;
+    if (!endpoint_parse(c->listen_address, (uint16_t)c->storage_port, &at))
+        return errmsg_set(reterr, ERR_CONFIG, "listen_address: '%s' is no IP address",
+                          c->listen_address);
+    err = link_listen(s, &at, reterr);
+    if (err == ERR_OK)
+        err = udp_listen(s, &at, reterr);
+    if (err != ERR_OK)
+        return err;
+    if (!endpoint_parse(c->rpc_address, (uint16_t)c->native_transport_port, &at))
+        return errmsg_set(reterr, ERR_CONFIG, "rpc_address: '%s' is no IP address", c->rpc_address);
+    err = cql_listen(s, &at, reterr);
+    if (err != ERR_OK || c->http_port == 0)
+        return err;
+    const char *http = c->http_address[0] != 0 ? c->http_address : c->rpc_address;
+    if (!endpoint_parse(http, (uint16_t)c->http_port, &at))
+        return errmsg_set(reterr, ERR_CONFIG, "http_address: '%s' is no IP address", http);
+    return http_listen(s, &at, reterr);
+}
+
+enum err shell_run(struct shell *s, struct errmsg *reterr)
+{
+    list_init(&s->links);
+    list_init(&s->links_in);
+    list_init(&s->dirty);
+    map_init(&s->clients);
+    s->chunk = mem_alloc(READ_CHUNK);
+    s->base = event_base_new();
+    ASSERT(s->base != NULL);
+    s->ev_timer = event_new(s->base, -1, 0, on_timer, s);
+    s->ev_wake = event_new(s->base, s->wake_fd, EV_READ | EV_PERSIST, on_wake, s);
+    s->ev_term = evsignal_new(s->base, SIGTERM, on_signal, s);
+    s->ev_int = evsignal_new(s->base, SIGINT, on_signal, s);
+    enum err err = open_all(s, reterr);
+    if (err == ERR_OK) {
+        event_add(s->ev_wake, NULL);
+        event_add(s->ev_term, NULL);
+        event_add(s->ev_int, NULL);
+        struct node_event start = {.type = NODE_START};
+        shell_step(s, &start);
+        while (!s->stop) {
+            end_turn(s);
+            if (!s->stop)
+                event_base_loop(s->base, EVLOOP_ONCE);
+        }
+        store_flush(s->store);
+        link_flush_all(s);
+        cql_flush_all(s);
+    }
+    http_close(s);
+    cql_close_all(s);
+    link_close_all(s);
+    struct event *events[] = {s->ev_timer, s->ev_wake, s->ev_term, s->ev_int, s->ev_udp};
+    for (size_t i = 0; i < ARRAY_LEN(events); i++) {
+        if (events[i] != NULL)
+            event_free(events[i]);
+    }
+    if (s->udp_fd > 0)
+        close(s->udp_fd);
+    event_base_free(s->base);
+    map_close(&s->clients);
+    mem_free(s->downs);
+    mem_free(s->chunk);
+    return err;
+}

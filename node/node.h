@@ -1,0 +1,122 @@
+/* node.h - one node of Torc as a single pure core.
+ *
+ * Everything a node does between its sockets and its disk: membership, the metadata log, the
+ * coordinator, healing and the CQL executor, wired together. A shell owns sockets, clocks and
+ * threads; there are two, torcd (node/net) and the simulator (node/sim), around this same core.
+ *
+ *   bytes in -> node_step -> effects out (in order) -> store_flush once a turn
+ *
+ * States: STARTING (metadata log seeking, entering or recovering) -> READY (serves clients) ->
+ * DRAINING (SIGTERM: no new requests, running ones end) -> STOPPED; FAILED when the store has
+ * failed: it goes on answering peers with errors and says why, but acks nothing.
+ *
+ * Invariants: no client is served before READY; no dot is minted before this boot's number is
+ * durable; the hybrid clock never goes back and never follows a peer that is further ahead than
+ * clock_offset_max.
+ */
+#ifndef TORC_NODE_NODE_H
+#define TORC_NODE_NODE_H
+
+#include "base/metrics.h"
+#include "base/trace.h"
+#include "node/coord/cluster.h"
+#include "node/meta/meta.h"
+#include "storage/engine.h"
+
+#define NODE_SEEDS_MAX META_SEEDS_MAX
+
+struct node; /* Opaque. */
+
+struct node_config {
+    uint64_t seed; /* of all randomness of this start; differs between nodes and starts */
+    const char *cluster_name;
+    const char *dc;
+    const char *rack;
+    struct endpoint endpoint; /* internode, as others reach it */
+    struct endpoint cql;      /* as clients reach it */
+    uint16_t http_port;
+    struct endpoint seeds[NODE_SEEDS_MAX];
+    size_t seeds_count;
+    uint32_t ring_ranges;
+    uint32_t weight;
+    usec write_timeout_us, read_timeout_us, range_timeout_us;
+    usec probe_interval_us, probe_timeout_us, gossip_interval_us;
+    usec clock_offset_max_us;
+    size_t in_flight_max;
+    size_t frame_max;
+    struct tracer *tracer; /* may be NULL */
+};
+
+struct node_event {
+    struct now now;
+    enum {
+        NODE_START, /* the first one */
+        NODE_DEADLINE,
+        NODE_STORE,   /* the store has completions */
+        NODE_MESSAGE, /* a whole message came over a link */
+        NODE_DATAGRAM,
+        NODE_LINK_DOWN, /* connecting to or talking with that address failed */
+        NODE_CLIENT_OPEN,
+        NODE_CLIENT_BYTES,
+        NODE_CLIENT_CLOSED, /* by the client; nothing more is sent to it */
+        NODE_DRAIN,
+    } type;
+    struct endpoint from; /* MESSAGE (the address the peer listens on), DATAGRAM, LINK_DOWN, OPEN */
+    uint64_t client;      /* CLIENT_*: the shell's number of the connection, never reused */
+    struct bytes bytes;   /* borrowed for the call */
+};
+
+struct node_effect {
+    enum {
+        NODE_SEND, /* a message to a peer: reliable, in order, or LINK_DOWN */
+        NODE_SEND_DATAGRAM,
+        NODE_CLIENT_OUT,   /* that connection has bytes to take: node_client_out */
+        NODE_CLIENT_CLOSE, /* write what is left, then close */
+        NODE_LOG,
+        NODE_READY_NOW, /* open the door for clients */
+        NODE_DRAINED,
+    } type;
+    struct endpoint to;
+    uint64_t client;
+    struct bytes bytes;
+    bool warning;     /* LOG */
+    const char *text; /* LOG */
+};
+
+struct node_effects {
+    const struct node_effect *items;
+    size_t count;
+};
+
+/* Borrows the store, opens the engine in it. The config is copied. */
+enum err node_new(const struct node_config *config, struct store *store, struct node **ret_node,
+                  struct errmsg *reterr) MUST_CHECK;
+void node_free(struct node *n); /* accepts NULL */
+
+/* Advance by one event. Effects and their bytes are valid until the next step. */
+struct node_effects node_step(struct node *n, const struct node_event *event);
+usec node_deadline(const struct node *n);
+
+/* What a connection has to send; then how much of it was written. */
+struct bytes node_client_out(struct node *n, uint64_t client);
+void node_client_sent(struct node *n, uint64_t client, size_t count);
+
+/* True when the shell should not read more from this connection for now. */
+bool node_client_is_busy(const struct node *n, uint64_t client);
+
+/* --- what others may look at */
+
+bool node_is_ready(const struct node *n);
+const char *node_phase(const struct node *n); /* "ready", or what it waits for, for a person */
+struct engine *node_engine(struct node *n);
+struct cluster *node_cluster(struct node *n);
+const struct meta *node_meta(const struct node *n);
+const struct uuid *node_host_id(const struct node *n);
+struct actor node_actor(const struct node *n);
+
+/* Prometheus text of all metrics, and a JSON report for `torc status`, `ring` and `info`. */
+void node_metrics_text(struct node *n, struct now now, struct buf *out);
+void node_status_json(struct node *n, struct now now, struct buf *out);
+void node_ring_json(struct node *n, struct buf *out);
+
+#endif

@@ -1,0 +1,141 @@
+/* node_core.h - what the files of the node core share; nobody else includes it.
+ *
+ *   node.c         making, stepping, the order in which cores are heard
+ *   node_peer.c    messages to and from other nodes; who is alive
+ *   node_meta.c    what an applied metadata entry changes here: cluster view, schema, moves, drops
+ *   node_client.c  CQL connections and the executor
+ *   node_report.c  metrics, status, ring
+ */
+#ifndef TORC_NODE_NODE_CORE_H
+#define TORC_NODE_NODE_CORE_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "gossip/gossip.h"
+#include "node/coord/coord.h"
+#include "node/heal/heal.h"
+#include "node/node.h"
+#include "node/schema/schema.h"
+
+#define NODE_TICKET      (UINT64_C(4) << 60)
+#define META_TICKET      (UINT64_C(3) << 60)
+#define TICKET_OWNER(t)  ((t) & (UINT64_C(15) << 60))
+#define TICKET_NUMBER(t) ((t) & ~(UINT64_C(15) << 60))
+
+/* Things that one core said and another must hear, once the first has returned. */
+struct todo {
+    enum {
+        TODO_META_APPLIED,
+        TODO_META_DONE,
+        TODO_META_PHASE,
+        TODO_MESSAGE, /* to ourselves */
+    } type;
+    uint32_t changes;
+    uint64_t request, slot;
+    enum err err;
+    struct bytes bytes; /* in the step's arena */
+    const char *text;
+};
+
+/* What the node knows of another one beyond topology. */
+struct peer {
+    node_no node;
+    bool gossip_alive;
+    bool link_down;
+};
+
+enum node_run { RUN_STARTING, RUN_READY, RUN_DRAINING, RUN_FAILED };
+
+struct client;
+struct exec;
+
+struct node {
+    struct node_config config;
+    struct rng rng;
+    struct now now; /* of the running step */
+    struct store *store;
+    struct engine *engine;
+    struct cluster *cluster;
+    struct coord *coord;
+    struct heal *heal;
+    struct meta *meta;
+    struct gossip *gossip;
+    struct exec *exec;
+
+    struct uuid host_id;
+    uint32_t boot;
+    bool boot_durable;
+    enum node_run run;
+    bool draining, drained;
+    int64_t hlc; /* the last timestamp given out or accepted, us */
+    uint64_t hlc_refused;
+    const struct schema *schema; /* the one the cores know */
+    struct peer *peers;          /* by node number */
+    size_t peers_count, peers_cap;
+    table_no *drops; /* tables whose data is being removed */
+    size_t drops_count, drops_cap;
+    uint64_t finish_request; /* our JOIN_FINISH that waits for its answer */
+    usec finish_retry;
+    uint64_t moving_epoch; /* the ring_epoch healing was told of */
+
+    struct map clients;
+    size_t clients_running; /* requests not answered yet */
+    uint64_t requests;      /* numbers for operations and proposals */
+
+    struct node_effect *effects;
+    size_t effects_count, effects_cap;
+    struct todo *todos;
+    size_t todos_count, todos_cap, todos_at;
+    struct arena arena; /* of the running step and its effects */
+    struct metrics metrics;
+};
+
+/* --- node.c */
+struct node_effect *node_append(struct node *n, int type);
+void node_log(struct node *n, bool warning, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+struct todo *node_todo(struct node *n, int type);
+void node_meta_event(struct node *n, struct meta_event *event); /* fills in now */
+void node_gossip_event(struct node *n, struct gossip_event *event);
+
+/* A timestamp (us) larger than all given out or seen, and not behind the wall clock. */
+int64_t node_timestamp(struct node *n);
+void node_check_ready(struct node *n);
+
+/* --- node_peer.c */
+void peer_receive(struct node *n, const struct endpoint *from, struct bytes bytes);
+void peer_send(struct node *n, const struct endpoint *to, struct wire_message *m);
+void peer_send_node(struct node *n, node_no to, const struct wire_message *m);
+void peer_link(struct node *n, const struct endpoint *from, bool up);
+void peer_gossip_effects(struct node *n, const struct gossip_effects *effects);
+bool peer_is_alive(const struct node *n, node_no node);
+
+/* --- node_meta.c */
+void meta_applied(struct node *n, uint32_t changes);
+void meta_watch_move(struct node *n);
+void meta_moved(struct node *n, uint64_t ring_epoch);
+void meta_drop_some(struct node *n);
+void meta_load_drops(struct node *n);
+enum err meta_load_facts(struct node *n, struct arena *arena, struct meta_fact **ret_facts,
+                         size_t *ret_count);
+
+/* --- node_client.c */
+void client_open(struct node *n, uint64_t number, const struct endpoint *from);
+void client_bytes(struct node *n, uint64_t number, struct bytes bytes);
+void client_closed(struct node *n, uint64_t number);
+void client_coord_done(struct node *n, uint64_t op, const struct coord_result *result);
+void client_meta_done(struct node *n, uint64_t request, enum err err, const char *message);
+void client_schema_changed(struct node *n, const struct schema *before, const struct schema *after);
+void client_status_changed(struct node *n, node_no node, bool up);
+void client_topology_changed(struct node *n, const struct endpoint *cql, bool added);
+void client_init(struct node *n);
+void client_free_all(struct node *n);
+bool client_any_running(const struct node *n);
+
+/* --- node_report.c */
+void report_init(struct node *n);
+void node_metric_malformed(struct node *n);
+
+#endif

@@ -1,0 +1,231 @@
+/* What the metadata log changes in this node: who is in the cluster, who owns what, which tables
+ * there are; and what this node then does about it: tells healing to move, removes dropped data. */
+#include "node/node_core.h"
+
+#include <string.h>
+
+#define FACT_META      "m/" /* facts of the metadata log */
+#define FACT_DROP      "d/" /* u32 table number: data to be removed */
+#define DROP_KEYS_STEP 512  /* so that nobody waits for a large DROP */
+#define FACTS_MAX      (1u << 20)
+
+enum err meta_load_facts(struct node *n, struct arena *arena, struct meta_fact **ret_facts,
+                         size_t *ret_count)
+{
+    struct buf name, value;
+    struct meta_fact *facts = NULL;
+    size_t count = 0;
+    size_t cap = 0;
+    enum err err;
+    buf_init(&name, 4096);
+    buf_init(&value, STORE_BATCH_MAX);
+    struct bytes after = BYTES_LIT(FACT_META);
+    while ((err = engine_fact_next(n->engine, BYTES_LIT(FACT_META), after, &name, &value)) ==
+           ERR_OK) {
+        if (count == FACTS_MAX)
+            break;
+        facts = arena_grow(arena, facts, count, &cap, sizeof *facts);
+        after = arena_copy(arena, buf_bytes(&name));
+        facts[count].name = bytes_make(after.data + 2, after.len - 2);
+        facts[count++].value = arena_copy(arena, buf_bytes(&value));
+    }
+    buf_close(&name);
+    buf_close(&value);
+    *ret_facts = facts;
+    *ret_count = count;
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+static void set_nodes(struct node *n)
+{
+    const struct topology *t = meta_topology(n->meta);
+    struct cluster_node *nodes = arena_array(&n->arena, struct cluster_node, t->count + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct topology_node *from = &t->nodes[i];
+        if (from->state == NODE_LEFT)
+            continue;
+        struct cluster_node *to = &nodes[count++];
+        to->node = from->node;
+        to->host_id = from->info.host_id;
+        to->endpoint = from->info.endpoint;
+        memcpy(to->dc, from->info.dc, sizeof to->dc);
+        memcpy(to->rack, from->info.rack, sizeof to->rack);
+        to->alive = peer_is_alive(n, from->node);
+    }
+    cluster_set_nodes(n->cluster, meta_self(n->meta), nodes, count, t->ring, t->epoch);
+}
+
+static struct strategy strategy_of(const struct node *n, const struct keyspace *k)
+{
+    struct strategy s = {.type = STRATEGY_SIMPLE, .rf = k->replication.factor};
+    if (k->replication.class != REPLICATION_NETWORK_TOPOLOGY)
+        return s;
+    s.type = STRATEGY_NETWORK;
+    for (uint32_t i = 0; i < k->replication.dc_count && s.dcs < RING_DCS_MAX; i++) {
+        strncpy(s.dc[s.dcs].name, k->replication.dcs[i].dc, RING_NAME_SIZE - 1);
+        s.dc[s.dcs++].rf = k->replication.dcs[i].factor;
+    }
+    /* `replication_factor` stands for every data centre that is not named. */
+    const struct ring *ring = meta_topology(n->meta)->ring;
+    for (uint32_t i = 0; ring != NULL && k->replication.factor > 0 && i < ring->dcs; i++) {
+        bool named = false;
+        for (uint32_t j = 0; j < k->replication.dc_count; j++)
+            named |= strcmp(k->replication.dcs[j].dc, ring->dc[i]) == 0;
+        if (named || s.dcs == RING_DCS_MAX)
+            continue;
+        memcpy(s.dc[s.dcs].name, ring->dc[i], RING_NAME_SIZE);
+        s.dc[s.dcs++].rf = k->replication.factor;
+    }
+    return s;
+}
+
+static void set_keyspaces(struct node *n, const struct schema *schema)
+{
+    keyspace_no at = 0;
+    for (uint32_t i = 0; i < schema->keyspace_count; i++) {
+        const struct keyspace *k = schema->keyspaces[i];
+        if (k->no >= SCHEMA_SYSTEM_NO)
+            continue;
+        struct strategy s = strategy_of(n, k);
+        cluster_set_keyspace(n->cluster, k->no, &s);
+    }
+    while (cluster_next_keyspace(n->cluster, at, &at)) {
+        if (schema_keyspace_by_no(schema, at) == NULL)
+            cluster_set_keyspace(n->cluster, at, NULL);
+        at++;
+    }
+}
+
+/* Remember to remove the data of a table that is no more, also over a restart. */
+static void drop_later(struct node *n, table_no table)
+{
+    uint8_t name[6] = FACT_DROP;
+    store_u32(name + 2, table);
+    engine_fact_put(n->engine, bytes_make(name, sizeof name), BYTES_LIT("1"), 0);
+    n->drops = mem_grow(n->drops, n->drops_count, &n->drops_cap, sizeof *n->drops);
+    n->drops[n->drops_count++] = table;
+}
+
+void meta_load_drops(struct node *n)
+{
+    struct buf name, value;
+    struct bytes prefix = BYTES_LIT(FACT_DROP);
+    struct bytes after = prefix;
+    buf_init(&name, 64);
+    buf_init(&value, 64);
+    while (engine_fact_next(n->engine, prefix, after, &name, &value) == ERR_OK) {
+        after = arena_copy(&n->arena, buf_bytes(&name));
+        if (after.len != 6)
+            continue;
+        n->drops = mem_grow(n->drops, n->drops_count, &n->drops_cap, sizeof *n->drops);
+        n->drops[n->drops_count++] = load_u32(after.data + 2);
+    }
+    buf_close(&name);
+    buf_close(&value);
+}
+
+static void find_drops(struct node *n, const struct schema *before, const struct schema *after)
+{
+    for (uint32_t i = 0; i < before->keyspace_count; i++) {
+        const struct keyspace *k = before->keyspaces[i];
+        for (uint32_t j = 0; j < k->table_count && k->no < SCHEMA_SYSTEM_NO; j++) {
+            if (schema_table_by_no(after, k->tables[j]->no) == NULL)
+                drop_later(n, k->tables[j]->no);
+        }
+    }
+}
+
+void meta_drop_some(struct node *n)
+{
+    if (n->drops_count == 0)
+        return;
+    table_no table = n->drops[n->drops_count - 1];
+    if (!engine_drop_table(n->engine, table, DROP_KEYS_STEP))
+        return;
+    uint8_t name[6] = FACT_DROP;
+    store_u32(name + 2, table);
+    engine_fact_delete(n->engine, bytes_make(name, sizeof name), 0);
+    n->drops_count--;
+}
+
+/* Tell clients who came and who went. */
+static void topology_events(struct node *n, const struct cluster_node *before, size_t count)
+{
+    const struct topology *t = meta_topology(n->meta);
+    for (size_t i = 0; i < t->count; i++) {
+        const struct topology_node *now = &t->nodes[i];
+        bool known = false;
+        for (size_t j = 0; j < count; j++)
+            known |= before[j].node == now->node;
+        bool here = now->state != NODE_LEFT;
+        if (here != known && now->node != meta_self(n->meta))
+            client_topology_changed(n, &now->info.cql, here);
+    }
+}
+
+void meta_applied(struct node *n, uint32_t changes)
+{
+    const struct schema *schema = meta_schema(n->meta);
+    if (changes & (META_CHANGED_NODES | META_CHANGED_RING)) {
+        const struct cluster_node *known;
+        size_t count = cluster_nodes(n->cluster, &known);
+        struct cluster_node *before = arena_array(&n->arena, struct cluster_node, count + 1);
+        if (count > 0)
+            memcpy(before, known, count * sizeof *before);
+        set_nodes(n);
+        topology_events(n, before, count);
+    }
+    set_keyspaces(n, schema);
+    if (n->schema != schema) {
+        const struct schema *before = n->schema;
+        n->schema = schema_ref(schema);
+        if (before != NULL) {
+            find_drops(n, before, schema);
+            client_schema_changed(n, before, schema);
+        }
+        schema_unref(before);
+    }
+    node_check_ready(n);
+}
+
+/* A mover begins to pull when every living node knows of the move: then each write planned without
+ * us is in the clock of the replica that coordinated it. */
+void meta_watch_move(struct node *n)
+{
+    const struct topology *t = meta_topology(n->meta);
+    node_no self = meta_self(n->meta);
+    if (n->run != RUN_READY)
+        return;
+    if (self == 0 || !topology_is_mover(t, self)) {
+        if (n->moving_epoch != 0)
+            heal_move(n->heal, n->now, 0);
+        n->moving_epoch = 0;
+        return;
+    }
+    if (n->moving_epoch == t->ring_epoch)
+        return;
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->nodes[i].state != NODE_LEFT && t->nodes[i].node != self &&
+            peer_is_alive(n, t->nodes[i].node) &&
+            meta_applied_by(n->meta, t->nodes[i].node) < t->ring_epoch)
+            return;
+    }
+    n->moving_epoch = t->ring_epoch;
+    heal_move(n->heal, n->now, t->ring_epoch);
+}
+
+void meta_moved(struct node *n, uint64_t ring_epoch)
+{
+    struct buf command;
+    buf_init(&command, COMMAND_MAX);
+    command_join_finish(meta_self(n->meta), ring_epoch, &command);
+    n->finish_request = ++n->requests;
+    n->finish_retry = USEC_NEVER;
+    struct meta_event event = {.type = META_EVENT_PROPOSE};
+    event.propose.request = n->finish_request;
+    event.propose.command = buf_bytes(&command);
+    node_log(n, false, "pulled all of our ranges -> asking to own them");
+    node_meta_event(n, &event);
+    buf_close(&command);
+}
