@@ -6,8 +6,11 @@
 
 enum side { LEFT, RIGHT };
 
+/* What a descent touches stands first: most comparisons are decided by the prefix, in one cache
+ * line a node. */
 struct omap_node {
     struct omap_node *child[2];
+    uint64_t prefix; /* prefix_of(key) */
     struct omap_node *parent;
     uint64_t priority;
     uint8_t *value;
@@ -16,6 +19,18 @@ struct omap_node {
     size_t key_len;
     uint8_t key[];
 };
+
+/* The first eight bytes as a number, zeros where there are fewer. A smaller number means a smaller
+ * key; equal ones mean nothing. */
+static uint64_t prefix_of(struct bytes key)
+{
+    if (key.len >= 8)
+        return load_u64(key.data);
+    uint8_t padded[8] = {0};
+    if (key.len > 0)
+        memcpy(padded, key.data, key.len);
+    return load_u64(padded);
+}
 
 static uint64_t mix(uint64_t n)
 {
@@ -128,12 +143,21 @@ static void set_value(struct omap *m, struct omap_node *n, struct bytes value)
     n->value_len = value.len;
 }
 
+/* The order of a key against that of a node. <0, 0, >0. */
+static int compare(struct bytes key, uint64_t prefix, const struct omap_node *n)
+{
+    if (prefix != n->prefix)
+        return prefix < n->prefix ? -1 : 1;
+    return bytes_compare(key, omap_key(n));
+}
+
 struct omap_node *omap_put(struct omap *m, struct bytes key, struct bytes value)
 {
     struct omap_node *parent = NULL;
     struct omap_node **at = &m->root;
+    uint64_t prefix = prefix_of(key);
     while (*at != NULL) {
-        int c = bytes_compare(key, omap_key(*at));
+        int c = compare(key, prefix, *at);
         if (c == 0) {
             set_value(m, *at, value);
             return *at;
@@ -143,6 +167,7 @@ struct omap_node *omap_put(struct omap *m, struct bytes key, struct bytes value)
     }
     struct omap_node *n = mem_alloc(sizeof *n + key.len);
     n->parent = parent;
+    n->prefix = prefix;
     n->priority = mix(++m->made);
     n->key_len = key.len;
     if (key.len > 0)
@@ -159,8 +184,9 @@ struct omap_node *omap_put(struct omap *m, struct bytes key, struct bytes value)
 struct omap_node *omap_find(const struct omap *m, struct bytes key)
 {
     struct omap_node *n = m->root;
+    uint64_t prefix = prefix_of(key);
     while (n != NULL) {
-        int c = bytes_compare(key, omap_key(n));
+        int c = compare(key, prefix, n);
         if (c == 0)
             break;
         n = n->child[c < 0 ? LEFT : RIGHT];
@@ -201,13 +227,14 @@ bool omap_remove(struct omap *m, struct bytes key)
 struct omap_node *omap_seek(const struct omap *m, struct bytes key)
 {
     struct omap_node *best = NULL;
+    uint64_t prefix = prefix_of(key);
     for (struct omap_node *n = m->root; n != NULL;) {
-        int c = bytes_compare(omap_key(n), key);
-        if (c >= 0)
+        int c = compare(key, prefix, n);
+        if (c <= 0)
             best = n;
         if (c == 0)
             break;
-        n = n->child[c > 0 ? LEFT : RIGHT];
+        n = n->child[c < 0 ? LEFT : RIGHT];
     }
     return best;
 }
@@ -215,8 +242,9 @@ struct omap_node *omap_seek(const struct omap *m, struct bytes key)
 struct omap_node *omap_seek_before(const struct omap *m, struct bytes key)
 {
     struct omap_node *best = NULL;
+    uint64_t prefix = prefix_of(key);
     for (struct omap_node *n = m->root; n != NULL;) {
-        bool before = bytes_compare(omap_key(n), key) < 0;
+        bool before = compare(key, prefix, n) > 0;
         if (before)
             best = n;
         n = n->child[before ? RIGHT : LEFT];

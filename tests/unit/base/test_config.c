@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct {
     struct config c;
@@ -298,6 +299,33 @@ static void sources_in_their_order(void)
     CU_ASSERT_EQUAL(config_load(&f.c, 1, &list[2], &vars[2], &asks, &f.m), ERR_OK);
 }
 
+static void files_that_cannot_be_read(void)
+{
+    struct config_asks asks;
+    char path[] = "/tmp/torc-config-XXXXXX";
+    const char *const no_vars[] = {NULL};
+    const char *const vars[] = {"odd", "TORC_CONFIG=/nowhere/torc.yaml", NULL};
+    const char *const directory[] = {"--config=/tmp"};
+    const char *const large[] = {"--config", path};
+    const char *const wrong[] = {"--dcc=1"};
+    const char *const help[] = {"--help", "--config=/nowhere"};
+    CU_ASSERT_EQUAL(config_load(&f.c, 0, NULL, vars, &asks, &f.m), ERR_CONFIG);
+    CU_ASSERT_STRING_EQUAL(f.m.text, "/nowhere/torc.yaml: No such file or directory");
+    CU_ASSERT_EQUAL(config_load(&f.c, 1, directory, no_vars, &asks, &f.m), ERR_IO);
+    CU_ASSERT_STRING_EQUAL(f.m.text, "/tmp: Is a directory");
+    int fd = mkstemp(path);
+    CU_ASSERT_EQUAL(ftruncate(fd, (off_t)CONFIG_FILE_MAX + 1), 0);
+    close(fd);
+    CU_ASSERT_EQUAL(config_load(&f.c, 2, large, no_vars, &asks, &f.m), ERR_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f.m.text, "is larger than 1048576 bytes"));
+    remove(path);
+    CU_ASSERT_EQUAL(config_load(&f.c, 1, wrong, no_vars, &asks, &f.m), ERR_CONFIG);
+    CU_ASSERT_EQUAL(config_load(&f.c, 2, help, no_vars, &asks, &f.m), ERR_OK);
+    CU_ASSERT_TRUE(asks.help);
+    CU_ASSERT_EQUAL(config_set(&f.c, "dcx", BYTES_LIT("1"), &f.m), ERR_CONFIG);
+    CU_ASSERT_EQUAL(config_set(&f.c, "dc_in_ms", BYTES_LIT("1"), &f.m), ERR_CONFIG);
+}
+
 static void help_names_every_setting(void)
 {
     struct buf help, table;
@@ -328,6 +356,7 @@ CU_TestInfo config_tests[] = {
     {"units", units},
     {"items", items},
     {"sources in their order", sources_in_their_order},
+    {"files that cannot be read", files_that_cannot_be_read},
     {"help names every setting", help_names_every_setting},
     CU_TEST_INFO_NULL,
 };

@@ -78,6 +78,7 @@ static void extreme_values(void)
     CU_ASSERT_EQUAL(histogram_percentile(&h, 990000), INT64_MAX);
     CU_ASSERT_EQUAL(histogram_below(&h, HISTOGRAM_VALUE_BITS), 1);
     struct histogram copy = {0};
+    histogram_merge(&h, &copy); /* nothing to add */
     histogram_merge(&copy, &h);
     CU_ASSERT_EQUAL(copy.min, 0);
     CU_ASSERT_EQUAL(copy.max, INT64_MAX);

@@ -11,7 +11,7 @@
 
 /* The naive model: pairs in key order. */
 struct pair {
-    uint8_t key[4];
+    uint8_t key[16];
     size_t key_len;
     uint8_t value[16];
     size_t value_len;
@@ -95,6 +95,14 @@ static struct bytes random_bytes(struct rng *r, uint8_t *room, size_t max, unsig
     return bytes_make(room, len);
 }
 
+/* Now and then behind seven common bytes, so that keys differ around the eighth. */
+static struct bytes random_key(struct rng *r, uint8_t room[16], size_t max)
+{
+    size_t common = rng_chance(r, 500000) ? 7 : 0;
+    memset(room, 0, common);
+    return bytes_make(room, common + random_bytes(r, room + common, max, 4).len);
+}
+
 static bool run(uint64_t seed, int steps)
 {
     struct rng r;
@@ -104,8 +112,8 @@ static bool run(uint64_t seed, int steps)
     rng_init(&r, seed);
     omap_init(&o);
     for (int i = 0; i < steps && good; i++) {
-        uint8_t key_room[4], value_room[16];
-        struct bytes key = random_bytes(&r, key_room, 3, 4);
+        uint8_t key_room[16], value_room[16];
+        struct bytes key = random_key(&r, key_room, 3);
         struct bytes value = random_bytes(&r, value_room, 16, 256);
         struct bytes got = BYTES_NONE;
         size_t at = model_seek(&m, key);
@@ -116,7 +124,7 @@ static bool run(uint64_t seed, int steps)
             good = omap_get(&o, key, &got) == model_has(&m, at, key) &&
                    omap_remove(&o, key) == model_remove(&m, key);
         }
-        key = random_bytes(&r, key_room, 4, 4);
+        key = random_key(&r, key_room, 4);
         at = model_seek(&m, key);
         good = good && same_node(omap_seek(&o, key), &m, at) &&
                same_node(omap_seek_before(&o, key), &m, at > 0 ? at - 1 : SIZE_MAX) &&
