@@ -30,7 +30,7 @@ struct plan_share {
 };
 
 /* shares[node] at factor rf: what weights ask for as far as racks and the number of nodes allow, to
- * within one range or 0.6 %, whichever is more. */
+ * within one range or 0.9 %, whichever is more. */
 void plan_dc_shares(const struct plan_dc *p, uint32_t rf, struct plan_share *ret_shares);
 void plan_dc_quotas(struct plan_dc *p);
 void plan_dc_seed(struct plan_dc *p);

@@ -49,10 +49,12 @@ static void divide(struct claim *claims, uint32_t count, int64_t total)
     }
 }
 
-static struct plan_share around(int64_t share)
+/* Less than the share by one range and its replicas is what rounding costs; more is not allowed. */
+static struct plan_share around(int64_t share, uint32_t rf)
 {
-    int64_t slack = share * 6 / 1000;
-    int64_t least = (share - slack + FINE - 1) / FINE;
+    int64_t slack = share * 9 / 1000;
+    int64_t under = slack > FINE * (int64_t)rf ? slack : FINE * (int64_t)rf;
+    int64_t least = share > under ? (share - under + FINE - 1) / FINE : 0;
     int64_t most = (share + slack) / FINE;
     int64_t floor = (share + 8) / FINE; /* a whole number less what halving lost is that number */
     int64_t ceil = (share + FINE - 8) / FINE;
@@ -88,7 +90,7 @@ void plan_dc_shares(const struct plan_dc *p, uint32_t rf, struct plan_share *ret
         }
         divide(members, count, racks[rack].share);
         for (uint32_t i = 0; i < count; i++)
-            ret_shares[member_of[i]] = around(members[i].share);
+            ret_shares[member_of[i]] = around(members[i].share, rf);
     }
 }
 

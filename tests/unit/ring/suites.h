@@ -1,0 +1,6 @@
+SUITE(murmur3)
+SUITE(token)
+SUITE(ring)
+SUITE(placement)
+SUITE(plan)
+SUITE(ring_codec)
