@@ -22,10 +22,14 @@ struct engine_config {
     uint32_t ring_ranges; /* Q; remembered in the store, a different one is refused */
 };
 
-/* Borrows the store. Fails with ERR_UNSUPPORTED for another format version, ERR_CORRUPT, ERR_IO. */
+/* Borrows the store. Fails with ERR_UNSUPPORTED for another format version, ERR_CONFIG for another
+ * ring_ranges, ERR_CORRUPT, ERR_IO. */
 enum err engine_new(struct store *store, const struct engine_config *config,
                     struct engine **ret_engine, struct errmsg *reterr) MUST_CHECK;
-void engine_free(struct engine *e);
+void engine_free(struct engine *e); /* writes nothing */
+
+/* Before a clean stop (then flush): the next start has less of the log to read. */
+void engine_save_clocks(struct engine *e);
 
 /* --- local facts: small records of the node itself (host id, boot epoch, Paxos registers, the
  * metadata log). `name` is any byte string. Writes join the same group commit. */
@@ -49,7 +53,8 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
 struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,
                            struct actor self);
 
-/* Remove all data of a table (DROP, TRUNCATE), in slices: call until it returns true. */
+/* Remove all data of a table (DROP), in slices: call until it returns true (also when the store
+ * cannot be read, which its failure then tells). */
 bool engine_drop_table(struct engine *e, table_no table, size_t keys_max);
 
 /* --- reads */
@@ -81,15 +86,22 @@ struct scan {
     struct bytes from_key;
     bool from_in_part; /* position is a row of that partition, else its end */
     struct bytes from_row;
-    int64_t now_s; /* for TTL, from the coordinator, the same on all replicas */
+    bool from_no_rows; /* no live row of that partition came before: a static row still counts */
+    int64_t now_s;     /* for TTL, from the coordinator, the same on all replicas */
 };
 
 #define SCAN_BYTES_DEFAULT (1u << 20)
 
+/* Rows of this part that the scan counts: live ones, or 1 when there is nothing but a live static
+ * row. That one does not count when the scan has slices, or resumed inside the partition. */
+uint32_t scan_part_rows(const struct scan *s, const struct part *p);
+
 void scan_encode(const struct scan *s, struct buf *out);
 enum err scan_decode(struct bytes in, struct arena *arena, struct scan *ret) MUST_CHECK;
 
-/* Parts in scan order with everything in them, tombstones too (merging needs them). When `more`,
+/* A page may end before any limit, with `more`, after a stretch of deleted rows.
+ *
+ * Parts in scan order with everything in them, tombstones too (merging needs them). When `more`,
  * the answer is complete only up to and including the position `upto_*`. */
 struct scan_result {
     struct part *parts;
@@ -100,6 +112,7 @@ struct scan_result {
     struct bytes upto_key;
     bool upto_in_part; /* stopped after row upto_row of that partition, else after the partition */
     struct bytes upto_row;
+    bool upto_no_rows; /* in that partition there was no live row yet (copy to from_no_rows) */
 };
 
 /* Results live in the arena. ERR_CORRUPT when a stored block fails its checksum. */
@@ -112,7 +125,10 @@ enum err scan_result_decode(struct bytes in, struct arena *arena,
 void scan_result_digest(const struct scan_result *r, int64_t now_s, struct digest *ret);
 
 /* ret := the join of several answers to one scan, cut at the smallest `upto` of those that have
- * more; counts live rows anew. This is what makes LIMIT right under merging (no short reads). */
+ * more; counts live rows anew and applies rows_max and rows_per_part. This is what makes LIMIT
+ * right under merging: an answer with `more` may have fewer live rows than asked for, even none,
+ * and is to be continued at its `upto`. When rows_per_part left too few rows of a partition after
+ * merging, `upto` is inside it, and the next page must ask for what is left of that limit. */
 void scan_result_merge(const struct scan *scan, const struct scan_result *results, size_t count,
                        struct arena *arena, struct scan_result *ret);
 

@@ -318,6 +318,13 @@ struct tomb part_deletion_at(const struct part *p, struct bytes row_key)
     return tombs_at(p, &low, row_key);
 }
 
+void part_append_tomb(struct part *p, const struct range_tomb *t)
+{
+    struct tomb_list l = {p->tombs, p->tombs_count};
+    tombs_emit(&l, t->start, t->end, &t->tomb);
+    p->tombs_count = l.count;
+}
+
 void part_cut_tombs(struct part *p, struct bytes start, struct bytes end, struct arena *arena)
 {
     struct tomb_list out = {arena_array(arena, struct range_tomb, p->tombs_count), 0};

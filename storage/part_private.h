@@ -16,6 +16,9 @@ void row_cover(const struct row *r, const struct tomb *cover, struct arena *aren
 /* Keep of the range tombstones what lies in start <= key < end. */
 void part_cut_tombs(struct part *p, struct bytes start, struct bytes end, struct arena *arena);
 
+/* Append a range tombstone behind all others; the array must have room. */
+void part_append_tomb(struct part *p, const struct range_tomb *t);
+
 /* What part_normalise establishes. A decoder refuses anything else, because merging relies on it.
  */
 bool part_is_canonical(const struct part *p);

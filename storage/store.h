@@ -11,7 +11,10 @@
  * failed write or fsync is final for the store: later tickets fail too, with the reason in
  * store_failure, and the node stops acking.
  *
- * Iterators see the store as it was when they were made. One thread uses a store and its iterators.
+ * Iterators see the store as it was when they were made. A view of a key or a value lives until the
+ * iterator moves or the store is written. Reading may skip over damaged blocks: an answer is good
+ * only when store_iter_error, asked after the last step, says so. One thread uses a store and its
+ * iterators.
  */
 #ifndef TORC_STORAGE_STORE_H
 #define TORC_STORAGE_STORE_H
@@ -30,6 +33,9 @@ void store_batch_close(struct store_batch *b);
 void store_batch_clear(struct store_batch *b);
 void store_batch_put(struct store_batch *b, struct bytes key, struct bytes value);
 void store_batch_delete(struct store_batch *b, struct bytes key);
+
+/* ERR_TOO_BIG when the operations passed STORE_BATCH_MAX: such a batch must not be written. */
+enum err store_batch_finish(const struct store_batch *b) MUST_CHECK;
 
 /* Walk the operations: false at the end. A delete has is_put false and no value. */
 struct store_op {
@@ -63,6 +69,7 @@ struct store_ops {
     void (*flush)(struct store *s);
     bool (*completed)(struct store *s, struct store_done *ret_done); /* false: none is waiting */
     const char *(*failure)(const struct store *s);                   /* NULL while healthy */
+    size_t (*backlog)(const struct store *s);
     void (*close)(struct store *s);
 };
 
@@ -91,6 +98,9 @@ void store_write(struct store *s, const struct store_batch *b, uint64_t ticket);
 void store_flush(struct store *s);
 bool store_completed(struct store *s, struct store_done *ret_done);
 const char *store_failure(const struct store *s);
+
+/* Bytes written that are not durable yet. The node sheds load when it gets long. */
+size_t store_backlog(const struct store *s);
 void store_close(struct store *s); /* waits for what was flushed; accepts NULL */
 
 #endif

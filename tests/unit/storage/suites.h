@@ -1,2 +1,3 @@
 SUITE(clock)
 SUITE(part)
+SUITE(engine)

@@ -1,0 +1,265 @@
+/* engine.c - life of an engine, facts, writes. The other files: engine_private.h. */
+#include "base/mem.h"
+#include "storage/engine_private.h"
+
+#define TIMESTAMP_LEASE_US 1000000 /* the stored bound runs ahead, so that few writes move it */
+#define BOOT_SHIFT         40      /* fragment numbers: 2^24 boots of 2^40 writes */
+
+/* --- life */
+
+static enum err meta_get(struct engine *e, const char *name, struct buf *ret_value)
+{
+    key_meta(&e->key, name);
+    return store_get(e->store, buf_bytes(&e->key), ret_value);
+}
+
+static void meta_put_u64(struct engine *e, const char *name, uint64_t number)
+{
+    uint8_t room[8];
+    store_u64(room, number);
+    key_meta(&e->key, name);
+    store_batch_put(&e->batch, buf_bytes(&e->key), bytes_make(room, sizeof room));
+}
+
+/* ERR_NOT_FOUND when it is not there, ERR_CORRUPT when it is no number. */
+static enum err meta_get_u64(struct engine *e, const char *name, uint64_t *ret)
+{
+    enum err err = meta_get(e, name, &e->value);
+    if (err == ERR_OK && e->value.len != 8)
+        err = ERR_CORRUPT;
+    if (err == ERR_OK)
+        *ret = load_u64(e->value.data);
+    return err;
+}
+
+static enum err meta_open(struct engine *e, const struct engine_config *config,
+                          struct errmsg *reterr)
+{
+    uint64_t format = 0;
+    uint64_t ranges = 0;
+    uint64_t boots = 0;
+    uint64_t bound = (uint64_t)TIMESTAMP_NONE;
+    enum err err = meta_get_u64(e, "format", &format);
+    if (err == ERR_OK && format != ENGINE_FORMAT)
+        return errmsg_set(reterr, ERR_UNSUPPORTED, "data format %llu, this is version %u",
+                          (unsigned long long)format, ENGINE_FORMAT);
+    if (err == ERR_OK)
+        err = meta_get_u64(e, "ranges", &ranges);
+    if (err == ERR_OK && ranges != config->ring_ranges)
+        return errmsg_set(reterr, ERR_CONFIG, "ring_ranges is %u, the data was made with %llu",
+                          config->ring_ranges, (unsigned long long)ranges);
+    if (err == ERR_OK)
+        err = meta_get_u64(e, "boots", &boots);
+    if (err == ERR_OK) {
+        err = meta_get_u64(e, "bound", &bound);
+        err = err == ERR_NOT_FOUND ? ERR_OK : err;
+    } else if (err == ERR_NOT_FOUND && format == 0) {
+        err = ERR_OK; /* a new store */
+    }
+    if (err != ERR_OK)
+        return errmsg_set(reterr, err == ERR_NOT_FOUND ? ERR_CORRUPT : err,
+                          "read the store's own records: %s", err_text(err));
+    engine_batch_begin(e);
+    meta_put_u64(e, "format", ENGINE_FORMAT);
+    meta_put_u64(e, "ranges", config->ring_ranges);
+    meta_put_u64(e, "boots", boots + 1);
+    store_write(e->store, &e->batch, 0);
+    e->fragment = (boots + 1) << BOOT_SHIFT;
+    e->bound = (int64_t)bound;
+    return ERR_OK;
+}
+
+enum err engine_new(struct store *store, const struct engine_config *config,
+                    struct engine **ret_engine, struct errmsg *reterr)
+{
+    struct engine *e = mem_new(struct engine);
+    e->store = store;
+    rng_init(&e->rng, config->seed);
+    omap_init(&e->ranges);
+    store_batch_init(&e->batch);
+    buf_init(&e->key, SIZE_MAX);
+    buf_init(&e->value, BUF_MAX_DEFAULT);
+    enum err err = meta_open(e, config, reterr);
+    if (err != ERR_OK) {
+        engine_free(e);
+        return err;
+    }
+    *ret_engine = e;
+    return ERR_OK;
+}
+
+void engine_free(struct engine *e)
+{
+    if (e == NULL)
+        return;
+    engine_ranges_free(e);
+    store_batch_close(&e->batch);
+    buf_close(&e->key);
+    buf_close(&e->value);
+    mem_free(e);
+}
+
+struct engine_stats engine_stats(const struct engine *e)
+{
+    return e->stats;
+}
+
+int64_t engine_max_timestamp(const struct engine *e)
+{
+    return e->bound;
+}
+
+/* --- facts */
+
+enum err engine_fact_get(struct engine *e, struct bytes name, struct buf *ret_value)
+{
+    key_fact(&e->key, name);
+    return store_get(e->store, buf_bytes(&e->key), ret_value);
+}
+
+void engine_fact_put(struct engine *e, struct bytes name, struct bytes value, uint64_t ticket)
+{
+    ASSERT(name.len + value.len <= WRITE_BYTES_MAX);
+    engine_batch_begin(e);
+    key_fact(&e->key, name);
+    store_batch_put(&e->batch, buf_bytes(&e->key), value);
+    store_write(e->store, &e->batch, ticket);
+}
+
+void engine_fact_delete(struct engine *e, struct bytes name, uint64_t ticket)
+{
+    engine_batch_begin(e);
+    key_fact(&e->key, name);
+    store_batch_delete(&e->batch, buf_bytes(&e->key));
+    store_write(e->store, &e->batch, ticket);
+}
+
+enum err engine_fact_next(struct engine *e, struct bytes prefix, struct bytes after,
+                          struct buf *ret_name, struct buf *ret_value)
+{
+    struct store_iter *it = store_iter_new(e->store);
+    struct bytes from = bytes_compare(after, prefix) < 0 ? prefix : after;
+    enum err err;
+    key_fact(&e->key, from);
+    store_iter_seek(it, buf_bytes(&e->key));
+    if (store_iter_valid(it) && bytes_compare(after, prefix) >= 0 &&
+        bytes_equal(store_iter_key(it), buf_bytes(&e->key)))
+        store_iter_next(it);
+    key_fact(&e->key, prefix);
+    bool found = store_iter_valid(it) && bytes_starts_with(store_iter_key(it), buf_bytes(&e->key));
+    err = store_iter_error(it);
+    if (err == ERR_OK && !found)
+        err = ERR_NOT_FOUND;
+    if (err == ERR_OK) {
+        struct bytes key = store_iter_key(it);
+        buf_clear(ret_name);
+        buf_put(ret_name, key.data + 1, key.len - 1);
+        buf_clear(ret_value);
+        buf_put_bytes(ret_value, store_iter_value(it));
+        err = buf_finish(ret_name) != ERR_OK ? ERR_TOO_BIG : buf_finish(ret_value);
+    }
+    store_iter_free(it);
+    return err;
+}
+
+/* --- writes */
+
+void engine_batch_begin(struct engine *e)
+{
+    store_batch_clear(&e->batch);
+}
+
+enum err engine_batch_check(const struct engine *e)
+{
+    enum err err = store_batch_finish(&e->batch);
+    return err == ERR_OK && e->batch.ops.len > WRITE_BYTES_MAX ? ERR_TOO_BIG : err;
+}
+
+void engine_batch_timestamp(struct engine *e, int64_t timestamp)
+{
+    if (timestamp <= e->bound)
+        return;
+    bool near_end = timestamp > INT64_MAX - TIMESTAMP_LEASE_US;
+    e->bound = near_end ? INT64_MAX : timestamp + TIMESTAMP_LEASE_US;
+    meta_put_u64(e, "bound", (uint64_t)e->bound);
+}
+
+void engine_batch_row(struct engine *e, struct store_batch *batch, struct bytes key_before_fragment,
+                      const struct part *fragment)
+{
+    if (buf_bytes(&e->key).data != key_before_fragment.data) {
+        buf_clear(&e->key);
+        buf_put_bytes(&e->key, key_before_fragment);
+    }
+    buf_put_u64(&e->key, ++e->fragment);
+    buf_clear(&e->value);
+    part_body_write(fragment, PART_NO_CLOCK, &e->value);
+    if (e->value.failed) /* the batch then says that it is too big */
+        batch->ops.failed = true;
+    store_batch_put(batch, buf_bytes(&e->key), buf_bytes(&e->value));
+}
+
+/* One fragment of the kind, holding what `fragment` holds. */
+static void put_kind(struct engine *e, const struct part *p, enum key_kind kind,
+                     const struct part *fragment)
+{
+    key_part(&e->key, p->table, p->token, p->key);
+    buf_put_u8(&e->key, (uint8_t)kind);
+    engine_batch_row(e, &e->batch, buf_bytes(&e->key), fragment);
+}
+
+void engine_batch_part(struct engine *e, const struct part *p)
+{
+    const struct part none = {.deletion = TOMB_NONE, .static_row = {.deletion = TOMB_NONE}};
+    struct part f = none;
+    if (!tomb_is_none(&p->deletion)) {
+        f.deletion = p->deletion;
+        put_kind(e, p, KEY_DELETION, &f);
+    }
+    if (p->tombs_count > 0) {
+        f = none;
+        f.tombs = p->tombs;
+        f.tombs_count = p->tombs_count;
+        put_kind(e, p, KEY_TOMBS, &f);
+    }
+    if (p->has_static) {
+        f = none;
+        f.has_static = true;
+        f.static_row = p->static_row;
+        put_kind(e, p, KEY_STATIC, &f);
+    }
+    for (size_t i = 0; i < p->rows_count; i++) {
+        struct row row = p->rows[i];
+        row.key = BYTES_NONE; /* the store's key says it */
+        f = none;
+        f.rows = &row;
+        f.rows_count = 1;
+        key_part(&e->key, p->table, p->token, p->key);
+        buf_put_u8(&e->key, KEY_ROW);
+        key_add_escaped(&e->key, p->rows[i].key);
+        engine_batch_row(e, &e->batch, buf_bytes(&e->key), &f);
+    }
+    engine_batch_timestamp(e, part_max_timestamp(p));
+}
+
+bool engine_drop_table(struct engine *e, table_no table, size_t keys_max)
+{
+    struct store_iter *it = store_iter_new(e->store);
+    size_t count = 0;
+    engine_batch_begin(e);
+    key_table(&e->key, table);
+    store_iter_seek(it, buf_bytes(&e->key));
+    while (store_iter_valid(it) && count < keys_max && e->batch.ops.len < WRITE_BYTES_MAX &&
+           bytes_starts_with(store_iter_key(it), buf_bytes(&e->key))) {
+        store_batch_delete(&e->batch, store_iter_key(it));
+        store_iter_next(it);
+        count++;
+    }
+    bool done = !store_iter_valid(it) ||
+                !bytes_starts_with(store_iter_key(it), buf_bytes(&e->key)) ||
+                store_iter_error(it) != ERR_OK;
+    store_iter_free(it);
+    if (count > 0)
+        store_write(e->store, &e->batch, 0);
+    return done;
+}

@@ -1,0 +1,194 @@
+/* engine_clock.c - the clocks of the ranges.
+ *
+ * What is stored of a clock is a snapshot and the range log: the clock is the snapshot and all dots
+ * of the log. As a dot's log entry is in the same batch as its data, a clock read back claims
+ * exactly what is there. Loading seeks, per actor, to what the snapshot's base does not cover, so
+ * it costs what was written since the last snapshot (at most CLOCK_SNAPSHOT_AT entries), not the
+ * length of the log.
+ */
+#include "base/mem.h"
+#include "storage/engine_private.h"
+
+#include <string.h>
+
+static void range_key(uint8_t room[8], keyspace_no keyspace, range_no range)
+{
+    store_u32(room, keyspace);
+    store_u32(room + 4, range);
+}
+
+static struct range_state *state_of(const struct omap_node *n)
+{
+    struct range_state *r;
+    memcpy(&r, omap_value(n).data, sizeof r);
+    return r;
+}
+
+static uint64_t entry_base(const struct clock *c, struct actor actor)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (actor_compare(c->entries[i].actor, actor) == 0)
+            return c->entries[i].base;
+    }
+    return 0;
+}
+
+/* Add the dots of the log that the snapshot does not cover. */
+static enum err load_log(struct engine *e, struct range_state *r)
+{
+    struct store_iter *it = store_iter_new(e->store);
+    keyspace_no keyspace;
+    range_no range;
+    struct dot dot = {{0, 0}, 0};
+    struct actor last = {0, 0};
+    bool seeked = false; /* to the first entry of `last` that matters */
+    key_log(&e->key, r->keyspace, r->range, dot);
+    store_iter_seek(it, buf_bytes(&e->key));
+    while (store_iter_valid(it) && key_parse_log(store_iter_key(it), &keyspace, &range, &dot) &&
+           keyspace == r->keyspace && range == r->range) {
+        if (!seeked || actor_compare(dot.actor, last) != 0) {
+            uint64_t base = entry_base(&r->clock, dot.actor);
+            last = dot.actor;
+            seeked = true;
+            if (dot.n <= base) {
+                key_log(&e->key, keyspace, range, (struct dot){last, base + 1});
+                store_iter_seek(it, buf_bytes(&e->key));
+                continue;
+            }
+        }
+        if (dot.n < 1 || dot.n > DOT_N_MAX)
+            break;
+        r->unsaved += clock_add(&r->clock, dot);
+        store_iter_next(it);
+    }
+    enum err err = store_iter_error(it);
+    store_iter_free(it);
+    return err;
+}
+
+static enum err load(struct engine *e, struct range_state *r)
+{
+    key_clock(&e->key, r->keyspace, r->range);
+    enum err err = store_get(e->store, buf_bytes(&e->key), &e->value);
+    if (err == ERR_OK && clock_decode(buf_bytes(&e->value), &r->clock) != ERR_OK)
+        err = ERR_CORRUPT;
+    if (err == ERR_OK || err == ERR_NOT_FOUND)
+        err = load_log(e, r);
+    if (err != ERR_OK) /* claim nothing */
+        clock_close(&r->clock);
+    return err;
+}
+
+struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_no range)
+{
+    uint8_t key[8];
+    range_key(key, keyspace, range);
+    struct omap_node *n = omap_find(&e->ranges, bytes_make(key, sizeof key));
+    if (n != NULL)
+        return state_of(n);
+    struct range_state *r = mem_new(struct range_state);
+    r->keyspace = keyspace;
+    r->range = range;
+    clock_init(&r->clock);
+    omap_put(&e->ranges, bytes_make(key, sizeof key), bytes_make(&r, sizeof r));
+    r->err = load(e, r);
+    return r;
+}
+
+void engine_ranges_free(struct engine *e)
+{
+    for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n)) {
+        struct range_state *r = state_of(n);
+        clock_close(&r->clock);
+        mem_free(r);
+    }
+    omap_close(&e->ranges);
+}
+
+static void put_snapshot(struct engine *e, struct range_state *r)
+{
+    buf_clear(&e->value);
+    clock_encode(&r->clock, &e->value);
+    key_clock(&e->key, r->keyspace, r->range);
+    store_batch_put(&e->batch, buf_bytes(&e->key), buf_bytes(&e->value));
+    r->unsaved = 0;
+}
+
+void engine_range_add(struct engine *e, struct range_state *r, struct dot dot)
+{
+    if (!clock_add(&r->clock, dot))
+        return;
+    if (++r->unsaved >= CLOCK_SNAPSHOT_AT)
+        put_snapshot(e, r);
+}
+
+void engine_save_clocks(struct engine *e)
+{
+    for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n)) {
+        struct range_state *r = state_of(n);
+        if (r->unsaved == 0 || r->err != ERR_OK)
+            continue;
+        engine_batch_begin(e);
+        put_snapshot(e, r);
+        store_write(e->store, &e->batch, 0);
+    }
+}
+
+const struct clock *engine_clock(struct engine *e, keyspace_no keyspace, range_no range)
+{
+    return &engine_range(e, keyspace, range)->clock;
+}
+
+struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,
+                           struct actor self)
+{
+    return (struct dot){self, clock_top(engine_clock(e, keyspace, range), self) + 1};
+}
+
+/* The first range >= from that has a record whose keys begin with e->key's letter. */
+static bool stored_range(struct engine *e, struct store_iter *it, keyspace_no keyspace,
+                         range_no *ret)
+{
+    keyspace_no k;
+    range_no r;
+    struct dot dot;
+    store_iter_seek(it, buf_bytes(&e->key));
+    if (!store_iter_valid(it))
+        return false;
+    struct bytes key = store_iter_key(it);
+    if ((!key_parse_clock(key, &k, &r) && !key_parse_log(key, &k, &r, &dot)) || k != keyspace)
+        return false;
+    *ret = r;
+    return true;
+}
+
+bool engine_next_range(struct engine *e, keyspace_no keyspace, range_no from, range_no *ret_range)
+{
+    uint8_t key[8];
+    bool found = false;
+    range_no best = 0;
+    range_no got;
+    range_key(key, keyspace, from);
+    struct omap_node *n = omap_seek(&e->ranges, bytes_make(key, sizeof key));
+    while (n != NULL && clock_empty(&state_of(n)->clock)) /* looked at, never written */
+        n = omap_next(n);
+    if (n != NULL && state_of(n)->keyspace == keyspace) {
+        found = true;
+        best = state_of(n)->range;
+    }
+    struct store_iter *it = store_iter_new(e->store);
+    key_clock(&e->key, keyspace, from);
+    if (stored_range(e, it, keyspace, &got) && (!found || got < best)) {
+        found = true;
+        best = got;
+    }
+    key_log(&e->key, keyspace, from, (struct dot){{0, 0}, 0});
+    if (stored_range(e, it, keyspace, &got) && (!found || got < best)) {
+        found = true;
+        best = got;
+    }
+    store_iter_free(it);
+    if (found)
+        *ret_range = best;
+    return found;
+}

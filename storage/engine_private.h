@@ -1,0 +1,106 @@
+/* engine_private.h - what the files of the engine share.
+ *
+ *   engine.c        life, facts, writes
+ *   engine_rows.c   reading: fragments into rows, and collapsing them
+ *   engine_scan.c   scans over rows_*
+ *   engine_clock.c  range clocks: loading, snapshots
+ *   engine_log.c    range logs: shapes, read, apply
+ */
+#ifndef TORC_STORAGE_ENGINE_PRIVATE_H
+#define TORC_STORAGE_ENGINE_PRIVATE_H
+
+#include "base/omap.h"
+#include "base/rng.h"
+#include "storage/engine.h"
+#include "storage/keys.h"
+#include "storage/part_private.h"
+
+#define ENGINE_FORMAT     1u
+#define CLOCK_SNAPSHOT_AT 4096u /* writes of a range between two snapshots of its clock */
+#define COLLAPSE_AT       4u    /* fragments met in a read that make it worth rewriting them */
+#define COLLAPSES_MAX     64u   /* rewritten rows and parts of one read */
+#define REMOVALS_MAX      4096u /* deleted rows that one read removes */
+#define COLLAPSE_ODDS     64u   /* one write in so many reads its rows and collapses them */
+#define COLLAPSE_ROWS_MAX 8u    /* ... when it has at most so many rows */
+#define LOG_ROWS_MAX      64u   /* a log entry with more rows names the whole partition */
+#define WRITE_BYTES_MAX   ((size_t)32 << 20)
+
+struct range_state {
+    keyspace_no keyspace;
+    range_no range;
+    struct clock clock;
+    uint32_t unsaved; /* dots since the last snapshot */
+    enum err err;     /* its clock could not be read: not served */
+};
+
+struct engine {
+    struct store *store;
+    struct rng rng;
+    struct omap ranges; /* u32 keyspace, u32 range -> struct range_state * */
+    uint64_t fragment;  /* the number of the last fragment: boots << 40 | writes */
+    int64_t bound;      /* stored upper bound of timestamps */
+    struct store_batch batch;
+    struct buf key, value; /* scratch */
+    struct engine_stats stats;
+};
+
+/* --- engine.c: filling e->batch */
+
+void engine_batch_begin(struct engine *e);
+void engine_batch_part(struct engine *e, const struct part *p); /* one fragment per row */
+void engine_batch_row(struct engine *e, struct store_batch *batch, struct bytes key_before_fragment,
+                      const struct part *fragment);
+void engine_batch_timestamp(struct engine *e, int64_t timestamp);
+enum err engine_batch_check(const struct engine *e) MUST_CHECK; /* ERR_TOO_BIG */
+
+/* --- engine_clock.c */
+
+struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_no range);
+void engine_ranges_free(struct engine *e);
+
+/* The dot is applied by e->batch; puts a snapshot into it when one is due. */
+void engine_range_add(struct engine *e, struct range_state *r, struct dot dot);
+
+/* --- engine_rows.c */
+
+/* Reads one partition after another from one iterator. */
+struct rows {
+    struct engine *e;
+    struct arena *arena;
+    struct store_iter *it;
+    struct buf prefix;      /* the key of the partition */
+    struct buf seek;        /* scratch */
+    struct buf keys;        /* of the fragments just read */
+    bool at_first;          /* nothing moved since the head was read */
+    struct part head;       /* of the partition: deletion, all range tombstones, static row */
+    struct store_batch fix; /* collapsed fragments, written by rows_close */
+    size_t fixes;
+    size_t bytes; /* of values read: the work done */
+};
+
+void rows_init(struct rows *r, struct engine *e, struct arena *arena);
+
+/* Writes what was collapsed. */
+enum err rows_close(struct rows *r) MUST_CHECK;
+
+/* Go to a partition and read its head. It may have nothing at all. */
+enum err rows_open(struct rows *r, table_no table, token place, struct bytes key) MUST_CHECK;
+
+/* Read the head of the partition where the iterator stands. ERR_NOT_FOUND: no more in the table. */
+enum err rows_open_here(struct rows *r, table_no table) MUST_CHECK;
+void rows_skip_part(struct rows *r); /* to behind the partition */
+
+/* To the first row >= start, or the last one < end (empty: the last of all). */
+void rows_seek(struct rows *r, struct bytes start);
+void rows_seek_last(struct rows *r, struct bytes end);
+
+/* The row there, without what the head shadows (maybe nothing of it), and go on in the direction.
+ * ERR_NOT_FOUND when there are no more rows. */
+enum err rows_next(struct rows *r, bool reversed, struct row *ret) MUST_CHECK;
+bool rows_in_part(const struct rows *r); /* the iterator stands on a row of the partition */
+
+/* Read the rows of p, so that what of them is in many fragments is collapsed. What cannot be read
+ * stays as it is: the write was good, and a read will tell. */
+void engine_collapse(struct engine *e, const struct part *p);
+
+#endif

@@ -1,0 +1,51 @@
+/* keys.h - the keys of the store, so made that byte order is the order of reading.
+ *
+ *   key   = 'M' name                                         format, boots, timestamp bound
+ *         | 'F' name                                         a fact of the node
+ *         | 'c' u32 keyspace, u32 range                      clock snapshot
+ *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 n      range log
+ *         | part, u8 kind, [row if kind is 4], u64 fragment  data
+ *   part  = 'd' u32 table, u64 token (sign bit flipped), escaped partition key
+ *   kind  = 1 deletion of the partition, 2 range tombstones, 3 static row, 4 row
+ *   row   = escaped clustering key
+ *   escaped = each 0x00 as 0x00 0xFF, closed by 0x00 0x00
+ *
+ * Numbers are big endian. Stored: do not renumber. Escaping keeps the order of byte strings and
+ * makes none a prefix of another, whatever the encoder of clustering keys does; so the fragments of
+ * a row are neighbours, and rows and partitions follow each other in order.
+ */
+#ifndef TORC_STORAGE_KEYS_H
+#define TORC_STORAGE_KEYS_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+enum key_kind { KEY_DELETION = 1, KEY_TOMBS = 2, KEY_STATIC = 3, KEY_ROW = 4, KEY_END = 5 };
+
+#define KEY_FRAGMENT_SIZE 8
+
+/* All replace what is in `out`. */
+void key_meta(struct buf *out, const char *name);
+void key_fact(struct buf *out, struct bytes name);
+void key_clock(struct buf *out, keyspace_no keyspace, range_no range);
+void key_log(struct buf *out, keyspace_no keyspace, range_no range, struct dot dot);
+void key_table(struct buf *out, table_no table); /* before all data of the table */
+void key_token(struct buf *out, table_no table, token place);
+void key_part(struct buf *out, table_no table, token place, struct bytes partition_key);
+
+void key_add_escaped(struct buf *out, struct bytes b);
+
+/* The string that key_add_escaped wrote, at the front of `in`; a view when it had no zero bytes,
+ * else in the arena. ret_len: the bytes it takes up in `in`. False when it is not one. */
+bool key_unescape(struct bytes in, struct arena *arena, struct bytes *ret, size_t *ret_len);
+
+/* Take apart the key of a clock snapshot or a log entry. False when it is none. */
+bool key_parse_clock(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range);
+bool key_parse_log(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range,
+                   struct dot *ret_dot);
+
+/* Take the `part` of a data key. ret_len: its length. */
+bool key_parse_part(struct bytes key, struct arena *arena, table_no *ret_table, token *ret_token,
+                    struct bytes *ret_partition_key, size_t *ret_len);
+
+#endif

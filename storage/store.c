@@ -1,0 +1,153 @@
+/* store.c - batches, and the calls through the vtable.
+ *
+ *   ops = op*        op = u8 1, vbytes key, vbytes value   (put)
+ *                       | u8 0, vbytes key                 (delete)
+ *
+ * Lives in memory only.
+ */
+#include "storage/store.h"
+
+#include "base/mem.h"
+
+void store_batch_init(struct store_batch *b)
+{
+    *b = (struct store_batch){.count = 0};
+    buf_init(&b->ops, STORE_BATCH_MAX);
+}
+
+void store_batch_close(struct store_batch *b)
+{
+    buf_close(&b->ops);
+    b->count = 0;
+}
+
+void store_batch_clear(struct store_batch *b)
+{
+    buf_clear(&b->ops);
+    b->count = 0;
+}
+
+void store_batch_put(struct store_batch *b, struct bytes key, struct bytes value)
+{
+    buf_put_u8(&b->ops, 1);
+    buf_put_vbytes(&b->ops, key);
+    buf_put_vbytes(&b->ops, value);
+    b->count++;
+}
+
+void store_batch_delete(struct store_batch *b, struct bytes key)
+{
+    buf_put_u8(&b->ops, 0);
+    buf_put_vbytes(&b->ops, key);
+    b->count++;
+}
+
+enum err store_batch_finish(const struct store_batch *b)
+{
+    return buf_finish(&b->ops);
+}
+
+bool store_batch_next(const struct store_batch *b, size_t *at, struct store_op *ret_op)
+{
+    if (*at >= b->ops.len)
+        return false;
+    struct reader r = reader_make(bytes_make(b->ops.data + *at, b->ops.len - *at));
+    struct store_op op = {.is_put = read_u8(&r) == 1};
+    op.key = read_vbytes(&r);
+    if (op.is_put)
+        op.value = read_vbytes(&r);
+    ASSERT(!r.failed); /* only store_batch_put and _delete write here */
+    *at = b->ops.len - reader_left(&r);
+    *ret_op = op;
+    return true;
+}
+
+enum err store_get(struct store *s, struct bytes key, struct buf *ret_value)
+{
+    return s->ops->get(s, key, ret_value);
+}
+
+struct store_iter *store_iter_new(struct store *s)
+{
+    struct store_iter *i = s->ops->iter_new(s);
+    i->store = s;
+    return i;
+}
+
+void store_iter_free(struct store_iter *i)
+{
+    if (i != NULL)
+        i->store->ops->iter_free(i);
+}
+
+void store_iter_seek(struct store_iter *i, struct bytes key)
+{
+    i->store->ops->iter_seek(i, key);
+}
+
+void store_iter_seek_last(struct store_iter *i, struct bytes key)
+{
+    i->store->ops->iter_seek_last(i, key);
+}
+
+void store_iter_next(struct store_iter *i)
+{
+    i->store->ops->iter_next(i);
+}
+
+void store_iter_prev(struct store_iter *i)
+{
+    i->store->ops->iter_prev(i);
+}
+
+bool store_iter_valid(const struct store_iter *i)
+{
+    return i->store->ops->iter_valid(i);
+}
+
+struct bytes store_iter_key(const struct store_iter *i)
+{
+    return i->store->ops->iter_key(i);
+}
+
+struct bytes store_iter_value(const struct store_iter *i)
+{
+    return i->store->ops->iter_value(i);
+}
+
+enum err store_iter_error(const struct store_iter *i)
+{
+    return i->store->ops->iter_error(i);
+}
+
+void store_write(struct store *s, const struct store_batch *b, uint64_t ticket)
+{
+    ASSERT(!b->ops.failed);
+    s->ops->write(s, b, ticket);
+}
+
+void store_flush(struct store *s)
+{
+    s->ops->flush(s);
+}
+
+bool store_completed(struct store *s, struct store_done *ret_done)
+{
+    return s->ops->completed(s, ret_done);
+}
+
+const char *store_failure(const struct store *s)
+{
+    return s->ops->failure(s);
+}
+
+size_t store_backlog(const struct store *s)
+{
+    return s->ops->backlog(s);
+}
+
+void store_close(struct store *s)
+{
+    if (s != NULL)
+        s->ops->close(s);
+}

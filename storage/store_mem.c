@@ -1,0 +1,363 @@
+#include "storage/store_mem.h"
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "storage/overlay.h"
+
+struct undo { /* what a key was before the group changed it */
+    struct bytes key;
+    struct bytes value;
+    bool had;
+};
+
+struct group {
+    struct list link;
+    struct arena arena;
+    struct undo *undo;
+    size_t undo_count, undo_cap;
+    uint64_t *tickets;
+    size_t tickets_count, tickets_cap, tickets_done;
+    size_t bytes;
+    enum err err;
+};
+
+struct store_mem {
+    struct store store;
+    struct overlay view; /* everything, durable or not */
+    struct group *filling;
+    struct list flushed;
+    struct list done; /* groups with tickets to hand out */
+    size_t backlog;
+    enum err failed;
+    char *failure;
+    struct buf bad_start, bad_end;
+    enum err bad;
+};
+
+struct mem_iter {
+    struct store_iter iter;
+    struct overlay_iter at;
+    bool met_bad;
+};
+
+static struct store_mem *mem_of(const struct store *s)
+{
+    return container_of(s, struct store_mem, store);
+}
+
+static struct group *group_new(void)
+{
+    struct group *g = mem_new(struct group);
+    arena_init(&g->arena);
+    list_init(&g->link);
+    return g;
+}
+
+static void group_free(struct group *g)
+{
+    list_remove(&g->link);
+    arena_close(&g->arena);
+    mem_free(g->undo);
+    mem_free(g->tickets);
+    mem_free(g);
+}
+
+static struct group *group_first(struct list *l)
+{
+    return container_of(l->next, struct group, link);
+}
+
+static void groups_free(struct list *l)
+{
+    while (!list_empty(l))
+        group_free(group_first(l));
+}
+
+static bool is_bad(const struct store_mem *m, struct bytes key)
+{
+    return m->bad != ERR_OK && bytes_compare(key, buf_bytes(&m->bad_start)) >= 0 &&
+           bytes_compare(key, buf_bytes(&m->bad_end)) < 0;
+}
+
+static enum err mem_get(struct store *s, struct bytes key, struct buf *ret_value)
+{
+    struct store_mem *m = mem_of(s);
+    struct overlay_entry entry;
+    if (is_bad(m, key))
+        return m->bad;
+    if (!overlay_find(&m->view, key, &entry))
+        return ERR_NOT_FOUND;
+    buf_clear(ret_value);
+    buf_put_bytes(ret_value, entry.value);
+    return buf_finish(ret_value);
+}
+
+static struct mem_iter *mem_iter_of(const struct store_iter *i)
+{
+    return container_of(i, struct mem_iter, iter);
+}
+
+static struct store_iter *mem_iter_new(struct store *s)
+{
+    struct mem_iter *i = mem_new(struct mem_iter);
+    overlay_iter_init(&i->at, &mem_of(s)->view);
+    return &i->iter;
+}
+
+static void mem_iter_free(struct store_iter *iter)
+{
+    struct mem_iter *i = mem_iter_of(iter);
+    overlay_iter_close(&i->at);
+    mem_free(i);
+}
+
+static void look(struct mem_iter *i)
+{
+    if (i->at.valid && is_bad(mem_of(i->iter.store), overlay_iter_key(&i->at))) {
+        i->met_bad = true;
+        i->at.valid = false;
+    }
+}
+
+static void mem_iter_seek(struct store_iter *iter, struct bytes key)
+{
+    overlay_iter_seek(&mem_iter_of(iter)->at, key);
+    look(mem_iter_of(iter));
+}
+
+static void mem_iter_seek_last(struct store_iter *iter, struct bytes key)
+{
+    overlay_iter_seek_last(&mem_iter_of(iter)->at, key);
+    look(mem_iter_of(iter));
+}
+
+static void mem_iter_next(struct store_iter *iter)
+{
+    overlay_iter_next(&mem_iter_of(iter)->at);
+    look(mem_iter_of(iter));
+}
+
+static void mem_iter_prev(struct store_iter *iter)
+{
+    overlay_iter_prev(&mem_iter_of(iter)->at);
+    look(mem_iter_of(iter));
+}
+
+static bool mem_iter_valid(const struct store_iter *iter)
+{
+    return mem_iter_of(iter)->at.valid;
+}
+
+static struct bytes mem_iter_key(const struct store_iter *iter)
+{
+    return overlay_iter_key(&mem_iter_of(iter)->at);
+}
+
+static struct bytes mem_iter_value(const struct store_iter *iter)
+{
+    return overlay_iter_entry(&mem_iter_of(iter)->at).value;
+}
+
+static enum err mem_iter_error(const struct store_iter *iter)
+{
+    return mem_iter_of(iter)->met_bad ? mem_of(iter->store)->bad : ERR_OK;
+}
+
+static void remember(struct store_mem *m, struct group *g, struct bytes key)
+{
+    struct overlay_entry old;
+    struct undo undo = {.key = arena_copy(&g->arena, key)};
+    undo.had = overlay_find(&m->view, key, &old);
+    if (undo.had)
+        undo.value = arena_copy(&g->arena, old.value);
+    g->undo = mem_grow(g->undo, g->undo_count, &g->undo_cap, sizeof *g->undo);
+    g->undo[g->undo_count++] = undo;
+}
+
+static void set(struct store_mem *m, struct bytes key, bool is_put, struct bytes value)
+{
+    if (is_put)
+        overlay_set(&m->view, key, (struct overlay_entry){0, true, value});
+    else
+        overlay_remove(&m->view, key);
+}
+
+static void mem_write(struct store *s, const struct store_batch *b, uint64_t ticket)
+{
+    struct store_mem *m = mem_of(s);
+    struct store_op op;
+    size_t at = 0;
+    if (m->filling == NULL)
+        m->filling = group_new();
+    struct group *g = m->filling;
+    while (m->failed == ERR_OK && store_batch_next(b, &at, &op)) {
+        remember(m, g, op.key);
+        set(m, op.key, op.is_put, op.value);
+    }
+    g->bytes += b->ops.len;
+    m->backlog += b->ops.len;
+    if (ticket != 0) {
+        g->tickets = mem_grow(g->tickets, g->tickets_count, &g->tickets_cap, sizeof *g->tickets);
+        g->tickets[g->tickets_count++] = ticket;
+    }
+}
+
+static void group_done(struct store_mem *m, struct group *g, enum err err)
+{
+    g->err = err;
+    m->backlog -= g->bytes;
+    list_remove(&g->link);
+    list_push_back(&m->done, &g->link);
+}
+
+static void mem_flush(struct store *s)
+{
+    struct store_mem *m = mem_of(s);
+    if (m->filling == NULL)
+        return;
+    list_push_back(&m->flushed, &m->filling->link);
+    if (m->failed != ERR_OK)
+        group_done(m, m->filling, m->failed);
+    m->filling = NULL;
+}
+
+static bool mem_completed(struct store *s, struct store_done *ret_done)
+{
+    struct store_mem *m = mem_of(s);
+    while (!list_empty(&m->done)) {
+        struct group *g = group_first(&m->done);
+        if (g->tickets_done < g->tickets_count) {
+            *ret_done = (struct store_done){g->tickets[g->tickets_done++], g->err};
+            return true;
+        }
+        group_free(g);
+    }
+    return false;
+}
+
+static const char *mem_failure(const struct store *s)
+{
+    return mem_of(s)->failure;
+}
+
+static size_t mem_backlog(const struct store *s)
+{
+    return mem_of(s)->backlog;
+}
+
+static void mem_close(struct store *s)
+{
+    struct store_mem *m = mem_of(s);
+    if (m->filling != NULL)
+        group_free(m->filling);
+    groups_free(&m->flushed);
+    groups_free(&m->done);
+    overlay_close(&m->view);
+    buf_close(&m->bad_start);
+    buf_close(&m->bad_end);
+    mem_free(m->failure);
+    mem_free(m);
+}
+
+static const struct store_ops mem_ops = {
+    .get = mem_get,
+    .iter_new = mem_iter_new,
+    .iter_free = mem_iter_free,
+    .iter_seek = mem_iter_seek,
+    .iter_seek_last = mem_iter_seek_last,
+    .iter_next = mem_iter_next,
+    .iter_prev = mem_iter_prev,
+    .iter_valid = mem_iter_valid,
+    .iter_key = mem_iter_key,
+    .iter_value = mem_iter_value,
+    .iter_error = mem_iter_error,
+    .write = mem_write,
+    .flush = mem_flush,
+    .completed = mem_completed,
+    .failure = mem_failure,
+    .backlog = mem_backlog,
+    .close = mem_close,
+};
+
+struct store *store_mem_new(void)
+{
+    struct store_mem *m = mem_new(struct store_mem);
+    m->store.ops = &mem_ops;
+    overlay_init(&m->view);
+    list_init(&m->flushed);
+    list_init(&m->done);
+    buf_init(&m->bad_start, SIZE_MAX);
+    buf_init(&m->bad_end, SIZE_MAX);
+    return &m->store;
+}
+
+size_t store_mem_pending(const struct store *s)
+{
+    size_t count = 0;
+    list_each (at, &mem_of(s)->flushed)
+        count++;
+    return count;
+}
+
+void store_mem_sync(struct store *s, size_t groups)
+{
+    struct store_mem *m = mem_of(s);
+    for (; groups > 0 && !list_empty(&m->flushed); groups--)
+        group_done(m, group_first(&m->flushed), ERR_OK);
+}
+
+static void revert(struct store_mem *m, struct group *g)
+{
+    for (size_t i = g->undo_count; i-- > 0;)
+        set(m, g->undo[i].key, g->undo[i].had, g->undo[i].value);
+    g->undo_count = 0;
+}
+
+static void undo_group(struct store_mem *m, struct group *g)
+{
+    revert(m, g);
+    m->backlog -= g->bytes;
+    group_free(g);
+}
+
+void store_mem_crash(struct store *s, bool keep_flushed)
+{
+    struct store_mem *m = mem_of(s);
+    ASSERT(list_empty(&m->view.iters));
+    if (m->filling != NULL)
+        undo_group(m, m->filling);
+    m->filling = NULL;
+    groups_free(&m->done);
+    while (!keep_flushed && !list_empty(&m->flushed))
+        undo_group(m, container_of(m->flushed.prev, struct group, link));
+    list_each (at, &m->flushed)
+        container_of(at, struct group, link)->tickets_count = 0;
+    m->failed = ERR_OK;
+    mem_free(m->failure);
+    m->failure = NULL;
+}
+
+void store_mem_fail(struct store *s, enum err err, const char *why)
+{
+    struct store_mem *m = mem_of(s);
+    if (m->failed != ERR_OK)
+        return;
+    m->failed = err;
+    m->failure = mem_text(why);
+    if (m->filling != NULL)
+        revert(m, m->filling);
+    for (struct list *at = m->flushed.prev; at != &m->flushed; at = at->prev)
+        revert(m, container_of(at, struct group, link));
+    while (!list_empty(&m->flushed))
+        group_done(m, group_first(&m->flushed), err);
+}
+
+void store_mem_fail_reads(struct store *s, struct bytes start, struct bytes end, enum err err)
+{
+    struct store_mem *m = mem_of(s);
+    buf_clear(&m->bad_start);
+    buf_clear(&m->bad_end);
+    buf_put_bytes(&m->bad_start, start);
+    buf_put_bytes(&m->bad_end, end);
+    m->bad = err;
+}
