@@ -120,7 +120,7 @@ static void segments_are_shared(void)
     }
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         CU_ASSERT_TRUE_FATAL(wire_move(&f.server, &f.client, 50000, &frame));
-        CU_ASSERT_EQUAL(frame.header.stream, i);
+        CU_ASSERT_EQUAL(frame.header.stream, (int16_t)i);
         CU_ASSERT_TRUE(bytes_equal(frame.body, wire_noise(&f.arena, sizes[i], i)));
     }
 }
