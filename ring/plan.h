@@ -3,7 +3,8 @@
  * Pure and deterministic: the same ring and nodes give the same plan on every machine. A plan is a
  * ring whose `target` is the new table and whose `owner` is as before (ring_settle makes it so).
  * Plans are made in each data centre alone, and a data centre where nobody comes or goes keeps its
- * table. A ring that is moving already is planned on from its target.
+ * table. A ring that is moving already is planned on from its target. A member that owns nothing
+ * gets its share with the next change in its data centre.
  *
  * In order of importance: every node gets its share of the ranges to within one; the load with
  * replicas (RF 1 .. PLAN_RF_MAX) is even; the replicas of a range are on different racks; and of

@@ -144,8 +144,8 @@ static void report(uint32_t ranges, const struct ring *grown)
 
 int main(int argc, char **argv)
 {
-    static const uint32_t sizes[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,   10,
-                                     11, 12, 13, 14, 15, 16, 32, 64, 100, 128};
+    static const uint32_t sizes[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,  12, 13,
+                                     14, 15, 16, 20, 24, 25, 28, 29, 32, 64, 100, 128};
     uint32_t ranges = argc > 1 ? (uint32_t)atoi(argv[1]) : RING_RANGES_DEFAULT;
     racks = argc > 2 ? (uint32_t)atoi(argv[2]) : 1;
     if (!ring_ranges_valid(ranges) || racks == 0) {
