@@ -14,9 +14,9 @@
  * ANSWERING  a server hands out no frame until the STARTUP is answered: whether the following
  *            bytes are segments depends on the answer. A client may put nothing.
  * OPEN       version 4: bodies compressed as chosen in STARTUP. Version 5: segments.
- * CLOSED     what is in cql_conn_out is still to be written; then shut down for writing and read on
- *            until the other end closes: a socket closed over unread bytes takes the answer with
- * it. Input is dropped.
+ * CLOSED     what is in cql_conn_out is still to be written; then shut down for writing and read
+ *            on until the other end closes: a socket closed over unread bytes takes the answer
+ *            with it. Input is dropped.
  *
  * The server end answers by itself what concerns the framing: a version that is not served (ERROR
  * 0x000A on stream 0 under version 4: the one answer that all drivers step down from), an opcode
