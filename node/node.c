@@ -194,6 +194,8 @@ static void meta_effect(struct node *n, const struct meta_effect *e)
     case META_EFFECT_APPLIED:
         t = node_todo(n, TODO_META_APPLIED);
         t->changes = e->applied.changes;
+        n->applied[e->applied.slot % APPLIED_KEPT].slot = e->applied.slot;
+        n->applied[e->applied.slot % APPLIED_KEPT].changes = e->applied.changes;
         return;
     case META_EFFECT_DONE:
         t = node_todo(n, TODO_META_DONE);
@@ -259,6 +261,14 @@ static void finish_answered(struct node *n, const struct todo *t)
     n->finish_retry = n->now.mono + USEC_PER_SEC;
 }
 
+/* What the entry changed; more than can be known after a long time: anything. */
+static uint32_t changes_of(const struct node *n, uint64_t slot)
+{
+    if (n->applied[slot % APPLIED_KEPT].slot != slot)
+        return META_CHANGED_SCHEMA;
+    return n->applied[slot % APPLIED_KEPT].changes;
+}
+
 static void do_todo(struct node *n, const struct todo *t)
 {
     switch (t->type) {
@@ -271,7 +281,7 @@ static void do_todo(struct node *n, const struct todo *t)
         if (t->request == n->finish_request)
             finish_answered(n, t);
         else
-            client_meta_done(n, t->request, t->err, t->text);
+            client_meta_done(n, t->request, t->err, changes_of(n, t->slot), t->text);
         break;
     case TODO_META_PHASE:
         if (meta_phase(n->meta) == META_REMOVED)
@@ -322,6 +332,7 @@ static void settle(struct node *n)
     while (more) {
         more = take_coord(n);
         more |= take_heal(n);
+        more |= client_take(n);
         while (n->todos_at < n->todos_count) {
             struct todo t = n->todos[n->todos_at++];
             do_todo(n, &t);

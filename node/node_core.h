@@ -24,6 +24,8 @@
 #define TICKET_OWNER(t)  ((t) & (UINT64_C(15) << 60))
 #define TICKET_NUMBER(t) ((t) & ~(UINT64_C(15) << 60))
 
+#define APPLIED_KEPT 64
+
 /* Things that one core said and another must hear, once the first has returned. */
 struct todo {
     enum {
@@ -33,7 +35,8 @@ struct todo {
         TODO_MESSAGE, /* to ourselves */
     } type;
     uint32_t changes;
-    uint64_t request, slot;
+    uint64_t request;
+    uint64_t slot;
     enum err err;
     struct bytes bytes; /* in the step's arena */
     const char *text;
@@ -48,8 +51,8 @@ struct peer {
 
 enum node_run { RUN_STARTING, RUN_READY, RUN_DRAINING, RUN_FAILED };
 
-struct client;
-struct exec;
+struct clients;
+struct exec_stats;
 
 struct node {
     struct node_config config;
@@ -62,7 +65,7 @@ struct node {
     struct heal *heal;
     struct meta *meta;
     struct gossip *gossip;
-    struct exec *exec;
+    struct clients *client_state; /* executor, proposals, what the executor sees */
 
     struct uuid host_id;
     uint32_t boot;
@@ -76,11 +79,16 @@ struct node {
     size_t peers_count, peers_cap;
     table_no *drops; /* tables whose data is being removed */
     size_t drops_count, drops_cap;
+    struct {
+        uint64_t slot;
+        uint32_t changes;
+    } applied[APPLIED_KEPT]; /* what the last entries changed, for who proposed them */
     uint64_t finish_request; /* our JOIN_FINISH that waits for its answer */
     usec finish_retry;
     uint64_t moving_epoch; /* the ring_epoch healing was told of */
 
-    struct map clients;
+    struct map clients;     /* by number; node_client.c */
+    bool taking;            /* the executor's effects are being performed */
     size_t clients_running; /* requests not answered yet */
     uint64_t requests;      /* numbers for operations and proposals */
 
@@ -126,7 +134,11 @@ void client_open(struct node *n, uint64_t number, const struct endpoint *from);
 void client_bytes(struct node *n, uint64_t number, struct bytes bytes);
 void client_closed(struct node *n, uint64_t number);
 void client_coord_done(struct node *n, uint64_t op, const struct coord_result *result);
-void client_meta_done(struct node *n, uint64_t request, enum err err, const char *message);
+void client_meta_done(struct node *n, uint64_t request, enum err err, uint32_t changes,
+                      const char *message);
+bool client_take(struct node *n); /* false: the executor had nothing to say */
+void client_view_changed(struct node *n);
+struct exec_stats client_exec_stats(const struct node *n);
 void client_schema_changed(struct node *n, const struct schema *before, const struct schema *after);
 void client_status_changed(struct node *n, node_no node, bool up);
 void client_topology_changed(struct node *n, const struct endpoint *cql, bool added);

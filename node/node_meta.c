@@ -177,6 +177,7 @@ void meta_applied(struct node *n, uint32_t changes)
         topology_events(n, before, count);
     }
     set_keyspaces(n, schema);
+    client_view_changed(n);
     if (n->schema != schema) {
         const struct schema *before = n->schema;
         n->schema = schema_ref(schema);

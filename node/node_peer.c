@@ -159,6 +159,7 @@ void peer_receive(struct node *n, const struct endpoint *from, struct bytes byte
         event.message.message = &m;
         node_meta_event(n, &event);
         meta_watch_move(n);
+        client_view_changed(n); /* perhaps it told what it has applied */
         return;
     }
     if (m.type == WIRE_GOSSIP) {

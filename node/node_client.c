@@ -1,0 +1,543 @@
+/* Clients: CQL connections and the executor. Bytes become requests, requests become operations of
+ * the coordinator and the metadata log, their results become replies.
+ *
+ * A connection that has CLIENT_RUNNING_MAX requests under way, or CLIENT_OUT_MAX bytes waiting to
+ * be taken, is not read from until it has fewer: so what a client can make us hold is bounded. */
+#include "node/cql/exec/exec.h"
+#include "node/cql/proto/conn.h"
+#include "node/node_core.h"
+
+#include <string.h>
+
+#define CLIENT_RUNNING_MAX 1024
+#define CLIENT_OUT_MAX     ((size_t)8 << 20)
+#define EXEC_REQUEST       (UINT64_C(1) << 62) /* proposals of clients, apart from our own */
+
+struct client {
+    uint64_t number;
+    struct endpoint from;
+    struct cql_conn conn;
+    char *keyspace; /* of USE; NULL: none */
+    uint32_t events;
+    struct arena arena; /* of the request being decoded */
+    size_t running;
+    bool stalled; /* frames wait because too much is under way */
+    bool pumping;
+    bool closing;
+};
+
+/* A change that a client asked for and the metadata log has yet to decide. */
+struct proposal {
+    uint64_t op;
+    struct arena arena;
+    struct schema_change change; /* what it is if it changes anything */
+};
+
+struct clients {
+    struct exec *exec;
+    struct map proposals; /* op -> struct proposal */
+    struct arena view[2]; /* the present view and the one before */
+    size_t view_at;
+    bool view_stale;
+};
+
+/* --- what the executor sees */
+
+static struct exec_peer exec_peer_of(struct node *n, struct arena *arena,
+                                     const struct topology_node *node)
+{
+    const struct topology *t = meta_topology(n->meta);
+    struct exec_peer p = {.host_id = node->info.host_id,
+                          .internode = node->info.endpoint,
+                          .cql = node->info.cql,
+                          .release_version = "5.0.0"};
+    p.dc = arena_text(arena, bytes_text(node->info.dc));
+    p.rack = arena_text(arena, bytes_text(node->info.rack));
+    token *tokens = arena_array(arena, token, t->ring->ranges);
+    p.tokens_count = ring_tokens(t->ring, RING_NOW, node->node, tokens);
+    p.tokens = tokens;
+    /* A node that has yet to apply the last change is not in agreement with us. */
+    if (node->node == meta_self(n->meta) ||
+        meta_applied_by(n->meta, node->node) >= n->schema->epoch)
+        p.schema_version = n->schema->version;
+    return p;
+}
+
+static void refresh_view(struct node *n)
+{
+    struct clients *cs = n->client_state;
+    const struct topology *t = meta_topology(n->meta);
+    if (!cs->view_stale || t->ring == NULL || n->schema == NULL)
+        return;
+    cs->view_at ^= 1;
+    struct arena *arena = &cs->view[cs->view_at];
+    arena_reset(arena);
+    struct exec_peer *peers = arena_array(arena, struct exec_peer, t->count + 1);
+    struct exec_view *view = arena_new(arena, struct exec_view);
+    view->schema = n->schema;
+    view->cluster_name = n->config.cluster_name;
+    view->gossip_generation = (int32_t)n->boot;
+    view->peers = peers;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct topology_node *node = &t->nodes[i];
+        if (node->node == meta_self(n->meta))
+            view->self = exec_peer_of(n, arena, node);
+        else if (node->state == NODE_NORMAL || node->state == NODE_LEAVING)
+            peers[view->peers_count++] = exec_peer_of(n, arena, node);
+    }
+    exec_set_view(cs->exec, view);
+    cs->view_stale = false;
+}
+
+void client_view_changed(struct node *n)
+{
+    n->client_state->view_stale = true;
+}
+
+void client_init(struct node *n)
+{
+    struct exec_config config = {.seed = rng_next(&n->rng)};
+    n->client_state = mem_new(struct clients);
+    n->client_state->exec = exec_new(&config);
+    n->client_state->view_stale = true;
+    map_init(&n->client_state->proposals);
+}
+
+struct exec_stats client_exec_stats(const struct node *n)
+{
+    return exec_stats(n->client_state->exec);
+}
+
+/* --- connections */
+
+static void client_free(struct client *c)
+{
+    cql_conn_close(&c->conn);
+    arena_close(&c->arena);
+    mem_free(c->keyspace);
+    mem_free(c);
+}
+
+static void proposal_free(void *p)
+{
+    struct proposal *proposal = p;
+    arena_close(&proposal->arena);
+    mem_free(proposal);
+}
+
+void client_free_all(struct node *n)
+{
+    struct clients *cs = n->client_state;
+    uint64_t *numbers = map_keys(&n->clients);
+    for (size_t i = 0, count = map_count(&n->clients); i < count; i++)
+        client_free(map_remove(&n->clients, numbers[i]));
+    mem_free(numbers);
+    if (cs == NULL)
+        return;
+    exec_free(cs->exec);
+    map_clear(&cs->proposals, proposal_free);
+    map_close(&cs->proposals);
+    arena_close(&cs->view[0]);
+    arena_close(&cs->view[1]);
+    mem_free(cs);
+}
+
+void client_open(struct node *n, uint64_t number, const struct endpoint *from)
+{
+    struct client *c = mem_new(struct client);
+    struct cql_conn_config config = {.end = CQL_SERVER, .frame_max = n->config.frame_max};
+    c->number = number;
+    c->from = *from;
+    cql_conn_init(&c->conn, &config);
+    map_put(&n->clients, number, c);
+}
+
+static void client_close(struct node *n, struct client *c)
+{
+    if (c->closing)
+        return;
+    c->closing = true;
+    node_append(n, NODE_CLIENT_CLOSE)->client = c->number;
+}
+
+static void client_out(struct node *n, struct client *c)
+{
+    node_append(n, NODE_CLIENT_OUT)->client = c->number;
+}
+
+static void client_put(struct node *n, struct client *c, int16_t stream, enum cql_opcode opcode,
+                       uint8_t flags, struct bytes body)
+{
+    /* A client that does not take its replies, or a reply that passes every bound. */
+    if (cql_conn_put(&c->conn, stream, opcode, flags, body) != ERR_OK)
+        client_close(n, c);
+    client_out(n, c);
+}
+
+static bool client_full(const struct client *c)
+{
+    return c->running >= CLIENT_RUNNING_MAX || c->conn.out.len >= CLIENT_OUT_MAX;
+}
+
+static void refuse(struct node *n, struct client *c, int16_t stream, enum cql_error_code code,
+                   const char *text)
+{
+    struct buf body;
+    struct cql_error error = cql_error_make(code, bytes_text(text));
+    buf_init(&body, ERRMSG_SIZE * 2);
+    cql_error_put(&body, cql_conn_version(&c->conn), &error);
+    client_put(n, c, stream, CQL_ERROR, 0, buf_bytes(&body));
+    buf_close(&body);
+}
+
+static void client_request(struct node *n, struct client *c, const struct cql_frame *frame)
+{
+    struct cql_request request;
+    struct errmsg why;
+    arena_reset(&c->arena);
+    if (cql_request_read(frame, &c->arena, &request, &why) != ERR_OK) {
+        refuse(n, c, frame->header.stream, CQL_ERROR_PROTOCOL, why.text);
+        return;
+    }
+    if (n->run != RUN_READY) {
+        refuse(n, c, frame->header.stream,
+               n->run == RUN_DRAINING ? CQL_ERROR_OVERLOADED : CQL_ERROR_SERVER, node_phase(n));
+        return;
+    }
+    refresh_view(n);
+    struct exec_request r = {.conn = c->number,
+                             .stream = frame->header.stream,
+                             .version = cql_conn_version(&c->conn),
+                             .request = &request,
+                             .keyspace = c->keyspace,
+                             .timestamp_us = node_timestamp(n)};
+    c->running++;
+    n->clients_running++;
+    exec_request(n->client_state->exec, n->now, &r);
+}
+
+/* Act on the frames that are there, as far as there is room for what they ask. */
+static void client_pump(struct node *n, struct client *c)
+{
+    struct cql_frame frame;
+    if (c->pumping || c->closing)
+        return;
+    c->pumping = true;
+    c->stalled = false;
+    for (;;) {
+        if (client_full(c)) {
+            c->stalled = true;
+            break;
+        }
+        enum cql_next next = cql_conn_next(&c->conn, &frame);
+        if (next == CQL_NEXT_FRAME) {
+            client_request(n, c, &frame);
+            client_take(n);
+            continue;
+        }
+        if (next == CQL_NEXT_CLOSED)
+            client_close(n, c);
+        break;
+    }
+    c->pumping = false;
+    if (cql_conn_out(&c->conn).len > 0)
+        client_out(n, c);
+}
+
+void client_bytes(struct node *n, uint64_t number, struct bytes bytes)
+{
+    struct client *c = map_get(&n->clients, number);
+    if (c == NULL || c->closing)
+        return;
+    cql_conn_feed(&c->conn, bytes);
+    client_pump(n, c);
+}
+
+void client_closed(struct node *n, uint64_t number)
+{
+    struct client *c = map_remove(&n->clients, number);
+    if (c == NULL)
+        return;
+    exec_conn_closed(n->client_state->exec, number);
+    n->clients_running -= c->running;
+    client_free(c);
+}
+
+struct bytes node_client_out(struct node *n, uint64_t number)
+{
+    struct client *c = map_get(&n->clients, number);
+    return c != NULL ? cql_conn_out(&c->conn) : BYTES_NONE;
+}
+
+void node_client_sent(struct node *n, uint64_t number, size_t count)
+{
+    struct client *c = map_get(&n->clients, number);
+    if (c != NULL)
+        cql_conn_sent(&c->conn, count);
+}
+
+bool node_client_is_busy(const struct node *n, uint64_t number)
+{
+    const struct client *c = map_get(&n->clients, number);
+    return c != NULL && client_full(c);
+}
+
+bool client_any_running(const struct node *n)
+{
+    return n->clients_running > 0;
+}
+
+/* --- what the executor wants */
+
+static void reply(struct node *n, const struct exec_effect *e)
+{
+    struct client *c = map_get(&n->clients, e->conn);
+    if (c == NULL)
+        return;
+    ASSERT(c->running > 0);
+    c->running--;
+    n->clients_running--;
+    client_put(n, c, e->stream, e->reply.opcode, e->reply.flags, e->reply.body);
+    if (c->stalled && !client_full(c))
+        client_pump(n, c);
+}
+
+static void start_write(struct node *n, const struct exec_effect *e)
+{
+    struct mutation *mutations = arena_array(&n->arena, struct mutation, e->write.count);
+    for (size_t i = 0; i < e->write.count; i++) {
+        mutations[i].keyspace = e->write.mutations[i].keyspace;
+        mutations[i].part = e->write.mutations[i].part;
+    }
+    struct coord_write w = {.mutations = mutations,
+                            .count = e->write.count,
+                            .level = (enum level)e->write.level,
+                            .kind = (enum write_kind)e->write.kind,
+                            .timeout_us = n->config.write_timeout_us};
+    coord_write_start(n->coord, n->now, e->op, &w);
+}
+
+static void start_read(struct node *n, const struct exec_effect *e)
+{
+    struct coord_read r = {.keyspace = e->read.keyspace,
+                           .scan = *e->read.scan,
+                           .level = (enum level)e->read.level,
+                           .timeout_us = e->read.scan->single ? n->config.read_timeout_us
+                                                              : n->config.range_timeout_us};
+    coord_read_start(n->coord, n->now, e->op, &r);
+}
+
+static enum schema_change_type change_of(enum ddl_kind kind)
+{
+    switch (kind) {
+    case DDL_CREATE_KEYSPACE:
+    case DDL_CREATE_TABLE: return CHANGE_CREATED;
+    case DDL_DROP_KEYSPACE:
+    case DDL_DROP_TABLE: return CHANGE_DROPPED;
+    case DDL_TRUNCATE_TABLE: return CHANGE_NONE;
+    default: return CHANGE_UPDATED;
+    }
+}
+
+static void start_ddl(struct node *n, uint64_t op, const struct ddl *ddl)
+{
+    struct proposal *p = mem_new(struct proposal);
+    struct buf bytes, command;
+    p->op = op;
+    p->change.type = change_of(ddl->kind);
+    p->change.keyspace = arena_text(&p->arena, bytes_text(ddl->keyspace));
+    p->change.is_table = ddl->table != NULL;
+    if (ddl->table != NULL)
+        p->change.table = arena_text(&p->arena, bytes_text(ddl->table));
+    map_put(&n->client_state->proposals, op, p);
+    buf_init(&bytes, DDL_BYTES_MAX);
+    buf_init(&command, COMMAND_MAX);
+    ddl_encode(ddl, &bytes);
+    command_ddl(buf_bytes(&bytes), &command);
+    if (buf_finish(&bytes) != ERR_OK || buf_finish(&command) != ERR_OK) {
+        client_meta_done(n, EXEC_REQUEST | op, ERR_INVALID, 0, "the statement is too long");
+    } else {
+        struct meta_event event = {.type = META_EVENT_PROPOSE};
+        event.propose.request = EXEC_REQUEST | op;
+        event.propose.command = buf_bytes(&command);
+        node_meta_event(n, &event);
+    }
+    buf_close(&bytes);
+    buf_close(&command);
+}
+
+static void truncate_table(struct node *n, const struct exec_effect *e)
+{
+    struct ddl ddl = {
+        .kind = DDL_TRUNCATE_TABLE, .keyspace = e->truncate->keyspace, .table = e->truncate->name};
+    start_ddl(n, e->op, &ddl);
+}
+
+static void take_effect(struct node *n, const struct exec_effect *e)
+{
+    struct client *c = map_get(&n->clients, e->conn);
+    switch (e->type) {
+    case EXEC_REPLY: reply(n, e); break;
+    case EXEC_WRITE: start_write(n, e); break;
+    case EXEC_READ: start_read(n, e); break;
+    case EXEC_DDL: start_ddl(n, e->op, e->ddl); break;
+    case EXEC_TRUNCATE: truncate_table(n, e); break;
+    case EXEC_USE:
+        if (c != NULL) {
+            mem_free(c->keyspace);
+            c->keyspace = mem_text(e->keyspace);
+        }
+        break;
+    case EXEC_REGISTER:
+        if (c != NULL)
+            c->events |= e->events;
+        break;
+    }
+}
+
+bool client_take(struct node *n)
+{
+    struct exec *exec = n->client_state->exec;
+    const struct exec_effect *effects;
+    size_t count = exec_effects(exec, &effects);
+    if (n->taking || count == 0)
+        return false;
+    n->taking = true;
+    for (size_t i = 0; i < count; i++) {
+        struct exec_effect e = effects[i]; /* the list may grow and move meanwhile */
+        take_effect(n, &e);
+        count = exec_effects(exec, &effects);
+    }
+    exec_clear(exec);
+    n->taking = false;
+    return true;
+}
+
+/* --- what comes back */
+
+void client_coord_done(struct node *n, uint64_t op, const struct coord_result *result)
+{
+    struct exec_result r = {.err = result->err,
+                            .level = (enum cql_consistency)result->level,
+                            .kind = (enum cql_write_type)result->kind,
+                            .required = result->required,
+                            .received = result->received,
+                            .failures = result->failures,
+                            .data_present = result->data_present,
+                            .rows = &result->rows};
+    exec_done(n->client_state->exec, n->now, op, &r);
+}
+
+void client_meta_done(struct node *n, uint64_t request, enum err err, uint32_t changes,
+                      const char *message)
+{
+    struct clients *cs = n->client_state;
+    struct proposal *p = map_remove(&cs->proposals, request & ~EXEC_REQUEST);
+    if (p == NULL)
+        return;
+    struct exec_result r = {.err = err, .message = message, .change = p->change};
+    if ((changes & META_CHANGED_SCHEMA) == 0)
+        r.change.type = CHANGE_NONE;
+    refresh_view(n);
+    exec_done(cs->exec, n->now, p->op, &r);
+    proposal_free(p);
+}
+
+/* --- events */
+
+static void broadcast(struct node *n, const struct cql_event *event)
+{
+    struct buf body;
+    buf_init(&body, 1 << 16);
+    cql_event_put(&body, event);
+    uint64_t *numbers = map_keys(&n->clients);
+    for (size_t i = 0, count = map_count(&n->clients); i < count; i++) {
+        struct client *c = map_get(&n->clients, numbers[i]);
+        if (c->events & 1u << event->type)
+            client_put(n, c, -1, CQL_EVENT, 0, buf_bytes(&body));
+    }
+    mem_free(numbers);
+    buf_close(&body);
+}
+
+static void tell_change(struct node *n, enum cql_change change, const char *keyspace,
+                        const char *table)
+{
+    struct cql_event event = {.type = CQL_EVENT_SCHEMA_CHANGE};
+    event.schema.change = change;
+    event.schema.target = table != NULL ? CQL_TARGET_TABLE : CQL_TARGET_KEYSPACE;
+    event.schema.keyspace = bytes_text(keyspace);
+    if (table != NULL)
+        event.schema.name = bytes_text(table);
+    broadcast(n, &event);
+}
+
+static bool same_keyspace(const struct keyspace *a, const struct keyspace *b)
+{
+    const struct replication *x = &a->replication;
+    const struct replication *y = &b->replication;
+    bool same = a->durable_writes == b->durable_writes && x->class == y->class &&
+                x->factor == y->factor && x->dc_count == y->dc_count;
+    for (uint32_t i = 0; same && i < x->dc_count; i++)
+        same = strcmp(x->dcs[i].dc, y->dcs[i].dc) == 0 && x->dcs[i].factor == y->dcs[i].factor;
+    return same;
+}
+
+static void tell_tables(struct node *n, const struct keyspace *before, const struct keyspace *after)
+{
+    for (uint32_t i = 0; i < after->table_count; i++) {
+        const struct table *t = after->tables[i];
+        const struct table *old = before != NULL ? keyspace_table(before, t->name) : NULL;
+        if (old == NULL)
+            tell_change(n, CQL_CHANGE_CREATED, t->keyspace, t->name);
+        else if (old != t)
+            tell_change(n, CQL_CHANGE_UPDATED, t->keyspace, t->name);
+    }
+    for (uint32_t i = 0; before != NULL && i < before->table_count; i++) {
+        const struct table *t = before->tables[i];
+        if (keyspace_table(after, t->name) == NULL)
+            tell_change(n, CQL_CHANGE_DROPPED, t->keyspace, t->name);
+    }
+}
+
+void client_schema_changed(struct node *n, const struct schema *before, const struct schema *after)
+{
+    client_view_changed(n);
+    refresh_view(n);
+    for (uint32_t i = 0; i < after->keyspace_count; i++) {
+        const struct keyspace *k = after->keyspaces[i];
+        const struct keyspace *old = schema_keyspace(before, k->name);
+        if (old == k)
+            continue;
+        if (old == NULL)
+            tell_change(n, CQL_CHANGE_CREATED, k->name, NULL);
+        else if (!same_keyspace(old, k))
+            tell_change(n, CQL_CHANGE_UPDATED, k->name, NULL);
+        tell_tables(n, old, k);
+    }
+    for (uint32_t i = 0; i < before->keyspace_count; i++) {
+        if (schema_keyspace(after, before->keyspaces[i]->name) == NULL)
+            tell_change(n, CQL_CHANGE_DROPPED, before->keyspaces[i]->name, NULL);
+    }
+}
+
+static void tell_node(struct node *n, enum cql_event_type type, enum cql_node_change change,
+                      const struct endpoint *cql)
+{
+    struct cql_event event = {.type = type};
+    event.node.change = change;
+    event.node.node = *cql;
+    broadcast(n, &event);
+}
+
+void client_status_changed(struct node *n, node_no node, bool up)
+{
+    const struct topology_node *t = topology_find(meta_topology(n->meta), node);
+    if (t != NULL)
+        tell_node(n, CQL_EVENT_STATUS_CHANGE, up ? CQL_NODE_UP : CQL_NODE_DOWN, &t->info.cql);
+}
+
+void client_topology_changed(struct node *n, const struct endpoint *cql, bool added)
+{
+    tell_node(n, CQL_EVENT_TOPOLOGY_CHANGE, added ? CQL_NODE_NEW_NODE : CQL_NODE_REMOVED_NODE, cql);
+}

@@ -1,0 +1,65 @@
+/* node_metrics.h - every metric of a node, declared once with its help. */
+#ifndef TORC_NODE_NODE_METRICS_H
+#define TORC_NODE_NODE_METRICS_H
+
+#include "base/metrics.h"
+
+/* X(kind, id, name, labels, help); those of one name stand together. Most are copied from the
+ * cores' own counts when somebody asks. */
+#define NODE_METRICS(X)                                                                            \
+    X(GAUGE, NODE_READY_GAUGE, "torc_ready", "", "1 while this node serves clients.")              \
+    X(GAUGE, NODE_EPOCH, "torc_epoch", "", "Last applied entry of the metadata log.")              \
+    X(GAUGE, NODE_NODES_UP, "torc_nodes", "state=\"up\"", "Nodes of the cluster, as seen here.")   \
+    X(GAUGE, NODE_NODES_DOWN, "torc_nodes", "state=\"down\"",                                      \
+      "Nodes of the cluster, as seen here.")                                                       \
+    X(GAUGE, NODE_CLIENTS, "torc_client_connections", "", "Open CQL connections.")                 \
+    X(GAUGE, NODE_IN_FLIGHT, "torc_in_flight_bytes", "", "Bytes of requests in progress.")         \
+    X(GAUGE, NODE_HEALTH, "torc_health_score", "",                                                 \
+      "Local health of membership: 0 well, 7 unwell.")                                             \
+    X(COUNTER, NODE_CQL_REQUESTS, "torc_cql_requests_total", "", "Requests of clients.")           \
+    X(COUNTER, NODE_CQL_ERRORS, "torc_cql_errors_total", "", "Requests answered with an error.")   \
+    X(COUNTER, NODE_WRITES, "torc_coordinated_total", "op=\"write\"",                              \
+      "Operations coordinated here.")                                                              \
+    X(COUNTER, NODE_READS, "torc_coordinated_total", "op=\"read\"",                                \
+      "Operations coordinated here.")                                                              \
+    X(COUNTER, NODE_FORWARDS, "torc_forwards_total", "",                                           \
+      "Writes handed to a replica because this node is none.")                                     \
+    X(COUNTER, NODE_MISMATCHES, "torc_digest_mismatches_total", "",                                \
+      "Reads whose replicas disagreed.")                                                           \
+    X(COUNTER, NODE_REPAIRS, "torc_read_repairs_total", "",                                        \
+      "Partitions sent to a replica that lacked something.")                                       \
+    X(COUNTER, NODE_SPECULATIONS, "torc_speculations_total", "",                                   \
+      "Reads that asked one replica more because one was slow.")                                   \
+    X(COUNTER, NODE_TIMEOUTS, "torc_failed_total", "why=\"timeout\"", "Operations that failed.")   \
+    X(COUNTER, NODE_UNAVAILABLE, "torc_failed_total", "why=\"unavailable\"",                       \
+      "Operations that failed.")                                                                   \
+    X(COUNTER, NODE_OVERLOADED, "torc_failed_total", "why=\"overloaded\"",                         \
+      "Operations that failed.")                                                                   \
+    X(COUNTER, NODE_STORE_WRITES, "torc_store_writes_total", "", "Parts applied to the store.")    \
+    X(COUNTER, NODE_STORE_SCANS, "torc_store_scans_total", "", "Scans of the store.")              \
+    X(COUNTER, NODE_ROWS_READ, "torc_store_rows_read_total", "", "Rows read from the store.")      \
+    X(COUNTER, NODE_FRAGMENTS, "torc_store_fragments_read_total", "",                              \
+      "Row fragments read; close to the rows read when rows are whole.")                           \
+    X(COUNTER, NODE_COLLAPSES, "torc_store_collapses_total", "",                                   \
+      "Rows whose fragments were joined into one.")                                                \
+    X(COUNTER, NODE_COMPARISONS, "torc_clock_comparisons_total", "",                               \
+      "Comparisons of range clocks with a peer.")                                                  \
+    X(COUNTER, NODE_PULLED, "torc_handoff_dots_pulled_total", "",                                  \
+      "Writes that this node had missed and got from a peer.")                                     \
+    X(COUNTER, NODE_PULLED_BYTES, "torc_handoff_bytes_total", "dir=\"in\"",                        \
+      "Bytes of rows moved by handoff.")                                                           \
+    X(COUNTER, NODE_SERVED_BYTES, "torc_handoff_bytes_total", "dir=\"out\"",                       \
+      "Bytes of rows moved by handoff.")                                                           \
+    X(COUNTER, NODE_MALFORMED, "torc_malformed_messages_total", "",                                \
+      "Internode messages dropped because they did not decode.")                                   \
+    X(COUNTER, NODE_CLOCK_REFUSED, "torc_clock_refused_total", "",                                 \
+      "Clocks of peers not followed because they were too far ahead.")                             \
+    X(COUNTER, NODE_SUSPICIONS, "torc_gossip_suspicions_total", "",                                \
+      "Members that became suspect here.")                                                         \
+    X(COUNTER, NODE_DEATHS, "torc_gossip_deaths_total", "", "Members declared dead here.")         \
+    X(COUNTER, NODE_REFUTATIONS, "torc_gossip_refutations_total", "",                              \
+      "Times this node refuted its own death.")
+
+enum node_metric { NODE_METRICS(METRIC_ID) NODE_METRIC_COUNT };
+
+#endif

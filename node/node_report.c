@@ -1,0 +1,202 @@
+/* What a node tells about itself: metrics for machines, status and ring for people. */
+#include "node/cql/exec/exec.h"
+#include "node/node_core.h"
+#include "node/node_metrics.h"
+
+#include <jansson.h>
+
+static const struct metric_def defs[] = {NODE_METRICS(METRIC_DEF)};
+
+void report_init(struct node *n)
+{
+    metrics_init(&n->metrics, defs, ARRAY_LEN(defs));
+}
+
+void node_metric_malformed(struct node *n)
+{
+    metrics_add(&n->metrics, NODE_MALFORMED, 1);
+}
+
+/* Counters of cores only grow: bring ours up to them. */
+static void catch_up(struct node *n, enum node_metric id, uint64_t value)
+{
+    metrics_add(&n->metrics, id, (int64_t)value - metrics_value(&n->metrics, id));
+}
+
+static void collect_coord(struct node *n)
+{
+    struct coord_stats c = coord_stats(n->coord);
+    struct exec_stats x = client_exec_stats(n);
+    metrics_set(&n->metrics, NODE_IN_FLIGHT, (int64_t)coord_in_flight(n->coord));
+    catch_up(n, NODE_CQL_REQUESTS, x.requests);
+    catch_up(n, NODE_CQL_ERRORS, x.errors);
+    catch_up(n, NODE_WRITES, c.writes);
+    catch_up(n, NODE_READS, c.reads);
+    catch_up(n, NODE_FORWARDS, c.forwards);
+    catch_up(n, NODE_MISMATCHES, c.digest_mismatches);
+    catch_up(n, NODE_REPAIRS, c.repairs);
+    catch_up(n, NODE_SPECULATIONS, c.speculations);
+    catch_up(n, NODE_TIMEOUTS, c.timeouts);
+    catch_up(n, NODE_UNAVAILABLE, c.unavailable);
+    catch_up(n, NODE_OVERLOADED, c.overloaded);
+}
+
+static void collect_storage(struct node *n)
+{
+    struct engine_stats e = engine_stats(n->engine);
+    struct heal_stats h = heal_stats(n->heal);
+    catch_up(n, NODE_STORE_WRITES, e.writes);
+    catch_up(n, NODE_STORE_SCANS, e.scans);
+    catch_up(n, NODE_ROWS_READ, e.rows_read);
+    catch_up(n, NODE_FRAGMENTS, e.fragments_read);
+    catch_up(n, NODE_COLLAPSES, e.collapses);
+    catch_up(n, NODE_COMPARISONS, h.rounds);
+    catch_up(n, NODE_PULLED, h.dots_pulled);
+    catch_up(n, NODE_PULLED_BYTES, h.bytes_pulled);
+    catch_up(n, NODE_SERVED_BYTES, h.bytes_served);
+}
+
+static void collect_cluster(struct node *n)
+{
+    const struct cluster_node *nodes;
+    size_t count = cluster_nodes(n->cluster, &nodes);
+    int64_t up = 0;
+    for (size_t i = 0; i < count; i++)
+        up += cluster_is_alive(n->cluster, nodes[i].node);
+    metrics_set(&n->metrics, NODE_READY_GAUGE, node_is_ready(n));
+    metrics_set(&n->metrics, NODE_EPOCH, (int64_t)meta_epoch(n->meta));
+    metrics_set(&n->metrics, NODE_NODES_UP, up);
+    metrics_set(&n->metrics, NODE_NODES_DOWN, (int64_t)count - up);
+    metrics_set(&n->metrics, NODE_CLIENTS, (int64_t)map_count(&n->clients));
+    catch_up(n, NODE_CLOCK_REFUSED, n->hlc_refused);
+    if (n->gossip == NULL)
+        return;
+    const struct gossip_counters *g = gossip_get_counters(n->gossip);
+    metrics_set(&n->metrics, NODE_HEALTH, gossip_health_score(n->gossip));
+    catch_up(n, NODE_SUSPICIONS, g->suspicions);
+    catch_up(n, NODE_DEATHS, g->deaths);
+    catch_up(n, NODE_REFUTATIONS, g->refutations);
+}
+
+void node_metrics_text(struct node *n, struct now now, struct buf *out)
+{
+    (void)now;
+    collect_coord(n);
+    collect_storage(n);
+    collect_cluster(n);
+    metrics_render(&n->metrics, out);
+}
+
+/* --- status and ring */
+
+static void put_json(json_t *json, struct buf *out)
+{
+    char *text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    if (text != NULL)
+        buf_put_text(out, text);
+    buf_put_text(out, "\n");
+    free(text);
+    json_decref(json);
+}
+
+static void set_endpoint(json_t *to, const char *name, const struct endpoint *e)
+{
+    char text[ENDPOINT_TEXT_SIZE];
+    json_object_set_new(to, name, json_string(endpoint_text(e, text)));
+}
+
+static void set_uuid(json_t *to, const char *name, const struct uuid *u)
+{
+    char text[UUID_TEXT_SIZE];
+    json_object_set_new(to, name, json_string(uuid_text(u, text)));
+}
+
+static json_t *node_json(struct node *n, const struct topology_node *t)
+{
+    const struct ring *ring = meta_topology(n->meta)->ring;
+    const struct gossip_member *m =
+        n->gossip != NULL ? gossip_find(n->gossip, &t->info.host_id) : NULL;
+    bool self = t->node == meta_self(n->meta);
+    uint32_t ranges = ring_count(ring, RING_NOW, t->node);
+    json_t *j = json_object();
+    json_object_set_new(j, "node", json_integer(t->node));
+    set_uuid(j, "host_id", &t->info.host_id);
+    set_endpoint(j, "address", &t->info.endpoint);
+    set_endpoint(j, "cql", &t->info.cql);
+    json_object_set_new(j, "dc", json_string(t->info.dc));
+    json_object_set_new(j, "rack", json_string(t->info.rack));
+    json_object_set_new(j, "state", json_string(node_state_text(t->state)));
+    json_object_set_new(j, "up", json_boolean(self || cluster_is_alive(n->cluster, t->node)));
+    json_object_set_new(j, "gossip",
+                        json_string(m != NULL ? gossip_state_text(m->state) : "unknown"));
+    json_object_set_new(j, "ranges", json_integer(ranges));
+    json_object_set_new(j, "owns", json_real((double)ranges / (double)ring->ranges));
+    json_object_set_new(j, "load", json_integer(m != NULL ? (json_int_t)m->app.load : 0));
+    json_object_set_new(
+        j, "epoch",
+        json_integer((json_int_t)(self ? meta_epoch(n->meta) : meta_applied_by(n->meta, t->node))));
+    json_object_set_new(j, "self", json_boolean(self));
+    return j;
+}
+
+void node_status_json(struct node *n, struct now now, struct buf *out)
+{
+    const struct topology *t = meta_topology(n->meta);
+    json_t *j = json_object();
+    json_t *nodes = json_array();
+    (void)now;
+    json_object_set_new(j, "cluster", json_string(n->config.cluster_name));
+    json_object_set_new(j, "node", json_integer(meta_self(n->meta)));
+    set_uuid(j, "host_id", &n->host_id);
+    json_object_set_new(j, "phase", json_string(node_phase(n)));
+    json_object_set_new(j, "boot", json_integer(n->boot));
+    json_object_set_new(j, "epoch", json_integer((json_int_t)meta_epoch(n->meta)));
+    if (n->schema != NULL)
+        set_uuid(j, "schema_version", &n->schema->version);
+    json_object_set_new(j, "release", json_string(TORC_VERSION));
+    json_object_set_new(j, "problem", json_string(meta_problem(n->meta)));
+    json_object_set_new(j, "clients", json_integer((json_int_t)map_count(&n->clients)));
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->nodes[i].state != NODE_LEFT)
+            json_array_append_new(nodes, node_json(n, &t->nodes[i]));
+    }
+    json_object_set_new(j, "nodes", nodes);
+    put_json(j, out);
+}
+
+/* Owners as runs [first range, how many, node], a list for each data centre. */
+static json_t *owners_json(const struct ring *ring, enum ring_when when, uint32_t dc)
+{
+    json_t *runs = json_array();
+    range_no first = 0;
+    for (range_no i = 1; i <= ring->ranges; i++) {
+        node_no owner = ring_owner(ring, when, dc, first);
+        if (i < ring->ranges && ring_owner(ring, when, dc, i) == owner)
+            continue;
+        json_array_append_new(runs, json_pack("[i,i,i]", (int)first, (int)(i - first), (int)owner));
+        first = i;
+    }
+    return runs;
+}
+
+void node_ring_json(struct node *n, struct buf *out)
+{
+    const struct topology *t = meta_topology(n->meta);
+    json_t *j = json_object();
+    json_t *owners = json_object();
+    json_t *nodes = json_array();
+    if (t->ring != NULL) {
+        json_object_set_new(j, "ranges", json_integer(t->ring->ranges));
+        json_object_set_new(j, "epoch", json_integer((json_int_t)t->ring_epoch));
+        json_object_set_new(j, "moving", json_boolean(t->ring->target != NULL));
+        for (uint32_t dc = 0; dc < t->ring->dcs; dc++)
+            json_object_set_new(owners, t->ring->dc[dc], owners_json(t->ring, RING_NOW, dc));
+        for (size_t i = 0; i < t->count; i++) {
+            if (t->nodes[i].state != NODE_LEFT)
+                json_array_append_new(nodes, node_json(n, &t->nodes[i]));
+        }
+    }
+    json_object_set_new(j, "owners", owners);
+    json_object_set_new(j, "nodes", nodes);
+    put_json(j, out);
+}
