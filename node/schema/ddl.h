@@ -96,6 +96,14 @@ enum err schema_apply(const struct schema *old, uint32_t slot, const struct ddl 
                       const struct schema **ret_next, struct schema_change *ret_change,
                       struct errmsg *ret_err) MUST_CHECK;
 
+/* For the node that got a CREATE or ALTER KEYSPACE, before it goes into the log: with
+ * NetworkTopologyStrategy check the data centres named against those there are, and replace
+ * `replication_factor` (and nothing at all, which means 1) by one factor for each of them, as
+ * Cassandra does; drivers read the result. Other commands pass unchanged. New options live in the
+ * arena. ERR_CONFIG for an unknown data centre. */
+enum err ddl_resolve_datacenters(struct ddl *ddl, const char *const *dcs, size_t dc_count,
+                                 struct arena *a, struct errmsg *ret_err) MUST_CHECK;
+
 void ddl_encode(const struct ddl *ddl, struct buf *out);
 enum err ddl_decode(struct bytes bytes, struct arena *a, struct ddl *ret_ddl) MUST_CHECK;
 

@@ -88,6 +88,25 @@ struct table_options {
     enum conflict_policy conflicts;
 };
 
+/* What speculative_retry and additional_write_policy say: when to ask one replica more. */
+struct speculation {
+    enum {
+        SPECULATE_NEVER,
+        SPECULATE_ALWAYS,
+        SPECULATE_PERCENTILE, /* after the table's latency percentile */
+        SPECULATE_FIXED,      /* after ms */
+        SPECULATE_MIN,        /* after the smaller of the two */
+        SPECULATE_MAX         /* after the larger of the two */
+    } kind;
+    double percentile;
+    double ms;
+};
+
+/* False when the text is none: NEVER, NONE, ALWAYS, 99p, 99.9percentile, 50ms, MIN(99p,50ms). */
+bool speculation_parse(const char *text, struct speculation *ret);
+
+struct table_options table_options_default(void);
+
 struct table {
     table_no no;
     keyspace_no keyspace_no;
@@ -119,12 +138,14 @@ struct dc_factor {
     uint32_t factor;
 };
 
+#define REPLICATION_FACTOR_MAX 255
+#define REPLICATION_DCS_MAX    256
+
 /* How many copies, and where. Simple: `factor` in the whole ring. Network topology: `dcs`, sorted
- * by name, one for each data centre named; `factor` is of those that are not named (0: none), which
- * Torc, unlike Cassandra, keeps open for data centres that come later. */
+ * by name, one for each data centre that has copies. */
 struct replication {
     enum replication_class class;
-    uint32_t factor;
+    uint32_t factor; /* simple only */
     const struct dc_factor *dcs;
     uint32_t dc_count;
 };

@@ -1,0 +1,30 @@
+/* apply.h - what the two halves of schema_apply share. Private to this folder. */
+#ifndef TORC_NODE_SCHEMA_APPLY_H
+#define TORC_NODE_SCHEMA_APPLY_H
+
+#include "node/schema/build.h"
+
+/* One run of schema_apply. The scratch arena holds what drafts point to. */
+struct apply {
+    const struct schema *old;
+    uint32_t slot;
+    const struct ddl *ddl;
+    struct arena scratch;
+    const struct schema *next; /* the result; NULL: nothing changed */
+    enum schema_change_type change;
+    struct errmsg *err;
+};
+
+/* CREATE TABLE (create_table.c): `k` is a keyspace that may be changed. */
+enum err apply_create_table(struct apply *ap, const struct keyspace *k) MUST_CHECK;
+
+/* Put `in` (a reference, taken over) in for `out` in its keyspace; either may be NULL. */
+void apply_table(struct apply *ap, const struct keyspace *k, const struct table *out,
+                 struct table *in);
+
+/* The type text of a column, checked: supported, and allowed beside what the table has. */
+enum err apply_type(struct apply *ap, const char *text, const struct cql_type **ret) MUST_CHECK;
+
+bool apply_name_ok(const char *name); /* letters, digits and underscores */
+
+#endif

@@ -1,0 +1,53 @@
+/* build.h - making the immutable objects of schema.h. Private to this folder.
+ *
+ * A draft is the same struct on the stack, pointing anywhere: making copies all it points to into
+ * the new object's arena, puts columns and tables in order, and counts what can be counted. Each
+ * make gives one reference, the caller's.
+ */
+#ifndef TORC_NODE_SCHEMA_BUILD_H
+#define TORC_NODE_SCHEMA_BUILD_H
+
+#include "node/schema/ddl.h"
+
+/* From: no, keyspace_no, id, keyspace, name, columns (key columns in order, others in any; position
+ * is set), column_count, next_column_id, dropped, dropped_count, options, is_virtual. */
+struct table *table_make(const struct table *draft);
+
+/* From: no, name, durable_writes, is_virtual, replication, tables (in any order; each referenced),
+ * table_count. */
+struct keyspace *keyspace_make(const struct keyspace *draft);
+
+/* From `count` keyspaces in any order; each referenced. Sets the version. */
+const struct schema *schema_make(uint64_t epoch, const struct keyspace *const *keyspaces,
+                                 uint32_t count);
+
+/* Copies with one thing put in for another; either may be NULL: added, removed. */
+const struct keyspace *keyspace_with(const struct keyspace *k, const struct table *out,
+                                     const struct table *in);
+const struct schema *schema_with(const struct schema *s, uint64_t epoch, const struct keyspace *out,
+                                 const struct keyspace *in);
+
+/* New references to the built-in keyspaces (system.c). */
+#define SYSTEM_KEYSPACES 5
+void system_keyspaces_make(const struct keyspace *ret_keyspaces[SYSTEM_KEYSPACES]);
+
+struct option_map option_map_copy(struct arena *a, const struct option_map *m);
+void option_map_sort(struct option_pair *items, uint32_t count);
+
+/* What the version is the digest of: all but the epoch and the built-in. */
+void schema_encode_content(const struct schema *s, struct buf *out);
+
+/* options.c: the WITH of a table onto `o`, and of a keyspace. New texts live in the arena. */
+enum err options_apply(struct table_options *o, const struct ddl *ddl, bool creating,
+                       struct arena *a, struct errmsg *e) MUST_CHECK;
+bool option_is_table_id(const struct ddl_option *o);
+enum err replication_parse(const struct ddl_option *o, const char *keyspace, struct arena *a,
+                           struct replication *ret, struct errmsg *e) MUST_CHECK;
+enum err option_boolean(const struct ddl_option *o, bool *ret, struct errmsg *e) MUST_CHECK;
+const struct ddl_option *ddl_option_find(const struct ddl *ddl, const char *name);
+enum err options_check_duplicates(const struct ddl *ddl, struct errmsg *e) MUST_CHECK;
+
+/* Read "replication_factor" digits with Cassandra's complaints. */
+enum err factor_parse(const char *text, uint32_t *ret, struct errmsg *e) MUST_CHECK;
+
+#endif
