@@ -10,14 +10,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define LINGER_SECS 2
+
 struct client {
     struct list dirty; /* in shell.dirty, or alone */
     struct shell *shell;
     uint64_t number;
     int fd;
     struct event *read, *write;
-    bool closing; /* write what is left, then close */
-    bool paused;  /* not read from, for the node is busy with it */
+    bool closing;   /* write what is left, then close */
+    bool lingering; /* all is written; read on until the client closes, or a reset might overtake
+                       the last answer */
+    bool paused;    /* not read from, for the node is busy with it */
 };
 
 static void client_free(struct client *c)
@@ -62,6 +66,16 @@ void cql_close_later(struct shell *s, uint64_t number)
     mark(c);
 }
 
+static void linger(struct client *c)
+{
+    struct timeval patience = {LINGER_SECS, 0};
+    if (c->lingering)
+        return;
+    c->lingering = true;
+    shutdown(c->fd, SHUT_WR);
+    event_add(c->read, &patience);
+}
+
 /* Write what there is. False when the connection is gone. */
 static bool flush(struct client *c)
 {
@@ -84,8 +98,8 @@ static bool flush(struct client *c)
         node_client_sent(node, c->number, (size_t)n);
     }
     if (c->closing) {
-        client_lost(c);
-        return false;
+        linger(c);
+        return true;
     }
     if (c->paused && !node_client_is_busy(node, c->number)) {
         c->paused = false;
@@ -116,7 +130,10 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
     struct client *c = arg;
     struct shell *s = c->shell;
     uint64_t number = c->number;
-    (void)what;
+    if (what & EV_TIMEOUT) {
+        client_lost(c);
+        return;
+    }
     ssize_t n = recv((int)fd, s->chunk, READ_CHUNK, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -124,6 +141,8 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
         client_lost(c);
         return;
     }
+    if (c->closing)
+        return; /* it has nothing to say any more */
     struct node_event event = {
         .type = NODE_CLIENT_BYTES, .client = number, .bytes = bytes_make(s->chunk, (size_t)n)};
     shell_step(s, &event);
