@@ -490,7 +490,7 @@ static void tell_tables(struct node *n, const struct keyspace *before, const str
         const struct table *old = before != NULL ? keyspace_table(before, t->name) : NULL;
         if (old == NULL)
             tell_change(n, CQL_CHANGE_CREATED, t->keyspace, t->name);
-        else if (old != t)
+        else if (old != t && !(uuid_equal(&old->id, &t->id) && old->no != t->no)) /* truncated */
             tell_change(n, CQL_CHANGE_UPDATED, t->keyspace, t->name);
     }
     for (uint32_t i = 0; before != NULL && i < before->table_count; i++) {

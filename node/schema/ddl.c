@@ -301,6 +301,17 @@ static enum err alter_table(struct apply *ap, const struct keyspace *k, const st
     return ERR_OK;
 }
 
+/* The table begins anew under another number; what was written under the old one, and what is still
+ * on its way there, is never read again. */
+static enum err truncate_table(struct apply *ap, const struct keyspace *k, const struct table *t)
+{
+    struct table draft = *t;
+    draft.no = ap->slot;
+    apply_table(ap, k, t, table_make(&draft));
+    ap->change = CHANGE_UPDATED;
+    return ERR_OK;
+}
+
 static enum err change_table(struct apply *ap)
 {
     const struct ddl *ddl = ap->ddl;
@@ -317,6 +328,8 @@ static enum err change_table(struct apply *ap)
         return ddl->if_exists ? ERR_OK
                               : errmsg_set(ap->err, ERR_INVALID, "Table '%s.%s' doesn't exist",
                                            ddl->keyspace, ddl->table);
+    if (ddl->kind == DDL_TRUNCATE_TABLE)
+        return truncate_table(ap, k, t);
     if (ddl->kind != DDL_DROP_TABLE)
         return alter_table(ap, k, t);
     apply_table(ap, k, t, NULL);

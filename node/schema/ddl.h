@@ -27,6 +27,7 @@ enum ddl_kind {
     DDL_ALTER_TABLE_RENAME = 7,
     DDL_ALTER_TABLE_WITH = 8,
     DDL_DROP_TABLE = 9,
+    DDL_TRUNCATE_TABLE = 10, /* the table gets the slot as its new number: its old data is gone */
 };
 
 #define DDL_BYTES_MAX ((size_t)1 << 20) /* one encoded command */

@@ -165,7 +165,7 @@ enum err ddl_decode(struct bytes bytes, struct arena *a, struct ddl *ret_ddl)
         return ERR_UNSUPPORTED;
     uint8_t kind = read_u8(&r);
     uint8_t flags = read_u8(&r);
-    if (r.failed || kind < DDL_CREATE_KEYSPACE || kind > DDL_DROP_TABLE || flags > 15)
+    if (r.failed || kind < DDL_CREATE_KEYSPACE || kind > DDL_TRUNCATE_TABLE || flags > 15)
         return ERR_MALFORMED;
     ddl.kind = (enum ddl_kind)kind;
     ddl.if_exists = flags & 1;
