@@ -1,3 +1,4 @@
 SUITE(clock)
 SUITE(part)
 SUITE(engine)
+SUITE_WITH(store)

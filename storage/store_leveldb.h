@@ -1,0 +1,43 @@
+/* store_leveldb.h - the store of a running node.
+ *
+ *   filling --flush--> queued --committer thread--> done --store_completed--> gone
+ *   (the loop's)       (under the lock)             (under the lock)
+ *
+ * LevelDB has one queue of writers and may stall on compaction, so only the committer thread
+ * writes: it takes all groups that are queued and makes of them one WriteBatch and one fsync, while
+ * the loop fills the next. Until a group is done what it wrote stands in an overlay in memory,
+ * which reads look at first.
+ *
+ * Files: only store_leveldb.c includes LevelDB.
+ */
+#ifndef TORC_STORAGE_STORE_LEVELDB_H
+#define TORC_STORAGE_STORE_LEVELDB_H
+
+#include "storage/store.h"
+
+enum store_sync {
+    STORE_SYNC_BATCH,   /* a ticket completes when its group is fsynced */
+    STORE_SYNC_PERIODIC /* a ticket completes when its group is written: it survives the death of
+                           the process, and that of the machine after the next store_leveldb_sync */
+};
+
+struct store_leveldb_config {
+    const char *path;
+    enum store_sync sync;
+    size_t write_buffer_bytes; /* 0: 4 MiB; LevelDB has two of them */
+    size_t cache_bytes;        /* of uncompressed blocks; 0: 4 MiB */
+    int files_max;             /* open at once; 0: 256 */
+};
+
+/* Fails with ERR_CONFIG and a text for a person when the directory is in use, not a directory or
+ * not permitted, ERR_CORRUPT, ERR_FULL, ERR_IO. The directory is made when its parent is there. */
+enum err store_leveldb_open(const struct store_leveldb_config *config, struct store **ret_store,
+                            struct errmsg *reterr) MUST_CHECK;
+
+/* Becomes readable when tickets have completed; store_completed empties it. Owned by the store. */
+int store_leveldb_wake_fd(const struct store *s);
+
+/* Ask for an fsync of all that was flushed. With STORE_SYNC_PERIODIC the shell's timer calls it. */
+void store_leveldb_sync(struct store *s);
+
+#endif
