@@ -1,6 +1,7 @@
 #include "node/net/shell.h"
 
 #include "base/mem.h"
+#include "storage/store_leveldb.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -105,10 +106,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
     struct shell *s = arg;
-    uint64_t count;
+    (void)fd; /* taking what has completed empties it */
     (void)what;
-    ssize_t got = read((int)fd, &count, sizeof count);
-    (void)got; /* it only wakes */
     struct node_event event = {.type = NODE_STORE};
     shell_step(s, &event);
 }
@@ -144,7 +143,13 @@ static void end_turn(struct shell *s)
     report_downs(s);
     cql_flush_all(s);
     store_flush(s->store);
+    if (s->sync_every > 0 && mono >= s->sync_next) {
+        store_leveldb_sync(s->store);
+        s->sync_next = mono + s->sync_every;
+    }
     usec next = node_deadline(s->node);
+    if (s->sync_every > 0 && s->sync_next < next)
+        next = s->sync_next;
     if (link_deadline(s) < next)
         next = link_deadline(s);
     if (s->draining && s->drain_until < next)
@@ -161,26 +166,14 @@ static void end_turn(struct shell *s)
 
 static enum err open_all(struct shell *s, struct errmsg *reterr)
 {
-    const struct config *c = s->config;
-    struct endpoint at;
-    enum err err = ERR_OK;
-    if (!endpoint_parse(c->listen_address, (uint16_t)c->storage_port, &at))
-        return errmsg_set(reterr, ERR_CONFIG, "listen_address: '%s' is no IP address",
-                          c->listen_address);
-    err = link_listen(s, &at, reterr);
+    enum err err = link_listen(s, &s->at_link, reterr);
     if (err == ERR_OK)
-        err = udp_listen(s, &at, reterr);
-    if (err != ERR_OK)
-        return err;
-    if (!endpoint_parse(c->rpc_address, (uint16_t)c->native_transport_port, &at))
-        return errmsg_set(reterr, ERR_CONFIG, "rpc_address: '%s' is no IP address", c->rpc_address);
-    err = cql_listen(s, &at, reterr);
-    if (err != ERR_OK || c->http_port == 0)
-        return err;
-    const char *http = c->http_address[0] != 0 ? c->http_address : c->rpc_address;
-    if (!endpoint_parse(http, (uint16_t)c->http_port, &at))
-        return errmsg_set(reterr, ERR_CONFIG, "http_address: '%s' is no IP address", http);
-    return http_listen(s, &at, reterr);
+        err = udp_listen(s, &s->at_link, reterr);
+    if (err == ERR_OK)
+        err = cql_listen(s, &s->at_cql, reterr);
+    if (err == ERR_OK && s->at_http.port != 0)
+        err = http_listen(s, &s->at_http, reterr);
+    return err;
 }
 
 enum err shell_run(struct shell *s, struct errmsg *reterr)

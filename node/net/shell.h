@@ -51,7 +51,8 @@ struct shell {
     struct event_base *base;
     struct store *store;
     struct node *node;
-    struct endpoint endpoint; /* internode, as others reach us */
+    struct endpoint endpoint;                 /* internode, as others reach us */
+    struct endpoint at_link, at_cql, at_http; /* where to listen; no http port: no HTTP */
     int udp_fd;
     int wake_fd; /* of the store */
     int listen_link, listen_cql;
@@ -70,6 +71,7 @@ struct shell {
     bool stop;
     bool draining;
     usec drain_until;
+    usec sync_every, sync_next; /* commitlog_sync: periodic; 0: every ack is synced anyway */
 };
 
 struct now shell_now(void);

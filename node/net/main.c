@@ -1,0 +1,301 @@
+/* torcd: one node. Reads the config, opens the store, makes the node and its shell, runs until it
+ * is told to stop. */
+#include "node/net/shell.h"
+#include "storage/store_leveldb.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <malloc.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RESOLVE_TRIES 60 /* half a second apart: containers of a ring start in any order */
+
+extern char **environ;
+
+static struct endpoint from_sockaddr(const struct sockaddr *a, uint16_t port)
+{
+    struct endpoint e = {.port = port};
+    if (a->sa_family == AF_INET) {
+        uint8_t ip[4];
+        memcpy(ip, &((const struct sockaddr_in *)(const void *)a)->sin_addr, 4);
+        return endpoint_v4(ip[0], ip[1], ip[2], ip[3], port);
+    }
+    memcpy(e.ip, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, 16);
+    return e;
+}
+
+/* The addresses of a host name or a literal, up to max. Returns how many. */
+static size_t resolve(const char *host, uint16_t port, struct endpoint *ret, size_t max)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    size_t count = 0;
+    if (max > 0 && endpoint_parse(host, port, ret))
+        return 1;
+    char name[CONFIG_TEXT_MAX];
+    snprintf(name, sizeof name, "%s", host);
+    char *colon = strrchr(name, ':');
+    if (colon != NULL) {
+        *colon = 0;
+        port = (uint16_t)strtoul(colon + 1, NULL, 10);
+    }
+    if (getaddrinfo(name, NULL, &hints, &found) != 0)
+        return 0;
+    for (struct addrinfo *a = found; a != NULL && count < max; a = a->ai_next) {
+        if (a->ai_family == AF_INET || a->ai_family == AF_INET6)
+            ret[count++] = from_sockaddr(a->ai_addr, port);
+    }
+    freeaddrinfo(found);
+    return count;
+}
+
+/* The first address of this machine that is not loopback. */
+static bool own_address(uint16_t port, struct endpoint *ret)
+{
+    struct ifaddrs *all;
+    bool found = false;
+    if (getifaddrs(&all) != 0)
+        return false;
+    for (struct ifaddrs *i = all; i != NULL && !found; i = i->ifa_next) {
+        if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET ||
+            (i->ifa_flags & IFF_LOOPBACK) || !(i->ifa_flags & IFF_UP))
+            continue;
+        *ret = from_sockaddr(i->ifa_addr, port);
+        found = true;
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+static enum err find_address(const char *key, const char *text, uint16_t port, struct endpoint *ret,
+                             struct errmsg *reterr)
+{
+    bool found =
+        strcmp(text, "auto") == 0 ? own_address(port, ret) : resolve(text, port, ret, 1) == 1;
+    if (found)
+        return ERR_OK;
+    return errmsg_set(reterr, ERR_CONFIG,
+                      "%s: '%s' is no address of this machine that can be found", key, text);
+}
+
+static bool is_any(const struct endpoint *e)
+{
+    static const uint8_t zero[16];
+    return memcmp(e->ip, zero, 16) == 0 || (endpoint_is_v4(e) && memcmp(e->ip + 12, zero, 4) == 0);
+}
+
+/* Where to listen, and what to tell others. */
+static enum err find_addresses(const struct config *c, struct shell *s, struct node_config *n,
+                               struct errmsg *reterr)
+{
+    uint16_t internode = (uint16_t)c->storage_port;
+    uint16_t cql = (uint16_t)c->native_transport_port;
+    enum err err =
+        find_address("listen_address", c->listen_address, internode, &s->at_link, reterr);
+    n->endpoint = s->at_link;
+    if (err == ERR_OK && c->broadcast_address[0] != 0)
+        err = find_address("broadcast_address", c->broadcast_address, internode, &n->endpoint,
+                           reterr);
+    if (err == ERR_OK && is_any(&n->endpoint))
+        err = errmsg_set(reterr, ERR_CONFIG,
+                         "listen_address: %s is every address: say broadcast_address too",
+                         c->listen_address);
+    if (err == ERR_OK)
+        err = find_address("rpc_address", c->rpc_address, cql, &s->at_cql, reterr);
+    n->cql = s->at_cql;
+    if (err == ERR_OK && c->broadcast_rpc_address[0] != 0) {
+        err = find_address("broadcast_rpc_address", c->broadcast_rpc_address, cql, &n->cql, reterr);
+    } else if (err == ERR_OK && is_any(&n->cql)) {
+        n->cql = n->endpoint;
+        n->cql.port = cql;
+    }
+    s->at_http = s->at_cql;
+    if (err == ERR_OK && c->http_address[0] != 0)
+        err = find_address("http_address", c->http_address, 0, &s->at_http, reterr);
+    s->at_http.port = (uint16_t)c->http_port;
+    n->http_port = (uint16_t)c->http_port;
+    s->endpoint = n->endpoint;
+    return err;
+}
+
+/* Every address behind every seed. Names that are not known yet are tried again for a while. */
+static enum err find_seeds(const struct config *c, struct node_config *n, const struct log *log,
+                           struct errmsg *reterr)
+{
+    struct bytes item;
+    for (int try = 0; try < RESOLVE_TRIES; try++) {
+        bool named = false;
+        n->seeds_count = 0;
+        for (size_t i = 0; config_item(c->seeds, i, &item); i++) {
+            char host[CONFIG_TEXT_MAX];
+            named = true;
+            snprintf(host, sizeof host, "%.*s", (int)item.len, (const char *)item.data);
+            n->seeds_count += resolve(host, (uint16_t)c->storage_port, n->seeds + n->seeds_count,
+                                      NODE_SEEDS_MAX - n->seeds_count);
+        }
+        if (!named || n->seeds_count > 0)
+            return ERR_OK;
+        if (try == 0)
+            log_line(log, shell_now().wall, LOG_WARN,
+                     "no address is known for the seeds '%s' -> asking again", c->seeds);
+        usleep(500000);
+    }
+    return errmsg_set(reterr, ERR_CONFIG, "seeds: none of '%s' has an address", c->seeds);
+}
+
+static enum err make_directories(const char *path, struct errmsg *reterr)
+{
+    char part[CONFIG_ITEMS_MAX];
+    snprintf(part, sizeof part, "%s", path);
+    for (char *at = part + 1;; at++) {
+        if (*at != '/' && *at != 0)
+            continue;
+        char kept = *at;
+        *at = 0;
+        if (mkdir(part, 0750) != 0 && errno != EEXIST)
+            return errmsg_set(reterr, ERR_CONFIG, "data_file_directories: cannot make %s: %s", part,
+                              strerror(errno));
+        *at = kept;
+        if (kept == 0)
+            return ERR_OK;
+    }
+}
+
+static void write_line(void *arg, struct bytes line)
+{
+    (void)arg;
+    ssize_t n = write(STDOUT_FILENO, line.data, line.len);
+    (void)n; /* nowhere to complain */
+}
+
+static enum err open_store(const struct config *c, struct store **ret, struct errmsg *reterr)
+{
+    struct bytes item;
+    char path[CONFIG_ITEMS_MAX];
+    if (!config_item(c->data_file_directories, 0, &item))
+        return errmsg_set(reterr, ERR_CONFIG, "data_file_directories is empty");
+    snprintf(path, sizeof path, "%.*s", (int)item.len, (const char *)item.data);
+    enum err err = make_directories(path, reterr);
+    if (err != ERR_OK)
+        return err;
+    struct store_leveldb_config store = {
+        .path = path,
+        .sync = c->commitlog_sync == COMMITLOG_SYNC_BATCH ? STORE_SYNC_BATCH : STORE_SYNC_PERIODIC,
+        .write_buffer_bytes = (size_t)c->write_buffer_size,
+        .cache_bytes = (size_t)c->block_cache_size};
+    return store_leveldb_open(&store, ret, reterr);
+}
+
+static void fill_config(const struct config *c, struct node_config *n, struct tracer *tracer)
+{
+    ssize_t got = getrandom(&n->seed, sizeof n->seed, 0);
+    ASSERT(got == (ssize_t)sizeof n->seed);
+    n->cluster_name = c->cluster_name;
+    n->dc = c->dc;
+    n->rack = c->rack;
+    n->ring_ranges = (uint32_t)c->ring_ranges;
+    n->weight = (uint32_t)c->num_tokens;
+    n->write_timeout_us = c->write_request_timeout;
+    n->read_timeout_us = c->read_request_timeout;
+    n->range_timeout_us = c->range_request_timeout;
+    n->probe_interval_us = c->probe_interval;
+    n->probe_timeout_us = c->probe_timeout;
+    n->gossip_interval_us = c->gossip_interval;
+    n->clock_offset_max_us = c->max_clock_offset;
+    n->in_flight_max = (size_t)c->max_in_flight_bytes;
+    n->frame_max = (size_t)c->native_transport_max_frame_size;
+    n->tracer = tracer;
+}
+
+static enum err run(const struct config *c, struct log *log, struct errmsg *reterr)
+{
+    struct tracer tracer = log_tracer(log);
+    struct node_config config = {.seed = 0};
+    struct shell shell = {.config = c, .log = log};
+    struct store *store = NULL;
+    fill_config(c, &config, log_wants(log, LOG_DEBUG) ? &tracer : NULL);
+    enum err err = find_addresses(c, &shell, &config, reterr);
+    if (err == ERR_OK)
+        err = find_seeds(c, &config, log, reterr);
+    if (err == ERR_OK)
+        err = open_store(c, &store, reterr);
+    if (err != ERR_OK)
+        return err;
+    shell.store = store;
+    shell.wake_fd = store_leveldb_wake_fd(store);
+    if (c->commitlog_sync == COMMITLOG_SYNC_PERIODIC)
+        shell.sync_every = c->commitlog_sync_period;
+    err = node_new(&config, store, &shell.node, reterr);
+    if (err == ERR_OK) {
+        char text[ENDPOINT_TEXT_SIZE];
+        log_line(log, shell_now().wall, LOG_INFO, "torcd %s starts -> clients on %s", TORC_VERSION,
+                 endpoint_text(&shell.at_cql, text));
+        err = shell_run(&shell, reterr);
+        node_free(shell.node);
+    }
+    store_close(store);
+    log_line(log, shell_now().wall, LOG_INFO, "stopped");
+    return err;
+}
+
+static void raise_limits(void)
+{
+    struct rlimit files;
+    signal(SIGPIPE, SIG_IGN);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    mallopt(M_ARENA_MAX, 2); /* two threads */
+}
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    struct config_asks asks;
+    struct errmsg why;
+    struct log log;
+    struct buf help;
+    config_defaults(&config);
+    enum err err = config_load(&config, argc - 1, (const char *const *)argv + 1,
+                               (const char *const *)environ, &asks, &why);
+    if (err != ERR_OK) {
+        fprintf(stderr, "torcd: %s\n", why.text);
+        return 2;
+    }
+    if (asks.version) {
+        printf("torcd %s\n", TORC_VERSION);
+        return 0;
+    }
+    if (asks.help) {
+        buf_init(&help, BUF_MAX_DEFAULT);
+        config_help(&help);
+        printf("torcd, a node of Torc: a leaderless wide-column database that speaks CQL.\n\n"
+               "  torcd [--config=FILE] [--key=value ...]\n\n%.*s",
+               (int)help.len, (const char *)help.data);
+        buf_close(&help);
+        return 0;
+    }
+    raise_limits();
+    log_init(&log, (enum log_level)config.log_level, (enum log_format)config.log_format,
+             config.listen_address, (struct log_sink){write_line, NULL});
+    err = run(&config, &log, &why);
+    if (err == ERR_OK)
+        return 0;
+    log_line(&log, shell_now().wall, LOG_ERROR, "%s", why.text);
+    fprintf(stderr, "torcd: %s\n", why.text);
+    return 1;
+}
