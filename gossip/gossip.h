@@ -11,7 +11,7 @@
  *     |                                                       |    |
  *     +----- ALIVE with a higher incarnation, from the member-+----+
  *
- * Invariants, asserted by gossip_check() after every step of a build without NDEBUG:
+ * Invariants, asserted by gossip_check() after every step of an unoptimised build:
  *   (1) The incarnation we hold for a member never goes down.
  *   (2) At one incarnation LEFT beats DEAD beats SUSPECT beats ALIVE.
  *   (3) We are never SUSPECT or DEAD to ourselves: hearing it, we raise our incarnation.

@@ -1,0 +1,2 @@
+SUITE(formula)
+SUITE(story)
