@@ -155,6 +155,25 @@ static void receive_alive(struct gossip *g, const struct gossip_header *h,
     members_claim_alive(g, &m->member);
 }
 
+/* The mirror of it: who still spreads an accusation that we have refuted hears the refutation. */
+static void receive_accusation(struct gossip *g, const struct gossip_event *e,
+                               const struct gossip_message *m)
+{
+    const struct gossip_member *mine = &g->self->m;
+    bool refuted = uuid_equal(&m->host_id, &mine->host_id) && m->incarnation < mine->incarnation;
+    if (refuted && !g->leaving && e->type == GOSSIP_DATAGRAM) {
+        struct gossip_message alive;
+        memset(&alive, 0, sizeof alive);
+        alive.type = GOSSIP_TELL_ALIVE;
+        alive.member = *mine;
+        spread_send(g, &e->from, &alive, NULL);
+    }
+    if (m->type == GOSSIP_TELL_SUSPECT)
+        members_claim_suspect(g, &m->host_id, m->incarnation, &m->accuser);
+    else
+        members_claim_dead(g, &m->host_id, m->incarnation, &m->accuser);
+}
+
 static void receive_message(struct gossip *g, const struct gossip_header *h,
                             const struct gossip_event *e, const struct gossip_message *m)
 {
@@ -166,26 +185,24 @@ static void receive_message(struct gossip *g, const struct gossip_header *h,
     case GOSSIP_NACK: probe_receive_nack(g, h, m); break;
     case GOSSIP_TELL_ALIVE: receive_alive(g, h, &e->from, m); break;
     case GOSSIP_TELL_SUSPECT:
-        members_claim_suspect(g, &m->host_id, m->incarnation, &m->accuser);
-        break;
-    case GOSSIP_TELL_DEAD: members_claim_dead(g, &m->host_id, m->incarnation, &m->accuser); break;
+    case GOSSIP_TELL_DEAD: receive_accusation(g, e, m); break;
     case GOSSIP_PUSH_PULL: g->joined |= m->flag; break;
     case GOSSIP_STATE: members_merge(g, &m->member, m->age_s, &h->host_id); break;
     }
 }
 
-/* What a stream carries and what a datagram carries: ping and ack both, gossip only datagrams,
- * states only streams, behind one PUSH_PULL. */
+/* Pings and acks come first in a packet; helpers are asked in datagrams only; states come in
+ * streams only, behind one PUSH_PULL; single updates stand anywhere. */
 static bool in_place(const struct gossip_message *m, bool stream, size_t index, bool *state_open)
 {
     switch (m->type) {
-    case GOSSIP_PING:
+    case GOSSIP_PING: return index <= (stream ? 1 : 0); /* the last word: accusation, then ping */
     case GOSSIP_ACK: return index == 0;
     case GOSSIP_PING_REQ:
     case GOSSIP_NACK: return !stream && index == 0;
     case GOSSIP_PUSH_PULL: *state_open = stream && index == 0; return *state_open;
     case GOSSIP_STATE: return *state_open;
-    default: return !stream;
+    default: return true;
     }
 }
 
@@ -320,11 +337,7 @@ usec gossip_deadline(const struct gossip *g)
     next = earlier(next, earlier(g->probe_at, probe_next(g)));
     next = earlier(next, earlier(g->push_pull_at, g->rejoin_at));
     next = earlier(next, g->joining ? g->join_at : USEC_NEVER);
-    for (size_t i = 0; i < g->count; i++) {
-        if (g->nodes[i]->m.state == GOSSIP_SUSPECT)
-            next = earlier(next, g->nodes[i]->suspect_until);
-    }
-    return next;
+    return earlier(next, members_next_suspicion(g));
 }
 
 enum err gossip_set_app(struct gossip *g, const struct gossip_app *app)

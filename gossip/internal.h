@@ -29,6 +29,7 @@ struct node {
 
     usec suspect_since; /* SUSPECT only */
     usec suspect_until;
+    bool asked; /* heard the accusation from us over the stream: the last word before a verdict */
     unsigned want; /* confirmations */
     unsigned have;
     struct uuid accusers[GOSSIP_CONFIRM_MAX + 1]; /* the first accuser, then `have` others */
@@ -122,6 +123,7 @@ void members_claim_dead(struct gossip *g, const struct uuid *host_id, uint64_t i
 void members_merge(struct gossip *g, const struct gossip_member *theirs, uint32_t age_s,
                    const struct uuid *from);
 void members_expire_suspicions(struct gossip *g);
+usec members_next_suspicion(const struct gossip *g);
 void members_copy_claim(struct node *n, const struct gossip_member *claim);
 struct gossip_message members_accusation(const struct node *n, const struct uuid *accuser);
 
@@ -131,8 +133,8 @@ void spread_alive(struct gossip *g, struct node *n);
 void spread_drop(struct gossip *g, struct node *n);
 void spread_send(struct gossip *g, const struct endpoint *to, const struct gossip_message *first,
                  const struct gossip_message *second);
-void spread_send_stream(struct gossip *g, const struct endpoint *to,
-                        const struct gossip_message *m);
+void spread_send_stream(struct gossip *g, const struct endpoint *to, const struct gossip_message *m,
+                        const struct gossip_message *second);
 void spread_tick(struct gossip *g);
 struct gossip_header spread_header(const struct gossip *g);
 
@@ -141,6 +143,7 @@ void probe_start(struct gossip *g, struct node *target);
 void probe_tick(struct gossip *g);
 void probe_deadlines(struct gossip *g);
 void probe_postpone(struct gossip *g, usec late);
+void probe_last_word(struct gossip *g, const struct node *n);
 usec probe_next(const struct gossip *g);
 void probe_receive_ping(struct gossip *g, const struct gossip_header *h,
                         const struct endpoint *from, const struct gossip_message *m, bool stream);

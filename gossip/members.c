@@ -268,7 +268,7 @@ static void confirm(struct gossip *g, struct node *n, const struct uuid *accuser
     n->accusers[++n->have] = *accuser;
     usec before = n->suspect_until;
     arm_suspicion(g, n);
-    if (n->suspect_until > before) /* the cluster grew, or we had been stalled: never later */
+    if (n->asked || n->suspect_until > before) /* the last word is due, or the cluster grew */
         n->suspect_until = before;
     spread_accusation(g, n, accuser);
 }
@@ -295,6 +295,7 @@ void members_claim_suspect(struct gossip *g, const struct uuid *host_id, uint64_
     unsigned want = gossip_suspicion_confirmations(g->config.suspicion_mult, members_live(g));
     n->want = want > GOSSIP_CONFIRM_MAX ? GOSSIP_CONFIRM_MAX : want;
     n->have = 0;
+    n->asked = false;
     n->accusers[0] = *accuser;
     n->suspect_since = g->now.mono;
     arm_suspicion(g, n);
@@ -359,11 +360,37 @@ void members_merge(struct gossip *g, const struct gossip_member *theirs, uint32_
         members_claim_suspect(g, &theirs->host_id, theirs->incarnation, from);
 }
 
+/* Gossip may have passed us by: before the verdict the suspect itself is asked over TCP, with the
+ * accusation, and has a probe timeout to refute. So a lost refutation does not kill. */
+static usec ask_at(const struct gossip *g, const struct node *n)
+{
+    return n->asked ? n->suspect_until : n->suspect_until - g->config.probe_interval_us;
+}
+
 void members_expire_suspicions(struct gossip *g)
 {
     for (size_t i = 0; i < g->count; i++) {
         struct node *n = g->nodes[i];
-        if (n->m.state == GOSSIP_SUSPECT && n->suspect_until <= g->now.mono)
+        if (n->m.state != GOSSIP_SUSPECT || ask_at(g, n) > g->now.mono)
+            continue;
+        if (n->asked) {
             members_claim_dead(g, &n->m.host_id, n->m.incarnation, &g->self->m.host_id);
+            continue;
+        }
+        n->asked = true;
+        usec least = g->now.mono + g->config.probe_timeout_us;
+        n->suspect_until = n->suspect_until > least ? n->suspect_until : least;
+        probe_last_word(g, n);
     }
+}
+
+usec members_next_suspicion(const struct gossip *g)
+{
+    usec next = USEC_NEVER;
+    for (size_t i = 0; i < g->count; i++) {
+        const struct node *n = g->nodes[i];
+        if (n->m.state == GOSSIP_SUSPECT && ask_at(g, n) < next)
+            next = ask_at(g, n);
+    }
+    return next;
 }

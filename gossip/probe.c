@@ -113,7 +113,14 @@ static void ask_helpers(struct gossip *g, struct probe *p)
         spread_send(g, &helper->m.addr, &m, NULL);
     }
     m.type = GOSSIP_PING;
-    spread_send_stream(g, &target->m.addr, &m);
+    spread_send_stream(g, &target->m.addr, &m, NULL);
+}
+
+void probe_last_word(struct gossip *g, const struct node *n)
+{
+    struct gossip_message accusation = members_accusation(n, &g->self->m.host_id);
+    struct gossip_message m = ping(++g->seq, &n->m.host_id);
+    spread_send_stream(g, &n->m.addr, &accusation, &m);
 }
 
 static void conclude(struct gossip *g, size_t i)
@@ -197,8 +204,10 @@ void probe_receive_ping(struct gossip *g, const struct gossip_header *h,
     struct node *n = members_find(g, &h->host_id);
     struct gossip_message ack = plain(GOSSIP_ACK, m->seq);
     ack.flag = n == NULL;
-    if (stream) {
-        spread_send_stream(g, &h->addr, &ack);
+    if (stream) { /* who asks over TCP may be about to give us up: show our incarnation */
+        struct gossip_message me = plain(GOSSIP_TELL_ALIVE, 0);
+        me.member = g->self->m;
+        spread_send_stream(g, &h->addr, &ack, g->leaving ? NULL : &me);
         return;
     }
     bool doubted = n != NULL && n != g->self && n->m.state != GOSSIP_ALIVE;

@@ -109,13 +109,18 @@ void spread_send(struct gossip *g, const struct endpoint *to, const struct gossi
     buf_close(&b);
 }
 
-void spread_send_stream(struct gossip *g, const struct endpoint *to, const struct gossip_message *m)
+void spread_send_stream(struct gossip *g, const struct endpoint *to, const struct gossip_message *m,
+                        const struct gossip_message *second)
 {
     struct buf b;
     buf_init(&b, g->config.datagram_max);
     struct gossip_header h = spread_header(g);
     gossip_encode_header(&h, &b);
     gossip_encode(m, &b);
+    if (second != NULL)
+        gossip_encode(second, &b);
+    enum err err = buf_finish(&b);
+    ASSERT(err == ERR_OK);
     gossip_emit_send(g, GOSSIP_SEND_STREAM, to, buf_bytes(&b));
     buf_close(&b);
 }

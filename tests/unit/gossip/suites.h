@@ -1,2 +1,4 @@
 SUITE(formula)
+SUITE(message)
+SUITE(member)
 SUITE(story)
