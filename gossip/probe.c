@@ -161,20 +161,28 @@ void probe_deadlines(struct gossip *g)
     }
 }
 
-/* We were not running: answers may wait unread. No verdict may fall from that time. */
+static usec postponed(const struct gossip *g, usec at, usec late)
+{
+    usec least = g->now.mono + g->config.probe_timeout_us;
+    return at + late > least ? at + late : least;
+}
+
+/* We were not running: answers may wait unread. No verdict may fall from that time, nor before what
+ * waits could be read. */
 void probe_postpone(struct gossip *g, usec late)
 {
     for (size_t i = 0; i < g->probe_count; i++) {
         struct probe *p = &g->probes[i];
-        p->verdict_at += late;
+        p->verdict_at = postponed(g, p->verdict_at, late);
         if (p->helpers_at != USEC_NEVER)
             p->helpers_at += late;
     }
     for (size_t i = 0; i < g->count; i++) {
-        if (g->nodes[i]->m.state != GOSSIP_SUSPECT)
+        struct node *n = g->nodes[i];
+        if (n->m.state != GOSSIP_SUSPECT)
             continue;
-        g->nodes[i]->suspect_since += late;
-        g->nodes[i]->suspect_until += late;
+        n->suspect_since += late;
+        n->suspect_until = postponed(g, n->suspect_until, late);
     }
     probe_health(g, 1);
 }

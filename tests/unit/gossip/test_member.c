@@ -291,7 +291,59 @@ static void the_dead_are_forgotten_at_last(void)
     close_core();
 }
 
+/* The suspect hears the accusation over the stream and has a probe timeout before the verdict. */
+static void the_last_word_comes_before_the_verdict(void)
+{
+    open_core();
+    hear_alive(2, 2, 1, 10);
+    hear(GOSSIP_TELL_SUSPECT, 2, 10, 3);
+    struct uuid host_id = id(2);
+    usec told = 0;
+    while (gossip_is_reachable(f.g, &host_id)) {
+        f.mono = gossip_deadline(f.g);
+        deliver(GOSSIP_DEADLINE);
+        for (size_t i = 0; i < f.effects.count; i++) {
+            if (f.effects.items[i].type != GOSSIP_SEND_STREAM)
+                continue;
+            struct reader r = reader_make(f.effects.items[i].bytes);
+            struct gossip_header h;
+            struct gossip_message m;
+            CU_ASSERT_EQUAL(gossip_decode_header(&r, &h), ERR_OK);
+            if (gossip_decode(&r, &m) == ERR_OK && m.type == GOSSIP_TELL_SUSPECT)
+                told = f.mono;
+        }
+    }
+    CU_ASSERT(told > 0 && f.mono - told >= 500 * USEC_PER_MS);
+    close_core();
+}
+
+/* A process that did not run for a minute gives the suspect the time it would have had. */
+static void our_own_stall_is_no_verdict(void)
+{
+    open_core();
+    hear_alive(2, 2, 1, 10);
+    hear(GOSSIP_TELL_SUSPECT, 2, 10, 3);
+    usec until = f.mono + 3600 * USEC_PER_MS; /* the last word was sent */
+    while (gossip_deadline(f.g) < until) {
+        f.mono = gossip_deadline(f.g);
+        deliver(GOSSIP_DEADLINE);
+    }
+    f.mono += 60 * USEC_PER_SEC;
+    deliver(GOSSIP_DEADLINE);
+    expect(2, GOSSIP_SUSPECT, 10);
+    CU_ASSERT_EQUAL(gossip_get_counters(f.g)->stalls, 1);
+    until = f.mono + 2 * USEC_PER_SEC;
+    while (gossip_deadline(f.g) < until) {
+        f.mono = gossip_deadline(f.g);
+        deliver(GOSSIP_DEADLINE);
+    }
+    expect(2, GOSSIP_DEAD, 10);
+    close_core();
+}
+
 CU_TestInfo member_tests[] = {
+    {"the last word comes before the verdict", the_last_word_comes_before_the_verdict},
+    {"our own stall is no verdict", our_own_stall_is_no_verdict},
     {"what overrides what", what_overrides_what},
     {"confirmations count once each", confirmations_count_once_each},
     {"we refute what is said about us", we_refute_what_is_said_about_us},
