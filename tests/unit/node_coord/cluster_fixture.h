@@ -1,0 +1,65 @@
+/* cluster_fixture.h - several coordinators and replicas in one process, without gossip or metadata:
+ * everybody knows everybody. Messages are encoded, queued, decoded; some are lost on purpose. */
+#ifndef TORC_TESTS_UNIT_NODE_COORD_CLUSTER_FIXTURE_H
+#define TORC_TESTS_UNIT_NODE_COORD_CLUSTER_FIXTURE_H
+
+#include "node/coord/coord.h"
+#include "storage/store_mem.h"
+
+#define FIXTURE_NODES 4
+#define KEYSPACE      7 /* RF 3 */
+#define TABLE         9
+
+struct fixture_node {
+    struct store *store;
+    struct engine *engine;
+    struct cluster *cluster;
+    struct coord *coord;
+    bool down;   /* messages to it vanish */
+    bool frozen; /* its disk does not sync */
+};
+
+struct fixture {
+    struct fixture_node node[FIXTURE_NODES]; /* numbers 1 .. FIXTURE_NODES */
+    struct now now;
+    struct buf queue[512]; /* messages on their way */
+    struct {
+        node_no from, to;
+    } route[512];
+    size_t queued, taken;
+    struct coord_result result; /* of the last operation that ended; rows live in `arena` */
+    struct arena arena;
+    uint64_t done; /* its name */
+    size_t writes_sent;
+};
+
+void fixture_open(struct fixture *f);
+void fixture_close(struct fixture *f);
+struct fixture_node *fixture_at(struct fixture *f, node_no node);
+
+/* Deliver, sync and perform until nothing moves. */
+void fixture_settle(struct fixture *f);
+void fixture_elapse(struct fixture *f, usec us);
+
+/* All nodes see it as dead or alive. */
+void fixture_set_alive(struct fixture *f, node_no node, bool alive);
+
+/* Write value to the column of row `row` of partition `key`, at a timestamp; settles. */
+enum err fixture_write(struct fixture *f, node_no via, const char *key, const char *row,
+                       const char *value, int64_t timestamp, enum level level);
+/* Delete that row. */
+enum err fixture_delete(struct fixture *f, node_no via, const char *key, const char *row,
+                        int64_t timestamp, enum level level);
+
+/* Read a partition; settles. The result is in f->result. */
+enum err fixture_read(struct fixture *f, node_no via, const char *key, uint32_t rows_max,
+                      enum level level);
+
+/* The value in one replica's own store, or NULL; in f->arena. */
+const char *fixture_stored(struct fixture *f, node_no node, const char *key, const char *row);
+
+/* A replica of the key, by place in its list; and a node that is none. */
+node_no fixture_replica(struct fixture *f, const char *key, uint32_t place);
+node_no fixture_stranger(struct fixture *f, const char *key);
+
+#endif

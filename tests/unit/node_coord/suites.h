@@ -1,0 +1,2 @@
+SUITE(quorum)
+SUITE_WITH(coord)

@@ -1,0 +1,255 @@
+/* Stories of writes and reads among four nodes, RF 3, without gossip: who is alive is told. */
+#include "unit/node_coord/cluster_fixture.h"
+
+#include <CUnit/CUnit.h>
+#include <string.h>
+
+static struct fixture f;
+void coord_setup(void);
+void coord_teardown(void);
+
+void coord_setup(void)
+{
+    fixture_open(&f);
+}
+
+void coord_teardown(void)
+{
+    fixture_close(&f);
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+#define R(place) fixture_replica(&f, "k", place)
+
+static void a_write_reaches_all_replicas(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_QUORUM), ERR_OK);
+    for (uint32_t i = 0; i < 3; i++)
+        CU_ASSERT(same(fixture_stored(&f, R(i), "k", "r"), "v"));
+    CU_ASSERT_PTR_NULL(fixture_stored(&f, fixture_stranger(&f, "k"), "k", "r"));
+}
+
+static void no_replica_forwards_once(void)
+{
+    node_no stranger = fixture_stranger(&f, "k");
+    CU_ASSERT_EQUAL(fixture_write(&f, stranger, "k", "r", "v", 10, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(coord_stats(fixture_at(&f, stranger)->coord).forwards, 1);
+    CU_ASSERT(same(fixture_stored(&f, R(2), "k", "r"), "v"));
+    CU_ASSERT_EQUAL(f.writes_sent, 2); /* by the replica that coordinates, to the other two */
+}
+
+static void a_lost_forward_goes_to_the_next_replica(void)
+{
+    node_no stranger = fixture_stranger(&f, "k");
+    fixture_at(&f, R(0))->down = true; /* and nobody knows yet */
+    CU_ASSERT_EQUAL(fixture_write(&f, stranger, "k", "r", "v", 10, LEVEL_QUORUM), ERR_COUNT);
+    coord_peer_lost(fixture_at(&f, stranger)->coord, f.now, R(0));
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 1);
+    CU_ASSERT_EQUAL(f.result.err, ERR_OK);
+    CU_ASSERT(same(fixture_stored(&f, R(1), "k", "r"), "v"));
+}
+
+static void one_replica_down_is_no_matter_for_a_quorum(void)
+{
+    fixture_at(&f, R(2))->down = true;
+    fixture_set_alive(&f, R(2), false);
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.rows.live_rows, 1);
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "w", 11, LEVEL_ALL), ERR_UNAVAILABLE);
+    CU_ASSERT_EQUAL(f.result.required, 3);
+    CU_ASSERT_EQUAL(f.result.received, 2);
+    /* nothing was sent */
+    CU_ASSERT(same(fixture_stored(&f, R(0), "k", "r"), "v"));
+}
+
+static void two_down_leave_one(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_ALL), ERR_OK);
+    fixture_set_alive(&f, R(1), false);
+    fixture_set_alive(&f, R(2), false);
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_UNAVAILABLE);
+    CU_ASSERT_EQUAL(f.result.required, 2);
+    CU_ASSERT_EQUAL(f.result.received, 1);
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_ONE), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.rows.live_rows, 1);
+}
+
+static void an_ack_waits_for_the_disk(void)
+{
+    fixture_at(&f, R(0))->frozen = true;
+    fixture_at(&f, R(1))->frozen = true;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_QUORUM), ERR_COUNT);
+    fixture_at(&f, R(1))->frozen = false;
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 1);
+    CU_ASSERT_EQUAL(f.result.err, ERR_OK);
+}
+
+static void silence_ends_in_a_timeout_with_its_count(void)
+{
+    fixture_at(&f, R(1))->down = true;
+    fixture_at(&f, R(2))->down = true;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_QUORUM), ERR_COUNT);
+    fixture_elapse(&f, 2 * USEC_PER_SEC - 1);
+    CU_ASSERT_EQUAL(f.done, 0);
+    fixture_elapse(&f, 1);
+    CU_ASSERT_EQUAL(f.done, 1);
+    CU_ASSERT_EQUAL(f.result.err, ERR_TIMEOUT);
+    CU_ASSERT_EQUAL(f.result.required, 2);
+    CU_ASSERT_EQUAL(f.result.received, 1);
+}
+
+static void lost_links_end_it_at_once(void)
+{
+    fixture_at(&f, R(1))->down = true;
+    fixture_at(&f, R(2))->down = true;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_QUORUM), ERR_COUNT);
+    coord_peer_lost(fixture_at(&f, R(0))->coord, f.now, R(1));
+    coord_peer_lost(fixture_at(&f, R(0))->coord, f.now, R(2));
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 1);
+    CU_ASSERT_EQUAL(f.result.err, ERR_TIMEOUT);
+}
+
+static void a_failing_disk_is_a_failed_write(void)
+{
+    store_mem_fail(fixture_at(&f, R(1))->store, ERR_FULL, "disk full");
+    store_mem_fail(fixture_at(&f, R(2))->store, ERR_FULL, "disk full");
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_QUORUM), ERR_FAILED);
+    CU_ASSERT_EQUAL(f.result.failures, 2);
+}
+
+/* Write at ONE while two replicas do not hear it. */
+static void leave_stale(void)
+{
+    fixture_at(&f, R(1))->down = true;
+    fixture_at(&f, R(2))->down = true;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "new", 20, LEVEL_ONE), ERR_OK);
+    fixture_at(&f, R(1))->down = false;
+    fixture_at(&f, R(2))->down = false;
+}
+
+static void a_quorum_read_repairs_before_it_answers(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "old", 10, LEVEL_ALL), ERR_OK);
+    leave_stale();
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.rows.live_rows, 1);
+    CU_ASSERT(bytes_equal_text(f.result.rows.parts[0].rows[0].cells[0].value, "new"));
+    /* monotonic: whichever quorum comes next has it */
+    CU_ASSERT(same(fixture_stored(&f, R(1), "k", "r"), "new"));
+    CU_ASSERT_EQUAL(coord_stats(fixture_at(&f, R(0))->coord).repairs, 1);
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(coord_stats(fixture_at(&f, R(0))->coord).digest_mismatches, 1);
+}
+
+static void a_stale_coordinator_repairs_itself(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "old", 10, LEVEL_ALL), ERR_OK);
+    leave_stale();
+    CU_ASSERT_EQUAL(fixture_read(&f, R(2), "k", 0, LEVEL_ALL), ERR_OK);
+    CU_ASSERT(bytes_equal_text(f.result.rows.parts[0].rows[0].cells[0].value, "new"));
+    for (uint32_t i = 0; i < 3; i++)
+        CU_ASSERT(same(fixture_stored(&f, R(i), "k", "r"), "new"));
+}
+
+static void a_repair_waits_for_its_acks(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "old", 10, LEVEL_ALL), ERR_OK);
+    leave_stale();
+    fixture_at(&f, R(1))->frozen = true;
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_COUNT);
+    fixture_at(&f, R(1))->frozen = false;
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 2);
+    CU_ASSERT_EQUAL(f.result.err, ERR_OK);
+}
+
+/* A LIMIT must not come back short because the rows one replica counted are deleted on another. */
+static void deleted_rows_do_not_make_a_read_short(void)
+{
+    static const char *rows[] = {"a", "b", "c", "d", "e", "g"};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", rows[i], "v", 10, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(0))->down = true;
+    for (size_t i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(fixture_delete(&f, R(1), "k", rows[i], 20, LEVEL_QUORUM), ERR_OK);
+    fixture_at(&f, R(0))->down = false;
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 2, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.rows.live_rows, 2);
+    CU_ASSERT_EQUAL_FATAL(f.result.rows.parts_count, 1);
+    size_t live = 0;
+    for (size_t i = 0; i < f.result.rows.parts[0].rows_count; i++) {
+        const struct row *r = &f.result.rows.parts[0].rows[i];
+        if (!row_is_live(r, 1700000000))
+            continue;
+        CU_ASSERT(bytes_equal_text(r->key, live == 0 ? "d" : "e"));
+        live++;
+    }
+    CU_ASSERT_EQUAL(live, 2);
+}
+
+static void a_silent_replica_is_speculated_around(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(1))->down = true;
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_COUNT);
+    fixture_elapse(&f, 60 * USEC_PER_MS);
+    CU_ASSERT_EQUAL(f.done, 2);
+    CU_ASSERT_EQUAL(f.result.err, ERR_OK);
+    CU_ASSERT_EQUAL(coord_stats(fixture_at(&f, R(0))->coord).speculations, 1);
+}
+
+static void a_failing_replica_is_replaced(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_ALL), ERR_OK);
+    store_mem_fail_reads(fixture_at(&f, R(1))->store, BYTES_LIT("\x00"), BYTES_LIT("\xff"),
+                         ERR_CORRUPT);
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_ALL), ERR_FAILED);
+    CU_ASSERT_EQUAL(f.result.failures, 1);
+    CU_ASSERT(f.result.data_present);
+    store_mem_fail_reads(fixture_at(&f, R(1))->store, BYTES_LIT("\x00"), BYTES_LIT("\xff"), ERR_OK);
+}
+
+static void too_much_at_once_is_refused(void)
+{
+    char big[600000];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = 0;
+    fixture_at(&f, R(0))->frozen = true;
+    fixture_at(&f, R(1))->down = true;
+    fixture_at(&f, R(2))->down = true;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "a", big, 10, LEVEL_QUORUM), ERR_COUNT);
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "b", big, 10, LEVEL_QUORUM), ERR_OVERLOADED);
+    fixture_elapse(&f, 2 * USEC_PER_SEC);
+    fixture_at(&f, R(0))->frozen = false;
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(coord_in_flight(fixture_at(&f, R(0))->coord), 0);
+}
+
+CU_TestInfo coord_tests[] = {
+    {"a write reaches all replicas", a_write_reaches_all_replicas},
+    {"no replica: forwards once", no_replica_forwards_once},
+    {"a lost forward goes to the next replica", a_lost_forward_goes_to_the_next_replica},
+    {"one replica down is no matter for a quorum", one_replica_down_is_no_matter_for_a_quorum},
+    {"two down leave one", two_down_leave_one},
+    {"an ack waits for the disk", an_ack_waits_for_the_disk},
+    {"silence ends in a timeout with its count", silence_ends_in_a_timeout_with_its_count},
+    {"lost links end it at once", lost_links_end_it_at_once},
+    {"a failing disk is a failed write", a_failing_disk_is_a_failed_write},
+    {"a quorum read repairs before it answers", a_quorum_read_repairs_before_it_answers},
+    {"a stale coordinator repairs itself", a_stale_coordinator_repairs_itself},
+    {"a repair waits for its acks", a_repair_waits_for_its_acks},
+    {"deleted rows do not make a read short", deleted_rows_do_not_make_a_read_short},
+    {"a silent replica is speculated around", a_silent_replica_is_speculated_around},
+    {"a failing replica is replaced", a_failing_replica_is_replaced},
+    {"too much at once is refused", too_much_at_once_is_refused},
+    CU_TEST_INFO_NULL,
+};
