@@ -86,14 +86,15 @@ struct scan {
     struct bytes from_key;
     bool from_in_part; /* position is a row of that partition, else its end */
     struct bytes from_row;
-    bool from_no_rows; /* no live row of that partition came before: a static row still counts */
-    int64_t now_s;     /* for TTL, from the coordinator, the same on all replicas */
+    uint32_t from_rows; /* live rows of that partition on the pages before */
+    int64_t now_s;      /* for TTL, from the coordinator, the same on all replicas */
 };
 
 #define SCAN_BYTES_DEFAULT (1u << 20)
 
 /* Rows of this part that the scan counts: live ones, or 1 when there is nothing but a live static
- * row. That one does not count when the scan has slices, or resumed inside the partition. */
+ * row. That one does not count when the scan has
+ * slices, or when rows of the partition were on the pages before. */
 uint32_t scan_part_rows(const struct scan *s, const struct part *p);
 
 void scan_encode(const struct scan *s, struct buf *out);
@@ -112,7 +113,7 @@ struct scan_result {
     struct bytes upto_key;
     bool upto_in_part; /* stopped after row upto_row of that partition, else after the partition */
     struct bytes upto_row;
-    bool upto_no_rows; /* in that partition there was no live row yet (copy to from_no_rows) */
+    uint32_t upto_rows; /* live rows of that partition so far: copy to from_rows */
 };
 
 /* Results live in the arena. ERR_CORRUPT when a stored block fails its checksum. */
@@ -127,8 +128,8 @@ void scan_result_digest(const struct scan_result *r, int64_t now_s, struct diges
 /* ret := the join of several answers to one scan, cut at the smallest `upto` of those that have
  * more; counts live rows anew and applies rows_max and rows_per_part. This is what makes LIMIT
  * right under merging: an answer with `more` may have fewer live rows than asked for, even none,
- * and is to be continued at its `upto`. When rows_per_part left too few rows of a partition after
- * merging, `upto` is inside it, and the next page must ask for what is left of that limit. */
+ * and is to be continued at its `upto`. Copy all of `upto_*`: limits of a partition count across
+ * pages. */
 void scan_result_merge(const struct scan *scan, const struct scan_result *results, size_t count,
                        struct arena *arena, struct scan_result *ret);
 

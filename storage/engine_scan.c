@@ -22,6 +22,7 @@ struct page_part { /* of one partition */
     struct part part;
     size_t rows_cap;
     uint32_t live;
+    uint32_t before;         /* live rows on the pages before */
     struct scan_slice *read; /* the row ranges that were read, in order of reading */
     size_t read_count;
     bool resumed; /* the page before ended inside this partition */
@@ -50,7 +51,7 @@ static void stop_at_row(struct run *run, const struct page_part *p, struct bytes
     run->out.upto_key = p->part.key;
     run->out.upto_in_part = true;
     run->out.upto_row = row;
-    run->out.upto_no_rows = p->live == 0 && (!p->resumed || run->scan->from_no_rows);
+    run->out.upto_rows = p->before + p->live;
 }
 
 /* Whether rows or, when not single, partitions follow where the iterator stands. May say yes when
@@ -142,15 +143,16 @@ static enum err read_slice(struct run *run, struct page_part *p, const struct sc
                         : !range_before_end(row.key, slice->end))
             break;
         add_row(run, p, &row);
-        bool part_full = s->rows_per_part > 0 && p->live >= s->rows_per_part;
-        if (!page_full(run) && !part_full)
-            continue;
-        p->cut = true;
-        cut_slice(run, read, row.key);
+        bool part_full = s->rows_per_part > 0 && p->before + p->live >= s->rows_per_part;
         /* A partition that gave all it may is done: the next page begins behind it. */
-        if (!part_full && something_follows(run, last_slice, slice))
+        bool stop = !part_full && page_full(run) && something_follows(run, last_slice, slice);
+        if (stop)
             stop_at_row(run, p, row.key);
-        break;
+        p->cut = stop || part_full;
+        if (p->cut) {
+            cut_slice(run, read, row.key);
+            break;
+        } /* else read to the end, whose range tombstones belong to a complete answer */
     }
     return ERR_OK;
 }
@@ -217,6 +219,7 @@ static enum err read_part(struct run *run, bool resumed)
     const struct scan_slice *slices = s->slices_count > 0 ? s->slices : &all;
     size_t count = s->slices_count > 0 ? s->slices_count : 1;
     struct page_part p = {.part = run->rows.head, .resumed = resumed};
+    p.before = resumed ? s->from_rows : 0;
     p.read = arena_array(run->arena, struct scan_slice, count);
     if (!s->want_static && p.part.has_static) {
         p.part.has_static = false;

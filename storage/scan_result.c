@@ -2,10 +2,11 @@
  *
  *   scan   = u8 version 1, varint flags, varint table, i64 token, vbytes key, i64 after, i64 upto,
  *            varint slices, (vbytes start, vbytes end)*, varint rows_max, varint rows_per_part,
- *            varint bytes_max, i64 from_token, vbytes from_key, vbytes from_row, svarint now_s
- *   flags  = 1 single, 2 want_static, 4 reversed, 8 has_from, 16 from_in_part, 32 from_no_rows
- *   result = u8 version 1, u8 flags (1 more, 2 in part, 4 no rows), varint live_rows,
- *            [i64 token, vbytes key, vbytes row if more], varint parts, part*
+ *            varint bytes_max, i64 from_token, vbytes from_key, vbytes from_row,
+ *            varint from_rows, svarint now_s
+ *   flags  = 1 single, 2 want_static, 4 reversed, 8 has_from, 16 from_in_part
+ *   result = u8 version 1, u8 flags (1 more, 2 in part), varint live_rows,
+ *            [i64 token, vbytes key, vbytes row, varint rows if more], varint parts, part*
  *
  * Do not renumber.
  */
@@ -24,18 +25,16 @@ enum scan_flags {
     SCAN_REVERSED = 4,
     SCAN_FROM = 8,
     SCAN_IN_PART = 16,
-    SCAN_NO_ROWS = 32,
-    SCAN_FLAGS_END = 64
+    SCAN_FLAGS_END = 32
 };
-enum result_flags { RESULT_MORE = 1, RESULT_IN_PART = 2, RESULT_NO_ROWS = 4, RESULT_FLAGS_END = 8 };
+enum result_flags { RESULT_MORE = 1, RESULT_IN_PART = 2, RESULT_FLAGS_END = 4 };
 
 void scan_encode(const struct scan *s, struct buf *out)
 {
     buf_put_u8(out, SCAN_VERSION);
     buf_put_varint(out, (s->single ? SCAN_SINGLE : 0u) | (s->want_static ? SCAN_STATIC : 0u) |
                             (s->reversed ? SCAN_REVERSED : 0u) | (s->has_from ? SCAN_FROM : 0u) |
-                            (s->from_in_part ? SCAN_IN_PART : 0u) |
-                            (s->from_no_rows ? SCAN_NO_ROWS : 0u));
+                            (s->from_in_part ? SCAN_IN_PART : 0u));
     buf_put_varint(out, s->table);
     buf_put_i64(out, s->token);
     buf_put_vbytes(out, s->key);
@@ -52,6 +51,7 @@ void scan_encode(const struct scan *s, struct buf *out)
     buf_put_i64(out, s->from_token);
     buf_put_vbytes(out, s->from_key);
     buf_put_vbytes(out, s->from_row);
+    buf_put_varint(out, s->from_rows);
     buf_put_svarint(out, s->now_s);
 }
 
@@ -95,7 +95,6 @@ enum err scan_decode(struct bytes in, struct arena *arena, struct scan *ret)
     s.reversed = (flags & SCAN_REVERSED) != 0;
     s.has_from = (flags & SCAN_FROM) != 0;
     s.from_in_part = (flags & SCAN_IN_PART) != 0;
-    s.from_no_rows = (flags & SCAN_NO_ROWS) != 0;
     s.table = read_u32_varint(&r);
     s.token = read_i64(&r);
     s.key = read_vbytes(&r);
@@ -108,6 +107,7 @@ enum err scan_decode(struct bytes in, struct arena *arena, struct scan *ret)
     s.from_token = read_i64(&r);
     s.from_key = read_vbytes(&r);
     s.from_row = read_vbytes(&r);
+    s.from_rows = read_u32_varint(&r);
     s.now_s = read_svarint(&r);
     if (!reader_done(&r) || (s.reversed && !s.single))
         return ERR_MALFORMED;
@@ -119,13 +119,13 @@ static void write_head(const struct scan_result *r, struct buf *out)
 {
     buf_put_u8(out, SCAN_VERSION);
     buf_put_u8(out, (uint8_t)((r->more ? RESULT_MORE : 0) |
-                              (r->more && r->upto_in_part ? RESULT_IN_PART : 0) |
-                              (r->more && r->upto_no_rows ? RESULT_NO_ROWS : 0)));
+                              (r->more && r->upto_in_part ? RESULT_IN_PART : 0)));
     buf_put_varint(out, r->live_rows);
     if (r->more) {
         buf_put_i64(out, r->upto_token);
         buf_put_vbytes(out, r->upto_key);
         buf_put_vbytes(out, r->upto_row);
+        buf_put_varint(out, r->upto_rows);
     }
     buf_put_varint(out, r->parts_count);
 }
@@ -153,17 +153,16 @@ enum err scan_result_decode(struct bytes in, struct arena *arena, struct scan_re
     out.live_rows = read_u32_varint(&r);
     out.more = (flags & RESULT_MORE) != 0;
     out.upto_in_part = (flags & RESULT_IN_PART) != 0;
-    out.upto_no_rows = (flags & RESULT_NO_ROWS) != 0;
     if (out.more) {
         out.upto_token = read_i64(&r);
         out.upto_key = read_vbytes(&r);
         out.upto_row = read_vbytes(&r);
+        out.upto_rows = read_u32_varint(&r);
     }
     uint64_t count = read_varint(&r);
     /* The smallest part takes 14 bytes. */
     if (r.failed || version != SCAN_VERSION || flags >= RESULT_FLAGS_END ||
-        (out.upto_in_part && !out.more) || (out.upto_no_rows && !out.upto_in_part) ||
-        count > PART_ROWS_MAX || count > reader_left(&r) / 14)
+        (out.upto_in_part && !out.more) || count > PART_ROWS_MAX || count > reader_left(&r) / 14)
         return ERR_MALFORMED;
     out.parts_count = (size_t)count;
     out.parts = arena_array(arena, struct part, count);
@@ -209,18 +208,28 @@ static uint32_t live_rows(const struct scan *s, const struct part *p)
     return live;
 }
 
-/* The scan resumes inside this partition, and pages before had rows of it. */
-static bool had_rows(const struct scan *s, token place, struct bytes key)
+/* Live rows of this partition on the pages before. */
+static uint32_t rows_before(const struct scan *s, token place, struct bytes key)
 {
-    return s->has_from && s->from_in_part && !s->from_no_rows &&
-           (s->single || (place == s->from_token && bytes_equal(key, s->from_key)));
+    bool resumed = s->has_from && s->from_in_part &&
+                   (s->single || (place == s->from_token && bytes_equal(key, s->from_key)));
+    return resumed ? s->from_rows : 0;
+}
+
+/* How many rows of the partition are still wanted; 0: no limit. */
+static uint32_t part_limit(const struct scan *s, token place, struct bytes key)
+{
+    uint32_t before = rows_before(s, place, key);
+    if (s->rows_per_part == 0)
+        return 0;
+    return before < s->rows_per_part ? s->rows_per_part - before : 1;
 }
 
 uint32_t scan_part_rows(const struct scan *s, const struct part *p)
 {
     uint32_t live = live_rows(s, p);
-    bool resumed = had_rows(s, p->token, p->key);
-    if (live == 0 && p->has_static && s->slices_count == 0 && !resumed)
+    bool first = rows_before(s, p->token, p->key) == 0;
+    if (live == 0 && p->has_static && s->slices_count == 0 && first)
         live = row_is_live(&p->static_row, s->now_s);
     return live;
 }
@@ -319,7 +328,8 @@ static bool next_part(struct joiner *j, struct part *ret, struct place *ret_cut)
         if (j->at[i] == r->parts_count || part_place_compare(&r->parts[j->at[i]], least) != 0)
             continue;
         const struct part *p = &r->parts[j->at[i]++];
-        if (j->scan->rows_per_part > 0 && live_rows(j->scan, p) >= j->scan->rows_per_part) {
+        uint32_t limit = part_limit(j->scan, p->token, p->key);
+        if (limit > 0 && live_rows(j->scan, p) >= limit) {
             struct place cut = place_in(p, row_at(j->scan, p, p->rows_count - 1)->key);
             if (place_before(j->scan, &cut, ret_cut))
                 *ret_cut = cut;
@@ -338,8 +348,7 @@ static void end_at(struct joiner *j, const struct place *place, uint32_t live)
     j->out.upto_key = place->key;
     j->out.upto_in_part = place->in_part;
     j->out.upto_row = place->in_part ? place->row : BYTES_NONE;
-    j->out.upto_no_rows =
-        place->in_part && live == 0 && !had_rows(j->scan, place->token, place->key);
+    j->out.upto_rows = place->in_part ? rows_before(j->scan, place->token, place->key) + live : 0;
 }
 
 /* The n-th live row of the part (n >= 1), NULL when it has fewer. */
@@ -369,7 +378,8 @@ static bool take(struct joiner *j, struct part *p, struct place cut)
     known = place_before(s, &cut, &known) ? cut : known;
     if (known.is)
         cut_part(s, p, known.row, j->arena);
-    const struct row *last = s->rows_per_part > 0 ? nth_live(s, p, s->rows_per_part) : NULL;
+    uint32_t limit = part_limit(s, p->token, p->key);
+    const struct row *last = limit > 0 ? nth_live(s, p, limit) : NULL;
     bool finished = last != NULL || !known.is;
     if (last != NULL)
         cut_part(s, p, last->key, j->arena);
@@ -417,7 +427,12 @@ void scan_result_merge(const struct scan *scan, const struct scan_result *result
         }
     }
     full = scan->rows_max > 0 && j.out.live_rows >= scan->rows_max;
-    if (full && (rest || j.end.is))
+    /* The partition in which knowledge ends gave all that rows_per_part allows. */
+    bool enough = j.end.is && j.end.in_part && last.is && last.token == j.end.token &&
+                  bytes_equal(last.key, j.end.key);
+    if (enough && scan->single)
+        j.end.is = false;
+    if (enough ? j.end.is : full && (rest || j.end.is))
         end_at(&j, &last, 0);
     else if (j.end.is)
         end_at(&j, &j.end, 0);
