@@ -45,12 +45,27 @@ const struct ddl_option *ddl_option_find(const struct ddl *ddl, const char *name
     return NULL;
 }
 
+static const char *pair_get(const struct ddl_option *o, const char *key)
+{
+    for (uint32_t i = 0; i < o->pair_count; i++) {
+        if (strcmp(o->pairs[i].key, key) == 0)
+            return o->pairs[i].value;
+    }
+    return NULL;
+}
+
 enum err options_check_duplicates(const struct ddl *ddl, struct errmsg *e)
 {
     for (uint32_t i = 0; i < ddl->option_count; i++) {
         if (ddl_option_find(ddl, ddl->options[i].name) != &ddl->options[i])
             return errmsg_set(e, ERR_SYNTAX, "Multiple definitions for property '%s'",
                               ddl->options[i].name);
+        const struct ddl_option *o = &ddl->options[i];
+        for (uint32_t j = 0; j < o->pair_count; j++) {
+            if (pair_get(o, o->pairs[j].key) != o->pairs[j].value)
+                return errmsg_set(e, ERR_SYNTAX, "Multiple definitions for '%s' in property '%s'",
+                                  o->pairs[j].key, o->name);
+        }
     }
     return ERR_OK;
 }
@@ -69,15 +84,6 @@ static enum err want_map(const struct ddl_option *o, struct errmsg *e)
                ? ERR_OK
                : errmsg_set(e, ERR_SYNTAX, "Invalid value for property '%s'. It should be a map.",
                             o->name);
-}
-
-static const char *pair_get(const struct ddl_option *o, const char *key)
-{
-    for (uint32_t i = 0; i < o->pair_count; i++) {
-        if (strcmp(o->pairs[i].key, key) == 0)
-            return o->pairs[i].value;
-    }
-    return NULL;
 }
 
 enum err option_boolean(const struct ddl_option *o, bool *ret, struct errmsg *e)

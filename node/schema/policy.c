@@ -136,7 +136,7 @@ static enum err parse_network(const struct ddl_option *o, const char *keyspace, 
         const char *key = o->pairs[i].key;
         if (strcmp(key, "class") == 0)
             continue;
-        if (strcmp(key, "replication_factor") == 0 || key[0] == 0)
+        if (strcmp(key, "replication_factor") == 0 || key[0] == 0 || strlen(key) >= RING_NAME_SIZE)
             return unrecognized(&o->pairs[i], "NetworkTopologyStrategy", keyspace, e);
         uint32_t factor;
         enum err err = factor_parse(o->pairs[i].value, &factor, e);
@@ -163,11 +163,6 @@ static enum err parse_class(const struct ddl_option *o, enum replication_class *
         return errmsg_set(e, ERR_SYNTAX, "Invalid value for property '%s'. It should be a map.",
                           o->name);
     for (uint32_t i = 0; i < o->pair_count; i++) {
-        for (uint32_t j = 0; j < i; j++) {
-            if (strcmp(o->pairs[i].key, o->pairs[j].key) == 0)
-                return errmsg_set(e, ERR_SYNTAX, "Multiple definitions for property '%s'",
-                                  o->pairs[i].key);
-        }
         if (strcmp(o->pairs[i].key, "class") == 0)
             class = o->pairs[i].value;
     }
@@ -185,6 +180,19 @@ static enum err parse_class(const struct ddl_option *o, enum replication_class *
         return ERR_OK;
     return errmsg_set(e, ERR_CONFIG, "Unable to find replication strategy class '%s%s'",
                       strchr(class, '.') != NULL ? "" : package, class);
+}
+
+void replication_strategy(const struct replication *r, struct strategy *ret)
+{
+    *ret = (struct strategy){.type = STRATEGY_SIMPLE, .rf = r->factor};
+    if (r->class != REPLICATION_NETWORK_TOPOLOGY)
+        return;
+    ret->type = STRATEGY_NETWORK;
+    ret->dcs = r->dc_count;
+    for (uint32_t i = 0; i < r->dc_count; i++) {
+        memcpy(ret->dc[i].name, r->dcs[i].dc, strlen(r->dcs[i].dc) + 1);
+        ret->dc[i].rf = r->dcs[i].factor;
+    }
 }
 
 enum err replication_parse(const struct ddl_option *o, const char *keyspace, struct arena *a,

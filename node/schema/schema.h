@@ -19,6 +19,7 @@
 #define TORC_NODE_SCHEMA_SCHEMA_H
 
 #include "node/schema/type.h"
+#include "ring/placement.h"
 
 #include <stdatomic.h>
 
@@ -139,7 +140,7 @@ struct dc_factor {
 };
 
 #define REPLICATION_FACTOR_MAX 255
-#define REPLICATION_DCS_MAX    256
+#define REPLICATION_DCS_MAX    RING_DCS_MAX
 
 /* How many copies, and where. Simple: `factor` in the whole ring. Network topology: `dcs`, sorted
  * by name, one for each data centre that has copies. */
@@ -155,6 +156,9 @@ const char *replication_class_name(enum replication_class class);
 
 /* As system_schema.keyspaces shows it, sorted by key; lives in the arena. */
 struct option_map replication_options(const struct replication *r, struct arena *a);
+
+/* The same for the ring. LocalStrategy gives RF 0: nobody is asked, every node has its own. */
+void replication_strategy(const struct replication *r, struct strategy *ret);
 
 struct keyspace {
     keyspace_no no;

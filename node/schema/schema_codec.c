@@ -319,7 +319,7 @@ static void get_replication(struct decoder *d, struct replication *r)
     r->dc_count = get_count(d, REPLICATION_DCS_MAX);
     struct dc_factor *dcs = arena_array(&d->arena, struct dc_factor, r->dc_count);
     for (uint32_t i = 0; i < r->dc_count; i++) {
-        dcs[i].dc = get_name(d, SCHEMA_COLUMN_MAX);
+        dcs[i].dc = get_name(d, RING_NAME_SIZE - 1);
         dcs[i].factor = get_u32(d);
         if (dcs[i].factor == 0 || dcs[i].factor > REPLICATION_FACTOR_MAX)
             malformed(d);

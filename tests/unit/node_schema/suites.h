@@ -1,0 +1,6 @@
+SUITE(type)
+SUITE(value)
+SUITE(order)
+SUITE_WITH(schema)
+SUITE_WITH(ddl)
+SUITE_WITH(describe)
