@@ -381,7 +381,8 @@ enum err order_decode(const struct cql_type *type, bool reversed, struct reader 
         return ERR_MALFORMED;
     if (ret_value->failed)
         return ERR_TOO_BIG;
-    struct bytes v = bytes_make(ret_value->data + start, ret_value->len - start);
+    size_t len = ret_value->len - start;
+    struct bytes v = len > 0 ? bytes_make(ret_value->data + start, len) : BYTES_NONE;
     enum err err = value_validate(type, v, NULL);
     return err == ERR_OK ? ERR_OK : ERR_MALFORMED;
 }

@@ -251,11 +251,6 @@ enum err value_timestamp_from_text(struct bytes text, struct buf *out, struct er
     return ERR_OK;
 }
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0 ? 1 : 0);
-}
-
 void time_print_date(int64_t days, struct buf *out)
 {
     int64_t y;
@@ -271,8 +266,8 @@ void time_print_date(int64_t days, struct buf *out)
 
 void time_print_timestamp(int64_t ms, struct buf *out)
 {
-    int64_t days = floor_div(ms, MS_PER_DAY);
-    int rest = (int)(ms - days * MS_PER_DAY);
+    int64_t days = ms / MS_PER_DAY - (ms % MS_PER_DAY < 0 ? 1 : 0);
+    int rest = (int)((ms % MS_PER_DAY + MS_PER_DAY) % MS_PER_DAY);
     time_print_date(days, out);
     buf_printf(out, "T%02d:%02d:%02d.%03dZ", rest / 3600000, rest / 60000 % 60, rest / 1000 % 60,
                rest % 1000);

@@ -224,3 +224,5 @@
     {"duration", LITERAL_DURATION, "1y2mo3w4d5h6m7s8ms9us10ns", "1c32fc2168cdf9d664", "1y2mo25d5h6m7s8ms9us10ns"},
     {"duration", LITERAL_DURATION, "-13mo", "190000", "-1y1mo"},
     {"duration", LITERAL_DURATION, "90m", "0000fc09d29229e000", "1h30m"},
+    {"timestamp", LITERAL_INTEGER, "-9223372036854775808", "8000000000000000",
+     "-292275055-05-16T16:47:04.192Z"},

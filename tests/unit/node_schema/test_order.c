@@ -158,6 +158,21 @@ static void what_cannot_be_a_key_is_refused(void)
     buf_close(&key);
 }
 
+/* Found by fuzzing: an empty value for a buffer that has no memory yet. */
+static void an_empty_key_comes_back(void)
+{
+    struct buf key;
+    struct buf back;
+    buf_init(&key, 100);
+    buf_init(&back, 100);
+    CU_ASSERT_EQUAL(order_encode(cql_type_native(CQL_BLOB), false, BYTES_NONE, &key, NULL), ERR_OK);
+    struct reader r = reader_make(buf_bytes(&key));
+    CU_ASSERT_EQUAL(order_decode(cql_type_native(CQL_BLOB), false, &r, &back), ERR_OK);
+    CU_ASSERT_EQUAL(back.len, 0);
+    buf_close(&key);
+    buf_close(&back);
+}
+
 static void partition_keys_compose_and_split(void)
 {
     struct buf key;
@@ -184,5 +199,6 @@ CU_TestInfo order_tests[] = {{"bytes compare as values", bytes_compare_as_values
                              {"bounds enclose continuations", bounds_enclose_continuations},
                              {"equal decimals are one key", equal_decimals_are_one_key},
                              {"what cannot be a key is refused", what_cannot_be_a_key_is_refused},
+                             {"an empty key comes back", an_empty_key_comes_back},
                              {"partition keys compose and split", partition_keys_compose_and_split},
                              CU_TEST_INFO_NULL};
