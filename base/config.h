@@ -62,14 +62,6 @@
       "give up on a read of one partition after this")                                             \
     X(DURATION, range_request_timeout, "10000ms", "10ms", "1h", "give up on a scan after this")    \
     X(DURATION, write_request_timeout, "2000ms", "10ms", "1h", "give up on a write after this")    \
-    X(DURATION, counter_write_request_timeout, "5000ms", "10ms", "1h",                             \
-      "give up on a counter update after this")                                                    \
-    X(DURATION, cas_contention_timeout, "1800ms", "10ms", "1h",                                    \
-      "give up on a contended IF after this")                                                      \
-    X(DURATION, truncate_request_timeout, "60000ms", "10ms", "1h",                                 \
-      "give up on a TRUNCATE after this")                                                          \
-    X(DURATION, request_timeout, "10000ms", "10ms", "1h",                                          \
-      "give up on every other request after this")                                                 \
     X(CHOICE, commitlog_sync, "batch", "batch|periodic", "",                                       \
       "batch: a write is synced to disk before it is acked; periodic: up to "                      \
       "commitlog_sync_period later")                                                               \
@@ -79,10 +71,6 @@
       "cache of storage blocks, shared by all shards")                                             \
     X(SIZE, write_buffer_size, "4MiB", "64KiB", "1GiB",                                            \
       "memory for fresh writes before a table file is written, per shard")                         \
-    X(BOOL, hinted_handoff_enabled, "true", "", "",                                                \
-      "keep what a replica missed and hand it over when it is back")                               \
-    X(SIZE, max_hints_size, "1GiB", "1MiB", "1TiB",                                                \
-      "hints kept for others; beyond it anti-entropy takes over")                                  \
     X(DURATION, probe_interval, "1s", "10ms", "1m", "SWIM: one member is probed in each interval") \
     X(DURATION, probe_timeout, "500ms", "5ms", "1m",                                               \
       "SWIM: ask others to probe when no ack came within this")                                    \

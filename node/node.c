@@ -354,7 +354,9 @@ static void start(struct node *n)
     struct gossip_config config = {.cluster = n->config.cluster_name,
                                    .probe_interval_us = n->config.probe_interval_us,
                                    .probe_timeout_us = n->config.probe_timeout_us,
-                                   .gossip_interval_us = n->config.gossip_interval_us};
+                                   .gossip_interval_us = n->config.gossip_interval_us,
+                                   .push_pull_interval_us = n->config.push_pull_interval_us,
+                                   .suspicion_mult = n->config.suspicion_mult};
     struct gossip_self self = {.host_id = n->host_id,
                                .addr = n->config.endpoint,
                                .cql = n->config.cql,

@@ -40,7 +40,8 @@ struct node_config {
     uint32_t ring_ranges;
     uint32_t weight;
     usec write_timeout_us, read_timeout_us, range_timeout_us;
-    usec probe_interval_us, probe_timeout_us, gossip_interval_us;
+    usec probe_interval_us, probe_timeout_us, gossip_interval_us, push_pull_interval_us;
+    uint32_t suspicion_mult;
     usec clock_offset_max_us;
     size_t in_flight_max;
     size_t frame_max;

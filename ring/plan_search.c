@@ -14,8 +14,9 @@
 
 #define UNEVEN_COST  16 /* of one range squared outside a share, */
 #define STRETCH_COST 2  /* of one step more than needed to find the replicas of a range, */
-#define MOVE_COST    7 /* and of a range that moves: less than it takes to spare one node one range \
-                        */
+#define MOVE_COST                                                                                  \
+    7 /* and of a range that moves: less than it takes to spare one node one range                 \
+       */
 #define MOVE_COST_LARGE                                                                            \
     12 /* the same where a newcomer gets less than LARGE ranges: more than that, */
 #define LARGE             32   /* for there every further range is much beside what has to move */

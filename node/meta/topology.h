@@ -30,8 +30,9 @@
 #include "node/meta/paxos.h"
 #include "ring/ring.h"
 
-#define TOPOLOGY_NODES_MAX 4096 /* those that have left included: their numbers are never reused   \
-                                 */
+#define TOPOLOGY_NODES_MAX                                                                         \
+    4096 /* those that have left included: their numbers are never reused                          \
+          */
 #define TOPOLOGY_MEMBERS_MAX PAXOS_MEMBERS_MAX
 #define CLUSTER_NAME_SIZE    128 /* with the closing NUL */
 

@@ -214,6 +214,8 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->probe_interval_us = c->probe_interval;
     n->probe_timeout_us = c->probe_timeout;
     n->gossip_interval_us = c->gossip_interval;
+    n->push_pull_interval_us = c->push_pull_interval;
+    n->suspicion_mult = (uint32_t)c->suspicion_mult;
     n->clock_offset_max_us = c->max_clock_offset;
     n->in_flight_max = (size_t)c->max_in_flight_bytes;
     n->frame_max = (size_t)c->native_transport_max_frame_size;

@@ -60,7 +60,6 @@ static void defaults_are_one_node_here(void)
     CU_ASSERT_EQUAL(f.c.commitlog_sync, COMMITLOG_SYNC_BATCH);
     CU_ASSERT_EQUAL(f.c.log_level, LOG_INFO);
     CU_ASSERT_EQUAL(f.c.log_format, LOG_TEXT);
-    CU_ASSERT_TRUE(f.c.hinted_handoff_enabled);
 }
 
 /* The value of every setting, written out and read again, is the same. */
@@ -139,8 +138,6 @@ static void yaml_errors_say_where_and_what_to_do(void)
         {"storage_port: 70000\n",
          "torc.yaml:1: storage_port: 70000 is out of bounds; allowed is 1 to 65535"},
         {"log_format: xml\n", "torc.yaml:1: log_format: 'xml' is not one of text|json"},
-        {"hinted_handoff_enabled: yes\n",
-         "torc.yaml:1: hinted_handoff_enabled: 'yes' is neither true nor false"},
         {"block_cache_size: 8MB\n", "torc.yaml:1: block_cache_size: '8MB' is not a size; write "
                                     "512B, 64KiB, 16MiB or 1GiB"},
         {"dc: a\nrack: b\ndc: c\n", "torc.yaml:3: dc: given before in line 1; keep one of them"},
