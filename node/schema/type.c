@@ -1,6 +1,7 @@
 #include "node/schema/type.h"
 
 #include "base/mem.h"
+#include "node/schema/type_print.h"
 
 #include <string.h>
 
@@ -165,7 +166,7 @@ void cql_type_print(const struct cql_type *type, struct buf *out)
     case CQL_MAP: buf_put_text(out, "map<"); break;
     case CQL_TUPLE: buf_put_text(out, "tuple<"); break;
     case CQL_VECTOR: buf_put_text(out, "vector<"); break;
-    default: cql_name_print(type->name, out); break;
+    default: type_print_udt(type->name, out); break;
     }
     print_items(type, out);
     if (type->kind == CQL_VECTOR)

@@ -5,6 +5,7 @@
  *        | "frozen" "<" type ">" | [name "."] name
  */
 #include "node/schema/type.h"
+#include "node/schema/type_print.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ struct parser {
     struct arena *arena;
     struct errmsg *err;
     enum err failed;
+    unsigned frozens; /* frozen<> around where we are; they nest no deeper than types do */
 };
 
 static const struct cql_type *parse(struct parser *p, bool in_frozen, unsigned depth);
@@ -35,6 +37,14 @@ static const struct cql_type *fail_invalid(struct parser *p, const char *sentenc
     if (p->failed == ERR_OK)
         p->failed =
             errmsg_set(p->err, ERR_INVALID, "%s: %s", sentence, cql_type_text(p->arena, type));
+    return NULL;
+}
+
+static const struct cql_type *fail_depth(struct parser *p)
+{
+    if (p->failed == ERR_OK)
+        p->failed = errmsg_set(p->err, ERR_INVALID, "Type is nested deeper than %d levels",
+                               CQL_TYPE_DEPTH_MAX);
     return NULL;
 }
 
@@ -194,7 +204,10 @@ static const struct cql_type *parse_vector(struct parser *p, unsigned depth)
 
 static const struct cql_type *parse_frozen(struct parser *p, unsigned depth)
 {
+    if (++p->frozens > 2 * CQL_TYPE_DEPTH_MAX)
+        return fail_depth(p);
     const struct cql_type *t = parse(p, true, depth);
+    p->frozens--;
     if (t == NULL)
         return NULL;
     if (!take(p, '>'))
@@ -222,6 +235,7 @@ static const struct cql_type *parse_udt(struct parser *p, char *name, bool froze
     return t;
 }
 
+/* The type that a bare name stands for; NULL: none of the language's. */
 static const struct cql_type *parse_scalar(const char *name)
 {
     static const struct {
@@ -242,11 +256,8 @@ static const struct cql_type *parse_scalar(const char *name)
 static const struct cql_type *parse(struct parser *p, bool in_frozen, unsigned depth)
 {
     bool quoted;
-    if (depth >= CQL_TYPE_DEPTH_MAX) {
-        p->failed = errmsg_set(p->err, ERR_INVALID, "Type is nested deeper than %d levels",
-                               CQL_TYPE_DEPTH_MAX);
-        return NULL;
-    }
+    if (depth >= CQL_TYPE_DEPTH_MAX)
+        return fail_depth(p);
     char *name = take_name(p, &quoted);
     if (name == NULL)
         return fail_syntax(p);
@@ -256,7 +267,7 @@ static const struct cql_type *parse(struct parser *p, bool in_frozen, unsigned d
     if (quoted || !take(p, '<'))
         return parse_udt(p, name, in_frozen);
     if (strcmp(name, "frozen") == 0)
-        return parse_frozen(p, depth + 1);
+        return parse_frozen(p, depth);
     if (strcmp(name, "list") == 0)
         return parse_collection(p, CQL_LIST, in_frozen, depth + 1);
     if (strcmp(name, "set") == 0)
@@ -305,15 +316,8 @@ bool cql_name_is_reserved(const char *name)
     return bsearch(&name, reserved, ARRAY_LEN(reserved), sizeof *reserved, compare_text) != NULL;
 }
 
-void cql_name_print(const char *name, struct buf *out)
+static void print_quoted(const char *name, struct buf *out)
 {
-    bool bare = name[0] >= 'a' && name[0] <= 'z';
-    for (const char *c = name; *c != 0 && bare; c++)
-        bare = (*c >= 'a' && *c <= 'z') || is_digit(*c) || *c == '_';
-    if (bare && !cql_name_is_reserved(name)) {
-        buf_put_text(out, name);
-        return;
-    }
     buf_put_u8(out, '"');
     for (const char *c = name; *c != 0; c++) {
         if (*c == '"')
@@ -321,4 +325,23 @@ void cql_name_print(const char *name, struct buf *out)
         buf_put_u8(out, (uint8_t)*c);
     }
     buf_put_u8(out, '"');
+}
+
+void cql_name_print(const char *name, struct buf *out)
+{
+    bool bare = name[0] >= 'a' && name[0] <= 'z';
+    for (const char *c = name; *c != 0 && bare; c++)
+        bare = (*c >= 'a' && *c <= 'z') || is_digit(*c) || *c == '_';
+    if (bare && !cql_name_is_reserved(name))
+        buf_put_text(out, name);
+    else
+        print_quoted(name, out);
+}
+
+void type_print_udt(const char *name, struct buf *out)
+{
+    if (parse_scalar(name) != NULL)
+        print_quoted(name, out);
+    else
+        cql_name_print(name, out);
 }

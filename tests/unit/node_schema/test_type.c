@@ -24,7 +24,7 @@ static void parse_rows(void)
         {"my_type", ERR_OK, "my_type"},
         {"ks.\"My Type\"", ERR_OK, "\"My Type\""},
         {"frozen<u>", ERR_OK, "frozen<u>"},
-        {"\"int\"", ERR_OK, "int"},
+        {"\"int\"", ERR_OK, "\"int\""},
         {"list<int, int>", ERR_SYNTAX, NULL},
         {"list<int", ERR_SYNTAX, NULL},
         {"", ERR_SYNTAX, NULL},
