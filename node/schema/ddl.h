@@ -89,7 +89,8 @@ struct schema_change {
     const char *table; /* NULL unless is_table */
 };
 
-/* Apply the command that the metadata log has in `slot` (> 0, becomes the number of what is
+/* Apply the command that the metadata log has in `slot` (above old->epoch: a
+ * coordinator that only tries takes the next; it becomes the number of what is
  * created). On ERR_OK *ret_next is a new reference: to a new snapshot, or when nothing changed to
  * `old` itself. Errors, with Cassandra's words: ERR_EXISTS (AlreadyExists), ERR_INVALID,
  * ERR_CONFIG, ERR_SYNTAX, ERR_REFUSED (Unauthorized: built-in keyspaces). */
