@@ -8,6 +8,24 @@
 int range_end_compare(struct bytes a, struct bytes b);
 bool range_before_end(struct bytes key, struct bytes end);
 
+bool tomb_equal(const struct tomb *a, const struct tomb *b);
+struct tomb tomb_max(const struct tomb *a, const struct tomb *b);
+
+struct tomb_list {
+    struct range_tomb *items;
+    size_t count;
+};
+
+/* The stronger of two canonical lists at every place; may share their memory. */
+struct tomb_list tombs_overlay(struct tomb_list a, struct tomb_list b, struct arena *arena);
+struct tomb_list tombs_settle(struct tomb_list in, const struct tomb *cover, struct arena *arena);
+
+/* The canonical list of any items, not yet without what the partition's deletion shadows. */
+struct tomb_list tombs_normalise(struct range_tomb *items, size_t count, struct arena *arena);
+
+/* The deletion that covers the key; *at, from 0, walks along with ascending keys. */
+struct tomb tombs_at(const struct part *p, size_t *at, struct bytes key);
+
 bool row_is_empty(const struct row *r);
 
 /* ret := the row without what `cover` shadows; shares the cells when nothing is shadowed. */

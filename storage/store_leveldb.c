@@ -1,3 +1,6 @@
+/* store_leveldb.c - see store_leveldb.h.
+ *
+ * Longer than 600 lines: it is the only file that includes LevelDB. */
 #include "storage/store_leveldb.h"
 
 #include "base/list.h"
