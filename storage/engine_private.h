@@ -97,6 +97,7 @@ void rows_seek_last(struct rows *r, struct bytes end);
 /* The row there, without what the head shadows (maybe nothing of it), and go on in the direction.
  * ERR_NOT_FOUND when there are no more rows. */
 enum err rows_next(struct rows *r, bool reversed, struct row *ret) MUST_CHECK;
+enum err rows_error(const struct rows *r) MUST_CHECK; /* ERR_OK: what was read is all there is */
 bool rows_in_part(const struct rows *r); /* the iterator stands on a row of the partition */
 
 /* Read the rows of p, so that what of them is in many fragments is collapsed. What cannot be read

@@ -69,18 +69,35 @@ static void collapse(struct rows *r, const struct part *joined)
     r->e->stats.collapses++;
 }
 
-/* Whether the iterator stands on a data key of the partition; ret_kind and the rest of the key. */
+/* Whether the iterator stands on a key that begins with the partition's. */
+static bool in_prefix(const struct rows *r)
+{
+    return store_iter_valid(r->it) &&
+           bytes_starts_with(store_iter_key(r->it), buf_bytes(&r->prefix));
+}
+
+/* Whether it stands on a data key of the partition; ret_kind and the rest of the key. */
 static bool at_kind(const struct rows *r, enum key_kind *ret_kind, struct bytes *ret_rest)
 {
-    if (!store_iter_valid(r->it))
+    if (!in_prefix(r))
         return false;
     struct bytes key = store_iter_key(r->it);
     size_t skip = r->prefix.len + 1;
-    if (key.len < skip + KEY_FRAGMENT_SIZE || !bytes_starts_with(key, buf_bytes(&r->prefix)))
+    if (key.len < skip + KEY_FRAGMENT_SIZE || key.data[skip - 1] < KEY_DELETION ||
+        key.data[skip - 1] > KEY_ROW)
         return false;
     *ret_kind = (enum key_kind)key.data[skip - 1];
     *ret_rest = bytes_make(key.data + skip, key.len - skip);
     return true;
+}
+
+enum err rows_error(const struct rows *r)
+{
+    enum key_kind kind;
+    struct bytes rest;
+    if (in_prefix(r) && !at_kind(r, &kind, &rest)) /* such a key is never written */
+        return ERR_CORRUPT;
+    return store_iter_error(r->it);
 }
 
 /* The iterator stands at the first key of the partition or behind it. */
@@ -97,6 +114,8 @@ static enum err read_head(struct rows *r)
             enum err err = read_fragment(r, &joined, count == 0);
             if (err != ERR_OK)
                 return err;
+            if (joined.rows_count > 0)
+                return ERR_CORRUPT;
             count++;
             store_iter_next(r->it);
         }
@@ -113,7 +132,7 @@ static enum err read_head(struct rows *r)
             collapse(r, &joined);
     }
     r->at_first = true;
-    return store_iter_error(r->it);
+    return rows_error(r);
 }
 
 static void begin_part(struct rows *r, table_no table, token place, struct bytes key)
@@ -212,7 +231,7 @@ enum err rows_next(struct rows *r, bool reversed, struct row *ret)
     size_t len;
     size_t count = 0;
     if (!at_kind(r, &kind, &rest) || kind != KEY_ROW) {
-        enum err err = store_iter_error(r->it);
+        enum err err = rows_error(r);
         return err != ERR_OK ? err : ERR_NOT_FOUND;
     }
     size_t escaped = rest.len - KEY_FRAGMENT_SIZE;

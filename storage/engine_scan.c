@@ -154,7 +154,7 @@ static enum err read_slice(struct run *run, struct page_part *p, const struct sc
             break;
         } /* else read to the end, whose range tombstones belong to a complete answer */
     }
-    return ERR_OK;
+    return p->cut ? ERR_OK : rows_error(&run->rows);
 }
 
 /* The slice without what earlier pages read. False when nothing is left of it. */
