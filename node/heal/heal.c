@@ -134,12 +134,27 @@ static void session_ask(struct heal *h, struct now now, struct session *s)
     buf_close(&digests);
 }
 
+static void pull_next(struct heal *h, struct now now, struct session *s);
+
+/* Let the next session pull that waits for this one. */
+static void pass_turn(struct heal *h, struct now now, const struct session *from)
+{
+    if (h->puller != from->peer)
+        return;
+    h->puller = 0;
+    for (size_t i = 0; i < h->sessions_count && h->puller == 0; i++) {
+        if (h->sessions[i].state == SESSION_WAITING)
+            pull_next(h, now, &h->sessions[i]);
+    }
+}
+
 /* The session is through. Soon again while it is known that more is to come. */
 static void session_end(struct heal *h, struct now now, struct session *s, bool again)
 {
     session_idle(s);
     if (again || s->soon)
         session_ask(h, now, s);
+    pass_turn(h, now, s);
 }
 
 /* Take away what has come meanwhile, from whomever. */
@@ -164,6 +179,12 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
         session_end(h, now, s, s->progressed);
         return;
     }
+    if (h->puller != 0 && h->puller != s->peer) {
+        s->state = SESSION_WAITING; /* what it brings need not be pulled again */
+        s->due = USEC_NEVER;
+        return;
+    }
+    h->puller = s->peer;
     struct want *w = &s->wants[s->wants_at];
     struct buf wanted;
     buf_init(&wanted, WIRE_MESSAGE_MAX / 4);
@@ -304,10 +325,10 @@ void heal_peer_up(struct heal *h, struct now now, node_no peer)
 
 void heal_peer_lost(struct heal *h, struct now now, node_no peer)
 {
-    (void)now;
     struct session *s = session_of(h, peer);
     session_idle(s);
     s->soon = false;
+    pass_turn(h, now, s);
     check_moved(h); /* perhaps we waited for nobody but it */
 }
 

@@ -13,7 +13,7 @@
  * A node that takes over ranges (a mover) does the same with every living peer and is done when
  * after the move became known to all of them it had once everything each of them had.
  *
- * Invariants: one session a peer; one pull in flight a session, of bounded bytes; a dot enters the
+ * Invariants: one session a peer; one pull in flight, of bounded bytes; a dot enters the
  * clock with its rows, never before.
  */
 #ifndef TORC_NODE_HEAL_HEAL_H

@@ -14,7 +14,13 @@
 #define CLOCKS_MESSAGE_MAX ((size_t)256 << 10) /* clocks go out in messages of about this size */
 #define WANTED_MAX         65536               /* ranges a session may have to pull */
 
-enum session_state { SESSION_IDLE, SESSION_ASKED, SESSION_SETTLING, SESSION_PULLING };
+enum session_state {
+    SESSION_IDLE,
+    SESSION_ASKED,
+    SESSION_SETTLING,
+    SESSION_WAITING, /* another session is pulling, perhaps the very same */
+    SESSION_PULLING
+};
 
 /* What a peer has and we may lack, of one range. */
 struct want {
@@ -45,6 +51,7 @@ struct heal {
     struct session *sessions; /* by peer, ascending */
     size_t sessions_count, sessions_cap;
     usec next_round;
+    node_no puller; /* the peer of the session that is PULLING; 0: none */
     node_no last_peer;
     uint64_t rounds, requests, tickets;
     uint64_t ring_epoch;
