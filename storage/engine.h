@@ -135,7 +135,9 @@ void scan_result_merge(const struct scan *scan, const struct scan_result *result
 
 /* --- clocks and logs, for handoff and repair */
 
-/* The applied clock; an empty one for a range never written. Valid until the next apply. */
+/* The applied clock; an empty one for a range never written, or whose clock cannot be read. Valid
+ * until the next apply. It runs ahead of the disk: a copy is durable once a ticket written after it
+ * was taken has completed, and only such a copy may be told to those who prune by it. */
 const struct clock *engine_clock(struct engine *e, keyspace_no keyspace, range_no range);
 
 /* Ranges of the keyspace that have a clock, ascending: first range >= from, or false. */
@@ -158,6 +160,12 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
  * dots added to the clock, all in one batch. */
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
                           uint64_t ticket) MUST_CHECK;
+
+/* Remove log entries of dots in `known` (every replica has them), at most entries_max; *ret_done:
+ * there are no more. The clock keeps the dots: its snapshot goes with the removal. What a log no
+ * longer has, engine_log_read leaves out of its ret_done: who lacks that needs the trees. */
+enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct clock *known, size_t entries_max, bool *ret_done) MUST_CHECK;
 
 /* An upper bound of all timestamps ever applied here, TIMESTAMP_NONE when nothing was. */
 int64_t engine_max_timestamp(const struct engine *e);

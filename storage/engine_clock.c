@@ -105,7 +105,7 @@ void engine_ranges_free(struct engine *e)
     omap_close(&e->ranges);
 }
 
-static void put_snapshot(struct engine *e, struct range_state *r)
+void engine_range_save(struct engine *e, struct range_state *r)
 {
     buf_clear(&e->value);
     clock_encode(&r->clock, &e->value);
@@ -119,7 +119,7 @@ void engine_range_add(struct engine *e, struct range_state *r, struct dot dot)
     if (!clock_add(&r->clock, dot))
         return;
     if (++r->unsaved >= CLOCK_SNAPSHOT_AT)
-        put_snapshot(e, r);
+        engine_range_save(e, r);
 }
 
 void engine_save_clocks(struct engine *e)
@@ -129,7 +129,7 @@ void engine_save_clocks(struct engine *e)
         if (r->unsaved == 0 || r->err != ERR_OK)
             continue;
         engine_batch_begin(e);
-        put_snapshot(e, r);
+        engine_range_save(e, r);
         store_write(e->store, &e->batch, 0);
     }
 }

@@ -461,3 +461,46 @@ enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range
     arena_close(&arena);
     return err;
 }
+
+enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct clock *known, size_t entries_max, bool *ret_done)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    if (r->err != ERR_OK)
+        return r->err;
+    struct store_iter *it = store_iter_new(e->store);
+    keyspace_no k;
+    range_no n;
+    struct dot dot;
+    size_t count = 0;
+    bool more = true;
+    engine_batch_begin(e);
+    for (size_t i = 0; i < known->count && more; i++) {
+        const struct clock_entry *entry = &known->entries[i];
+        key_log(&e->key, keyspace, range, (struct dot){entry->actor, 0});
+        store_iter_seek(it, buf_bytes(&e->key));
+        for (; store_iter_valid(it); store_iter_next(it)) {
+            if (!key_parse_log(store_iter_key(it), &k, &n, &dot) || k != keyspace || n != range ||
+                actor_compare(dot.actor, entry->actor) != 0 ||
+                dot.n > clock_top(known, entry->actor))
+                break;
+            more = count < entries_max;
+            if (!more)
+                break;
+            if (!clock_has(known, dot) || !clock_has(&r->clock, dot))
+                continue;
+            store_batch_delete(&e->batch, store_iter_key(it));
+            count++;
+        }
+    }
+    enum err err = store_iter_error(it);
+    store_iter_free(it);
+    if (err != ERR_OK)
+        return err;
+    if (count > 0) {
+        engine_range_save(e, r);
+        store_write(e->store, &e->batch, 0);
+    }
+    *ret_done = more;
+    return ERR_OK;
+}

@@ -61,6 +61,9 @@ void engine_ranges_free(struct engine *e);
 /* The dot is applied by e->batch; puts a snapshot into it when one is due. */
 void engine_range_add(struct engine *e, struct range_state *r, struct dot dot);
 
+/* Put a snapshot of the clock into e->batch. */
+void engine_range_save(struct engine *e, struct range_state *r);
+
 /* --- engine_rows.c */
 
 /* Reads one partition after another from one iterator. */

@@ -282,6 +282,48 @@ static void the_clock_is_found_again(void)
     }
 }
 
+/* What all know leaves the log and not the clock; who lacks it is told that it is not there. */
+static void a_pruned_log_keeps_its_clock(void)
+{
+    struct store *s = store_mem_new();
+    struct engine *e;
+    struct arena arena;
+    struct clock known, done;
+    struct buf b;
+    struct actor actor = {1, 1};
+    bool finished = false;
+    int calls = 0;
+    arena_init(&arena);
+    clock_init(&known);
+    clock_init(&done);
+    buf_init(&b, SIZE_MAX);
+    CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+    for (uint64_t n = 1; n <= 10; n++) {
+        struct dot dot = {actor, n};
+        struct part p = one_row(&arena, "a", (int64_t)n, dot);
+        CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, 0), ERR_OK);
+    }
+    clock_add_run(&known, actor, 1, 4);
+    clock_add_run(&known, actor, 6, 12);
+    for (; !finished && calls < 20; calls++)
+        CU_ASSERT_EQUAL(engine_log_prune(e, KEYSPACE, RANGE, &known, 4, &finished), ERR_OK);
+    CU_ASSERT_EQUAL(calls, 3); /* nine entries */
+    engine_free(e);
+    CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+    CU_ASSERT_EQUAL(clock_count(engine_clock(e, KEYSPACE, RANGE)), 10);
+    CU_ASSERT_EQUAL(
+        engine_log_read(e, KEYSPACE, RANGE, engine_clock(e, KEYSPACE, RANGE), 1000, &b, &done),
+        ERR_OK);
+    CU_ASSERT_EQUAL(clock_count(&done), 1);
+    CU_ASSERT_TRUE(clock_has(&done, (struct dot){actor, 5}));
+    engine_free(e);
+    store_close(s);
+    clock_close(&known);
+    clock_close(&done);
+    buf_close(&b);
+    arena_close(&arena);
+}
+
 static void a_read_collapses_what_it_met(void)
 {
     struct store *s = store_mem_new();
@@ -380,6 +422,7 @@ CU_TestInfo replicas_tests[] = {
     {"pulls make replicas equal, and equal to the model", pulls_make_replicas_equal},
     {"crashes do not keep replicas apart", crashes_do_not_keep_replicas_apart},
     {"the clock is found again", the_clock_is_found_again},
+    {"a pruned log keeps its clock", a_pruned_log_keeps_its_clock},
     {"a read collapses what it met", a_read_collapses_what_it_met},
     {"facts", facts},
     {"another ring is refused", another_ring_is_refused},
