@@ -324,6 +324,44 @@ static void a_pruned_log_keeps_its_clock(void)
     arena_close(&arena);
 }
 
+/* Dot 1 was deleted by dot 2 and its row removed; who pulls only dot 1 gets the deletion with it,
+ * or its clock would claim what it has in no form. */
+static void a_pull_carries_what_became_of_a_dot(void)
+{
+    struct world w;
+    struct clock wanted, done;
+    struct buf b;
+    struct scan s = whole_table();
+    struct scan_result r = {0};
+    struct dot first = {{1, 1}, 1};
+    struct dot second = {{1, 1}, 2};
+    world_open(&w, 1);
+    clock_init(&wanted);
+    clock_init(&done);
+    buf_init(&b, SIZE_MAX);
+    struct engine *from = w.replicas[0].engine;
+    struct engine *to = w.replicas[1].engine;
+    struct event deletion = {.kind = EVENT_RANGE, .start = BYTES_LIT("a"), .end = BYTES_LIT("c")};
+    deletion.tomb = (struct tomb){9, 100, second};
+    struct part p = one_row(&w.arena, "b", 5, first);
+    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, first, 0), ERR_OK);
+    p = gen_part(&deletion, 1, &w.arena);
+    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, second, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_scan(from, &s, &w.arena, &r), ERR_OK); /* removes the row */
+    clock_add(&wanted, first);
+    CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted, 1000, &b, &done), ERR_OK);
+    CU_ASSERT_TRUE(clock_equal(&done, &wanted));
+    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), 0), ERR_OK);
+    CU_ASSERT_TRUE(clock_equal(engine_clock(to, KEYSPACE, RANGE), &wanted));
+    CU_ASSERT_EQUAL(engine_scan(to, &s, &w.arena, &r), ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(r.parts_count, 1);
+    CU_ASSERT_EQUAL(part_deletion_at(&r.parts[0], BYTES_LIT("b")).timestamp, 9);
+    clock_close(&wanted);
+    clock_close(&done);
+    buf_close(&b);
+    world_close(&w);
+}
+
 static void a_read_collapses_what_it_met(void)
 {
     struct store *s = store_mem_new();
@@ -423,6 +461,7 @@ CU_TestInfo replicas_tests[] = {
     {"crashes do not keep replicas apart", crashes_do_not_keep_replicas_apart},
     {"the clock is found again", the_clock_is_found_again},
     {"a pruned log keeps its clock", a_pruned_log_keeps_its_clock},
+    {"a pull carries what became of a dot", a_pull_carries_what_became_of_a_dot},
     {"a read collapses what it met", a_read_collapses_what_it_met},
     {"facts", facts},
     {"another ring is refused", another_ring_is_refused},
