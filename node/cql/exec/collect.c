@@ -1,0 +1,217 @@
+/* collect.c - collections that are not frozen: one cell an element.
+ *
+ *   list  path = timeuuid in order-preserving form; later appends get later ones, prepends count
+ *         down from long ago, so that the newest prepend comes first
+ *   set   path = the element, no value
+ *   map   path = the key, value = the value
+ *
+ * Overwriting puts a tombstone one microsecond before the elements at (column, no path), so that
+ * concurrent overwrites do not add up.
+ */
+#include "node/cql/exec/core.h"
+#include "node/schema/order.h"
+
+/* 2010-01-01: prepends run backwards from here by as much as has passed since. */
+#define PREPEND_REFERENCE_US INT64_C(1262304000000000)
+
+struct cell cell_make(const struct column *c, struct cell_times t, struct cql_value value)
+{
+    struct cell cell = {.column = c->id, .timestamp = t.timestamp};
+    if (value.kind == CQL_VALUE_NULL) {
+        cell.kind = CELL_TOMBSTONE;
+        cell.time_s = t.now_s;
+        return cell;
+    }
+    cell.value = value.data;
+    if (t.ttl > 0) {
+        cell.kind = CELL_EXPIRING;
+        cell.ttl = t.ttl;
+        cell.time_s = t.now_s + t.ttl;
+    }
+    return cell;
+}
+
+void cells_push(struct run *r, struct cells *out, struct cell cell)
+{
+    out->items = arena_grow(r->arena, out->items, out->count, &out->cap, sizeof out->items[0]);
+    out->items[out->count++] = cell;
+}
+
+static bool path_of(struct run *r, const struct cql_type *type, struct bytes key, struct bytes *ret)
+{
+    struct buf b;
+    struct errmsg m;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    enum err err = order_encode(type, false, key, &b, &m);
+    *ret = run_take(r, &b);
+    return run_err(r, err, &m);
+}
+
+static bool push_element(struct run *r, const struct column *c, struct cell_times t,
+                         struct bytes path, struct cql_value value, struct cells *out)
+{
+    struct cell cell = cell_make(c, t, value);
+    cell.has_path = true;
+    cell.path = path;
+    cells_push(r, out, cell);
+    return true;
+}
+
+static struct bytes list_path(struct run *r, struct uuid u)
+{
+    struct bytes path = BYTES_NONE;
+    (void)path_of(r, cql_type_native(CQL_TIMEUUID), bytes_make(u.b, sizeof u.b), &path);
+    return path;
+}
+
+bool collect_put(struct run *r, const struct column *c, struct cell_times t, struct cql_value value,
+                 bool overwrite, struct cells *out)
+{
+    struct bytes item, path, second;
+    if (overwrite) {
+        struct cell cell = {.column = c->id,
+                            .kind = CELL_TOMBSTONE,
+                            .timestamp = t.timestamp - 1,
+                            .time_s = t.now_s};
+        cells_push(r, out, cell);
+    }
+    if (value.kind != CQL_VALUE_SET)
+        return true;
+    struct value_items it = value_items_open(c->type, value.data);
+    while (value_items_next(&it, &item)) {
+        second = item;
+        if (c->type->kind == CQL_LIST)
+            path = list_path(r, timeuuid_next(r->exec, r->now_us));
+        else if (!path_of(r, c->type->items[0], item, &path))
+            return false;
+        if (c->type->kind == CQL_SET)
+            second = BYTES_NONE;
+        if (c->type->kind == CQL_MAP && !value_items_next(&it, &second))
+            break;
+        push_element(r, c, t, path, cql_value_make(second), out);
+    }
+    return true;
+}
+
+bool collect_prepend(struct run *r, const struct column *c, struct cell_times t,
+                     struct cql_value value, struct cells *out)
+{
+    struct bytes item;
+    if (value.kind != CQL_VALUE_SET)
+        return true;
+    int64_t count = value_items_count(value.data);
+    int64_t ticks = timeuuid_ticks(2 * PREPEND_REFERENCE_US - r->now_us);
+    struct exec *e = r->exec;
+    if (e->last_prepend != 0 && ticks >= e->last_prepend)
+        ticks = e->last_prepend - 1;
+    e->last_prepend = ticks - count;
+    struct value_items it = value_items_open(c->type, value.data);
+    for (int64_t n = 0; value_items_next(&it, &item); n++) {
+        struct uuid u = timeuuid_make(e, e->last_prepend + n);
+        push_element(r, c, t, list_path(r, u), cql_value_make(item), out);
+    }
+    return true;
+}
+
+/* The live elements of a column in a row, in order. */
+static struct cells live_elements(struct run *r, const struct column *c, const struct row *row)
+{
+    struct cells out = {0};
+    for (size_t i = 0; row != NULL && i < row->cells_count; i++) {
+        const struct cell *cell = &row->cells[i];
+        if (cell->column == c->id && cell->has_path && cell_is_live(cell, r->now_s))
+            cells_push(r, &out, *cell);
+    }
+    return out;
+}
+
+static bool list_cell_at(struct run *r, const struct column *c, struct bytes key,
+                         const struct row *row, struct bytes *ret_path)
+{
+    struct cells live = live_elements(r, c, row);
+    int32_t index = key.len == 4 ? (int32_t)load_u32(key.data) : -1;
+    if (live.count == 0)
+        return run_invalid(r, "Attempted to set an element on a list which is null");
+    if (index < 0 || (size_t)index >= live.count)
+        return run_invalid(r, "List index %d out of bound, list has size %zu", index, live.count);
+    *ret_path = live.items[index].path;
+    return true;
+}
+
+bool collect_set_element(struct run *r, const struct column *c, struct cell_times t,
+                         struct bytes key, struct cql_value value, const struct row *row,
+                         struct cells *out)
+{
+    struct bytes path;
+    bool good = c->type->kind == CQL_LIST ? list_cell_at(r, c, key, row, &path)
+                                          : path_of(r, c->type->items[0], key, &path);
+    return good && push_element(r, c, t, path, value, out);
+}
+
+bool collect_remove(struct run *r, const struct column *c, struct cell_times t,
+                    struct cql_value value, const struct row *row, struct cells *out)
+{
+    struct bytes item, path;
+    if (value.kind != CQL_VALUE_SET)
+        return true;
+    struct cells live = live_elements(r, c, row);
+    struct value_items it = {0};
+    if (c->type->kind == CQL_LIST) {
+        for (size_t i = 0; i < live.count; i++) {
+            it = value_items_open(c->type, value.data);
+            while (value_items_next(&it, &item)) {
+                if (value_compare(c->type->items[0], item, live.items[i].value) != 0)
+                    continue;
+                push_element(r, c, t, live.items[i].path, CQL_NULL, out);
+                break;
+            }
+        }
+        return true;
+    }
+    /* of a map, what is taken away is a set of keys */
+    it = value_items_open(cql_type_set(r->arena, c->type->items[0], true), value.data);
+    while (value_items_next(&it, &item)) {
+        if (!path_of(r, c->type->items[0], item, &path))
+            return false;
+        push_element(r, c, t, path, CQL_NULL, out);
+    }
+    return true;
+}
+
+static void put_sized(struct buf *b, struct bytes item)
+{
+    buf_put_i32(b, (int32_t)item.len);
+    buf_put_bytes(b, item);
+}
+
+bool collect_gather(struct run *r, const struct column *c, const struct cell *cells, size_t count,
+                    int64_t now_s, struct cql_value *ret)
+{
+    struct buf b, key;
+    int32_t n = 0;
+    *ret = CQL_NULL;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    buf_init(&key, BUF_MAX_DEFAULT);
+    buf_put_i32(&b, 0);
+    for (size_t i = 0; i < count; i++) {
+        const struct cell *cell = &cells[i];
+        if (!cell->has_path || !cell_is_live(cell, now_s))
+            continue;
+        if (c->type->kind != CQL_LIST) {
+            struct reader in = reader_make(cell->path);
+            buf_clear(&key);
+            if (order_decode(c->type->items[0], false, &in, &key) != ERR_OK)
+                continue; /* a replica sent what is no key: as if it were not there */
+            put_sized(&b, buf_bytes(&key));
+        }
+        if (c->type->kind != CQL_SET)
+            put_sized(&b, cell->value);
+        n++;
+    }
+    store_u32(b.data, (uint32_t)n);
+    struct bytes data = run_take(r, &b);
+    buf_close(&key);
+    if (n > 0)
+        *ret = cql_value_make(data);
+    return n > 0;
+}

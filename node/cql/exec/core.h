@@ -1,0 +1,324 @@
+/* core.h - what the files of this folder share. Private.
+ *
+ * A `struct run` is one statement with its values, being resolved (names, types: works without
+ * values, so PREPARE does it too) and then evaluated. Errors are a code and a sentence in the run;
+ * functions return false after run_fail.
+ */
+#ifndef TORC_NODE_CQL_EXEC_CORE_H
+#define TORC_NODE_CQL_EXEC_CORE_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/rng.h"
+#include "node/cql/exec/exec.h"
+#include "node/cql/grammar/ast.h"
+#include "node/schema/value.h"
+
+/* What a bind marker stands for. */
+struct marker {
+    const char *name;
+    const struct cql_type *type;
+    const struct table *table;
+};
+
+struct run {
+    struct exec *exec;
+    struct arena *arena;
+    const struct schema *schema;
+    const char *keyspace; /* current; NULL: none */
+    const struct ast *ast;
+    struct cql_values values;
+    struct marker *markers;    /* ast->markers.count of them */
+    const struct table *table; /* of the statement being resolved */
+    int64_t now_us;            /* wall clock */
+    int64_t now_s;
+    int64_t timestamp_us; /* of writes that say none */
+
+    enum cql_error_code code;
+    struct errmsg message;
+    const char *exists_keyspace; /* with CQL_ERROR_ALREADY_EXISTS */
+    const char *exists_table;
+};
+
+bool run_fail(struct run *r, enum cql_error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+bool run_invalid(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool run_unsupported(struct run *r, const char *what); /* "… not supported by this release" */
+bool run_err(struct run *r, enum err err, const struct errmsg *m); /* true when err is OK */
+
+const char *run_text(struct run *r, struct bytes b);
+
+/* The table a statement names, of the current keyspace when it names none. NULL after run_fail. */
+const struct table *run_table(struct run *r, const struct ast_table *id);
+const struct column *run_column(struct run *r, const struct table *t, struct bytes name);
+size_t column_index(const struct table *t, const struct column *c);
+
+/* A buffer whose bytes move into the run's arena. */
+struct bytes run_take(struct run *r, struct buf *b);
+
+/* --- term.c: values in statements. A slot is a term and what it is for. */
+struct slot {
+    const struct ast_term *term;
+    const struct cql_type *type;
+    const char *name;
+};
+
+/* Resolve: check its shape, note what its markers are. */
+bool slot_declare(struct run *r, struct slot s);
+/* Evaluate: null and unset come out as such. Data lives in the arena or in the bound values. */
+bool slot_value(struct run *r, struct slot s, struct cql_value *ret);
+/* For keys and conditions: neither null nor unset. */
+bool slot_key(struct run *r, struct slot s, struct bytes *ret);
+/* LIMIT and the like: *ret untouched when there is no term. */
+bool slot_int(struct run *r, struct slot s, int64_t *ret, bool *ret_given);
+
+const struct cql_type *list_of(struct run *r, const struct cql_type *item);
+
+/* --- function.c: functions of values */
+struct function;
+const struct function *function_find(struct run *r, const struct ast_term *call);
+/* The type of the n-th argument when nothing else says it. */
+const struct cql_type *function_arg_type(struct run *r, const struct function *f, size_t n);
+const struct cql_type *function_result(const struct function *f);
+bool function_call(struct run *r, const struct function *f, const struct cql_value *args,
+                   const struct cql_type *const *types, size_t count, struct cql_value *ret);
+/* The type of a call, a cast; NULL when the term alone does not say. */
+const struct cql_type *term_type(struct run *r, const struct ast_term *term);
+
+int64_t timeuuid_ticks(int64_t wall_us);
+struct uuid timeuuid_make(struct exec *e, int64_t ticks);
+struct uuid timeuuid_next(struct exec *e, int64_t wall_us);
+
+/* --- where.c: restrictions */
+struct restriction {
+    const struct column **columns; /* several: (a, b) op … or token(a, b) op … */
+    size_t count;
+    bool token;
+    enum ast_op op;
+    struct slot key;     /* m[key] = … */
+    struct slot *slots;  /* count for each alternative of IN; one list slot for `IN ?` */
+    size_t alternatives; /* 1 unless IN */
+    bool in_marker;
+    bool used; /* the plan has it; not to be filtered */
+};
+
+struct where {
+    struct restriction *items;
+    size_t count;
+};
+
+bool where_resolve(struct run *r, const struct table *t, const struct ast_relations *ast,
+                   struct where *ret);
+
+/* The values of a restriction: *ret_rows times count. */
+bool restriction_values(struct run *r, const struct restriction *x, struct bytes **ret_values,
+                        size_t *ret_rows);
+
+struct keys {
+    struct bytes *items; /* composed partition keys, in (token, key) order, distinct */
+    size_t count;
+};
+bool where_has_whole_key(const struct where *w, const struct table *t);
+bool where_keys(struct run *r, struct where *w, const struct table *t, struct keys *ret);
+
+/* --- slices.c: clustering restrictions as slices of row keys */
+struct slices {
+    struct scan_slice *items; /* ascending, disjoint */
+    size_t count, cap;
+    bool all;  /* no restriction at all */
+    bool rows; /* every slice is one row: all clustering columns by EQ or IN */
+};
+bool where_slices(struct run *r, struct where *w, const struct table *t, struct slices *ret);
+bool clustering_key(struct run *r, const struct table *t, const struct bytes *values,
+                    struct buf *out);
+
+/* --- modify.c: INSERT, UPDATE, DELETE */
+struct parts { /* what statements do to partitions */
+    struct exec_mutation *items;
+    size_t count, cap;
+};
+
+/* Partitions whose present state a statement must see (list indexes). */
+struct need {
+    keyspace_no keyspace;
+    table_no table;
+    struct bytes key;
+    struct bytes row_key;
+    bool want_static;
+    bool known;
+    struct part part; /* when known; no rows when there is nothing */
+};
+struct needs {
+    struct need *items;
+    size_t count, cap;
+};
+
+struct modify_times {
+    const struct ast_using *batch_using; /* NULL: none */
+    bool in_batch;
+};
+
+/* Resolve one of the three statements; with `ret` also evaluate it and add its mutations. Missing
+ * needs are noted instead: then read them and call again. */
+bool modify(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
+            struct needs *needs, struct parts *ret);
+bool modify_batch_check(struct run *r, const struct ast_batch *b);
+
+/* Sort by partition and merge those of one. */
+void parts_join(struct run *r, struct parts *p);
+
+/* --- collect.c: cells of collections */
+struct cells {
+    struct cell *items;
+    size_t count, cap;
+};
+struct cell_times {
+    int64_t timestamp;
+    int32_t ttl;
+    int64_t now_s;
+};
+struct cell cell_make(const struct column *c, struct cell_times t, struct cql_value value);
+void cells_push(struct run *r, struct cells *out, struct cell cell);
+bool collect_put(struct run *r, const struct column *c, struct cell_times t, struct cql_value value,
+                 bool overwrite, struct cells *out);
+bool collect_prepend(struct run *r, const struct column *c, struct cell_times t,
+                     struct cql_value value, struct cells *out);
+bool collect_remove(struct run *r, const struct column *c, struct cell_times t,
+                    struct cql_value value, const struct row *row, struct cells *out);
+bool collect_set_element(struct run *r, const struct column *c, struct cell_times t,
+                         struct bytes key, struct cql_value value, const struct row *row,
+                         struct cells *out);
+/* The value of a collection from its live cells; false (and null) when there are none. */
+bool collect_gather(struct run *r, const struct column *c, const struct cell *cells, size_t count,
+                    int64_t now_s, struct cql_value *ret);
+
+/* --- project.c: selectors and rows */
+struct row_values {
+    const struct cql_value *values;  /* one for each column of the table */
+    const struct cell *const *cells; /* of simple columns; NULL where there is none */
+    int64_t now_s;
+};
+
+struct selection; /* what a SELECT shows */
+bool selection_resolve(struct run *r, const struct table *t, const struct ast_select *s,
+                       struct selection **ret);
+bool selection_is_aggregate(const struct selection *s);
+bool selection_only_keys_and_statics(const struct selection *s, const char **ret_wrong);
+size_t selection_columns(const struct selection *s, const struct cql_column **ret);
+bool selection_row(struct run *r, struct selection *s, const struct row_values *row,
+                   struct buf *out); /* aggregates: takes the row in, appends nothing */
+bool selection_finish(struct run *r, struct selection *s, struct buf *out); /* the aggregate row */
+struct cql_column result_column(struct run *r, const char *keyspace, const char *table,
+                                const char *name, const struct cql_type *type);
+
+/* --- filter.c: restrictions on the values of a row */
+struct filter {
+    const struct restriction *restriction;
+    struct bytes key;
+    struct bytes *values;
+    size_t rows;
+};
+bool filter_make(struct run *r, const struct restriction *x, struct filter *ret);
+bool filter_pass(const struct filter *f, const struct table *t, const struct cql_value *values);
+
+/* --- virtual.c: system tables as rows */
+struct virtual_rows {
+    const struct table *table;
+    struct cql_value **rows; /* column_count values each */
+    size_t count, cap;
+};
+void virtual_make(struct run *r, const struct table *t, struct virtual_rows *ret);
+void virtual_schema_make(struct run *r, struct virtual_rows *v); /* virtual_schema.c */
+struct cql_value *virtual_row(struct run *r, struct virtual_rows *v);
+void virtual_set(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                 const char *column, struct bytes value);
+void virtual_text(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                  const char *column, const char *text);
+void virtual_int(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                 const char *column, int32_t value);
+void virtual_bool(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                  const char *column, bool value);
+void virtual_uuid(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                  const char *column, const struct uuid *value);
+void virtual_map(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                 const char *column, const struct option_map *map);
+
+/* --- select.c, page.c */
+struct select;
+struct select_params {
+    int32_t page_size; /* 0: no paging */
+    struct bytes paging_state;
+    bool skip_metadata;
+    struct bytes metadata_id; /* version 5: what the client has; empty: nothing */
+    uint8_t version;
+    enum cql_consistency level;
+};
+bool select_resolve(struct run *r, const struct ast_select *ast, struct select **ret);
+bool select_start(struct run *r, struct select *s, const struct select_params *params);
+/* The next scan, or NULL when the rows are complete: then select_reply. */
+const struct scan *select_scan(struct run *r, struct select *s);
+bool select_take(struct run *r, struct select *s, const struct scan_result *rows);
+bool select_reply(struct run *r, struct select *s, struct buf *body);
+size_t select_columns(const struct select *s, const struct cql_column **ret);
+const struct table *select_table(const struct select *s);
+void select_close(struct select *s);
+
+/* What a page ends at. */
+struct position {
+    bool has; /* else: from the start */
+    token token;
+    struct bytes key;
+    bool in_part;
+    struct bytes row;
+    uint32_t live_in_part;  /* live rows of the partition so far, filtered out or not */
+    uint64_t taken;         /* rows so far, for LIMIT; of a virtual table: rows to skip */
+    uint32_t taken_in_part; /* of the partition `key`, for PER PARTITION LIMIT */
+};
+struct bytes position_encode(struct run *r, const struct table *t, const struct position *p);
+bool position_decode(struct run *r, const struct table *t, struct bytes state,
+                     struct position *ret);
+
+/* --- ddl.c, describe.c */
+bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret);
+bool describe(struct run *r, const struct ast_describe *d, struct buf *body, uint8_t version);
+
+/* --- prepared.c */
+struct prepared {
+    struct list lru; /* first: the longest unused */
+    uint8_t id[16];
+    struct arena arena;
+    struct ast ast;
+    const char *keyspace; /* NULL: none */
+    struct bytes text;
+    size_t bytes;
+    unsigned refs; /* the cache's and those of running requests */
+};
+struct prepared *prepared_find(struct exec *e, struct bytes id); /* a reference */
+struct prepared *prepared_add(struct exec *e, struct run *r, const char *keyspace,
+                              struct bytes text); /* a reference; NULL after run_fail */
+void prepared_unref(struct prepared *p);
+void prepared_drop_all(struct exec *e);
+void metadata_id(const struct cql_column *columns, size_t count, uint8_t ret_id[16]);
+bool prepared_reply(struct run *r, const struct prepared *p, uint8_t version, struct buf *body);
+
+/* --- exec.c */
+struct exec {
+    struct exec_config config;
+    const struct exec_view *view;
+    struct rng rng;
+    int64_t last_ticks; /* of timeuuids: strictly ascending */
+    int64_t last_prepend;
+    uint64_t next_op;
+    struct map running; /* op -> request */
+    struct list requests;
+    struct bmap prepared;
+    struct list lru;
+    size_t prepared_bytes;
+    struct exec_effect *effects;
+    size_t effects_count, effects_cap;
+    struct arena out; /* what effects point to, until exec_clear */
+    struct list finished;
+    struct exec_stats stats;
+};
+
+#endif

@@ -1,0 +1,183 @@
+/* ddl.c - statements of the data definition language as commands for the metadata log. */
+#include "node/cql/exec/core.h"
+
+static struct ddl_option option(struct run *r, const struct ast_property *p)
+{
+    struct ddl_option o = {.name = run_text(r, p->name)};
+    const struct ast_terms *items = &p->value->items;
+    if (p->value->kind != AST_MAP && p->value->kind != AST_SET) {
+        o.value = run_text(r, p->value->text);
+        return o;
+    }
+    struct option_pair *pairs = arena_array(r->arena, struct option_pair, items->count / 2);
+    o.pair_count = (uint32_t)(items->count / 2);
+    o.pairs = pairs;
+    for (size_t i = 0; i < o.pair_count; i++) {
+        pairs[i].key = run_text(r, items->items[2 * i]->text);
+        pairs[i].value = run_text(r, items->items[2 * i + 1]->text);
+    }
+    return o;
+}
+
+static bool is_constant(const struct ast_term *t)
+{
+    return t->kind >= AST_INTEGER && t->kind <= AST_DURATION;
+}
+
+static bool put_options(struct run *r, const struct ast_properties *p, struct ddl *ret)
+{
+    struct ddl_option *options = arena_array(r->arena, struct ddl_option, p->count);
+    for (size_t i = 0; i < p->count; i++) {
+        const struct ast_term *v = p->items[i].value;
+        bool map = v->kind == AST_MAP || (v->kind == AST_SET && v->items.count == 0);
+        for (size_t j = 0; map && j < v->items.count; j++)
+            map = is_constant(v->items.items[j]);
+        if (!map && !is_constant(v) && v->kind != AST_COLUMN)
+            return run_fail(r, CQL_ERROR_SYNTAX, "Invalid value for property '%s'",
+                            run_text(r, p->items[i].name));
+        for (size_t j = 0; j < i; j++) {
+            if (bytes_equal(p->items[j].name, p->items[i].name))
+                return run_fail(r, CQL_ERROR_SYNTAX, "Multiple definitions for property '%s'",
+                                run_text(r, p->items[i].name));
+        }
+        options[i] = option(r, &p->items[i]);
+    }
+    ret->options = options;
+    ret->option_count = (uint32_t)p->count;
+    return true;
+}
+
+static bool put_columns(struct run *r, const struct ast_columns *c, struct ddl *ret)
+{
+    struct ddl_column *columns = arena_array(r->arena, struct ddl_column, c->count);
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->items[i].is_masked)
+            return run_unsupported(r, "column masking");
+        columns[i].name = run_text(r, c->items[i].name);
+        columns[i].type = run_text(r, c->items[i].type->text);
+        columns[i].is_static = c->items[i].is_static;
+    }
+    ret->columns = columns;
+    ret->column_count = (uint32_t)c->count;
+    return true;
+}
+
+static const char *const *put_names(struct run *r, const struct ast_names *names, uint32_t *ret)
+{
+    const char **out = arena_array(r->arena, const char *, names->count);
+    for (size_t i = 0; i < names->count; i++)
+        out[i] = run_text(r, names->items[i]);
+    *ret = (uint32_t)names->count;
+    return out;
+}
+
+static bool put_table(struct run *r, const struct ast_table *id, struct ddl *ret)
+{
+    ret->keyspace = id->keyspace.len > 0 ? run_text(r, id->keyspace) : r->keyspace;
+    ret->table = run_text(r, id->name);
+    return ret->keyspace != NULL ||
+           run_invalid(r, "No keyspace has been specified. USE a keyspace, or explicitly specify "
+                          "keyspace.tablename");
+}
+
+static bool create_table(struct run *r, const struct ast_create_table *t, struct ddl *ret)
+{
+    const struct ast_orders *orders = &t->options.clustering_order;
+    struct ddl_order *out = arena_array(r->arena, struct ddl_order, orders->count);
+    for (size_t i = 0; i < orders->count; i++)
+        out[i] =
+            (struct ddl_order){run_text(r, orders->items[i].column), orders->items[i].descending};
+    ret->kind = DDL_CREATE_TABLE;
+    ret->if_not_exists = t->if_not_exists;
+    ret->table_id = timeuuid_next(r->exec, r->now_us);
+    ret->orders = out;
+    ret->order_count = (uint32_t)orders->count;
+    ret->primary_key_clauses = t->primary_keys;
+    ret->partition_key = put_names(r, &t->partition_key, &ret->partition_key_count);
+    ret->clustering = put_names(r, &t->clustering, &ret->clustering_count);
+    if (t->options.compact_storage)
+        return run_unsupported(r, "COMPACT STORAGE");
+    return put_table(r, &t->table, ret) && put_columns(r, &t->columns, ret) &&
+           put_options(r, &t->options.properties, ret);
+}
+
+static void put_dropped(struct run *r, const struct ast_alter_table *t, struct ddl *ret)
+{
+    size_t step = t->kind == AST_ALTER_RENAME ? 2 : 1;
+    struct ddl_column *columns = arena_array(r->arena, struct ddl_column, t->names.count / step);
+    for (size_t i = 0; i < t->names.count / step; i++) {
+        columns[i].name = run_text(r, t->names.items[i * step]);
+        if (step == 2)
+            columns[i].new_name = run_text(r, t->names.items[i * step + 1]);
+    }
+    ret->columns = columns;
+    ret->column_count = (uint32_t)(t->names.count / step);
+}
+
+static bool drop_timestamp(struct run *r, const struct ast_alter_table *t, struct ddl *ret)
+{
+    struct slot s = {t->timestamp, cql_type_native(CQL_BIGINT), "[timestamp]"};
+    bool given;
+    ret->timestamp_us = r->timestamp_us;
+    if (s.term != NULL && s.term->kind == AST_MARKER)
+        return run_invalid(r, "Bind variables cannot be used in this statement");
+    return slot_int(r, s, &ret->timestamp_us, &given);
+}
+
+static bool alter_table(struct run *r, const struct ast_alter_table *t, struct ddl *ret)
+{
+    ret->if_exists = t->if_exists;
+    if (!put_table(r, &t->table, ret))
+        return false;
+    switch (t->kind) {
+    case AST_ALTER_ADD:
+        ret->kind = DDL_ALTER_TABLE_ADD;
+        ret->if_no_column = t->if_column;
+        return put_columns(r, &t->columns, ret);
+    case AST_ALTER_DROP:
+        ret->kind = DDL_ALTER_TABLE_DROP;
+        ret->if_column_exists = t->if_column;
+        put_dropped(r, t, ret);
+        return drop_timestamp(r, t, ret);
+    case AST_ALTER_RENAME:
+        ret->kind = DDL_ALTER_TABLE_RENAME;
+        ret->if_column_exists = t->if_column;
+        put_dropped(r, t, ret);
+        return true;
+    case AST_ALTER_WITH:
+        ret->kind = DDL_ALTER_TABLE_WITH;
+        if (t->options.clustering_order.count > 0)
+            return run_invalid(r, "Cannot alter the clustering order of a table");
+        if (t->options.compact_storage)
+            return run_unsupported(r, "COMPACT STORAGE");
+        return put_options(r, &t->options.properties, ret);
+    case AST_ALTER_TYPE: return run_invalid(r, "Altering column types is no longer supported");
+    case AST_ALTER_DROP_COMPACT: break;
+    }
+    return run_unsupported(r, "DROP COMPACT STORAGE");
+}
+
+bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)
+{
+    *ret = (struct ddl){0};
+    switch (s->kind) {
+    case AST_CREATE_KEYSPACE:
+    case AST_ALTER_KEYSPACE:
+        ret->kind = s->kind == AST_CREATE_KEYSPACE ? DDL_CREATE_KEYSPACE : DDL_ALTER_KEYSPACE;
+        ret->keyspace = run_text(r, s->keyspace.name);
+        ret->if_exists = s->keyspace.if_exists;
+        ret->if_not_exists = s->keyspace.if_not_exists;
+        return put_options(r, &s->keyspace.properties, ret);
+    case AST_DROP_KEYSPACE:
+        ret->kind = DDL_DROP_KEYSPACE;
+        ret->keyspace = run_text(r, s->drop.table.name);
+        ret->if_exists = s->drop.if_exists;
+        return true;
+    case AST_CREATE_TABLE: return create_table(r, &s->create_table, ret);
+    case AST_ALTER_TABLE: return alter_table(r, &s->alter_table, ret);
+    default: break;
+    }
+    ret->kind = DDL_DROP_TABLE;
+    ret->if_exists = s->drop.if_exists;
+    return put_table(r, &s->drop.table, ret);
+}

@@ -1,0 +1,213 @@
+#include "node/cql/exec/exec.h"
+
+#include "base/mem.h"
+#include "node/cql/exec/request.h"
+
+/* --- life */
+
+struct exec *exec_new(const struct exec_config *config)
+{
+    struct exec *e = mem_new(struct exec);
+    e->config = *config;
+    if (e->config.prepared_max == 0)
+        e->config.prepared_max = EXEC_PREPARED_MAX;
+    if (e->config.prepared_bytes_max == 0)
+        e->config.prepared_bytes_max = EXEC_PREPARED_BYTES_MAX;
+    rng_init(&e->rng, config->seed);
+    map_init(&e->running);
+    bmap_init(&e->prepared);
+    list_init(&e->requests);
+    list_init(&e->finished);
+    list_init(&e->lru);
+    return e;
+}
+
+static void request_free(struct request *q)
+{
+    list_remove(&q->link);
+    select_close(q->select);
+    for (size_t i = 0; i < q->prepared_count; i++)
+        prepared_unref(q->prepared[i]);
+    schema_unref(q->schema);
+    struct arena arena = q->arena; /* the request lives in it */
+    arena_close(&arena);
+}
+
+static void free_all(struct list *requests)
+{
+    while (!list_empty(requests))
+        request_free(container_of(requests->next, struct request, link));
+}
+
+void exec_free(struct exec *e)
+{
+    if (e == NULL)
+        return;
+    free_all(&e->requests);
+    free_all(&e->finished);
+    prepared_drop_all(e);
+    map_close(&e->running);
+    bmap_close(&e->prepared);
+    mem_free(e->effects);
+    arena_close(&e->out);
+    mem_free(e);
+}
+
+void exec_set_view(struct exec *e, const struct exec_view *view)
+{
+    e->view = view;
+}
+
+/* --- effects */
+
+struct exec_effect *effect_add(struct exec *e, enum exec_effect_type type, struct request *q)
+{
+    e->effects = mem_grow(e->effects, e->effects_count, &e->effects_cap, sizeof e->effects[0]);
+    struct exec_effect *effect = &e->effects[e->effects_count++];
+    *effect = (struct exec_effect){.type = type, .conn = q->conn, .stream = q->stream};
+    return effect;
+}
+
+void effect_op(struct exec *e, struct request *q, struct exec_effect *effect)
+{
+    q->op = ++e->next_op;
+    effect->op = q->op;
+    map_put(&e->running, q->op, q);
+}
+
+/* The request is over; its memory stays until the effects have been performed. */
+void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struct buf *body)
+{
+    ASSERT(!q->replied);
+    q->replied = true;
+    struct exec_effect *effect = effect_add(e, EXEC_REPLY, q);
+    if (body->failed) {
+        struct cql_error error =
+            cql_error_make(CQL_ERROR_SERVER, BYTES_LIT("The answer does not fit a frame"));
+        buf_close(body);
+        buf_init(body, ERRMSG_SIZE);
+        cql_error_put(body, q->version, &error);
+        opcode = CQL_ERROR;
+    }
+    effect->reply.opcode = opcode;
+    effect->reply.body = arena_copy(&e->out, buf_bytes(body));
+    buf_close(body);
+    list_remove(&q->link);
+    list_push_back(&e->finished, &q->link);
+}
+
+size_t exec_effects(const struct exec *e, const struct exec_effect **ret_effects)
+{
+    *ret_effects = e->effects;
+    return e->effects_count;
+}
+
+void exec_clear(struct exec *e)
+{
+    e->effects_count = 0;
+    free_all(&e->finished);
+    arena_reset(&e->out);
+}
+
+/* --- requests */
+
+static struct request *request_new(struct exec *e, struct now now, const struct exec_request *in)
+{
+    struct arena arena = {0};
+    struct request *q = arena_new(&arena, struct request);
+    size_t prepared = in->request->opcode == CQL_BATCH ? in->request->batch.count : 1;
+    q->arena = arena;
+    q->conn = in->conn;
+    q->stream = in->stream;
+    q->version = in->version;
+    q->level = CQL_CL_ONE;
+    q->prepared = arena_array(&q->arena, struct prepared *, prepared);
+    q->schema = schema_ref(e->view->schema);
+    q->run = (struct run){.exec = e,
+                          .arena = &q->arena,
+                          .schema = q->schema,
+                          .now_us = now.wall,
+                          .now_s = now.wall / USEC_PER_SEC,
+                          .timestamp_us = in->timestamp_us};
+    if (in->keyspace != NULL && in->keyspace[0] != '\0')
+        q->run.keyspace = arena_text(&q->arena, bytes_text(in->keyspace));
+    list_push_back(&e->requests, &q->link);
+    return q;
+}
+
+static void answer_ready(struct exec *e, struct request *q)
+{
+    struct buf b;
+    buf_init(&b, 16);
+    reply_body(e, q, CQL_READY, &b);
+}
+
+static void register_events(struct exec *e, struct request *q, const struct cql_request *in)
+{
+    uint32_t events = 0;
+    for (size_t i = 0; i < in->events.count; i++) {
+        enum cql_event_type type;
+        if (!cql_event_parse(in->events.items[i], &type)) {
+            run_fail(&q->run, CQL_ERROR_PROTOCOL, "Invalid value '%s' for Type",
+                     run_text(&q->run, in->events.items[i]));
+            reply_failed(e, q);
+            return;
+        }
+        events |= 1u << type;
+    }
+    effect_add(e, EXEC_REGISTER, q)->events = events;
+    answer_ready(e, q);
+}
+
+void exec_request(struct exec *e, struct now now, const struct exec_request *in)
+{
+    ASSERT(e->view != NULL);
+    struct request *q = request_new(e, now, in);
+    e->stats.requests++;
+    switch (in->request->opcode) {
+    case CQL_OPTIONS: reply_supported(e, q); break;
+    case CQL_STARTUP: answer_ready(e, q); break;
+    case CQL_REGISTER: register_events(e, q, in->request); break;
+    case CQL_QUERY: request_query(e, q, in->request); break;
+    case CQL_PREPARE: request_prepare(e, q, in->request); break;
+    case CQL_EXECUTE: request_execute(e, q, in->request); break;
+    case CQL_BATCH: request_batch(e, q, in->request); break;
+    default:
+        run_fail(&q->run, CQL_ERROR_PROTOCOL, "Unexpected message %s",
+                 cql_opcode_name(in->request->opcode));
+        reply_failed(e, q);
+        break;
+    }
+}
+
+void exec_done(struct exec *e, struct now now, uint64_t op, const struct exec_result *result)
+{
+    struct request *q = map_remove(&e->running, op);
+    (void)now; /* a request keeps the time it began with: TTLs stay consistent in it */
+    if (q == NULL)
+        return;
+    q->op = 0;
+    request_done(e, q, result);
+}
+
+void exec_conn_closed(struct exec *e, uint64_t conn)
+{
+    list_each_safe (at, after, &e->requests) {
+        struct request *q = container_of(at, struct request, link);
+        if (q->conn != conn)
+            continue;
+        if (q->op != 0)
+            map_remove(&e->running, q->op);
+        list_remove(&q->link); /* effects may still point into it */
+        list_push_back(&e->finished, &q->link);
+    }
+}
+
+struct exec_stats exec_stats(const struct exec *e)
+{
+    struct exec_stats s = e->stats;
+    s.running = map_count(&e->running);
+    s.prepared = bmap_count(&e->prepared);
+    s.prepared_bytes = e->prepared_bytes;
+    return s;
+}

@@ -1,0 +1,155 @@
+/* exec.h - CQL requests in, replies and operations out.
+ *
+ * Pure, one per node. The shell decodes a frame (node/cql/proto) and hands the request in; what
+ * comes out is an ordered list of effects: replies, and operations that the node carries out with
+ * its coordinator and metadata log and whose results it brings back with exec_done.
+ *
+ *            exec_request                            exec_done
+ *   (none) ---------------> RUNNING -- READ/WRITE/DDL --> RUNNING -- … --> REPLY, gone
+ *                              \______________ REPLY at once _____________/
+ *
+ * A request has at most one operation under way. Its memory is one arena, gone with its reply.
+ *
+ * Invariants: every request gets exactly one REPLY effect, unless its connection is closed first;
+ * prepared statements are bounded by count and bytes (least recently used go first, drivers prepare
+ * again); a running request keeps the schema snapshot and the statement it began with.
+ */
+#ifndef TORC_NODE_CQL_EXEC_EXEC_H
+#define TORC_NODE_CQL_EXEC_EXEC_H
+
+#include "node/cql/proto/request.h"
+#include "node/cql/proto/response.h"
+#include "node/schema/ddl.h"
+#include "storage/engine.h"
+
+#define EXEC_PREPARED_MAX       10000
+#define EXEC_PREPARED_BYTES_MAX ((size_t)64 << 20)
+#define EXEC_REPLY_MAX          ((size_t)14 << 20) /* bytes of rows in one reply */
+#define EXEC_IN_MAX             10000              /* partitions or slices one IN may make */
+#define EXEC_TTL_MAX            (20 * 365 * 24 * 60 * 60)
+
+struct exec; /* Opaque. */
+
+struct exec_config {
+    uint64_t seed;
+    size_t prepared_max;       /* 0: EXEC_PREPARED_MAX */
+    size_t prepared_bytes_max; /* 0: EXEC_PREPARED_BYTES_MAX */
+};
+
+struct exec *exec_new(const struct exec_config *config);
+void exec_free(struct exec *e);
+
+/* What the system tables tell about a node. */
+struct exec_peer {
+    struct uuid host_id;
+    struct endpoint internode; /* broadcast and listen address */
+    struct endpoint cql;       /* what drivers connect to */
+    const char *dc;
+    const char *rack;
+    const char *release_version; /* "5.0.0": what drivers and cqlsh expect of a Cassandra */
+    struct uuid schema_version;
+    const token *tokens;
+    size_t tokens_count;
+};
+
+/* What the executor sees of the cluster. */
+struct exec_view {
+    const struct schema *schema;
+    const char *cluster_name;
+    struct exec_peer self;
+    const struct exec_peer *peers; /* all others */
+    size_t peers_count;
+    int32_t gossip_generation;
+};
+
+/* Borrowed until the next exec_set_view; what it points to must stay unchanged that long. Needed
+ * before the first request. */
+void exec_set_view(struct exec *e, const struct exec_view *view);
+
+struct exec_request {
+    uint64_t conn; /* the caller's name for the connection */
+    int16_t stream;
+    uint8_t version; /* of the protocol */
+    const struct cql_request *request;
+    const char *keyspace; /* of the connection; NULL: none */
+    int64_t timestamp_us; /* for writes that bring none: the hybrid logical clock's next */
+};
+
+/* All that is passed is borrowed for the call only. */
+void exec_request(struct exec *e, struct now now, const struct exec_request *request);
+
+/* The result of an operation. `rows`, for reads, is borrowed for the call. */
+struct exec_result {
+    enum err err; /* OK UNAVAILABLE TIMEOUT FAILED OVERLOADED …; EXISTS INVALID CONFIG … of DDL */
+    enum cql_consistency level;
+    enum cql_write_type kind;
+    uint32_t required;
+    uint32_t received; /* UNAVAILABLE: alive */
+    uint32_t failures;
+    bool data_present;
+    const struct scan_result *rows; /* reads */
+    struct schema_change change;    /* DDL */
+    const char *message;            /* DDL: the sentence of the error, or NULL */
+};
+
+/* An operation that is not running any more (connection closed) is ignored. */
+void exec_done(struct exec *e, struct now now, uint64_t op, const struct exec_result *result);
+
+/* Forget the running requests of a connection: no replies. */
+void exec_conn_closed(struct exec *e, uint64_t conn);
+
+struct exec_mutation { /* one partition; no dots, timestamps set; canonical */
+    keyspace_no keyspace;
+    struct part part;
+};
+
+enum exec_effect_type {
+    EXEC_REPLY,
+    EXEC_WRITE,    /* apply all mutations */
+    EXEC_READ,     /* one scan */
+    EXEC_DDL,      /* propose to the metadata log, wait until applied here */
+    EXEC_TRUNCATE, /* remove all data of a table on every replica */
+    EXEC_USE,      /* the connection's keyspace from now on */
+    EXEC_REGISTER, /* events the connection wants, bits 1 << enum cql_event_type, in addition */
+};
+
+struct exec_effect {
+    enum exec_effect_type type;
+    uint64_t conn;
+    int16_t stream;
+    uint64_t op; /* WRITE, READ, DDL, TRUNCATE: name it to exec_done */
+    union {
+        struct {
+            enum cql_opcode opcode;
+            uint8_t flags;
+            struct bytes body;
+        } reply;
+        struct {
+            const struct exec_mutation *mutations;
+            size_t count;
+            enum cql_consistency level;
+            enum cql_write_type kind;
+        } write;
+        struct {
+            keyspace_no keyspace;
+            const struct scan *scan;
+            enum cql_consistency level;
+        } read;
+        const struct ddl *ddl;
+        const struct table *truncate;
+        const char *keyspace;
+        uint32_t events;
+    };
+};
+
+/* In order. Valid until exec_clear. */
+size_t exec_effects(const struct exec *e, const struct exec_effect **ret_effects);
+void exec_clear(struct exec *e);
+
+struct exec_stats {
+    uint64_t requests, errors, prepares, prepared_hits, prepared_misses, evictions;
+    size_t running, prepared, prepared_bytes;
+};
+struct exec_stats exec_stats(const struct exec *e);
+
+#endif

@@ -1,0 +1,85 @@
+/* filter.c - restrictions as conditions on the values of a row. A null meets none. */
+#include "node/cql/exec/core.h"
+
+bool filter_make(struct run *r, const struct restriction *x, struct filter *ret)
+{
+    *ret = (struct filter){.restriction = x};
+    if (x->token)
+        return run_unsupported(r, "token() in a WHERE clause on this table");
+    if (x->key.term != NULL && !slot_key(r, x->key, &ret->key))
+        return false;
+    return restriction_values(r, x, &ret->values, &ret->rows);
+}
+
+static bool holds(enum ast_op op, int c)
+{
+    switch (op) {
+    case AST_LT: return c < 0;
+    case AST_LTE: return c <= 0;
+    case AST_GT: return c > 0;
+    case AST_GTE: return c >= 0;
+    default: return c == 0;
+    }
+}
+
+/* Does a list or set have this item, a map this key (n = 0) or value (n = 1)? *ret_value: of a map,
+ * what belongs to the key. */
+static bool collection_has(const struct cql_type *type, struct bytes collection, size_t n,
+                           struct bytes want, struct bytes *ret_value)
+{
+    struct value_items it = value_items_open(type, collection);
+    struct bytes item, second;
+    while (value_items_next(&it, &item)) {
+        second = item;
+        if (type->kind == CQL_MAP && !value_items_next(&it, &second))
+            return false;
+        if (value_compare(type->items[n], n == 0 ? item : second, want) == 0) {
+            *ret_value = second;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool pass_one(const struct filter *f, const struct column *c, struct bytes value,
+                     struct bytes want)
+{
+    enum ast_op op = f->restriction->op;
+    struct bytes found;
+    size_t values_at = c->type->kind == CQL_MAP ? 1 : 0;
+    if (op == AST_CONTAINS)
+        return collection_has(c->type, value, values_at, want, &found);
+    if (op == AST_CONTAINS_KEY)
+        return collection_has(c->type, value, 0, want, &found);
+    if (f->restriction->key.term != NULL)
+        return collection_has(c->type, value, 0, f->key, &found) &&
+               value_compare(c->type->items[1], found, want) == 0;
+    return holds(op, value_compare(c->type, value, want));
+}
+
+static bool pass_row(const struct filter *f, const struct table *t, const struct cql_value *values,
+                     const struct bytes *want)
+{
+    const struct restriction *x = f->restriction;
+    if (x->count == 1)
+        return pass_one(f, x->columns[0], values[column_index(t, x->columns[0])].data, want[0]);
+    int c = 0;
+    for (size_t i = 0; i < x->count && c == 0; i++) {
+        const struct column *column = x->columns[i];
+        c = value_compare(column->type, values[column_index(t, column)].data, want[i]);
+    }
+    return holds(x->op, c);
+}
+
+bool filter_pass(const struct filter *f, const struct table *t, const struct cql_value *values)
+{
+    for (size_t i = 0; i < f->restriction->count; i++) {
+        if (values[column_index(t, f->restriction->columns[i])].kind != CQL_VALUE_SET)
+            return false;
+    }
+    for (size_t i = 0; i < f->rows; i++) {
+        if (pass_row(f, t, values, f->values + i * f->restriction->count))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,216 @@
+/* modify.c - INSERT, UPDATE and DELETE become mutations: one part for each partition they touch.
+ *
+ * All three are operations on columns (struct op) at the rows their keys or WHERE name. Setting a
+ * list's element by index and removing from a list by value must know the list: the row is then a
+ * `need`, read by the caller, and the statement is evaluated again.
+ */
+#include "node/cql/exec/modify.h"
+#include "node/schema/order.h"
+#include "ring/murmur3.h"
+
+#include <stdlib.h>
+
+const struct need *modify_need(struct run *r, const struct modify *m, struct bytes key,
+                               struct bytes row_key, bool want_static)
+{
+    struct needs *needs = m->needs;
+    for (size_t i = 0; i < needs->count; i++) {
+        const struct need *n = &needs->items[i];
+        if (n->table == m->table->no && bytes_equal(n->key, key) &&
+            bytes_equal(n->row_key, row_key) && n->want_static == want_static)
+            return n;
+    }
+    needs->items =
+        arena_grow(r->arena, needs->items, needs->count, &needs->cap, sizeof needs->items[0]);
+    struct need *n = &needs->items[needs->count++];
+    *n = (struct need){.keyspace = m->table->keyspace_no,
+                       .table = m->table->no,
+                       .key = key,
+                       .row_key = row_key,
+                       .want_static = want_static};
+    return n;
+}
+
+/* The row an operation must see; NULL when it is not known yet or not there. */
+static const struct row *seen_row(const struct need *n)
+{
+    if (!n->known)
+        return NULL;
+    if (n->want_static)
+        return n->part.has_static ? &n->part.static_row : NULL;
+    for (size_t i = 0; i < n->part.rows_count; i++) {
+        if (bytes_equal(n->part.rows[i].key, n->row_key))
+            return &n->part.rows[i];
+    }
+    return NULL;
+}
+
+static bool op_needs_row(const struct op *op)
+{
+    bool element = op->kind == AST_ASSIGN_ELEMENT || (op->removes && op->key.term != NULL);
+    return op->column->type->kind == CQL_LIST && (element || op->kind == AST_ASSIGN_SUB);
+}
+
+static bool eval_element(struct run *r, const struct op *op, struct cell_times t,
+                         struct cql_value value, const struct row *row, struct cells *out)
+{
+    struct cql_value key;
+    if (!slot_value(r, op->key, &key))
+        return false;
+    if (key.kind != CQL_VALUE_SET)
+        return run_invalid(r, "Invalid %s value for %s",
+                           key.kind == CQL_VALUE_NULL ? "null" : "unset", op->key.name);
+    return collect_set_element(r, op->column, t, key.data, value, row, out);
+}
+
+static bool eval_op(struct run *r, const struct op *op, struct cell_times t, const struct row *row,
+                    struct cells *out)
+{
+    const struct column *c = op->column;
+    struct cql_value v = CQL_NULL;
+    if (op->removes) {
+        if (op->key.term != NULL)
+            return eval_element(r, op, t, v, row, out);
+        cells_push(r, out, cell_make(c, t, v));
+        return true;
+    }
+    if (!slot_value(r, op->value, &v))
+        return false;
+    if (v.kind == CQL_VALUE_UNSET)
+        return true;
+    switch (op->kind) {
+    case AST_ASSIGN_ADD: return collect_put(r, c, t, v, false, out);
+    case AST_ASSIGN_PREPEND: return collect_prepend(r, c, t, v, out);
+    case AST_ASSIGN_SUB: return collect_remove(r, c, t, v, row, out);
+    case AST_ASSIGN_ELEMENT: return eval_element(r, op, t, v, row, out);
+    default: break;
+    }
+    if (cql_type_is_multicell(c->type))
+        return collect_put(r, c, t, v, true, out);
+    cells_push(r, out, cell_make(c, t, v));
+    return true;
+}
+
+/* All operations of the static columns, or of the others, at one row. */
+static bool eval_ops(struct run *r, const struct modify *m, struct bytes key, struct bytes row_key,
+                     bool statics, struct cells *out)
+{
+    for (size_t i = 0; i < m->ops_count; i++) {
+        const struct op *op = &m->ops[i];
+        const struct row *row = NULL;
+        if ((op->column->kind == COLUMN_STATIC) != statics)
+            continue;
+        if (op_needs_row(op)) {
+            const struct need *n = modify_need(r, m, key, row_key, statics);
+            if (!n->known)
+                continue; /* the statement will be evaluated again */
+            row = seen_row(n);
+        }
+        if (!eval_op(r, op, m->times, row, out))
+            return false;
+    }
+    return true;
+}
+
+static struct tomb tomb_at(const struct modify *m)
+{
+    return (struct tomb){.timestamp = m->times.timestamp, .time_s = m->times.now_s};
+}
+
+static bool build_rows(struct run *r, const struct modify *m, struct part *p)
+{
+    const struct slices *s = &m->slices;
+    p->rows = arena_array(r->arena, struct row, s->count);
+    for (size_t i = 0; i < s->count; i++) {
+        struct cells cells = {0};
+        struct row *row = &p->rows[p->rows_count++];
+        row->key = s->items[i].start;
+        row->deletion = m->whole_rows ? tomb_at(m) : TOMB_NONE;
+        if (m->insert) {
+            struct cell marker = cell_make(m->table->columns, m->times, cql_value_make(BYTES_NONE));
+            marker.column = COLUMN_MARKER;
+            cells_push(r, &cells, marker);
+        }
+        if (!eval_ops(r, m, p->key, row->key, false, &cells))
+            return false;
+        row->cells = cells.items;
+        row->cells_count = cells.count;
+    }
+    return true;
+}
+
+static void build_tombs(struct run *r, const struct modify *m, struct part *p)
+{
+    static const uint8_t beyond[] = {0xff}; /* after every row key */
+    const struct slices *s = &m->slices;
+    p->tombs = arena_array(r->arena, struct range_tomb, s->count);
+    for (size_t i = 0; i < s->count; i++) {
+        struct range_tomb *t = &p->tombs[p->tombs_count++];
+        t->start = s->items[i].start;
+        t->end = s->items[i].end.len > 0 ? s->items[i].end : bytes_make(beyond, sizeof beyond);
+        t->tomb = tomb_at(m);
+    }
+}
+
+static bool build_part(struct run *r, const struct modify *m, struct bytes key, struct part *p)
+{
+    struct cells statics = {0};
+    *p = (struct part){
+        .table = m->table->no, .token = murmur3_token(key), .key = key, .deletion = TOMB_NONE};
+    p->static_row.deletion = TOMB_NONE;
+    if (!eval_ops(r, m, key, BYTES_NONE, true, &statics))
+        return false;
+    p->has_static = statics.count > 0;
+    p->static_row.cells = statics.items;
+    p->static_row.cells_count = statics.count;
+    if (m->whole_rows && m->slices.all)
+        p->deletion = tomb_at(m);
+    else if (m->whole_rows && !m->slices.rows)
+        build_tombs(r, m, p);
+    else if (m->touches_rows && !build_rows(r, m, p))
+        return false;
+    part_normalise(p, r->arena);
+    return true;
+}
+
+bool modify_build(struct run *r, struct modify *m, struct parts *ret)
+{
+    for (size_t i = 0; i < m->keys.count; i++) {
+        struct exec_mutation mutation = {.keyspace = m->table->keyspace_no};
+        if (!build_part(r, m, m->keys.items[i], &mutation.part))
+            return false;
+        if (part_is_empty(&mutation.part))
+            continue;
+        ret->items = arena_grow(r->arena, ret->items, ret->count, &ret->cap, sizeof ret->items[0]);
+        ret->items[ret->count++] = mutation;
+    }
+    return true;
+}
+
+static int compare_mutations(const void *a, const void *b)
+{
+    const struct part *x = &((const struct exec_mutation *)a)->part;
+    const struct part *y = &((const struct exec_mutation *)b)->part;
+    if (x->table != y->table)
+        return x->table < y->table ? -1 : 1;
+    if (x->token != y->token)
+        return x->token < y->token ? -1 : 1;
+    return bytes_compare(x->key, y->key);
+}
+
+void parts_join(struct run *r, struct parts *p)
+{
+    size_t n = 0;
+    if (p->count > 1)
+        qsort(p->items, p->count, sizeof p->items[0], compare_mutations);
+    for (size_t i = 0; i < p->count; i++) {
+        if (n > 0 && compare_mutations(&p->items[n - 1], &p->items[i]) == 0) {
+            struct part joined;
+            part_merge(&p->items[n - 1].part, &p->items[i].part, r->arena, &joined);
+            p->items[n - 1].part = joined;
+        } else {
+            p->items[n++] = p->items[i];
+        }
+    }
+    p->count = n;
+}

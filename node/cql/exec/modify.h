@@ -1,0 +1,42 @@
+/* modify.h - the two halves of INSERT, UPDATE and DELETE: modify_resolve.c makes one of these out
+ * of a statement, modify.c makes mutations out of it. Private to this folder. */
+#ifndef TORC_NODE_CQL_EXEC_MODIFY_H
+#define TORC_NODE_CQL_EXEC_MODIFY_H
+
+#include "node/cql/exec/core.h"
+
+struct op { /* what happens to one column */
+    const struct column *column;
+    enum ast_assign_kind kind;
+    bool removes; /* DELETE column, DELETE column[key] */
+    struct slot value;
+    struct slot key;
+};
+
+struct modify {
+    const struct table *table;
+    bool insert;
+    bool whole_rows;   /* DELETE FROM */
+    bool touches_rows; /* not only static columns */
+    struct op *ops;
+    size_t ops_count;
+    struct slot timestamp, ttl;
+    struct slot *key_slots; /* INSERT: by column index, for the primary key */
+    struct where where;     /* the others */
+
+    /* evaluated */
+    struct keys keys;
+    struct slices slices;
+    struct cell_times times;
+    struct needs *needs;
+};
+
+bool modify_resolve(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
+                    struct modify *m);
+bool modify_build(struct run *r, struct modify *m, struct parts *ret);
+
+/* The entry for a row that must be seen, made when it is new. Valid until the next call. */
+const struct need *modify_need(struct run *r, const struct modify *m, struct bytes key,
+                               struct bytes row_key, bool want_static);
+
+#endif

@@ -1,0 +1,367 @@
+#include "node/cql/exec/modify.h"
+#include "node/schema/order.h"
+
+static const struct cql_type *op_type(struct run *r, const struct op *op)
+{
+    const struct cql_type *t = op->column->type;
+    if (op->kind == AST_ASSIGN_SUB && t->kind == CQL_MAP)
+        return cql_type_set(r->arena, t->items[0], false);
+    if (op->kind == AST_ASSIGN_ELEMENT)
+        return t->items[t->kind == CQL_MAP ? 1 : 0];
+    return t;
+}
+
+static bool check_op(struct run *r, const struct op *op)
+{
+    const struct column *c = op->column;
+    bool collection = cql_type_is_multicell(c->type);
+    bool element = op->key.term != NULL;
+    if (c->kind == COLUMN_PARTITION_KEY || c->kind == COLUMN_CLUSTERING)
+        return op->removes
+                   ? run_invalid(r,
+                                 "Invalid identifier %s for deletion (should not be a PRIMARY "
+                                 "KEY part)",
+                                 c->name)
+                   : run_invalid(r, "PRIMARY KEY part %s found in SET part", c->name);
+    if (c->type->kind == CQL_COUNTER)
+        return run_unsupported(r, "counters");
+    if (op->kind == AST_ASSIGN_FIELD)
+        return run_unsupported(r, "fields of user-defined types");
+    if (element && !collection)
+        return run_invalid(r, "Invalid operation on an element of column %s, which is %s", c->name,
+                           cql_type_is_collection(c->type) ? "frozen" : "no collection");
+    if (element && c->type->kind == CQL_SET && !op->removes)
+        return run_invalid(r, "Invalid operation (%s[_] = _) for set column %s", c->name, c->name);
+    if ((op->kind == AST_ASSIGN_ADD || op->kind == AST_ASSIGN_SUB) && !collection && !op->removes)
+        return run_invalid(r, "Invalid operation (%s = %s %c _) for non counter column %s", c->name,
+                           c->name, op->kind == AST_ASSIGN_ADD ? '+' : '-', c->name);
+    if (op->kind == AST_ASSIGN_PREPEND && !op->removes &&
+        (!collection || c->type->kind != CQL_LIST))
+        return run_invalid(r, "Invalid operation (%s = _ + %s) for non list column %s", c->name,
+                           c->name, c->name);
+    return true;
+}
+
+static bool declare_op(struct run *r, struct op *op, const struct ast_term *value,
+                       const struct ast_term *key)
+{
+    const struct column *c = op->column;
+    op->key.term = key;
+    if (!check_op(r, op))
+        return false;
+    if (key != NULL) {
+        bool list = c->type->kind == CQL_LIST;
+        op->key.type = list ? cql_type_native(CQL_INT) : c->type->items[0];
+        op->key.name = arena_printf(r->arena, "%s(%s)", list ? "idx" : "key", c->name);
+        if (!slot_declare(r, op->key))
+            return false;
+    }
+    if (value == NULL)
+        return true;
+    op->value.term = value;
+    op->value.type = op_type(r, op);
+    op->value.name = key != NULL ? arena_printf(r->arena, "value(%s)", c->name) : c->name;
+    return slot_declare(r, op->value);
+}
+
+static bool declare_using(struct run *r, struct modify *m, const struct ast_using *u,
+                          const struct modify_times *times)
+{
+    const struct ast_using *batch = times->batch_using;
+    if (u->timestamp != NULL && batch != NULL && batch->timestamp != NULL)
+        return run_invalid(r, "Timestamp must be set either on BATCH or individual statements");
+    m->timestamp = (struct slot){u->timestamp, cql_type_native(CQL_BIGINT), "[timestamp]"};
+    m->ttl = (struct slot){u->ttl, cql_type_native(CQL_INT), "[ttl]"};
+    if (u->timestamp == NULL && batch != NULL)
+        m->timestamp.term = batch->timestamp;
+    return (m->timestamp.term == NULL || slot_declare(r, m->timestamp)) &&
+           (m->ttl.term == NULL || slot_declare(r, m->ttl));
+}
+
+static bool writable(struct run *r, const struct table *t)
+{
+    if (t == NULL)
+        return false;
+    if (keyspace_is_system(t->keyspace))
+        return run_fail(r, CQL_ERROR_UNAUTHORIZED, "%s keyspace is not user-modifiable.",
+                        t->keyspace);
+    if (t->is_counter)
+        return run_unsupported(r, "counters");
+    return true;
+}
+
+static bool duplicate(const struct ast_names *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (bytes_equal(names->items[i], names->items[n]))
+            return true;
+    }
+    return false;
+}
+
+static bool resolve_insert(struct run *r, const struct ast_insert *s,
+                           const struct modify_times *times, struct modify *m)
+{
+    if (s->json != NULL)
+        return run_unsupported(r, "INSERT JSON");
+    if (s->if_not_exists)
+        return run_unsupported(r, "IF NOT EXISTS (lightweight transactions)");
+    m->table = run_table(r, &s->table);
+    if (!writable(r, m->table))
+        return false;
+    if (s->columns.count != s->values.count)
+        return run_invalid(r, "Unmatched column names/values");
+    m->insert = true;
+    m->ops = arena_array(r->arena, struct op, s->columns.count);
+    m->key_slots = arena_array(r->arena, struct slot,
+                               m->table->partition_key_count + m->table->clustering_count);
+    for (size_t i = 0; i < s->columns.count; i++) {
+        const struct column *c = run_column(r, m->table, s->columns.items[i]);
+        if (c == NULL)
+            return false;
+        if (duplicate(&s->columns, i))
+            return run_invalid(r, "The column names contains duplicates");
+        if (c->kind == COLUMN_PARTITION_KEY || c->kind == COLUMN_CLUSTERING) {
+            struct slot *k = &m->key_slots[column_index(m->table, c)];
+            *k = (struct slot){s->values.items[i], c->type, c->name};
+            if (!slot_declare(r, *k))
+                return false;
+            continue;
+        }
+        struct op *op = &m->ops[m->ops_count++];
+        op->column = c;
+        if (!declare_op(r, op, s->values.items[i], NULL))
+            return false;
+    }
+    return declare_using(r, m, &s->using, times);
+}
+
+static bool resolve_update(struct run *r, const struct ast_update *s,
+                           const struct modify_times *times, struct modify *m)
+{
+    if (s->if_exists || s->conditions.count > 0)
+        return run_unsupported(r, "IF conditions (lightweight transactions)");
+    m->table = run_table(r, &s->table);
+    if (!writable(r, m->table) || !declare_using(r, m, &s->using, times))
+        return false;
+    m->ops = arena_array(r->arena, struct op, s->assigns.count);
+    for (size_t i = 0; i < s->assigns.count; i++) {
+        const struct ast_assign *a = &s->assigns.items[i];
+        struct op *op = &m->ops[m->ops_count++];
+        op->kind = a->kind;
+        op->column = run_column(r, m->table, a->column);
+        if (op->column == NULL)
+            return false;
+        if (a->other.len > 0 && !bytes_equal(a->other, a->column))
+            return run_invalid(r, "Only expressions of the form X = X + <value> are supported.");
+        for (size_t j = 0; j < i; j++) {
+            if (m->ops[j].column == op->column && (a->key == NULL || m->ops[j].key.term == NULL))
+                return run_invalid(r, "Multiple incompatible setting of column %s",
+                                   op->column->name);
+        }
+        if (!declare_op(r, op, a->value, a->key))
+            return false;
+    }
+    return where_resolve(r, m->table, &s->where, &m->where);
+}
+
+static bool resolve_delete(struct run *r, const struct ast_delete *s,
+                           const struct modify_times *times, struct modify *m)
+{
+    if (s->if_exists || s->conditions.count > 0)
+        return run_unsupported(r, "IF conditions (lightweight transactions)");
+    m->table = run_table(r, &s->table);
+    if (!writable(r, m->table))
+        return false;
+    m->ops = arena_array(r->arena, struct op, s->removals.count);
+    m->whole_rows = s->removals.count == 0;
+    for (size_t i = 0; i < s->removals.count; i++) {
+        const struct ast_removal *a = &s->removals.items[i];
+        struct op *op = &m->ops[m->ops_count++];
+        op->removes = true;
+        op->kind = a->field.len > 0 ? AST_ASSIGN_FIELD : AST_ASSIGN_SET;
+        op->column = run_column(r, m->table, a->column);
+        if (op->column == NULL || !declare_op(r, op, NULL, a->key))
+            return false;
+    }
+    return declare_using(r, m, &s->using, times) &&
+           where_resolve(r, m->table, &s->where, &m->where);
+}
+
+static bool check_where(struct run *r, const struct modify *m)
+{
+    const char *verb =
+        m->whole_rows || (m->ops_count > 0 && m->ops[0].removes) ? "DELETE" : "UPDATE";
+    for (size_t i = 0; i < m->where.count; i++) {
+        const struct restriction *x = &m->where.items[i];
+        const struct column *c = x->columns[0];
+        if (x->token)
+            return run_invalid(r,
+                               "The token function cannot be used in WHERE clauses for %s "
+                               "statements",
+                               verb);
+        if (c->kind != COLUMN_PARTITION_KEY && c->kind != COLUMN_CLUSTERING)
+            return run_invalid(r, "Non PRIMARY KEY columns found in where clause: %s ", c->name);
+        if (x->op == AST_CONTAINS || x->op == AST_CONTAINS_KEY || x->key.term != NULL)
+            return run_invalid(r, "Cannot restrict the elements of %s in %s statements", c->name,
+                               verb);
+        if (c->kind == COLUMN_PARTITION_KEY && x->op != AST_EQ && x->op != AST_IN)
+            return run_invalid(r, "Only EQ and IN relation are supported on the partition key "
+                                  "(unless you use the token() function)");
+        if (x->op != AST_EQ && x->op != AST_IN && !m->whole_rows)
+            return m->ops_count > 0 && m->ops[0].removes
+                       ? run_invalid(r, "Range deletions are not supported for specific columns")
+                       : run_invalid(r,
+                                     "Slice restrictions are not supported on the clustering "
+                                     "columns in %s statements",
+                                     verb);
+    }
+    for (uint32_t i = 0; i < m->table->partition_key_count; i++) {
+        const struct column *c = &m->table->columns[i];
+        bool found = false;
+        for (size_t j = 0; j < m->where.count; j++)
+            found = found || m->where.items[j].columns[0] == c;
+        if (!found)
+            return run_invalid(r, "Some partition key parts are missing: %s", c->name);
+    }
+    return true;
+}
+
+bool modify_resolve(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
+                    struct modify *m)
+{
+    bool good = s->kind == AST_INSERT   ? resolve_insert(r, &s->insert, times, m)
+                : s->kind == AST_UPDATE ? resolve_update(r, &s->update, times, m)
+                                        : resolve_delete(r, &s->delete, times, m);
+    return good && (m->insert || check_where(r, m));
+}
+
+/* --- evaluation of keys and times */
+
+static bool only_statics(const struct modify *m)
+{
+    for (size_t i = 0; i < m->ops_count; i++) {
+        if (m->ops[i].column->kind != COLUMN_STATIC)
+            return false;
+    }
+    return m->ops_count > 0;
+}
+
+static bool insert_keys(struct run *r, struct modify *m)
+{
+    const struct table *t = m->table;
+    uint32_t total = t->partition_key_count + t->clustering_count;
+    struct bytes *values = arena_array(r->arena, struct bytes, total);
+    bool clustering = false;
+    struct buf b;
+    struct errmsg e;
+    for (uint32_t i = t->partition_key_count; i < total; i++)
+        clustering = clustering || m->key_slots[i].term != NULL;
+    m->touches_rows = clustering || !only_statics(m) || t->clustering_count == 0;
+    for (uint32_t i = 0; i < total; i++) {
+        bool partition = i < t->partition_key_count;
+        if (!partition && !m->touches_rows)
+            break;
+        if (m->key_slots[i].term == NULL)
+            return run_invalid(r, "Some %s are missing: %s",
+                               partition ? "partition key parts" : "clustering keys",
+                               t->columns[i].name);
+        if (!slot_key(r, m->key_slots[i], &values[i]))
+            return false;
+    }
+    if (t->partition_key_count == 1 && values[0].len == 0)
+        return run_invalid(r, "Key may not be empty");
+    buf_init(&b, BUF_MAX_DEFAULT);
+    enum err err = partition_key_compose(values, t->partition_key_count, &b, &e);
+    m->keys.items = arena_new(r->arena, struct bytes);
+    m->keys.items[0] = run_take(r, &b);
+    m->keys.count = 1;
+    if (!run_err(r, err, &e))
+        return false;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    bool good = !m->touches_rows || clustering_key(r, t, values + t->partition_key_count, &b);
+    m->slices.items = arena_new(r->arena, struct scan_slice);
+    m->slices.items[0].start = run_take(r, &b);
+    m->slices.count = 1;
+    return good;
+}
+
+static const struct column *first_missing_clustering(const struct modify *m)
+{
+    const struct column *c = &m->table->columns[m->table->partition_key_count];
+    for (uint32_t i = 0; i < m->table->clustering_count; i++) {
+        bool found = false;
+        for (size_t j = 0; j < m->where.count; j++) {
+            for (size_t k = 0; k < m->where.items[j].count; k++)
+                found = found || m->where.items[j].columns[k] == &c[i];
+        }
+        if (!found)
+            return &c[i];
+    }
+    return NULL;
+}
+
+static bool where_targets(struct run *r, struct modify *m)
+{
+    bool statics = only_statics(m);
+    if (!where_keys(r, &m->where, m->table, &m->keys) ||
+        !where_slices(r, &m->where, m->table, &m->slices))
+        return false;
+    for (size_t i = 0; i < m->where.count; i++) {
+        if (!m->where.items[i].used)
+            return run_invalid(r,
+                               "PRIMARY KEY column \"%s\" cannot be restricted as preceding "
+                               "column is not restricted",
+                               m->where.items[i].columns[0]->name);
+    }
+    m->touches_rows = !statics;
+    if (statics && m->table->clustering_count > 0 && first_missing_clustering(m) == NULL)
+        return run_invalid(r, "Invalid restrictions on clustering columns since the statement "
+                              "modifies only static columns");
+    if (!m->whole_rows && !statics && !m->slices.rows) {
+        const struct column *c = first_missing_clustering(m);
+        return run_invalid(r, "Some clustering keys are missing: %s", c != NULL ? c->name : "?");
+    }
+    return true;
+}
+
+static bool eval_times(struct run *r, struct modify *m)
+{
+    int64_t ttl = m->table->options.default_time_to_live;
+    bool given;
+    m->times = (struct cell_times){.timestamp = r->timestamp_us, .now_s = r->now_s};
+    if (!slot_int(r, m->timestamp, &m->times.timestamp, &given))
+        return false;
+    if (m->times.timestamp < INT64_MIN + 2) /* the lowest means none, and overwrites take one off */
+        return run_invalid(r, "Out of bound timestamp");
+    if (!slot_int(r, m->ttl, &ttl, &given))
+        return false;
+    if (ttl < 0)
+        return run_invalid(r, "A TTL must be greater or equal to 0, but was %lld", (long long)ttl);
+    if (ttl > EXEC_TTL_MAX)
+        return run_invalid(r, "ttl is too large. requested (%lld) maximum (%d)", (long long)ttl,
+                           EXEC_TTL_MAX);
+    m->times.ttl = (int32_t)ttl;
+    return true;
+}
+
+bool modify(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
+            struct needs *needs, struct parts *ret)
+{
+    struct modify m = {.needs = needs};
+    if (!modify_resolve(r, s, times, &m))
+        return false;
+    if (ret == NULL)
+        return true;
+    return eval_times(r, &m) && (m.insert ? insert_keys(r, &m) : where_targets(r, &m)) &&
+           modify_build(r, &m, ret);
+}
+
+bool modify_batch_check(struct run *r, const struct ast_batch *b)
+{
+    if (b->kind == AST_BATCH_COUNTER)
+        return run_unsupported(r, "counter batches");
+    if (b->using.ttl != NULL)
+        return run_invalid(r, "Global TTL on the BATCH statement is not supported.");
+    return true;
+}

@@ -1,0 +1,120 @@
+#include "node/cql/exec/request.h"
+
+void reply_error(struct exec *e, struct request *q, const struct cql_error *error)
+{
+    struct buf b;
+    buf_init(&b, ERRMSG_SIZE * 8);
+    cql_error_put(&b, q->version, error);
+    e->stats.errors++;
+    reply_body(e, q, CQL_ERROR, &b);
+}
+
+void reply_failed(struct exec *e, struct request *q)
+{
+    struct cql_error error = cql_error_make(q->run.code, bytes_text(q->run.message.text));
+    if (q->run.exists_keyspace != NULL) {
+        error.keyspace = bytes_text(q->run.exists_keyspace);
+        error.name = q->run.exists_table != NULL ? bytes_text(q->run.exists_table) : BYTES_NONE;
+    }
+    reply_error(e, q, &error);
+}
+
+void reply_unprepared(struct exec *e, struct request *q, struct bytes id)
+{
+    char hex[33] = "";
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < id.len && i < 16; i++) {
+        hex[2 * i] = digits[id.data[i] >> 4];
+        hex[2 * i + 1] = digits[id.data[i] & 15];
+    }
+    const char *text = arena_printf(
+        &q->arena,
+        "Prepared query with ID %s not found (either the query was not prepared on this host "
+        "(maybe the host has been restarted?) or you have prepared too many queries and it has "
+        "been evicted from the internal cache)",
+        hex);
+    struct cql_error error = cql_error_make(CQL_ERROR_UNPREPARED, bytes_text(text));
+    error.id = id;
+    reply_error(e, q, &error);
+}
+
+void reply_void(struct exec *e, struct request *q)
+{
+    struct buf b;
+    buf_init(&b, 64);
+    cql_void_put(&b);
+    reply_body(e, q, CQL_RESULT, &b);
+}
+
+void reply_supported(struct exec *e, struct request *q)
+{
+    const struct bytes cql[] = {BYTES_LIT("3.4.7")};
+    const struct bytes compression[] = {BYTES_LIT("snappy"), BYTES_LIT("lz4")};
+    const struct bytes versions[] = {BYTES_LIT("4/v4"), BYTES_LIT("5/v5")};
+    const struct cql_option items[] = {
+        {BYTES_LIT("COMPRESSION"), {compression, ARRAY_LEN(compression)}},
+        {BYTES_LIT("CQL_VERSION"), {cql, ARRAY_LEN(cql)}},
+        {BYTES_LIT("PROTOCOL_VERSIONS"), {versions, ARRAY_LEN(versions)}},
+    };
+    struct cql_supported supported = {items, ARRAY_LEN(items)};
+    struct buf b;
+    buf_init(&b, 1024);
+    cql_supported_put(&b, &supported);
+    reply_body(e, q, CQL_SUPPORTED, &b);
+}
+
+void reply_change(struct exec *e, struct request *q, const struct schema_change *change)
+{
+    static const enum cql_change words[] = {[CHANGE_CREATED] = CQL_CHANGE_CREATED,
+                                            [CHANGE_UPDATED] = CQL_CHANGE_UPDATED,
+                                            [CHANGE_DROPPED] = CQL_CHANGE_DROPPED};
+    struct cql_schema_change out = {0};
+    struct buf b;
+    if (change->type == CHANGE_NONE) {
+        reply_void(e, q);
+        return;
+    }
+    out.change = words[change->type];
+    out.target = change->is_table ? CQL_TARGET_TABLE : CQL_TARGET_KEYSPACE;
+    out.keyspace = bytes_text(change->keyspace);
+    if (change->is_table)
+        out.name = bytes_text(change->table);
+    buf_init(&b, 1 << 16);
+    cql_schema_change_put(&b, &out);
+    reply_body(e, q, CQL_RESULT, &b);
+}
+
+static enum cql_error_code outcome_code(const struct exec_result *x, bool write)
+{
+    switch (x->err) {
+    case ERR_UNAVAILABLE: return CQL_ERROR_UNAVAILABLE;
+    case ERR_TIMEOUT: return write ? CQL_ERROR_WRITE_TIMEOUT : CQL_ERROR_READ_TIMEOUT;
+    case ERR_FAILED: return write ? CQL_ERROR_WRITE_FAILURE : CQL_ERROR_READ_FAILURE;
+    default: return cql_error_code_of(x->err);
+    }
+}
+
+void reply_outcome(struct exec *e, struct request *q, const struct exec_result *x, bool write)
+{
+    enum cql_error_code code = outcome_code(x, write);
+    const char *text = x->message != NULL ? x->message : err_text(x->err);
+    if (code == CQL_ERROR_UNAVAILABLE)
+        text = arena_printf(&q->arena, "Cannot achieve consistency level %s",
+                            cql_consistency_name(x->level));
+    else if (x->err == ERR_TIMEOUT)
+        text = arena_printf(&q->arena, "Operation timed out - received only %u responses.",
+                            x->received);
+    else if (x->err == ERR_FAILED)
+        text = arena_printf(&q->arena, "Operation failed - received %u responses and %u failures",
+                            x->received, x->failures);
+    struct cql_error error = cql_error_make(code, bytes_text(text));
+    struct cql_failure *failures = arena_array(&q->arena, struct cql_failure, x->failures);
+    error.consistency = x->level;
+    error.received = (int32_t)x->received;
+    error.required = (int32_t)x->required;
+    error.write_type = x->kind;
+    error.data_present = x->data_present;
+    error.failure_count = (int32_t)x->failures;
+    error.failures = failures; /* whose they were is not told: none and code 0 */
+    reply_error(e, q, &error);
+}

@@ -1,0 +1,67 @@
+/* request.h - a running request. Private to this folder.
+ *
+ *   request_begin -> effects_* (an operation, or the reply) -> request_done -> …  -> reply
+ */
+#ifndef TORC_NODE_CQL_EXEC_REQUEST_H
+#define TORC_NODE_CQL_EXEC_REQUEST_H
+
+#include "node/cql/exec/core.h"
+
+struct statement { /* one INSERT, UPDATE or DELETE, alone or of a batch */
+    const struct ast *ast;
+    const struct ast_stmt *stmt;
+    struct cql_values values;
+    struct modify_times times;
+    const char *keyspace;
+};
+
+enum request_kind { REQUEST_SELECT, REQUEST_MODIFY, REQUEST_DDL, REQUEST_TRUNCATE };
+
+struct request {
+    struct list link; /* of exec.requests, or exec.finished */
+    uint64_t conn;
+    int16_t stream;
+    uint8_t version;
+    uint64_t op; /* under way; 0: none */
+    bool replied;
+    enum request_kind kind;
+    struct arena arena;
+    const struct schema *schema;
+    struct prepared **prepared; /* references */
+    size_t prepared_count;
+    struct run run;
+    enum cql_consistency level;
+    enum cql_write_type write_kind;
+
+    struct select *select;
+    struct statement *statements;
+    size_t statements_count;
+    struct needs needs;
+    size_t need_at; /* being read */
+    struct scan need_scan;
+    struct parts parts;
+    struct ddl ddl;
+};
+
+/* exec.c: effects */
+struct exec_effect *effect_add(struct exec *e, enum exec_effect_type type, struct request *q);
+void effect_op(struct exec *e, struct request *q, struct exec_effect *effect);
+void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struct buf *body);
+
+/* reply.c: the body is written, the reply is an effect, the request is over */
+void reply_void(struct exec *e, struct request *q);
+void reply_error(struct exec *e, struct request *q, const struct cql_error *error);
+void reply_failed(struct exec *e, struct request *q); /* what the run says */
+void reply_unprepared(struct exec *e, struct request *q, struct bytes id);
+void reply_supported(struct exec *e, struct request *q);
+void reply_change(struct exec *e, struct request *q, const struct schema_change *change);
+void reply_outcome(struct exec *e, struct request *q, const struct exec_result *result, bool write);
+
+/* request.c */
+void request_query(struct exec *e, struct request *q, const struct cql_request *in);
+void request_prepare(struct exec *e, struct request *q, const struct cql_request *in);
+void request_execute(struct exec *e, struct request *q, const struct cql_request *in);
+void request_batch(struct exec *e, struct request *q, const struct cql_request *in);
+void request_done(struct exec *e, struct request *q, const struct exec_result *result);
+
+#endif

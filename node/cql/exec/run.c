@@ -1,0 +1,82 @@
+#include "node/cql/exec/core.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool run_fail(struct run *r, enum cql_error_code code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(r->message.text, sizeof r->message.text, format, args);
+    va_end(args);
+    r->code = code;
+    return false;
+}
+
+bool run_invalid(struct run *r, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(r->message.text, sizeof r->message.text, format, args);
+    va_end(args);
+    r->code = CQL_ERROR_INVALID;
+    return false;
+}
+
+bool run_unsupported(struct run *r, const char *what)
+{
+    return run_invalid(r, "Not supported by this release of Torc: %s", what);
+}
+
+bool run_err(struct run *r, enum err err, const struct errmsg *m)
+{
+    if (err == ERR_OK)
+        return true;
+    return run_fail(r, cql_error_code_of(err), "%s", m->text);
+}
+
+const char *run_text(struct run *r, struct bytes b)
+{
+    return arena_text(r->arena, b);
+}
+
+struct bytes run_take(struct run *r, struct buf *b)
+{
+    struct bytes taken = arena_copy(r->arena, buf_bytes(b));
+    buf_close(b);
+    return taken;
+}
+
+const struct table *run_table(struct run *r, const struct ast_table *id)
+{
+    const char *keyspace = id->keyspace.len > 0 ? run_text(r, id->keyspace) : r->keyspace;
+    const char *name = run_text(r, id->name);
+    if (keyspace == NULL || keyspace[0] == '\0') {
+        run_invalid(r, "No keyspace has been specified. USE a keyspace, or explicitly specify "
+                       "keyspace.tablename");
+        return NULL;
+    }
+    if (schema_keyspace(r->schema, keyspace) == NULL) {
+        run_invalid(r, "keyspace %s does not exist", keyspace);
+        return NULL;
+    }
+    const struct table *t = schema_table(r->schema, keyspace, name);
+    if (t == NULL)
+        run_invalid(r, "table %s does not exist", name);
+    r->table = t;
+    return t;
+}
+
+const struct column *run_column(struct run *r, const struct table *t, struct bytes name)
+{
+    const char *text = run_text(r, name);
+    const struct column *c = table_column(t, text);
+    if (c == NULL)
+        run_invalid(r, "Undefined column name %s in table %s.%s", text, t->keyspace, t->name);
+    return c;
+}
+
+size_t column_index(const struct table *t, const struct column *c)
+{
+    return (size_t)(c - t->columns);
+}

@@ -1,0 +1,50 @@
+/* select.h - one SELECT: select_plan.c decides what to scan, select.c takes the rows. Private.
+ *
+ * A SELECT runs as a sequence of scans: one partition after the other for `=` and IN on the
+ * partition key, else slices of the token range; each as long as a replica makes them. What a scan
+ * cannot decide (ALLOW FILTERING) is decided here, row by row. */
+#ifndef TORC_NODE_CQL_EXEC_SELECT_H
+#define TORC_NODE_CQL_EXEC_SELECT_H
+
+#include "node/cql/exec/core.h"
+
+struct select {
+    const struct ast_select *ast;
+    const struct table *table;
+    bool is_virtual; /* answered from memory */
+    struct where where;
+    struct selection *selection;
+    struct slot limit_slot, per_part_slot;
+    bool by_key;   /* the partition key is given whole */
+    bool reversed; /* ORDER BY against the clustering order */
+    bool distinct;
+
+    struct select_params params;
+    struct keys keys;
+    struct slices slices;
+    token after_token, upto_token;
+    struct filter *filters;
+    size_t filters_count;
+    uint64_t limit;    /* UINT64_MAX: none */
+    uint32_t per_part; /* 0: no limit */
+
+    /* where we are */
+    struct position at; /* its bytes live in at_key and at_row */
+    struct buf at_key, at_row;
+    size_t key_at;
+    bool complete;   /* nothing more to scan for this reply */
+    bool more_pages; /* and yet there is more: it goes on at `at` */
+    struct scan scan;
+
+    struct buf content;
+    uint32_t rows;
+    struct arena scratch;      /* of the rows being taken */
+    struct cql_value *values;  /* of the row being taken, by column */
+    const struct cell **cells; /* the same */
+    uint16_t *by_id;           /* column id -> index + 1 */
+};
+
+bool select_plan_start(struct run *r, struct select *s);
+void select_move(struct select *s, const struct position *to); /* copies */
+
+#endif

@@ -1,0 +1,264 @@
+#include "node/cql/exec/core.h"
+
+const struct cql_type *list_of(struct run *r, const struct cql_type *item)
+{
+    return cql_type_list(r->arena, item, false);
+}
+
+static bool is_literal(enum ast_term_kind kind)
+{
+    return kind >= AST_INTEGER && kind <= AST_DURATION;
+}
+
+static enum literal_kind literal_kind_of(enum ast_term_kind kind)
+{
+    switch (kind) {
+    case AST_INTEGER: return LITERAL_INTEGER;
+    case AST_FLOAT: return LITERAL_FLOAT;
+    case AST_BOOLEAN: return LITERAL_BOOLEAN;
+    case AST_UUID: return LITERAL_UUID;
+    case AST_BLOB: return LITERAL_HEX;
+    case AST_DURATION: return LITERAL_DURATION;
+    default: return LITERAL_STRING;
+    }
+}
+
+static const char *type_name(struct run *r, const struct cql_type *type)
+{
+    return cql_type_text(r->arena, type);
+}
+
+/* (1) is a value in parentheses: no type of this release is a tuple. */
+static const struct ast_term *unwrap(const struct ast_term *t)
+{
+    while (t->kind == AST_TUPLE && t->items.count == 1)
+        t = t->items.items[0];
+    return t;
+}
+
+static struct slot item_slot(struct run *r, struct slot of, const struct ast_term *item, size_t n)
+{
+    const char *part = of.type->kind == CQL_MAP && n == 0 ? "key" : "value";
+    return (struct slot){item, of.type->items[n], arena_printf(r->arena, "%s(%s)", part, of.name)};
+}
+
+static bool declare_marker(struct run *r, struct slot s)
+{
+    struct marker *m = &r->markers[s.term->marker];
+    m->name = s.term->text.len > 0 ? run_text(r, s.term->text) : s.name;
+    m->type = s.type;
+    m->table = r->table;
+    return true;
+}
+
+static bool declare_items(struct run *r, struct slot s, enum cql_kind kind, const char *what)
+{
+    const struct ast_term *t = s.term;
+    if (s.type->kind != kind && !(t->items.count == 0 && s.type->kind == CQL_MAP))
+        return run_invalid(r, "Invalid %s literal for %s of type %s", what, s.name,
+                           type_name(r, s.type));
+    for (size_t i = 0; i < t->items.count; i++) {
+        size_t n = s.type->kind == CQL_MAP ? i % 2 : 0;
+        if (!slot_declare(r, item_slot(r, s, t->items.items[i], n)))
+            return false;
+    }
+    return true;
+}
+
+static bool declare_call(struct run *r, struct slot s)
+{
+    const struct function *f = function_find(r, s.term);
+    if (f == NULL)
+        return false;
+    for (size_t i = 0; i < s.term->items.count; i++) {
+        const struct ast_term *arg = s.term->items.items[i];
+        const struct cql_type *type = term_type(r, arg);
+        if (type == NULL)
+            type = function_arg_type(r, f, i);
+        const char *name = arena_printf(r->arena, "arg%zu(%s)", i, run_text(r, s.term->id.name));
+        if (!slot_declare(r, (struct slot){arg, type, name}))
+            return false;
+    }
+    const struct cql_type *result = function_result(f);
+    if (!cql_type_equal(result, s.type) &&
+        !(s.type->kind == CQL_UUID && result->kind == CQL_TIMEUUID))
+        return run_invalid(r,
+                           "Type error: cannot assign result of function system.%s (type %s) to %s "
+                           "(type %s)",
+                           run_text(r, s.term->id.name), type_name(r, result), s.name,
+                           type_name(r, s.type));
+    return true;
+}
+
+static bool declare_cast(struct run *r, struct slot s)
+{
+    const struct cql_type *type;
+    struct errmsg m;
+    if (!run_err(r, cql_type_parse(r->arena, s.term->type->text, &type, &m), &m))
+        return false;
+    if (!cql_type_equal(type, s.type))
+        return run_invalid(r, "Type error: cannot cast the value of %s to %s where %s is needed",
+                           s.name, type_name(r, type), type_name(r, s.type));
+    return slot_declare(r, (struct slot){s.term->items.items[0], type, s.name});
+}
+
+bool slot_declare(struct run *r, struct slot s)
+{
+    s.term = unwrap(s.term);
+    switch (s.term->kind) {
+    case AST_NULL: return true;
+    case AST_MARKER: return declare_marker(r, s);
+    case AST_LIST: return declare_items(r, s, CQL_LIST, "list");
+    case AST_SET: return declare_items(r, s, CQL_SET, "set");
+    case AST_MAP: return declare_items(r, s, CQL_MAP, "map");
+    case AST_CALL: return declare_call(r, s);
+    case AST_CAST: return declare_cast(r, s);
+    case AST_UDT: return run_unsupported(r, "literals of user-defined types");
+    case AST_TUPLE: return run_unsupported(r, "tuples as values");
+    case AST_ARITHMETIC:
+    case AST_NEGATE: return run_unsupported(r, "arithmetic");
+    default: break;
+    }
+    if (is_literal(s.term->kind) && cql_type_is_collection(s.type))
+        return run_invalid(r, "Invalid %s constant (%s) for \"%s\" of type %s",
+                           literal_kind_name(literal_kind_of(s.term->kind)),
+                           run_text(r, s.term->text), s.name, type_name(r, s.type));
+    return is_literal(s.term->kind) || run_invalid(r, "Invalid value for %s", s.name);
+}
+
+static bool bound_value(struct run *r, struct slot s, struct cql_value *ret)
+{
+    size_t n = s.term->marker;
+    struct errmsg m;
+    if (r->values.names != NULL) {
+        struct bytes want = s.term->text.len > 0 ? s.term->text : bytes_text(s.name);
+        for (n = 0; n < r->values.count && !bytes_equal(r->values.names[n], want); n++)
+            ;
+        if (n == r->values.count)
+            return run_invalid(r, "Invalid unset value for %s", s.name);
+    }
+    if (n >= r->values.count)
+        return run_invalid(r, "Invalid amount of bind variables");
+    *ret = r->values.items[n];
+    if (ret->kind != CQL_VALUE_SET)
+        return true;
+    if (!run_err(r, value_validate(s.type, ret->data, &m), &m))
+        return false;
+    if (cql_type_is_collection(s.type)) {
+        struct buf b;
+        buf_init(&b, BUF_MAX_DEFAULT);
+        value_normalize(s.type, ret->data, &b);
+        ret->data = run_take(r, &b);
+    }
+    return true;
+}
+
+static bool literal_value(struct run *r, struct slot s, struct cql_value *ret)
+{
+    struct buf b;
+    struct errmsg m;
+    struct bytes text = s.term->text;
+    if (s.term->kind == AST_BLOB)
+        text = bytes_make(text.data + 2, text.len - 2);
+    buf_init(&b, BUF_MAX_DEFAULT);
+    enum err err = value_from_literal(s.type, literal_kind_of(s.term->kind), text, s.name, &b, &m);
+    struct bytes data = run_take(r, &b);
+    if (!run_err(r, err, &m))
+        return false;
+    *ret = cql_value_make(data);
+    return true;
+}
+
+static bool collection_value(struct run *r, struct slot s, struct cql_value *ret)
+{
+    size_t count = s.term->items.count;
+    struct bytes *items = arena_array(r->arena, struct bytes, count);
+    for (size_t i = 0; i < count; i++) {
+        struct cql_value v;
+        size_t n = s.type->kind == CQL_MAP ? i % 2 : 0;
+        if (!slot_value(r, item_slot(r, s, s.term->items.items[i], n), &v))
+            return false;
+        if (v.kind == CQL_VALUE_NULL)
+            return run_invalid(r, "null is not supported inside collections");
+        if (v.kind == CQL_VALUE_UNSET)
+            return run_invalid(r, "unset value is not supported inside collections");
+        items[i] = v.data;
+    }
+    struct buf b;
+    struct errmsg m;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    enum err err = value_collection_build(s.type, items, count, &b, &m);
+    struct bytes data = run_take(r, &b);
+    if (!run_err(r, err, &m))
+        return false;
+    *ret = cql_value_make(data);
+    return true;
+}
+
+static bool call_value(struct run *r, struct slot s, struct cql_value *ret)
+{
+    const struct function *f = function_find(r, s.term);
+    size_t count = s.term->items.count;
+    struct cql_value *args = arena_array(r->arena, struct cql_value, count);
+    const struct cql_type **types = arena_array(r->arena, const struct cql_type *, count);
+    if (f == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct ast_term *arg = s.term->items.items[i];
+        types[i] = term_type(r, arg);
+        if (types[i] == NULL)
+            types[i] = function_arg_type(r, f, i);
+        const char *name = arena_printf(r->arena, "arg%zu(%s)", i, run_text(r, s.term->id.name));
+        if (!slot_value(r, (struct slot){arg, types[i], name}, &args[i]))
+            return false;
+    }
+    return function_call(r, f, args, types, count, ret);
+}
+
+bool slot_value(struct run *r, struct slot s, struct cql_value *ret)
+{
+    s.term = unwrap(s.term);
+    *ret = CQL_NULL;
+    switch (s.term->kind) {
+    case AST_NULL: return true;
+    case AST_MARKER: return bound_value(r, s, ret);
+    case AST_LIST:
+    case AST_SET:
+    case AST_MAP: return collection_value(r, s, ret);
+    case AST_CALL: return call_value(r, s, ret);
+    case AST_CAST: return slot_value(r, (struct slot){s.term->items.items[0], s.type, s.name}, ret);
+    default: return literal_value(r, s, ret);
+    }
+}
+
+bool slot_key(struct run *r, struct slot s, struct bytes *ret)
+{
+    struct cql_value v;
+    if (!slot_value(r, s, &v))
+        return false;
+    if (v.kind == CQL_VALUE_NULL)
+        return run_invalid(r, "Invalid null value in condition for column %s", s.name);
+    if (v.kind == CQL_VALUE_UNSET)
+        return run_invalid(r, "Invalid unset value for column %s", s.name);
+    *ret = v.data;
+    return true;
+}
+
+bool slot_int(struct run *r, struct slot s, int64_t *ret, bool *ret_given)
+{
+    struct cql_value v;
+    *ret_given = false;
+    if (s.term == NULL)
+        return true;
+    if (!slot_value(r, s, &v))
+        return false;
+    if (v.kind == CQL_VALUE_UNSET)
+        return true;
+    if (v.kind == CQL_VALUE_NULL)
+        return run_invalid(r, "Invalid null value of %s", s.name);
+    if (v.data.len != 4 && v.data.len != 8)
+        return run_invalid(r, "Invalid value of %s", s.name);
+    *ret = v.data.len == 4 ? (int32_t)load_u32(v.data.data) : (int64_t)load_u64(v.data.data);
+    *ret_given = true;
+    return true;
+}

@@ -1,0 +1,6 @@
+SUITE_WITH(exec_types)
+SUITE_WITH(exec_select)
+SUITE_WITH(exec_modify)
+SUITE_WITH(exec_schema)
+SUITE_WITH(exec_wire)
+SUITE_WITH(exec_random)

@@ -1,0 +1,229 @@
+/* INSERT, UPDATE, DELETE and BATCH. */
+#include "one_node.h"
+
+#include <CUnit/CUnit.h>
+#include <string.h>
+
+static struct one_node n;
+void exec_modify_setup(void);
+void exec_modify_teardown(void);
+
+void exec_modify_setup(void)
+{
+    static const struct story story[] = {
+        {"CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': "
+         "1}",
+         "CREATED KEYSPACE ks"},
+        {"USE ks", "keyspace ks"},
+        {"CREATE TABLE kv (k int PRIMARY KEY, v text, w text)", "CREATED TABLE ks.kv"},
+        {"CREATE TABLE t (k int, c int, s int STATIC, v int, PRIMARY KEY (k, c))",
+         "CREATED TABLE ks.t"},
+        {"CREATE TABLE col (k int PRIMARY KEY, l list<int>, s set<int>, m map<text, int>, "
+         "f frozen<list<int>>)",
+         "CREATED TABLE ks.col"},
+        {NULL, NULL},
+    };
+    one_node_open(&n);
+    one_node_story(&n, story);
+}
+
+void exec_modify_teardown(void)
+{
+    one_node_close(&n);
+}
+
+static void rows_and_markers(void)
+{
+    static const struct story story[] = {
+        {"INSERT INTO kv (k) VALUES (1)", "void"},
+        {"SELECT * FROM kv", "1, null, null"},
+        {"UPDATE kv SET v = 'x' WHERE k = 2", "void"},
+        {"SELECT v FROM kv WHERE k = 2", "'x'"},
+        {"UPDATE kv SET v = null WHERE k = 2", "void"}, /* no marker: the row goes */
+        {"SELECT v FROM kv WHERE k = 2", "(no rows)"},
+        {"UPDATE kv SET v = 'y' WHERE k = 1", "void"},
+        {"DELETE v FROM kv WHERE k = 1", "void"},
+        {"SELECT * FROM kv WHERE k = 1", "1, null, null"},
+        {"DELETE FROM kv WHERE k = 1", "void"},
+        {"SELECT * FROM kv", "(no rows)"},
+        {"UPDATE kv SET v = 'in' WHERE k IN (5, 6, 5)", "void"},
+        {"SELECT v FROM kv WHERE k IN (5, 6)", "'in' | 'in'"},
+        {"DELETE FROM kv WHERE k IN (5, 6)", "void"},
+        {"SELECT * FROM kv", "(no rows)"},
+        {NULL, NULL},
+    };
+    one_node_story(&n, story);
+}
+
+static void times(void)
+{
+    static const struct story story[] = {
+        {"INSERT INTO kv (k, v) VALUES (1, 'a') USING TIMESTAMP 100", "void"},
+        {"INSERT INTO kv (k, v) VALUES (1, 'b') USING TIMESTAMP 99", "void"},
+        {"SELECT v, writetime(v), ttl(v) FROM kv", "'a', 100, null"},
+        {"UPDATE kv USING TIMESTAMP 101 AND TTL 60 SET v = 'c' WHERE k = 1", "void"},
+        {"SELECT v, writetime(v), ttl(v) FROM kv", "'c', 101, 60"},
+        {"DELETE FROM kv USING TIMESTAMP 100 WHERE k = 1", "void"},
+        {"SELECT k, v FROM kv", "1, 'c'"},
+        {"INSERT INTO kv (k, v) VALUES (1, 'x') USING TTL -1",
+         "INVALID: A TTL must be greater or equal to 0, but was -1"},
+        {"INSERT INTO kv (k, v) VALUES (1, 'x') USING TTL 630720001",
+         "INVALID: ttl is too large. requested (630720001) maximum (630720000)"},
+        {"ALTER TABLE kv WITH default_time_to_live = 30", "UPDATED TABLE ks.kv"},
+        {"INSERT INTO kv (k, v) VALUES (2, 'd')", "void"},
+        {"SELECT ttl(v) FROM kv WHERE k = 2", "30"},
+        {"INSERT INTO kv (k, v) VALUES (3, 'e') USING TTL 0", "void"},
+        {"SELECT ttl(v) FROM kv WHERE k = 3", "null"},
+        {NULL, NULL},
+    };
+    one_node_story(&n, story);
+    n.now.wall += 29 * USEC_PER_SEC;
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "SELECT v, ttl(v) FROM kv WHERE k = 2"), "'d', 1");
+    n.now.wall += 1 * USEC_PER_SEC;
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "SELECT v FROM kv WHERE k = 2"), "(no rows)");
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "SELECT v FROM kv WHERE k = 3"), "'e'");
+}
+
+static void clustering_and_statics(void)
+{
+    static const struct story story[] = {
+        {"INSERT INTO t (k, c, v) VALUES (1, 1, 1)", "void"},
+        {"INSERT INTO t (k, c, v) VALUES (1, 2, 2)", "void"},
+        {"INSERT INTO t (k, c, v) VALUES (1, 3, 3)", "void"},
+        {"INSERT INTO t (k, c, v) VALUES (1, 4, 4)", "void"},
+        {"UPDATE t SET s = 9 WHERE k = 1", "void"},
+        {"SELECT c, s, v FROM t", "1, 9, 1 | 2, 9, 2 | 3, 9, 3 | 4, 9, 4"},
+        {"UPDATE t SET v = 20 WHERE k = 1 AND c IN (1, 2)", "void"},
+        {"SELECT v FROM t", "20 | 20 | 3 | 4"},
+        {"DELETE FROM t WHERE k = 1 AND c > 1 AND c <= 3", "void"},
+        {"SELECT c FROM t", "1 | 4"},
+        {"DELETE FROM t WHERE k = 1 AND c >= 4", "void"},
+        {"SELECT c FROM t", "1"},
+        {"DELETE s FROM t WHERE k = 1", "void"},
+        {"SELECT c, s FROM t", "1, null"},
+        {"INSERT INTO t (k, s) VALUES (1, 5)", "void"},
+        {"DELETE FROM t WHERE k = 1 AND c = 1", "void"},
+        {"SELECT k, c, s FROM t", "1, null, 5"},
+        {"DELETE FROM t WHERE k = 1", "void"},
+        {"SELECT k FROM t", "(no rows)"},
+        {NULL, NULL},
+    };
+    one_node_story(&n, story);
+}
+
+static void collections(void)
+{
+    static const struct story story[] = {
+        {"INSERT INTO col (k, l, s, m, f) VALUES (1, [1, 2], {2, 1}, {'a': 1}, [9])", "void"},
+        {"SELECT l, s, m, f FROM col", "[1, 2], {1, 2}, {'a': 1}, [9]"},
+        {"UPDATE col SET l = l + [3, 4], s = s + {0, 2}, m = m + {'b': 2} WHERE k = 1", "void"},
+        {"SELECT l, s, m FROM col", "[1, 2, 3, 4], {0, 1, 2}, {'a': 1, 'b': 2}"},
+        {"UPDATE col SET l = [7, 8] + l WHERE k = 1", "void"},
+        {"UPDATE col SET l = [6] + l WHERE k = 1", "void"},
+        {"SELECT l FROM col", "[6, 7, 8, 1, 2, 3, 4]"},
+        {"UPDATE col SET l[1] = 70, m['a'] = 10, m['c'] = 3 WHERE k = 1", "void"},
+        {"SELECT l, m FROM col", "[6, 70, 8, 1, 2, 3, 4], {'a': 10, 'b': 2, 'c': 3}"},
+        {"UPDATE col SET l[7] = 0 WHERE k = 1",
+         "INVALID: List index 7 out of bound, list has size 7"},
+        {"UPDATE col SET l[0] = 0 WHERE k = 2",
+         "INVALID: Attempted to set an element on a list which is null"},
+        {"UPDATE col SET l = l - [8, 4], s = s - {1}, m = m - {'b'} WHERE k = 1", "void"},
+        {"SELECT l, s, m FROM col", "[6, 70, 1, 2, 3], {0, 2}, {'a': 10, 'c': 3}"},
+        {"DELETE l[0], m['a'], s[0] FROM col WHERE k = 1", "void"},
+        {"SELECT l, s, m FROM col", "[70, 1, 2, 3], {2}, {'c': 3}"},
+        {"UPDATE col SET l[0] = null, m['c'] = null WHERE k = 1", "void"},
+        {"SELECT l, m FROM col", "[1, 2, 3], null"},
+        {"UPDATE col SET l = [5], s = {}, m = {} WHERE k = 1", "void"},
+        {"SELECT l, s, m FROM col", "[5], null, null"},
+        {"DELETE l FROM col WHERE k = 1", "void"},
+        {"UPDATE col SET l += [1], s += {4}, m += {'z': 26} WHERE k = 1", "void"},
+        {"UPDATE col SET s -= {4} WHERE k = 1", "void"},
+        {"SELECT l, s, m FROM col", "[1], null, {'z': 26}"},
+        {"INSERT INTO col (k, l) VALUES (1, [4]) USING TIMESTAMP 5", "void"}, /* long ago */
+        {"SELECT l FROM col", "[1]"},
+        {"UPDATE col SET f = f + [1] WHERE k = 1", "INVALID: Invalid operation*"},
+        {"UPDATE col SET f[0] = 1 WHERE k = 1", "INVALID: Invalid operation*"},
+        {"UPDATE col SET s[0] = 1 WHERE k = 1", "INVALID: Invalid operation*"},
+        {"UPDATE col SET s = [1] + s WHERE k = 1", "INVALID: Invalid operation*"},
+        {"UPDATE col SET l = s + [1] WHERE k = 1", "INVALID: Only expressions of the form*"},
+        {NULL, NULL},
+    };
+    one_node_story(&n, story);
+}
+
+static void refusals(void)
+{
+    static const struct story story[] = {
+        {"INSERT INTO t (k, v) VALUES (1, 1)", "INVALID: Some clustering keys are missing: c"},
+        {"INSERT INTO t (c, v) VALUES (1, 1)", "INVALID: Some partition key parts are missing: k"},
+        {"INSERT INTO t (k, c) VALUES (1)", "INVALID: Unmatched column names/values"},
+        {"INSERT INTO t (k, c, k) VALUES (1, 1, 1)",
+         "INVALID: The column names contains duplicates"},
+        {"INSERT INTO t (k, c) VALUES (null, 1)",
+         "INVALID: Invalid null value in condition for column k"},
+        {"UPDATE t SET v = 1 WHERE k = 1", "INVALID: Some clustering keys are missing: c"},
+        {"UPDATE t SET v = 1 WHERE c = 1", "INVALID: Some partition key parts are missing: k"},
+        {"UPDATE t SET c = 1 WHERE k = 1", "INVALID: PRIMARY KEY part c found in SET part"},
+        {"UPDATE t SET v = 1 WHERE k = 1 AND c > 1",
+         "INVALID: Slice restrictions are not supported on the clustering columns in UPDATE "
+         "statements"},
+        {"UPDATE t SET v = 1 WHERE k = 1 AND c = 1 AND v = 2",
+         "INVALID: Non PRIMARY KEY columns found in where clause: v "},
+        {"DELETE v FROM t WHERE k = 1 AND c > 1",
+         "INVALID: Range deletions are not supported for specific columns"},
+        {"DELETE k FROM t WHERE k = 1", "INVALID: Invalid identifier k for deletion*"},
+        {"UPDATE t SET v = v + 1 WHERE k = 1 AND c = 1",
+         "INVALID: Invalid operation (v = v + _) for non counter column v"},
+        {"INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS",
+         "INVALID: Not supported by this release of Torc: IF NOT EXISTS (lightweight "
+         "transactions)"},
+        {"UPDATE t SET v = 1 WHERE k = 1 AND c = 1 IF v = 2",
+         "INVALID: Not supported by this release of Torc: IF conditions (lightweight "
+         "transactions)"},
+        {"DELETE FROM t WHERE k = 1 IF EXISTS", "INVALID: Not supported by this release*"},
+        {"INSERT INTO t JSON '{}'", "INVALID: Not supported by this release of Torc: INSERT JSON"},
+        {"INSERT INTO system.local (key) VALUES ('x')",
+         "UNAUTHORIZED: system keyspace is not user-modifiable."},
+        {"CREATE INDEX ON t (v)", "INVALID: Not supported by this release of Torc: CREATE INDEX"},
+        {"CREATE TYPE u (a int)", "INVALID: Not supported by this release of Torc: CREATE TYPE"},
+        {"LIST ROLES", "INVALID: Not supported by this release of Torc: LIST ROLES"},
+        {NULL, NULL},
+    };
+    one_node_story(&n, story);
+}
+
+static void batches(void)
+{
+    static const struct story story[] = {
+        {"BEGIN BATCH INSERT INTO kv (k, v) VALUES (1, 'a'); UPDATE kv SET w = 'b' WHERE k = 1; "
+         "INSERT INTO kv (k, v) VALUES (2, 'c') APPLY BATCH",
+         "void"},
+        {"SELECT v, w FROM kv WHERE k = 1", "'a', 'b'"},
+        {"BEGIN UNLOGGED BATCH USING TIMESTAMP 5 DELETE FROM t WHERE k = 1; INSERT INTO t (k, c, "
+         "v) "
+         "VALUES (1, 1, 1) APPLY BATCH",
+         "void"},
+        {"SELECT v FROM t", "(no rows)"}, /* the deletion wins a tie */
+        {"BEGIN BATCH APPLY BATCH", "void"},
+        {"BEGIN BATCH USING TIMESTAMP 5 INSERT INTO kv (k) VALUES (1) USING TIMESTAMP 6 APPLY "
+         "BATCH",
+         "INVALID: Timestamp must be set either on BATCH or individual statements"},
+        {"BEGIN COUNTER BATCH UPDATE t SET v = 1 WHERE k = 1 APPLY BATCH", "INVALID: Not supp*"},
+        {NULL, NULL},
+    };
+    one_node_query(&n, story[0].cql);
+    CU_ASSERT_EQUAL(n.mutations, 2); /* one a partition */
+    CU_ASSERT_EQUAL(n.kind, CQL_WRITE_BATCH);
+    one_node_story(&n, story);
+    CU_ASSERT_EQUAL(n.kind, CQL_WRITE_UNLOGGED_BATCH);
+}
+
+CU_TestInfo exec_modify_tests[] = {
+    {"rows and their markers", rows_and_markers},
+    {"timestamps and TTL", times},
+    {"clustering and statics", clustering_and_statics},
+    {"collections", collections},
+    {"refusals", refusals},
+    {"batches", batches},
+    CU_TEST_INFO_NULL,
+};

@@ -1,0 +1,233 @@
+/* What SELECT finds and shows, and what it refuses. */
+#include "one_node.h"
+
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct one_node n;
+void exec_select_setup(void);
+void exec_select_teardown(void);
+
+void exec_select_setup(void)
+{
+    static const struct story story[] = {
+        {"CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': "
+         "1}",
+         "CREATED KEYSPACE ks"},
+        {"USE ks", "keyspace ks"},
+        {"CREATE TABLE t (k int, a int, b int, s text STATIC, v int, l list<int>, m map<text, "
+         "int>, "
+         "PRIMARY KEY (k, a, b)) WITH CLUSTERING ORDER BY (a ASC, b DESC)",
+         "CREATED TABLE ks.t"},
+        {"INSERT INTO t (k, a, b, v) VALUES (1, 1, 1, 111)", "void"},
+        {"INSERT INTO t (k, a, b, v) VALUES (1, 1, 2, 112)", "void"},
+        {"INSERT INTO t (k, a, b, v, l) VALUES (1, 2, 1, 121, [7, 8])", "void"},
+        {"INSERT INTO t (k, a, b, v, m) VALUES (1, 2, 2, 122, {'x': 1})", "void"},
+        {"INSERT INTO t (k, a, b, v, s) VALUES (1, 3, 1, 131, 'st')", "void"},
+        {"INSERT INTO t (k, a, b) VALUES (2, 1, 1)", "void"},
+        {"INSERT INTO t (k, s) VALUES (3, 'only')", "void"},
+        {NULL, NULL},
+    };
+    one_node_open(&n);
+    one_node_story(&n, story);
+}
+
+void exec_select_teardown(void)
+{
+    one_node_close(&n);
+}
+
+static const struct story found[] = {
+    {"SELECT a, b, v FROM t WHERE k = 1",
+     "1, 2, 112 | 1, 1, 111 | 2, 2, 122 | 2, 1, 121 | 3, 1, 131"},
+    {"SELECT v FROM t WHERE k = 1 ORDER BY a DESC", "131 | 121 | 122 | 111 | 112"},
+    {"SELECT v FROM t WHERE k = 1 ORDER BY a DESC, b ASC LIMIT 2", "131 | 121"},
+    {"SELECT v FROM t WHERE k = 1 AND a = 2 ORDER BY b ASC", "121 | 122"},
+    {"SELECT v FROM t WHERE k = 1 AND a = 2", "122 | 121"},
+    {"SELECT v FROM t WHERE k = 1 AND a = 2 AND b = 1", "121"},
+    {"SELECT v FROM t WHERE k = 1 AND a = 1 AND b > 1", "112"},
+    {"SELECT v FROM t WHERE k = 1 AND a = 1 AND b >= 1", "112 | 111"},
+    {"SELECT v FROM t WHERE k = 1 AND a = 1 AND b < 2", "111"},
+    {"SELECT v FROM t WHERE k = 1 AND a = 1 AND b <= 2 AND b > 1", "112"},
+    {"SELECT v FROM t WHERE k = 1 AND a > 1", "122 | 121 | 131"},
+    {"SELECT v FROM t WHERE k = 1 AND a >= 2 AND a < 3", "122 | 121"},
+    {"SELECT v FROM t WHERE k = 1 AND a > 3", "(no rows)"},
+    {"SELECT v FROM t WHERE k = 1 AND a > 2 AND a < 2", "(no rows)"},
+    {"SELECT v FROM t WHERE k = 1 AND a IN (3, 1)", "112 | 111 | 131"},
+    {"SELECT v FROM t WHERE k = 1 AND a IN (1, 2) AND b IN (1)", "111 | 121"},
+    {"SELECT v FROM t WHERE k = 1 AND a IN ()", "(no rows)"},
+    {"SELECT v FROM t WHERE k IN ()", "(no rows)"},
+    {"SELECT v FROM t WHERE k = 1 AND (a, b) > (1, 1)", "112 | 122 | 121 | 131"},
+    {"SELECT v FROM t WHERE k = 1 AND (a, b) >= (1, 2) AND (a, b) < (2, 2)", "112 | 121"},
+    {"SELECT v FROM t WHERE k = 1 AND (a, b) <= (2, 1)", "112 | 111 | 121"},
+    {"SELECT v FROM t WHERE k = 1 AND (a, b) = (2, 1)", "121"},
+    {"SELECT v FROM t WHERE k = 1 AND (a, b) IN ((2, 1), (1, 1), (9, 9))", "111 | 121"},
+    {"SELECT v FROM t WHERE k = 1 AND (a) > (2)", "131"},
+    {"SELECT v FROM t WHERE k = 1 LIMIT 2", "112 | 111"},
+    {"SELECT k, s FROM t WHERE k = 3", "3, 'only'"},
+    {"SELECT a, s FROM t WHERE k = 3", "null, 'only'"},
+    {"SELECT s FROM t WHERE k = 3 AND a = 1", "(no rows)"},
+    {"SELECT s FROM t WHERE k = 1 AND a = 1 AND b = 1", "'st'"},
+    {"SELECT DISTINCT k, s FROM t WHERE k IN (1, 2, 3)", "*"},
+    {"SELECT v FROM t WHERE k = 2", "null"},
+    {"SELECT v FROM t WHERE k = 9", "(no rows)"},
+    {"SELECT count(*) FROM t", "7"},
+    {"SELECT count(1) AS n, count(v), min(v), max(v), sum(v), avg(v) FROM t WHERE k = 1",
+     "5, 5, 111, 131, 597, 119"},
+    {"SELECT count(*), max(v) FROM t WHERE k = 9", "0, null"},
+    {"SELECT max(v), a FROM t WHERE k = 1", "131, 1"},
+    {"SELECT l, m, m['x'], m['y'] FROM t WHERE k = 1 AND a = 2",
+     "null, {'x': 1}, 1, null | [7, 8], null, null, null"},
+    {"SELECT v AS x, token(k), cast(v AS text), cast(v AS double) FROM t WHERE k = 1 LIMIT 1",
+     "112, -4069959284402364209, '112', 112*"},
+    {"SELECT v FROM t WHERE token(k) = token(2)", "null"},
+    {"SELECT v FROM t WHERE token(k) > token(1) AND token(k) < token(1)", "(no rows)"},
+    {"SELECT count(*) FROM t WHERE token(k) > -9223372036854775808 AND token(k) <= "
+     "9223372036854775807",
+     "7"},
+    {"SELECT v FROM t WHERE k = 1 PER PARTITION LIMIT 1", "112"},
+    {"SELECT count(*) FROM t PER PARTITION LIMIT 1", "3"},
+    {"SELECT v FROM t WHERE v > 120 AND v <= 122 ALLOW FILTERING", "122 | 121"},
+    {"SELECT v FROM t WHERE v = 131 ALLOW FILTERING", "131"},
+    {"SELECT v FROM t WHERE v IN (111, 131) ALLOW FILTERING", "111 | 131"},
+    {"SELECT v FROM t WHERE b = 2 ALLOW FILTERING", "112 | 122"},
+    {"SELECT v FROM t WHERE k = 1 AND b = 2 ALLOW FILTERING", "112 | 122"},
+    {"SELECT v FROM t WHERE k = 1 AND a > 1 AND b = 2 ALLOW FILTERING", "122"},
+    {"SELECT v FROM t WHERE k > 0 AND v = 111 ALLOW FILTERING", "111"},
+    {"SELECT v FROM t WHERE s = 'st' AND a = 3 ALLOW FILTERING", "131"},
+    {"SELECT v FROM t WHERE l CONTAINS 8 ALLOW FILTERING", "121"},
+    {"SELECT v FROM t WHERE m CONTAINS KEY 'x' ALLOW FILTERING", "122"},
+    {"SELECT v FROM t WHERE m CONTAINS 1 ALLOW FILTERING", "122"},
+    {"SELECT v FROM t WHERE m['x'] = 1 ALLOW FILTERING", "122"},
+    {"SELECT v FROM t WHERE v > 0 LIMIT 2 ALLOW FILTERING", "112 | 111"},
+    {"SELECT count(*) FROM t WHERE v > 111 ALLOW FILTERING", "4"},
+    {NULL, NULL},
+};
+
+static void what_it_finds(void)
+{
+    one_node_story(&n, found);
+}
+
+#define FILTERING "INVALID: Cannot execute this query as it might involve data filtering*"
+
+static const struct story refused[] = {
+    {"SELECT x FROM t", "INVALID: Undefined column name x in table ks.t"},
+    {"SELECT v FROM nope", "INVALID: table nope does not exist"},
+    {"SELECT v FROM nope.t", "INVALID: keyspace nope does not exist"},
+    {"SELECT v FROM t WHERE x = 1", "INVALID: Undefined column name x in table ks.t"},
+    {"SELECT v FROM t WHERE v = 1", FILTERING},
+    {"SELECT v FROM t WHERE a = 1", FILTERING},
+    {"SELECT v FROM t WHERE k = 1 AND v = 1", FILTERING},
+    {"SELECT v FROM t WHERE k = 1 AND s = 'x'", FILTERING},
+    {"SELECT v FROM t WHERE l CONTAINS 1", FILTERING},
+    {"SELECT v FROM t WHERE k > 1",
+     "INVALID: Only EQ and IN relation are supported on the partition key (unless you use the "
+     "token() function or allow filtering)"},
+    {"SELECT v FROM t WHERE k = 1 AND b = 1",
+     "INVALID: PRIMARY KEY column \"b\" cannot be restricted as preceding column \"a\" is not "
+     "restricted"},
+    {"SELECT v FROM t WHERE k = 1 AND a > 1 AND b = 1",
+     "INVALID: Clustering column \"b\" cannot be restricted (preceding column \"a\" is restricted "
+     "by a non-EQ relation)"},
+    {"SELECT v FROM t WHERE k = 1 AND k = 2",
+     "INVALID: k cannot be restricted by more than one relation if it includes an Equal"},
+    {"SELECT v FROM t WHERE k = null", "INVALID: Invalid null value in condition for column k"},
+    {"SELECT v FROM t WHERE l = [1]", "INVALID: Collection column 'l' (list<int>) cannot be*"},
+    {"SELECT v FROM t WHERE v CONTAINS 1",
+     "INVALID: Cannot use CONTAINS on non-collection column v"},
+    {"SELECT v FROM t WHERE k = 1 ORDER BY v",
+     "INVALID: Order by is currently only supported on the clustered columns of the PRIMARY KEY, "
+     "got v"},
+    {"SELECT v FROM t ORDER BY a",
+     "INVALID: ORDER BY is only supported when the partition key is restricted by an EQ or an "
+     "IN."},
+    {"SELECT v FROM t WHERE k = 1 ORDER BY b",
+     "INVALID: Order by currently only supports the ordering of columns following their declared "
+     "order in the PRIMARY KEY"},
+    {"SELECT v FROM t WHERE k = 1 ORDER BY a DESC, b DESC",
+     "INVALID: Unsupported order by relation"},
+    {"SELECT v FROM t LIMIT 0", "INVALID: LIMIT must be strictly positive"},
+    {"SELECT v FROM t LIMIT -1", "INVALID: LIMIT must be strictly positive"},
+    {"SELECT DISTINCT v FROM t",
+     "INVALID: SELECT DISTINCT queries must only request partition key columns and/or static "
+     "columns (not v)"},
+    {"SELECT writetime(k) FROM t",
+     "INVALID: Cannot use selection function writetime on PRIMARY KEY part k"},
+    {"SELECT v FROM t WHERE k = 1 AND (a, v) > (1, 2)",
+     "INVALID: Multi-column relations can only be applied to clustering columns but was applied "
+     "to: v"},
+    {"SELECT v FROM t WHERE k = 1 AND (a, b) > (1)",
+     "INVALID: Expected 2 elements in value tuple, but got 1"},
+    {"SELECT JSON v FROM t", "INVALID: Not supported by this release of Torc: SELECT JSON"},
+    {"SELECT v FROM t GROUP BY k", "INVALID: Not supported by this release of Torc: GROUP BY"},
+    {"SELECT v + 1 FROM t", "INVALID: Not supported by this release of Torc: arithmetic"},
+    {"SELECT v FROM t WHERE k = 1 + 1", "INVALID: Not supported by this release of Torc: arith*"},
+    {"SELECT v.x FROM t", "INVALID: Not supported by this release of Torc: fields*"},
+    {"SELECT v FROM t WHERE v LIKE 'x'", "INVALID: Not supported by this release of Torc: LIKE"},
+    {"SELECT v FORM t", "SYNTAX: line 1:9 *"},
+    {NULL, NULL},
+};
+
+static void what_it_refuses(void)
+{
+    one_node_story(&n, refused);
+}
+
+/* Walk through all pages; the rows must be the same as without paging, in any page size. */
+static void pages_of(const char *cql, int32_t size)
+{
+    char all[4096], paged[4096] = "";
+    snprintf(all, sizeof all, "%s", one_node_query(&n, cql));
+    struct bytes state = BYTES_NONE;
+    for (int i = 0; i < 100; i++) {
+        char page[4096];
+        snprintf(page, sizeof page, "%s", one_node_page(&n, cql, size, state));
+        char *more = strstr(page, " …");
+        if (more != NULL)
+            *more = '\0';
+        CU_ASSERT(n.response.rows.count <= (uint32_t)size);
+        if (n.response.rows.count > 0)
+            snprintf(paged + strlen(paged), sizeof paged - strlen(paged), "%s%s",
+                     paged[0] != '\0' ? " | " : "", page);
+        if (more == NULL)
+            break;
+        state = n.response.rows.metadata.paging_state;
+    }
+    CU_ASSERT_STRING_EQUAL(paged, all);
+}
+
+static void paging(void)
+{
+    static const char *const queries[] = {
+        "SELECT k, a, b, v, s FROM t",
+        "SELECT v FROM t WHERE k = 1",
+        "SELECT v FROM t WHERE k = 1 ORDER BY a DESC",
+        "SELECT v FROM t WHERE k = 1 LIMIT 3",
+        "SELECT k, a, b FROM t LIMIT 6",
+        "SELECT k, v FROM t WHERE k IN (3, 1, 2)",
+        "SELECT k, a FROM t WHERE k IN (3, 1, 2) PER PARTITION LIMIT 2",
+        "SELECT k, a, v FROM t PER PARTITION LIMIT 3",
+        "SELECT DISTINCT k, s FROM t",
+        "SELECT v FROM t WHERE v > 111 ALLOW FILTERING",
+        "SELECT v FROM t WHERE v > 111 PER PARTITION LIMIT 2 ALLOW FILTERING",
+        "SELECT v FROM t WHERE k = 1 AND (a, b) > (1, 1)",
+        "SELECT k FROM t WHERE token(k) > token(1)",
+        "SELECT table_name FROM system_schema.tables",
+        "SELECT table_name FROM system_schema.tables LIMIT 5",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
+        for (int32_t size = 1; size < 8; size++)
+            pages_of(queries[i], size);
+    }
+    one_node_page(&n, "SELECT v FROM t", 2, BYTES_LIT("garbage"));
+    CU_ASSERT_EQUAL(n.response.error.code, CQL_ERROR_PROTOCOL);
+}
+
+CU_TestInfo exec_select_tests[] = {
+    {"what it finds", what_it_finds},
+    {"what it refuses", what_it_refuses},
+    {"paging", paging},
+    CU_TEST_INFO_NULL,
+};
