@@ -238,6 +238,8 @@ void read_reply(struct coord *c, struct now now, struct round *round, node_no fr
     if (a == NULL || (m->result.len == 0 && m->err == ERR_OK && a->full_asked && !a->full &&
                       round->phase == ROUND_FULL))
         return; /* late: the digest that crossed our question for the rows */
+    if (round->phase == ROUND_REPAIR)
+        return; /* late: it is not among those that are brought to the joined state */
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     if (err == ERR_OK && m->digest.len != sizeof a->digest.b)
         err = ERR_MALFORMED;
@@ -269,6 +271,8 @@ void read_peer_lost(struct coord *c, struct now now, struct round *round, node_n
             continue;
         if (a->state == REPLICA_WAITING) {
             a->state = REPLICA_LOST;
+            if (round->phase == ROUND_REPAIR)
+                return; /* it does not count any more */
             quorum_lose(&round->quorum, a->dc);
             if (round->phase == ROUND_COMPARE)
                 answered(c, now, round);

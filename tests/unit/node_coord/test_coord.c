@@ -171,6 +171,41 @@ static void a_repair_waits_for_its_acks(void)
     CU_ASSERT_EQUAL(f.result.err, ERR_OK);
 }
 
+/* The lost question of a read to this node comes after all. */
+static void ask_late(node_no from, node_no to)
+{
+    for (size_t i = 0; i < f.queued; i++) {
+        struct wire_message m;
+        if (f.route[i].to == to && wire_decode(buf_bytes(&f.queue[i]), &m) == ERR_OK &&
+            m.type == WIRE_READ) {
+            CU_ASSERT(coord_receive(fixture_at(&f, to)->coord, f.now, from, &m));
+            break;
+        }
+    }
+    fixture_settle(&f);
+}
+
+/* Who answers while others are being repaired has the old state, and counts for nothing. */
+static void an_answer_during_the_repair_does_not_count(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "old", 10, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(0))->down = true;
+    fixture_at(&f, R(1))->down = true;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(2), "k", "r", "new", 20, LEVEL_ONE), ERR_OK);
+    fixture_at(&f, R(0))->down = false;
+    fixture_at(&f, R(0))->frozen = true;
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_COUNT);
+    fixture_elapse(&f, 60 * USEC_PER_MS); /* another one is asked, and differs */
+    fixture_at(&f, R(1))->down = false;
+    ask_late(R(0), R(1));
+    CU_ASSERT_EQUAL(f.done, 0);
+    fixture_at(&f, R(0))->frozen = false;
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 2);
+    CU_ASSERT_EQUAL(f.result.err, ERR_OK);
+    CU_ASSERT(bytes_equal_text(f.result.rows.parts[0].rows[0].cells[0].value, "new"));
+}
+
 /* A LIMIT must not come back short because the rows one replica counted are deleted on another. */
 static void deleted_rows_do_not_make_a_read_short(void)
 {
@@ -247,6 +282,7 @@ CU_TestInfo coord_tests[] = {
     {"a quorum read repairs before it answers", a_quorum_read_repairs_before_it_answers},
     {"a stale coordinator repairs itself", a_stale_coordinator_repairs_itself},
     {"a repair waits for its acks", a_repair_waits_for_its_acks},
+    {"an answer during the repair does not count", an_answer_during_the_repair_does_not_count},
     {"deleted rows do not make a read short", deleted_rows_do_not_make_a_read_short},
     {"a silent replica is speculated around", a_silent_replica_is_speculated_around},
     {"a failing replica is replaced", a_failing_replica_is_replaced},
