@@ -4,7 +4,7 @@
  * command := u8 version = 1, u8 kind, body
  *
  *   FOUND       uuid cluster, vbytes name, node_info, vbytes ring
- *   JOIN_START  node_info, varint replaces, vbytes plan
+ *   JOIN_START  node_info, endpoint replaces, vbytes plan
  *   JOIN_FINISH varint node, varint ring_epoch
  *   NODE_UPDATE varint node, node_info
  *   LEAVE_START varint node, vbytes plan
@@ -42,11 +42,11 @@ enum command_kind {
 struct command {
     enum command_kind kind;
     struct uuid cluster;
-    struct bytes name;     /* FOUND: the cluster's */
-    struct node_info info; /* FOUND, JOIN_START, NODE_UPDATE */
-    node_no node;          /* JOIN_FINISH, NODE_UPDATE, LEAVE_START */
-    node_no replaces;      /* JOIN_START: 0, or the node whose ranges it takes over */
-    uint64_t ring_epoch;   /* JOIN_FINISH: what the node has pulled for */
+    struct bytes name;        /* FOUND: the cluster's */
+    struct node_info info;    /* FOUND, JOIN_START, NODE_UPDATE */
+    node_no node;             /* JOIN_FINISH, NODE_UPDATE, LEAVE_START */
+    struct endpoint replaces; /* JOIN_START: none, or the node there loses its ranges to us */
+    uint64_t ring_epoch;      /* JOIN_FINISH: what the node has pulled for */
     struct bytes plan; /* FOUND: the whole ring; JOIN_START, LEAVE_START: movers and difference */
     struct bytes ddl;  /* DDL */
 };

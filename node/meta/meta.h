@@ -43,7 +43,7 @@ struct meta_config {
     uint64_t seed;            /* of the random numbers; must differ between nodes and starts */
     const char *cluster_name; /* a node does not enter a cluster of another name */
     struct node_info self;
-    node_no replaces;             /* enter in place of this dead node; 0: as a new one */
+    struct endpoint replaces;     /* enter in place of the dead node there; none: as a new one */
     uint32_t ranges;              /* of the ring, should we be the one that founds it */
     const struct endpoint *seeds; /* resolved; our own among them makes us a possible founder */
     size_t seeds_count;           /* 0: as if we were the only one */

@@ -106,7 +106,10 @@ void topology_choose_members(struct topology *t);
 void topology_encode(const struct topology *t, struct buf *out);
 enum err topology_decode(struct reader *in, struct topology *ret) MUST_CHECK;
 
+/* The decoders of parts set in->failed. */
+void endpoint_encode(const struct endpoint *e, struct buf *out); /* 16 bytes, u16 port */
+struct endpoint endpoint_decode(struct reader *in);
 void node_info_encode(const struct node_info *info, struct buf *out);
-void node_info_decode(struct reader *in, struct node_info *ret); /* sets in->failed */
+void node_info_decode(struct reader *in, struct node_info *ret);
 
 #endif

@@ -1,0 +1,279 @@
+/* internal.h - the core of meta.h from inside, shared by the files of this folder.
+ *
+ *   meta.c      events to handlers, deadlines, effects
+ *   metalog.c   the log: stores, durability, applying, snapshots, loading
+ *   forming.c   SEEKING and ENTERING: hello, founding, asking to be let in
+ *   catchup.c   who is ahead, fetching, RECOVERING, acknowledgements
+ *   proposing.c a metadata member at work: acceptor, proposer and its queue
+ *   wanted.c   a change this node wants: finding a member, retrying, waiting for all live nodes
+ */
+#ifndef TORC_NODE_META_INTERNAL_H
+#define TORC_NODE_META_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "node/meta/meta.h"
+#include "node/meta/state.h"
+
+#define LOG_KEEP        256 /* applied entries kept for others that are behind */
+#define SNAPSHOT_EVERY  128
+#define LOG_AHEAD_MAX   256 /* decided entries that wait to be durable */
+#define FETCH_BYTES_MAX ((size_t)1 << 20)
+#define REPLIES_MAX     256
+#define PROPOSALS_MAX   256
+#define AHEAD_MAX       16
+#define ASKERS_MAX      64
+#define WAITING_MAX     64
+
+#define HELLO_MIN_US     (50 * USEC_PER_MS)
+#define HELLO_MAX_US     (400 * USEC_PER_MS)
+#define ENTER_US         (5 * USEC_PER_SEC)
+#define FETCH_RETRY_US   (300 * USEC_PER_MS)
+#define RECOVER_US       USEC_PER_SEC
+#define RECOVER_RETRY_US (200 * USEC_PER_MS)
+#define ATTEMPT_US       (300 * USEC_PER_MS) /* for one ballot */
+#define BACKOFF_US       (4 * USEC_PER_MS)   /* after a lost ballot; doubles, random */
+#define BACKOFF_STEPS    5
+#define REQUEST_US       (5 * USEC_PER_SEC)
+#define REQUEST_RETRY_US (400 * USEC_PER_MS)
+#define SPREAD_US        (10 * USEC_PER_SEC) /* waiting for all live nodes to apply */
+#define SPREAD_RETRY_US  (100 * USEC_PER_MS)
+#define IDLE_ASK_US      USEC_PER_SEC
+
+struct log_entry {
+    struct bytes bytes; /* owned */
+    uint64_t ticket;    /* durable when m->durable has reached it */
+};
+
+/* An answer that must not leave before what it says is durable. */
+struct reply {
+    uint64_t ticket;
+    bool to_self;
+    struct endpoint to;
+    struct wire_message message; /* its bytes field, if any, is `owned` */
+    uint8_t *owned;
+};
+
+/* What is known of another node. */
+struct peer {
+    uint64_t applied;
+    bool dead;     /* says gossip */
+    bool answered; /* while RECOVERING: it has, or it cannot */
+};
+
+/* A place that says it has applied more than we have. */
+struct ahead {
+    struct endpoint at;
+    uint64_t epoch;
+    uint32_t strikes; /* fetches it did not answer */
+};
+
+struct asker {
+    struct endpoint at;
+    uint64_t slot;
+};
+
+/* What a metadata member has been asked to propose. */
+struct proposal {
+    struct uuid id;
+    struct bytes command; /* owned */
+    bool to_self;
+    struct endpoint origin;
+    uint64_t request; /* the origin's */
+    usec until;
+};
+
+/* A change wanted by, or through, this node. */
+struct request {
+    enum { REQUEST_LOCAL, REQUEST_RELAYED, REQUEST_INTERNAL } kind;
+    uint64_t number;        /* on the wire, between us and the member */
+    uint64_t caller;        /* LOCAL: the event's; RELAYED: that of `origin` */
+    struct endpoint origin; /* RELAYED */
+    struct uuid id;
+    struct bytes command; /* owned */
+    uint32_t attempt;
+    usec until;
+    usec retry;
+    bool is_told; /* a member has answered: err, slot and message are what it said */
+    bool decided; /* they are what it came to: waiting for the live nodes */
+    enum err err;
+    uint64_t slot;
+    char message[META_MESSAGE_SIZE];
+};
+
+struct seed {
+    struct endpoint at;
+    bool is_self;
+    bool is_fresh; /* it has told us so */
+};
+
+struct meta {
+    struct node_info info;
+    char cluster_name[CLUSTER_NAME_SIZE];
+    struct endpoint replaces;
+    uint32_t ranges;
+    struct seed seeds[META_SEEDS_MAX];
+    size_t seeds_count;
+    struct rng rng;
+
+    /* of the current step */
+    struct now now;
+    struct arena arena;
+    struct meta_effect *effects;
+    size_t effects_count;
+    size_t effects_cap;
+
+    enum meta_phase phase;
+    bool started;
+    node_no self;
+    char problem[ERRMSG_SIZE];
+
+    /* metalog.c: entries of the slots first .. first + count - 1; all are decided */
+    struct state state;
+    struct log_entry *log;
+    uint64_t first;
+    size_t count;
+    size_t cap;
+    uint64_t tickets; /* given out */
+    uint64_t durable; /* all up to this one are */
+    uint64_t snapshot_slot;
+    uint64_t snapshot_ticket; /* of the snapshot being stored, 0: none */
+    uint64_t snapshot_next;   /* its slot */
+    uint64_t removed;         /* log facts up to this slot are gone */
+    struct bytes incoming;    /* owned: a snapshot from elsewhere, being stored */
+    uint64_t incoming_slot;
+    uint64_t incoming_ticket;
+    uint64_t *orphans; /* log facts found at load that do not fit */
+    size_t orphans_count;
+    bool is_stuck; /* an entry from a later version */
+
+    /* forming.c */
+    struct uuid cluster; /* known from ENTERING on */
+    usec hello_at;
+    usec hello_wait;
+    struct endpoint contact; /* a node of the cluster */
+    struct uuid enter_id;
+    size_t enter_turn;
+    usec enter_until;                     /* back to SEEKING when the cluster has not answered */
+    struct endpoint waiting[WAITING_MAX]; /* who asked while we knew no cluster */
+    size_t waiting_count;
+
+    /* catchup.c */
+    struct map peers; /* node_no to struct peer */
+    struct ahead ahead[AHEAD_MAX];
+    size_t ahead_count;
+    bool is_fetching;
+    struct endpoint fetch_from;
+    usec fetch_until;
+    struct asker askers[ASKERS_MAX];
+    size_t askers_count;
+    usec recover_until;
+    usec recover_retry;
+    usec idle_at;
+
+    /* proposing.c */
+    uint32_t life;
+    uint64_t life_ticket;
+    struct paxos_acceptor acceptor; /* of slot applied + 1 */
+    struct paxos_proposer proposer; /* the same */
+    uint32_t round;                 /* the highest heard of in this slot */
+    usec attempt_until;
+    usec backoff_until;
+    uint32_t lost;                     /* ballots in this slot */
+    struct reply replies[REPLIES_MAX]; /* by ticket */
+    size_t replies_count;
+    struct proposal proposals[PROPOSALS_MAX];
+    size_t proposals_count;
+
+    /* wanted.c */
+    struct request *requests[META_REQUESTS_MAX];
+    size_t requests_count;
+    uint64_t requests_made;
+    bool is_updating; /* a NODE_UPDATE of ourselves is under way */
+    usec update_at;
+};
+
+/* meta.c */
+/* Fills in the envelope; views in the message must live until the next step. */
+void effect_send(struct meta *m, const struct endpoint *to, const struct wire_message *message);
+uint64_t effect_store(struct meta *m, const char *name, struct bytes value); /* the ticket */
+void effect_phase(struct meta *m, enum meta_phase phase);
+void effect_problem(struct meta *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void effect_no_problem(struct meta *m);
+void effect_applied(struct meta *m, const struct state_change *change);
+void effect_done(struct meta *m, uint64_t request, enum err err, uint64_t slot,
+                 const char *message);
+bool meta_talks_to(const struct meta *m, const struct topology_node *n); /* to be talked to */
+
+/* metalog.c */
+static inline uint64_t metalog_applied(const struct meta *m)
+{
+    return m->state.topology.epoch;
+}
+static inline uint64_t metalog_last(const struct meta *m)
+{
+    return m->first + m->count - 1; /* decided, if not yet durable */
+}
+enum err metalog_load(struct meta *m, const struct meta_fact *facts, size_t count,
+                      struct errmsg *reterr);
+void metalog_start(struct meta *m);
+void metalog_close(struct meta *m);
+void metalog_learn(struct meta *m, uint64_t slot, struct bytes entry); /* a decided one */
+void metalog_learn_snapshot(struct meta *m, uint64_t slot, struct bytes snapshot);
+void metalog_durable(struct meta *m); /* m->durable has grown */
+void metalog_store_acceptor(struct meta *m);
+void metalog_send_from(struct meta *m, uint64_t slot, const struct endpoint *to);
+
+/* forming.c */
+void forming_start(struct meta *m);
+void forming_deadline(struct meta *m);
+usec forming_next(const struct meta *m);
+void forming_hello(struct meta *m, const struct endpoint *from, const struct wire_message *message);
+void forming_welcome(struct meta *m, const struct endpoint *from,
+                     const struct wire_message *message);
+void forming_result(struct meta *m, const struct endpoint *from, const struct wire_meta_result *r);
+/* A message of another cluster came. */
+void forming_refuse(struct meta *m, const struct endpoint *from, const struct wire_message *w);
+void forming_applied(struct meta *m); /* the log has grown */
+void forming_send_hello(struct meta *m, const struct endpoint *to);
+
+/* catchup.c */
+struct peer *catchup_peer(struct meta *m, node_no node);
+void catchup_start(struct meta *m);
+void catchup_deadline(struct meta *m);
+usec catchup_next(const struct meta *m);
+void catchup_heard(struct meta *m, const struct endpoint *from, node_no node, uint64_t epoch);
+void catchup_entries(struct meta *m, const struct endpoint *from,
+                     const struct wire_meta_entries *e);
+void catchup_ask(struct meta *m, const struct endpoint *from, const struct wire_meta_applied *a);
+void catchup_say(struct meta *m, const struct endpoint *to, bool ask);
+void catchup_unreachable(struct meta *m, const struct endpoint *at);
+void catchup_liveness(struct meta *m, node_no node, bool alive);
+void catchup_applied(struct meta *m);
+
+/* proposing.c */
+void proposing_message(struct meta *m, const struct endpoint *from,
+                       const struct wire_message *message);
+void proposing_add(struct meta *m, const struct uuid *id, struct bytes command, bool to_self,
+                   const struct endpoint *origin, uint64_t request);
+void proposing_durable(struct meta *m);
+void proposing_applied(struct meta *m); /* a slot has been applied: all of this one's is over */
+void proposing_pump(struct meta *m);    /* begin an attempt if one is wanted and possible */
+void proposing_deadline(struct meta *m);
+usec proposing_next(const struct meta *m);
+void proposing_close(struct meta *m);
+
+/* wanted.c */
+void wanted_local(struct meta *m, uint64_t caller, struct bytes command);
+void wanted_relay(struct meta *m, const struct endpoint *from, const struct wire_meta_propose *p);
+void wanted_result(struct meta *m, const struct wire_meta_result *r);
+void wanted_answer(struct meta *m, uint64_t number, enum err err, uint64_t slot,
+                   struct bytes message);
+void wanted_progress(struct meta *m); /* the log or what is known of peers has changed */
+void wanted_deadline(struct meta *m);
+usec wanted_next(const struct meta *m);
+void wanted_close(struct meta *m);
+
+#endif

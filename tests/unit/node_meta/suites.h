@@ -1,0 +1,7 @@
+SUITE(paxos)
+SUITE(command)
+SUITE(topology)
+SUITE_WITH(forming)
+SUITE_WITH(metalog)
+SUITE_WITH(move)
+SUITE_WITH(faults)

@@ -1,0 +1,126 @@
+/* Random faults from a seed, then everything heals and all nodes must come to one state. */
+#include "sim.h"
+
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RUNS  12
+#define NODES 5
+#define TURNS 60
+
+void faults_setup(void);
+void faults_teardown(void);
+
+static struct sim *f;
+
+void faults_setup(void)
+{
+    f = NULL;
+}
+
+void faults_teardown(void)
+{
+    sim_free(f);
+    f = NULL;
+}
+
+struct wish {
+    uint32_t node;
+    uint64_t request;
+};
+
+static void one_fault(void)
+{
+    uint32_t i = 1 + (uint32_t)rng_below(&f->rng, NODES);
+    uint32_t j = 1 + (uint32_t)rng_below(&f->rng, NODES);
+    if (f->nodes[i].meta == NULL || f->nodes[j].meta == NULL)
+        return;
+    switch (rng_below(&f->rng, 6)) {
+    case 0: sim_crash(f, i); break;
+    case 1: sim_cut(f, i, j, i != j); break;
+    case 2: f->cut[i][j] = i != j; break; /* one way */
+    case 3: memset(f->cut, 0, sizeof f->cut); break;
+    case 4: sim_tell(f, i, meta_self(f->nodes[j].meta), rng_chance(&f->rng, 500000)); break;
+    default: break;
+    }
+}
+
+static void start_all(void)
+{
+    for (uint32_t i = 1; i <= NODES; i++) {
+        if (f->nodes[i].meta == NULL)
+            sim_start(f, i);
+    }
+}
+
+static void heal(void)
+{
+    memset(f->cut, 0, sizeof f->cut);
+    f->lose = 0;
+    f->duplicate = 0;
+    f->delay_max = 1000;
+    start_all();
+    for (uint32_t i = 1; i <= NODES; i++) {
+        for (uint32_t j = 1; j <= NODES; j++)
+            sim_tell(f, i, meta_self(f->nodes[j].meta), true);
+    }
+}
+
+static void run(uint64_t seed)
+{
+    char name[24];
+    uint64_t acked = 0, wished = 0;
+    sim_free(f);
+    f = sim_new(seed, NODES);
+    sim_seeds_all(f);
+    f->lose = (uint32_t)rng_below(&f->rng, 300000);
+    f->duplicate = (uint32_t)rng_below(&f->rng, 300000);
+    f->delay_max = (usec)1000 << rng_below(&f->rng, 8);
+    f->disk_max = (usec)500 << rng_below(&f->rng, 6);
+    start_all();
+    for (uint32_t turn = 0; turn < TURNS; turn++) {
+        sim_run(f, (usec)rng_below(&f->rng, 400 * USEC_PER_MS));
+        uint32_t i = 1 + (uint32_t)rng_below(&f->rng, NODES);
+        if (f->nodes[i].meta == NULL) {
+            sim_start(f, i);
+            continue;
+        }
+        one_fault();
+        if (f->nodes[i].meta != NULL && meta_phase(f->nodes[i].meta) == META_READY) {
+            snprintf(name, sizeof name, "t%u", (unsigned)turn);
+            (void)(turn % 7 == 0 ? sim_create_keyspace(f, i) : sim_create(f, i, name));
+            wished++;
+        }
+    }
+    heal();
+    bool converged = sim_run_until(f, sim_all_ready, 60 * USEC_PER_SEC);
+    for (uint32_t i = 1; i <= NODES; i++) {
+        for (size_t k = 0; k < f->nodes[i].done_count; k++)
+            acked += f->nodes[i].done[k].err == ERR_OK;
+    }
+    bool moved_on = false;
+    if (converged) {
+        const struct sim_done *d = sim_wait(f, 1, sim_create(f, 1, "last"));
+        moved_on = d != NULL && d->err != ERR_TIMEOUT && d->err != ERR_UNAVAILABLE;
+    }
+    CU_ASSERT_TRUE(converged);
+    CU_ASSERT_TRUE(moved_on);
+    CU_ASSERT_TRUE(sim_agree(f));
+    CU_ASSERT_EQUAL(f->clusters_count, 1);
+    if (!converged || !moved_on || !sim_agree(f) || f->clusters_count != 1)
+        printf("seed %llu: converged %d, moved on %d, wrong %u, clusters %zu, acked %llu of %llu\n",
+               (unsigned long long)seed, converged, moved_on, (unsigned)f->wrong, f->clusters_count,
+               (unsigned long long)acked, (unsigned long long)wished);
+}
+
+static void random_faults(void)
+{
+    for (uint64_t seed = 1; seed <= RUNS; seed++)
+        run(seed);
+}
+
+CU_TestInfo faults_tests[] = {
+    {"random faults, then one state", random_faults},
+    CU_TEST_INFO_NULL,
+};
