@@ -1,0 +1,237 @@
+#include "cli/convert.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define NEST_MAX 32
+
+static struct bytes trimmed(struct bytes t)
+{
+    while (t.len > 0 && (t.data[0] == ' ' || t.data[0] == '\t'))
+        t = bytes_make(t.data + 1, t.len - 1);
+    while (t.len > 0 && (t.data[t.len - 1] == ' ' || t.data[t.len - 1] == '\t'))
+        t.len--;
+    return t;
+}
+
+static bool is_word(struct bytes t, const char *word)
+{
+    return t.len == strlen(word) && strncasecmp((const char *)t.data, word, t.len) == 0;
+}
+
+static bool is_integer(struct bytes t)
+{
+    size_t i = t.len > 0 && (t.data[0] == '-' || t.data[0] == '+');
+    if (i == t.len)
+        return false;
+    for (; i < t.len; i++) {
+        if (t.data[i] < '0' || t.data[i] > '9')
+            return false;
+    }
+    return true;
+}
+
+static enum err refuse(const struct cql_type *type, struct bytes text, const char *target,
+                       struct errmsg *reterr)
+{
+    struct buf name;
+    buf_init(&name, 256);
+    cql_type_print(type, &name);
+    errmsg_set(reterr, ERR_INVALID, "column %s: \"%.*s\" is no %.*s", target,
+               (int)(text.len < 100 ? text.len : 100), text.len > 0 ? (const char *)text.data : "",
+               (int)name.len, (const char *)name.data);
+    buf_close(&name);
+    return ERR_INVALID;
+}
+
+/* The kind of constant that a text stands for when it fills a column of this type. */
+static enum literal_kind kind_for(const struct cql_type *type, struct bytes t)
+{
+    switch (type->kind) {
+    case CQL_BIGINT:
+    case CQL_COUNTER:
+    case CQL_INT:
+    case CQL_SMALLINT:
+    case CQL_TINYINT:
+    case CQL_VARINT: return LITERAL_INTEGER;
+    case CQL_DECIMAL:
+    case CQL_DOUBLE:
+    case CQL_FLOAT: return LITERAL_FLOAT;
+    case CQL_BLOB: return LITERAL_HEX;
+    case CQL_BOOLEAN: return LITERAL_BOOLEAN;
+    case CQL_UUID:
+    case CQL_TIMEUUID: return LITERAL_UUID;
+    case CQL_DURATION: return LITERAL_DURATION;
+    case CQL_TIMESTAMP: return is_integer(t) ? LITERAL_INTEGER : LITERAL_STRING;
+    default: return LITERAL_STRING;
+    }
+}
+
+static enum err scalar(const struct cql_type *type, struct bytes text, const char *target,
+                       struct buf *out, struct errmsg *reterr)
+{
+    if (type->kind == CQL_TEXT || type->kind == CQL_ASCII) {
+        if (value_validate(type, text, NULL) != ERR_OK)
+            return refuse(type, text, target, reterr);
+        buf_put_bytes(out, text);
+        return ERR_OK;
+    }
+    struct bytes t = trimmed(text);
+    enum literal_kind kind = kind_for(type, t);
+    if (t.len == 0)
+        return refuse(type, text, target, reterr);
+    if ((kind == LITERAL_INTEGER || kind == LITERAL_FLOAT) && t.data[0] == '+')
+        t = bytes_make(t.data + 1, t.len - 1);
+    if (kind == LITERAL_HEX) {
+        if (t.len < 2 || t.data[0] != '0' || (t.data[1] | 0x20) != 'x')
+            return refuse(type, text, target, reterr);
+        t = bytes_make(t.data + 2, t.len - 2);
+    }
+    if (kind == LITERAL_BOOLEAN) {
+        if (is_word(t, "1") || is_word(t, "true"))
+            t = BYTES_LIT("true");
+        else if (is_word(t, "0") || is_word(t, "false"))
+            t = BYTES_LIT("false");
+        else
+            return refuse(type, text, target, reterr);
+    }
+    size_t before = out->len;
+    if (value_from_literal(type, kind, t, target, out, NULL) == ERR_OK)
+        return ERR_OK;
+    out->len = before;
+    return refuse(type, text, target, reterr);
+}
+
+/* --- collections */
+
+struct literal {
+    struct bytes whole;
+    const uint8_t *at;
+    const uint8_t *end;
+    const char *target;
+    struct arena *arena;
+    struct errmsg *reterr;
+};
+
+static enum err element(struct literal *l, const struct cql_type *type, unsigned depth,
+                        struct buf *out);
+
+static void skip_space(struct literal *l)
+{
+    while (l->at < l->end && (*l->at == ' ' || *l->at == '\t' || *l->at == '\n' || *l->at == '\r'))
+        l->at++;
+}
+
+static bool eat(struct literal *l, uint8_t c)
+{
+    skip_space(l);
+    if (l->at == l->end || *l->at != c)
+        return false;
+    l->at++;
+    return true;
+}
+
+/* 'quoted', doubled quotes undone in the arena; false when it never closes. */
+static bool quoted(struct literal *l, struct bytes *ret)
+{
+    uint8_t *copy = arena_alloc(l->arena, (size_t)(l->end - l->at) + 1);
+    size_t n = 0;
+    while (l->at < l->end) {
+        uint8_t c = *l->at++;
+        if (c == '\'' && (l->at == l->end || *l->at != '\'')) {
+            *ret = bytes_make(copy, n);
+            return true;
+        }
+        l->at += c == '\'';
+        copy[n++] = c;
+    }
+    return false;
+}
+
+/* A bare constant ends at what may follow an element. A colon ends a key of a map only when the
+ * type has none in itself (inet, time and timestamp do, and are printed in quotes). */
+static struct bytes bare(struct literal *l)
+{
+    const uint8_t *from = l->at;
+    while (l->at < l->end && memchr(",:]}", *l->at, 4) == NULL)
+        l->at++;
+    return bytes_make(from, (size_t)(l->at - from));
+}
+
+static enum err broken(struct literal *l, const struct cql_type *type)
+{
+    return refuse(type, l->whole, l->target, l->reterr);
+}
+
+static enum err collection(struct literal *l, const struct cql_type *type, unsigned depth,
+                           struct buf *out)
+{
+    bool list = type->kind == CQL_LIST;
+    struct bytes *items = NULL;
+    size_t count = 0, cap = 0;
+    if (depth > NEST_MAX || !eat(l, list ? '[' : '{'))
+        return broken(l, type);
+    while (!eat(l, list ? ']' : '}')) {
+        struct buf item;
+        if (count > 0 && !eat(l, count % type->count == 1 ? ':' : ','))
+            return broken(l, type);
+        if (count >= VALUE_ITEMS_MAX * (size_t)type->count)
+            return errmsg_set(l->reterr, ERR_INVALID, "column %s: more than %d elements", l->target,
+                              VALUE_ITEMS_MAX);
+        buf_init(&item, out->max);
+        enum err err = element(l, type->items[count % type->count], depth + 1, &item);
+        items = arena_grow(l->arena, items, count, &cap, sizeof *items);
+        items[count++] = arena_copy(l->arena, buf_bytes(&item));
+        buf_close(&item);
+        if (err != ERR_OK)
+            return err;
+    }
+    if (count % type->count != 0)
+        return broken(l, type);
+    return value_collection_build(type, items, count, out, l->reterr);
+}
+
+static enum err element(struct literal *l, const struct cql_type *type, unsigned depth,
+                        struct buf *out)
+{
+    struct bytes text;
+    if (cql_type_is_collection(type))
+        return collection(l, type, depth, out);
+    skip_space(l);
+    bool in_quotes = l->at < l->end && *l->at == '\'';
+    l->at += in_quotes;
+    if (!in_quotes)
+        text = bare(l);
+    else if (!quoted(l, &text))
+        return broken(l, type);
+    if (!in_quotes && (type->kind == CQL_TEXT || type->kind == CQL_ASCII))
+        text = trimmed(text);
+    return scalar(type, text, l->target, out, l->reterr);
+}
+
+enum err convert_text(const struct cql_type *type, struct bytes text, const char *target,
+                      struct buf *out, struct errmsg *reterr)
+{
+    if (!cql_type_is_collection(type))
+        return scalar(type, text, target, out, reterr);
+    struct arena arena;
+    arena_init(&arena);
+    struct literal l = {text, text.data, text.data + text.len, target, &arena, reterr};
+    size_t before = out->len;
+    enum err err = collection(&l, type, 0, out);
+    skip_space(&l);
+    if (err == ERR_OK && l.at != l.end)
+        err = broken(&l, type);
+    if (err != ERR_OK)
+        out->len = before;
+    arena_close(&arena);
+    return err;
+}
+
+void convert_print(const struct cql_type *type, struct bytes value, struct buf *out)
+{
+    if (value_validate(type, value, NULL) == ERR_OK)
+        value_print(type, value, out);
+}

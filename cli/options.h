@@ -1,0 +1,79 @@
+/* options.h - the command line of torc: verbs and options, each declared once. */
+#ifndef TORC_CLI_OPTIONS_H
+#define TORC_CLI_OPTIONS_H
+
+#include "cli/table.h"
+#include "node/cql/proto/names.h"
+
+/* X(name, arguments, what it does) */
+#define VERB_LIST(X)                                                                               \
+    X(shell, "[host [port]]", "type CQL, or run it from -e, -f or standard input")                 \
+    X(status, "", "who is in the cluster, and who is up")                                          \
+    X(ring, "", "which node owns which part of the ring")                                          \
+    X(info, "", "about the node itself")                                                           \
+    X(help, "[verb]", "this text, or more about a verb")
+
+/* X(name, letter or 0, argument or "", help) */
+#define OPTION_LIST(X)                                                                             \
+    X(host, 'H', "HOST", "node to ask (127.0.0.1)")                                                \
+    X(port, 'p', "PORT", "its CQL port (9042)")                                                    \
+    X(http_port, 0, "PORT", "its HTTP port (9180): status, ring, info")                            \
+    X(format, 0, "FORMAT", "table, json or csv (table)")                                           \
+    X(execute, 'e', "CQL", "shell: run these statements and leave")                                \
+    X(file, 'f', "FILE", "shell: run the statements of a file and leave; - is standard input")     \
+    X(keyspace, 'k', "NAME", "shell: USE this keyspace first")                                     \
+    X(consistency, 'c', "LEVEL", "shell: consistency level (ONE)")                                 \
+    X(connect_timeout, 0, "SECONDS", "give up connecting after this (5)")                          \
+    X(request_timeout, 0, "SECONDS", "give up on a request after this (60)")                       \
+    X(protocol, 0, "VERSION", "version of the CQL protocol: 4 or 5 (the newest that is served)")   \
+    X(progress, 0, "", "COPY: show progress though the output is no terminal")                     \
+    X(no_colour, 0, "", "no colours on a terminal (or set NO_COLOR)")                              \
+    X(help, 'h', "", "this text")                                                                  \
+    X(version, 'V', "", "print the version")
+
+enum verb {
+#define X(name, arguments, help) VERB_##name,
+    VERB_LIST(X)
+#undef X
+        VERB_NONE
+};
+
+/* What main returns. */
+enum exit_code {
+    EXIT_FINE = 0,
+    EXIT_REQUEST = 1, /* a statement or request failed */
+    EXIT_USAGE = 2,   /* the command line is wrong */
+    EXIT_CONNECT = 3, /* the node cannot be reached */
+};
+
+struct options {
+    enum verb verb;
+    const char *host;
+    uint16_t port;
+    uint16_t http_port;
+    enum table_format format;
+    const char *execute;
+    const char *file;
+    const char *keyspace;
+    enum cql_consistency consistency;
+    usec connect_timeout;
+    usec request_timeout;
+    uint8_t protocol; /* 0: choose */
+    bool progress;
+    bool no_colour;
+    bool help;
+    bool version;
+    const char *topic; /* of help */
+};
+
+/* Texts are borrowed from argv. ERR_INVALID with words that say what to type instead. */
+enum err options_parse(int argc, char *const *argv, struct options *ret_options,
+                       struct errmsg *reterr) MUST_CHECK;
+
+/* Append the text of `torc help`, or of one verb. */
+void options_help(enum verb verb, struct buf *out);
+
+/* The word of a list that is most like `word`; NULL when none is near. */
+const char *nearest_word(const char *word, const char *const *list, size_t count);
+
+#endif
