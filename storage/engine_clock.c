@@ -156,6 +156,8 @@ static bool stored_range(struct engine *e, struct store_iter *it, keyspace_no ke
     if (!store_iter_valid(it))
         return false;
     struct bytes key = store_iter_key(it);
+    if (key.data[0] != e->key.data[0]) /* no snapshot beyond: the first of the logs, of any range */
+        return false;
     if ((!key_parse_clock(key, &k, &r) && !key_parse_log(key, &k, &r, &dot)) || k != keyspace)
         return false;
     *ret = r;

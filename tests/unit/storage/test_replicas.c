@@ -282,6 +282,41 @@ static void the_clock_is_found_again(void)
     }
 }
 
+/* Some ranges with logs only, some with snapshots too: each is found once, in order, and then the
+ * end; in the engine that wrote them and in the next one. */
+static void ranges_are_walked_in_order(void)
+{
+    static const range_no ranges[] = {1, 4, 9, 15};
+    struct store *s = store_mem_new();
+    struct engine *e;
+    struct arena arena;
+    arena_init(&arena);
+    CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+    for (int round = 0; round < 3; round++) {
+        size_t found = 0;
+        for (size_t i = 0; i < ARRAY_LEN(ranges) && round < 2; i++) {
+            struct dot dot = {{1, 1 + (uint32_t)round}, 1};
+            struct part p = one_row(&arena, "a", 1, dot);
+            CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, ranges[i], &p, dot, 0), ERR_OK);
+        }
+        CU_ASSERT_TRUE(engine_drop_table(e, TABLE, SIZE_MAX)); /* nothing between the two records */
+        for (range_no at = 0; engine_next_range(e, KEYSPACE, at, &at) && found < 16; at++) {
+            CU_ASSERT_EQUAL(at, ranges[found % ARRAY_LEN(ranges)]);
+            found++;
+        }
+        CU_ASSERT_EQUAL(found, ARRAY_LEN(ranges));
+        if (round == 1)
+            engine_save_clocks(e);
+        store_flush(s);
+        store_mem_sync(s, SIZE_MAX);
+        engine_free(e);
+        CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+    }
+    engine_free(e);
+    store_close(s);
+    arena_close(&arena);
+}
+
 /* What all know leaves the log and not the clock; who lacks it is told that it is not there. */
 static void a_pruned_log_keeps_its_clock(void)
 {
@@ -460,6 +495,7 @@ CU_TestInfo replicas_tests[] = {
     {"pulls make replicas equal, and equal to the model", pulls_make_replicas_equal},
     {"crashes do not keep replicas apart", crashes_do_not_keep_replicas_apart},
     {"the clock is found again", the_clock_is_found_again},
+    {"ranges are walked in order", ranges_are_walked_in_order},
     {"a pruned log keeps its clock", a_pruned_log_keeps_its_clock},
     {"a pull carries what became of a dot", a_pull_carries_what_became_of_a_dot},
     {"a read collapses what it met", a_read_collapses_what_it_met},
