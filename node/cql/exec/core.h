@@ -204,7 +204,9 @@ bool selection_resolve(struct run *r, const struct table *t, const struct ast_se
                        struct selection **ret);
 bool selection_is_aggregate(const struct selection *s);
 bool selection_only_keys_and_statics(const struct selection *s, const char **ret_wrong);
-size_t selection_columns(const struct selection *s, const struct cql_column **ret);
+size_t selection_count(const struct selection *s);
+const struct cql_column *selection_columns(struct run *r, const struct table *t,
+                                           const struct selection *s);
 bool selection_row(struct run *r, struct selection *s, const struct row_values *row,
                    struct buf *out); /* aggregates: takes the row in, appends nothing */
 bool selection_finish(struct run *r, struct selection *s, struct buf *out); /* the aggregate row */
@@ -259,7 +261,7 @@ bool select_start(struct run *r, struct select *s, const struct select_params *p
 const struct scan *select_scan(struct run *r, struct select *s);
 bool select_take(struct run *r, struct select *s, const struct scan_result *rows);
 bool select_reply(struct run *r, struct select *s, struct buf *body);
-size_t select_columns(const struct select *s, const struct cql_column **ret);
+size_t select_columns(struct run *r, const struct select *s, const struct cql_column **ret);
 const struct table *select_table(const struct select *s);
 void select_close(struct select *s);
 

@@ -188,7 +188,7 @@ static bool resolve(struct run *r, const struct ast_stmt *s, struct cql_metadata
     case AST_SELECT:
         if (!select_resolve(r, &s->select, &select))
             return false;
-        result->column_count = (uint32_t)select_columns(select, &result->columns);
+        result->column_count = (uint32_t)select_columns(r, select, &result->columns);
         return true;
     case AST_INSERT:
     case AST_UPDATE:

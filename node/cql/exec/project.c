@@ -46,7 +46,7 @@ struct sel {
 struct selection {
     struct arena *arena; /* of the request: outlives the rows */
     struct sel **items;
-    struct cql_column *columns;
+    struct bytes *aliases; /* empty: the name of the selector */
     size_t count;
     bool aggregate;
 };
@@ -73,14 +73,19 @@ static struct sel *make(struct run *r, enum sel_kind kind, const struct cql_type
 
 static struct sel *resolve(struct run *r, const struct ast_term *t);
 
+static struct sel *column_sel(struct run *r, const struct column *c)
+{
+    struct sel *s = make(r, SEL_COLUMN, c->type, c->name);
+    s->column = c;
+    return s;
+}
+
 static struct sel *resolve_column(struct run *r, struct bytes name)
 {
     const struct column *c = run_column(r, r->table, name);
     if (c == NULL)
         return NULL;
-    struct sel *s = make(r, SEL_COLUMN, c->type, c->name);
-    s->column = c;
-    return s;
+    return column_sel(r, c);
 }
 
 static struct sel *resolve_constant(struct run *r, const struct ast_term *t)
@@ -298,11 +303,9 @@ static bool nested_aggregate(const struct sel *s)
     return false;
 }
 
-static void add(struct run *r, struct selection *s, const struct table *t, struct sel *item,
-                struct bytes alias)
+static void add(struct selection *s, struct sel *item, struct bytes alias)
 {
-    const char *name = alias.len > 0 ? run_text(r, alias) : item->name;
-    s->columns[s->count] = result_column(r, t->keyspace, t->name, name, item->type);
+    s->aliases[s->count] = alias;
     s->items[s->count++] = item;
     s->aggregate = s->aggregate || has_aggregate(item);
 }
@@ -314,16 +317,16 @@ bool selection_resolve(struct run *r, const struct table *t, const struct ast_se
     size_t count = ast->selectors.count > 0 ? ast->selectors.count : t->column_count;
     s->arena = r->arena;
     s->items = arena_array(r->arena, struct sel *, count);
-    s->columns = arena_array(r->arena, struct cql_column, count);
+    s->aliases = arena_array(r->arena, struct bytes, count);
     for (uint32_t i = 0; ast->selectors.count == 0 && i < t->column_count; i++)
-        add(r, s, t, resolve_column(r, bytes_text(t->columns[i].name)), BYTES_NONE);
+        add(s, column_sel(r, &t->columns[i]), BYTES_NONE);
     for (size_t i = 0; i < ast->selectors.count; i++) {
         struct sel *item = resolve(r, ast->selectors.items[i].term);
         if (item == NULL)
             return false;
         if (nested_aggregate(item))
             return run_unsupported(r, "functions of aggregates");
-        add(r, s, t, item, ast->selectors.items[i].alias);
+        add(s, item, ast->selectors.items[i].alias);
     }
     *ret = s;
     return true;
@@ -346,10 +349,20 @@ bool selection_only_keys_and_statics(const struct selection *s, const char **ret
     return true;
 }
 
-size_t selection_columns(const struct selection *s, const struct cql_column **ret)
+size_t selection_count(const struct selection *s)
 {
-    *ret = s->columns;
     return s->count;
+}
+
+const struct cql_column *selection_columns(struct run *r, const struct table *t,
+                                           const struct selection *s)
+{
+    struct cql_column *columns = arena_array(r->arena, struct cql_column, s->count);
+    for (size_t i = 0; i < s->count; i++) {
+        const char *name = s->aliases[i].len > 0 ? run_text(r, s->aliases[i]) : s->items[i]->name;
+        columns[i] = result_column(r, t->keyspace, t->name, name, s->items[i]->type);
+    }
+    return columns;
 }
 
 /* --- evaluation */

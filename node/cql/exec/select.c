@@ -364,9 +364,10 @@ static bool take_virtual(struct run *r, struct select *s)
 
 /* --- the reply */
 
-size_t select_columns(const struct select *s, const struct cql_column **ret)
+size_t select_columns(struct run *r, const struct select *s, const struct cql_column **ret)
 {
-    return selection_columns(s->selection, ret);
+    *ret = selection_columns(r, s->table, s->selection);
+    return selection_count(s->selection);
 }
 
 const struct table *select_table(const struct select *s)
@@ -374,31 +375,41 @@ const struct table *select_table(const struct select *s)
     return s->table;
 }
 
+/* The columns, unless the client has them already. In version 5 it says which it has. */
+static bool put_metadata(struct run *r, const struct select *s, struct cql_metadata *m)
+{
+    bool told = s->params.version >= 5 && s->params.metadata_id.len > 0;
+    if (s->params.skip_metadata && !told)
+        return false;
+    m->columns = selection_columns(r, s->table, s->selection);
+    if (!told)
+        return true;
+    uint8_t *id = arena_alloc(r->arena, 16);
+    metadata_id(m->columns, m->column_count, id);
+    if (bytes_equal(s->params.metadata_id, bytes_make(id, 16)))
+        return !s->params.skip_metadata;
+    m->flags |= CQL_META_CHANGED;
+    m->new_id = bytes_make(id, 16);
+    return true;
+}
+
 bool select_reply(struct run *r, struct select *s, struct buf *body)
 {
     struct cql_rows rows = {0};
-    uint8_t id[16];
     if (selection_is_aggregate(s->selection)) {
         if (!selection_finish(r, s->selection, &s->content))
             return false;
         s->rows = 1;
     }
-    rows.metadata.column_count = (uint32_t)select_columns(s, &rows.metadata.columns);
+    rows.metadata.column_count = (uint32_t)selection_count(s->selection);
     rows.count = s->rows;
     rows.content = buf_bytes(&s->content);
     if (s->more_pages) {
         rows.metadata.flags |= CQL_META_MORE_PAGES;
         rows.metadata.paging_state = position_encode(r, s->table, &s->at);
     }
-    metadata_id(rows.metadata.columns, rows.metadata.column_count, id);
-    bool stale = s->params.version >= 5 && s->params.metadata_id.len > 0 &&
-                 !bytes_equal(s->params.metadata_id, bytes_make(id, sizeof id));
-    if (stale) {
-        rows.metadata.flags |= CQL_META_CHANGED;
-        rows.metadata.new_id = bytes_make(id, sizeof id);
-    } else if (s->params.skip_metadata) {
+    if (!put_metadata(r, s, &rows.metadata))
         rows.metadata.flags |= CQL_META_NONE;
-    }
     cql_rows_put(body, s->params.version, &rows);
     return true;
 }
