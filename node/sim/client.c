@@ -1,0 +1,375 @@
+/* A CQL client for each node: protocol version 5, one connection, many streams. */
+#include "node/cql/proto/request.h"
+#include "node/cql/proto/response.h"
+#include "node/sim/core.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define STREAMS 32768
+#define BACKLOG (10 * USEC_PER_MS) /* a node that is not ready yet does not accept */
+#define CQL_MAX ((size_t)1 << 20)
+
+enum { TO_BYTES, TO_OPEN, TO_CLOSED };
+
+static struct sim_client *client_of(struct sim *s, unsigned node)
+{
+    return &machine_of(s, node)->client;
+}
+
+static usec ordered(struct sim *s, usec *last)
+{
+    usec at = s->time + delay(s, s->config.latency_us, s->config.jitter_us);
+    *last = at > *last ? at : *last + 1;
+    return *last;
+}
+
+static void push(struct sim *s, unsigned node, enum event_type type, uint32_t what,
+                 struct bytes bytes)
+{
+    struct sim_client *c = client_of(s, node);
+    struct event e = {.type = type, .node = node, .life = c->number, .client = what};
+    e.at = ordered(s, type == EVENT_TO_NODE ? &c->last_in : &c->last_out);
+    e.data = bytes.len > 0 ? mem_copy(bytes.data, bytes.len) : NULL;
+    e.len = bytes.len;
+    queue_push(s, e);
+}
+
+/* Send what the connection has to send. */
+static void flush(struct sim *s, unsigned node)
+{
+    struct sim_client *c = client_of(s, node);
+    struct bytes out = cql_conn_out(&c->conn);
+    if (out.len == 0)
+        return;
+    push(s, node, EVENT_TO_NODE, TO_BYTES, out);
+    cql_conn_sent(&c->conn, out.len);
+}
+
+static void put(struct sim_client *c, int16_t stream, enum cql_opcode opcode, struct bytes body)
+{
+    enum err err = cql_conn_put(&c->conn, stream, opcode, 0, body);
+    ASSERT(err == ERR_OK);
+}
+
+static void start(struct sim *s, unsigned node)
+{
+    struct sim_client *c = client_of(s, node);
+    struct cql_conn_config config = {.end = CQL_CLIENT, .version = CQL_VERSION_MAX};
+    struct cql_pair option = {BYTES_LIT("CQL_VERSION"), BYTES_LIT("3.0.0")};
+    struct cql_request request = {.opcode = CQL_STARTUP, .startup = {&option, 1}};
+    struct buf body;
+    c->number = ++s->lives;
+    c->ready = false;
+    c->accepted = false;
+    cql_conn_init(&c->conn, &config);
+    push(s, node, EVENT_TO_NODE, TO_OPEN, BYTES_NONE);
+    buf_init(&body, 1024);
+    cql_request_put(&body, CQL_VERSION_MAX, &request);
+    put(c, 0, CQL_STARTUP, buf_bytes(&body));
+    buf_close(&body);
+    flush(s, node);
+}
+
+static int16_t free_stream(struct sim_client *c)
+{
+    for (;;) {
+        bool taken = false;
+        c->streams = (int16_t)((c->streams + 1) % STREAMS);
+        for (size_t i = 0; i < c->open_count; i++)
+            taken |= c->open[i]->stream == c->streams;
+        if (!taken)
+            return c->streams;
+    }
+}
+
+static void answered(struct sim *s, struct question *q, enum sim_outcome outcome)
+{
+    q->reply.outcome = outcome;
+    q->reply.answered = s->time;
+}
+
+uint64_t sim_ask(struct sim *s, unsigned via, enum cql_consistency level, const char *cql)
+{
+    struct sim_client *c = client_of(s, via);
+    struct question *q = mem_new(struct question);
+    struct cql_request request = {.opcode = CQL_QUERY};
+    struct buf body;
+    q->number = ++s->numbers;
+    q->node = via;
+    q->reply.asked = s->time;
+    q->reply.message = "";
+    map_put(&s->questions, q->number, q);
+    if (!sim_is_up(s, via)) {
+        answered(s, q, SIM_LOST);
+        return q->number;
+    }
+    request.query.text = bytes_text(cql);
+    request.query.params.consistency = level;
+    buf_init(&body, CQL_MAX);
+    cql_request_put(&body, CQL_VERSION_MAX, &request);
+    q->body = arena_copy(&q->arena, buf_bytes(&body));
+    buf_close(&body);
+    if (c->number == 0)
+        start(s, via);
+    q->stream = free_stream(c);
+    c->open = mem_grow(c->open, c->open_count, &c->open_cap, sizeof(struct question *));
+    c->open[c->open_count++] = q;
+    if (c->ready) {
+        put(c, q->stream, CQL_QUERY, q->body);
+        flush(s, via);
+    }
+    return q->number;
+}
+
+/* --- what comes back */
+
+static void read_rows(struct question *q, const struct cql_rows *rows)
+{
+    struct reader r = cql_rows_reader(rows);
+    size_t count = (size_t)rows->count * rows->metadata.column_count;
+    ASSERT(count <= SIM_CELLS_MAX);
+    struct sim_cell *cells = arena_array(&q->arena, struct sim_cell, count + 1);
+    uint16_t *types = arena_array(&q->arena, uint16_t, rows->metadata.column_count + 1);
+    for (uint32_t i = 0; i < rows->metadata.column_count; i++)
+        types[i] = load_u16(rows->metadata.columns[i].type.data);
+    for (size_t i = 0; i < count; i++) {
+        struct cql_value v = cql_read_bytes(&r);
+        cells[i] = (struct sim_cell){v.kind != CQL_VALUE_SET, v.data};
+    }
+    q->reply.columns = rows->metadata.column_count;
+    q->reply.rows = rows->count;
+    q->reply.types = types;
+    q->reply.cells = cells;
+}
+
+static void read_answer(struct sim *s, struct question *q, const struct cql_frame *frame)
+{
+    struct cql_frame own = {frame->header, arena_copy(&q->arena, frame->body)};
+    struct cql_response response;
+    struct errmsg why;
+    enum err err = cql_response_read(&own, &q->arena, &response, &why);
+    ASSERT(err == ERR_OK);
+    if (response.opcode == CQL_ERROR) {
+        q->reply.code = response.error.code;
+        q->reply.message = arena_text(&q->arena, response.error.message);
+        answered(s, q, SIM_ERROR);
+        return;
+    }
+    ASSERT(response.opcode == CQL_RESULT);
+    if (response.kind == CQL_RESULT_ROWS)
+        read_rows(q, &response.rows);
+    answered(s, q, SIM_OK);
+}
+
+static void take_frame(struct sim *s, unsigned node, const struct cql_frame *frame)
+{
+    struct sim_client *c = client_of(s, node);
+    if (frame->header.opcode == CQL_READY && !c->ready) {
+        c->ready = true;
+        for (size_t i = 0; i < c->open_count; i++)
+            put(c, c->open[i]->stream, CQL_QUERY, c->open[i]->body);
+        return;
+    }
+    for (size_t i = 0; i < c->open_count; i++) {
+        struct question *q = c->open[i];
+        if (q->stream != frame->header.stream)
+            continue;
+        c->open_count--;
+        memmove(&c->open[i], &c->open[i + 1], (c->open_count - i) * sizeof(struct question *));
+        read_answer(s, q, frame);
+        return;
+    }
+    ASSERT(!"an answer to a question nobody asked");
+}
+
+/* The connection is gone, and with it the answers. */
+static void broken(struct sim *s, unsigned node)
+{
+    struct sim_client *c = client_of(s, node);
+    for (size_t i = 0; i < c->open_count; i++)
+        answered(s, c->open[i], SIM_LOST);
+    c->open_count = 0;
+    if (c->number != 0)
+        cql_conn_close(&c->conn);
+    c->number = 0;
+}
+
+static void to_client(struct sim *s, const struct event *e)
+{
+    struct sim_client *c = client_of(s, e->node);
+    struct cql_frame frame;
+    if (e->client == TO_CLOSED) {
+        push(s, e->node, EVENT_TO_NODE, TO_CLOSED, BYTES_NONE);
+        broken(s, e->node);
+        return;
+    }
+    enum cql_next next = CQL_NEXT_MORE;
+    for (size_t at = 0; at < e->len; at += CQL_CONN_FEED_MAX) {
+        size_t some = e->len - at < CQL_CONN_FEED_MAX ? e->len - at : CQL_CONN_FEED_MAX;
+        cql_conn_feed(&c->conn, bytes_make(e->data + at, some));
+        while ((next = cql_conn_next(&c->conn, &frame)) == CQL_NEXT_FRAME)
+            take_frame(s, e->node, &frame);
+        ASSERT(next != CQL_NEXT_CLOSED);
+    }
+    flush(s, e->node);
+}
+
+static void to_node(struct sim *s, struct event e)
+{
+    static const int types[] = {NODE_CLIENT_BYTES, NODE_CLIENT_OPEN, NODE_CLIENT_CLOSED};
+    struct sim_client *c = client_of(s, e.node);
+    struct machine *m = machine_of(s, e.node);
+    if (m->node == NULL || (c->number != e.life && e.client != TO_CLOSED))
+        return;
+    if (e.client == TO_OPEN && node_is_ready(m->node))
+        c->accepted = true;
+    if (!c->accepted && e.client != TO_CLOSED) { /* it waits in the backlog, and what follows too */
+        e.at = s->time + BACKLOG;
+        e.data = e.len > 0 ? mem_copy(e.data, e.len) : NULL;
+        queue_push(s, e);
+        return;
+    }
+    struct node_event event = {
+        .client = e.life, .from = endpoint_of(200, 1024), .bytes = bytes_make(e.data, e.len)};
+    event.type = types[e.client];
+    turn(s, e.node, &event);
+}
+
+void client_arrive(struct sim *s, const struct event *e)
+{
+    if (e->type == EVENT_TO_NODE)
+        to_node(s, *e);
+    else if (client_of(s, e->node)->number == e->life)
+        to_client(s, e);
+}
+
+void client_out(struct sim *s, unsigned node)
+{
+    struct sim_client *c = client_of(s, node);
+    struct node *n = machine_of(s, node)->node;
+    struct bytes out = node_client_out(n, c->number);
+    if (c->number == 0 || out.len == 0)
+        return;
+    push(s, node, EVENT_TO_CLIENT, TO_BYTES, out);
+    node_client_sent(n, c->number, out.len);
+}
+
+void client_hang_up(struct sim *s, unsigned node, uint64_t number)
+{
+    if (client_of(s, node)->number != number)
+        return;
+    client_out(s, node);
+    push(s, node, EVENT_TO_CLIENT, TO_CLOSED, BYTES_NONE);
+}
+
+void client_node_gone(struct sim *s, unsigned node)
+{
+    broken(s, node);
+}
+
+/* --- asking */
+
+const struct sim_reply *sim_reply_of(const struct sim *s, uint64_t request)
+{
+    const struct question *q = map_get(&s->questions, request);
+    return q != NULL ? &q->reply : NULL;
+}
+
+static void question_free(void *p)
+{
+    struct question *q = p;
+    arena_close(&q->arena);
+    mem_free(q);
+}
+
+/* One that is not answered stays until it is: its stream is taken. */
+void sim_forget(struct sim *s, uint64_t request)
+{
+    struct question *q = map_get(&s->questions, request);
+    if (q == NULL || q->reply.outcome == SIM_PENDING)
+        return;
+    map_remove(&s->questions, request);
+    question_free(q);
+}
+
+static bool is_answered(struct sim *s, void *arg)
+{
+    return sim_reply_of(s, *(uint64_t *)arg)->outcome != SIM_PENDING;
+}
+
+const struct sim_reply *sim_cql(struct sim *s, unsigned via, enum cql_consistency level,
+                                const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    ASSERT(len < (int)sizeof text);
+    sim_forget(s, s->last_asked);
+    s->last_asked = sim_ask(s, via, level, text);
+    sim_until(s, is_answered, &s->last_asked, SIM_ASK_TIMEOUT);
+    return sim_reply_of(s, s->last_asked);
+}
+
+static void say_cell(struct buf *out, uint16_t type, const struct sim_cell *c)
+{
+    if (c->is_null)
+        buf_put_text(out, "null");
+    else if (type == CQL_OPTION_INT && c->bytes.len == 4)
+        buf_printf(out, "%" PRId32, (int32_t)load_u32(c->bytes.data));
+    else if (type == CQL_OPTION_BIGINT && c->bytes.len == 8)
+        buf_printf(out, "%" PRId64, (int64_t)load_u64(c->bytes.data));
+    else if (type == CQL_OPTION_VARCHAR || type == CQL_OPTION_ASCII)
+        buf_put_bytes(out, c->bytes);
+    else
+        for (size_t i = 0; i < c->bytes.len; i++)
+            buf_printf(out, "%02x", c->bytes.data[i]);
+}
+
+static const char *error_name(enum cql_error_code code)
+{
+    switch (code) {
+#define X(name, number, text)                                                                      \
+    case CQL_ERROR_##name: return #name;
+        CQL_ERROR_LIST(X)
+#undef X
+    }
+    return "?";
+}
+
+const char *sim_say(struct sim *s, const struct sim_reply *reply)
+{
+    struct buf *out = &s->said;
+    buf_clear(out);
+    switch (reply->outcome) {
+    case SIM_PENDING: buf_put_text(out, "no answer"); break;
+    case SIM_LOST: buf_put_text(out, "lost"); break;
+    case SIM_ERROR: buf_printf(out, "error: %s", error_name(reply->code)); break;
+    case SIM_OK:
+        if (reply->columns == 0)
+            buf_put_text(out, "ok");
+        else if (reply->rows == 0)
+            buf_put_text(out, "no rows");
+        for (uint32_t i = 0; i < reply->rows * reply->columns; i++) {
+            if (i > 0)
+                buf_put_text(out, i % reply->columns == 0 ? "; " : " ");
+            say_cell(out, reply->types[i % reply->columns], &reply->cells[i]);
+        }
+    }
+    buf_put_u8(out, 0);
+    return (const char *)out->data;
+}
+
+void client_close(struct sim *s)
+{
+    for (unsigned i = 1; i <= s->count; i++) {
+        broken(s, i);
+        mem_free(client_of(s, i)->open);
+    }
+    map_clear(&s->questions, question_free);
+    map_close(&s->questions);
+}

@@ -1,0 +1,151 @@
+/* core.h - what the files of the simulator share; nobody else includes it.
+ *
+ *   sim.c     making, the queue of events, time, the turn of a node
+ *   net.c     datagrams and links
+ *   client.c  a CQL client on each node
+ *   trace.c   what was traced, and what a story expects
+ *   check.c   replicas side by side
+ */
+#ifndef TORC_NODE_SIM_CORE_H
+#define TORC_NODE_SIM_CORE_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "node/cql/proto/conn.h"
+#include "node/sim/sim.h"
+#include "storage/store_mem.h"
+
+enum event_type {
+    EVENT_MESSAGE,     /* from -> node over a link */
+    EVENT_DATAGRAM,    /* from -> node */
+    EVENT_LINK_LOST,   /* the link node -> from is found broken, unless it is another one by now */
+    EVENT_TURNED_AWAY, /* something sent from node to `from` was refused at once */
+    EVENT_SYNC,        /* the disk of node has done what it was doing */
+    EVENT_TO_NODE,     /* bytes of our client */
+    EVENT_TO_CLIENT,   /* bytes of the node */
+};
+
+struct event {
+    usec at;
+    uint64_t order;
+    enum event_type type;
+    unsigned node;
+    unsigned from;
+    uint64_t life;   /* of the receiving process, link or connection: gone, the event is void */
+    uint32_t client; /* TO_NODE: 0 bytes, 1 open, 2 closed; TO_CLIENT: 0 bytes, 1 closed */
+    uint8_t *data;
+    size_t len;
+};
+
+/* A TCP connection from one node to another. */
+struct link {
+    enum { LINK_NONE, LINK_OPEN } state;
+    uint64_t life;      /* of this connection */
+    uint64_t peer_life; /* of the process at the other end */
+    usec last;          /* arrival of the last message: later ones come after it */
+    usec retry;         /* NONE: refused until then */
+    usec backoff;
+    bool doubtful;      /* something is not acknowledged: a LINK_LOST is on its way */
+    struct event *held; /* waiting for the cut to heal, in order */
+    size_t held_count, held_cap;
+};
+
+struct question {
+    uint64_t number;
+    unsigned node;
+    int16_t stream;
+    struct arena arena;
+    struct bytes body; /* of the request, in the arena */
+    struct sim_reply reply;
+};
+
+/* Our connection to a node. */
+struct sim_client {
+    uint64_t number; /* of the connection, 0: none */
+    struct cql_conn conn;
+    bool accepted;          /* by the node */
+    bool ready;             /* STARTUP is answered */
+    usec last_in, last_out; /* arrivals, so that bytes stay in order */
+    struct question **open; /* unanswered, in the order asked */
+    size_t open_count, open_cap;
+    int16_t streams;
+};
+
+struct machine {
+    struct node *node; /* NULL: down */
+    struct store *store;
+    uint64_t life; /* of the process; 0 before the first */
+    bool paused;
+    bool powered; /* down and not powered: silent, else it refuses */
+    bool drained;
+    bool syncing;
+    size_t syncing_groups;
+    usec clock_offset;
+    bool knows_host_id;
+    struct uuid host_id;
+    node_no number;      /* in the cluster */
+    usec deadline;       /* of the node, not before its last turn + 1 */
+    uint32_t idle_turns; /* deadlines in a row at which time stood still */
+    struct tracer tracer;
+    struct sim *sim;
+    struct event *held; /* while paused */
+    size_t held_count, held_cap;
+    struct link links[SIM_NODES_MAX + 1]; /* to each other node */
+    bool cut[SIM_NODES_MAX + 1];          /* nothing passes from here to there */
+    struct sim_client client;
+};
+
+struct sim {
+    struct sim_config config;
+    struct rng rng;      /* network and disk */
+    struct rng user_rng; /* sim_rng */
+    usec time;
+    uint64_t orders, lives, hash, events;
+    struct event *heap;
+    size_t heap_count, heap_cap;
+    unsigned count;
+    struct machine machines[SIM_NODES_MAX + 1]; /* [0] is nobody */
+
+    struct map questions; /* number -> struct question */
+    uint64_t numbers;
+    uint64_t last_asked; /* of sim_cql */
+    struct buf said;
+    struct arena scratch;
+
+    char *words;
+    struct buf lines; /* recorded: NUL-terminated texts */
+    size_t lines_count;
+};
+
+#define SIM_WALL ((usec)1767225600 * USEC_PER_SEC) /* where wall clocks begin: 2026-01-01 */
+
+/* --- sim.c */
+void queue_push(struct sim *s, struct event e); /* data is owned by the queue from now on */
+struct machine *machine_of(const struct sim *s, unsigned node);
+struct endpoint endpoint_of(unsigned node, uint16_t port);
+unsigned node_at(const struct sim *s, const struct endpoint *e); /* 0: no machine of ours */
+void turn(struct sim *s, unsigned node, struct node_event *event);
+usec delay(struct sim *s, usec least, usec jitter);
+void mix(struct sim *s, uint64_t value);
+
+/* --- net.c */
+void net_send(struct sim *s, unsigned from, unsigned to, struct bytes bytes);
+void net_datagram(struct sim *s, unsigned from, unsigned to, struct bytes bytes);
+void net_arrive(struct sim *s, const struct event *e);
+void net_process_gone(struct sim *s, unsigned node, bool silent);
+void net_healed(struct sim *s);
+void net_close(struct sim *s);
+
+/* --- client.c */
+void client_out(struct sim *s, unsigned node);                      /* the node has bytes for us */
+void client_hang_up(struct sim *s, unsigned node, uint64_t number); /* by the node */
+void client_node_gone(struct sim *s, unsigned node);
+void client_arrive(struct sim *s, const struct event *e);
+void client_close(struct sim *s);
+
+/* --- trace.c */
+void trace_line(void *machine, struct now now, const char *line);
+
+#endif

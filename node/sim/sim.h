@@ -1,0 +1,150 @@
+/* sim.h - a whole cluster in one process, on virtual time.
+ *
+ * The second shell around the node core (the first is node/net): the same cores, the same codecs,
+ * every message and every CQL frame really encoded and decoded; only network, disk, clock and
+ * processes are simulated. README.md has the fault model.
+ *
+ *   DOWN --sim_start--> UP --sim_stop / sim_kill / sim_crash--> DOWN
+ *                       UP <--sim_resume-- PAUSED <--sim_pause-- UP
+ *
+ * Everything happens in the order of (virtual time, sequence number), all randomness comes from one
+ * seed: so the same seed and the same calls give the same run, and sim_hash says so.
+ *
+ * Nodes are named 1, 2, 3 …, in the order of sim_add. What a reply points to lives until the next
+ * sim_cql or, for sim_ask, until sim_forget.
+ */
+#ifndef TORC_NODE_SIM_SIM_H
+#define TORC_NODE_SIM_SIM_H
+
+#include "node/cql/proto/names.h"
+#include "node/node.h"
+
+#define SIM_NODES_MAX   16
+#define SIM_CELLS_MAX   65536 /* of one reply */
+#define SIM_SEEDS       3     /* the first nodes are the seeds of all */
+#define SIM_LINE_MAX    256
+#define SIM_LINES_MAX   4096                /* recorded and not yet compared */
+#define SIM_ASK_TIMEOUT (15 * USEC_PER_SEC) /* how long sim_cql waits */
+
+struct sim; /* Opaque. */
+
+/* Zero means the default, in brackets. */
+struct sim_config {
+    uint64_t seed;
+    uint32_t ring_ranges;   /* [16] */
+    usec latency_us;        /* [500] of a message, at least */
+    usec jitter_us;         /* [500] and up to so much more; a twentieth takes ten times that */
+    usec disk_us;           /* [300] of an fsync, at least; jitter as above */
+    uint32_t loss_ppm;      /* [0] datagrams lost */
+    uint32_t duplicate_ppm; /* [0] datagrams that arrive twice */
+    usec clock_offset_us;   /* [0] each wall clock is off by up to so much, either way */
+    void (*print)(void *arg, const char *line); /* sees every trace line; may be NULL */
+    void *print_arg;
+};
+
+struct sim *sim_new(const struct sim_config *config);
+void sim_free(struct sim *s); /* accepts NULL */
+
+/* --- processes */
+
+unsigned sim_add(struct sim *s); /* one machine more, DOWN, with an empty disk; its number */
+void sim_start(struct sim *s, unsigned node);
+void sim_stop(struct sim *s, unsigned node);  /* SIGTERM: drains, at most 10 s; runs the cluster */
+void sim_kill(struct sim *s, unsigned node);  /* SIGKILL: the kernel keeps what was written */
+void sim_crash(struct sim *s, unsigned node); /* power cut: what was not synced is lost */
+void sim_pause(struct sim *s, unsigned node); /* SIGSTOP: the kernel goes on taking its bytes */
+void sim_resume(struct sim *s, unsigned node);
+bool sim_is_up(const struct sim *s, unsigned node); /* also when PAUSED */
+bool sim_is_paused(const struct sim *s, unsigned node);
+bool sim_is_ready(const struct sim *s, unsigned node); /* UP and serving clients */
+unsigned sim_nodes(const struct sim *s);
+struct node *sim_node(struct sim *s, unsigned node); /* NULL while it is down */
+
+/* Add and start nodes until there are so many, and run until all serve clients and see each other.
+ * False when that takes more than a minute. */
+bool sim_form(struct sim *s, unsigned nodes);
+
+/* --- network. Cutting an existing connection shows after a timeout, as with TCP. */
+
+void sim_cut(struct sim *s, unsigned a, unsigned b); /* both ways */
+void sim_cut_one_way(struct sim *s, unsigned from, unsigned to);
+void sim_heal(struct sim *s, unsigned a, unsigned b); /* both ways */
+void sim_heal_all(struct sim *s);
+void sim_isolate(struct sim *s,
+                 unsigned node); /* cut from all others; its clients still reach it */
+void sim_set_latency(struct sim *s, usec latency_us, usec jitter_us);
+void sim_set_disk(struct sim *s, usec disk_us); /* of an fsync */
+void sim_set_loss(struct sim *s, uint32_t loss_ppm, uint32_t duplicate_ppm);
+
+/* --- time */
+
+usec sim_now(const struct sim *s);        /* since the beginning */
+bool sim_step(struct sim *s, usec until); /* one event; false: none before `until` */
+void sim_elapse(struct sim *s, usec us);  /* run for so long */
+typedef bool sim_condition(struct sim *s, void *arg);
+bool sim_until(struct sim *s, sim_condition *condition, void *arg, usec limit_us);
+bool sim_until_ready(struct sim *s, usec limit_us); /* all nodes that are up serve clients */
+
+/* A fingerprint of all events so far; and how many they were. */
+uint64_t sim_hash(const struct sim *s);
+uint64_t sim_events(const struct sim *s);
+
+/* A generator of the caller's own, from the seed. */
+struct rng *sim_rng(struct sim *s);
+
+/* --- clients. Every node has one connection of ours; a crash of the node breaks it. */
+
+enum sim_outcome {
+    SIM_PENDING,
+    SIM_OK,
+    SIM_ERROR, /* the server said no: `code` */
+    SIM_LOST,  /* no answer will come: the connection broke */
+};
+
+struct sim_cell {
+    bool is_null;
+    struct bytes bytes; /* as on the wire */
+};
+
+struct sim_reply {
+    enum sim_outcome outcome;
+    enum cql_error_code code;
+    const char *message;
+    usec asked, answered; /* sim_now */
+    uint32_t columns, rows;
+    const uint16_t *types;        /* [columns] enum cql_option_id */
+    const struct sim_cell *cells; /* [rows * columns] */
+};
+
+/* Send a statement and go on. The number is for sim_reply_of, which is never NULL before
+ * sim_forget. */
+uint64_t sim_ask(struct sim *s, unsigned via, enum cql_consistency level, const char *cql);
+const struct sim_reply *sim_reply_of(const struct sim *s, uint64_t request);
+void sim_forget(struct sim *s, uint64_t request);
+
+/* Send a statement and run the cluster until it is answered. */
+const struct sim_reply *sim_cql(struct sim *s, unsigned via, enum cql_consistency level,
+                                const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* "ok" for a reply without rows, "1 a; 2 null" for rows (in the order of the reply), "error: name"
+ * with the protocol's name of the error, "lost". Lives like the reply of sim_cql. */
+const char *sim_say(struct sim *s, const struct sim_reply *reply);
+
+/* --- traces */
+
+/* Record lines that contain one of the words (separated by '|'); forget what was recorded. */
+void sim_watch(struct sim *s, const char *words);
+
+/* The lines recorded since, one "node > text" each, are these; prints both when they are not
+ * (through config.print). Times are not compared; nodes read [1], long numbers #. Forgets
+ * them. */
+bool sim_expect(struct sim *s, const char *lines);
+
+/* --- looking at replicas (check.c) */
+
+/* Every replica of every range has the same clock and the same bytes, and all nodes the same
+ * metadata. False with the first difference in `ret_why` (may be NULL). Nodes that are down make it
+ * false. */
+bool sim_replicas_equal(struct sim *s, struct errmsg *ret_why);
+
+#endif

@@ -1,0 +1,131 @@
+/* Trace lines: watched ones are kept until a story says what it expects.
+ *
+ * Host ids and the cluster's own numbers of nodes are shown as the number of the machine in
+ * brackets, and numbers of twelve digits and more (timestamps, incarnations) as #: a story shall
+ * not know them. */
+#include "node/sim/core.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define STAMP_DIGITS 12
+#define UUID_LEN     (UUID_TEXT_SIZE - 1)
+
+static bool is_watched(const struct sim *s, const char *line)
+{
+    const char *at = s->words;
+    while (at != NULL && *at != 0) {
+        size_t len = strcspn(at, "|");
+        if (len > 0 && memmem(line, strlen(line), at, len) != NULL)
+            return true;
+        at += len;
+        at += *at == '|';
+    }
+    return false;
+}
+
+/* The machine of the host id that the text begins with, 0 for none. */
+static unsigned host_at(const struct sim *s, const char *text)
+{
+    struct uuid id;
+    if (strlen(text) < UUID_LEN || !uuid_parse(text, UUID_LEN, &id))
+        return 0;
+    for (unsigned i = 1; i <= s->count; i++) {
+        if (s->machines[i].knows_host_id && uuid_equal(&s->machines[i].host_id, &id))
+            return i;
+    }
+    return 0;
+}
+
+/* The machine that the cluster calls by the number that follows "node ", 0 for none. */
+static unsigned number_at(const struct sim *s, const char *text, size_t *ret_len)
+{
+    uint64_t number = 0;
+    size_t len = 5;
+    if (strncmp(text, "node ", 5) != 0)
+        return 0;
+    while (text[len] >= '0' && text[len] <= '9' && number < UINT32_MAX)
+        number = 10 * number + (uint64_t)(text[len++] - '0');
+    *ret_len = len;
+    for (unsigned i = 1; i <= s->count; i++) {
+        if (number != 0 && s->machines[i].number == number)
+            return i;
+    }
+    return 0;
+}
+
+static void put_readable(const struct sim *s, const char *line, struct buf *out)
+{
+    while (*line != 0) {
+        size_t len = UUID_LEN;
+        unsigned host = host_at(s, line);
+        if (host == 0)
+            host = number_at(s, line, &len);
+        size_t digits = strspn(line, "0123456789");
+        if (host != 0) {
+            buf_printf(out, "[%u]", host);
+            line += len;
+        } else if (digits >= STAMP_DIGITS) {
+            buf_put_text(out, "#");
+            line += digits;
+        } else {
+            len = digits > 0 ? digits : 1;
+            buf_put(out, line, len);
+            line += len;
+        }
+    }
+    buf_put_u8(out, 0);
+}
+
+void trace_line(void *machine, struct now now, const char *line)
+{
+    const struct machine *m = machine;
+    struct sim *s = m->sim;
+    unsigned node = (unsigned)(m - s->machines);
+    struct buf readable;
+    char text[SIM_LINE_MAX];
+    bool watched = is_watched(s, line) && s->lines_count < SIM_LINES_MAX;
+    (void)now;
+    for (unsigned i = 1; i <= s->count; i++) {
+        if (s->machines[i].node != NULL)
+            s->machines[i].number = meta_self(node_meta(s->machines[i].node));
+    }
+    if (!watched && s->config.print == NULL)
+        return;
+    buf_init(&readable, 2 * TRACE_LINE_MAX);
+    put_readable(s, line, &readable);
+    if (s->config.print != NULL) {
+        snprintf(text, sizeof text, "[%11.3f ms] %u > %s", (double)s->time / 1000, node,
+                 (const char *)readable.data);
+        s->config.print(s->config.print_arg, text);
+    }
+    if (watched) {
+        snprintf(text, sizeof text, "%u > %s\n", node, (const char *)readable.data);
+        buf_put_text(&s->lines, text);
+        s->lines_count++;
+    }
+    buf_close(&readable);
+}
+
+void sim_watch(struct sim *s, const char *words)
+{
+    mem_free(s->words);
+    s->words = mem_text(words);
+    buf_clear(&s->lines);
+    s->lines_count = 0;
+}
+
+bool sim_expect(struct sim *s, const char *lines)
+{
+    bool same = bytes_equal_text(buf_bytes(&s->lines), lines);
+    if (!same && s->config.print != NULL) {
+        buf_put_u8(&s->lines, 0);
+        s->config.print(s->config.print_arg, "expected:");
+        s->config.print(s->config.print_arg, lines);
+        s->config.print(s->config.print_arg, "happened:");
+        s->config.print(s->config.print_arg, (const char *)s->lines.data);
+    }
+    buf_clear(&s->lines);
+    s->lines_count = 0;
+    return same;
+}

@@ -1,0 +1,3 @@
+SUITE_WITH(ring)
+SUITE_WITH(data)
+SUITE_WITH(schema)
