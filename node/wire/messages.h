@@ -81,8 +81,8 @@
     F(u64, ballot)                                                                                 \
     F(u32, proposer)                                                                               \
     F(flag, ok)                                                                                    \
-    F(u64, promised) F(u32, promised_proposer) F(u64, accepted) F(u32, accepted_proposer)          \
-        F(bytes, value)
+    F(u64, promised)                                                                               \
+    F(u32, promised_proposer) F(u64, accepted) F(u32, accepted_proposer) F(bytes, value)
 #define WIRE_META_ACCEPT(F)                                                                        \
     F(uuid, cluster) F(u64, slot) F(u64, ballot) F(u32, proposer) F(bytes, value)
 #define WIRE_META_ACCEPTED(F)                                                                      \
