@@ -149,7 +149,7 @@ static bool run_show(struct session *s, const struct call *c)
     struct arena arena;
     struct errmsg why;
     if (c->count == 2 && word_is(&c->words[1], "HOST")) {
-        session_print(s, "Connected to %s port %u.\n", s->client.host, s->config.port);
+        session_print(s, "Connected to %s port %u.\n", s->config.host, s->config.port);
         return true;
     }
     if (c->count != 2 || !word_is(&c->words[1], "VERSION"))

@@ -234,4 +234,6 @@ void convert_print(const struct cql_type *type, struct bytes value, struct buf *
 {
     if (value_validate(type, value, NULL) == ERR_OK)
         value_print(type, value, out);
+    else /* shown as bytes, so that reading it back fails rather than makes a null of it */
+        value_print(cql_type_native(CQL_BLOB), value, out);
 }

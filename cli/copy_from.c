@@ -88,9 +88,10 @@ static void keep_fields(struct import *m, struct slot *slot, const struct csv_re
     for (size_t i = 0; i < r->count; i++)
         buf_put_bytes(&slot->text, r->fields[i].text);
     for (size_t i = 0; i < m->fields_count; i++) {
+        size_t len = r->fields[i].text.len;
         slot->fields[i] = r->fields[i];
-        slot->fields[i].text = bytes_make(slot->text.data + at, r->fields[i].text.len);
-        at += r->fields[i].text.len;
+        slot->fields[i].text = len > 0 ? bytes_make(slot->text.data + at, len) : BYTES_NONE;
+        at += len;
     }
     slot->line = r->line;
     slot->attempts = 0;
@@ -257,6 +258,8 @@ static bool may_retry(const struct import *m, const struct cql_error *e)
 static void take_error(struct import *m, struct slot *slot, const struct cql_error *e)
 {
     usec now = net_clock();
+    if (e->code == CQL_ERROR_UNPREPARED)
+        m->stop = "the server has forgotten the statement (was the table altered?); run it again";
     if (!may_retry(m, e) || slot->attempts >= (uint64_t)m->options->max_attempts) {
         struct buf text;
         buf_init(&text, (size_t)1 << 20);

@@ -265,6 +265,8 @@ bool copy_from(struct session *s, const struct copy_request *request)
         make_slots(&m);
         import_run(&m);
         fine = finish(&m);
+        if (m.sent > 0) /* late answers would be taken for those of a later COPY */
+            client_close(&s->client);
     }
     close_import(&m);
     return fine;

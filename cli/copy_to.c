@@ -200,6 +200,8 @@ bool copy_to(struct session *s, const struct copy_request *request)
     make_query(&e);
     bool fine = pages(&e);
     progress_clear(&e.progress);
+    if (!fine) /* a late answer would be taken for one of a later COPY */
+        client_close(&s->client);
     bool closed = request->file.len > 0 ? fclose(e.to) == 0 : fflush(e.to) == 0;
     if (!closed)
         fine = session_complain(s, "COPY: cannot write: %s", strerror(errno));

@@ -152,9 +152,8 @@ static struct csv_record record_of(struct csv_reader *r)
         r->fields = mem_grow(r->fields, r->fields_cap, &r->fields_cap, sizeof *r->fields);
     size_t from = 0;
     for (size_t i = 0; i < r->count; i++) {
-        r->fields[i].text = bytes_make(r->text.data + from, r->ends[i] - from);
-        if (r->ends[i] == from)
-            r->fields[i].text = BYTES_NONE;
+        size_t len = r->ends[i] - from;
+        r->fields[i].text = len > 0 ? bytes_make(r->text.data + from, len) : BYTES_NONE;
         r->fields[i].quoted = r->quoted[i];
         from = r->ends[i];
     }

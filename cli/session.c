@@ -84,6 +84,10 @@ enum err session_connect(struct session *s, struct errmsg *reterr)
     err = client_query(&s->client, (const char *)use.data, &arena, &response, reterr);
     buf_close(&use);
     arena_close(&arena);
+    if (err != ERR_OK) { /* it is gone: what the prompt says must be true */
+        mem_free(s->keyspace);
+        s->keyspace = NULL;
+    }
     return err;
 }
 

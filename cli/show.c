@@ -103,23 +103,27 @@ static void put_list(const struct cql_rows *rows, size_t keyspace, size_t type, 
     buf_put_text(out, column > 0 ? "\n\n" : "\n");
 }
 
-/* One fact a line: what DESCRIBE CLUSTER gives. */
+/* One fact a line: what DESCRIBE CLUSTER gives. Who owns each of a thousand ranges is no fact that
+ * anybody reads: it is counted. */
 static void put_facts(const struct cql_rows *rows, struct buf *out)
 {
     struct reader r = cql_rows_reader(rows);
     struct bytes cells[DESCRIBED_MAX];
+    struct arena arena;
+    arena_init(&arena);
     for (uint32_t i = 0; i < rows->count; i++) {
         size_t n = read_row(&r, rows->metadata.column_count, cells);
         for (size_t c = 0; c < n; c++) {
-            struct arena arena;
-            arena_init(&arena);
             const struct cql_type *type = cell_type(rows->metadata.columns[c].type, &arena);
             put_line(out, rows->metadata.columns[c].name, ": ");
-            cell_print(type, cells[c], out);
+            if (type != NULL && cql_type_is_collection(type))
+                buf_printf(out, "%u ranges (torc ring shows them)", value_items_count(cells[c]));
+            else
+                cell_print(type, cells[c], out);
             buf_put_u8(out, '\n');
-            arena_close(&arena);
         }
     }
+    arena_close(&arena);
 }
 
 bool show_description(const struct cql_rows *rows, struct buf *out)

@@ -57,7 +57,8 @@ static void end_cell(struct table *t, bool null)
 {
     size_t at =
         t->cells_count > 0 ? t->cells[t->cells_count - 1].at + t->cells[t->cells_count - 1].len : 0;
-    struct bytes text = bytes_make(t->text.data + at, t->text.len - at);
+    struct bytes text =
+        t->text.len > at ? bytes_make(t->text.data + at, t->text.len - at) : BYTES_NONE;
     struct table_column *column = &t->columns[t->cells_count % t->columns_count];
     size_t width = t->format != TABLE_AS_TABLE ? 0 : null ? strlen("null") : utf8_width(text);
     t->cells = mem_grow(t->cells, t->cells_count, &t->cells_cap, sizeof *t->cells);

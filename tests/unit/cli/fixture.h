@@ -41,6 +41,15 @@ static inline void fixture_close(struct fixture *f)
     free(f->err);
 }
 
+/* Run statements; before and after it the fields of the server may be looked at. */
+static inline bool fixture_run(struct fixture *f, const char *text)
+{
+    server_sync(&f->server);
+    bool fine = session_text(&f->session, text);
+    server_sync(&f->server);
+    return fine;
+}
+
 /* What was written since the last call; false and both texts on a surprise. */
 static inline bool fixture_said(struct fixture *f, const char *out, const char *err)
 {

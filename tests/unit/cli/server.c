@@ -260,8 +260,10 @@ static void serve(struct server *s, int fd)
         if (n <= 0)
             break;
         cql_conn_feed(&v.conn, bytes_make(chunk, (size_t)n));
+        pthread_mutex_lock(&s->lock);
         while (cql_conn_next(&v.conn, &frame) == CQL_NEXT_FRAME)
             act(&v, &frame);
+        pthread_mutex_unlock(&s->lock);
         struct bytes out = cql_conn_out(&v.conn);
         size_t at = 0;
         while (at < out.len && (n = send(fd, out.data + at, out.len - at, MSG_NOSIGNAL)) > 0)
@@ -294,6 +296,7 @@ void server_start(struct server *s, uint8_t version_most)
     ASSERT(listen(s->listen_fd, 8) == 0);
     ASSERT(getsockname(s->listen_fd, (struct sockaddr *)&a, &len) == 0);
     s->port = ntohs(a.sin_port);
+    pthread_mutex_init(&s->lock, NULL);
     ASSERT(pthread_create(&s->thread, NULL, run, s) == 0);
 }
 
@@ -302,9 +305,16 @@ void server_stop(struct server *s)
     shutdown(s->listen_fd, SHUT_RDWR);
     pthread_join(s->thread, NULL);
     close(s->listen_fd);
+    pthread_mutex_destroy(&s->lock);
     arena_close(&s->arena);
     mem_free(s->rows);
     *s = (struct server){0};
+}
+
+void server_sync(struct server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 void server_add(struct server *s, int32_t id, const char *name)

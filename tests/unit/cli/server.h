@@ -23,6 +23,7 @@ struct server {
     uint16_t port;
     int listen_fd;
     pthread_t thread;
+    pthread_mutex_t lock; /* held while the thread looks at what follows */
     uint8_t version_most; /* newest version it takes */
     uint32_t overloaded;  /* so many EXECUTE are refused first */
     struct server_row *rows;
@@ -34,6 +35,10 @@ struct server {
 
 void server_start(struct server *s, uint8_t version_most);
 void server_stop(struct server *s); /* frees the rows too */
+
+/* Make what the thread did visible here, and the other way round: before reading or after writing
+ * fields while it serves. */
+void server_sync(struct server *s);
 
 /* Add a row as the server holds it; before or after it serves. */
 void server_add(struct server *s, int32_t id, const char *name);

@@ -19,7 +19,7 @@ static void rows_and_pages(void)
 {
     server_add(&f.server, 1, "one");
     server_add(&f.server, 22, "two\nlines");
-    CU_ASSERT_TRUE(session_text(&f.session, "SELECT * FROM t;"));
+    CU_ASSERT_TRUE(fixture_run(&f, "SELECT * FROM t;"));
     CU_ASSERT_TRUE(fixture_said(&f,
                                 " id | name       | tags |    n\n----+------------+------+------\n"
                                 "  1 | one        | null | null\n 22 | two\\nlines | null | null\n"
@@ -29,7 +29,7 @@ static void rows_and_pages(void)
     for (int32_t i = 0; i < 4000; i++)
         server_add(&f.server, i, "x");
     f.server.pages = 0;
-    CU_ASSERT_TRUE(session_text(&f.session, "SELECT * FROM t"));
+    CU_ASSERT_TRUE(fixture_run(&f, "SELECT * FROM t"));
     CU_ASSERT_EQUAL(f.server.pages, 5);
     fflush(f.session.out);
     CU_ASSERT_PTR_NOT_NULL(strstr(f.out, "{\"id\": 3999, \"name\": \"x\", \"tags\": null, \"n\": "
@@ -39,60 +39,59 @@ static void rows_and_pages(void)
 static void speaks_an_older_version(void)
 {
     f.server.version_most = 4;
-    CU_ASSERT_TRUE(session_text(&f.session, "SELECT * FROM t"));
+    CU_ASSERT_TRUE(fixture_run(&f, "SELECT * FROM t"));
     CU_ASSERT_EQUAL(cql_conn_version(&f.session.client.conn), 4);
 }
 
 static void errors_name_their_line(void)
 {
     f.session.source = "a.cql";
-    CU_ASSERT_FALSE(session_text(&f.session, "-- one\n\nSELECT 1 FROM t;\n  SYNTAX\n x;\nSELECT;"));
+    CU_ASSERT_FALSE(fixture_run(&f, "-- one\n\nSELECT 1 FROM t;\n  SYNTAX\n x;\nSELECT;"));
     CU_ASSERT_TRUE(fixture_said(&f, " id | name | tags | n\n----+------+------+---\n\n(0 rows)\n",
                                 "a.cql:5: syntax error: line 2:3 no viable alternative\n"));
-    CU_ASSERT_FALSE(session_text(&f.session, "\nUNAVAILABLE;"));
+    CU_ASSERT_FALSE(fixture_run(&f, "\nUNAVAILABLE;"));
     CU_ASSERT_TRUE(fixture_said(
         &f, "", "a.cql:2: not enough replicas alive: no (QUORUM needs 2 replicas, 1 alive)\n"));
 }
 
 static void warnings_and_keyspaces(void)
 {
-    CU_ASSERT_TRUE(session_text(&f.session, "WARN; USE ks; CREATE x;"));
+    CU_ASSERT_TRUE(fixture_run(&f, "WARN; USE ks; CREATE x;"));
     CU_ASSERT_TRUE(fixture_said(&f, "", "warning: mind the gap\n"));
     CU_ASSERT_STRING_EQUAL(f.session.keyspace, "ks");
 }
 
 static void comes_back_after_a_lost_connection(void)
 {
-    CU_ASSERT_FALSE(session_text(&f.session, "HANGUP;"));
+    CU_ASSERT_FALSE(fixture_run(&f, "HANGUP;"));
     fflush(f.session.err);
     CU_ASSERT_PTR_NOT_NULL(strstr(f.err, "lost"));
     CU_ASSERT_FALSE(client_is_open(&f.session.client));
-    CU_ASSERT_TRUE(session_text(&f.session, "WARN;"));
+    CU_ASSERT_TRUE(fixture_run(&f, "WARN;"));
 }
 
 static void settings(void)
 {
-    CU_ASSERT_TRUE(session_text(&f.session, "CONSISTENCY quorum\nSELECT;CONSISTENCY"));
+    CU_ASSERT_TRUE(fixture_run(&f, "CONSISTENCY quorum\nSELECT;CONSISTENCY"));
     CU_ASSERT_EQUAL(f.server.consistency, CQL_CL_QUORUM);
-    CU_ASSERT_TRUE(
-        session_text(&f.session, "EXPAND ON; PAGING 7; SERIAL CONSISTENCY local_serial"));
+    CU_ASSERT_TRUE(fixture_run(&f, "EXPAND ON; PAGING 7; SERIAL CONSISTENCY local_serial"));
     CU_ASSERT_TRUE(f.session.expand && f.session.page_rows == 7);
     CU_ASSERT_EQUAL(f.session.serial, CQL_CL_LOCAL_SERIAL);
-    CU_ASSERT_TRUE(session_text(&f.session, "HELP; HELP COPY; TRACING OFF; SHOW HOST"));
-    CU_ASSERT_FALSE(session_text(&f.session, "TRACING ON"));
-    CU_ASSERT_FALSE(session_text(&f.session, "CONSISTENCY most"));
-    CU_ASSERT_FALSE(session_text(&f.session, "LOGIN me"));
-    CU_ASSERT_FALSE(session_text(&f.session, "SOURCE nothing"));
-    CU_ASSERT_FALSE(session_text(&f.session, "SOURCE '/nowhere/nothing.cql'"));
-    CU_ASSERT_TRUE(session_text(&f.session, "EXIT; SYNTAX"));
+    CU_ASSERT_TRUE(fixture_run(&f, "HELP; HELP COPY; TRACING OFF; SHOW HOST"));
+    CU_ASSERT_FALSE(fixture_run(&f, "TRACING ON"));
+    CU_ASSERT_FALSE(fixture_run(&f, "CONSISTENCY most"));
+    CU_ASSERT_FALSE(fixture_run(&f, "LOGIN me"));
+    CU_ASSERT_FALSE(fixture_run(&f, "SOURCE nothing"));
+    CU_ASSERT_FALSE(fixture_run(&f, "SOURCE '/nowhere/nothing.cql'"));
+    CU_ASSERT_TRUE(fixture_run(&f, "EXIT; SYNTAX"));
     CU_ASSERT_TRUE(f.session.quit);
 }
 
 static void descriptions(void)
 {
-    CU_ASSERT_TRUE(session_text(&f.session, "DESCRIBE TABLE t\n"));
+    CU_ASSERT_TRUE(fixture_run(&f, "DESCRIBE TABLE t\n"));
     CU_ASSERT_TRUE(fixture_said(&f, "\nCREATE TABLE ks.t (id int);\n\n", ""));
-    CU_ASSERT_TRUE(session_text(&f.session, "DESCRIBE TABLES;"));
+    CU_ASSERT_TRUE(fixture_run(&f, "DESCRIBE TABLES;"));
     CU_ASSERT_TRUE(fixture_said(&f, "\nKeyspace ks\n-----------\nt  u\n\n", ""));
 }
 
@@ -103,7 +102,7 @@ static void learns_names(void)
     CU_ASSERT_EQUAL(f.session.names.keyspaces_count, 2);
     CU_ASSERT_EQUAL_FATAL(f.session.names.tables_count, 1);
     CU_ASSERT_EQUAL(f.session.names.tables[0].count, 2);
-    CU_ASSERT_TRUE(session_text(&f.session, "CREATE TABLE x"));
+    CU_ASSERT_TRUE(fixture_run(&f, "CREATE TABLE x"));
     CU_ASSERT_FALSE(f.session.names_known);
 }
 
@@ -113,7 +112,7 @@ static void nobody_there(void)
     f.session.config.port = 1;
     CU_ASSERT_NOT_EQUAL(session_connect(&f.session, &why), ERR_OK);
     CU_ASSERT_PTR_NOT_NULL(strstr(why.text, "127.0.0.1 port 1"));
-    CU_ASSERT_FALSE(session_text(&f.session, "SELECT 1"));
+    CU_ASSERT_FALSE(fixture_run(&f, "SELECT 1"));
 }
 
 CU_TestInfo session_tests[] = {
