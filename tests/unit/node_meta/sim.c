@@ -345,8 +345,7 @@ static void happen(struct sim *s, struct sim_event *e)
         return;
     switch (e->type) {
     case SIM_DELIVER:
-        if (wire_decode(e->bytes, &w) != ERR_OK)
-            ASSERT(!"every message is well formed");
+        ASSERT(wire_decode(e->bytes, &w) == ERR_OK);
         event.message.from = sim_endpoint(e->from);
         event.message.message = &w;
         break;
