@@ -299,6 +299,7 @@ struct prepared *prepared_find(struct exec *e, struct bytes id); /* a reference 
 struct prepared *prepared_add(struct exec *e, struct run *r, const char *keyspace,
                               struct bytes text); /* a reference; NULL after run_fail */
 void prepared_unref(struct prepared *p);
+void prepared_forget(struct exec *e, struct prepared *p); /* out of the cache; references stay */
 void prepared_drop_all(struct exec *e);
 void metadata_id(const struct cql_column *columns, size_t count, uint8_t ret_id[16]);
 bool prepared_reply(struct run *r, const struct prepared *p, uint8_t version, struct buf *body);

@@ -48,6 +48,12 @@ static void drop(struct exec *e, struct prepared *p)
     prepared_unref(p);
 }
 
+void prepared_forget(struct exec *e, struct prepared *p)
+{
+    if (!list_empty(&p->lru))
+        drop(e, p);
+}
+
 void prepared_drop_all(struct exec *e)
 {
     while (!list_empty(&e->lru))
@@ -92,6 +98,10 @@ struct prepared *prepared_add(struct exec *e, struct run *r, const char *keyspac
                               struct bytes text)
 {
     uint8_t id[16];
+    if (value_validate(cql_type_native(CQL_TEXT), text, NULL) != ERR_OK) {
+        run_fail(r, CQL_ERROR_PROTOCOL, "Cannot decode string as UTF8");
+        return NULL;
+    }
     for (uint32_t attempt = 0;; attempt++) {
         make_id(keyspace, text, attempt, id);
         struct prepared *p = bmap_get(&e->prepared, bytes_make(id, sizeof id));

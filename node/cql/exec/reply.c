@@ -1,10 +1,24 @@
 #include "node/cql/exec/request.h"
 
+/* Drivers decode messages strictly. Ours may have been cut within a character, so then all that is
+ * not ASCII goes. */
+static struct bytes readable(struct request *q, struct bytes message)
+{
+    if (value_validate(cql_type_native(CQL_TEXT), message, NULL) == ERR_OK)
+        return message;
+    uint8_t *p = arena_alloc(&q->arena, message.len);
+    for (size_t i = 0; i < message.len; i++)
+        p[i] = message.data[i] < 0x80 ? message.data[i] : '?';
+    return bytes_make(p, message.len);
+}
+
 void reply_error(struct exec *e, struct request *q, const struct cql_error *error)
 {
+    struct cql_error clean = *error;
     struct buf b;
+    clean.message = readable(q, error->message);
     buf_init(&b, ERRMSG_SIZE * 8);
-    cql_error_put(&b, q->version, error);
+    cql_error_put(&b, q->version, &clean);
     e->stats.errors++;
     reply_body(e, q, CQL_ERROR, &b);
 }

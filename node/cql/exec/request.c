@@ -45,6 +45,15 @@ static bool run_open(struct run *r, const struct ast *ast, struct cql_values val
     return true;
 }
 
+/* The protocol's [string] is UTF-8, and names in it will be shown to others. */
+static bool parse_text(struct request *q, struct bytes text, struct ast *ret)
+{
+    struct errmsg m;
+    if (value_validate(cql_type_native(CQL_TEXT), text, NULL) != ERR_OK)
+        return run_fail(&q->run, CQL_ERROR_PROTOCOL, "Cannot decode string as UTF8");
+    return run_err(&q->run, cql_parse(text, &q->arena, ret, &m), &m);
+}
+
 static void take_params(struct request *q, const struct cql_params *p)
 {
     q->level = p->consistency;
@@ -342,9 +351,8 @@ static void start(struct exec *e, struct request *q, const struct ast *ast,
 void request_query(struct exec *e, struct request *q, const struct cql_request *in)
 {
     struct ast *ast = arena_new(&q->arena, struct ast);
-    struct errmsg m;
     take_params(q, &in->query.params);
-    if (!run_err(&q->run, cql_parse(in->query.text, &q->arena, ast, &m), &m)) {
+    if (!parse_text(q, in->query.text, ast)) {
         reply_failed(e, q);
         return;
     }
@@ -369,6 +377,8 @@ void request_prepare(struct exec *e, struct request *q, const struct cql_request
             return;
         }
     }
+    if (p != NULL)
+        prepared_forget(e, p); /* nobody gets its id */
     buf_close(&b);
     reply_failed(e, q);
 }
@@ -392,7 +402,6 @@ void request_execute(struct exec *e, struct request *q, const struct cql_request
 static bool batch_item(struct exec *e, struct request *q, const struct cql_batch_item *item,
                        struct statement *s)
 {
-    struct errmsg m;
     s->times.in_batch = true;
     s->keyspace = q->run.keyspace;
     s->values = copy_values(q, &item->values);
@@ -408,7 +417,7 @@ static bool batch_item(struct exec *e, struct request *q, const struct cql_batch
             s->keyspace = p->keyspace;
     } else {
         struct ast *ast = arena_new(&q->arena, struct ast);
-        if (!run_err(&q->run, cql_parse(item->statement, &q->arena, ast, &m), &m)) {
+        if (!parse_text(q, item->statement, ast)) {
             reply_failed(e, q);
             return false;
         }

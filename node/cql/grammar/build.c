@@ -67,6 +67,13 @@ struct bytes cql_build_quoted(struct cql_parser *p, const struct cql_token *t)
         p->last = *t; /* the parser has read on by now */
         cql_parser_error(p, "an empty name");
     }
+    for (size_t i = 0; i < t->text.len; i++) {
+        if (t->text.data[i] == 0) { /* names end in NUL everywhere else */
+            p->last = *t;
+            cql_parser_error(p, "a name with a NUL in it");
+            break;
+        }
+    }
     return t->text;
 }
 

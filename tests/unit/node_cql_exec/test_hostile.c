@@ -3,6 +3,7 @@
 #include "one_node.h"
 
 #include "base/rng.h"
+#include "node/schema/value.h"
 
 #include <CUnit/CUnit.h>
 #include <stdio.h>
@@ -158,9 +159,45 @@ static void forged_paging_states(void)
     }
 }
 
+static void text_that_is_no_text(void)
+{
+    static const struct story story[] = {
+        {"SELECT \"\xff\" FROM t", "PROTOCOL: Cannot decode string as UTF8"},
+        {"SELECT \"\xc3\xa9\" FROM t", "INVALID: Undefined column name \xc3\xa9 in table ks.t"},
+        {NULL, NULL},
+    };
+    struct cql_request q = {.opcode = CQL_PREPARE};
+    char text[2000];
+    one_node_story(&n, story);
+    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i < 999; i++) /* a name of two-byte characters, cut in the message */
+        memcpy(text + 2 * i, "\xc3\xa9", 2);
+    memcpy(text, "SELECT \"", 8);
+    memcpy(text + 1980, "\" FROM t LIMIT 10   ", 20);
+    for (int shift = 0; shift < 2; shift++) { /* one of them cuts within a character */
+        if (shift == 1) {
+            text[8] = 'y';
+            memmove(text + 9, text + 10, sizeof text - 10);
+        }
+        q.prepare.text = bytes_make(text, sizeof text);
+        one_node_request(&n, &q);
+        CU_ASSERT_EQUAL(n.response.error.code, CQL_ERROR_INVALID);
+        CU_ASSERT_EQUAL(value_validate(cql_type_native(CQL_TEXT), n.response.error.message, NULL),
+                        ERR_OK);
+    }
+    size_t before = exec_stats(n.exec).prepared;
+    q.prepare.text = BYTES_LIT("SELECT \"a\0b\" FROM t");
+    one_node_request(&n, &q);
+    CU_ASSERT_EQUAL(n.response.error.code, CQL_ERROR_SYNTAX);
+    q.prepare.text = BYTES_LIT("SELECT nope FROM t");
+    one_node_request(&n, &q);
+    CU_ASSERT_EQUAL(exec_stats(n.exec).prepared, before); /* what failed is not kept */
+}
+
 CU_TestInfo exec_hostile_tests[] = {
     {"spliced statements", spliced_statements},
     {"values of any bytes", values_of_any_bytes},
     {"forged paging states", forged_paging_states},
+    {"text that is no text", text_that_is_no_text},
     CU_TEST_INFO_NULL,
 };
