@@ -6,6 +6,9 @@
  *                          |  +--------------> PAUSED     (not before a moment)
  *                          +------------------------+
  *
+ *
+ * When the connection is lost, SENT rows become PAUSED, to be sent again over the next one.
+ *
  * A slot is one row on its way; its number is its stream. The window, how many may be SENT, halves
  * when the server is overloaded and grows by one per window of answers, up to INFLIGHT.
  */
@@ -17,6 +20,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define UNSENT_MAX   ((size_t)4 << 20)
 #define WINDOW_LEAST 4
@@ -24,6 +28,10 @@
 #define PAUSE_MOST   (2 * USEC_PER_SEC)
 #define SHRINK_EVERY (100 * USEC_PER_MS)
 #define SHOWN_ERRORS 5
+
+#define LOSSES_MAX    5
+#define CONNECT_TRIES 60
+#define CONNECT_PAUSE 250000 /* microseconds */
 
 /* --- rows that could not be stored */
 
@@ -167,6 +175,7 @@ void import_read_more(struct import *m)
             m->stop = "the file cannot be read to its end";
     } else {
         ssize_t n = getline(&m->line, &m->line_cap, m->s->in);
+        m->s->data_lines += n > 0;
         if (n > 0 && !(m->line[0] == '\\' && m->line[1] == '.' &&
                        strspn(m->line + 2, "\r\n") == (size_t)n - 2)) {
             csv_feed(&m->reader, bytes_make(m->line, (size_t)n));
@@ -315,6 +324,39 @@ static usec wake(struct import *m)
     return next;
 }
 
+/* The connection was lost: come back and send again what had no answer. An INSERT may be stored
+ * twice and is the same; an increment is not. */
+static bool come_back(struct import *m, const char *why)
+{
+    struct errmsg refused;
+    m->losses = m->progress.rows > m->rows_at_loss ? 0 : m->losses + 1;
+    m->rows_at_loss = m->progress.rows;
+    if (m->counters || m->losses >= LOSSES_MAX)
+        return false;
+    progress_clear(&m->progress);
+    session_complain(m->s, "COPY: %s; connecting again", why);
+    unsigned tries = 0;
+    while (session_connect(m->s, &refused) != ERR_OK) {
+        if (++tries == CONNECT_TRIES || net_interrupted)
+            return false;
+        usleep(CONNECT_PAUSE);
+    }
+    if (!import_prepare(m))
+        return false;
+    for (int64_t i = 0; i < m->options->in_flight; i++) {
+        struct slot *slot = &m->slots[i];
+        if (slot->state != SLOT_SENT)
+            continue;
+        slot->state = SLOT_PAUSED;
+        slot->not_before = 0;
+        m->paused++;
+        m->retries++;
+    }
+    m->sent = 0;
+    m->answered = net_clock();
+    return true;
+}
+
 /* Keep the window full until all rows have an answer or something makes it stop. */
 void import_run(struct import *m)
 {
@@ -341,6 +383,8 @@ void import_run(struct import *m)
                                    &stream, &response, &why);
         if (err == ERR_OK)
             take_answer(m, stream, &response);
+        else if (err == ERR_CLOSED && come_back(m, why.text))
+            continue;
         else if (err != ERR_TIMEOUT || (m->sent > 0 && net_clock() >= patience))
             m->stop = arena_text(&m->arena, bytes_text(why.text));
         progress_show(&m->progress);

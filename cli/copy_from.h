@@ -52,6 +52,8 @@ struct import {
     struct csv_reader reader;
     bool read_all, done_reading;
     uint64_t records, errors, retries;
+    uint64_t rows_at_loss; /* answers there were when the connection was last lost */
+    unsigned losses;       /* since then no row was stored */
     FILE *bad;
     bool bad_failed;
     char bad_path[4096];
@@ -61,6 +63,9 @@ struct import {
 
 /* Keep the window full until all rows have an answer or something makes it stop (m->stop). */
 void import_run(struct import *m);
+
+/* Prepare the statement that stores a row. False when it cannot be; the complaint is written. */
+bool import_prepare(struct import *m);
 
 /* Feed the reader with the next piece of the file. */
 void import_read_more(struct import *m);

@@ -144,7 +144,7 @@ static void put_increment(struct import *m, struct buf *out)
     }
 }
 
-static bool prepare_write(struct import *m)
+bool import_prepare(struct import *m)
 {
     struct cql_response response;
     struct buf text;
@@ -260,7 +260,7 @@ bool copy_from(struct session *s, const struct copy_request *request)
     bool bar = (s->interactive && s->terminal && request->file.len > 0) || s->progress;
     progress_start(&m.progress, bar ? s->err : NULL, "importing");
     bool fine = open_file(&m) && choose_names(&m, &names, &count) &&
-                learn_columns(&m, names, count) && prepare_write(&m);
+                learn_columns(&m, names, count) && import_prepare(&m);
     if (fine) {
         make_slots(&m);
         import_run(&m);

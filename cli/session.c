@@ -265,7 +265,8 @@ size_t session_feed(struct session *s, struct bytes text, bool ended, bool *ret_
             *ret_failed = kind == INPUT_CQL ? !session_statement(s, item.text)
                                             : !session_command(s, item.command, item.text);
         }
-        s->line = first + lines_in(bytes_make(rest.data, item.used));
+        s->line = first + lines_in(bytes_make(rest.data, item.used)) + s->data_lines;
+        s->data_lines = 0;
         done += item.used;
         if (kind == INPUT_MORE)
             break;

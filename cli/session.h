@@ -38,8 +38,9 @@ struct session {
     char *keyspace; /* NULL: none */
     struct names names;
     bool names_known;
-    const char *source; /* NULL: typed, or -e */
-    uint64_t line;      /* where the item that runs begins, from 1 */
+    const char *source;  /* NULL: typed, or -e */
+    uint64_t line;       /* where the item that runs begins, from 1 */
+    uint64_t data_lines; /* rows of COPY FROM STDIN among the lines of the script */
     unsigned depth;
     bool quit;
 };

@@ -210,6 +210,10 @@ static void execute(struct serving *v, int16_t stream, const struct cql_request 
     struct server *s = v->s;
     const struct cql_values *values = &q->execute.params.values;
     s->executed++;
+    if (s->executed == s->hang_up_at) {
+        v->hang_up = true;
+        return;
+    }
     if (s->overloaded > 0) {
         s->overloaded--;
         fail(v, stream, CQL_ERROR_OVERLOADED, "too much");

@@ -25,6 +25,7 @@ struct server {
     pthread_t thread;
     pthread_mutex_t lock; /* held while the thread looks at what follows */
     uint8_t version_most; /* newest version it takes */
+    uint32_t hang_up_at;  /* the connection is closed at this EXECUTE; 0: never */
     uint32_t overloaded;  /* so many EXECUTE are refused first */
     struct server_row *rows;
     size_t rows_count, rows_cap;

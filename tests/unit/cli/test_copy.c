@@ -145,6 +145,27 @@ static void overload_is_waited_out(void)
     CU_ASSERT_TRUE(said("40 retries"));
 }
 
+/* The server goes away in the middle: rows without an answer come again, none is missing. */
+static void a_lost_connection_is_made_again(void)
+{
+    bool seen[300] = {false};
+    struct buf rows;
+    buf_init(&rows, 1 << 20);
+    for (int i = 0; i < 300; i++)
+        buf_printf(&rows, "%d,x\n", i == 13 ? 299 : i);
+    buf_put_u8(&rows, 0);
+    put_file((const char *)rows.data);
+    buf_close(&rows);
+    f->server.hang_up_at = 100;
+    CU_ASSERT_TRUE(copy("COPY t (id, name) FROM '%s' WITH INFLIGHT = 32"));
+    CU_ASSERT_TRUE(said("connecting again"));
+    CU_ASSERT_TRUE(said("300 rows imported"));
+    for (size_t i = 0; i < f->server.rows_count; i++)
+        seen[load_u32(f->server.rows[i].cells[0].data.data)] = true;
+    for (int i = 0; i < 300; i++)
+        CU_ASSERT_TRUE(seen[i] || i == 13);
+}
+
 static void patience_ends(void)
 {
     put_file("1,a\n");
@@ -169,13 +190,14 @@ static void from_standard_input(void)
 /* Statements and rows in one stream, as they come through a pipe. */
 static void rows_inside_a_script(void)
 {
-    put_file("COPY t (id, name) FROM STDIN;\n1,a\n2,b\n\\.\nWARN;\n");
+    put_file("COPY t (id, name) FROM STDIN;\n1,a\n2,b\n\\.\nWARN;\nUNAVAILABLE;\n");
     t.in = fopen(t.path, "r");
     f->session.in = t.in;
-    CU_ASSERT_TRUE(session_script(&f->session, t.in, "stdin"));
+    CU_ASSERT_FALSE(session_script(&f->session, t.in, "stdin"));
     server_sync(&f->server);
     CU_ASSERT_EQUAL(f->server.rows_count, 2);
     CU_ASSERT_TRUE(said("mind the gap"));
+    CU_ASSERT_TRUE(said("stdin:6: not enough replicas"));
 }
 
 static void to_standard_output(void)
@@ -207,6 +229,7 @@ CU_TestInfo copy_tests[] = {
     {"bad rows are kept", bad_rows_are_kept},
     {"too many bad rows stop it", too_many_bad_rows_stop_it},
     {"overload is waited out", overload_is_waited_out},
+    {"a lost connection is made again", a_lost_connection_is_made_again},
     {"patience ends", patience_ends},
     {"from standard input", from_standard_input},
     {"rows inside a script", rows_inside_a_script},
