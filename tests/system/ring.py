@@ -47,10 +47,8 @@ def keep_logs():
 
 def program(name):
     """The path of torcd or torc in the build directory."""
-    for place in ("node/net", "cli", "."):
-        path = BUILD / place / name
-        if path.exists():
-            return str(path)
+    if (BUILD / name).exists():
+        return str(BUILD / name)
     sys.exit(f"{name} is not in {BUILD}: cmake --preset release && cmake --build --preset release")
 
 
@@ -227,6 +225,13 @@ class Ring:
         for node in running:
             until(f"{node} sees {len(running)} nodes up", seconds,
                   lambda n=node: sum(m["up"] for m in n.json("/status")["nodes"]) >= len(running))
+
+    def check_alive(self):
+        """No node has ended that was not told to."""
+        for node in self.nodes:
+            if not OUTSIDE and node.process is not None and node.process.poll() is not None:
+                raise RuntimeError(f"{node} ended with status {node.process.returncode}:\n"
+                                   f"{node.log()}")
 
     def close(self):
         if self.dir is None or not self.dir.exists():

@@ -40,7 +40,7 @@ def raises(kind, function, *arguments, **named):
 
 
 def run(*arguments):
-    """Run the tests; (passed, failed)."""
+    """Run the tests, each with these arguments, rings; (passed, failed)."""
     passed = failed = 0
     chosen = sys.argv[1:]
     signal.signal(signal.SIGALRM, _expired)
@@ -50,7 +50,11 @@ def run(*arguments):
         start = time.monotonic()
         signal.alarm(seconds)
         try:
-            f(*arguments)
+            try:
+                f(*arguments)
+            finally:
+                for a in arguments:
+                    a.check_alive()
         except Exception:
             failed += 1
             ring.keep_logs()
