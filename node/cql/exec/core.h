@@ -209,9 +209,22 @@ const struct cql_column *selection_columns(struct run *r, const struct table *t,
                                            const struct selection *s);
 bool selection_row(struct run *r, struct selection *s, const struct row_values *row,
                    struct buf *out); /* aggregates: takes the row in, appends nothing */
-bool selection_finish(struct run *r, struct selection *s, struct buf *out); /* the aggregate row */
+/* The row that aggregates come to; they begin anew. */
+void selection_finish(struct run *r, struct selection *s, struct buf *out);
+void selection_group(struct selection *s); /* rows are taken in as if there were an aggregate */
 struct cql_column result_column(struct run *r, const char *keyspace, const char *table,
                                 const char *name, const struct cql_type *type);
+
+/* --- cast.c: numbers. Whole: tinyint to bigint; real: float and double. */
+bool value_is_whole(const struct cql_type *t);
+bool value_is_real(const struct cql_type *t);
+int64_t value_read_whole(struct bytes b);
+double value_read_real(const struct cql_type *type, struct bytes b); /* of whole ones too */
+struct cql_value value_put_whole(struct run *r, const struct cql_type *type, int64_t v);
+struct cql_value value_put_real(struct run *r, const struct cql_type *type, double v);
+bool cast_allowed(const struct cql_type *from, const struct cql_type *to);
+struct cql_value value_cast(struct run *r, const struct cql_type *from, const struct cql_type *to,
+                            struct cql_value v);
 
 /* --- filter.c: restrictions on the values of a row */
 struct filter {

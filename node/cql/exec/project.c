@@ -142,17 +142,6 @@ static struct sel *resolve_cell_fact(struct run *r, const struct ast_term *t, en
     return s;
 }
 
-static bool is_whole(const struct cql_type *t)
-{
-    return t->kind == CQL_BIGINT || t->kind == CQL_INT || t->kind == CQL_SMALLINT ||
-           t->kind == CQL_TINYINT;
-}
-
-static bool is_real(const struct cql_type *t)
-{
-    return t->kind == CQL_DOUBLE || t->kind == CQL_FLOAT;
-}
-
 static struct sel *resolve_aggregate(struct run *r, const struct ast_term *t, enum sel_kind kind,
                                      const char *name)
 {
@@ -170,7 +159,8 @@ static struct sel *resolve_aggregate(struct run *r, const struct ast_term *t, en
     struct sel *of = resolve(r, arg);
     if (of == NULL)
         return NULL;
-    if ((kind == SEL_SUM || kind == SEL_AVG) && !is_whole(of->type) && !is_real(of->type)) {
+    if ((kind == SEL_SUM || kind == SEL_AVG) && !value_is_whole(of->type) &&
+        !value_is_real(of->type)) {
         run_unsupported(r, arena_printf(r->arena, "%s of values of type %s", name,
                                         cql_type_text(r->arena, of->type)));
         return NULL;
@@ -222,12 +212,6 @@ static struct sel *resolve_call(struct run *r, const struct ast_term *t)
     return s->args_count == t->items.count ? s : NULL;
 }
 
-static bool can_cast(const struct cql_type *from, const struct cql_type *to)
-{
-    bool numbers = (is_whole(from) || is_real(from)) && (is_whole(to) || is_real(to));
-    return cql_type_equal(from, to) || to->kind == CQL_TEXT || to->kind == CQL_ASCII || numbers;
-}
-
 static struct sel *resolve_cast(struct run *r, const struct ast_term *t)
 {
     const struct cql_type *type;
@@ -235,7 +219,7 @@ static struct sel *resolve_cast(struct run *r, const struct ast_term *t)
     struct sel *of = resolve(r, t->items.items[0]);
     if (of == NULL || !run_err(r, cql_type_parse(r->arena, t->type->text, &type, &m), &m))
         return NULL;
-    if (!can_cast(of->type, type)) {
+    if (!cast_allowed(of->type, type)) {
         run_invalid(r, "%s cannot be cast to %s", cql_type_text(r->arena, of->type),
                     cql_type_text(r->arena, type));
         return NULL;
@@ -332,6 +316,11 @@ bool selection_resolve(struct run *r, const struct table *t, const struct ast_se
     return true;
 }
 
+void selection_group(struct selection *s)
+{
+    s->aggregate = true;
+}
+
 bool selection_is_aggregate(const struct selection *s)
 {
     return s->aggregate;
@@ -366,85 +355,6 @@ const struct cql_column *selection_columns(struct run *r, const struct table *t,
 }
 
 /* --- evaluation */
-
-static struct cql_value whole_value(struct run *r, const struct cql_type *type, int64_t v)
-{
-    uint8_t *p = arena_alloc(r->arena, 8);
-    size_t len = type->kind == CQL_BIGINT     ? 8
-                 : type->kind == CQL_INT      ? 4
-                 : type->kind == CQL_SMALLINT ? 2
-                                              : 1;
-    store_u64(p, (uint64_t)v << (64 - 8 * len));
-    return cql_value_make(bytes_make(p, len));
-}
-
-static struct cql_value real_value(struct run *r, const struct cql_type *type, double v)
-{
-    uint8_t *p = arena_alloc(r->arena, 8);
-    float f = (float)v;
-    uint32_t small;
-    uint64_t large;
-    memcpy(&small, &f, sizeof small);
-    memcpy(&large, &v, sizeof large);
-    if (type->kind == CQL_FLOAT)
-        store_u32(p, small);
-    else
-        store_u64(p, large);
-    return cql_value_make(bytes_make(p, type->kind == CQL_FLOAT ? 4 : 8));
-}
-
-static int64_t read_whole(struct bytes b)
-{
-    uint64_t v = 0;
-    for (size_t i = 0; i < b.len; i++)
-        v = v << 8 | b.data[i];
-    unsigned shift = b.len < 8 && b.len > 0 ? (unsigned)(64 - 8 * b.len) : 0;
-    return (int64_t)(v << shift) >> shift;
-}
-
-static double read_real(const struct cql_type *type, struct bytes b)
-{
-    if (type->kind == CQL_FLOAT && b.len == 4) {
-        uint32_t bits = load_u32(b.data);
-        float f;
-        memcpy(&f, &bits, sizeof f);
-        return (double)f;
-    }
-    if (type->kind == CQL_DOUBLE && b.len == 8) {
-        uint64_t bits = load_u64(b.data);
-        double d;
-        memcpy(&d, &bits, sizeof d);
-        return d;
-    }
-    return (double)read_whole(b);
-}
-
-/* A double as a whole number, cut off at the ends as Java does. */
-static int64_t real_to_whole(double d)
-{
-    if (d != d)
-        return 0;
-    if (d >= 9223372036854775807.0)
-        return INT64_MAX;
-    return d <= -9223372036854775808.0 ? INT64_MIN : (int64_t)d;
-}
-
-static struct cql_value cast_value(struct run *r, const struct sel *s, struct cql_value v)
-{
-    const struct cql_type *from = s->args[0]->type;
-    if (v.kind != CQL_VALUE_SET || cql_type_equal(from, s->type))
-        return v;
-    if (s->type->kind == CQL_TEXT || s->type->kind == CQL_ASCII) {
-        struct buf b;
-        buf_init(&b, BUF_MAX_DEFAULT);
-        value_print(from, v.data, &b);
-        return cql_value_make(run_take(r, &b));
-    }
-    if (is_real(s->type))
-        return real_value(r, s->type, read_real(from, v.data));
-    return whole_value(r, s->type,
-                       is_real(from) ? real_to_whole(read_real(from, v.data)) : read_whole(v.data));
-}
 
 static bool eval(struct run *r, const struct sel *s, const struct row_values *row,
                  struct cql_value *ret);
@@ -491,11 +401,11 @@ static bool eval(struct run *r, const struct sel *s, const struct row_values *ro
     case SEL_COLUMN: *ret = row->values[column_index(r->table, s->column)]; return true;
     case SEL_WRITETIME:
         if (cell != NULL)
-            *ret = whole_value(r, s->type, cell->timestamp);
+            *ret = value_put_whole(r, s->type, cell->timestamp);
         return true;
     case SEL_TTL:
         if (cell != NULL && cell->kind == CELL_EXPIRING)
-            *ret = whole_value(r, s->type, cell->time_s - row->now_s);
+            *ret = value_put_whole(r, s->type, cell->time_s - row->now_s);
         return true;
     case SEL_CONSTANT: return slot_value(r, s->slot, ret);
     case SEL_CALL: return eval_call(r, s, row, ret);
@@ -503,7 +413,7 @@ static bool eval(struct run *r, const struct sel *s, const struct row_values *ro
     case SEL_CAST:
         if (!eval(r, s->args[0], row, ret))
             return false;
-        *ret = cast_value(r, s, *ret);
+        *ret = value_cast(r, s->args[0]->type, s->type, *ret);
         return true;
     default: return true;
     }
@@ -551,10 +461,10 @@ static bool take_in(struct run *r, const struct selection *sel, struct sel *s,
         if (!s->seen || (s->kind == SEL_MIN ? c < 0 : c > 0))
             remember(sel, s, v);
     } else if (s->kind != SEL_COUNT) {
-        if (is_real(s->type))
-            s->real += read_real(s->type, v.data);
+        if (value_is_real(s->type))
+            s->real += value_read_real(s->type, v.data);
         else /* wraps around, as Cassandra's sum does */
-            s->whole = (int64_t)((uint64_t)s->whole + (uint64_t)read_whole(v.data));
+            s->whole = (int64_t)((uint64_t)s->whole + (uint64_t)value_read_whole(v.data));
     }
     return true;
 }
@@ -581,20 +491,26 @@ static struct cql_value total(struct run *r, const struct sel *s)
     int64_t n = s->count > 0 ? (int64_t)s->count : 1;
     switch (s->kind) {
     case SEL_COUNT_ROWS:
-    case SEL_COUNT: return whole_value(r, s->type, (int64_t)s->count);
+    case SEL_COUNT: return value_put_whole(r, s->type, (int64_t)s->count);
     case SEL_SUM:
-        return is_real(s->type) ? real_value(r, s->type, s->real)
-                                : whole_value(r, s->type, s->whole);
+        return value_is_real(s->type) ? value_put_real(r, s->type, s->real)
+                                      : value_put_whole(r, s->type, s->whole);
     case SEL_AVG:
-        return is_real(s->type) ? real_value(r, s->type, s->real / (double)n)
-                                : whole_value(r, s->type, s->whole / n);
+        return value_is_real(s->type) ? value_put_real(r, s->type, s->real / (double)n)
+                                      : value_put_whole(r, s->type, s->whole / n);
     default: return s->seen ? s->value : CQL_NULL;
     }
 }
 
-bool selection_finish(struct run *r, struct selection *s, struct buf *out)
+void selection_finish(struct run *r, struct selection *s, struct buf *out)
 {
-    for (size_t i = 0; i < s->count; i++)
-        cql_put_value(out, total(r, s->items[i]));
-    return true;
+    for (size_t i = 0; i < s->count; i++) {
+        struct sel *item = s->items[i];
+        cql_put_value(out, total(r, item));
+        item->seen = false;
+        item->count = 0;
+        item->whole = 0;
+        item->real = 0;
+        item->value = CQL_NULL;
+    }
 }

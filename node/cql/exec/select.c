@@ -44,6 +44,7 @@ bool select_start(struct run *r, struct select *s, const struct select_params *p
     buf_init(&s->content, EXEC_REPLY_MAX + POSITION_MAX);
     buf_init(&s->at_key, POSITION_MAX);
     buf_init(&s->at_row, POSITION_MAX);
+    buf_init(&s->group, BUF_MAX_DEFAULT);
     arena_init(&s->scratch);
     if (selection_is_aggregate(s->selection))
         s->params.page_size = 0; /* one row comes out */
@@ -65,6 +66,7 @@ void select_close(struct select *s)
     buf_close(&s->content);
     buf_close(&s->at_key);
     buf_close(&s->at_row);
+    buf_close(&s->group);
     arena_close(&s->scratch);
 }
 
@@ -171,6 +173,27 @@ static bool take_key(struct run *r, struct select *s, const struct part *p, cons
     return true;
 }
 
+/* A row of another group than the one before: show what that one came to. */
+static void turn_group(struct run *r, struct select *s)
+{
+    struct buf key;
+    buf_init(&key, BUF_MAX_DEFAULT);
+    for (size_t i = 0; i < s->group_by_count; i++)
+        cql_put_value(&key, s->values[column_index(s->table, s->group_by[i])]);
+    if (s->in_group && !bytes_equal(buf_bytes(&key), buf_bytes(&s->group))) {
+        selection_finish(r, s->selection, &s->content);
+        s->rows++;
+        s->in_group = false;
+        s->complete = s->rows >= s->limit;
+    }
+    if (!s->in_group) {
+        buf_clear(&s->group);
+        buf_put_bytes(&s->group, buf_bytes(&key));
+        s->in_group = !s->complete;
+    }
+    buf_close(&key);
+}
+
 /* A row has its values: does it count, and what does it show? */
 static bool emit(struct run *r, struct select *s, bool *ret_taken)
 {
@@ -180,7 +203,12 @@ static bool emit(struct run *r, struct select *s, bool *ret_taken)
         if (!filter_pass(&s->filters[i], s->table, s->values))
             return true;
     }
-    *ret_taken = true;
+    if (s->group_by_count > 0) {
+        turn_group(r, s);
+        if (s->complete)
+            return true;
+    }
+    *ret_taken = s->group_by_count == 0; /* LIMIT counts groups */
     if (!selection_row(r, s->selection, &row, &s->content))
         return false;
     s->rows += selection_is_aggregate(s->selection) ? 0 : 1;
@@ -341,7 +369,7 @@ static bool take_virtual(struct run *r, struct select *s)
     struct virtual_rows v = {0};
     uint64_t skip = s->at.has ? s->at.taken_in_part : 0;
     virtual_make(r, s->table, &v);
-    for (size_t i = (size_t)skip; i < v.count && s->at.taken < s->limit; i++) {
+    for (size_t i = (size_t)skip; i < v.count && s->at.taken < s->limit && !s->complete; i++) {
         bool taken;
         size_t n = s->reversed ? v.count - 1 - i : i;
         for (uint32_t j = 0; j < s->table->column_count; j++)
@@ -396,10 +424,10 @@ static bool put_metadata(struct run *r, const struct select *s, struct cql_metad
 bool select_reply(struct run *r, struct select *s, struct buf *body)
 {
     struct cql_rows rows = {0};
-    if (selection_is_aggregate(s->selection)) {
-        if (!selection_finish(r, s->selection, &s->content))
-            return false;
-        s->rows = 1;
+    bool grouped = s->group_by_count > 0;
+    if (selection_is_aggregate(s->selection) && (!grouped || s->in_group)) {
+        selection_finish(r, s->selection, &s->content);
+        s->rows++;
     }
     rows.metadata.column_count = (uint32_t)selection_count(s->selection);
     rows.count = s->rows;

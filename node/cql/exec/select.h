@@ -18,6 +18,8 @@ struct select {
     bool by_key;   /* the partition key is given whole */
     bool reversed; /* ORDER BY against the clustering order */
     bool distinct;
+    const struct column **group_by; /* a group is a run of rows that agree in these */
+    size_t group_by_count;
 
     struct select_params params;
     struct keys keys;
@@ -36,6 +38,8 @@ struct select {
     bool more_pages; /* and yet there is more: it goes on at `at` */
     struct scan scan;
 
+    bool in_group;
+    struct buf group; /* what the rows of the present group agree in */
     struct buf content;
     uint32_t rows;
     struct arena scratch;      /* of the rows being taken */

@@ -162,6 +162,44 @@ static bool resolve_limits(struct run *r, struct select *s)
            (s->ast->per_partition_limit == NULL || slot_declare(r, s->per_part_slot));
 }
 
+/* GROUP BY names a prefix of the primary key, the whole partition key at least; columns restricted
+ * by = may be left out. Groups are not paged: they come in one reply, like an aggregate. */
+static bool resolve_groups(struct run *r, struct select *s)
+{
+    const struct ast_terms *terms = &s->ast->group_by;
+    const struct table *t = s->table;
+    uint32_t at = 0;
+    if (terms->count == 0)
+        return true;
+    if (s->distinct || s->ast->per_partition_limit != NULL)
+        return run_unsupported(r, "GROUP BY with DISTINCT or PER PARTITION LIMIT");
+    s->group_by = arena_array(r->arena, const struct column *, terms->count);
+    for (size_t i = 0; i < terms->count; i++) {
+        if (terms->items[i]->kind != AST_COLUMN)
+            return run_unsupported(r, "GROUP BY of anything but columns");
+        const struct column *c = run_column(r, t, terms->items[i]->text);
+        if (c == NULL)
+            return false;
+        if (c->kind != COLUMN_PARTITION_KEY && c->kind != COLUMN_CLUSTERING)
+            return run_invalid(r,
+                               "Group by is currently only supported on the columns of the "
+                               "PRIMARY KEY, got %s",
+                               c->name);
+        while (at < column_index(t, c) && restricted_by_eq(s, &t->columns[at]))
+            at++;
+        if (column_index(t, c) != at++)
+            return run_invalid(r, "Group by currently only support groups of columns following "
+                                  "their declared order in the PRIMARY KEY");
+        s->group_by[s->group_by_count++] = c;
+    }
+    while (at < t->partition_key_count && restricted_by_eq(s, &t->columns[at]))
+        at++;
+    if (at < t->partition_key_count)
+        return run_invalid(r, "Group by is not supported on only a part of the partition key");
+    selection_group(s->selection);
+    return true;
+}
+
 bool select_resolve(struct run *r, const struct ast_select *ast, struct select **ret)
 {
     struct select *s = arena_new(r->arena, struct select);
@@ -172,13 +210,12 @@ bool select_resolve(struct run *r, const struct ast_select *ast, struct select *
     s->is_virtual = keyspace_is_system(s->table->keyspace);
     if (ast->json)
         return run_unsupported(r, "SELECT JSON");
-    if (ast->group_by.count > 0)
-        return run_unsupported(r, "GROUP BY");
     if (!selection_resolve(r, s->table, ast, &s->selection) ||
         !where_resolve(r, s->table, &ast->where, &s->where))
         return false;
     s->by_key = where_has_whole_key(&s->where, s->table);
-    if (!resolve_distinct(r, s) || !resolve_limits(r, s) || !resolve_order(r, s))
+    if (!resolve_distinct(r, s) || !resolve_limits(r, s) || !resolve_order(r, s) ||
+        !resolve_groups(r, s))
         return false;
     if (!s->is_virtual && !check_filtering(r, s))
         return false;

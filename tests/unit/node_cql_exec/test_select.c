@@ -105,6 +105,30 @@ static const struct story found[] = {
     {NULL, NULL},
 };
 
+static const struct story grouped[] = {
+    {"SELECT k, count(*), max(v) FROM t WHERE k = 1 GROUP BY k", "1, 5, 131"},
+    {"SELECT a, count(*), sum(v) FROM t WHERE k = 1 GROUP BY a",
+     "1, 2, 223 | 2, 2, 243 | 3, 1, 131"},
+    {"SELECT a, b, v FROM t WHERE k = 1 GROUP BY k, a", "1, 2, 112 | 2, 2, 122 | 3, 1, 131"},
+    {"SELECT a, count(v) FROM t WHERE k = 1 GROUP BY k, a LIMIT 2", "1, 2 | 2, 2"},
+    {"SELECT b, v FROM t WHERE k = 1 AND a = 1 GROUP BY b", "2, 112 | 1, 111"},
+    {"SELECT count(*) FROM t GROUP BY k", "5 | 1 | 1"},
+    {"SELECT count(*) FROM t WHERE k = 9 GROUP BY k", "(no rows)"},
+    {"SELECT max(v) FROM t WHERE v < 120 GROUP BY k ALLOW FILTERING", "112"},
+    {"SELECT keyspace_name, count(*) FROM system_schema.tables WHERE keyspace_name IN ('ks', "
+     "'system') GROUP BY keyspace_name",
+     "'ks', 1 | 'system', 3"},
+    {NULL, NULL},
+};
+
+static void groups(void)
+{
+    one_node_story(&n, grouped);
+    CU_ASSERT_STRING_EQUAL(
+        one_node_page(&n, "SELECT a, count(*) FROM t WHERE k = 1 GROUP BY a", 1, BYTES_NONE),
+        "1, 2 | 2, 2 | 3, 1");
+}
+
 static void what_it_finds(void)
 {
     one_node_story(&n, found);
@@ -161,7 +185,12 @@ static const struct story refused[] = {
     {"SELECT v FROM t WHERE k = 1 AND (a, b) > (1)",
      "INVALID: Expected 2 elements in value tuple, but got 1"},
     {"SELECT JSON v FROM t", "INVALID: Not supported by this release of Torc: SELECT JSON"},
-    {"SELECT v FROM t GROUP BY k", "INVALID: Not supported by this release of Torc: GROUP BY"},
+    {"SELECT v FROM t GROUP BY v",
+     "INVALID: Group by is currently only supported on the columns of the PRIMARY KEY, got v"},
+    {"SELECT v FROM t GROUP BY k, b",
+     "INVALID: Group by currently only support groups of columns following their declared order in "
+     "the PRIMARY KEY"},
+    {"SELECT v FROM t GROUP BY a", "INVALID: Group by currently only support groups*"},
     {"SELECT v + 1 FROM t", "INVALID: Not supported by this release of Torc: arithmetic"},
     {"SELECT v FROM t WHERE k = 1 + 1", "INVALID: Not supported by this release of Torc: arith*"},
     {"SELECT v.x FROM t", "INVALID: Not supported by this release of Torc: fields*"},
@@ -228,6 +257,7 @@ static void paging(void)
 CU_TestInfo exec_select_tests[] = {
     {"what it finds", what_it_finds},
     {"what it refuses", what_it_refuses},
+    {"GROUP BY", groups},
     {"paging", paging},
     CU_TEST_INFO_NULL,
 };
