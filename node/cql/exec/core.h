@@ -210,7 +210,7 @@ const struct cql_column *selection_columns(struct run *r, const struct table *t,
 bool selection_row(struct run *r, struct selection *s, const struct row_values *row,
                    struct buf *out); /* aggregates: takes the row in, appends nothing */
 /* The row that aggregates come to; they begin anew. */
-void selection_finish(struct run *r, struct selection *s, struct buf *out);
+bool selection_finish(struct run *r, struct selection *s, struct buf *out);
 void selection_group(struct selection *s); /* rows are taken in as if there were an aggregate */
 struct cql_column result_column(struct run *r, const char *keyspace, const char *table,
                                 const char *name, const struct cql_type *type);

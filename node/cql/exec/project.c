@@ -142,6 +142,20 @@ static struct sel *resolve_cell_fact(struct run *r, const struct ast_term *t, en
     return s;
 }
 
+static bool has_aggregate(const struct sel *s)
+{
+    return s->kind >= SEL_COUNT_ROWS;
+}
+
+static bool nested_aggregate(const struct sel *s)
+{
+    for (size_t i = 0; i < s->args_count; i++) {
+        if (has_aggregate(s->args[i]) || nested_aggregate(s->args[i]))
+            return true;
+    }
+    return false;
+}
+
 static struct sel *resolve_aggregate(struct run *r, const struct ast_term *t, enum sel_kind kind,
                                      const char *name)
 {
@@ -159,6 +173,10 @@ static struct sel *resolve_aggregate(struct run *r, const struct ast_term *t, en
     struct sel *of = resolve(r, arg);
     if (of == NULL)
         return NULL;
+    if (has_aggregate(of) || nested_aggregate(of)) {
+        run_invalid(r, "aggregate functions cannot be used as arguments of aggregate functions");
+        return NULL;
+    }
     if ((kind == SEL_SUM || kind == SEL_AVG) && !value_is_whole(of->type) &&
         !value_is_real(of->type)) {
         run_unsupported(r, arena_printf(r->arena, "%s of values of type %s", name,
@@ -273,25 +291,11 @@ static struct sel *resolve(struct run *r, const struct ast_term *t)
     }
 }
 
-static bool has_aggregate(const struct sel *s)
-{
-    return s->kind >= SEL_COUNT_ROWS;
-}
-
-static bool nested_aggregate(const struct sel *s)
-{
-    for (size_t i = 0; i < s->args_count; i++) {
-        if (has_aggregate(s->args[i]) || nested_aggregate(s->args[i]))
-            return true;
-    }
-    return false;
-}
-
 static void add(struct selection *s, struct sel *item, struct bytes alias)
 {
     s->aliases[s->count] = alias;
     s->items[s->count++] = item;
-    s->aggregate = s->aggregate || has_aggregate(item);
+    s->aggregate = s->aggregate || has_aggregate(item) || nested_aggregate(item);
 }
 
 bool selection_resolve(struct run *r, const struct table *t, const struct ast_select *ast,
@@ -308,8 +312,6 @@ bool selection_resolve(struct run *r, const struct table *t, const struct ast_se
         struct sel *item = resolve(r, ast->selectors.items[i].term);
         if (item == NULL)
             return false;
-        if (nested_aggregate(item))
-            return run_unsupported(r, "functions of aggregates");
         add(s, item, ast->selectors.items[i].alias);
     }
     *ret = s;
@@ -443,6 +445,13 @@ static bool take_in(struct run *r, const struct selection *sel, struct sel *s,
         s->count++;
         return true;
     }
+    if (nested_aggregate(s)) {
+        for (size_t i = 0; i < s->args_count; i++) {
+            if (!take_in(r, sel, s->args[i], row))
+                return false;
+        }
+        return true;
+    }
     if (!has_aggregate(s)) {
         if (s->seen)
             return true;
@@ -486,31 +495,66 @@ bool selection_row(struct run *r, struct selection *s, const struct row_values *
     return true;
 }
 
-static struct cql_value total(struct run *r, const struct sel *s)
+static bool total(struct run *r, const struct sel *s, struct cql_value *ret);
+
+/* A function or CAST of what aggregates came to. */
+static bool total_of_args(struct run *r, const struct sel *s, struct cql_value *ret)
 {
-    int64_t n = s->count > 0 ? (int64_t)s->count : 1;
-    switch (s->kind) {
-    case SEL_COUNT_ROWS:
-    case SEL_COUNT: return value_put_whole(r, s->type, (int64_t)s->count);
-    case SEL_SUM:
-        return value_is_real(s->type) ? value_put_real(r, s->type, s->real)
-                                      : value_put_whole(r, s->type, s->whole);
-    case SEL_AVG:
-        return value_is_real(s->type) ? value_put_real(r, s->type, s->real / (double)n)
-                                      : value_put_whole(r, s->type, s->whole / n);
-    default: return s->seen ? s->value : CQL_NULL;
+    struct cql_value *args = arena_array(r->arena, struct cql_value, s->args_count);
+    const struct cql_type **types = arena_array(r->arena, const struct cql_type *, s->args_count);
+    for (size_t i = 0; i < s->args_count; i++) {
+        types[i] = s->args[i]->type;
+        if (!total(r, s->args[i], &args[i]))
+            return false;
     }
+    if (s->kind == SEL_CALL)
+        return function_call(r, s->function, args, types, s->args_count, ret);
+    if (s->kind != SEL_CAST)
+        return run_unsupported(r, "elements of aggregates");
+    *ret = value_cast(r, types[0], s->type, args[0]);
+    return true;
 }
 
-void selection_finish(struct run *r, struct selection *s, struct buf *out)
+static bool total(struct run *r, const struct sel *s, struct cql_value *ret)
+{
+    int64_t n = s->count > 0 ? (int64_t)s->count : 1;
+    bool real = value_is_real(s->type);
+    if (nested_aggregate(s))
+        return total_of_args(r, s, ret);
+    switch (s->kind) {
+    case SEL_COUNT_ROWS:
+    case SEL_COUNT: *ret = value_put_whole(r, s->type, (int64_t)s->count); break;
+    case SEL_SUM:
+        *ret = real ? value_put_real(r, s->type, s->real) : value_put_whole(r, s->type, s->whole);
+        break;
+    case SEL_AVG:
+        *ret = real ? value_put_real(r, s->type, s->real / (double)n)
+                    : value_put_whole(r, s->type, s->whole / n);
+        break;
+    default: *ret = s->seen ? s->value : CQL_NULL; break;
+    }
+    return true;
+}
+
+static void begin_anew(struct sel *s)
+{
+    for (size_t i = 0; i < s->args_count; i++)
+        begin_anew(s->args[i]);
+    s->seen = false;
+    s->count = 0;
+    s->whole = 0;
+    s->real = 0;
+    s->value = CQL_NULL;
+}
+
+bool selection_finish(struct run *r, struct selection *s, struct buf *out)
 {
     for (size_t i = 0; i < s->count; i++) {
-        struct sel *item = s->items[i];
-        cql_put_value(out, total(r, item));
-        item->seen = false;
-        item->count = 0;
-        item->whole = 0;
-        item->real = 0;
-        item->value = CQL_NULL;
+        struct cql_value v;
+        if (!total(r, s->items[i], &v))
+            return false;
+        cql_put_value(out, v);
+        begin_anew(s->items[i]);
     }
+    return true;
 }

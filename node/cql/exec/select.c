@@ -174,14 +174,15 @@ static bool take_key(struct run *r, struct select *s, const struct part *p, cons
 }
 
 /* A row of another group than the one before: show what that one came to. */
-static void turn_group(struct run *r, struct select *s)
+static bool turn_group(struct run *r, struct select *s)
 {
     struct buf key;
+    bool good = true;
     buf_init(&key, BUF_MAX_DEFAULT);
     for (size_t i = 0; i < s->group_by_count; i++)
         cql_put_value(&key, s->values[column_index(s->table, s->group_by[i])]);
     if (s->in_group && !bytes_equal(buf_bytes(&key), buf_bytes(&s->group))) {
-        selection_finish(r, s->selection, &s->content);
+        good = selection_finish(r, s->selection, &s->content);
         s->rows++;
         s->in_group = false;
         s->complete = s->rows >= s->limit;
@@ -192,6 +193,7 @@ static void turn_group(struct run *r, struct select *s)
         s->in_group = !s->complete;
     }
     buf_close(&key);
+    return good;
 }
 
 /* A row has its values: does it count, and what does it show? */
@@ -204,7 +206,8 @@ static bool emit(struct run *r, struct select *s, bool *ret_taken)
             return true;
     }
     if (s->group_by_count > 0) {
-        turn_group(r, s);
+        if (!turn_group(r, s))
+            return false;
         if (s->complete)
             return true;
     }
@@ -426,7 +429,8 @@ bool select_reply(struct run *r, struct select *s, struct buf *body)
     struct cql_rows rows = {0};
     bool grouped = s->group_by_count > 0;
     if (selection_is_aggregate(s->selection) && (!grouped || s->in_group)) {
-        selection_finish(r, s->selection, &s->content);
+        if (!selection_finish(r, s->selection, &s->content))
+            return false;
         s->rows++;
     }
     rows.metadata.column_count = (uint32_t)selection_count(s->selection);

@@ -77,6 +77,8 @@ static const struct story found[] = {
      "5, 5, 111, 131, 597, 119"},
     {"SELECT count(*), max(v) FROM t WHERE k = 9", "0, null"},
     {"SELECT max(v), a FROM t WHERE k = 1", "131, 1"},
+    {"SELECT cast(avg(v) AS double), cast(count(*) AS text) FROM t WHERE k = 1", "119*"},
+    {"SELECT intAsBlob(max(v)), max(intAsBlob(v)) FROM t WHERE k = 1", "0x00000083, 0x00000083"},
     {"SELECT l, m, m['x'], m['y'] FROM t WHERE k = 1 AND a = 2",
      "null, {'x': 1}, 1, null | [7, 8], null, null, null"},
     {"SELECT v AS x, token(k), cast(v AS text), cast(v AS double) FROM t WHERE k = 1 LIMIT 1",
@@ -191,6 +193,7 @@ static const struct story refused[] = {
      "INVALID: Group by currently only support groups of columns following their declared order in "
      "the PRIMARY KEY"},
     {"SELECT v FROM t GROUP BY a", "INVALID: Group by currently only support groups*"},
+    {"SELECT max(min(v)) FROM t", "INVALID: aggregate functions cannot be used as arguments*"},
     {"SELECT v + 1 FROM t", "INVALID: Not supported by this release of Torc: arithmetic"},
     {"SELECT v FROM t WHERE k = 1 + 1", "INVALID: Not supported by this release of Torc: arith*"},
     {"SELECT v.x FROM t", "INVALID: Not supported by this release of Torc: fields*"},
