@@ -231,12 +231,19 @@ void node_gossip_event(struct node *n, struct gossip_event *event)
 
 static void tell_gossip(struct node *n)
 {
-    struct gossip_app app = {.epoch = meta_epoch(n->meta), .node_no = meta_self(n->meta)};
+    struct gossip_app app = {
+        .epoch = meta_epoch(n->meta), .node_no = meta_self(n->meta), .load = n->load};
     app.phase = n->run == RUN_READY      ? GOSSIP_NORMAL
                 : n->run == RUN_DRAINING ? GOSSIP_LEAVING
                                          : GOSSIP_STARTING;
     enum err err = n->gossip != NULL ? gossip_set_app(n->gossip, &app) : ERR_OK;
     ASSERT(err == ERR_OK);
+}
+
+void node_set_load(struct node *n, uint64_t bytes)
+{
+    n->load = bytes;
+    tell_gossip(n);
 }
 
 void node_check_ready(struct node *n)

@@ -115,6 +115,9 @@ const struct meta *node_meta(const struct node *n);
 const struct uuid *node_host_id(const struct node *n);
 struct actor node_actor(const struct node *n);
 
+/* How many bytes this node's data takes on its disk; told to the others. */
+void node_set_load(struct node *n, uint64_t bytes);
+
 /* Prometheus text of all metrics, and a JSON report for `torc status`, `ring` and `info`. */
 void node_metrics_text(struct node *n, struct now now, struct buf *out);
 void node_status_json(struct node *n, struct now now, struct buf *out);

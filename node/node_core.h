@@ -74,6 +74,7 @@ struct node {
     bool draining, drained;
     int64_t hlc; /* the last timestamp given out or accepted, us */
     uint64_t hlc_refused;
+    uint64_t load;               /* bytes on our disk */
     const struct schema *schema; /* the one the cores know */
     struct peer *peers;          /* by node number */
     size_t peers_count, peers_cap;

@@ -181,13 +181,13 @@ static void write_line(void *arg, struct bytes line)
     (void)n; /* nowhere to complain */
 }
 
-static enum err open_store(const struct config *c, struct store **ret, struct errmsg *reterr)
+static enum err open_store(const struct config *c, char path[CONFIG_ITEMS_MAX], struct store **ret,
+                           struct errmsg *reterr)
 {
     struct bytes item;
-    char path[CONFIG_ITEMS_MAX];
     if (!config_item(c->data_file_directories, 0, &item))
         return errmsg_set(reterr, ERR_CONFIG, "data_file_directories is empty");
-    snprintf(path, sizeof path, "%.*s", (int)item.len, (const char *)item.data);
+    snprintf(path, CONFIG_ITEMS_MAX, "%.*s", (int)item.len, (const char *)item.data);
     enum err err = make_directories(path, reterr);
     if (err != ERR_OK)
         return err;
@@ -226,14 +226,15 @@ static enum err run(const struct config *c, struct log *log, struct errmsg *rete
 {
     struct tracer tracer = log_tracer(log);
     struct node_config config = {.seed = 0};
-    struct shell shell = {.config = c, .log = log};
+    char path[CONFIG_ITEMS_MAX];
+    struct shell shell = {.config = c, .log = log, .data = path};
     struct store *store = NULL;
     fill_config(c, &config, log_wants(log, LOG_DEBUG) ? &tracer : NULL);
     enum err err = find_addresses(c, &shell, &config, reterr);
     if (err == ERR_OK)
         err = find_seeds(c, &config, log, reterr);
     if (err == ERR_OK)
-        err = open_store(c, &store, reterr);
+        err = open_store(c, path, &store, reterr);
     if (err != ERR_OK)
         return err;
     shell.store = store;

@@ -3,12 +3,14 @@
 #include "base/mem.h"
 #include "storage/store_leveldb.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -128,6 +130,22 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     shell_step(s, &event);
 }
 
+/* The bytes of the files in the store's directory. */
+static uint64_t data_size(const char *path)
+{
+    uint64_t bytes = 0;
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    struct stat st;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+            bytes += (uint64_t)st.st_size;
+    }
+    if (dir != NULL)
+        closedir(dir);
+    return bytes;
+}
+
 /* What the turn leaves: group commit, writes, the next deadline. */
 static void end_turn(struct shell *s)
 {
@@ -147,7 +165,13 @@ static void end_turn(struct shell *s)
         store_leveldb_sync(s->store);
         s->sync_next = mono + s->sync_every;
     }
+    if (mono >= s->load_next) {
+        node_set_load(s->node, data_size(s->data));
+        s->load_next = mono + LOAD_EVERY;
+    }
     usec next = node_deadline(s->node);
+    if (s->load_next < next)
+        next = s->load_next;
     if (s->sync_every > 0 && s->sync_next < next)
         next = s->sync_next;
     if (link_deadline(s) < next)

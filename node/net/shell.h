@@ -25,7 +25,8 @@
 #define LINK_HELLO_MAX   512
 #define LINK_RETRY_FIRST (50 * USEC_PER_MS)
 #define LINK_RETRY_MOST  USEC_PER_SEC
-#define LINK_CONNECT_MAX USEC_PER_SEC /* give up on connecting after this */
+#define LOAD_EVERY       (10 * USEC_PER_SEC) /* look how large the data is */
+#define LINK_CONNECT_MAX USEC_PER_SEC        /* give up on connecting after this */
 
 struct link_in;
 struct client;
@@ -71,6 +72,8 @@ struct shell {
     bool stop;
     bool draining;
     usec drain_until;
+    const char *data;           /* the directory of the store */
+    usec load_next;             /* when to look how large it is */
     usec sync_every, sync_next; /* commitlog_sync: periodic; 0: every ack is synced anyway */
 };
 
