@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-#define PARTITIONER "org.apache.cassandra.dht.Murmur3Partitioner"
-#define SNITCH      "org.apache.cassandra.locator.GossipingPropertyFileSnitch"
+/* Short here, with the package in system.local: as Cassandra has it. */
+#define PARTITIONER "Murmur3Partitioner"
+#define SNITCH      "GossipingPropertyFileSnitch"
 
 struct listing {
     struct run *r;

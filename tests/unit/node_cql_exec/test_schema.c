@@ -143,7 +143,7 @@ static void describe(void)
          "1}",
          "CREATED KEYSPACE ks"},
         {"CREATE TABLE ks.t (k int PRIMARY KEY)", "CREATED TABLE ks.t"},
-        {"DESCRIBE CLUSTER", "'test cluster', 'org.apache.cassandra.dht.Murmur3Partitioner', *"},
+        {"DESCRIBE CLUSTER", "'test cluster', 'Murmur3Partitioner', *"},
         {"DESCRIBE KEYSPACES", "'ks', 'keyspace', 'ks' | 'system', 'keyspace', 'system' | *"},
         {"DESCRIBE KEYSPACE", "INVALID: No keyspace specified and no current keyspace"},
         {"DESCRIBE KEYSPACE ks", "'ks', 'keyspace', 'ks', 'CREATE KEYSPACE ks WITH *"},
