@@ -210,7 +210,7 @@ static void what_it_refuses(void)
 /* Walk through all pages; the rows must be the same as without paging, in any page size. */
 static void pages_of(const char *cql, int32_t size)
 {
-    char all[4096], paged[4096] = "";
+    char all[4096], paged[8192] = "";
     snprintf(all, sizeof all, "%s", one_node_query(&n, cql));
     struct bytes state = BYTES_NONE;
     for (int i = 0; i < 100; i++) {
