@@ -117,3 +117,26 @@ bool sim_replicas_equal(struct sim *s, struct errmsg *ret_why)
     }
     return true;
 }
+
+static bool sees(struct sim *s, unsigned a, unsigned b)
+{
+    node_no number = meta_self(node_meta(s->machines[b].node));
+    struct cluster *c = node_cluster(s->machines[a].node);
+    return a == b || cluster_is_alive(c, number);
+}
+
+bool sim_see_each_other(struct sim *s, struct errmsg *ret_why)
+{
+    for (unsigned a = 1; a <= s->count; a++) {
+        for (unsigned b = 1; b <= s->count; b++) {
+            if (s->machines[a].node == NULL || s->machines[b].node == NULL)
+                continue;
+            if (sim_is_ready(s, a) && sees(s, a, b))
+                continue;
+            (void)errmsg_set(ret_why, ERR_UNAVAILABLE, "node %u is not ready, or holds %u for dead",
+                             a, b);
+            return false;
+        }
+    }
+    return true;
+}

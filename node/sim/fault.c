@@ -15,6 +15,7 @@ void fault_init(struct fault_plan *f, struct sim *sim)
     f->weights[FAULT_CUT]++;
     f->weights[FAULT_STOP] /= 3;
     f->weights[FAULT_CRASH_ALL] /= 4;
+    f->weights[FAULT_JOIN] /= 2;
     f->every_us = rng_between(&f->rng, 200, 3000) * USEC_PER_MS;
     f->lasts_us = rng_between(&f->rng, 100, 8000) * USEC_PER_MS;
     f->down_max = (unsigned)rng_between(&f->rng, 1, sim_nodes(sim));
@@ -106,6 +107,11 @@ static void strike(struct fault_plan *f)
         recover_later(f, FAULT_ISOLATE, a, 0);
         break;
     case FAULT_CRASH_ALL: crash_all(f); break;
+    case FAULT_JOIN:
+        f->weights[FAULT_JOIN] = 0;
+        if (sim_nodes(f->sim) < SIM_NODES_MAX)
+            sim_start(f->sim, sim_add(f->sim));
+        break;
     default: take_away(f, (enum fault_kind)kind, a); break;
     }
 }

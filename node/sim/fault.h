@@ -16,6 +16,7 @@ enum fault_kind {
     FAULT_PAUSE,       /* the process stands still */
     FAULT_STOP,        /* a clean stop */
     FAULT_CRASH_ALL,   /* the power goes everywhere */
+    FAULT_JOIN,        /* no fault: a node more, once a run */
     FAULT_COUNT
 };
 

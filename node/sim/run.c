@@ -33,7 +33,7 @@ static bool chaos(struct sim *s, struct load *l, struct fault_plan *f, usec time
 static bool converge(struct sim *s, struct run_result *r)
 {
     usec healed = sim_now(s);
-    while (!sim_replicas_equal(s, &r->why)) {
+    while (!sim_see_each_other(s, &r->why) || !sim_replicas_equal(s, &r->why)) {
         if (sim_now(s) - healed > CONVERGE_MAX) {
             errmsg_wrap(&r->why, "not converged after %d s: ", (int)(CONVERGE_MAX / USEC_PER_SEC));
             return false;

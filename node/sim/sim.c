@@ -241,21 +241,17 @@ bool sim_until_ready(struct sim *s, usec limit_us)
 /* All are ready, know each other and nothing moves. */
 static bool all_formed(struct sim *s, void *arg)
 {
-    if (!all_ready(s, arg))
+    (void)arg;
+    if (!sim_see_each_other(s, NULL))
         return false;
-    uint64_t epoch = meta_epoch(node_meta(s->machines[1].node));
+    uint64_t epoch = 0;
     for (unsigned i = 1; i <= s->count; i++) {
         if (s->machines[i].node == NULL)
             continue;
+        epoch = epoch != 0 ? epoch : meta_epoch(node_meta(s->machines[i].node));
         const struct topology *t = meta_topology(node_meta(s->machines[i].node));
         if (t->epoch != epoch || t->count != s->count || t->movers_count > 0)
             return false;
-        const struct cluster_node *nodes;
-        size_t count = cluster_nodes(node_cluster(s->machines[i].node), &nodes);
-        for (size_t j = 0; j < count; j++) {
-            if (nodes[j].node != cluster_self(node_cluster(s->machines[i].node)) && !nodes[j].alive)
-                return false;
-        }
     }
     return true;
 }

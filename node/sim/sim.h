@@ -142,6 +142,9 @@ bool sim_expect(struct sim *s, const char *lines);
 
 /* --- looking at replicas (check.c) */
 
+/* Every node that is up serves clients and believes all others that are up to be alive. */
+bool sim_see_each_other(struct sim *s, struct errmsg *ret_why);
+
 /* Every replica of every range has the same clock and the same bytes, and all nodes the same
  * metadata. False with the first difference in `ret_why` (may be NULL). Nodes that are down make it
  * false. */

@@ -84,21 +84,10 @@ bool become_equal(usec limit_us)
 static bool all_alive(struct sim *s, void *arg)
 {
     (void)arg;
-    for (unsigned i = 1; i <= sim_nodes(s); i++) {
-        const struct cluster_node *nodes;
-        if (!sim_is_up(s, i))
-            continue;
-        struct cluster *c = node_cluster(sim_node(s, i));
-        size_t count = cluster_nodes(c, &nodes);
-        for (size_t j = 0; j < count; j++) {
-            if (nodes[j].node != cluster_self(c) && !nodes[j].alive)
-                return false;
-        }
-    }
-    return true;
+    return sim_see_each_other(s, NULL);
 }
 
 bool see_each_other(void)
 {
-    return sim_until_ready(sim, SECONDS(60)) && sim_until(sim, all_alive, NULL, SECONDS(60));
+    return sim_until(sim, all_alive, NULL, SECONDS(60));
 }
