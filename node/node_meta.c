@@ -190,8 +190,16 @@ void meta_applied(struct node *n, uint32_t changes)
     node_check_ready(n);
 }
 
-/* A mover begins to pull when every living node knows of the move: then each write planned without
- * us is in the clock of the replica that coordinated it. */
+/* Whoever may still plan writes without us: the living, and owners that will be owners when they
+ * are back (a partition makes them dead to us, not to their clients). */
+static bool is_to_be_told(const struct node *n, const struct topology *t, node_no node)
+{
+    return peer_is_alive(n, node) ||
+           (ring_count(t->ring, RING_NOW, node) > 0 && ring_count(t->ring, RING_LATER, node) > 0);
+}
+
+/* A mover begins to pull when everybody knows of the move: then each write planned without us is in
+ * the clock of the replica that coordinated it. */
 void meta_watch_move(struct node *n)
 {
     const struct topology *t = meta_topology(n->meta);
@@ -208,7 +216,7 @@ void meta_watch_move(struct node *n)
         return;
     for (size_t i = 0; i < t->count; i++) {
         if (t->nodes[i].state != NODE_LEFT && t->nodes[i].node != self &&
-            peer_is_alive(n, t->nodes[i].node) &&
+            is_to_be_told(n, t, t->nodes[i].node) &&
             meta_applied_by(n->meta, t->nodes[i].node) < t->ring_epoch)
             return;
     }

@@ -85,7 +85,18 @@ static struct session *session_of(struct heal *h, node_no peer)
     return &h->sessions[at];
 }
 
-/* Has every living peer been seen with nothing that we lack, since the move became known? */
+/* A dead owner that stays in the ring may have acked what nobody else has: once the range is ours
+ * and no longer its own, nobody would ask it any more. */
+static bool is_to_be_heard(const struct heal *h, const struct cluster_node *n)
+{
+    const struct ring *ring = cluster_ring(h->cluster);
+    if (n->node == cluster_self(h->cluster))
+        return false;
+    return n->alive || (ring != NULL && ring_count(ring, RING_NOW, n->node) > 0 &&
+                        ring_count(ring, RING_LATER, n->node) > 0);
+}
+
+/* Has everybody been seen with nothing that we lack, since the move became known? */
 static void check_moved(struct heal *h)
 {
     const struct cluster_node *nodes;
@@ -93,7 +104,7 @@ static void check_moved(struct heal *h)
     if (h->ring_epoch == 0 || h->moved)
         return;
     for (size_t i = 0; i < count; i++) {
-        if (nodes[i].node == cluster_self(h->cluster) || !nodes[i].alive)
+        if (!is_to_be_heard(h, &nodes[i]))
             continue;
         if (session_of(h, nodes[i].node)->covered_epoch != h->ring_epoch)
             return;
@@ -329,7 +340,7 @@ void heal_peer_lost(struct heal *h, struct now now, node_no peer)
     session_idle(s);
     s->soon = false;
     pass_turn(h, now, s);
-    check_moved(h); /* perhaps we waited for nobody but it */
+    check_moved(h); /* perhaps we waited for nobody but it, and it leaves the ring anyhow */
 }
 
 void heal_move(struct heal *h, struct now now, uint64_t ring_epoch)

@@ -10,8 +10,9 @@
  *     ^                 |  equal           |  nothing missing      |
  *     +-----------------+------------------+-----------------------+   peer lost: IDLE
  *
- * A node that takes over ranges (a mover) does the same with every living peer and is done when
- * after the move became known to all of them it had once everything each of them had.
+ * A node that takes over ranges (a mover) does the same with every peer and is done when after the
+ * move became known to all of them it had once everything each of them had. It waits for dead ones
+ * too, unless they leave the ring: what they acked alone would be lost with their ranges.
  *
  * Invariants: one session a peer; one pull in flight, of bounded bytes; a dot enters the
  * clock with its rows, never before.
@@ -47,7 +48,8 @@ void heal_begin(struct heal *h, struct now now);
 void heal_peer_up(struct heal *h, struct now now, node_no peer);
 void heal_peer_lost(struct heal *h, struct now now, node_no peer);
 
-/* This node is a mover for ring_epoch (0: no more); every living node has applied that epoch. */
+/* This node is a mover for ring_epoch (0: no more); every owner that stays, and every living node,
+ * has applied that epoch. */
 void heal_move(struct heal *h, struct now now, uint64_t ring_epoch);
 
 /* False when the message is none of healing's. */

@@ -308,6 +308,26 @@ static void a_mover_is_done_when_it_has_all_of_everybody(void)
     CU_ASSERT_EQUAL(heal_stats(f.node[2].heal).dots_pulled, 60);
 }
 
+/* What a dead owner alone has acked must come along, before nobody asks it any more. */
+static void a_mover_waits_for_a_dead_owner(void)
+{
+    for (unsigned i = 0; i < 10; i++)
+        write_to(2, 1, i, i + 1);
+    cluster_set_alive(f.node[2].cluster, 2, false);
+    f.node[1].down = true;
+    begin();
+    heal_move(f.node[2].heal, f.now, 5);
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.node[2].moved, 0);
+    f.node[1].down = false;
+    cluster_set_alive(f.node[2].cluster, 2, true);
+    heal_peer_up(f.node[2].heal, f.now, 2);
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.node[2].moved, 5);
+    CU_ASSERT(clock_covers(engine_clock(f.node[2].engine, KEYSPACE, 0),
+                           engine_clock(f.node[1].engine, KEYSPACE, 0)));
+}
+
 CU_TestInfo heal_tests[] = {
     {"equal replicas send no clocks", equal_replicas_send_no_clocks},
     {"what one missed is pulled", what_one_missed_is_pulled},
@@ -315,5 +335,6 @@ CU_TestInfo heal_tests[] = {
     {"writes on their way are not pulled", writes_on_their_way_are_not_pulled},
     {"a lost peer does not stop the others", a_lost_peer_does_not_stop_the_others},
     {"a mover is done when it has all of everybody", a_mover_is_done_when_it_has_all_of_everybody},
+    {"a mover waits for a dead owner", a_mover_waits_for_a_dead_owner},
     CU_TEST_INFO_NULL,
 };
