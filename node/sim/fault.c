@@ -116,7 +116,7 @@ static void strike(struct fault_plan *f)
     }
 }
 
-static void recover(struct fault_plan *f, size_t i)
+static void recover_one(struct fault_plan *f, size_t i)
 {
     enum fault_kind kind = f->recoveries[i].kind;
     unsigned a = f->recoveries[i].a;
@@ -144,7 +144,7 @@ void fault_act(struct fault_plan *f)
 {
     for (size_t i = 0; i < f->recoveries_count;) {
         if (f->recoveries[i].at <= sim_now(f->sim))
-            recover(f, i);
+            recover_one(f, i);
         else
             i++;
     }

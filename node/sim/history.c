@@ -229,9 +229,12 @@ bool history_read_set(struct history *h, uint32_t set, const int64_t *ids, size_
             continue;
         if (!among(ids, count, w->first)) {
             if (!may_be_missing(h, k, w, &v))
-                return errmsg_set(why, ERR_FAILED,
-                                  "set %u: %" PRId64 ", acked at %.3f s, is missing at %.3f s", set,
-                                  w->first, (double)w->known / 1e6, (double)start / 1e6) == ERR_OK;
+                return errmsg_set(
+                           why, ERR_FAILED,
+                           "set %u: %" PRId64 ", known at %.3f s, is missing at %.3f s", set,
+                           w->first,
+                           (double)(w->known < w->known_quorum ? w->known : w->known_quorum) / 1e6,
+                           (double)start / 1e6) == ERR_OK;
             continue;
         }
         found++;
