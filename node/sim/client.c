@@ -164,6 +164,18 @@ static void read_answer(struct sim *s, struct question *q, const struct cql_fram
     answered(s, q, SIM_OK);
 }
 
+/* The connection is gone, and with it the answers. */
+static void broken(struct sim *s, unsigned node)
+{
+    struct sim_client *c = client_of(s, node);
+    for (size_t i = 0; i < c->open_count; i++)
+        answered(s, c->open[i], SIM_LOST);
+    c->open_count = 0;
+    if (c->number != 0)
+        cql_conn_close(&c->conn);
+    c->number = 0;
+}
+
 static void take_frame(struct sim *s, unsigned node, const struct cql_frame *frame)
 {
     struct sim_client *c = client_of(s, node);
@@ -171,6 +183,10 @@ static void take_frame(struct sim *s, unsigned node, const struct cql_frame *fra
         c->ready = true;
         for (size_t i = 0; i < c->open_count; i++)
             put(c, c->open[i]->stream, CQL_QUERY, c->open[i]->body);
+        return;
+    }
+    if (!c->ready) { /* the node drains: it refuses even STARTUP */
+        broken(s, node);
         return;
     }
     for (size_t i = 0; i < c->open_count; i++) {
@@ -183,18 +199,6 @@ static void take_frame(struct sim *s, unsigned node, const struct cql_frame *fra
         return;
     }
     ASSERT(!"an answer to a question nobody asked");
-}
-
-/* The connection is gone, and with it the answers. */
-static void broken(struct sim *s, unsigned node)
-{
-    struct sim_client *c = client_of(s, node);
-    for (size_t i = 0; i < c->open_count; i++)
-        answered(s, c->open[i], SIM_LOST);
-    c->open_count = 0;
-    if (c->number != 0)
-        cql_conn_close(&c->conn);
-    c->number = 0;
 }
 
 static void to_client(struct sim *s, const struct event *e)
