@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+static const char *const names[FAULT_COUNT] = {
+    "cut", "cut one way", "isolate", "crash", "kill", "pause", "stop", "crash all", "join",
+};
+
 void fault_init(struct fault_plan *f, struct sim *sim)
 {
     memset(f, 0, sizeof *f);
@@ -57,9 +61,10 @@ static unsigned count_away(const struct fault_plan *f)
 
 static void crash_all(struct fault_plan *f)
 {
+    f->power_cuts++;
     for (unsigned i = 1; i <= sim_nodes(f->sim); i++) {
-        if (!sim_is_up(f->sim, i))
-            continue;
+        if (!sim_is_up(f->sim, i) || sim_is_paused(f->sim, i))
+            continue; /* a paused node has not heard of its fsyncs: too long ago for the history */
         sim_crash(f->sim, i);
         recover_later(f, FAULT_CRASH, i, 0);
     }
@@ -71,7 +76,10 @@ static void take_away(struct fault_plan *f, enum fault_kind kind, unsigned node)
     if (!sim_is_up(f->sim, node) || sim_is_paused(f->sim, node) || count_away(f) >= f->down_max)
         return;
     switch (kind) {
-    case FAULT_CRASH: sim_crash(f->sim, node); break;
+    case FAULT_CRASH:
+        f->power_cuts++;
+        sim_crash(f->sim, node);
+        break;
     case FAULT_KILL: sim_kill(f->sim, node); break;
     case FAULT_PAUSE: sim_pause(f->sim, node); break;
     default: sim_stop(f->sim, node); break;
@@ -93,6 +101,7 @@ static void strike(struct fault_plan *f)
     if (f->recoveries_count + SIM_NODES_MAX > FAULT_RECOVERIES_MAX)
         return;
     f->done++;
+    sim_note(f->sim, "%s: %u, %u", names[kind], a, b);
     switch ((enum fault_kind)kind) {
     case FAULT_CUT:
         sim_cut(f->sim, a, b);
@@ -122,6 +131,7 @@ static void recover_one(struct fault_plan *f, size_t i)
     unsigned a = f->recoveries[i].a;
     unsigned b = f->recoveries[i].b;
     f->recoveries[i] = f->recoveries[--f->recoveries_count];
+    sim_note(f->sim, "recover from %s: %u, %u", names[kind], a, b);
     switch (kind) {
     case FAULT_CUT:
     case FAULT_CUT_ONE_WAY: sim_heal(f->sim, a, b); break;

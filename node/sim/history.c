@@ -12,7 +12,8 @@ struct write {
     usec start;
     usec end;          /* its timestamp is not from later */
     usec known;        /* acked at any level: when */
-    usec known_quorum; /* acked by a quorum, or shown by a quorum read: when */
+    usec known_quorum; /* acked by a quorum: when */
+    usec shown;        /* by a quorum read: when first */
 };
 
 struct key {
@@ -55,7 +56,7 @@ void history_free(struct history *h)
 
 static size_t add(struct history *h, struct key *k, struct write w)
 {
-    w.end = w.known = w.known_quorum = USEC_NEVER;
+    w.end = w.known = w.known_quorum = w.shown = USEC_NEVER;
     h->writes = mem_grow(h->writes, h->count, &h->cap, sizeof *h->writes);
     k->writes = mem_grow(k->writes, k->count, &k->cap, sizeof *k->writes);
     h->writes[h->count] = w;
@@ -93,7 +94,7 @@ void history_written(struct history *h, size_t number, usec end, bool acked, boo
     w->end = end;
     if (acked)
         w->known = end;
-    if (acked && quorum && end < w->known_quorum)
+    if (acked && quorum)
         w->known_quorum = end;
 }
 
@@ -108,8 +109,8 @@ static bool must_see(const struct write *w, const struct view *v)
 {
     switch (v->kind) {
     case READ_WEAK: return false;
-    case READ_QUORUM: return w->known_quorum < v->start;
-    case READ_FINAL: return w->known < v->start || w->known_quorum < v->start;
+    case READ_QUORUM: return w->known_quorum < v->start || w->shown < v->start;
+    case READ_FINAL: return w->known < v->start || w->shown < v->start;
     }
     return false;
 }
@@ -155,8 +156,16 @@ static bool complain(struct errmsg *why, const char *what, uint32_t key, int64_t
 
 static void shown(struct write *w, const struct view *v)
 {
-    if (v->kind != READ_WEAK && v->end < w->known_quorum)
-        w->known_quorum = v->end;
+    if (v->kind != READ_WEAK && v->end < w->shown)
+        w->shown = v->end;
+}
+
+void history_power_cut(struct history *h, usec at)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->writes[i].shown != USEC_NEVER && h->writes[i].shown > at - USEC_PER_SEC)
+            h->writes[i].shown = USEC_NEVER;
+    }
 }
 
 /* No value: nothing was ever written, or some delete can stand. */
@@ -229,12 +238,11 @@ bool history_read_set(struct history *h, uint32_t set, const int64_t *ids, size_
             continue;
         if (!among(ids, count, w->first)) {
             if (!may_be_missing(h, k, w, &v))
-                return errmsg_set(
-                           why, ERR_FAILED,
-                           "set %u: %" PRId64 ", known at %.3f s, is missing at %.3f s", set,
-                           w->first,
-                           (double)(w->known < w->known_quorum ? w->known : w->known_quorum) / 1e6,
-                           (double)start / 1e6) == ERR_OK;
+                return errmsg_set(why, ERR_FAILED,
+                                  "set %u: %" PRId64 ", known at %.3f s, is missing at %.3f s", set,
+                                  w->first,
+                                  (double)(w->known < w->shown ? w->known : w->shown) / 1e6,
+                                  (double)start / 1e6) == ERR_OK;
             continue;
         }
         found++;

@@ -193,6 +193,8 @@ static void ask(struct load *l, struct client *c)
     l->writes += c->what == WRITE;
     l->reads += c->what != WRITE;
     c->next = USEC_NEVER;
+    sim_note(l->sim, "client %u asks %u at %s: %s", (unsigned)(c - l->clients), c->node,
+             cql_consistency_name(level), cql);
     c->request = sim_ask(l->sim, c->node, level, cql);
 }
 
@@ -242,6 +244,7 @@ static void take(struct load *l, struct client *c)
     const struct sim_reply *r = sim_reply_of(l->sim, c->request);
     bool ok = r->outcome == SIM_OK;
     l->refused += !ok;
+    sim_note(l->sim, "client %u hears: %s", (unsigned)(c - l->clients), sim_say(l->sim, r));
     if (r->outcome == SIM_ERROR && !is_expected(r->code)) {
         l->failed = true;
         (void)errmsg_set(&l->problem, ERR_FAILED, "node %u answered: %s", c->node, r->message);
@@ -297,6 +300,12 @@ bool load_settled(struct sim *s, void *load)
             return l->failed;
     }
     return true;
+}
+
+void load_power_cut(struct load *l)
+{
+    take_all(l);
+    history_power_cut(l->history, sim_now(l->sim));
 }
 
 bool load_read_all(struct load *l)

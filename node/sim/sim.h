@@ -132,6 +132,9 @@ const char *sim_say(struct sim *s, const struct sim_reply *reply);
 
 /* --- traces */
 
+/* A line of the caller's own among those that config.print sees, with the time before it. */
+void sim_note(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Record lines that contain one of the words (separated by '|'); forget what was recorded. */
 void sim_watch(struct sim *s, const char *words);
 

@@ -5,6 +5,7 @@
  * not know them. */
 #include "node/sim/core.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,6 +106,20 @@ void trace_line(void *machine, struct now now, const char *line)
         s->lines_count++;
     }
     buf_close(&readable);
+}
+
+void sim_note(struct sim *s, const char *format, ...)
+{
+    char text[SIM_LINE_MAX];
+    char line[2 * SIM_LINE_MAX];
+    va_list args;
+    if (s->config.print == NULL)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    snprintf(line, sizeof line, "[%11.3f ms] * %s", (double)s->time / 1000, text);
+    s->config.print(s->config.print_arg, line);
 }
 
 void sim_watch(struct sim *s, const char *words)
