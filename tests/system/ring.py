@@ -29,7 +29,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build" / "release"))
+BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build" / "release")).resolve()
 CQL_PORT = 9042
 STORAGE_PORT = 7000
 HTTP_PORT = 9180
