@@ -22,6 +22,10 @@ function(torc_tests name)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} cunit)
   add_test(NAME ${name} COMMAND ${name})
+  if(TORC_SANITIZE STREQUAL thread)
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT
+                         TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp)
+  endif()
 endfunction()
 
 # torc_fuzz(NAME SOURCES … DEPS …): a libFuzzer target, only in the fuzz preset.
