@@ -243,6 +243,17 @@ void link_send(struct shell *s, const struct endpoint *to, struct bytes payload)
     }
 }
 
+/* Else each message from a peer that has just come back would mark it as up, and the answer, turned
+ * away for the rest of the pause, as down again. */
+void link_heard(struct shell *s, const struct endpoint *peer)
+{
+    list_each (at, &s->links) {
+        struct link *l = container_of(at, struct link, all);
+        if (endpoint_equal(&l->peer, peer))
+            l->retry = 0;
+    }
+}
+
 void link_flush_all(struct shell *s)
 {
     list_each (at, &s->links) {
@@ -328,6 +339,7 @@ static void on_in(evutil_socket_t fd, short what, void *arg)
             continue;
         }
         struct node_event event = {.type = NODE_MESSAGE, .from = l->peer, .bytes = payload};
+        link_heard(s, &l->peer);
         shell_step(s, &event);
     }
     if (got < 0) {

@@ -92,6 +92,8 @@ enum err shell_bind(const struct endpoint *at, int type, int *ret_fd,
 /* --- link.c */
 enum err link_listen(struct shell *s, const struct endpoint *at, struct errmsg *reterr) MUST_CHECK;
 void link_send(struct shell *s, const struct endpoint *to, struct bytes payload);
+/* Something came from this peer: it need not be spared a new connection any longer. */
+void link_heard(struct shell *s, const struct endpoint *peer);
 void link_flush_all(struct shell *s);
 usec link_deadline(const struct shell *s);
 void link_expire(struct shell *s, usec mono);

@@ -35,6 +35,7 @@ static void on_datagram(evutil_socket_t fd, short what, void *arg)
         struct node_event event = {.type = NODE_DATAGRAM,
                                    .from = endpoint_of(&from),
                                    .bytes = bytes_make(s->chunk, (size_t)got)};
+        link_heard(s, &event.from);
         shell_step(s, &event);
     }
 }

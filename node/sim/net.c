@@ -158,8 +158,12 @@ void net_arrive(struct sim *s, const struct event *e)
         if (m->life != e->life)
             return;
         event.type = NODE_MESSAGE;
+        link_of(s, e->node, e->from)->retry = 0; /* as link_heard of node/net */
         break;
-    case EVENT_DATAGRAM: event.type = NODE_DATAGRAM; break;
+    case EVENT_DATAGRAM:
+        event.type = NODE_DATAGRAM;
+        link_of(s, e->node, e->from)->retry = 0;
+        break;
     case EVENT_TURNED_AWAY:
         if (m->life != e->life)
             return;

@@ -138,9 +138,9 @@ void sim_note(struct sim *s, const char *format, ...) __attribute__((format(prin
 /* Record lines that contain one of the words (separated by '|'); forget what was recorded. */
 void sim_watch(struct sim *s, const char *words);
 
-/* The lines recorded since, one "node > text" each, are these; prints both when they are not
- * (through config.print). Times are not compared; nodes read [1], long numbers #. Forgets
- * them. */
+/* The lines recorded since, one "node > text" each, are these, node by node: all of node 1, then
+ * all of node 2 … Prints both when they are not (through config.print). Times are not compared;
+ * nodes read [1], long numbers #. Forgets them. */
 bool sim_expect(struct sim *s, const char *lines);
 
 /* --- looking at replicas (check.c) */

@@ -32,9 +32,9 @@ static void a_write_with_one_replica_down(void)
     CU_ASSERT(become_equal(SECONDS(10)));
     CU_ASSERT(read_rows(3, CQL_CL_ONE, 1, 10));
     CU_ASSERT(sim_expect(sim, "1 > [3] is down -> asking the others\n"
+                              "1 > [3] is up -> asking it again\n"
                               "2 > [3] is down -> asking the others\n"
-                              "2 > [3] is up -> asking it again\n"
-                              "1 > [3] is up -> asking it again\n"));
+                              "2 > [3] is up -> asking it again\n"));
 }
 
 /* The minority goes on at ONE, the majority at QUORUM; healed, all have both. */
