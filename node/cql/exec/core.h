@@ -72,6 +72,9 @@ bool slot_key(struct run *r, struct slot s, struct bytes *ret);
 /* LIMIT and the like: *ret untouched when there is no term. */
 bool slot_int(struct run *r, struct slot s, int64_t *ret, bool *ret_given);
 
+/* A term as it may stand in the name of a column of an answer. */
+const char *term_text(struct run *r, const struct ast_term *term);
+
 const struct cql_type *list_of(struct run *r, const struct cql_type *item);
 
 /* --- function.c: functions of values */
@@ -79,6 +82,9 @@ struct function;
 const struct function *function_find(struct run *r, const struct ast_term *call);
 /* The type of the n-th argument when nothing else says it. */
 const struct cql_type *function_arg_type(struct run *r, const struct function *f, size_t n);
+/* The function that CAST between two types of time is; NULL when it is none. */
+const struct function *function_of_cast(struct run *r, const struct cql_type *from,
+                                        const struct cql_type *to);
 const struct cql_type *function_result(const struct function *f);
 bool function_call(struct run *r, const struct function *f, const struct cql_value *args,
                    const struct cql_type *const *types, size_t count, struct cql_value *ret);
@@ -204,6 +210,7 @@ bool selection_resolve(struct run *r, const struct table *t, const struct ast_se
                        struct selection **ret);
 bool selection_is_aggregate(const struct selection *s);
 bool selection_only_keys_and_statics(const struct selection *s, const char **ret_wrong);
+bool selection_has_column(const struct selection *s, const struct column *c); /* itself */
 size_t selection_count(const struct selection *s);
 const struct cql_column *selection_columns(struct run *r, const struct table *t,
                                            const struct selection *s);

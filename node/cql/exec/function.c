@@ -51,6 +51,34 @@ static const struct {
     {"token", FUNCTION_TOKEN, 0, CQL_BIGINT},
 };
 
+/* Functions of CQL that this release refuses by name. */
+static const char *const not_here[] = {
+    "abs",
+    "collectionavg",
+    "collectioncount",
+    "collectionmax",
+    "collectionmin",
+    "collectionsum",
+    "exp",
+    "fromjson",
+    "log",
+    "log10",
+    "mapkeys",
+    "mapvalues",
+    "maskdefault",
+    "maskhash",
+    "maskinner",
+    "masknull",
+    "maskouter",
+    "maskreplace",
+    "maxwritetime",
+    "round",
+    "similaritycosine",
+    "similaritydotproduct",
+    "similarityeuclidean",
+    "tojson",
+};
+
 #define FUNCTION_NAME_MAX 48
 
 static const struct cql_type *scalar_by_name(const char *name)
@@ -127,6 +155,12 @@ const struct function *function_find(struct run *r, const struct ast_term *call)
         f->result = cql_type_native(table[i].result);
         return f;
     }
+    for (size_t i = 0; ours && i < ARRAY_LEN(not_here); i++) {
+        if (strcmp(not_here[i], name) == 0) {
+            run_unsupported(r, arena_printf(r->arena, "the function %s", run_text(r, full)));
+            return NULL;
+        }
+    }
     struct function *f = ours ? blob_function(r, name) : NULL;
     if (f == NULL) {
         run_invalid(r, "Unknown function '%s'", run_text(r, full));
@@ -140,6 +174,20 @@ const struct cql_type *function_arg_type(struct run *r, const struct function *f
     if (f->kind == FUNCTION_TOKEN && r->table != NULL && n < r->table->partition_key_count)
         return r->table->columns[n].type;
     return f->arg != NULL ? f->arg : cql_type_native(CQL_BLOB);
+}
+
+const struct function *function_of_cast(struct run *r, const struct cql_type *from,
+                                        const struct cql_type *to)
+{
+    bool of_time =
+        from->kind == CQL_TIMEUUID || from->kind == CQL_TIMESTAMP || from->kind == CQL_DATE;
+    if (!of_time || from->kind == to->kind || (to->kind != CQL_DATE && to->kind != CQL_TIMESTAMP))
+        return NULL;
+    struct function *f = arena_new(r->arena, struct function);
+    f->kind = to->kind == CQL_DATE ? FUNCTION_TO_DATE : FUNCTION_TO_TIMESTAMP;
+    f->arg = from;
+    f->result = to;
+    return f;
 }
 
 const struct cql_type *function_result(const struct function *f)

@@ -156,8 +156,8 @@ static bool resolve_update(struct run *r, const struct ast_update *s,
             return run_invalid(r, "Only expressions of the form X = X + <value> are supported.");
         for (size_t j = 0; j < i; j++) {
             if (m->ops[j].column == op->column && (a->key == NULL || m->ops[j].key.term == NULL))
-                return run_invalid(r, "Multiple incompatible setting of column %s",
-                                   op->column->name);
+                return run_fail(r, CQL_ERROR_SYNTAX, "Multiple incompatible setting of column %s",
+                                op->column->name);
         }
         if (!declare_op(r, op, a->value, a->key))
             return false;
@@ -333,7 +333,8 @@ static bool eval_times(struct run *r, struct modify *m)
     if (!slot_int(r, m->timestamp, &m->times.timestamp, &given))
         return false;
     if (m->times.timestamp < INT64_MIN + 2) /* the lowest means none, and overwrites take one off */
-        return run_invalid(r, "Out of bound timestamp");
+        return run_invalid(r, "Out of bound timestamp, must be in [%lld, %lld]",
+                           (long long)INT64_MIN + 2, (long long)INT64_MAX);
     if (!slot_int(r, m->ttl, &ttl, &given))
         return false;
     if (ttl < 0)

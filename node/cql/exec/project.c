@@ -88,6 +88,14 @@ static struct sel *resolve_column(struct run *r, struct bytes name)
     return column_sel(r, c);
 }
 
+static struct sel *constant_sel(struct run *r, const struct ast_term *t,
+                                const struct cql_type *type)
+{
+    struct sel *s = make(r, SEL_CONSTANT, type, term_text(r, t));
+    s->slot = (struct slot){t, type, "[selection]"};
+    return slot_declare(r, s->slot) ? s : NULL;
+}
+
 static struct sel *resolve_constant(struct run *r, const struct ast_term *t)
 {
     static const struct {
@@ -112,9 +120,7 @@ static struct sel *resolve_constant(struct run *r, const struct ast_term *t)
                     t->kind == AST_MARKER ? "?" : "literal");
         return NULL;
     }
-    struct sel *s = make(r, SEL_CONSTANT, type, run_text(r, t->text));
-    s->slot = (struct slot){t, type, "[selection]"};
-    return slot_declare(r, s->slot) ? s : NULL;
+    return constant_sel(r, t, type);
 }
 
 /* writetime(c), ttl(c) */
@@ -191,6 +197,14 @@ static struct sel *resolve_aggregate(struct run *r, const struct ast_term *t, en
     return s;
 }
 
+/* A literal or a marker is of the type that the function takes there. */
+static struct sel *resolve_arg(struct run *r, const struct function *f, const struct ast_term *t,
+                               size_t n)
+{
+    bool constant = t->kind == AST_MARKER || (t->kind >= AST_INTEGER && t->kind <= AST_DURATION);
+    return constant ? constant_sel(r, t, function_arg_type(r, f, n)) : resolve(r, t);
+}
+
 static struct sel *resolve_call(struct run *r, const struct ast_term *t)
 {
     static const struct {
@@ -219,7 +233,7 @@ static struct sel *resolve_call(struct run *r, const struct ast_term *t)
     s->function = f;
     s->args = arena_array(r->arena, struct sel *, t->items.count);
     for (; s->args_count < t->items.count; s->args_count++) {
-        struct sel *arg = resolve(r, t->items.items[s->args_count]);
+        struct sel *arg = resolve_arg(r, f, t->items.items[s->args_count], s->args_count);
         if (arg == NULL)
             break;
         buf_printf(&b, "%s%s", s->args_count > 0 ? ", " : "", arg->name);
@@ -237,14 +251,16 @@ static struct sel *resolve_cast(struct run *r, const struct ast_term *t)
     struct sel *of = resolve(r, t->items.items[0]);
     if (of == NULL || !run_err(r, cql_type_parse(r->arena, t->type->text, &type, &m), &m))
         return NULL;
-    if (!cast_allowed(of->type, type)) {
+    const struct function *f = function_of_cast(r, of->type, type);
+    if (f == NULL && !cast_allowed(of->type, type)) {
         run_invalid(r, "%s cannot be cast to %s", cql_type_text(r->arena, of->type),
                     cql_type_text(r->arena, type));
         return NULL;
     }
     struct sel *s =
-        make(r, SEL_CAST, type,
+        make(r, f != NULL ? SEL_CALL : SEL_CAST, type,
              arena_printf(r->arena, "cast(%s as %s)", of->name, cql_type_text(r->arena, type)));
+    s->function = f;
     s->args = arena_new(r->arena, struct sel *);
     s->args[0] = of;
     s->args_count = 1;
@@ -261,7 +277,8 @@ static struct sel *resolve_element(struct run *r, const struct ast_term *t)
         return NULL;
     }
     struct sel *s =
-        make(r, SEL_ELEMENT, of->type->items[1], arena_printf(r->arena, "%s[]", of->name));
+        make(r, SEL_ELEMENT, of->type->items[1],
+             arena_printf(r->arena, "%s[%s]", of->name, term_text(r, t->items.items[1])));
     s->args = arena_new(r->arena, struct sel *);
     s->args[0] = of;
     s->args_count = 1;
@@ -338,6 +355,15 @@ bool selection_only_keys_and_statics(const struct selection *s, const char **ret
         }
     }
     return true;
+}
+
+bool selection_has_column(const struct selection *s, const struct column *c)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->items[i]->kind == SEL_COLUMN && s->items[i]->column == c)
+            return true;
+    }
+    return false;
 }
 
 size_t selection_count(const struct selection *s)

@@ -236,7 +236,7 @@ static bool take_row(struct run *r, struct select *s, const struct part *p, cons
         take_cells(r, s, row);
     if (!emit(r, s, &taken))
         return false;
-    s->at.taken += taken;
+    s->at.taken += taken && !selection_is_aggregate(s->selection); /* LIMIT: of the answer */
     s->at.taken_in_part += taken;
     if (s->at.taken >= s->limit)
         s->complete = true;
@@ -381,7 +381,7 @@ static bool take_virtual(struct run *r, struct select *s)
             continue; /* rows of one partition stand together */
         if (!emit(r, s, &taken))
             return false;
-        s->at.taken += taken;
+        s->at.taken += taken && !selection_is_aggregate(s->selection);
         if (page_full(s) && i + 1 < v.count) {
             struct position to = {.taken = s->at.taken, .taken_in_part = (uint32_t)(i + 1)};
             select_move(s, &to);

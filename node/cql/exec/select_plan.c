@@ -148,6 +148,13 @@ static bool resolve_distinct(struct run *r, struct select *s)
         if (s->where.items[i].columns[0]->kind == COLUMN_CLUSTERING)
             return run_invalid(r, "Cannot restrict clustering columns when selecting DISTINCT");
     }
+    for (uint32_t i = 0; !s->by_key && i < s->table->partition_key_count; i++) {
+        if (!selection_has_column(s->selection, &s->table->columns[i]))
+            return run_invalid(r,
+                               "SELECT DISTINCT queries must request all the partition key "
+                               "columns (missing %s)",
+                               s->table->columns[i].name);
+    }
     return true;
 }
 
@@ -272,6 +279,18 @@ static bool eval_tokens(struct run *r, struct select *s)
     return true;
 }
 
+/* Keys named one by one can be bounded by token() besides. */
+static void bound_keys(struct select *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->keys.count; i++) {
+        token t = murmur3_token(s->keys.items[i]);
+        if (t > s->after_token && t <= s->upto_token)
+            s->keys.items[kept++] = s->keys.items[i];
+    }
+    s->keys.count = kept;
+}
+
 static bool eval_filters(struct run *r, struct select *s)
 {
     s->filters = arena_array(r->arena, struct filter, s->where.count);
@@ -306,6 +325,8 @@ bool select_plan_start(struct run *r, struct select *s)
     if (!eval_tokens(r, s) || (s->by_key && !where_keys(r, &s->where, s->table, &s->keys)) ||
         !where_slices(r, &s->where, s->table, &s->slices) || !eval_filters(r, s))
         return false;
+    if (s->by_key)
+        bound_keys(s);
     if (s->by_key && s->keys.count > 1 && s->ast->order_by.count > 0) {
         if (s->params.page_size > 0)
             return run_invalid(r, "Cannot page queries with both ORDER BY and a IN restriction on "

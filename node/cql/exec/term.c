@@ -75,7 +75,8 @@ static bool declare_call(struct run *r, struct slot s)
         const struct cql_type *type = term_type(r, arg);
         if (type == NULL)
             type = function_arg_type(r, f, i);
-        const char *name = arena_printf(r->arena, "arg%zu(%s)", i, run_text(r, s.term->id.name));
+        const char *name =
+            arena_printf(r->arena, "arg%zu(system.%s)", i, run_text(r, s.term->id.name));
         if (!slot_declare(r, (struct slot){arg, type, name}))
             return false;
     }
@@ -100,6 +101,20 @@ static bool declare_cast(struct run *r, struct slot s)
         return run_invalid(r, "Type error: cannot cast the value of %s to %s where %s is needed",
                            s.name, type_name(r, type), type_name(r, s.type));
     return slot_declare(r, (struct slot){s.term->items.items[0], type, s.name});
+}
+
+const char *term_text(struct run *r, const struct ast_term *term)
+{
+    const char *text = run_text(r, term->text);
+    switch (term->kind) {
+    case AST_STRING: return arena_printf(r->arena, "'%s'", text);
+    case AST_MARKER: return "?";
+    case AST_NULL: return "null";
+    case AST_CAST:
+        return arena_printf(r->arena, "(%s)%s", run_text(r, term->type->text),
+                            term_text(r, term->items.items[0]));
+    default: return text;
+    }
 }
 
 bool slot_declare(struct run *r, struct slot s)
@@ -208,7 +223,8 @@ static bool call_value(struct run *r, struct slot s, struct cql_value *ret)
         types[i] = term_type(r, arg);
         if (types[i] == NULL)
             types[i] = function_arg_type(r, f, i);
-        const char *name = arena_printf(r->arena, "arg%zu(%s)", i, run_text(r, s.term->id.name));
+        const char *name =
+            arena_printf(r->arena, "arg%zu(system.%s)", i, run_text(r, s.term->id.name));
         if (!slot_value(r, (struct slot){arg, types[i], name}, &args[i]))
             return false;
     }

@@ -44,7 +44,10 @@ static bool single_slots(struct run *r, const struct ast_relation *a, struct res
 {
     const struct column *c = x->columns[0];
     const struct cql_type *type = x->token ? cql_type_native(CQL_BIGINT) : operand_type(c, a);
-    const char *name = x->token ? "partition key token" : c->name;
+    const char *name = x->token                    ? "partition key token"
+                       : a->op == AST_CONTAINS_KEY ? arena_printf(r->arena, "key(%s)", c->name)
+                       : a->op == AST_CONTAINS     ? arena_printf(r->arena, "value(%s)", c->name)
+                                                   : c->name;
     if (a->kind == AST_REL_ELEMENT) {
         x->key =
             (struct slot){a->key, c->type->items[0], arena_printf(r->arena, "key(%s)", c->name)};

@@ -57,6 +57,11 @@ static const struct {
     {"BEGIN BATCH INSERT INTO t (a, b, c) VALUES (?, ?, ?); DELETE FROM t WHERE a = ? AND b = 1 "
      "APPLY BATCH",
      "a b c a", "", ""},
+    {"SELECT a FROM t WHERE l CONTAINS ? ALLOW FILTERING", "value(l)", "", "a"},
+    {"SELECT a FROM t WHERE token(a, b) = token(blobAsInt(?), 1)", "arg0(system.blobasint)", "",
+     "a"},
+    {"SELECT blobAsInt(?), (int)5, (text) 'x', cast(c AS text) FROM t", "[selection]", "",
+     "system.blobasint(?) (int)5 (text)'x' cast(c as text)"},
     {"USE ks", "", "", ""},
 };
 
