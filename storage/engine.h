@@ -87,6 +87,7 @@ struct scan {
     bool from_in_part; /* position is a row of that partition, else its end */
     struct bytes from_row;
     uint32_t from_rows; /* live rows of that partition on the pages before */
+    bool durable;       /* see only what a power cut would leave; local, not encoded */
     int64_t now_s;      /* for TTL, from the coordinator, the same on all replicas */
 };
 

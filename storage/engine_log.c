@@ -251,7 +251,7 @@ static enum err read_touched(struct engine *e, struct touched *t, struct arena *
     struct rows rows;
     struct row row;
     size_t cap = 0;
-    rows_init(&rows, e, arena);
+    rows_init(&rows, e, arena, false);
     enum err err = rows_open(&rows, s->table, s->token, s->key);
     struct part out = rows.head;
     bool whole = (s->flags & SHAPE_WHOLE) != 0;

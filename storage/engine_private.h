@@ -78,10 +78,14 @@ struct rows {
     struct part head;       /* of the partition: deletion, all range tombstones, static row */
     struct store_batch fix; /* collapsed fragments, written by rows_close */
     size_t fixes;
-    size_t bytes; /* of values read: the work done */
+    bool look_only; /* no collapsing */
+    size_t bytes;   /* of values read: the work done */
 };
 
-void rows_init(struct rows *r, struct engine *e, struct arena *arena);
+/* durable: see only what is durable. Collapsing must see all there is (a fragment that is on its
+ * way to the disk may replace those it would replace), so such a reader collapses nothing while the
+ * store has a backlog. */
+void rows_init(struct rows *r, struct engine *e, struct arena *arena, bool durable);
 
 /* Writes what was collapsed. */
 enum err rows_close(struct rows *r) MUST_CHECK;

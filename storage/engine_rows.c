@@ -9,14 +9,15 @@
 #include "base/mem.h"
 #include "storage/engine_private.h"
 
-void rows_init(struct rows *r, struct engine *e, struct arena *arena)
+void rows_init(struct rows *r, struct engine *e, struct arena *arena, bool durable)
 {
     *r = (struct rows){.e = e, .arena = arena};
     buf_init(&r->prefix, SIZE_MAX);
     buf_init(&r->seek, SIZE_MAX);
     buf_init(&r->keys, SIZE_MAX);
     store_batch_init(&r->fix);
-    r->it = store_iter_new(e->store);
+    r->look_only = durable && store_backlog(e->store) > 0;
+    r->it = r->look_only ? store_iter_new_durable(e->store) : store_iter_new(e->store);
 }
 
 enum err rows_close(struct rows *r)
@@ -24,7 +25,8 @@ enum err rows_close(struct rows *r)
     enum err err = store_iter_error(r->it);
     store_iter_free(r->it);
     bool fits = store_batch_finish(&r->fix) == ERR_OK;
-    if (err == ERR_OK && r->fix.count > 0 && fits && store_failure(r->e->store) == NULL)
+    if (err == ERR_OK && r->fix.count > 0 && fits && !r->look_only &&
+        store_failure(r->e->store) == NULL)
         store_write(r->e->store, &r->fix, 0);
     store_batch_close(&r->fix);
     buf_close(&r->prefix);
@@ -273,7 +275,7 @@ void engine_collapse(struct engine *e, const struct part *p)
     struct rows r;
     struct row row;
     arena_init(&arena);
-    rows_init(&r, e, &arena);
+    rows_init(&r, e, &arena, false);
     enum err err = rows_open(&r, p->table, p->token, p->key);
     for (size_t i = 0; i < p->rows_count && err == ERR_OK; i++) {
         rows_seek(&r, p->rows[i].key);

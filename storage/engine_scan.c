@@ -315,7 +315,7 @@ enum err engine_scan(struct engine *e, const struct scan *scan, struct arena *ar
     if (!s.single)
         s.reversed = false;
     e->stats.scans++;
-    rows_init(&run.rows, e, arena);
+    rows_init(&run.rows, e, arena, scan->durable);
     enum err err = s.single ? scan_single(&run) : scan_ring(&run);
     enum err closed = rows_close(&run.rows);
     err = err != ERR_OK ? err : closed;

@@ -69,7 +69,14 @@ enum err store_get(struct store *s, struct bytes key, struct buf *ret_value)
 
 struct store_iter *store_iter_new(struct store *s)
 {
-    struct store_iter *i = s->ops->iter_new(s);
+    struct store_iter *i = s->ops->iter_new(s, false);
+    i->store = s;
+    return i;
+}
+
+struct store_iter *store_iter_new_durable(struct store *s)
+{
+    struct store_iter *i = s->ops->iter_new(s, true);
     i->store = s;
     return i;
 }

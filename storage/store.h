@@ -6,6 +6,8 @@
  *   write   queues a batch under a ticket. It is visible to reads at once; it is durable when its
  *           ticket comes out of store_completed with ERR_OK. Batches become durable in order: a
  *           durable batch implies all earlier ones.
+ *   durable an iterator made by store_iter_new_durable sees only what is durable: what a node tells
+ *           others it must still know after a power cut.
  *   flush   ends the turn: everything queued goes to the disk as one group (group commit). The
  * shell calls it once per turn; the fsync of one group overlaps the filling of the next. failure a
  * failed write or fsync is final for the store: later tickets fail too, with the reason in
@@ -55,7 +57,7 @@ struct store_done {
 
 struct store_ops {
     enum err (*get)(struct store *s, struct bytes key, struct buf *ret_value);
-    struct store_iter *(*iter_new)(struct store *s);
+    struct store_iter *(*iter_new)(struct store *s, bool durable);
     void (*iter_free)(struct store_iter *i);
     void (*iter_seek)(struct store_iter *i, struct bytes key);      /* first key >= */
     void (*iter_seek_last)(struct store_iter *i, struct bytes key); /* last key < */
@@ -83,6 +85,7 @@ struct store_iter {
 
 enum err store_get(struct store *s, struct bytes key, struct buf *ret_value) MUST_CHECK;
 struct store_iter *store_iter_new(struct store *s);
+struct store_iter *store_iter_new_durable(struct store *s);
 void store_iter_free(struct store_iter *i);
 void store_iter_seek(struct store_iter *i, struct bytes key);
 void store_iter_seek_last(struct store_iter *i, struct bytes key);

@@ -41,6 +41,7 @@ struct store_leveldb {
 
     /* The loop's. */
     struct overlay overlay;
+    struct overlay nothing; /* what a durable iterator looks at instead */
     struct group *filling;
     struct list ready; /* done, tickets not all handed out */
     uint64_t numbers;
@@ -351,11 +352,12 @@ static struct ldb_iter *ldb_iter_of(const struct store_iter *i)
     return container_of(i, struct ldb_iter, iter);
 }
 
-static struct store_iter *ldb_iter_new(struct store *s)
+/* LevelDB shows a batch when its log is synced, not before: durable is what LevelDB has. */
+static struct store_iter *ldb_iter_new(struct store *s, bool durable)
 {
     struct store_leveldb *l = ldb_of(s);
     struct ldb_iter *i = mem_new(struct ldb_iter);
-    overlay_iter_init(&i->over, &l->overlay);
+    overlay_iter_init(&i->over, durable ? &l->nothing : &l->overlay);
     i->disk = leveldb_create_iterator(l->db, l->read_options); /* sees what there is now */
     buf_init(&i->key, SIZE_MAX);
     return &i->iter;
@@ -527,6 +529,7 @@ static void ldb_close(struct store *s)
     groups_free(&l->done);
     groups_free(&l->ready);
     overlay_close(&l->overlay);
+    overlay_close(&l->nothing);
     if (l->db != NULL)
         leveldb_close(l->db);
     leveldb_readoptions_destroy(l->read_options);
@@ -604,6 +607,7 @@ enum err store_leveldb_open(const struct store_leveldb_config *config, struct st
     l->store.ops = &ldb_ops;
     l->sync = config->sync;
     overlay_init(&l->overlay);
+    overlay_init(&l->nothing);
     list_init(&l->ready);
     list_init(&l->queued);
     list_init(&l->done);

@@ -13,6 +13,7 @@ struct undo { /* what a key was before the group changed it */
 struct group {
     struct list link;
     struct arena arena;
+    struct store_batch ops; /* all its operations, for the durable view */
     struct undo *undo;
     size_t undo_count, undo_cap;
     uint64_t *tickets;
@@ -23,7 +24,8 @@ struct group {
 
 struct store_mem {
     struct store store;
-    struct overlay view; /* everything, durable or not */
+    struct overlay view;    /* everything, durable or not */
+    struct overlay durable; /* what a power cut leaves */
     struct group *filling;
     struct list flushed;
     struct list done; /* groups with tickets to hand out */
@@ -50,12 +52,14 @@ static struct group *group_new(void)
     struct group *g = mem_new(struct group);
     arena_init(&g->arena);
     list_init(&g->link);
+    store_batch_init(&g->ops);
     return g;
 }
 
 static void group_free(struct group *g)
 {
     list_remove(&g->link);
+    store_batch_close(&g->ops);
     arena_close(&g->arena);
     mem_free(g->undo);
     mem_free(g->tickets);
@@ -97,10 +101,10 @@ static struct mem_iter *mem_iter_of(const struct store_iter *i)
     return container_of(i, struct mem_iter, iter);
 }
 
-static struct store_iter *mem_iter_new(struct store *s)
+static struct store_iter *mem_iter_new(struct store *s, bool durable)
 {
     struct mem_iter *i = mem_new(struct mem_iter);
-    overlay_iter_init(&i->at, &mem_of(s)->view);
+    overlay_iter_init(&i->at, durable ? &mem_of(s)->durable : &mem_of(s)->view);
     return &i->iter;
 }
 
@@ -174,12 +178,12 @@ static void remember(struct store_mem *m, struct group *g, struct bytes key)
     g->undo[g->undo_count++] = undo;
 }
 
-static void set(struct store_mem *m, struct bytes key, bool is_put, struct bytes value)
+static void set(struct overlay *o, struct bytes key, bool is_put, struct bytes value)
 {
     if (is_put)
-        overlay_set(&m->view, key, (struct overlay_entry){0, true, value});
+        overlay_set(o, key, (struct overlay_entry){0, true, value});
     else
-        overlay_remove(&m->view, key);
+        overlay_remove(o, key);
 }
 
 static void mem_write(struct store *s, const struct store_batch *b, uint64_t ticket)
@@ -192,7 +196,11 @@ static void mem_write(struct store *s, const struct store_batch *b, uint64_t tic
     struct group *g = m->filling;
     while (m->failed == ERR_OK && store_batch_next(b, &at, &op)) {
         remember(m, g, op.key);
-        set(m, op.key, op.is_put, op.value);
+        set(&m->view, op.key, op.is_put, op.value);
+        if (op.is_put)
+            store_batch_put(&g->ops, op.key, op.value);
+        else
+            store_batch_delete(&g->ops, op.key);
     }
     g->bytes += b->ops.len;
     m->backlog += b->ops.len;
@@ -204,6 +212,11 @@ static void mem_write(struct store *s, const struct store_batch *b, uint64_t tic
 
 static void group_done(struct store_mem *m, struct group *g, enum err err)
 {
+    struct store_op op;
+    size_t at = 0;
+    while (err == ERR_OK && store_batch_next(&g->ops, &at, &op))
+        set(&m->durable, op.key, op.is_put, op.value);
+    store_batch_close(&g->ops);
     g->err = err;
     m->backlog -= g->bytes;
     list_remove(&g->link);
@@ -253,6 +266,7 @@ static void mem_close(struct store *s)
     groups_free(&m->flushed);
     groups_free(&m->done);
     overlay_close(&m->view);
+    overlay_close(&m->durable);
     buf_close(&m->bad_start);
     buf_close(&m->bad_end);
     mem_free(m->failure);
@@ -284,6 +298,7 @@ struct store *store_mem_new(void)
     struct store_mem *m = mem_new(struct store_mem);
     m->store.ops = &mem_ops;
     overlay_init(&m->view);
+    overlay_init(&m->durable);
     list_init(&m->flushed);
     list_init(&m->done);
     buf_init(&m->bad_start, SIZE_MAX);
@@ -309,7 +324,7 @@ void store_mem_sync(struct store *s, size_t groups)
 static void revert(struct store_mem *m, struct group *g)
 {
     for (size_t i = g->undo_count; i-- > 0;)
-        set(m, g->undo[i].key, g->undo[i].had, g->undo[i].value);
+        set(&m->view, g->undo[i].key, g->undo[i].had, g->undo[i].value);
     g->undo_count = 0;
 }
 

@@ -34,6 +34,7 @@ void replica_read(struct coord *c, node_no from, const struct wire_read *m)
     struct digest digest;
     struct wire_message answer = {.type = WIRE_READ_REPLY, .read_reply = {.request = m->request}};
     enum err err = scan_decode(m->scan, &memory->arena, &scan);
+    scan.durable = true; /* as in ask_ourselves */
     if (err == ERR_OK)
         err = engine_scan(c->engine, &scan, &memory->arena, &result);
     if (err == ERR_OK) {

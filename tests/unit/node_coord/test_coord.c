@@ -91,6 +91,26 @@ static void an_ack_waits_for_the_disk(void)
     CU_ASSERT_EQUAL(f.result.err, ERR_OK);
 }
 
+/* What a read has told, or repaired elsewhere, must not be taken back by a power cut. */
+static void reads_tell_only_what_is_durable(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "old", 10, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(0))->frozen = true;
+    fixture_at(&f, R(1))->down = true;
+    fixture_at(&f, R(2))->down = true;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "new", 20, LEVEL_ONE), ERR_COUNT);
+    fixture_at(&f, R(1))->down = false;
+    fixture_at(&f, R(2))->down = false;
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT(bytes_equal_text(f.result.rows.parts[0].rows[0].cells[0].value, "old"));
+    CU_ASSERT_EQUAL(fixture_read(&f, R(1), "k", 0, LEVEL_ALL), ERR_OK);
+    CU_ASSERT(bytes_equal_text(f.result.rows.parts[0].rows[0].cells[0].value, "old"));
+    fixture_at(&f, R(0))->frozen = false;
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(fixture_read(&f, R(1), "k", 0, LEVEL_ALL), ERR_OK);
+    CU_ASSERT(bytes_equal_text(f.result.rows.parts[0].rows[0].cells[0].value, "new"));
+}
+
 static void silence_ends_in_a_timeout_with_its_count(void)
 {
     fixture_at(&f, R(1))->down = true;
@@ -276,6 +296,7 @@ CU_TestInfo coord_tests[] = {
     {"one replica down is no matter for a quorum", one_replica_down_is_no_matter_for_a_quorum},
     {"two down leave one", two_down_leave_one},
     {"an ack waits for the disk", an_ack_waits_for_the_disk},
+    {"reads tell only what is durable", reads_tell_only_what_is_durable},
     {"silence ends in a timeout with its count", silence_ends_in_a_timeout_with_its_count},
     {"lost links end it at once", lost_links_end_it_at_once},
     {"a failing disk is a failed write", a_failing_disk_is_a_failed_write},
