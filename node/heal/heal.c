@@ -136,6 +136,7 @@ static void session_ask(struct heal *h, struct now now, struct session *s)
     session_idle(s);
     s->soon = false;
     s->state = SESSION_ASKED;
+    s->asked_epoch = h->ring_epoch;
     s->round = ++h->rounds;
     s->due = now.mono + h->config.timeout_us;
     h->stats.rounds++;
@@ -227,13 +228,26 @@ static bool keep_missing(struct heal *h, struct session *s)
     return kept > 0;
 }
 
+/* We have all that the peer had when it was asked; it counts once that is durable. Only what was
+ * asked after the move became known counts: clocks of before may lack writes planned without us. */
+static void seal(struct heal *h, struct session *s)
+{
+    if (s->asked_epoch == 0 || s->asked_epoch != h->ring_epoch)
+        return;
+    uint8_t epoch[8];
+    store_u64(epoch, s->asked_epoch);
+    s->seal = HEAL_TICKET | ++h->tickets;
+    s->seal_epoch = s->asked_epoch;
+    engine_fact_put(h->engine, BYTES_LIT("h/sealed"), bytes_make(epoch, sizeof epoch), s->seal);
+}
+
 static void session_settled(struct heal *h, struct now now, struct session *s)
 {
     if (keep_missing(h, s)) {
         pull_next(h, now, s);
         return;
     }
-    s->covered_epoch = h->ring_epoch;
+    seal(h, s);
     session_end(h, now, s, false);
     check_moved(h);
 }
@@ -370,6 +384,12 @@ void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
 {
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
+        if (s->seal == ticket) {
+            s->seal = 0;
+            s->covered_epoch = err == ERR_OK ? s->seal_epoch : s->covered_epoch;
+            check_moved(h);
+            return;
+        }
         if (s->ticket != ticket)
             continue;
         s->ticket = 0;

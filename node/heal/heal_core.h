@@ -36,10 +36,13 @@ struct session {
     usec due; /* when to act: time out, settle, compare */
     struct want *wants;
     size_t wants_count, wants_cap, wants_at;
-    uint64_t pull;          /* request number of the pull in flight */
-    uint64_t ticket;        /* its rows are being stored */
-    bool progressed;        /* rows came in this session */
-    bool soon;              /* compare as soon as idle, without waiting for the peer's turn */
+    uint64_t pull;        /* request number of the pull in flight */
+    uint64_t ticket;      /* its rows are being stored */
+    bool progressed;      /* rows came in this session */
+    bool soon;            /* compare as soon as idle, without waiting for the peer's turn */
+    uint64_t asked_epoch; /* the ring_epoch when this comparison began */
+    uint64_t seal;        /* ticket after which all that was covered is durable */
+    uint64_t seal_epoch;
     uint64_t covered_epoch; /* the ring_epoch for which we once had all it had */
 };
 

@@ -21,7 +21,8 @@ struct one {
     struct cluster *cluster;
     struct heal *heal;
     bool down;
-    uint64_t moved; /* the ring epoch of HEAL_MOVED */
+    uint64_t moved;      /* the ring epoch of HEAL_MOVED */
+    uint64_t moved_dots; /* pulled by then */
 };
 
 struct sent {
@@ -95,6 +96,7 @@ static bool perform(node_no no)
     for (size_t i = 0; i < count; i++) {
         if (effects[i].type == HEAL_MOVED) {
             n->moved = effects[i].ring_epoch;
+            n->moved_dots = heal_stats(n->heal).dots_pulled;
             continue;
         }
         struct wire_message m = effects[i].send.message;
@@ -164,7 +166,7 @@ static void elapse(usec us)
 }
 
 /* Node `by` coordinates a write that reaches only the nodes of the mask (bit 0: node 1). */
-static void write_to(unsigned mask, node_no by, unsigned key, int64_t timestamp)
+static void write_quietly(unsigned mask, node_no by, unsigned key, int64_t timestamp)
 {
     char *name = arena_printf(&f.arena, "key%u", key);
     struct cell cell = {.column = 1, .timestamp = timestamp, .value = BYTES_LIT("value")};
@@ -183,6 +185,11 @@ static void write_to(unsigned mask, node_no by, unsigned key, int64_t timestamp)
         if (mask & 1u << i)
             CU_ASSERT_EQUAL(engine_apply(f.node[i].engine, KEYSPACE, range, &p, dot, 0), ERR_OK);
     }
+}
+
+static void write_to(unsigned mask, node_no by, unsigned key, int64_t timestamp)
+{
+    write_quietly(mask, by, key, timestamp);
     settle();
 }
 
@@ -328,12 +335,32 @@ static void a_mover_waits_for_a_dead_owner(void)
                            engine_clock(f.node[1].engine, KEYSPACE, 0)));
 }
 
+/* The clocks on their way were told before the move was known; what was written since, by somebody
+ * who did not know of us, is not in them. */
+static void a_comparison_from_before_the_move_does_not_count(void)
+{
+    heal_begin(f.node[2].heal, f.now);
+    perform(3);
+    while (deliver()) /* the questions arrive */
+        continue;
+    perform(1); /* and are answered */
+    perform(2);
+    write_quietly(1, 1, 1, 1);
+    heal_move(f.node[2].heal, f.now, 5);
+    settle();
+    elapse(3 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.node[2].moved, 5);
+    CU_ASSERT_EQUAL(f.node[2].moved_dots, 1);
+}
+
 CU_TestInfo heal_tests[] = {
     {"equal replicas send no clocks", equal_replicas_send_no_clocks},
     {"what one missed is pulled", what_one_missed_is_pulled},
     {"who has caught up hands on", who_has_caught_up_hands_on},
     {"writes on their way are not pulled", writes_on_their_way_are_not_pulled},
     {"a lost peer does not stop the others", a_lost_peer_does_not_stop_the_others},
+    {"a comparison from before the move does not count",
+     a_comparison_from_before_the_move_does_not_count},
     {"a mover is done when it has all of everybody", a_mover_is_done_when_it_has_all_of_everybody},
     {"a mover waits for a dead owner", a_mover_waits_for_a_dead_owner},
     CU_TEST_INFO_NULL,
