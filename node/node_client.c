@@ -1,10 +1,12 @@
 /* Clients: CQL connections and the executor. Bytes become requests, requests become operations of
  * the coordinator and the metadata log, their results become replies.
  *
- * A connection that has CLIENT_RUNNING_MAX requests under way, or CLIENT_OUT_MAX bytes waiting to
- * be taken, is not read from until it has fewer: so what a client can make us hold is bounded. */
+ * A connection that has CLIENT_RUNNING_MAX requests under way (fewer when their replies are large:
+ * window.h), or CLIENT_OUT_MAX bytes waiting to be taken, is not read from until it has fewer: so
+ * what a client can make us hold is bounded. */
 #include "node/cql/exec/exec.h"
 #include "node/cql/proto/conn.h"
+#include "node/cql/proto/window.h"
 #include "node/node_core.h"
 
 #include <string.h>
@@ -21,6 +23,7 @@ struct client {
     uint32_t events;
     struct arena arena; /* of the request being decoded */
     size_t running;
+    struct cql_window window;
     bool stalled; /* frames wait because too much is under way */
     bool pumping;
     bool closing;
@@ -149,6 +152,7 @@ void client_open(struct node *n, uint64_t number, const struct endpoint *from)
     c->number = number;
     c->from = *from;
     cql_conn_init(&c->conn, &config);
+    cql_window_init(&c->window);
     map_put(&n->clients, number, c);
 }
 
@@ -176,7 +180,8 @@ static void client_put(struct node *n, struct client *c, int16_t stream, enum cq
 
 static bool client_full(const struct client *c)
 {
-    return c->running >= CLIENT_RUNNING_MAX || c->conn.out.len >= CLIENT_OUT_MAX;
+    return c->running >= cql_window_size(&c->window, CLIENT_OUT_MAX, CLIENT_RUNNING_MAX) ||
+           c->conn.out.len >= CLIENT_OUT_MAX;
 }
 
 static void refuse(struct node *n, struct client *c, int16_t stream, enum cql_error_code code,
@@ -297,6 +302,7 @@ static void reply(struct node *n, const struct exec_effect *e)
     ASSERT(c->running > 0);
     c->running--;
     n->clients_running--;
+    cql_window_note(&c->window, e->reply.body.len);
     client_put(n, c, e->stream, e->reply.opcode, e->reply.flags, e->reply.body);
     if (c->stalled && !client_full(c))
         client_pump(n, c);
