@@ -61,7 +61,6 @@ static unsigned count_away(const struct fault_plan *f)
 
 static void crash_all(struct fault_plan *f)
 {
-    f->power_cuts++;
     for (unsigned i = 1; i <= sim_nodes(f->sim); i++) {
         if (!sim_is_up(f->sim, i) || sim_is_paused(f->sim, i))
             continue; /* a paused node has not heard of its fsyncs: too long ago for the history */
@@ -76,10 +75,7 @@ static void take_away(struct fault_plan *f, enum fault_kind kind, unsigned node)
     if (!sim_is_up(f->sim, node) || sim_is_paused(f->sim, node) || count_away(f) >= f->down_max)
         return;
     switch (kind) {
-    case FAULT_CRASH:
-        f->power_cuts++;
-        sim_crash(f->sim, node);
-        break;
+    case FAULT_CRASH: sim_crash(f->sim, node); break;
     case FAULT_KILL: sim_kill(f->sim, node); break;
     case FAULT_PAUSE: sim_pause(f->sim, node); break;
     default: sim_stop(f->sim, node); break;

@@ -35,7 +35,6 @@ struct fault_plan {
     } recoveries[FAULT_RECOVERIES_MAX];
     size_t recoveries_count;
     uint64_t done;
-    uint64_t power_cuts;
 };
 
 void fault_init(struct fault_plan *f, struct sim *sim);

@@ -160,14 +160,6 @@ static void shown(struct write *w, const struct view *v)
         w->shown = v->end;
 }
 
-void history_power_cut(struct history *h, usec at)
-{
-    for (size_t i = 0; i < h->count; i++) {
-        if (h->writes[i].shown != USEC_NEVER && h->writes[i].shown > at - USEC_PER_SEC)
-            h->writes[i].shown = USEC_NEVER;
-    }
-}
-
 /* No value: nothing was ever written, or some delete can stand. */
 static bool read_nothing(struct history *h, const struct key *k, uint32_t key, const struct view *v,
                          struct errmsg *why)

@@ -42,10 +42,6 @@ size_t history_insert(struct history *h, uint32_t set, int64_t id, usec start);
 size_t history_remove(struct history *h, uint32_t set, int64_t first, int64_t last, usec start);
 void history_written(struct history *h, size_t number, usec end, bool acked, bool quorum);
 
-/* Somewhere the power was cut. What a read has shown may not have been synced anywhere then, and is
- * not promised to stay (an ack is): forget that the reads of the last second showed it. */
-void history_power_cut(struct history *h, usec at);
-
 /* What was read: false, with the contradiction in words, when it cannot be. `final`: check (3),
  * else (1) and, at a quorum, (2). */
 enum read_kind { READ_WEAK, READ_QUORUM, READ_FINAL };

@@ -302,12 +302,6 @@ bool load_settled(struct sim *s, void *load)
     return true;
 }
 
-void load_power_cut(struct load *l)
-{
-    take_all(l);
-    history_power_cut(l->history, sim_now(l->sim));
-}
-
 bool load_read_all(struct load *l)
 {
     for (uint32_t i = 0; i < REGISTERS + SETS && !l->failed; i++) {

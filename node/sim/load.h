@@ -22,9 +22,6 @@ usec load_next(const struct load *l);         /* when load_act is next due, apar
 void load_act(struct load *l);                /* who is due asks; answers are taken */
 bool load_settled(struct sim *s, void *load); /* nobody waits for an answer; takes answers */
 
-/* Tell the history of a power cut. */
-void load_power_cut(struct load *l);
-
 /* Read everything at ALL. */
 bool load_read_all(struct load *l);
 

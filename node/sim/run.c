@@ -19,16 +19,12 @@ static bool chaos(struct sim *s, struct load *l, struct fault_plan *f, usec time
                   struct run_result *r)
 {
     usec end = sim_now(s) + time_us;
-    uint64_t cuts = 0;
     while (sim_now(s) < end && load_problem(l) == NULL) {
         usec next = load_next(l) < end ? load_next(l) : end;
         next = fault_next(f) < next ? fault_next(f) : next;
         sim_step(s, next);
         if (fault_next(f) <= sim_now(s))
             fault_act(f);
-        if (f->power_cuts != cuts)
-            load_power_cut(l);
-        cuts = f->power_cuts;
         load_act(l);
     }
     return load_problem(l) == NULL || fail(r, load_problem(l));
