@@ -141,6 +141,10 @@ void scan_result_merge(const struct scan *scan, const struct scan_result *result
  * was taken has completed, and only such a copy may be told to those who prune by it. */
 const struct clock *engine_clock(struct engine *e, keyspace_no keyspace, range_no range);
 
+/* ERR_OK, or why the clock of the range cannot be read: then nothing can be applied, and no dot may
+ * be minted, for it is not known which were. */
+enum err engine_range_error(struct engine *e, keyspace_no keyspace, range_no range);
+
 /* Ranges of the keyspace that have a clock, ascending: first range >= from, or false. */
 bool engine_next_range(struct engine *e, keyspace_no keyspace, range_no from, range_no *ret_range);
 

@@ -139,6 +139,11 @@ const struct clock *engine_clock(struct engine *e, keyspace_no keyspace, range_n
     return &engine_range(e, keyspace, range)->clock;
 }
 
+enum err engine_range_error(struct engine *e, keyspace_no keyspace, range_no range)
+{
+    return engine_range(e, keyspace, range)->err;
+}
+
 struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,
                            struct actor self)
 {

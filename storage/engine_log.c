@@ -192,33 +192,54 @@ static void gather(struct pull *pull, const struct shape *shape, struct dot dot)
     pull->entries++;
 }
 
-/* Gather the log entries of this actor's dots first..last. */
-static enum err gather_run(struct pull *pull, const struct range_state *r, struct actor actor,
-                           uint64_t first, uint64_t last)
+/* The first dot >= n of the actor that is wanted; 0 for none. */
+static uint64_t wanted_from(const struct clock_entry *w, uint64_t n)
+{
+    if (n <= w->base)
+        return n;
+    size_t low = 0;
+    size_t high = w->runs_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (w->runs[mid].last < n)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (low == w->runs_count)
+        return 0;
+    return n > w->runs[low].first ? n : w->runs[low].first;
+}
+
+/* Gather the log entries of this actor's wanted dots. Goes from entry to entry, not from hole to
+ * hole: the log bounds the work, not what a peer lists. */
+static enum err gather_actor(struct pull *pull, const struct range_state *r, struct store_iter *it,
+                             const struct clock_entry *w)
 {
     struct engine *e = pull->e;
-    struct store_iter *it = store_iter_new(e->store);
-    enum err err = ERR_OK;
     keyspace_no keyspace;
     range_no range;
     struct dot dot;
-    key_log(&e->key, r->keyspace, r->range, (struct dot){actor, first});
+    uint64_t n = wanted_from(w, 1);
+    key_log(&e->key, r->keyspace, r->range, (struct dot){w->actor, n});
     store_iter_seek(it, buf_bytes(&e->key));
-    while (err == ERR_OK && pull->entries < LOG_ENTRIES_MAX && store_iter_valid(it) &&
+    while (n > 0 && pull->entries < LOG_ENTRIES_MAX && store_iter_valid(it) &&
            key_parse_log(store_iter_key(it), &keyspace, &range, &dot) && keyspace == r->keyspace &&
-           range == r->range && actor_compare(dot.actor, actor) == 0 && dot.n <= last) {
+           range == r->range && actor_compare(dot.actor, w->actor) == 0 && dot.n <= DOT_N_MAX) {
         struct shape shape;
+        n = wanted_from(w, dot.n);
+        if (n != dot.n) {
+            key_log(&e->key, r->keyspace, r->range, (struct dot){w->actor, n});
+            store_iter_seek(it, buf_bytes(&e->key));
+            continue;
+        }
         struct reader in = reader_make(arena_copy(pull->arena, store_iter_value(it)));
-        if (shape_read(&in, pull->arena, &shape) && reader_done(&in))
-            gather(pull, &shape, dot);
-        else
-            err = ERR_CORRUPT;
+        if (!shape_read(&in, pull->arena, &shape) || !reader_done(&in))
+            return ERR_CORRUPT;
+        gather(pull, &shape, dot);
         store_iter_next(it);
     }
-    if (err == ERR_OK)
-        err = store_iter_error(it);
-    store_iter_free(it);
-    return err;
+    return store_iter_error(it);
 }
 
 static int bytes_sort_compare(const void *a, const void *b)
@@ -371,13 +392,10 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
     struct pull pull = {.e = e, .arena = &arena};
     pull.last = &pull.first;
     omap_init(&pull.by_key);
-    for (size_t i = 0; i < wanted->count && err == ERR_OK; i++) {
-        const struct clock_entry *w = &wanted->entries[i];
-        if (w->base > 0)
-            err = gather_run(&pull, r, w->actor, 1, w->base);
-        for (size_t k = 0; k < w->runs_count && err == ERR_OK; k++)
-            err = gather_run(&pull, r, w->actor, w->runs[k].first, w->runs[k].last);
-    }
+    struct store_iter *it = store_iter_new(e->store);
+    for (size_t i = 0; i < wanted->count && err == ERR_OK; i++)
+        err = gather_actor(&pull, r, it, &wanted->entries[i]);
+    store_iter_free(it);
     if (err == ERR_OK)
         err = write_states(&pull, bytes_max, &parts, &count);
     clock_close(ret_done);
