@@ -178,6 +178,8 @@ void repair_answer(struct coord *c, struct now now, struct round *round, node_no
 
 /* --- replica.c */
 void replica_write(struct coord *c, struct now now, node_no from, const struct wire_write *m);
+/* Its token is its key's: else it would be stored where nobody looks for it. */
+bool part_is_placed(const struct part *p);
 void replica_read(struct coord *c, node_no from, const struct wire_read *m);
 
 #endif

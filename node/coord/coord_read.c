@@ -247,6 +247,8 @@ void read_reply(struct coord *c, struct now now, struct round *round, node_no fr
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     if (err == ERR_OK && m->digest.len != sizeof a->digest.b)
         err = ERR_MALFORMED;
+    if (err == ERR_OK && m->result.len == 0 && a->full_asked)
+        err = ERR_MALFORMED; /* no rows is not nothing: it would pass for an empty replica */
     if (err == ERR_OK && m->result.len > 0) {
         err = scan_result_decode(arena_copy(arena, m->result), arena, &a->result);
         a->full = err == ERR_OK;

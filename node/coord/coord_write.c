@@ -106,6 +106,16 @@ static void add_targets(struct coord *c, struct run *run, struct replicas replic
     }
 }
 
+/* Alive, and when it is ourselves: the clock of the range can be read, or we would mint dots that
+ * others have already. */
+static bool is_able(struct coord *c, const struct run *run, node_no node)
+{
+    if (!cluster_is_alive(c->cluster, node))
+        return false;
+    return node != cluster_self(c->cluster) ||
+           engine_range_error(c->engine, run->keyspace, run->range) == ERR_OK;
+}
+
 /* Who is to get it, and are enough of them alive? */
 static enum err run_plan(struct coord *c, struct run *run)
 {
@@ -122,7 +132,7 @@ static enum err run_plan(struct coord *c, struct run *run)
     if (run->moving)
         add_targets(c, run, placement_later(p, run->range), true);
     for (size_t i = 0; i < run->targets; i++) {
-        if (!cluster_is_alive(c->cluster, run->target[i].node)) {
+        if (!is_able(c, run, run->target[i].node)) {
             run->target[i].state = REPLICA_LOST;
             continue;
         }
@@ -222,7 +232,7 @@ static void run_start(struct coord *c, struct now now, struct run *run, usec tim
         return;
     }
     for (size_t i = 0; i < run->targets; i++) {
-        if (run->target[i].node == self) {
+        if (run->target[i].node == self && run->target[i].state != REPLICA_LOST) {
             run_coordinate(c, now, run);
             return;
         }
@@ -291,7 +301,8 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
     run->level = (enum level)m->level;
     run->kind = (enum write_kind)m->kind;
     if (!level_valid(m->level) || m->timeout_us > (uint64_t)(3600 * USEC_PER_SEC) ||
-        part_decode(copy, &run->memory->arena, &run->part) != ERR_OK) {
+        part_decode(copy, &run->memory->arena, &run->part) != ERR_OK ||
+        !part_is_placed(&run->part)) {
         memory_retire(c, run->memory); /* a peer that speaks nonsense gets no answer */
         return;
     }

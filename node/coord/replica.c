@@ -2,6 +2,13 @@
  * the store has said that the write is durable; a read is answered in the same step. */
 #include "node/coord/coord_core.h"
 
+#include "ring/murmur3.h"
+
+bool part_is_placed(const struct part *p)
+{
+    return p->token == murmur3_token(p->key);
+}
+
 void replica_write(struct coord *c, struct now now, node_no from, const struct wire_write *m)
 {
     struct arena arena = {0};
@@ -12,9 +19,11 @@ void replica_write(struct coord *c, struct now now, node_no from, const struct w
     if (err == ERR_OK && c->in_flight + m->part.len > c->config.in_flight_max)
         err = ERR_OVERLOADED;
     uint32_t ranges = cluster_ranges(c->cluster);
-    if (err == ERR_OK && ranges == 0)
-        err = ERR_UNAVAILABLE; /* we have not joined yet */
-    if (err == ERR_OK && m->range != ring_range_of(part.token, ranges))
+    if (err == ERR_OK && (ranges == 0 || cluster_placement(c->cluster, m->keyspace) == NULL))
+        err = ERR_UNAVAILABLE; /* we have not joined yet, or the keyspace is gone, or new */
+    /* Dots of this life are minted here and by nobody else. */
+    if (err == ERR_OK && (!part_is_placed(&part) || m->range != ring_range_of(part.token, ranges) ||
+                          (m->dot.n > 0 && actor_compare(m->dot.actor, c->self) == 0)))
         err = ERR_MALFORMED;
     if (err == ERR_OK) {
         coord_apply(c, now, m->keyspace, m->range, &part, m->dot, applying);

@@ -273,6 +273,89 @@ static void a_failing_replica_is_replaced(void)
     store_mem_fail_reads(fixture_at(&f, R(1))->store, BYTES_LIT("\x00"), BYTES_LIT("\xff"), ERR_OK);
 }
 
+/* Without its clock a replica does not know which dots it has minted: it must not mint. */
+static void who_cannot_read_its_clock_lets_another_coordinate(void)
+{
+    struct store *store = fixture_at(&f, R(0))->store;
+    store_mem_fail_reads(store, BYTES_LIT("\x00"), BYTES_LIT("\xff"), ERR_CORRUPT);
+    for (int i = 0; i < 3; i++) {
+        char row[] = {(char)('a' + i), 0};
+        CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", row, "v", 10, LEVEL_QUORUM), ERR_OK);
+        CU_ASSERT(same(fixture_stored(&f, R(1), "k", row), "v"));
+        CU_ASSERT(same(fixture_stored(&f, R(2), "k", row), "v"));
+    }
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "z", "v", 10, LEVEL_ALL), ERR_UNAVAILABLE);
+    store_mem_fail_reads(store, BYTES_LIT("\x00"), BYTES_LIT("\xff"), ERR_OK);
+}
+
+/* The last message of this type goes out once more, changed. */
+static void resend(enum wire_type type, void (*change)(struct wire_message *))
+{
+    for (size_t i = f.queued; i > 0; i--) {
+        struct wire_message m;
+        node_no from = f.route[i - 1].from;
+        if (wire_decode(buf_bytes(&f.queue[i - 1]), &m) != ERR_OK || m.type != type)
+            continue;
+        change(&m);
+        CU_ASSERT(coord_receive(fixture_at(&f, f.route[i - 1].to)->coord, f.now, from, &m));
+        fixture_settle(&f);
+        return;
+    }
+    CU_FAIL("no such message");
+}
+
+static uint32_t last_ack(void)
+{
+    struct wire_message m;
+    enum err err = wire_decode(buf_bytes(&f.queue[f.queued - 1]), &m);
+    return err == ERR_OK && m.type == WIRE_WRITE_ACK ? m.write_ack.err : UINT32_MAX;
+}
+
+static node_no liar_names;
+
+static void name_dots_of_the_receiver(struct wire_message *m)
+{
+    m->write.dot = (struct dot){{liar_names, 1}, DOT_N_MAX};
+}
+
+static void name_no_keyspace(struct wire_message *m)
+{
+    m->write.keyspace = KEYSPACE + 1;
+}
+
+static void move_the_token(struct wire_message *m)
+{
+    struct arena arena = {0};
+    struct part p;
+    struct buf out;
+    CU_ASSERT_EQUAL_FATAL(part_decode(m->write.part, &arena, &p), ERR_OK);
+    p.token ^= 1; /* of the same range */
+    buf_init(&out, BUF_MAX_DEFAULT);
+    part_encode(&p, &out);
+    m->write.part = arena_copy(&f.arena, buf_bytes(&out));
+    buf_close(&out);
+    arena_close(&arena);
+}
+
+static void a_lying_peer_is_refused(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_ALL), ERR_OK);
+    for (uint32_t i = 1; i < 3; i++) {
+        liar_names = R(i);
+        resend(WIRE_WRITE, name_dots_of_the_receiver);
+    }
+    CU_ASSERT_EQUAL(last_ack(), ERR_MALFORMED);
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 11, LEVEL_ALL), ERR_OK);
+    resend(WIRE_WRITE, name_no_keyspace);
+    CU_ASSERT_EQUAL(last_ack(), ERR_UNAVAILABLE);
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 12, LEVEL_ALL), ERR_OK);
+    resend(WIRE_WRITE, move_the_token);
+    CU_ASSERT_EQUAL(last_ack(), ERR_MALFORMED);
+    /* and all can still write */
+    for (uint32_t i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(fixture_write(&f, R(i), "k", "r", "w", 20 + i, LEVEL_ALL), ERR_OK);
+}
+
 static void too_much_at_once_is_refused(void)
 {
     char big[600000];
@@ -307,6 +390,9 @@ CU_TestInfo coord_tests[] = {
     {"deleted rows do not make a read short", deleted_rows_do_not_make_a_read_short},
     {"a silent replica is speculated around", a_silent_replica_is_speculated_around},
     {"a failing replica is replaced", a_failing_replica_is_replaced},
+    {"who cannot read its clock lets another coordinate",
+     who_cannot_read_its_clock_lets_another_coordinate},
+    {"a lying peer is refused", a_lying_peer_is_refused},
     {"too much at once is refused", too_much_at_once_is_refused},
     CU_TEST_INFO_NULL,
 };
