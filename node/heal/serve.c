@@ -35,10 +35,18 @@ static void send_clocks(struct heal *h, node_no to, uint64_t round, struct buf *
     buf_clear(clocks);
 }
 
-/* digests := (u32 keyspace, u64 hash)*; clocks := (u32 keyspace, u32 range, vbytes clock)* */
+static bool is_range(struct heal *h, keyspace_no keyspace, range_no range)
+{
+    const struct placement *p = cluster_placement(h->cluster, keyspace);
+    return p != NULL && range < p->ranges;
+}
+
+/* Keyspaces come in ascending order: so nobody can have more clocks sent than there are.
+ * digests := (u32 keyspace, u64 hash)*; clocks := (u32 keyspace, u32 range, vbytes clock)* */
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m)
 {
     struct reader r = reader_make(m->digests);
+    uint64_t least = 0;
     struct buf clocks;
     struct buf one;
     buf_init(&clocks, WIRE_MESSAGE_MAX);
@@ -46,9 +54,10 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
     while (reader_left(&r) > 0) {
         keyspace_no keyspace = read_u32(&r);
         uint64_t hash = read_u64(&r);
-        if (r.failed)
+        if (r.failed || keyspace < least)
             break;
-        if (heal_keyspace_hash(h, keyspace, from) == hash)
+        least = (uint64_t)keyspace + 1;
+        if (!is_range(h, keyspace, 0) || heal_keyspace_hash(h, keyspace, from) == hash)
             continue;
         range_no range = 0;
         while (engine_next_range(h->engine, keyspace, range, &range)) {
@@ -80,7 +89,8 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
     buf_init(&rows, WIRE_MESSAGE_MAX / 2);
     buf_init(&served, WIRE_MESSAGE_MAX / 4);
     uint32_t bytes_max = m->bytes_max < (4u << 20) ? m->bytes_max : 4u << 20;
-    enum err err = clock_decode(m->wanted, &wanted);
+    enum err err =
+        is_range(h, m->keyspace, m->range) ? clock_decode(m->wanted, &wanted) : ERR_MALFORMED;
     if (err == ERR_OK)
         err = engine_log_read(h->engine, m->keyspace, m->range, &wanted, bytes_max, &rows, &done);
     if (err == ERR_OK) {

@@ -353,6 +353,51 @@ static void a_comparison_from_before_the_move_does_not_count(void)
     CU_ASSERT_EQUAL(f.node[2].moved_dots, 1);
 }
 
+/* Clocks of a keyspace are sent once a question, whatever the question says. */
+static void a_greedy_question_gets_one_answer(void)
+{
+    struct buf many;
+    for (unsigned i = 0; i < 100; i++)
+        write_to(1, 1, i, i + 1);
+    begin();
+    f.queued = f.taken = 0;
+    buf_init(&many, WIRE_MESSAGE_MAX);
+    for (unsigned i = 0; i < 50000; i++) {
+        buf_put_u32(&many, KEYSPACE);
+        buf_put_u64(&many, i);
+    }
+    struct wire_message m = {.type = WIRE_CLOCK_DIGESTS, .from = 2};
+    m.clock_digests = (struct wire_clock_digests){1, buf_bytes(&many)};
+    CU_ASSERT(heal_receive(f.node[0].heal, f.now, 2, &m));
+    const struct heal_effect *effects;
+    size_t count = heal_effects(f.node[0].heal, &effects);
+    CU_ASSERT(count >= 1 && count < 10);
+    heal_clear(f.node[0].heal);
+    buf_close(&many);
+}
+
+/* Nothing is kept of ranges that are none. */
+static void a_pull_of_no_range_is_refused(void)
+{
+    struct buf wanted;
+    struct clock none;
+    clock_init(&none);
+    buf_init(&wanted, 64);
+    clock_encode(&none, &wanted);
+    keyspace_no keyspaces[] = {KEYSPACE, KEYSPACE + 1};
+    range_no ranges[] = {RANGES, 0};
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+        struct wire_message m = {.type = WIRE_PULL, .from = 2};
+        m.pull = (struct wire_pull){1, keyspaces[i], ranges[i], 512, buf_bytes(&wanted)};
+        CU_ASSERT(heal_receive(f.node[0].heal, f.now, 2, &m));
+        const struct heal_effect *effects;
+        CU_ASSERT_EQUAL_FATAL(heal_effects(f.node[0].heal, &effects), 1);
+        CU_ASSERT_EQUAL(effects[0].send.message.pull_reply.err, ERR_MALFORMED);
+        heal_clear(f.node[0].heal);
+    }
+    buf_close(&wanted);
+}
+
 CU_TestInfo heal_tests[] = {
     {"equal replicas send no clocks", equal_replicas_send_no_clocks},
     {"what one missed is pulled", what_one_missed_is_pulled},
@@ -363,5 +408,7 @@ CU_TestInfo heal_tests[] = {
      a_comparison_from_before_the_move_does_not_count},
     {"a mover is done when it has all of everybody", a_mover_is_done_when_it_has_all_of_everybody},
     {"a mover waits for a dead owner", a_mover_waits_for_a_dead_owner},
+    {"a greedy question gets one answer", a_greedy_question_gets_one_answer},
+    {"a pull of no range is refused", a_pull_of_no_range_is_refused},
     CU_TEST_INFO_NULL,
 };
