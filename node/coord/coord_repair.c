@@ -91,6 +91,38 @@ static bool repair_one(struct coord *c, struct now now, struct round *round, str
     return any;
 }
 
+static void count_anew(struct round *round)
+{
+    for (uint32_t g = 0; g < round->quorum.groups; g++) {
+        round->quorum.group[g].acked = 0;
+        round->quorum.group[g].members = 0;
+        round->quorum.group[g].lost = 0;
+    }
+    for (size_t i = 0; i < round->answers; i++) {
+        if (has_answered(&round->answer[i]))
+            quorum_member(&round->quorum, round->answer[i].dc);
+    }
+}
+
+/* A replica cannot take what it lacks, for its disk is full perhaps: another one in its place, with
+ * the rows of those that are left. Under a new number, so that acks of what was sent so far do not
+ * count for the state that is joined then. */
+static void repair_again(struct coord *c, struct now now, struct round *round)
+{
+    coord_untrack(c, &round->pending);
+    coord_track(c, &round->pending, PENDING_ROUND);
+    round->phase = ROUND_FULL;
+    count_anew(round);
+    for (size_t i = 0; i < round->answers; i++) {
+        struct answer *a = &round->answer[i];
+        a->repairing = false;
+        a->repairs = 0;
+        if (has_answered(a))
+            quorum_ack(&round->quorum, a->dc);
+    }
+    repair_full_answer(c, now, round);
+}
+
 /* Count the replicas that have the joined state. May end the round. */
 static void repair_decide(struct coord *c, struct now now, struct round *round)
 {
@@ -98,7 +130,7 @@ static void repair_decide(struct coord *c, struct now now, struct round *round)
     if (state == QUORUM_ENOUGH)
         round_finish(c, now, round, &round->merged);
     else if (state == QUORUM_IMPOSSIBLE)
-        round_fail(c, round, round->quorum.failures > 0 ? ERR_FAILED : ERR_TIMEOUT);
+        repair_again(c, now, round);
 }
 
 static void merge_and_repair(struct coord *c, struct now now, struct round *round)
@@ -112,15 +144,7 @@ static void merge_and_repair(struct coord *c, struct now now, struct round *roun
     }
     scan_result_merge(&round->scan, results, count, arena, &round->merged);
     round->phase = ROUND_REPAIR;
-    for (uint32_t g = 0; g < round->quorum.groups; g++) {
-        round->quorum.group[g].acked = 0;
-        round->quorum.group[g].members = 0;
-        round->quorum.group[g].lost = 0;
-    }
-    for (size_t i = 0; i < round->answers; i++) {
-        if (has_answered(&round->answer[i]))
-            quorum_member(&round->quorum, round->answer[i].dc);
-    }
+    count_anew(round);
     /* An apply to our own store that fails at once must not end the round under the loop. */
     round->sending = true;
     for (size_t i = 0; i < round->answers; i++) {
@@ -143,6 +167,8 @@ void repair_answer(struct coord *c, struct now now, struct round *round, node_no
         if (err == ERR_OK && --a->repairs > 0)
             return; /* more parts of it are on the way */
         a->repairing = false;
+        if (err != ERR_OK)
+            a->state = REPLICA_LOST;
         if (err == ERR_OK)
             quorum_ack(&round->quorum, a->dc);
         else if (err == ERR_CLOSED)

@@ -273,6 +273,21 @@ static void a_failing_replica_is_replaced(void)
     store_mem_fail_reads(fixture_at(&f, R(1))->store, BYTES_LIT("\x00"), BYTES_LIT("\xff"), ERR_OK);
 }
 
+/* It can still be read, but what it lacks it cannot take. */
+static void who_cannot_be_repaired_is_replaced(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "old", 10, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(1))->down = true;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "new", 20, LEVEL_QUORUM), ERR_OK);
+    fixture_at(&f, R(1))->down = false;
+    store_mem_fail(fixture_at(&f, R(1))->store, ERR_FULL, "disk full");
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(f.result.rows.live_rows, 1);
+    CU_ASSERT(bytes_equal_text(f.result.rows.parts[0].rows[0].cells[0].value, "new"));
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_ALL), ERR_FAILED);
+    CU_ASSERT_EQUAL(f.result.failures, 1);
+}
+
 /* Without its clock a replica does not know which dots it has minted: it must not mint. */
 static void who_cannot_read_its_clock_lets_another_coordinate(void)
 {
@@ -390,6 +405,7 @@ CU_TestInfo coord_tests[] = {
     {"deleted rows do not make a read short", deleted_rows_do_not_make_a_read_short},
     {"a silent replica is speculated around", a_silent_replica_is_speculated_around},
     {"a failing replica is replaced", a_failing_replica_is_replaced},
+    {"who cannot be repaired is replaced", who_cannot_be_repaired_is_replaced},
     {"who cannot read its clock lets another coordinate",
      who_cannot_read_its_clock_lets_another_coordinate},
     {"a lying peer is refused", a_lying_peer_is_refused},
