@@ -8,7 +8,9 @@
  *             listens), vbytes cluster name
  *   frame  := u32 length of the payload, u32 CRC-32 of the payload, payload
  *
- * Anything else closes the connection. What waits for a peer is bounded by LINK_OUT_MAX; messages
+ * Anything else closes the connection. The other direction carries nothing, but for one line of
+ * text before that when the hello was of another version or cluster: so both ends' logs say why.
+ * What waits for a peer is bounded by LINK_OUT_MAX; messages
  * on a link that breaks are lost, and the node is told. */
 #include "node/net/shell.h"
 
@@ -62,7 +64,9 @@ static void put_hello(const struct shell *s, struct buf *out)
     buf_close(&hello);
 }
 
-static bool read_hello(const struct shell *s, struct bytes payload, struct endpoint *ret_peer)
+/* ERR_REFUSED: a node, but none of ours; `ret_why` is for a person. ERR_MALFORMED: no node. */
+static enum err read_hello(const struct shell *s, struct bytes payload, struct endpoint *ret_peer,
+                           struct errmsg *ret_why)
 {
     struct reader r = reader_make(payload);
     struct bytes magic = read_bytes(&r, 4);
@@ -70,12 +74,39 @@ static bool read_hello(const struct shell *s, struct bytes payload, struct endpo
     struct bytes ip = read_bytes(&r, sizeof ret_peer->ip);
     uint16_t port = read_u16(&r);
     struct bytes name = read_vbytes(&r);
-    if (!reader_done(&r) || !bytes_equal_text(magic, "TORC") || version != LINK_VERSION ||
-        !bytes_equal_text(name, s->config->cluster_name))
-        return false;
+    if (!reader_done(&r) || !bytes_equal_text(magic, "TORC"))
+        return ERR_MALFORMED;
     memcpy(ret_peer->ip, ip.data, sizeof ret_peer->ip);
     ret_peer->port = port;
-    return true;
+    if (version != LINK_VERSION)
+        return errmsg_set(ret_why, ERR_REFUSED, "link versions differ: %d here, %d there",
+                          LINK_VERSION, (int)version);
+    if (!bytes_equal_text(name, s->config->cluster_name))
+        return errmsg_set(ret_why, ERR_REFUSED, "cluster names differ: '%s' here, '%.*s' there",
+                          s->config->cluster_name, (int)name.len, (const char *)name.data);
+    return ERR_OK;
+}
+
+/* What came from elsewhere and goes to a person: bytes that a terminal would act on are left out.
+ */
+static void printable(char *text)
+{
+    for (; *text != 0; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+    }
+}
+
+/* Not more than one line a REFUSAL_EVERY, or whoever tries again and again fills the log. */
+static void say_refusal(struct shell *s, const struct endpoint *peer, const char *who, char *why)
+{
+    char at[ENDPOINT_TEXT_SIZE];
+    struct now now = shell_now();
+    if (now.mono < s->refusal_next)
+        return;
+    s->refusal_next = now.mono + REFUSAL_EVERY;
+    printable(why);
+    log_line(s->log, now.wall, LOG_WARN, "%s %s: %s", who, endpoint_text(peer, at), why);
 }
 
 /* --- out */
@@ -143,7 +174,18 @@ static struct link *link_by_fd(struct shell *s, int fd)
     return NULL;
 }
 
-/* Connected, writable again, or closed by the peer: it sends nothing, so readable means the end. */
+/* The peer says nothing unless it refuses us. */
+static void hear_refusal(struct shell *s, const struct link *l)
+{
+    char why[ERRMSG_SIZE];
+    ssize_t n = recv(l->fd, why, sizeof why - 1, MSG_DONTWAIT);
+    if (n <= 0)
+        return;
+    why[n] = 0;
+    say_refusal(s, &l->peer, "refused by", why);
+}
+
+/* Connected, writable again, or closed by the peer. */
 static void on_link(evutil_socket_t fd, short what, void *arg)
 {
     struct shell *s = arg;
@@ -159,8 +201,9 @@ static void on_link(evutil_socket_t fd, short what, void *arg)
     }
     if (what & EV_READ) {
         char byte;
-        ssize_t n = recv(l->fd, &byte, 1, MSG_DONTWAIT);
+        ssize_t n = recv(l->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
         if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+            hear_refusal(s, l);
             link_break(s, l);
             return;
         }
@@ -311,6 +354,14 @@ static int take_frame(const struct link_in *l, size_t at, struct bytes *ret_payl
     return checksum(*ret_payload) == load_u32(l->in.data + at + 4) ? 1 : -1;
 }
 
+static void refuse(struct link_in *l, struct errmsg *why)
+{
+    ssize_t n = send(l->fd, why->text, strlen(why->text), MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)n; /* then it does not hear it */
+    shutdown(l->fd, SHUT_WR);
+    say_refusal(l->shell, &l->peer, "refused", why->text);
+}
+
 static void on_in(evutil_socket_t fd, short what, void *arg)
 {
     struct link_in *l = arg;
@@ -331,7 +382,11 @@ static void on_in(evutil_socket_t fd, short what, void *arg)
     while ((got = take_frame(l, at, &payload)) > 0) {
         at += FRAME_HEAD + payload.len;
         if (!l->greeted) {
-            if (!read_hello(s, payload, &l->peer)) {
+            struct errmsg why;
+            enum err err = read_hello(s, payload, &l->peer, &why);
+            if (err != ERR_OK) {
+                if (err == ERR_REFUSED)
+                    refuse(l, &why);
                 got = -1;
                 break;
             }

@@ -26,6 +26,7 @@
 #define LINK_RETRY_FIRST (50 * USEC_PER_MS)
 #define LINK_RETRY_MOST  USEC_PER_SEC
 #define LOAD_EVERY       (10 * USEC_PER_SEC) /* look how large the data is */
+#define REFUSAL_EVERY    (10 * USEC_PER_SEC) /* not more often is a refused link told of */
 #define LINK_CONNECT_MAX USEC_PER_SEC        /* give up on connecting after this */
 
 struct link_in;
@@ -62,6 +63,7 @@ struct shell {
     struct list links;    /* struct link */
     struct list links_in; /* struct link_in */
     size_t links_in_count;
+    usec refusal_next;  /* when the log may tell of a refused link again */
     struct map clients; /* number -> struct client */
     struct list dirty;  /* clients with something to write */
     uint64_t client_numbers;
