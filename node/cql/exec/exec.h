@@ -25,7 +25,9 @@
 #define EXEC_PREPARED_MAX       10000
 #define EXEC_PREPARED_BYTES_MAX ((size_t)64 << 20)
 #define EXEC_REPLY_MAX          ((size_t)14 << 20) /* bytes of rows in one reply */
-#define EXEC_IN_MAX             10000              /* partitions or slices one IN may make */
+#define EXEC_PAGE_FULL          ((size_t)2 << 20)  /* a page with so many bytes is full */
+#define EXEC_VALUE_MAX          (EXEC_REPLY_MAX - EXEC_PAGE_FULL) /* so that it can be read back */
+#define EXEC_IN_MAX             10000 /* partitions or slices one IN may make */
 #define EXEC_TTL_MAX            (20 * 365 * 24 * 60 * 60)
 
 struct exec; /* Opaque. */

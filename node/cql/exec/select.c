@@ -20,7 +20,7 @@ void select_move(struct select *s, const struct position *to)
 static bool page_full(const struct select *s)
 {
     return (s->params.page_size > 0 && s->rows >= (uint32_t)s->params.page_size) ||
-           (s->params.page_size > 0 && s->content.len >= EXEC_REPLY_MAX / 2);
+           (s->params.page_size > 0 && s->content.len >= EXEC_PAGE_FULL);
 }
 
 static void init_columns(struct run *r, struct select *s)
@@ -216,7 +216,8 @@ static bool emit(struct run *r, struct select *s, bool *ret_taken)
         return false;
     s->rows += selection_is_aggregate(s->selection) ? 0 : 1;
     if (s->content.failed || s->content.len > EXEC_REPLY_MAX)
-        return run_invalid(r, "The result is larger than %zu bytes: use paging", EXEC_REPLY_MAX);
+        return run_invalid(r, "The result is larger than %zu bytes: %s", EXEC_REPLY_MAX,
+                           s->params.page_size > 0 ? "select fewer columns" : "use paging");
     return true;
 }
 

@@ -141,6 +141,14 @@ bool slot_declare(struct run *r, struct slot s)
     return is_literal(s.term->kind) || run_invalid(r, "Invalid value for %s", s.name);
 }
 
+/* What is stored must fit a reply. */
+static bool is_too_large(struct run *r, struct slot s, size_t size)
+{
+    return size > EXEC_VALUE_MAX &&
+           !run_invalid(r, "The value for %s is too large: %zu bytes, at most %zu are stored",
+                        s.name, size, EXEC_VALUE_MAX);
+}
+
 static bool bound_value(struct run *r, struct slot s, struct cql_value *ret)
 {
     size_t n = s.term->marker;
@@ -157,7 +165,7 @@ static bool bound_value(struct run *r, struct slot s, struct cql_value *ret)
     *ret = r->values.items[n];
     if (ret->kind != CQL_VALUE_SET)
         return true;
-    if (!run_err(r, value_validate(s.type, ret->data, &m), &m))
+    if (is_too_large(r, s, ret->data.len) || !run_err(r, value_validate(s.type, ret->data, &m), &m))
         return false;
     if (cql_type_is_collection(s.type)) {
         struct buf b;
@@ -178,7 +186,7 @@ static bool literal_value(struct run *r, struct slot s, struct cql_value *ret)
     buf_init(&b, BUF_MAX_DEFAULT);
     enum err err = value_from_literal(s.type, literal_kind_of(s.term->kind), text, s.name, &b, &m);
     struct bytes data = run_take(r, &b);
-    if (!run_err(r, err, &m))
+    if (!run_err(r, err, &m) || is_too_large(r, s, data.len))
         return false;
     *ret = cql_value_make(data);
     return true;

@@ -289,7 +289,44 @@ static void closed_connections(void)
     n.held = false;
 }
 
+/* Whatever could be stored can be read back, page by page. */
+static void large_values(void)
+{
+    static const size_t sizes[] = {(size_t)1 << 20, EXEC_VALUE_MAX, EXEC_VALUE_MAX, 100};
+    const char *insert = "INSERT INTO t (a, b, c, v) VALUES (1, 2, ?, ?)";
+    struct buf text;
+    buf_init(&text, EXEC_VALUE_MAX + 1);
+    for (size_t i = 0; i <= EXEC_VALUE_MAX; i++)
+        buf_put_u8(&text, 'x');
+    for (uint8_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        uint8_t c[] = {0, 0, 0, i};
+        struct cql_value row[] = {cql_value_make(bytes_make(c, 4)),
+                                  cql_value_make(bytes_make(text.data, sizes[i]))};
+        CU_ASSERT_STRING_EQUAL(one_node_execute(&n, insert, row, 2), "void");
+    }
+    struct cql_value too_large[] = {ONE, cql_value_make(buf_bytes(&text))};
+    CU_ASSERT_STRING_EQUAL(one_node_execute(&n, insert, too_large, 2),
+                           "INVALID: The value for v is too large: 12582913 bytes, at most "
+                           "12582912 are stored");
+    buf_close(&text);
+    static const size_t pages[] = {2, 1, 1};
+    struct buf state;
+    buf_init(&state, BUF_MAX_DEFAULT);
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+        one_node_page(&n, "SELECT v FROM t", 5000, buf_bytes(&state));
+        CU_ASSERT_EQUAL_FATAL(n.response.opcode, CQL_RESULT);
+        CU_ASSERT_EQUAL(n.response.rows.count, pages[i]);
+        buf_clear(&state);
+        buf_put_bytes(&state, n.response.rows.metadata.paging_state);
+    }
+    CU_ASSERT_EQUAL(state.len, 0);
+    buf_close(&state);
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "SELECT v FROM t"),
+                           "INVALID: The result is larger than 14680064 bytes: use paging");
+}
+
 CU_TestInfo exec_wire_tests[] = {
+    {"large values", large_values},
     {"metadata of prepared statements", metadata_of_prepared_statements},
     {"bound values: null, unset, wrong", bound_values},
     {"named values and the protocol's timestamp", named_values},
