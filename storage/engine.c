@@ -76,6 +76,7 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     e->store = store;
     rng_init(&e->rng, config->seed);
     omap_init(&e->ranges);
+    omap_init(&e->loaded);
     store_batch_init(&e->batch);
     buf_init(&e->key, SIZE_MAX);
     buf_init(&e->value, BUF_MAX_DEFAULT);

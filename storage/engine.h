@@ -141,6 +141,9 @@ void scan_result_merge(const struct scan *scan, const struct scan_result *result
  * was taken has completed, and only such a copy may be told to those who prune by it. */
 const struct clock *engine_clock(struct engine *e, keyspace_no keyspace, range_no range);
 
+/* clock_hash of it; costs nothing when it has not changed since it was last asked for. */
+uint64_t engine_clock_hash(struct engine *e, keyspace_no keyspace, range_no range);
+
 /* ERR_OK, or why the clock of the range cannot be read: then nothing can be applied, and no dot may
  * be minted, for it is not known which were. */
 enum err engine_range_error(struct engine *e, keyspace_no keyspace, range_no range);

@@ -103,6 +103,7 @@ void engine_ranges_free(struct engine *e)
         mem_free(r);
     }
     omap_close(&e->ranges);
+    omap_close(&e->loaded);
 }
 
 void engine_range_save(struct engine *e, struct range_state *r)
@@ -118,6 +119,7 @@ void engine_range_add(struct engine *e, struct range_state *r, struct dot dot)
 {
     if (!clock_add(&r->clock, dot))
         return;
+    r->hashed = false;
     if (++r->unsaved >= CLOCK_SNAPSHOT_AT)
         engine_range_save(e, r);
 }
@@ -169,33 +171,58 @@ static bool stored_range(struct engine *e, struct store_iter *it, keyspace_no ke
     return true;
 }
 
+/* The first range >= from that the store has a snapshot or a log of. */
+static bool next_stored(struct engine *e, keyspace_no keyspace, range_no from, range_no *ret)
+{
+    range_no got;
+    struct store_iter *it = store_iter_new(e->store);
+    key_clock(&e->key, keyspace, from);
+    bool found = stored_range(e, it, keyspace, ret);
+    key_log(&e->key, keyspace, from, (struct dot){{0, 0}, 0});
+    if (stored_range(e, it, keyspace, &got) && (!found || got < *ret)) {
+        found = true;
+        *ret = got;
+    }
+    store_iter_free(it);
+    return found;
+}
+
+/* Load all that is stored, once: from then on every range with a clock is in memory, for whoever
+ * writes to one makes it. Healing walks them each second. */
+static void load_keyspace(struct engine *e, keyspace_no keyspace)
+{
+    uint8_t key[4];
+    range_no range = 0;
+    store_u32(key, keyspace);
+    if (omap_find(&e->loaded, bytes_make(key, sizeof key)) != NULL)
+        return;
+    omap_put(&e->loaded, bytes_make(key, sizeof key), BYTES_NONE);
+    while (next_stored(e, keyspace, range, &range)) {
+        (void)engine_range(e, keyspace, range);
+        if (range++ == UINT32_MAX)
+            return;
+    }
+}
+
 bool engine_next_range(struct engine *e, keyspace_no keyspace, range_no from, range_no *ret_range)
 {
     uint8_t key[8];
-    bool found = false;
-    range_no best = 0;
-    range_no got;
+    load_keyspace(e, keyspace);
     range_key(key, keyspace, from);
     struct omap_node *n = omap_seek(&e->ranges, bytes_make(key, sizeof key));
     while (n != NULL && clock_empty(&state_of(n)->clock)) /* looked at, never written */
         n = omap_next(n);
-    if (n != NULL && state_of(n)->keyspace == keyspace) {
-        found = true;
-        best = state_of(n)->range;
-    }
-    struct store_iter *it = store_iter_new(e->store);
-    key_clock(&e->key, keyspace, from);
-    if (stored_range(e, it, keyspace, &got) && (!found || got < best)) {
-        found = true;
-        best = got;
-    }
-    key_log(&e->key, keyspace, from, (struct dot){{0, 0}, 0});
-    if (stored_range(e, it, keyspace, &got) && (!found || got < best)) {
-        found = true;
-        best = got;
-    }
-    store_iter_free(it);
-    if (found)
-        *ret_range = best;
-    return found;
+    if (n == NULL || state_of(n)->keyspace != keyspace)
+        return false;
+    *ret_range = state_of(n)->range;
+    return true;
+}
+
+uint64_t engine_clock_hash(struct engine *e, keyspace_no keyspace, range_no range)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    if (!r->hashed)
+        r->hash = clock_hash(&r->clock);
+    r->hashed = true;
+    return r->hash;
 }

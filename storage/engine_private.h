@@ -31,12 +31,15 @@ struct range_state {
     struct clock clock;
     uint32_t unsaved; /* dots since the last snapshot */
     enum err err;     /* its clock could not be read: not served */
+    uint64_t hash;    /* of the clock, when `hashed` */
+    bool hashed;
 };
 
 struct engine {
     struct store *store;
     struct rng rng;
     struct omap ranges; /* u32 keyspace, u32 range -> struct range_state * */
+    struct omap loaded; /* u32 keyspace: all its stored ranges are in `ranges` */
     uint64_t fragment;  /* the number of the last fragment: boots << 40 | writes */
     int64_t bound;      /* stored upper bound of timestamps */
     struct store_batch batch;

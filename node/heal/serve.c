@@ -17,7 +17,7 @@ uint64_t heal_keyspace_hash(struct heal *h, keyspace_no keyspace, node_no peer)
         const struct clock *clock = engine_clock(h->engine, keyspace, range);
         if (!clock_empty(clock) && shared(h, keyspace, range, peer)) {
             buf_put_u32(&all, range);
-            buf_put_u64(&all, clock_hash(clock));
+            buf_put_u64(&all, engine_clock_hash(h->engine, keyspace, range));
         }
         range++;
     }

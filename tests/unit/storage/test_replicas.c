@@ -302,6 +302,8 @@ static void ranges_are_walked_in_order(void)
         CU_ASSERT_TRUE(engine_drop_table(e, TABLE, SIZE_MAX)); /* nothing between the two records */
         for (range_no at = 0; engine_next_range(e, KEYSPACE, at, &at) && found < 16; at++) {
             CU_ASSERT_EQUAL(at, ranges[found % ARRAY_LEN(ranges)]);
+            CU_ASSERT_EQUAL(engine_clock_hash(e, KEYSPACE, at),
+                            clock_hash(engine_clock(e, KEYSPACE, at)));
             found++;
         }
         CU_ASSERT_EQUAL(found, ARRAY_LEN(ranges));
