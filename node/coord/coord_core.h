@@ -96,12 +96,11 @@ struct run {
     usec end_mono;
     bool forwarded;
     node_no forward_to;
-    bool moving;
-    struct quorum now_quorum, later_quorum;
+    struct quorums quorums;
     struct {
         node_no node;
-        uint32_t dc;
-        bool in_now, in_later, tried;
+        struct standing standing;
+        bool tried;
         enum replica_state state;
     } target[REPLICAS_MAX];
     size_t targets;
@@ -119,7 +118,7 @@ void write_free(struct coord *c, struct run *run); /* at shutdown */
 
 struct answer {
     node_no node;
-    uint32_t dc;
+    struct standing standing;
     enum replica_state state;
     bool full_asked;
     bool full; /* `result` is there */
@@ -139,7 +138,7 @@ struct round {
     struct read_op *op;
     enum round_phase phase;
     struct scan scan; /* the span of this round */
-    struct quorum quorum;
+    struct quorums quorums;
     usec started;
     struct answer answer[REPLICAS_MAX]; /* alive replicas that count, nearest first */
     size_t answers;

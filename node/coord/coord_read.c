@@ -42,7 +42,7 @@ void read_free(struct coord *c, struct round *round)
 void round_fail(struct coord *c, struct round *round, enum err err)
 {
     struct read_op *op = round->op;
-    const struct quorum *q = &round->quorum;
+    const struct quorum *q = quorums_telling(&round->quorums);
     op->result.required = quorum_need(q);
     op->result.received = err == ERR_UNAVAILABLE ? quorum_members(q) : quorum_acked(q);
     op->result.failures = q->failures;
@@ -69,17 +69,23 @@ static unsigned distance(const struct coord *c, const struct cluster_node *n)
     return self != NULL && n->dc_index == self->dc_index ? 1 : 2;
 }
 
-/* The living replicas that count for the level, nearest first. */
-static void candidates(struct coord *c, struct round *round, struct replicas replicas)
+/* The living replicas that count for the level, nearest first; while the range moves also those
+ * that will hold it, after those that hold it now. */
+static void candidates(struct coord *c, struct round *round, struct replicas now,
+                       struct replicas later)
 {
     round->answers = 0;
-    for (unsigned d = 0; d <= 2; d++) {
+    for (unsigned d = 0; d <= 5; d++) {
+        struct replicas replicas = d <= 2 ? now : later;
         for (uint32_t i = 0; i < replicas.count && round->answers < REPLICAS_MAX; i++) {
             const struct cluster_node *n = cluster_find(c->cluster, replicas.node[i]);
-            if (n == NULL || distance(c, n) != d || !cluster_is_alive(c->cluster, n->node) ||
-                !quorum_counts(&round->quorum, n->dc_index))
+            if (n == NULL || distance(c, n) != d % 3 || !cluster_is_alive(c->cluster, n->node))
                 continue;
-            round->answer[round->answers++] = (struct answer){.node = n->node, .dc = n->dc_index};
+            struct standing s = {n->dc_index, replicas_have(now, n->node),
+                                 replicas_have(later, n->node)};
+            if ((d > 2 && s.in_now) || !quorums_count(&round->quorums, s))
+                continue;
+            round->answer[round->answers++] = (struct answer){.node = n->node, .standing = s};
         }
     }
 }
@@ -95,38 +101,33 @@ static bool same_set(struct replicas a, struct replicas b)
     return true;
 }
 
-/* Cut the scan at the end of the last range that the same replicas hold. */
-static struct replicas span_replicas(const struct placement *p, struct scan *scan)
+/* The first range of the scan; and cut it at the end of the last one that the same replicas hold.
+ */
+static range_no span(const struct placement *p, struct scan *scan)
 {
     if (scan->single)
-        return placement_replicas(p, ring_range_of(scan->token, p->ranges));
+        return ring_range_of(scan->token, p->ranges);
     token first = scan->from_token; /* more partitions may have that very token */
     if (!scan->has_from)
         first = scan->after_token < INT64_MAX ? scan->after_token + 1 : INT64_MAX;
     range_no range = ring_range_of(first, p->ranges);
-    struct replicas replicas = placement_replicas(p, range);
+    range_no last = range;
     token upto = ring_range_span(range, p->ranges).last;
-    while (upto < scan->upto_token && same_set(replicas, placement_replicas(p, range + 1)))
-        upto = ring_range_span(++range, p->ranges).last;
+    while (upto < scan->upto_token &&
+           same_set(placement_replicas(p, range), placement_replicas(p, last + 1)) &&
+           same_set(placement_later(p, range), placement_later(p, last + 1)))
+        upto = ring_range_span(++last, p->ranges).last;
     if (upto < scan->upto_token)
         scan->upto_token = upto;
-    return replicas;
-}
-
-/* Whose group in the quorum lacks members still? */
-static bool wanted(const struct round *round, uint32_t dc)
-{
-    const struct quorum *q = &round->quorum;
-    const struct quorum_group *g = &q->group[q->by_dc ? dc : 0];
-    return g->members < g->need + g->lost;
+    return range;
 }
 
 static bool enough_alive(const struct round *round)
 {
-    struct quorum q = round->quorum;
+    struct quorums q = round->quorums;
     for (size_t i = 0; i < round->answers; i++)
-        quorum_member(&q, round->answer[i].dc);
-    return quorum_state(&q) != QUORUM_IMPOSSIBLE;
+        quorums_member(&q, round->answer[i].standing);
+    return quorums_state(&q) != QUORUM_IMPOSSIBLE;
 }
 
 /* --- asking and answering */
@@ -146,13 +147,13 @@ static void ask_ourselves(struct coord *c, struct round *round, struct answer *a
     c->in_flight += arena_used(arena) - before;
     if (err != ERR_OK) {
         a->state = REPLICA_LOST;
-        quorum_fail(&round->quorum, a->dc);
+        quorums_fail(&round->quorums, a->standing);
         return;
     }
     a->full = true;
     a->state = REPLICA_ACKED;
     scan_result_digest(&a->result, round->scan.now_s, &a->digest);
-    quorum_ack(&round->quorum, a->dc);
+    quorums_ack(&round->quorums, a->standing);
 }
 
 /* Does not look at the outcome: callers do, once all are asked. */
@@ -161,7 +162,7 @@ void round_ask(struct coord *c, struct now now, struct round *round, size_t i, b
     struct answer *a = &round->answer[i];
     struct arena *arena = &round->op->memory->arena;
     if (a->state == REPLICA_IDLE)
-        quorum_member(&round->quorum, a->dc);
+        quorums_member(&round->quorums, a->standing);
     a->state = REPLICA_WAITING;
     a->full_asked |= full;
     if (is_self(c, a->node)) {
@@ -205,13 +206,13 @@ static bool have_data(const struct round *round)
 /* Replace what was lost, then see whether it is enough. May end the round. */
 static void answered(struct coord *c, struct now now, struct round *round)
 {
-    while (quorum_state(&round->quorum) == QUORUM_IMPOSSIBLE) {
+    while (quorums_state(&round->quorums) == QUORUM_IMPOSSIBLE) {
         if (!round_ask_another(c, now, round, !have_data(round))) {
-            round_fail(c, round, round->quorum.failures > 0 ? ERR_FAILED : ERR_TIMEOUT);
+            round_fail(c, round, quorums_failed(&round->quorums) ? ERR_FAILED : ERR_TIMEOUT);
             return;
         }
     }
-    if (quorum_state(&round->quorum) != QUORUM_ENOUGH)
+    if (quorums_state(&round->quorums) != QUORUM_ENOUGH)
         return;
     const struct answer *data = NULL;
     bool equal = true;
@@ -258,10 +259,10 @@ void read_reply(struct coord *c, struct now now, struct round *round, node_no fr
     a->state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
     if (err == ERR_OK) {
         memcpy(a->digest.b, m->digest.data, sizeof a->digest.b);
-        quorum_ack(&round->quorum, a->dc);
+        quorums_ack(&round->quorums, a->standing);
         histogram_record(c->read_latency, now.mono - round->started);
     } else {
-        quorum_fail(&round->quorum, a->dc);
+        quorums_fail(&round->quorums, a->standing);
     }
     if (round->phase == ROUND_COMPARE)
         answered(c, now, round);
@@ -279,7 +280,7 @@ void read_peer_lost(struct coord *c, struct now now, struct round *round, node_n
             a->state = REPLICA_LOST;
             if (round->phase == ROUND_REPAIR)
                 return; /* it does not count any more */
-            quorum_lose(&round->quorum, a->dc);
+            quorums_lose(&round->quorums, a->standing);
             if (round->phase == ROUND_COMPARE)
                 answered(c, now, round);
             else if (round->phase == ROUND_FULL)
@@ -337,16 +338,23 @@ static void round_start(struct coord *c, struct now now, struct read_op *op)
         round_fail(c, round, ERR_UNAVAILABLE);
         return;
     }
-    quorum_init(&round->quorum, &config);
-    candidates(c, round, span_replicas(p, &round->scan));
+    range_no range = span(p, &round->scan);
+    quorums_init(&round->quorums, &config, p->moving);
+    candidates(c, round, placement_replicas(p, range), placement_later(p, range));
+    if (p->moving && !enough_alive(round)) {
+        /* A node that is about to take over has died: that must not stop those who have the data.
+         * What a quorum of writes has acked is among them; the move does not end without it. */
+        quorums_init(&round->quorums, &config, false);
+        candidates(c, round, placement_replicas(p, range), placement_later(p, range));
+    }
     if (!enough_alive(round)) {
         for (size_t i = 0; i < round->answers; i++)
-            quorum_member(&round->quorum, round->answer[i].dc); /* "alive" in the error */
+            quorums_member(&round->quorums, round->answer[i].standing); /* "alive" in the error */
         round_fail(c, round, ERR_UNAVAILABLE);
         return;
     }
     for (size_t i = 0; i < round->answers; i++) {
-        if (wanted(round, round->answer[i].dc))
+        if (quorums_want(&round->quorums, round->answer[i].standing))
             round_ask(c, now, round, i, !have_data(round));
     }
     timers_set(&c->timers, &round->speculation.timer, now.mono + speculation_delay(c));
@@ -385,8 +393,8 @@ void round_finish(struct coord *c, struct now now, struct round *round,
     bool at_end = scan->single || round->scan.upto_token == scan->upto_token;
     token upto = round->scan.upto_token;
     round_drop(c, round);
-    op->result.required = quorum_need(&round->quorum);
-    op->result.received = quorum_acked(&round->quorum);
+    op->result.required = quorum_need(&round->quorums.now);
+    op->result.received = quorum_acked(&round->quorums.now);
     op->result.data_present = true;
     take_parts(op, result);
     all->more = span_more || !at_end;

@@ -20,7 +20,7 @@ void repair_start(struct coord *c, struct now now, struct round *round)
             continue;
         /* It counts again when its rows are here; a digest still on its way is ignored. */
         if (has_answered(a))
-            round->quorum.group[round->quorum.by_dc ? a->dc : 0].acked--;
+            quorums_unack(&round->quorums, a->standing);
         round_ask(c, now, round, i, true);
     }
     repair_full_answer(c, now, round);
@@ -28,13 +28,13 @@ void repair_start(struct coord *c, struct now now, struct round *round)
 
 void repair_full_answer(struct coord *c, struct now now, struct round *round)
 {
-    while (quorum_state(&round->quorum) == QUORUM_IMPOSSIBLE) {
+    while (quorums_state(&round->quorums) == QUORUM_IMPOSSIBLE) {
         if (!round_ask_another(c, now, round, true)) {
-            round_fail(c, round, round->quorum.failures > 0 ? ERR_FAILED : ERR_TIMEOUT);
+            round_fail(c, round, quorums_failed(&round->quorums) ? ERR_FAILED : ERR_TIMEOUT);
             return;
         }
     }
-    if (quorum_state(&round->quorum) != QUORUM_ENOUGH)
+    if (quorums_state(&round->quorums) != QUORUM_ENOUGH)
         return;
     merge_and_repair(c, now, round);
 }
@@ -93,14 +93,10 @@ static bool repair_one(struct coord *c, struct now now, struct round *round, str
 
 static void count_anew(struct round *round)
 {
-    for (uint32_t g = 0; g < round->quorum.groups; g++) {
-        round->quorum.group[g].acked = 0;
-        round->quorum.group[g].members = 0;
-        round->quorum.group[g].lost = 0;
-    }
+    quorums_restart(&round->quorums);
     for (size_t i = 0; i < round->answers; i++) {
         if (has_answered(&round->answer[i]))
-            quorum_member(&round->quorum, round->answer[i].dc);
+            quorums_member(&round->quorums, round->answer[i].standing);
     }
 }
 
@@ -118,7 +114,7 @@ static void repair_again(struct coord *c, struct now now, struct round *round)
         a->repairing = false;
         a->repairs = 0;
         if (has_answered(a))
-            quorum_ack(&round->quorum, a->dc);
+            quorums_ack(&round->quorums, a->standing);
     }
     repair_full_answer(c, now, round);
 }
@@ -126,7 +122,7 @@ static void repair_again(struct coord *c, struct now now, struct round *round)
 /* Count the replicas that have the joined state. May end the round. */
 static void repair_decide(struct coord *c, struct now now, struct round *round)
 {
-    enum quorum_state state = quorum_state(&round->quorum);
+    enum quorum_state state = quorums_state(&round->quorums);
     if (state == QUORUM_ENOUGH)
         round_finish(c, now, round, &round->merged);
     else if (state == QUORUM_IMPOSSIBLE)
@@ -150,7 +146,7 @@ static void merge_and_repair(struct coord *c, struct now now, struct round *roun
     for (size_t i = 0; i < round->answers; i++) {
         struct answer *a = &round->answer[i];
         if (has_answered(a) && !repair_one(c, now, round, a))
-            quorum_ack(&round->quorum, a->dc);
+            quorums_ack(&round->quorums, a->standing);
     }
     round->sending = false;
     repair_decide(c, now, round);
@@ -170,11 +166,11 @@ void repair_answer(struct coord *c, struct now now, struct round *round, node_no
         if (err != ERR_OK)
             a->state = REPLICA_LOST;
         if (err == ERR_OK)
-            quorum_ack(&round->quorum, a->dc);
+            quorums_ack(&round->quorums, a->standing);
         else if (err == ERR_CLOSED)
-            quorum_lose(&round->quorum, a->dc);
+            quorums_lose(&round->quorums, a->standing);
         else
-            quorum_fail(&round->quorum, a->dc);
+            quorums_fail(&round->quorums, a->standing);
         if (!round->sending)
             repair_decide(c, now, round);
         return;

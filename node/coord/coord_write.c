@@ -48,17 +48,9 @@ void write_free(struct coord *c, struct run *run)
     memory_retire(c, run->memory);
 }
 
-/* The stricter of the two quorums of a moving range is the one to tell of. */
-static const struct quorum *telling(const struct run *run)
-{
-    if (run->moving && quorum_state(&run->now_quorum) == QUORUM_ENOUGH)
-        return &run->later_quorum;
-    return &run->now_quorum;
-}
-
 static void run_result(struct coord *c, struct run *run, enum err err)
 {
-    const struct quorum *q = telling(run);
+    const struct quorum *q = quorums_telling(&run->quorums);
     struct coord_result result = {.err = err,
                                   .level = run->level,
                                   .kind = run->kind,
@@ -73,16 +65,12 @@ static void run_result(struct coord *c, struct run *run, enum err err)
 /* True when the run is over (and gone). */
 static bool run_decide(struct coord *c, struct run *run)
 {
-    enum quorum_state now = quorum_state(&run->now_quorum);
-    enum quorum_state later = run->moving ? quorum_state(&run->later_quorum) : QUORUM_ENOUGH;
-    if (now == QUORUM_ENOUGH && later == QUORUM_ENOUGH) {
-        run_result(c, run, ERR_OK);
+    switch (quorums_state(&run->quorums)) {
+    case QUORUM_ENOUGH: run_result(c, run, ERR_OK); return true;
+    case QUORUM_IMPOSSIBLE:
+        run_result(c, run, quorums_failed(&run->quorums) ? ERR_FAILED : ERR_TIMEOUT);
         return true;
-    }
-    if (now == QUORUM_IMPOSSIBLE || later == QUORUM_IMPOSSIBLE) {
-        bool said_no = run->now_quorum.failures > 0 || run->later_quorum.failures > 0;
-        run_result(c, run, said_no ? ERR_FAILED : ERR_TIMEOUT);
-        return true;
+    case QUORUM_WAITING: break;
     }
     return false;
 }
@@ -98,11 +86,11 @@ static void add_targets(struct coord *c, struct run *run, struct replicas replic
         if (at == run->targets) {
             const struct cluster_node *n = cluster_find(c->cluster, replicas.node[i]);
             run->target[at].node = replicas.node[i];
-            run->target[at].dc = n != NULL ? n->dc_index : 0;
+            run->target[at].standing.dc = n != NULL ? n->dc_index : 0;
             run->targets++;
         }
-        run->target[at].in_now |= !later;
-        run->target[at].in_later |= later;
+        run->target[at].standing.in_now |= !later;
+        run->target[at].standing.in_later |= later;
     }
 }
 
@@ -124,26 +112,19 @@ static enum err run_plan(struct coord *c, struct run *run)
     if (p == NULL || c->self.node == 0 ||
         !cluster_quorum_config(c->cluster, run->keyspace, run->level, &config))
         return ERR_UNAVAILABLE;
-    quorum_init(&run->now_quorum, &config);
-    quorum_init(&run->later_quorum, &config);
     run->range = ring_range_of(run->part.token, p->ranges);
-    run->moving = p->moving;
+    quorums_init(&run->quorums, &config, p->moving);
     add_targets(c, run, placement_replicas(p, run->range), false);
-    if (run->moving)
+    if (p->moving)
         add_targets(c, run, placement_later(p, run->range), true);
     for (size_t i = 0; i < run->targets; i++) {
         if (!is_able(c, run, run->target[i].node)) {
             run->target[i].state = REPLICA_LOST;
             continue;
         }
-        if (run->target[i].in_now)
-            quorum_member(&run->now_quorum, run->target[i].dc);
-        if (run->target[i].in_later)
-            quorum_member(&run->later_quorum, run->target[i].dc);
+        quorums_member(&run->quorums, run->target[i].standing);
     }
-    bool possible = quorum_state(&run->now_quorum) != QUORUM_IMPOSSIBLE &&
-                    (!run->moving || quorum_state(&run->later_quorum) != QUORUM_IMPOSSIBLE);
-    return possible ? ERR_OK : ERR_UNAVAILABLE;
+    return quorums_state(&run->quorums) != QUORUM_IMPOSSIBLE ? ERR_OK : ERR_UNAVAILABLE;
 }
 
 static usec left_us(const struct run *run, struct now now)
@@ -157,11 +138,11 @@ static bool run_forward(struct coord *c, struct now now, struct run *run)
     const struct cluster_node *self = cluster_find(c->cluster, cluster_self(c->cluster));
     size_t best = REPLICAS_MAX;
     for (size_t i = 0; i < run->targets; i++) {
-        bool near = self != NULL && run->target[i].dc == self->dc_index;
+        bool near = self != NULL && run->target[i].standing.dc == self->dc_index;
         if (run->target[i].state == REPLICA_LOST || run->target[i].tried ||
-            !run->target[i].in_now || (level_is_local(run->level) && !near))
+            !run->target[i].standing.in_now || (level_is_local(run->level) && !near))
             continue;
-        if (best == REPLICAS_MAX || (near && run->target[best].dc != self->dc_index))
+        if (best == REPLICAS_MAX || (near && run->target[best].standing.dc != self->dc_index))
             best = i;
     }
     if (best == REPLICAS_MAX)
@@ -335,12 +316,11 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
     for (size_t i = 0; i < run->targets; i++) {
         if (run->target[i].node != from || run->target[i].state != REPLICA_WAITING)
             continue;
-        void (*count)(struct quorum *, uint32_t) = err == ERR_OK ? quorum_ack : quorum_fail;
         run->target[i].state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
-        if (run->target[i].in_now)
-            count(&run->now_quorum, run->target[i].dc);
-        if (run->target[i].in_later)
-            count(&run->later_quorum, run->target[i].dc);
+        if (err == ERR_OK)
+            quorums_ack(&run->quorums, run->target[i].standing);
+        else
+            quorums_fail(&run->quorums, run->target[i].standing);
         run_decide(c, run);
         return;
     }
@@ -357,10 +337,7 @@ void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no n
         if (run->target[i].node != node || run->target[i].state != REPLICA_WAITING)
             continue;
         run->target[i].state = REPLICA_LOST;
-        if (run->target[i].in_now)
-            quorum_lose(&run->now_quorum, run->target[i].dc);
-        if (run->target[i].in_later)
-            quorum_lose(&run->later_quorum, run->target[i].dc);
+        quorums_lose(&run->quorums, run->target[i].standing);
         run_decide(c, run);
         return;
     }

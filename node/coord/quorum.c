@@ -136,3 +136,104 @@ uint32_t quorum_members(const struct quorum *q)
         members += q->group[i].members;
     return members;
 }
+
+/* --- both sets of a range that moves */
+
+void quorums_init(struct quorums *q, const struct quorum_config *config, bool moving)
+{
+    quorum_init(&q->now, config);
+    quorum_init(&q->later, config);
+    q->moving = moving;
+}
+
+bool quorums_count(const struct quorums *q, struct standing s)
+{
+    return (s.in_now || (s.in_later && q->moving)) && quorum_counts(&q->now, s.dc);
+}
+
+static void both(struct quorums *q, struct standing s, void (*count)(struct quorum *, uint32_t))
+{
+    if (s.in_now)
+        count(&q->now, s.dc);
+    if (s.in_later && q->moving)
+        count(&q->later, s.dc);
+}
+
+void quorums_member(struct quorums *q, struct standing s)
+{
+    both(q, s, quorum_member);
+}
+
+void quorums_ack(struct quorums *q, struct standing s)
+{
+    both(q, s, quorum_ack);
+}
+
+static void unack(struct quorum *q, uint32_t dc)
+{
+    struct quorum_group *g = group_of(q, dc);
+    if (g == NULL)
+        return;
+    ASSERT(g->acked > 0);
+    g->acked--;
+}
+
+void quorums_unack(struct quorums *q, struct standing s)
+{
+    both(q, s, unack);
+}
+
+void quorums_fail(struct quorums *q, struct standing s)
+{
+    both(q, s, quorum_fail);
+}
+
+void quorums_lose(struct quorums *q, struct standing s)
+{
+    both(q, s, quorum_lose);
+}
+
+static bool wants(const struct quorum *q, uint32_t dc)
+{
+    if (!quorum_counts(q, dc))
+        return false;
+    const struct quorum_group *g = &q->group[q->by_dc ? dc : 0];
+    return g->members < g->need + g->lost;
+}
+
+bool quorums_want(const struct quorums *q, struct standing s)
+{
+    return (s.in_now && wants(&q->now, s.dc)) ||
+           (s.in_later && q->moving && wants(&q->later, s.dc));
+}
+
+static void restart(struct quorum *q)
+{
+    for (uint32_t i = 0; i < q->groups; i++)
+        q->group[i] = (struct quorum_group){.need = q->group[i].need};
+}
+
+void quorums_restart(struct quorums *q)
+{
+    restart(&q->now);
+    restart(&q->later);
+}
+
+enum quorum_state quorums_state(const struct quorums *q)
+{
+    enum quorum_state now = quorum_state(&q->now);
+    enum quorum_state later = q->moving ? quorum_state(&q->later) : QUORUM_ENOUGH;
+    if (now == QUORUM_IMPOSSIBLE || later == QUORUM_IMPOSSIBLE)
+        return QUORUM_IMPOSSIBLE;
+    return now == QUORUM_ENOUGH ? later : now;
+}
+
+bool quorums_failed(const struct quorums *q)
+{
+    return q->now.failures > 0 || (q->moving && q->later.failures > 0);
+}
+
+const struct quorum *quorums_telling(const struct quorums *q)
+{
+    return q->moving && quorum_state(&q->now) == QUORUM_ENOUGH ? &q->later : &q->now;
+}

@@ -60,4 +60,38 @@ uint32_t quorum_need(const struct quorum *q);    /* what errors call "required" 
 uint32_t quorum_acked(const struct quorum *q);   /* "received" */
 uint32_t quorum_members(const struct quorum *q); /* "alive" when only the living were added */
 
+/* --- both sets of a range that moves
+ *
+ * While a range moves, writes and reads need their level among its replicas now and among those of
+ * later, so that whatever a quorum has been told of stays known when the set changes. */
+struct quorums {
+    struct quorum now, later;
+    bool moving; /* else `later` does not count */
+};
+
+/* Where a replica stands. */
+struct standing {
+    uint32_t dc;
+    bool in_now, in_later;
+};
+
+void quorums_init(struct quorums *q, const struct quorum_config *config, bool moving);
+bool quorums_count(const struct quorums *q, struct standing s);
+void quorums_member(struct quorums *q, struct standing s);
+void quorums_ack(struct quorums *q, struct standing s);
+void quorums_unack(struct quorums *q, struct standing s); /* it is asked once more */
+void quorums_fail(struct quorums *q, struct standing s);
+void quorums_lose(struct quorums *q, struct standing s);
+
+/* Would one more member of that standing help? */
+bool quorums_want(const struct quorums *q, struct standing s);
+
+/* Nobody is asked yet, as after init; failures are kept. */
+void quorums_restart(struct quorums *q);
+enum quorum_state quorums_state(const struct quorums *q);
+bool quorums_failed(const struct quorums *q); /* somebody said so */
+
+/* The one that errors tell of: the one that is not met. */
+const struct quorum *quorums_telling(const struct quorums *q);
+
 #endif

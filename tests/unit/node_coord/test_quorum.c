@@ -101,11 +101,41 @@ static void the_factor_counts_not_the_nodes(void)
     CU_ASSERT_EQUAL(quorum_members(&q), 1);
 }
 
+/* A, B, C hold it now; B, C, D will. */
+static void a_moving_range_needs_its_level_in_both_sets(void)
+{
+    static const struct standing a = {0, true, false}, b = {0, true, true}, d = {0, false, true};
+    struct quorums q;
+    struct quorum_config config = simple(LEVEL_QUORUM, 3);
+    quorums_init(&q, &config, true);
+    CU_ASSERT_TRUE(quorums_want(&q, d));
+    quorums_member(&q, a);
+    quorums_member(&q, b);
+    CU_ASSERT_FALSE(quorums_want(&q, a)); /* now has its two */
+    CU_ASSERT_TRUE(quorums_want(&q, d));
+    CU_ASSERT_EQUAL(quorums_state(&q), QUORUM_IMPOSSIBLE); /* later has one */
+    quorums_member(&q, d);
+    quorums_ack(&q, a);
+    quorums_ack(&q, b);
+    CU_ASSERT_EQUAL(quorums_state(&q), QUORUM_WAITING);
+    CU_ASSERT_PTR_EQUAL(quorums_telling(&q), &q.later);
+    quorums_ack(&q, d);
+    CU_ASSERT_EQUAL(quorums_state(&q), QUORUM_ENOUGH);
+    quorums_init(&q, &config, false);
+    quorums_member(&q, a);
+    quorums_member(&q, b);
+    CU_ASSERT_FALSE(quorums_count(&q, d));
+    quorums_ack(&q, a);
+    quorums_ack(&q, b);
+    CU_ASSERT_EQUAL(quorums_state(&q), QUORUM_ENOUGH);
+}
+
 CU_TestInfo quorum_tests[] = {
     {"every level needs its number", every_level_needs_its_number},
     {"local levels count only their own", local_levels_count_only_their_own},
     {"each quorum needs every data centre", each_quorum_needs_every_data_centre},
     {"enough failures that it cannot be met", enough_failures_that_it_cannot_be_met},
     {"the factor counts, not the nodes", the_factor_counts_not_the_nodes},
+    {"a moving range needs its level in both sets", a_moving_range_needs_its_level_in_both_sets},
     CU_TEST_INFO_NULL,
 };
