@@ -369,7 +369,10 @@ static void on_in(evutil_socket_t fd, short what, void *arg)
     struct bytes payload;
     size_t at = 0;
     int got;
-    (void)what;
+    if (what & EV_TIMEOUT) { /* only before the hello */
+        in_close(l);
+        return;
+    }
     ssize_t n = recv((int)fd, s->chunk, READ_CHUNK, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -391,6 +394,7 @@ static void on_in(evutil_socket_t fd, short what, void *arg)
                 break;
             }
             l->greeted = true;
+            event_remove_timer(l->event);
             continue;
         }
         struct node_event event = {.type = NODE_MESSAGE, .from = l->peer, .bytes = payload};
@@ -422,7 +426,8 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
     l->fd = got;
     buf_init(&l->in, WIRE_MESSAGE_MAX + FRAME_HEAD + READ_CHUNK);
     l->event = event_new(s->base, got, EV_READ | EV_PERSIST, on_in, l);
-    event_add(l->event, NULL);
+    struct timeval patience = {LINK_HELLO_SECS, 0};
+    event_add(l->event, &patience);
     list_push_back(&s->links_in, &l->all);
     s->links_in_count++;
 }

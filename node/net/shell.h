@@ -23,6 +23,7 @@
 #define LINK_OUT_MAX     ((size_t)64 << 20) /* waiting for a slow peer; beyond it the link breaks */
 #define LINKS_IN_MAX     2048
 #define LINK_HELLO_MAX   512
+#define LINK_HELLO_SECS  5 /* who says nothing takes no place from peers for longer */
 #define LINK_RETRY_FIRST (50 * USEC_PER_MS)
 #define LINK_RETRY_MOST  USEC_PER_SEC
 #define LOAD_EVERY       (10 * USEC_PER_SEC) /* look how large the data is */
