@@ -8,6 +8,8 @@
 #define FACT_HOST_ID "n/host_id"
 #define FACT_BOOT    "n/boot"
 
+#define DAMAGE_TOLD_EVERY (60 * USEC_PER_SEC)
+
 struct node_effect *node_append(struct node *n, int type)
 {
     n->effects = mem_grow(n->effects, n->effects_count, &n->effects_cap, sizeof *n->effects);
@@ -462,6 +464,20 @@ static void check_drained(struct node *n)
     node_append(n, NODE_DRAINED);
 }
 
+/* Other replicas answer in our place, so nobody but the log would notice. */
+static void tell_damage(struct node *n)
+{
+    uint64_t damaged = engine_stats(n->engine).damaged;
+    if (damaged == n->damage_told || n->now.mono < n->damage_next)
+        return;
+    node_log(n, true,
+             "%" PRIu64 " reads met damage in the store -> other replicas answer; replace "
+             "this node's data",
+             damaged - n->damage_told);
+    n->damage_told = damaged;
+    n->damage_next = n->now.mono + DAMAGE_TOLD_EVERY;
+}
+
 struct node_effects node_step(struct node *n, const struct node_event *event)
 {
     n->now = event->now;
@@ -490,6 +506,7 @@ struct node_effects node_step(struct node *n, const struct node_event *event)
     }
     settle(n);
     take_store(n);
+    tell_damage(n);
     check_drained(n);
     return (struct node_effects){n->effects, n->effects_count};
 }

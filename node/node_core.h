@@ -74,6 +74,8 @@ struct node {
     bool draining, drained;
     int64_t hlc; /* the last timestamp given out or accepted, us */
     uint64_t hlc_refused;
+    uint64_t damage_told;        /* reads that met damage, as far as the log has told of them */
+    usec damage_next;            /* when it may tell of more */
     uint64_t load;               /* bytes on our disk */
     const struct schema *schema; /* the one the cores know */
     struct peer *peers;          /* by node number */

@@ -42,6 +42,8 @@
       "Row fragments read; close to the rows read when rows are whole.")                           \
     X(COUNTER, NODE_COLLAPSES, "torc_store_collapses_total", "",                                   \
       "Rows whose fragments were joined into one.")                                                \
+    X(COUNTER, NODE_DAMAGED, "torc_store_damaged_total", "",                                       \
+      "Reads of the store that met damage and gave no answer.")                                    \
     X(COUNTER, NODE_COMPARISONS, "torc_clock_comparisons_total", "",                               \
       "Comparisons of range clocks with a peer.")                                                  \
     X(COUNTER, NODE_PULLED, "torc_handoff_dots_pulled_total", "",                                  \

@@ -50,6 +50,7 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_ROWS_READ, e.rows_read);
     catch_up(n, NODE_FRAGMENTS, e.fragments_read);
     catch_up(n, NODE_COLLAPSES, e.collapses);
+    catch_up(n, NODE_DAMAGED, e.damaged);
     catch_up(n, NODE_COMPARISONS, h.rounds);
     catch_up(n, NODE_PULLED, h.dots_pulled);
     catch_up(n, NODE_PULLED_BYTES, h.bytes_pulled);

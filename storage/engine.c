@@ -105,6 +105,13 @@ struct engine_stats engine_stats(const struct engine *e)
     return e->stats;
 }
 
+enum err engine_note(struct engine *e, enum err err)
+{
+    if (err == ERR_CORRUPT || err == ERR_IO)
+        e->stats.damaged++;
+    return err;
+}
+
 int64_t engine_max_timestamp(const struct engine *e)
 {
     return e->bound;

@@ -180,6 +180,8 @@ int64_t engine_max_timestamp(const struct engine *e);
 
 struct engine_stats {
     uint64_t writes, scans, rows_read, fragments_read, collapses, bytes_written;
+    uint64_t
+        damaged; /* scans, pulls and clocks that were not given because of ERR_CORRUPT, ERR_IO */
 };
 struct engine_stats engine_stats(const struct engine *e);
 

@@ -91,7 +91,7 @@ struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_n
     r->range = range;
     clock_init(&r->clock);
     omap_put(&e->ranges, bytes_make(key, sizeof key), bytes_make(&r, sizeof r));
-    r->err = load(e, r);
+    r->err = engine_note(e, load(e, r));
     return r;
 }
 

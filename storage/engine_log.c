@@ -410,7 +410,7 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
     omap_close(&pull.by_key);
     buf_close(&parts);
     arena_close(&arena);
-    return err;
+    return engine_note(e, err);
 }
 
 /* --- applying */

@@ -47,7 +47,12 @@ struct engine {
     struct engine_stats stats;
 };
 
-/* --- engine.c: filling e->batch */
+/* --- engine.c */
+
+/* Counts what could not be read; returns err. */
+enum err engine_note(struct engine *e, enum err err);
+
+/* Filling e->batch. */
 
 void engine_batch_begin(struct engine *e);
 void engine_batch_part(struct engine *e, const struct part *p); /* one fragment per row */

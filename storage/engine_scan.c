@@ -321,5 +321,5 @@ enum err engine_scan(struct engine *e, const struct scan *scan, struct arena *ar
     err = err != ERR_OK ? err : closed;
     if (err == ERR_OK)
         *ret = run.out;
-    return err;
+    return engine_note(e, err);
 }

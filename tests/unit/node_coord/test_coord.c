@@ -270,6 +270,7 @@ static void a_failing_replica_is_replaced(void)
     CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_ALL), ERR_FAILED);
     CU_ASSERT_EQUAL(f.result.failures, 1);
     CU_ASSERT(f.result.data_present);
+    CU_ASSERT_EQUAL(engine_stats(fixture_at(&f, R(1))->engine).damaged, 2); /* for the operator */
     store_mem_fail_reads(fixture_at(&f, R(1))->store, BYTES_LIT("\x00"), BYTES_LIT("\xff"), ERR_OK);
 }
 
