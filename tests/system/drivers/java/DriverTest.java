@@ -170,6 +170,7 @@ public class DriverTest {
     addresses = List.of(arguments);
     var builder = CqlSession.builder().withLocalDatacenter("datacenter1").withConfigLoader(
         DriverConfigLoader.programmaticBuilder()
+            .withString(DefaultDriverOption.REQUEST_CONSISTENCY, "QUORUM")
             .withDuration(DefaultDriverOption.REQUEST_TIMEOUT, Duration.ofSeconds(20)).build());
     for (String a : addresses) builder.addContactPoint(new InetSocketAddress(a, 9042));
     try (CqlSession s = builder.build()) {

@@ -12,6 +12,7 @@ const prepared = { prepare: true };
 const client = new cassandra.Client({
   contactPoints: addresses,
   localDataCenter: 'datacenter1',
+  queryOptions: { consistency: level.quorum },
   policies: {
     loadBalancing: new cassandra.policies.loadBalancing.TokenAwarePolicy(
       new cassandra.policies.loadBalancing.DCAwareRoundRobinPolicy('datacenter1')),
