@@ -10,7 +10,7 @@
 
 #define DAMAGE_TOLD_EVERY (60 * USEC_PER_SEC)
 
-struct node_effect *node_append(struct node *n, int type)
+struct node_effect *node_append(struct node *n, enum node_effect_type type)
 {
     n->effects = mem_grow(n->effects, n->effects_count, &n->effects_cap, sizeof *n->effects);
     struct node_effect *e = &n->effects[n->effects_count++];
@@ -19,7 +19,7 @@ struct node_effect *node_append(struct node *n, int type)
     return e;
 }
 
-struct todo *node_todo(struct node *n, int type)
+struct todo *node_todo(struct node *n, enum todo_type type)
 {
     n->todos = mem_grow(n->todos, n->todos_count, &n->todos_cap, sizeof *n->todos);
     struct todo *t = &n->todos[n->todos_count++];

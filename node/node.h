@@ -50,7 +50,7 @@ struct node_config {
 
 struct node_event {
     struct now now;
-    enum {
+    enum node_event_type {
         NODE_START, /* the first one */
         NODE_DEADLINE,
         NODE_STORE,   /* the store has completions */
@@ -68,7 +68,7 @@ struct node_event {
 };
 
 struct node_effect {
-    enum {
+    enum node_effect_type {
         NODE_SEND, /* a message to a peer: reliable, in order, or LINK_DOWN */
         NODE_SEND_DATAGRAM,
         NODE_CLIENT_OUT,   /* that connection has bytes to take: node_client_out */

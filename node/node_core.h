@@ -28,7 +28,7 @@
 
 /* Things that one core said and another must hear, once the first has returned. */
 struct todo {
-    enum {
+    enum todo_type {
         TODO_META_APPLIED,
         TODO_META_DONE,
         TODO_META_PHASE,
@@ -104,10 +104,10 @@ struct node {
 };
 
 /* --- node.c */
-struct node_effect *node_append(struct node *n, int type);
+struct node_effect *node_append(struct node *n, enum node_effect_type type);
 void node_log(struct node *n, bool warning, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-struct todo *node_todo(struct node *n, int type);
+struct todo *node_todo(struct node *n, enum todo_type type);
 void node_meta_event(struct node *n, struct meta_event *event); /* fills in now */
 void node_gossip_event(struct node *n, struct gossip_event *event);
 

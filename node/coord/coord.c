@@ -62,7 +62,7 @@ void coord_set_actor(struct coord *c, struct actor self)
     c->self = self;
 }
 
-uint64_t coord_track(struct coord *c, struct pending *p, int type)
+uint64_t coord_track(struct coord *c, struct pending *p, enum pending_type type)
 {
     p->type = type;
     p->request = ++c->requests;

@@ -21,7 +21,7 @@
 
 /* What a request number stands for; the first member of run and round. */
 struct pending {
-    enum { PENDING_RUN, PENDING_ROUND } type;
+    enum pending_type { PENDING_RUN, PENDING_ROUND } type;
     uint64_t request;
     struct list link; /* in coord.pending, in order of start */
 };
@@ -67,7 +67,7 @@ struct memory {
 struct memory *memory_new(void);
 void memory_retire(struct coord *c, struct memory *m); /* freed by coord_clear */
 
-uint64_t coord_track(struct coord *c, struct pending *p, int type);
+uint64_t coord_track(struct coord *c, struct pending *p, enum pending_type type);
 void coord_untrack(struct coord *c, struct pending *p);
 void coord_send(struct coord *c, node_no to, const struct wire_message *m);
 void coord_done(struct coord *c, uint64_t op, const struct coord_result *result);

@@ -198,7 +198,8 @@ static void take_frame(struct sim *s, unsigned node, const struct cql_frame *fra
         read_answer(s, q, frame);
         return;
     }
-    ASSERT(!"an answer to a question nobody asked");
+    bool was_asked = false;
+    ASSERT(was_asked);
 }
 
 static void to_client(struct sim *s, const struct event *e)
@@ -223,7 +224,8 @@ static void to_client(struct sim *s, const struct event *e)
 
 static void to_node(struct sim *s, struct event e)
 {
-    static const int types[] = {NODE_CLIENT_BYTES, NODE_CLIENT_OPEN, NODE_CLIENT_CLOSED};
+    static const enum node_event_type types[] = {NODE_CLIENT_BYTES, NODE_CLIENT_OPEN,
+                                                 NODE_CLIENT_CLOSED};
     struct sim_client *c = client_of(s, e.node);
     struct machine *m = machine_of(s, e.node);
     if (m->node == NULL || (c->number != e.life && e.client != TO_CLOSED))
