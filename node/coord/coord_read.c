@@ -341,9 +341,10 @@ static void round_start(struct coord *c, struct now now, struct read_op *op)
     range_no range = span(p, &round->scan);
     quorums_init(&round->quorums, &config, p->moving);
     candidates(c, round, placement_replicas(p, range), placement_later(p, range));
-    if (p->moving && !enough_alive(round)) {
-        /* A node that is about to take over has died: that must not stop those who have the data.
-         * What a quorum of writes has acked is among them; the move does not end without it. */
+    bool weak = op->request.level == LEVEL_ONE || op->request.level == LEVEL_LOCAL_ONE;
+    if (p->moving && weak && !enough_alive(round)) {
+        /* A node that is about to take over has died: that must not stop those who have the data,
+         * where no more than any one answer was asked for. */
         quorums_init(&round->quorums, &config, false);
         candidates(c, round, placement_replicas(p, range), placement_later(p, range));
     }
