@@ -400,6 +400,9 @@ static void store_done(struct node *n, const struct store_done *done)
         n->run = RUN_FAILED;
         node_log(n, true, "the store has failed: %s -> nothing is acked any more",
                  store_failure(n->store));
+        /* Down to the others: reads and writes go past us, and no schema change waits for us. */
+        struct gossip_event leave = {.type = GOSSIP_LEAVE};
+        node_gossip_event(n, &leave);
     }
     switch (TICKET_OWNER(done->ticket)) {
     case COORD_TICKET: coord_durable(n->coord, n->now, done->ticket, done->err); break;

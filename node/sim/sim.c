@@ -438,6 +438,11 @@ struct rng *sim_rng(struct sim *s)
     return &s->user_rng;
 }
 
+void sim_fill_disk(struct sim *s, unsigned node)
+{
+    store_mem_fail(s->machines[node].store, ERR_FULL, "no space left");
+}
+
 void sim_set_disk(struct sim *s, usec disk_us)
 {
     s->config.disk_us = disk_us;

@@ -52,7 +52,8 @@ void sim_start(struct sim *s, unsigned node);
 void sim_stop(struct sim *s, unsigned node);  /* SIGTERM: drains, at most 10 s; runs the cluster */
 void sim_kill(struct sim *s, unsigned node);  /* SIGKILL: the kernel keeps what was written */
 void sim_crash(struct sim *s, unsigned node); /* power cut: what was not synced is lost */
-void sim_pause(struct sim *s, unsigned node); /* SIGSTOP: the kernel goes on taking its bytes */
+void sim_fill_disk(struct sim *s, unsigned node); /* every write from now on fails, for ever */
+void sim_pause(struct sim *s, unsigned node);     /* SIGSTOP: the kernel goes on taking its bytes */
 void sim_resume(struct sim *s, unsigned node);
 bool sim_is_up(const struct sim *s, unsigned node); /* also when PAUSED */
 bool sim_is_paused(const struct sim *s, unsigned node);

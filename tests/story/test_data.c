@@ -153,6 +153,22 @@ static void read_repair_makes_a_stale_replica_equal(void)
     CU_ASSERT(become_equal(SECONDS(10)));
 }
 
+/* It acks nothing; to the others it is down, so nothing waits for it, no schema change either. */
+static void a_full_disk_is_a_node_that_is_down(void)
+{
+    story_begin(3);
+    CU_ASSERT(write_rows(1, CQL_CL_ALL, 1, 5));
+    sim_fill_disk(sim, 3);
+    CU_ASSERT(write_rows(1, CQL_CL_QUORUM, 6, 10));
+    sim_elapse(sim, SECONDS(2));
+    CU_ASSERT(says(1, CQL_CL_ALL, "error: UNAVAILABLE", "SELECT v FROM ks.t WHERE k = 1"));
+    CU_ASSERT(read_rows(2, CQL_CL_QUORUM, 1, 10));
+    usec before = sim_now(sim);
+    CU_ASSERT(says(1, CQL_CL_QUORUM, "ok", "CREATE TABLE ks.u (k int PRIMARY KEY)"));
+    CU_ASSERT(says(2, CQL_CL_QUORUM, "ok", "DROP TABLE ks.u"));
+    CU_ASSERT(sim_now(sim) - before < SECONDS(2));
+}
+
 CU_TestInfo data_tests[] = {
     {"a write with one replica down", a_write_with_one_replica_down},
     {"a partition and its healing", a_partition_and_its_healing},
@@ -161,5 +177,6 @@ CU_TestInfo data_tests[] = {
     {"all crash while writing", all_crash_while_writing},
     {"a replica catches up from the logs", a_replica_catches_up_from_the_logs},
     {"read repair makes a stale replica equal", read_repair_makes_a_stale_replica_equal},
+    {"a full disk is a node that is down", a_full_disk_is_a_node_that_is_down},
     CU_TEST_INFO_NULL,
 };
