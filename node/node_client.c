@@ -444,6 +444,12 @@ void client_meta_done(struct node *n, uint64_t request, enum err err, uint32_t c
     struct exec_result r = {.err = err, .message = message, .change = p->change};
     if ((changes & META_CHANGED_SCHEMA) == 0)
         r.change.type = CHANGE_NONE;
+    /* What a change needs is a quorum of the members of the metadata log. */
+    const struct topology *t = meta_topology(n->meta);
+    r.level = CQL_CL_QUORUM;
+    r.required = t->members_count / 2 + 1;
+    for (uint32_t i = 0; i < t->members_count; i++)
+        r.received += cluster_is_alive(n->cluster, t->members[i]);
     refresh_view(n);
     exec_done(cs->exec, n->now, p->op, &r);
     proposal_free(p);

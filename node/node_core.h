@@ -47,7 +47,13 @@ struct peer {
     node_no node;
     bool gossip_alive;
     bool link_down;
+    usec down_since; /* mono; when link_down */
 };
+
+/* A link that has just broken is not believed to be mended for so long: datagrams that were on
+ * their way, or that still pass where connections do not, would have it flip with every one of
+ * them. */
+#define LINK_DOWN_LEAST (250 * USEC_PER_MS)
 
 enum node_run { RUN_STARTING, RUN_READY, RUN_DRAINING, RUN_FAILED };
 

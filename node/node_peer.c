@@ -71,6 +71,10 @@ void peer_link(struct node *n, const struct endpoint *from, bool up)
     struct peer *p = peer_get(n, node);
     if (!up && p->link_down)
         coord_peer_lost(n->coord, n->now, node);
+    if (!up)
+        p->down_since = n->now.mono;
+    else if (p->link_down && n->now.mono - p->down_since < LINK_DOWN_LEAST)
+        return;
     set_alive(n, p, p->gossip_alive, !up);
 }
 

@@ -231,6 +231,7 @@ static enum err run(const struct config *c, struct log *log, struct errmsg *rete
     struct store *store = NULL;
     fill_config(c, &config, log_wants(log, LOG_DEBUG) ? &tracer : NULL);
     enum err err = find_addresses(c, &shell, &config, reterr);
+    (void)endpoint_ip_text(&shell.endpoint, log->node);
     if (err == ERR_OK)
         err = find_seeds(c, &config, log, reterr);
     if (err == ERR_OK)
