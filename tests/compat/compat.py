@@ -1,0 +1,201 @@
+"""Statements and the answers that Apache Cassandra gave to them.
+
+A file of cases is a list of blocks, one a statement, with an empty line between them:
+
+    > SELECT a, b FROM t WHERE k = 1            a statement
+    ? SELECT a FROM t WHERE k = ?               prepared; `with` gives the values, as Python writes them
+    with 1
+    page 10                                     ask for pages of so many rows
+    a int | b text                              the columns of the answer and their types
+    1 | 'x'                                     a row
+    ---                                         another page begins
+    ok                                          an answer without rows
+    ! Invalid Undefined column name a ...       an error: its kind and its words
+    ~ Invalid                                   an error whose words may be ours
+    torc                                        what follows is our answer, on purpose another
+
+Lines that begin with # are comments. `compat.py HOST FILE...` asks Cassandra and writes its answers
+into the files. `compat.py --torc HOST FILE...` asks Torc, and where it differs writes `~` or a `torc`
+part: look at each with git diff before you call it on purpose. The files change schema and data of
+the keyspaces compat*: ask no server that you need.
+"""
+import ast
+import datetime
+import pathlib
+import re
+import sys
+
+from cassandra import ConsistencyLevel, cqltypes
+from cassandra.cluster import Cluster, ExecutionProfile, EXEC_PROFILE_DEFAULT
+from cassandra.policies import WhiteListRoundRobinPolicy
+from cassandra.protocol import _ProtocolHandler
+from cassandra.query import SimpleStatement, tuple_factory
+
+# As they are on the wire: Python has neither all timestamps nor all dates.
+cqltypes.DateType.deserialize = staticmethod(lambda b, v: cqltypes.int64_unpack(b))
+cqltypes.SimpleDateType.deserialize = staticmethod(
+    lambda b, v: cqltypes.uint32_unpack(b) - 2 ** 31)
+cqltypes.TimeType.deserialize = staticmethod(lambda b, v: cqltypes.int64_unpack(b))
+
+KINDS = {0x0000: "ServerError", 0x000A: "Protocol", 0x1000: "Unavailable", 0x1100: "WriteTimeout",
+         0x1200: "ReadTimeout", 0x1003: "TruncateError", 0x2000: "Syntax", 0x2100: "Unauthorized",
+         0x2200: "Invalid", 0x2300: "Config", 0x2400: "AlreadyExists", 0x2500: "Unprepared"}
+
+
+class Case:
+    def __init__(self):
+        self.comments, self.text, self.prepared = [], "", False
+        self.values, self.page, self.answer, self.own = None, None, [], None
+        self.line = 0
+
+
+def load(path):
+    cases, case = [], Case()
+    for number, line in enumerate(path.read_text().splitlines() + [""], 1):
+        if not line:
+            if case.text or case.comments:
+                cases.append(case)
+            case = Case()
+        elif line == "torc":
+            case.own = []
+        elif case.own is not None:
+            case.own.append(line)
+        elif line.startswith("#"):
+            case.comments.append(line)
+        elif line[:2] in ("> ", "? ") and not case.answer:
+            case.text += ("\n" if case.text else "") + line[2:]
+            case.prepared = line[0] == "?"
+            case.line = case.line or number
+        elif line.startswith("with ") and not case.answer:
+            case.values = ast.literal_eval(f"({line[5:]},)")
+        elif line.startswith("page ") and not case.answer:
+            case.page = int(line[5:])
+        else:
+            case.answer.append(line)
+    return cases
+
+
+def save(path, cases):
+    out = []
+    for c in cases:
+        out += c.comments
+        if c.text:
+            out += [("? " if c.prepared else "> ") + part for part in c.text.split("\n")]
+        if c.values is not None:
+            out.append("with " + repr(c.values)[1:-1].rstrip(","))
+        if c.page:
+            out.append(f"page {c.page}")
+        out += c.answer + (["torc", *c.own] if c.own else []) + [""]
+    path.write_text("\n".join(out[:-1]) + "\n")
+
+
+def connect(host, version=5):
+    profile = ExecutionProfile(load_balancing_policy=WhiteListRoundRobinPolicy([host]),
+                               row_factory=tuple_factory, request_timeout=30,
+                               consistency_level=ConsistencyLevel.ONE)
+    cluster = Cluster([host], protocol_version=version, schema_metadata_enabled=False,
+                      execution_profiles={EXEC_PROFILE_DEFAULT: profile})
+    session = cluster.connect()
+    session.client_protocol_handler = _ProtocolHandler
+    return session
+
+
+def shown(value):
+    if hasattr(value, "items") and not isinstance(value, dict):  # the driver's map
+        value = dict(value.items())
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{shown(k)}: {shown(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (set, frozenset)) or type(value).__name__ in ("SortedSet", "sortedset"):
+        return "{" + ", ".join(shown(v) for v in value) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(shown(v) for v in value) + "]"
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+def rows_of(result):
+    names, types = result.column_names, result.column_types
+    if not names:
+        return ["ok"]
+    lines = [" | ".join(f"{n} {t.cql_parameterized_type()}" for n, t in zip(names, types))]
+    while True:
+        lines += [" | ".join(shown(v) for v in row) for row in result.current_rows]
+        if not result.has_more_pages:
+            return lines if lines[-1] != "---" else lines[:-1]  # the last page may be empty
+        result.fetch_next_page()
+        lines.append("---")
+
+
+def error_of(error):
+    for e in [error] + list(getattr(error, "errors", {}).values() if isinstance(
+            getattr(error, "errors", None), dict) else []):
+        found = re.search(r"code=([0-9a-fA-F]{4}) \[.*?\] message=\"(.*)\"", str(e), re.S)
+        if found:
+            words = found.group(2).replace("\n", " ")
+            return f"! {KINDS.get(int(found.group(1), 16), found.group(1))} {words}"
+    if type(error).__name__ == "AlreadyExists":
+        return f"! AlreadyExists {error.keyspace} {error.table or ''}".rstrip()
+    return f"! {type(error).__name__} {error}".replace("\n", " ")
+
+
+def ask(session, case):
+    """The lines of a server's answer."""
+    try:
+        if case.prepared:
+            # Anew each time: the driver would not notice a statement that means something else.
+            statement = session.prepare(case.text)
+            head = "bind " + ", ".join(f"{c.name} {c.type.cql_parameterized_type()}"
+                                       for c in statement.column_metadata)
+            if statement.routing_key_indexes:
+                head += " key " + ", ".join(map(str, statement.routing_key_indexes))
+            head = [head]
+            if case.values is None:
+                return head
+            statement = statement.bind(case.values)
+        else:
+            statement, head = SimpleStatement(case.text), []
+        statement.fetch_size = case.page or 5000
+        return head + rows_of(session.execute(statement))
+    except Exception as e:
+        return [error_of(e)]
+
+
+def kind(answer):
+    """Of an error; None of anything else."""
+    return answer[0].split(" ")[1] if answer[0][:2] in ("! ", "~ ") else None
+
+
+def right(case, answer):
+    """Is this what Torc is to answer?"""
+    if case.own:
+        return answer == case.own
+    if case.answer[0].startswith("~ "):
+        return kind(answer) == kind(case.answer)
+    return answer == case.answer
+
+
+def record(host, paths, torc):
+    session = connect(host)
+    for path in paths:
+        cases = load(path)
+        for c in cases:
+            answer = ask(session, c) if c.text else None
+            if not c.text:
+                continue
+            if not torc:
+                loose = c.answer and c.answer[0].startswith("~ ") and kind(answer)
+                c.answer = [f"~ {kind(answer)}"] if loose else answer
+            elif c.answer != answer and kind(answer) and kind(answer) == kind(c.answer):
+                c.answer, c.own = [f"~ {kind(answer)}"], None
+            else:
+                c.own = answer if answer != c.answer else None
+        save(path, cases)
+    session.cluster.shutdown()
+
+
+if __name__ == "__main__":
+    names = [a for a in sys.argv[1:] if a != "--torc"]
+    record(names[0], [pathlib.Path(p) for p in names[1:]], len(names) < len(sys.argv) - 1)
