@@ -19,6 +19,7 @@ static void drop_wants(struct session *s)
         clock_close(&s->wants[i].clock);
     s->wants_count = 0;
     s->wants_at = 0;
+    s->wants_bytes = 0;
 }
 
 void heal_free(struct heal *h)
@@ -258,6 +259,11 @@ static void receive_clocks(struct heal *h, struct now now, struct session *s,
     struct reader r = reader_make(m->clocks);
     if (s->state != SESSION_ASKED || m->round != s->round)
         return;
+    s->wants_bytes += m->clocks.len;
+    if (s->wants_bytes > WANTED_BYTES_MAX) { /* nobody has so much: do not believe it */
+        session_end(h, now, s, false);
+        return;
+    }
     while (reader_left(&r) > 0 && s->wants_count < WANTED_MAX) {
         struct want w = {.keyspace = read_u32(&r), .range = read_u32(&r)};
         struct bytes encoded = read_vbytes(&r);

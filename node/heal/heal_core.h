@@ -13,6 +13,7 @@
 
 #define CLOCKS_MESSAGE_MAX ((size_t)256 << 10) /* clocks go out in messages of about this size */
 #define WANTED_MAX         65536               /* ranges a session may have to pull */
+#define WANTED_BYTES_MAX   ((size_t)32 << 20)  /* of encoded clocks that a peer may send for them */
 
 enum session_state {
     SESSION_IDLE,
@@ -35,7 +36,7 @@ struct session {
     uint64_t round;
     usec due; /* when to act: time out, settle, compare */
     struct want *wants;
-    size_t wants_count, wants_cap, wants_at;
+    size_t wants_count, wants_cap, wants_at, wants_bytes;
     uint64_t pull;        /* request number of the pull in flight */
     uint64_t ticket;      /* its rows are being stored */
     bool progressed;      /* rows came in this session */

@@ -376,6 +376,44 @@ static void a_greedy_question_gets_one_answer(void)
     buf_close(&many);
 }
 
+/* A peer that never ends its answer is not listened to for ever. */
+static void endless_clocks_are_not_believed(void)
+{
+    struct buf one, all;
+    struct clock clock;
+    begin();
+    f.queued = f.taken = 0;
+    elapse(3 * USEC_PER_SEC);
+    heal_peer_up(f.node[0].heal, f.now, 2);
+    f.node[1].down = true; /* the test speaks for it */
+    const struct heal_effect *effects;
+    CU_ASSERT_EQUAL_FATAL(heal_effects(f.node[0].heal, &effects), 1);
+    uint64_t round = effects[0].send.message.clock_digests.round;
+    heal_clear(f.node[0].heal);
+    clock_init(&clock);
+    clock_add_run(&clock, (struct actor){2, 1}, 1, 9);
+    buf_init(&one, 64);
+    buf_init(&all, WIRE_MESSAGE_MAX);
+    clock_encode(&clock, &one);
+    for (unsigned i = 0; i < 1000; i++) {
+        buf_put_u32(&all, KEYSPACE);
+        buf_put_u32(&all, RANGES); /* not even one of ours */
+        buf_put_vbytes(&all, buf_bytes(&one));
+    }
+    for (unsigned i = 0; i < (64u << 20) / all.len; i++) {
+        struct wire_message m = {.type = WIRE_CLOCKS, .from = 2};
+        m.clocks = (struct wire_clocks){round, false, buf_bytes(&all)};
+        CU_ASSERT(heal_receive(f.node[0].heal, f.now, 2, &m));
+    }
+    /* It asks anew at the peer's next turn, not when the other one pleases. */
+    heal_peer_up(f.node[0].heal, f.now, 2);
+    CU_ASSERT_EQUAL(heal_effects(f.node[0].heal, &effects), 1);
+    heal_clear(f.node[0].heal);
+    buf_close(&one);
+    buf_close(&all);
+    clock_close(&clock);
+}
+
 /* Nothing is kept of ranges that are none. */
 static void a_pull_of_no_range_is_refused(void)
 {
@@ -409,6 +447,7 @@ CU_TestInfo heal_tests[] = {
     {"a mover is done when it has all of everybody", a_mover_is_done_when_it_has_all_of_everybody},
     {"a mover waits for a dead owner", a_mover_waits_for_a_dead_owner},
     {"a greedy question gets one answer", a_greedy_question_gets_one_answer},
+    {"endless clocks are not believed", endless_clocks_are_not_believed},
     {"a pull of no range is refused", a_pull_of_no_range_is_refused},
     CU_TEST_INFO_NULL,
 };
