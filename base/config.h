@@ -41,6 +41,8 @@
     X(TEXT, rack, "rack1", "", "", "rack of this node")                                            \
     X(ITEMS, data_file_directories, "./torc-data", "", "",                                         \
       "where the data is kept; the first one is used")                                             \
+    X(TEXT, replace_address, "", "", "",                                                           \
+      "enter in place of the dead node at this address; only for a node with an empty disk")       \
     X(TEXT, listen_address, "127.0.0.1", "", "",                                                   \
       "address for other nodes; `auto`: the first that is not loopback")                           \
     X(TEXT, broadcast_address, "", "", "", "address told to other nodes; empty: listen_address")   \

@@ -91,6 +91,7 @@ static enum err make_meta(struct node *n, struct errmsg *reterr)
         .ranges = n->config.ring_ranges,
         .seeds = n->config.seeds,
         .seeds_count = n->config.seeds_count,
+        .replaces = n->config.replaces,
     };
     config.self.host_id = n->host_id;
     config.self.endpoint = n->config.endpoint;

@@ -37,6 +37,7 @@ struct node_config {
     uint16_t http_port;
     struct endpoint seeds[NODE_SEEDS_MAX];
     size_t seeds_count;
+    struct endpoint replaces; /* a fresh node enters in place of the dead one there; none: as new */
     uint32_t ring_ranges;
     uint32_t weight;
     usec write_timeout_us, read_timeout_us, range_timeout_us;

@@ -77,10 +77,12 @@ static enum err judge_join(const struct state *s, const struct command *c, struc
         return errmsg_set(reterr, ERR_NOT_FOUND, "there is no node at %s to be replaced",
                           endpoint_text(&c->replaces, at));
     if (there != NULL && there != gone)
-        return errmsg_set(reterr, ERR_EXISTS,
-                          "%s is the address of node %u, host id %s: replace or remove that first",
-                          endpoint_text(&c->info.endpoint, at), (unsigned)there->node,
-                          uuid_text(&there->info.host_id, host));
+        return errmsg_set(
+            reterr, ERR_EXISTS,
+            "%s is the address of node %u, host id %s: start with that node's data, or "
+            "take over from it with --replace_address",
+            endpoint_text(&c->info.endpoint, at), (unsigned)there->node,
+            uuid_text(&there->info.host_id, host));
     if (gone != NULL && t->members_count == 1 && t->members[0] == gone->node)
         return errmsg_set(reterr, ERR_REFUSED, "node %u is the only one that can agree to that",
                           (unsigned)gone->node);

@@ -122,6 +122,8 @@ static enum err find_addresses(const struct config *c, struct shell *s, struct n
         n->cql = n->endpoint;
         n->cql.port = cql;
     }
+    if (err == ERR_OK && c->replace_address[0] != 0)
+        err = find_address("replace_address", c->replace_address, internode, &n->replaces, reterr);
     s->at_http = s->at_cql;
     if (err == ERR_OK && c->http_address[0] != 0)
         err = find_address("http_address", c->http_address, 0, &s->at_http, reterr);
