@@ -201,7 +201,6 @@ static void run_start(struct coord *c, struct now now, struct run *run, usec tim
     run->end_mono = now.mono + timeout_us;
     run->deadline.kind = DUE_RUN;
     timers_set(&c->timers, &run->deadline.timer, run->end_mono);
-    encode_part(run);
     c->in_flight += run->encoded.len;
     if (c->in_flight > c->config.in_flight_max) {
         run_result(c, run, ERR_OVERLOADED);
@@ -229,9 +228,9 @@ static bool copy_part(struct run *run, const struct part *part)
     buf_init(&out, STORE_BATCH_MAX);
     part_encode(part, &out);
     enum err err = buf_finish(&out);
-    struct bytes copy = arena_copy(&run->memory->arena, buf_bytes(&out));
+    run->encoded = arena_copy(&run->memory->arena, buf_bytes(&out));
     buf_close(&out);
-    return err == ERR_OK && part_decode(copy, &run->memory->arena, &run->part) == ERR_OK;
+    return err == ERR_OK && part_decode(run->encoded, &run->memory->arena, &run->part) == ERR_OK;
 }
 
 static struct run *run_new(void)
@@ -275,14 +274,14 @@ void coord_write_start(struct coord *c, struct now now, uint64_t op, const struc
 void write_forwarded(struct coord *c, struct now now, node_no from, const struct wire_forward *m)
 {
     struct run *run = run_new();
-    struct bytes copy = arena_copy(&run->memory->arena, m->part);
+    run->encoded = arena_copy(&run->memory->arena, m->part);
     run->peer = from;
     run->peer_request = m->request;
     run->keyspace = m->keyspace;
     run->level = (enum level)m->level;
     run->kind = (enum write_kind)m->kind;
     if (!level_valid(m->level) || m->timeout_us > (uint64_t)(3600 * USEC_PER_SEC) ||
-        part_decode(copy, &run->memory->arena, &run->part) != ERR_OK ||
+        part_decode(run->encoded, &run->memory->arena, &run->part) != ERR_OK ||
         !part_is_placed(&run->part)) {
         memory_retire(c, run->memory); /* a peer that speaks nonsense gets no answer */
         return;
