@@ -1,4 +1,5 @@
 /* cql.c - clients' sockets. The protocol is the node's: here bytes go in and out. */
+#include "node/net/address.h"
 #include "node/net/shell.h"
 
 #include "base/mem.h"
@@ -158,19 +159,10 @@ static struct endpoint peer_of(int fd)
 {
     struct sockaddr_storage a;
     socklen_t len = sizeof a;
-    struct endpoint e = {.port = 0};
+    struct endpoint none = {.port = 0};
     if (getpeername(fd, (struct sockaddr *)&a, &len) != 0)
-        return e;
-    if (a.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a;
-        memcpy(e.ip, &v6->sin6_addr, 16);
-        e.port = ntohs(v6->sin6_port);
-        return e;
-    }
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a;
-    uint8_t ip[4];
-    memcpy(ip, &v4->sin_addr, 4);
-    return endpoint_v4(ip[0], ip[1], ip[2], ip[3], ntohs(v4->sin_port));
+        return none;
+    return address_get((const struct sockaddr *)&a);
 }
 
 static void on_accept(evutil_socket_t fd, short what, void *arg)

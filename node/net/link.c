@@ -12,6 +12,7 @@
  * text before that when the hello was of another version or cluster: so both ends' logs say why.
  * What waits for a peer is bounded by LINK_OUT_MAX; messages
  * on a link that breaks are lost, and the node is told. */
+#include "node/net/address.h"
 #include "node/net/shell.h"
 
 #include "base/mem.h"
@@ -221,27 +222,25 @@ static void on_link(evutil_socket_t fd, short what, void *arg)
 
 static void link_connect(struct shell *s, struct link *l)
 {
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(l->peer.port)};
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(l->peer.port)};
-    bool is_v4 = endpoint_is_v4(&l->peer);
+    struct sockaddr_storage address;
+    socklen_t len = address_put(&l->peer, &address);
     int on = 1;
-    memcpy(&v6.sin6_addr, l->peer.ip, 16);
-    memcpy(&v4.sin_addr, l->peer.ip + 12, 4);
-    l->fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    l->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (l->fd < 0) {
         link_break(s, l);
         return;
     }
     setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     /* From our own address, so that several nodes on one machine look like several machines. */
-    if (is_v4 && endpoint_is_v4(&s->endpoint)) {
-        struct sockaddr_in own = {.sin_family = AF_INET};
-        memcpy(&own.sin_addr, s->endpoint.ip + 12, 4);
-        int bound = bind(l->fd, (struct sockaddr *)&own, sizeof own);
+    if (endpoint_is_v4(&l->peer) && endpoint_is_v4(&s->endpoint)) {
+        struct sockaddr_storage own;
+        struct endpoint any_port = s->endpoint;
+        any_port.port = 0;
+        socklen_t own_len = address_put(&any_port, &own);
+        int bound = bind(l->fd, (struct sockaddr *)&own, own_len);
         (void)bound; /* not ours behind an address translation: any will do */
     }
-    int rc = is_v4 ? connect(l->fd, (struct sockaddr *)&v4, sizeof v4)
-                   : connect(l->fd, (struct sockaddr *)&v6, sizeof v6);
+    int rc = connect(l->fd, (struct sockaddr *)&address, len);
     if (rc != 0 && errno != EINPROGRESS) {
         link_break(s, l);
         return;

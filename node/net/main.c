@@ -1,5 +1,6 @@
 /* torcd: one node. Reads the config, opens the store, makes the node and its shell, runs until it
  * is told to stop. */
+#include "node/net/address.h"
 #include "node/net/shell.h"
 #include "storage/store_leveldb.h"
 
@@ -11,7 +12,6 @@
 #include <malloc.h>
 #include <net/if.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,15 +25,10 @@
 
 extern char **environ;
 
-static struct endpoint from_sockaddr(const struct sockaddr *a, uint16_t port)
+static struct endpoint with_port(const struct sockaddr *a, uint16_t port)
 {
-    struct endpoint e = {.port = port};
-    if (a->sa_family == AF_INET) {
-        uint8_t ip[4];
-        memcpy(ip, &((const struct sockaddr_in *)(const void *)a)->sin_addr, 4);
-        return endpoint_v4(ip[0], ip[1], ip[2], ip[3], port);
-    }
-    memcpy(e.ip, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, 16);
+    struct endpoint e = address_get(a);
+    e.port = port;
     return e;
 }
 
@@ -56,7 +51,7 @@ static size_t resolve(const char *host, uint16_t port, struct endpoint *ret, siz
         return 0;
     for (struct addrinfo *a = found; a != NULL && count < max; a = a->ai_next) {
         if (a->ai_family == AF_INET || a->ai_family == AF_INET6)
-            ret[count++] = from_sockaddr(a->ai_addr, port);
+            ret[count++] = with_port(a->ai_addr, port);
     }
     freeaddrinfo(found);
     return count;
@@ -73,7 +68,7 @@ static bool own_address(uint16_t port, struct endpoint *ret)
         if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET ||
             (i->ifa_flags & IFF_LOOPBACK) || !(i->ifa_flags & IFF_UP))
             continue;
-        *ret = from_sockaddr(i->ifa_addr, port);
+        *ret = with_port(i->ifa_addr, port);
         found = true;
     }
     freeifaddrs(all);

@@ -1,11 +1,11 @@
 #include "node/net/shell.h"
+#include "node/net/address.h"
 
 #include "base/mem.h"
 #include "storage/store_leveldb.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
@@ -30,21 +30,7 @@ enum err shell_bind(const struct endpoint *at, int type, int *ret_fd, struct err
 {
     char text[ENDPOINT_TEXT_SIZE];
     struct sockaddr_storage address;
-    memset(&address, 0, sizeof address);
-    socklen_t len;
-    if (endpoint_is_v4(at)) {
-        struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(at->port);
-        memcpy(&v4->sin_addr, at->ip + 12, 4);
-        len = sizeof *v4;
-    } else {
-        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(at->port);
-        memcpy(&v6->sin6_addr, at->ip, 16);
-        len = sizeof *v6;
-    }
+    socklen_t len = address_put(at, &address);
     int fd = socket(address.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     if (fd < 0)
