@@ -28,16 +28,28 @@
 
 struct sim; /* Opaque. */
 
+/* Bounds of the nodes that a run may make small, to get to the code behind them. Zero means the
+ * default, in brackets. */
+struct sim_limits {
+    usec write_timeout_us, read_timeout_us, range_timeout_us; /* [2, 5, 10 s] */
+    usec probe_interval_us;                                   /* [1 s] */
+    size_t in_flight_max;                                     /* [64 MiB] */
+    size_t frame_max;                                         /* [16 MiB] */
+};
+
 /* Zero means the default, in brackets. */
 struct sim_config {
     uint64_t seed;
-    uint32_t ring_ranges;   /* [16] */
-    usec latency_us;        /* [500] of a message, at least */
-    usec jitter_us;         /* [500] and up to so much more; a twentieth takes ten times that */
-    usec disk_us;           /* [300] of an fsync, at least; jitter as above */
-    uint32_t loss_ppm;      /* [0] datagrams lost */
-    uint32_t duplicate_ppm; /* [0] datagrams that arrive twice */
-    usec clock_offset_us;   /* [0] each wall clock is off by up to so much, either way */
+    uint32_t ring_ranges;    /* [16] */
+    usec latency_us;         /* [500] of a message, at least */
+    usec jitter_us;          /* [500] and up to so much more; a twentieth takes ten times that */
+    usec disk_us;            /* [300] of an fsync, at least; jitter as above */
+    uint32_t loss_ppm;       /* [0] datagrams lost */
+    uint32_t duplicate_ppm;  /* [0] datagrams that arrive twice */
+    usec clock_offset_us;    /* [0] each wall clock is off by up to so much, either way */
+    int32_t clock_drift_ppm; /* [0] each machine's clocks run too fast or slow by up to so much */
+    uint32_t dcs;            /* [1] data centres; machines are dealt out in turn, dc1 first */
+    struct sim_limits limits;
     void (*print)(void *arg, const char *line); /* sees every trace line; may be NULL */
     void *print_arg;
 };
@@ -52,8 +64,15 @@ void sim_start(struct sim *s, unsigned node);
 void sim_stop(struct sim *s, unsigned node);  /* SIGTERM: drains, at most 10 s; runs the cluster */
 void sim_kill(struct sim *s, unsigned node);  /* SIGKILL: the kernel keeps what was written */
 void sim_crash(struct sim *s, unsigned node); /* power cut: what was not synced is lost */
-void sim_fill_disk(struct sim *s, unsigned node); /* every write from now on fails, for ever */
-void sim_pause(struct sim *s, unsigned node);     /* SIGSTOP: the kernel goes on taking its bytes */
+
+/* Power cut in the middle of the node's next turn that has more than `effects` effects: so many of
+ * them happen, nothing is flushed. Until then the node runs. */
+void sim_crash_in_turn(struct sim *s, unsigned node, unsigned effects);
+
+/* From now on each turn of the node keeps it busy for so long; what arrives meanwhile waits. 0: no
+ * time, as at first. */
+void sim_slow_node(struct sim *s, unsigned node, usec turn_us);
+void sim_pause(struct sim *s, unsigned node); /* SIGSTOP: the kernel goes on taking its bytes */
 void sim_resume(struct sim *s, unsigned node);
 bool sim_is_up(const struct sim *s, unsigned node); /* also when PAUSED */
 bool sim_is_paused(const struct sim *s, unsigned node);
@@ -74,8 +93,42 @@ void sim_heal_all(struct sim *s);
 void sim_isolate(struct sim *s,
                  unsigned node); /* cut from all others; its clients still reach it */
 void sim_set_latency(struct sim *s, usec latency_us, usec jitter_us);
-void sim_set_disk(struct sim *s, usec disk_us); /* of an fsync */
 void sim_set_loss(struct sim *s, uint32_t loss_ppm, uint32_t duplicate_ppm);
+
+/* Between two nodes, both ways: everything takes `extra_us` longer, and no more than `bytes_per_s`
+ * pass (0: no bound): more than that queues up, in order. (0, 0) as at first. */
+void sim_set_link(struct sim *s, unsigned a, unsigned b, usec extra_us, uint64_t bytes_per_s);
+
+/* --- disks. What is durable is in `storage/store_mem.h`. */
+
+void sim_set_disk(struct sim *s, usec disk_us); /* of an fsync, at least, of all nodes */
+void sim_slow_disk(struct sim *s, unsigned node, usec disk_us); /* of one; 0: as all */
+
+/* Every write fails, until the node is started again after sim_empty_disk. */
+void sim_fill_disk(struct sim *s, unsigned node);
+void sim_empty_disk(struct sim *s, unsigned node); /* there is space again */
+
+/* Of the stored keys one in `of` (by a hash of the key and `of`) cannot be read; 0: all can. */
+void sim_fail_reads(struct sim *s, unsigned node, uint32_t of);
+
+/* Bits of so many stored entries, chosen at random among those that are durable, turn over. As
+ * with LevelDB, which has a checksum over each block, reading one is an error from then on. Returns
+ * how many there were. */
+uint32_t sim_flip_bits(struct sim *s, unsigned node, uint32_t count);
+
+/* The node, which is down, has an empty disk. It can be started as a new node, or instead of the
+ * one that it was (--replace_address), under the same address and a new host id. */
+void sim_lose_disk(struct sim *s, unsigned node);
+void sim_start_replacing(struct sim *s, unsigned node);
+
+/* --- clocks, of a node that is up or down */
+
+/* The wall clock is off by so much from now on; sim_jump_clock moves it. */
+void sim_set_clock(struct sim *s, unsigned node, usec offset_us);
+void sim_jump_clock(struct sim *s, unsigned node, usec by_us);
+
+/* Both clocks of the machine run so much too fast (or slow), from now on: the monotonic one too. */
+void sim_drift_clock(struct sim *s, unsigned node, int32_t ppm);
 
 /* --- time */
 
@@ -122,6 +175,10 @@ struct sim_reply {
 uint64_t sim_ask(struct sim *s, unsigned via, enum cql_consistency level, const char *cql);
 const struct sim_reply *sim_reply_of(const struct sim *s, uint64_t request);
 void sim_forget(struct sim *s, uint64_t request);
+
+/* Our connection to the node closes: what was asked and not answered is LOST; the next sim_ask
+ * opens a new one. What the node has read already it may still do. */
+void sim_hang_up(struct sim *s, unsigned node);
 
 /* Send a statement and run the cluster until it is answered. */
 const struct sim_reply *sim_cql(struct sim *s, unsigned via, enum cql_consistency level,

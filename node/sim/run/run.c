@@ -1,7 +1,7 @@
-#include "node/sim/run.h"
+#include "node/sim/run/run.h"
 
-#include "node/sim/fault.h"
-#include "node/sim/load.h"
+#include "node/sim/run/fault.h"
+#include "node/sim/run/load.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "node/sim/fault.h"
+#include "node/sim/run/fault.h"
 
 #include "base/mem.h"
 

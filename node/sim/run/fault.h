@@ -1,6 +1,6 @@
 /* fault.h - a random plan of faults over a simulated cluster. Each seed draws its own mixture. */
-#ifndef TORC_NODE_SIM_FAULT_H
-#define TORC_NODE_SIM_FAULT_H
+#ifndef TORC_NODE_SIM_RUN_FAULT_H
+#define TORC_NODE_SIM_RUN_FAULT_H
 
 #include "base/rng.h"
 #include "node/sim/sim.h"

@@ -4,11 +4,11 @@
  * whole partitions, at mixed consistency levels. Each client waits for its answer, thinks, and asks
  * again, of another node when its own has not answered well.
  */
-#ifndef TORC_NODE_SIM_LOAD_H
-#define TORC_NODE_SIM_LOAD_H
+#ifndef TORC_NODE_SIM_RUN_LOAD_H
+#define TORC_NODE_SIM_RUN_LOAD_H
 
-#include "node/sim/history.h"
-#include "node/sim/run.h"
+#include "node/sim/oracle/history.h"
+#include "node/sim/run/run.h"
 
 struct load; /* Opaque. */
 

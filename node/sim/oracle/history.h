@@ -18,8 +18,8 @@
  *   (3) In the end no read shows what is older than any acked write or delete, at whatever level:
  *       nothing acked is lost, nothing deleted is back.
  */
-#ifndef TORC_NODE_SIM_HISTORY_H
-#define TORC_NODE_SIM_HISTORY_H
+#ifndef TORC_NODE_SIM_ORACLE_HISTORY_H
+#define TORC_NODE_SIM_ORACLE_HISTORY_H
 
 #include "base/err.h"
 #include "base/types.h"

@@ -1,5 +1,5 @@
 /* torc-sim: random runs of a simulated cluster, each named by its seed. */
-#include "node/sim/run.h"
+#include "node/sim/run/run.h"
 
 #include <inttypes.h>
 #include <stdio.h>

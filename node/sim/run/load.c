@@ -1,4 +1,4 @@
-#include "node/sim/load.h"
+#include "node/sim/run/load.h"
 
 #include "base/mem.h"
 #include "base/rng.h"

@@ -1,4 +1,4 @@
-#include "node/sim/history.h"
+#include "node/sim/oracle/history.h"
 
 #include "base/mem.h"
 

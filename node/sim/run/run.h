@@ -5,8 +5,8 @@
  * What is random, and in which bounds, is drawn from the seed at the start (README.md: the fault
  * plan). The first contradiction ends the run.
  */
-#ifndef TORC_NODE_SIM_RUN_H
-#define TORC_NODE_SIM_RUN_H
+#ifndef TORC_NODE_SIM_RUN_RUN_H
+#define TORC_NODE_SIM_RUN_RUN_H
 
 #include "node/sim/sim.h"
 
