@@ -4,10 +4,16 @@
 #include "base/mem.h"
 #include "storage/overlay.h"
 
+#define BLOCK_BYTES 4096 /* of a block of LevelDB, about: what one checksum covers */
+
+/* What overlay_entry.group says of an entry. */
+enum { ENTRY_GOOD, ENTRY_DAMAGED };
+
 struct undo { /* what a key was before the group changed it */
     struct bytes key;
     struct bytes value;
     bool had;
+    bool damaged;
 };
 
 struct group {
@@ -34,12 +40,14 @@ struct store_mem {
     char *failure;
     struct buf bad_start, bad_end;
     enum err bad;
+    uint32_t bad_one_in; /* 0: none */
+    uint32_t damaged;    /* entries were: 0 saves looking */
 };
 
 struct mem_iter {
     struct store_iter iter;
     struct overlay_iter at;
-    bool met_bad;
+    enum err met;
 };
 
 static struct store_mem *mem_of(const struct store *s)
@@ -77,20 +85,28 @@ static void groups_free(struct list *l)
         group_free(group_first(l));
 }
 
-static bool is_bad(const struct store_mem *m, struct bytes key)
+/* What reading a key gives, beside what is wrong with the entry itself. */
+static enum err key_error(const struct store_mem *m, struct bytes key)
 {
-    return m->bad != ERR_OK && bytes_compare(key, buf_bytes(&m->bad_start)) >= 0 &&
-           bytes_compare(key, buf_bytes(&m->bad_end)) < 0;
+    if (m->bad != ERR_OK && bytes_compare(key, buf_bytes(&m->bad_start)) >= 0 &&
+        bytes_compare(key, buf_bytes(&m->bad_end)) < 0)
+        return m->bad;
+    if (m->bad_one_in > 0 && (bytes_hash(key) ^ m->bad_one_in) % m->bad_one_in == 0)
+        return ERR_IO;
+    return ERR_OK;
 }
 
 static enum err mem_get(struct store *s, struct bytes key, struct buf *ret_value)
 {
     struct store_mem *m = mem_of(s);
     struct overlay_entry entry;
-    if (is_bad(m, key))
-        return m->bad;
+    enum err err = key_error(m, key);
+    if (err != ERR_OK)
+        return err;
     if (!overlay_find(&m->view, key, &entry))
         return ERR_NOT_FOUND;
+    if (entry.group == ENTRY_DAMAGED)
+        return ERR_CORRUPT;
     buf_clear(ret_value);
     buf_put_bytes(ret_value, entry.value);
     return buf_finish(ret_value);
@@ -115,36 +131,49 @@ static void mem_iter_free(struct store_iter *iter)
     mem_free(i);
 }
 
-static void look(struct mem_iter *i)
+/* As LevelDB's, an iterator that meets what it cannot read goes on behind it, and says so only when
+ * it is asked. */
+static void look(struct mem_iter *i, bool forward)
 {
-    if (i->at.valid && is_bad(mem_of(i->iter.store), overlay_iter_key(&i->at))) {
-        i->met_bad = true;
-        i->at.valid = false;
+    const struct store_mem *m = mem_of(i->iter.store);
+    if (m->bad == ERR_OK && m->bad_one_in == 0 && m->damaged == 0)
+        return;
+    while (i->at.valid) {
+        enum err err = key_error(m, overlay_iter_key(&i->at));
+        if (err == ERR_OK && overlay_iter_entry(&i->at).group == ENTRY_DAMAGED)
+            err = ERR_CORRUPT;
+        if (err == ERR_OK)
+            return;
+        i->met = err;
+        if (forward)
+            overlay_iter_next(&i->at);
+        else
+            overlay_iter_prev(&i->at);
     }
 }
 
 static void mem_iter_seek(struct store_iter *iter, struct bytes key)
 {
     overlay_iter_seek(&mem_iter_of(iter)->at, key);
-    look(mem_iter_of(iter));
+    look(mem_iter_of(iter), true);
 }
 
 static void mem_iter_seek_last(struct store_iter *iter, struct bytes key)
 {
     overlay_iter_seek_last(&mem_iter_of(iter)->at, key);
-    look(mem_iter_of(iter));
+    look(mem_iter_of(iter), false);
 }
 
 static void mem_iter_next(struct store_iter *iter)
 {
     overlay_iter_next(&mem_iter_of(iter)->at);
-    look(mem_iter_of(iter));
+    look(mem_iter_of(iter), true);
 }
 
 static void mem_iter_prev(struct store_iter *iter)
 {
     overlay_iter_prev(&mem_iter_of(iter)->at);
-    look(mem_iter_of(iter));
+    look(mem_iter_of(iter), false);
 }
 
 static bool mem_iter_valid(const struct store_iter *iter)
@@ -164,7 +193,7 @@ static struct bytes mem_iter_value(const struct store_iter *iter)
 
 static enum err mem_iter_error(const struct store_iter *iter)
 {
-    return mem_iter_of(iter)->met_bad ? mem_of(iter->store)->bad : ERR_OK;
+    return mem_iter_of(iter)->met;
 }
 
 static void remember(struct store_mem *m, struct group *g, struct bytes key)
@@ -172,8 +201,10 @@ static void remember(struct store_mem *m, struct group *g, struct bytes key)
     struct overlay_entry old;
     struct undo undo = {.key = arena_copy(&g->arena, key)};
     undo.had = overlay_find(&m->view, key, &old);
-    if (undo.had)
+    if (undo.had) {
         undo.value = arena_copy(&g->arena, old.value);
+        undo.damaged = old.group == ENTRY_DAMAGED;
+    }
     g->undo = mem_grow(g->undo, g->undo_count, &g->undo_cap, sizeof *g->undo);
     g->undo[g->undo_count++] = undo;
 }
@@ -181,7 +212,7 @@ static void remember(struct store_mem *m, struct group *g, struct bytes key)
 static void set(struct overlay *o, struct bytes key, bool is_put, struct bytes value)
 {
     if (is_put)
-        overlay_set(o, key, (struct overlay_entry){0, true, value});
+        overlay_set(o, key, (struct overlay_entry){ENTRY_GOOD, true, value});
     else
         overlay_remove(o, key);
 }
@@ -210,11 +241,11 @@ static void mem_write(struct store *s, const struct store_batch *b, uint64_t tic
     }
 }
 
-static void group_done(struct store_mem *m, struct group *g, enum err err)
+static void group_done(struct store_mem *m, struct group *g, bool written, enum err err)
 {
     struct store_op op;
     size_t at = 0;
-    while (err == ERR_OK && store_batch_next(&g->ops, &at, &op))
+    while (written && store_batch_next(&g->ops, &at, &op))
         set(&m->durable, op.key, op.is_put, op.value);
     store_batch_close(&g->ops);
     g->err = err;
@@ -230,7 +261,7 @@ static void mem_flush(struct store *s)
         return;
     list_push_back(&m->flushed, &m->filling->link);
     if (m->failed != ERR_OK)
-        group_done(m, m->filling, m->failed);
+        group_done(m, m->filling, false, m->failed);
     m->filling = NULL;
 }
 
@@ -314,17 +345,27 @@ size_t store_mem_pending(const struct store *s)
     return count;
 }
 
+bool store_mem_has_news(const struct store *s)
+{
+    return !list_empty(&mem_of(s)->done);
+}
+
 void store_mem_sync(struct store *s, size_t groups)
 {
     struct store_mem *m = mem_of(s);
     for (; groups > 0 && !list_empty(&m->flushed); groups--)
-        group_done(m, group_first(&m->flushed), ERR_OK);
+        group_done(m, group_first(&m->flushed), true, ERR_OK);
 }
 
 static void revert(struct store_mem *m, struct group *g)
 {
-    for (size_t i = g->undo_count; i-- > 0;)
-        set(&m->view, g->undo[i].key, g->undo[i].had, g->undo[i].value);
+    for (size_t i = g->undo_count; i-- > 0;) {
+        const struct undo *u = &g->undo[i];
+        if (u->damaged)
+            overlay_set(&m->view, u->key, (struct overlay_entry){ENTRY_DAMAGED, true, u->value});
+        else
+            set(&m->view, u->key, u->had, u->value);
+    }
     g->undo_count = 0;
 }
 
@@ -335,15 +376,16 @@ static void undo_group(struct store_mem *m, struct group *g)
     group_free(g);
 }
 
-void store_mem_crash(struct store *s, bool keep_flushed)
+void store_mem_crash(struct store *s, size_t keep)
 {
     struct store_mem *m = mem_of(s);
+    size_t groups = store_mem_pending(s);
     ASSERT(list_empty(&m->view.iters));
     if (m->filling != NULL)
         undo_group(m, m->filling);
     m->filling = NULL;
     groups_free(&m->done);
-    while (!keep_flushed && !list_empty(&m->flushed))
+    for (; groups > keep; groups--)
         undo_group(m, container_of(m->flushed.prev, struct group, link));
     list_each (at, &m->flushed)
         container_of(at, struct group, link)->tickets_count = 0;
@@ -352,20 +394,25 @@ void store_mem_crash(struct store *s, bool keep_flushed)
     m->failure = NULL;
 }
 
-void store_mem_fail(struct store *s, enum err err, const char *why)
+void store_mem_fail(struct store *s, size_t written, enum err err, const char *why)
 {
     struct store_mem *m = mem_of(s);
+    size_t at_group = store_mem_pending(s);
     if (m->failed != ERR_OK)
         return;
     m->failed = err;
     m->failure = mem_text(why);
     if (m->filling != NULL)
         revert(m, m->filling);
-    for (struct list *at = m->flushed.prev; at != &m->flushed; at = at->prev)
-        revert(m, container_of(at, struct group, link));
-    while (!list_empty(&m->flushed))
-        group_done(m, group_first(&m->flushed), err);
+    for (struct list *at = m->flushed.prev; at != &m->flushed; at = at->prev) {
+        if (at_group-- > written)
+            revert(m, container_of(at, struct group, link));
+    }
+    for (size_t i = 0; !list_empty(&m->flushed); i++)
+        group_done(m, group_first(&m->flushed), i < written, err);
 }
+
+/* --- what cannot be read */
 
 void store_mem_fail_reads(struct store *s, struct bytes start, struct bytes end, enum err err)
 {
@@ -375,4 +422,71 @@ void store_mem_fail_reads(struct store *s, struct bytes start, struct bytes end,
     buf_put_bytes(&m->bad_start, start);
     buf_put_bytes(&m->bad_end, end);
     m->bad = err;
+}
+
+void store_mem_fail_some_reads(struct store *s, uint32_t one_in)
+{
+    mem_of(s)->bad_one_in = one_in;
+}
+
+size_t store_mem_count(const struct store *s)
+{
+    return omap_count(&mem_of(s)->durable.map);
+}
+
+/* The group that changed it first knows what it was before. False: none has changed it. */
+static bool damage_undo(struct group *g, struct bytes key)
+{
+    for (size_t i = 0; g != NULL && i < g->undo_count; i++) {
+        if (!bytes_equal(g->undo[i].key, key))
+            continue;
+        g->undo[i].damaged = g->undo[i].had;
+        return true;
+    }
+    return false;
+}
+
+static void damage_entry(struct store_mem *m, struct bytes key, struct bytes value)
+{
+    struct overlay_entry entry = {ENTRY_DAMAGED, true, value};
+    bool changed = false;
+    list_each (at, &m->flushed)
+        changed = changed || damage_undo(container_of(at, struct group, link), key);
+    changed = changed || damage_undo(m->filling, key);
+    if (!changed)
+        overlay_set(&m->view, key, entry);
+    overlay_set(&m->durable, key, entry);
+    m->damaged++;
+}
+
+uint32_t store_mem_damage(struct store *s, size_t place)
+{
+    struct store_mem *m = mem_of(s);
+    uint32_t count = 0;
+    size_t bytes = 0;
+    struct buf key, value;
+    ASSERT(list_empty(&m->view.iters));
+    ASSERT(list_empty(&m->durable.iters));
+    struct omap_node *n = omap_first(&m->durable.map);
+    for (size_t i = 0; i < place && n != NULL; i++)
+        n = omap_next(n);
+    buf_init(&key, SIZE_MAX);
+    buf_init(&value, SIZE_MAX);
+    while (n != NULL && bytes < BLOCK_BYTES) {
+        struct overlay_entry e;
+        buf_clear(&key);
+        buf_clear(&value);
+        buf_put_bytes(&key, omap_key(n));
+        overlay_find(&m->durable, buf_bytes(&key), &e);
+        buf_put_bytes(&value, e.value);
+        bytes += key.len + value.len;
+        if (e.group != ENTRY_DAMAGED) {
+            damage_entry(m, buf_bytes(&key), buf_bytes(&value));
+            count++;
+        }
+        n = omap_next(n);
+    }
+    buf_close(&key);
+    buf_close(&value);
+    return count;
 }

@@ -63,7 +63,6 @@ static void start(struct sim *s, unsigned node)
     struct buf body;
     c->number = ++s->lives;
     c->ready = false;
-    c->accepted = false;
     cql_conn_init(&c->conn, &config);
     push(s, node, EVENT_TO_NODE, TO_OPEN, BYTES_NONE);
     buf_init(&body, 1024);
@@ -222,22 +221,28 @@ static void to_client(struct sim *s, const struct event *e)
     flush(s, e->node);
 }
 
+/* A connection waits in the backlog until the node is ready, and what follows on it too; one that
+ * we closed meanwhile is never accepted. */
 static void to_node(struct sim *s, struct event e)
 {
     static const enum node_event_type types[] = {NODE_CLIENT_BYTES, NODE_CLIENT_OPEN,
                                                  NODE_CLIENT_CLOSED};
     struct sim_client *c = client_of(s, e.node);
     struct machine *m = machine_of(s, e.node);
-    if (m->node == NULL || (c->number != e.life && e.client != TO_CLOSED))
+    if (m->node == NULL)
         return;
-    if (e.client == TO_OPEN && node_is_ready(m->node))
-        c->accepted = true;
-    if (!c->accepted && e.client != TO_CLOSED) { /* it waits in the backlog, and what follows too */
+    if (e.client == TO_OPEN && c->number == e.life && node_is_ready(m->node))
+        c->accepted = e.life;
+    if (c->accepted != e.life) {
+        if (c->number != e.life)
+            return;
         e.at = s->time + BACKLOG;
         e.data = e.len > 0 ? mem_copy(e.data, e.len) : NULL;
         queue_push(s, e);
         return;
     }
+    if (e.client == TO_CLOSED)
+        c->accepted = 0;
     struct node_event event = {
         .client = e.life, .from = endpoint_of(200, 1024), .bytes = bytes_make(e.data, e.len)};
     event.type = types[e.client];
@@ -273,6 +278,15 @@ void client_hang_up(struct sim *s, unsigned node, uint64_t number)
 
 void client_node_gone(struct sim *s, unsigned node)
 {
+    client_of(s, node)->accepted = 0;
+    broken(s, node);
+}
+
+void sim_hang_up(struct sim *s, unsigned node)
+{
+    if (client_of(s, node)->number == 0)
+        return;
+    push(s, node, EVENT_TO_NODE, TO_CLOSED, BYTES_NONE);
     broken(s, node);
 }
 

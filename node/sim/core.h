@@ -1,6 +1,9 @@
 /* core.h - what the files of the simulator share; nobody else includes it.
  *
  *   sim.c     making, the queue of events, time, the turn of a node
+ *   process.c starting, stopping, killing, pausing
+ *   clock.c   the clocks of a machine
+ *   disk.c    what goes wrong with disks
  *   net.c     datagrams and links
  *   client.c  a CQL client on each node
  *   trace.c   what was traced, and what a story expects
@@ -23,6 +26,7 @@ enum event_type {
     EVENT_LINK_LOST,   /* the link node -> from is found broken, unless it is another one by now */
     EVENT_TURNED_AWAY, /* something sent from node to `from` was refused at once */
     EVENT_SYNC,        /* the disk of node has done what it was doing */
+    EVENT_TURN,        /* a slow node gets to what has come meanwhile */
     EVENT_TO_NODE,     /* bytes of our client */
     EVENT_TO_CLIENT,   /* bytes of the node */
 };
@@ -37,6 +41,14 @@ struct event {
     uint32_t client; /* TO_NODE: 0 bytes, 1 open, 2 closed; TO_CLIENT: 0 bytes, 1 closed */
     uint8_t *data;
     size_t len;
+};
+
+/* The two clocks of a machine, by virtual time; the wall clock is the monotonic one and so much. */
+struct clocks {
+    usec since; /* they have run at this speed since then, */
+    usec mono;  /* when the monotonic one said this */
+    usec wall;  /* ahead of the monotonic one */
+    int32_t ppm;
 };
 
 /* A TCP connection from one node to another. */
@@ -65,7 +77,7 @@ struct question {
 struct sim_client {
     uint64_t number; /* of the connection, 0: none */
     struct cql_conn conn;
-    bool accepted;          /* by the node */
+    uint64_t accepted;      /* the connection that the node has open, 0: none */
     bool ready;             /* STARTUP is answered */
     usec last_in, last_out; /* arrivals, so that bytes stay in order */
     struct question **open; /* unanswered, in the order asked */
@@ -80,21 +92,40 @@ struct machine {
     bool paused;
     bool powered; /* down and not powered: silent, else it refuses */
     bool drained;
-    bool syncing;
-    size_t syncing_groups;
-    usec clock_offset;
+    char dc[16], rack[16];
+    struct errmsg why_down; /* when it could not start */
+    struct {
+        bool armed;
+        size_t effects;
+    } crash; /* in the middle of a turn, after so many effects */
+    usec turn_us;
+    bool turn_comes; /* an EVENT_TURN is on its way */
+    struct clocks clocks;
+    struct {
+        bool syncing;
+        size_t groups; /* that it is syncing */
+        usec sync_us;  /* 0: as all */
+        bool full;
+    } disk;
     bool knows_host_id;
     struct uuid host_id;
     node_no number;      /* in the cluster */
-    usec deadline;       /* of the node, not before its last turn + 1 */
+    usec deadline_mono;  /* of the node */
+    usec deadline;       /* the same in virtual time, not before its last turn + 1 */
     uint32_t idle_turns; /* deadlines in a row at which time stood still */
     struct tracer tracer;
     struct sim *sim;
-    struct event *held; /* while paused */
+    struct event *held; /* while paused or slow */
     size_t held_count, held_cap;
     struct link links[SIM_NODES_MAX + 1]; /* to each other node */
     bool cut[SIM_NODES_MAX + 1];          /* nothing passes from here to there */
     struct sim_client client;
+};
+
+struct slot { /* of the queue */
+    usec at;
+    uint64_t order;
+    struct event *event;
 };
 
 struct sim {
@@ -103,8 +134,10 @@ struct sim {
     struct rng user_rng; /* sim_rng */
     usec time;
     uint64_t orders, lives, hash, events;
-    struct event *heap;
+    struct slot *heap;
     size_t heap_count, heap_cap;
+    struct event **spare; /* events not in the heap */
+    size_t spare_count, spare_cap;
     unsigned count;
     struct machine machines[SIM_NODES_MAX + 1]; /* [0] is nobody */
 
@@ -119,16 +152,33 @@ struct sim {
     size_t lines_count;
 };
 
-#define SIM_WALL ((usec)1767225600 * USEC_PER_SEC) /* where wall clocks begin: 2026-01-01 */
+#define CQL_PORT       9042
+#define INTERNODE_PORT 7000
+#define SIM_WALL       ((usec)1767225600 * USEC_PER_SEC) /* where wall clocks begin: 2026-01-01 */
 
 /* --- sim.c */
 void queue_push(struct sim *s, struct event e); /* data is owned by the queue from now on */
 struct machine *machine_of(const struct sim *s, unsigned node);
 struct endpoint endpoint_of(unsigned node, uint16_t port);
 unsigned node_at(const struct sim *s, const struct endpoint *e); /* 0: no machine of ours */
+/* One event of the node, and all that follows from it. The process may be gone afterwards. */
 void turn(struct sim *s, unsigned node, struct node_event *event);
+void set_deadline(struct sim *s, struct machine *m, bool was_deadline);
+void hold(struct machine *m, struct event e);
+void release_held(struct sim *s, struct machine *m);
 usec delay(struct sim *s, usec least, usec jitter);
 void mix(struct sim *s, uint64_t value);
+
+/* --- process.c */
+void power_cut(struct sim *s, unsigned node);
+void process_free_held(struct machine *m);
+
+/* --- clock.c */
+void clocks_init(struct clocks *c, unsigned node);
+struct now clocks_read(const struct clocks *c, usec time);
+
+/* The first moment at which the monotonic clock says so; before `since`: that. */
+usec clocks_when(const struct clocks *c, usec mono);
 
 /* --- net.c */
 void net_send(struct sim *s, unsigned from, unsigned to, struct bytes bytes);

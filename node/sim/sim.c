@@ -1,13 +1,6 @@
 #include "node/sim/core.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#define CQL_PORT       9042
-#define INTERNODE_PORT 7000
-#define MONO_APART     (1000 * USEC_PER_SEC) /* monotonic clocks of machines have nothing in common */
-#define DRAIN_MAX      (10 * USEC_PER_SEC)
-#define FORM_MAX       (60 * USEC_PER_SEC)
+#define FORM_MAX (60 * USEC_PER_SEC)
 #define IDLE_TURNS_MAX                                                                             \
     100000 /* a node that asks to be woken at once, again and again, is broken                     \
             */
@@ -48,27 +41,29 @@ unsigned node_at(const struct sim *s, const struct endpoint *e)
 
 /* --- the queue: a binary heap by (time, order) */
 
-static bool before(const struct event *a, const struct event *b)
+static bool before(const struct slot *a, const struct slot *b)
 {
     return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
 void queue_push(struct sim *s, struct event e)
 {
-    e.order = ++s->orders;
+    struct slot slot = {e.at, ++s->orders, NULL};
+    slot.event = s->spare_count > 0 ? s->spare[--s->spare_count] : mem_new(struct event);
+    *slot.event = e;
     s->heap = mem_grow(s->heap, s->heap_count, &s->heap_cap, sizeof *s->heap);
     size_t i = s->heap_count++;
-    while (i > 0 && before(&e, &s->heap[(i - 1) / 2])) {
+    while (i > 0 && before(&slot, &s->heap[(i - 1) / 2])) {
         s->heap[i] = s->heap[(i - 1) / 2];
         i = (i - 1) / 2;
     }
-    s->heap[i] = e;
+    s->heap[i] = slot;
 }
 
 static struct event queue_pop(struct sim *s)
 {
-    struct event first = s->heap[0];
-    struct event last = s->heap[--s->heap_count];
+    struct event *first = s->heap[0].event;
+    struct slot last = s->heap[--s->heap_count];
     size_t i = 0;
     for (;;) {
         size_t child = 2 * i + 1;
@@ -83,7 +78,9 @@ static struct event queue_pop(struct sim *s)
     }
     if (s->heap_count > 0)
         s->heap[i] = last;
-    return first;
+    s->spare = mem_grow(s->spare, s->spare_count, &s->spare_cap, sizeof(struct event *));
+    s->spare[s->spare_count++] = first;
+    return *first;
 }
 
 /* --- the turn of a node: one event, its effects, then what ends every turn of a shell */
@@ -92,12 +89,15 @@ static struct event queue_pop(struct sim *s)
 static void start_sync(struct sim *s, unsigned node)
 {
     struct machine *m = machine_of(s, node);
-    size_t groups = store_mem_pending(m->store);
-    if (m->syncing || groups == 0)
+    if (m->disk.syncing)
         return;
-    m->syncing = true;
-    m->syncing_groups = groups;
-    queue_push(s, (struct event){.at = s->time + delay(s, s->config.disk_us, s->config.disk_us),
+    size_t groups = store_mem_pending(m->store);
+    if (groups == 0 && !store_mem_has_news(m->store)) /* news without a write: it failed */
+        return;
+    usec least = m->disk.sync_us > 0 ? m->disk.sync_us : s->config.disk_us;
+    m->disk.syncing = true;
+    m->disk.groups = groups;
+    queue_push(s, (struct event){.at = s->time + delay(s, least, least),
                                  .type = EVENT_SYNC,
                                  .node = node,
                                  .life = m->life});
@@ -116,11 +116,10 @@ static void perform(struct sim *s, unsigned node, const struct node_effect *e)
     }
 }
 
-static void set_deadline(struct sim *s, struct machine *m, bool was_deadline)
+void set_deadline(struct sim *s, struct machine *m, bool was_deadline)
 {
-    usec mono = node_deadline(m->node);
-    usec shift = MONO_APART * (usec)(m - s->machines);
-    m->deadline = mono == USEC_NEVER ? USEC_NEVER : mono - shift;
+    m->deadline_mono = node_deadline(m->node);
+    m->deadline = clocks_when(&m->clocks, m->deadline_mono);
     if (m->deadline > s->time || !was_deadline) {
         m->idle_turns = 0;
         return;
@@ -133,15 +132,20 @@ static void set_deadline(struct sim *s, struct machine *m, bool was_deadline)
 void turn(struct sim *s, unsigned node, struct node_event *event)
 {
     struct machine *m = machine_of(s, node);
-    event->now.mono = s->time + MONO_APART * (usec)node;
-    event->now.wall = SIM_WALL + s->time + m->clock_offset;
+    event->now = clocks_read(&m->clocks, s->time);
     s->events++;
     mix(s, (uint64_t)s->time);
     mix(s, (uint64_t)event->type << 8 | node);
     mix(s, bytes_hash(event->bytes));
     struct node_effects effects = node_step(m->node, event);
-    for (size_t i = 0; i < effects.count; i++)
+    bool crash = m->crash.armed && effects.count > m->crash.effects;
+    size_t count = crash ? m->crash.effects : effects.count;
+    for (size_t i = 0; i < count; i++)
         perform(s, node, &effects.items[i]);
+    if (crash) {
+        power_cut(s, node);
+        return;
+    }
     store_flush(m->store);
     start_sync(s, node);
     set_deadline(s, m, event->type == NODE_DEADLINE);
@@ -149,36 +153,112 @@ void turn(struct sim *s, unsigned node, struct node_event *event)
 
 /* --- time */
 
-static void hold(struct machine *m, struct event e)
+void hold(struct machine *m, struct event e)
 {
     m->held = mem_grow(m->held, m->held_count, &m->held_cap, sizeof *m->held);
     m->held[m->held_count++] = e;
 }
 
+static void deadline_turn(struct sim *s, unsigned node)
+{
+    struct node_event event = {.type = NODE_DEADLINE};
+    turn(s, node, &event);
+}
+
+/* What a node hears, and its deadlines, may have to wait for it. */
+static bool must_wait(const struct machine *m)
+{
+    return m->paused || (m->node != NULL && m->turn_us > 0);
+}
+
+static void turn_comes(struct sim *s, unsigned node)
+{
+    struct machine *m = machine_of(s, node);
+    if (m->paused || m->turn_comes)
+        return;
+    m->turn_comes = true;
+    queue_push(s,
+               (struct event){
+                   .at = s->time + m->turn_us, .type = EVENT_TURN, .node = node, .life = m->life});
+}
+
+static void hear(struct sim *s, const struct event *e)
+{
+    struct machine *m = machine_of(s, e->node);
+    struct node_event store = {.type = NODE_STORE};
+    switch (e->type) {
+    case EVENT_SYNC:
+        if (m->node != NULL && m->life == e->life)
+            turn(s, e->node, &store);
+        break;
+    case EVENT_TO_NODE:
+    case EVENT_TO_CLIENT: client_arrive(s, e); break;
+    default: net_arrive(s, e); break;
+    }
+    mem_free(e->data);
+}
+
+/* All that has come to a slow node while it was busy, and its deadline. */
+static void slow_turn(struct sim *s, const struct event *e)
+{
+    struct machine *m = machine_of(s, e->node);
+    if (m->node == NULL || m->life != e->life)
+        return;
+    m->turn_comes = false;
+    if (m->paused)
+        return;
+    struct event *held = m->held;
+    size_t count = m->held_count;
+    m->held = NULL;
+    m->held_count = 0;
+    m->held_cap = 0;
+    for (size_t i = 0; i < count; i++)
+        hear(s, &held[i]);
+    mem_free(held);
+    if (m->node != NULL && m->life == e->life && m->deadline <= s->time)
+        deadline_turn(s, e->node);
+}
+
+/* The disk goes on while the node stands still: only hearing of it waits. */
+static void synced(struct sim *s, const struct event *e)
+{
+    struct machine *m = machine_of(s, e->node);
+    if (m->node == NULL || m->life != e->life)
+        return;
+    store_mem_sync(m->store, m->disk.groups);
+    m->disk.syncing = false;
+    start_sync(s, e->node);
+}
+
 static void deliver(struct sim *s, struct event e)
 {
     struct machine *m = machine_of(s, e.node);
-    if (m->paused && e.type != EVENT_TO_CLIENT) {
-        hold(m, e);
+    if (e.type == EVENT_TURN) {
+        slow_turn(s, &e);
         return;
     }
-    struct node_event store = {.type = NODE_STORE};
-    switch (e.type) {
-    case EVENT_MESSAGE:
-    case EVENT_DATAGRAM:
-    case EVENT_LINK_LOST:
-    case EVENT_TURNED_AWAY: net_arrive(s, &e); break;
-    case EVENT_SYNC:
-        if (m->node == NULL || m->life != e.life)
-            break;
-        store_mem_sync(m->store, m->syncing_groups);
-        m->syncing = false;
-        turn(s, e.node, &store);
-        break;
-    case EVENT_TO_NODE:
-    case EVENT_TO_CLIENT: client_arrive(s, &e); break;
+    if (e.type == EVENT_SYNC)
+        synced(s, &e);
+    if (must_wait(m) && e.type != EVENT_TO_CLIENT) {
+        hold(m, e);
+        turn_comes(s, e.node);
+        return;
     }
-    mem_free(e.data);
+    hear(s, &e);
+}
+
+/* The node stands still no longer, or is no longer slow: it hears what has come meanwhile. */
+void release_held(struct sim *s, struct machine *m)
+{
+    if (m->turn_us > 0) {
+        turn_comes(s, (unsigned)(m - s->machines));
+        return;
+    }
+    for (size_t i = 0; i < m->held_count; i++) {
+        m->held[i].at = s->time;
+        queue_push(s, m->held[i]);
+    }
+    m->held_count = 0;
 }
 
 bool sim_step(struct sim *s, usec until)
@@ -187,7 +267,7 @@ bool sim_step(struct sim *s, usec until)
     unsigned who = 0;
     for (unsigned i = 1; i <= s->count; i++) {
         const struct machine *m = &s->machines[i];
-        if (m->node != NULL && !m->paused && m->deadline < next) {
+        if (m->node != NULL && !m->paused && !m->turn_comes && m->deadline < next) {
             next = m->deadline;
             who = i;
         }
@@ -197,12 +277,12 @@ bool sim_step(struct sim *s, usec until)
         return false;
     }
     s->time = next > s->time ? next : s->time;
-    if (who != 0) {
-        struct node_event event = {.type = NODE_DEADLINE};
-        turn(s, who, &event);
-    } else {
+    if (who == 0)
         deliver(s, queue_pop(s));
-    }
+    else if (must_wait(&s->machines[who]))
+        turn_comes(s, who);
+    else
+        deadline_turn(s, who);
     return true;
 }
 
@@ -261,161 +341,10 @@ bool sim_form(struct sim *s, unsigned nodes)
     while (s->count < nodes)
         sim_add(s);
     for (unsigned i = 1; i <= nodes; i++) {
-        if (!sim_is_up(s, i))
-            sim_start(s, i);
+        if (!sim_is_up(s, i) && !sim_start(s, i))
+            return false;
     }
     return sim_until(s, all_formed, NULL, FORM_MAX);
-}
-
-/* --- processes */
-
-unsigned sim_add(struct sim *s)
-{
-    ASSERT(s->count < SIM_NODES_MAX);
-    struct machine *m = &s->machines[++s->count];
-    m->store = store_mem_new();
-    m->sim = s;
-    m->tracer = (struct tracer){trace_line, m};
-    if (s->config.clock_offset_us > 0)
-        m->clock_offset =
-            rng_between(&s->rng, -s->config.clock_offset_us, s->config.clock_offset_us);
-    return s->count;
-}
-
-void sim_start(struct sim *s, unsigned node)
-{
-    struct machine *m = machine_of(s, node);
-    struct errmsg why;
-    ASSERT(m->node == NULL);
-    struct node_config config = {
-        .seed = rng_next(&s->rng),
-        .cluster_name = "simulated",
-        .dc = "dc1",
-        .rack = "rack1",
-        .endpoint = endpoint_of(node, INTERNODE_PORT),
-        .cql = endpoint_of(node, CQL_PORT),
-        .ring_ranges = s->config.ring_ranges,
-        .weight = 1,
-        .write_timeout_us = 2 * USEC_PER_SEC,
-        .read_timeout_us = 5 * USEC_PER_SEC,
-        .range_timeout_us = 10 * USEC_PER_SEC,
-        .probe_interval_us = USEC_PER_SEC,
-        .probe_timeout_us = 500 * USEC_PER_MS,
-        .gossip_interval_us = 200 * USEC_PER_MS,
-        .clock_offset_max_us = 500 * USEC_PER_MS,
-        .in_flight_max = (size_t)64 << 20,
-        .frame_max = (size_t)16 << 20,
-        .tracer = &m->tracer,
-    };
-    for (unsigned i = 1; i <= SIM_SEEDS && i <= s->count; i++)
-        config.seeds[config.seeds_count++] = endpoint_of(i, INTERNODE_PORT);
-    m->life = ++s->lives;
-    m->paused = false;
-    m->powered = true;
-    m->drained = false;
-    m->syncing = false;
-    enum err err = node_new(&config, m->store, &m->node, &why);
-    if (err != ERR_OK && s->config.print != NULL)
-        s->config.print(s->config.print_arg, why.text);
-    ASSERT(err == ERR_OK);
-    m->host_id = *node_host_id(m->node);
-    m->knows_host_id = true;
-    struct node_event event = {.type = NODE_START};
-    turn(s, node, &event);
-}
-
-static void free_held(struct machine *m)
-{
-    for (size_t i = 0; i < m->held_count; i++)
-        mem_free(m->held[i].data);
-    m->held_count = 0;
-}
-
-static void process_gone(struct sim *s, unsigned node, bool keep_flushed)
-{
-    struct machine *m = machine_of(s, node);
-    ASSERT(m->node != NULL);
-    node_free(m->node);
-    m->node = NULL;
-    m->paused = false;
-    free_held(m);
-    store_mem_crash(m->store, keep_flushed);
-    client_node_gone(s, node);
-    net_process_gone(s, node, !keep_flushed);
-    mix(s, (uint64_t)node << 1 | keep_flushed);
-}
-
-void sim_crash(struct sim *s, unsigned node)
-{
-    machine_of(s, node)->powered = false;
-    process_gone(s, node, false);
-}
-
-void sim_kill(struct sim *s, unsigned node)
-{
-    process_gone(s, node, true);
-}
-
-static bool has_drained(struct sim *s, void *arg)
-{
-    return machine_of(s, *(unsigned *)arg)->drained;
-}
-
-void sim_stop(struct sim *s, unsigned node)
-{
-    struct machine *m = machine_of(s, node);
-    ASSERT(m->node != NULL);
-    struct node_event event = {.type = NODE_DRAIN};
-    turn(s, node, &event);
-    sim_until(s, has_drained, &node, DRAIN_MAX);
-    engine_save_clocks(node_engine(m->node));
-    store_flush(m->store);
-    store_mem_sync(m->store, SIZE_MAX);
-    process_gone(s, node, true);
-}
-
-void sim_pause(struct sim *s, unsigned node)
-{
-    ASSERT(machine_of(s, node)->node != NULL);
-    machine_of(s, node)->paused = true;
-}
-
-void sim_resume(struct sim *s, unsigned node)
-{
-    struct machine *m = machine_of(s, node);
-    ASSERT(m->paused);
-    m->paused = false;
-    for (size_t i = 0; i < m->held_count; i++) {
-        m->held[i].at = s->time;
-        queue_push(s, m->held[i]);
-    }
-    m->held_count = 0;
-}
-
-bool sim_is_up(const struct sim *s, unsigned node)
-{
-    return machine_of(s, node)->node != NULL;
-}
-
-bool sim_is_paused(const struct sim *s, unsigned node)
-{
-    return machine_of(s, node)->paused;
-}
-
-bool sim_is_ready(const struct sim *s, unsigned node)
-{
-    const struct machine *m = machine_of(s, node);
-    return m->node != NULL && !m->paused && node_is_ready(m->node);
-}
-
-unsigned sim_nodes(const struct sim *s)
-{
-    return s->count;
-}
-
-struct node *sim_node(struct sim *s, unsigned node)
-{
-    return machine_of(s, node)->node;
 }
 
 usec sim_now(const struct sim *s)
@@ -438,16 +367,6 @@ struct rng *sim_rng(struct sim *s)
     return &s->user_rng;
 }
 
-void sim_fill_disk(struct sim *s, unsigned node)
-{
-    store_mem_fail(s->machines[node].store, ERR_FULL, "no space left");
-}
-
-void sim_set_disk(struct sim *s, usec disk_us)
-{
-    s->config.disk_us = disk_us;
-}
-
 /* --- making */
 
 struct sim *sim_new(const struct sim_config *config)
@@ -462,6 +381,10 @@ struct sim *sim_new(const struct sim_config *config)
     }
     if (s->config.disk_us == 0)
         s->config.disk_us = 300;
+    if (s->config.dcs == 0)
+        s->config.dcs = 1;
+    if (s->config.racks == 0)
+        s->config.racks = 1;
     rng_init(&s->rng, config->seed);
     s->user_rng = rng_fork(&s->rng);
     map_init(&s->questions);
@@ -479,12 +402,17 @@ void sim_free(struct sim *s)
     for (unsigned i = 1; i <= s->count; i++) {
         struct machine *m = &s->machines[i];
         node_free(m->node);
-        free_held(m);
+        process_free_held(m);
         mem_free(m->held);
         store_close(m->store);
     }
-    for (size_t i = 0; i < s->heap_count; i++)
-        mem_free(s->heap[i].data);
+    for (size_t i = 0; i < s->heap_count; i++) {
+        mem_free(s->heap[i].event->data);
+        mem_free(s->heap[i].event);
+    }
+    for (size_t i = 0; i < s->spare_count; i++)
+        mem_free(s->spare[i]);
+    mem_free(s->spare);
     mem_free(s->heap);
     mem_free(s->words);
     buf_close(&s->lines);

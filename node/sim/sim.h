@@ -23,6 +23,7 @@
 #define SIM_CELLS_MAX   65536 /* of one reply */
 #define SIM_SEEDS       3     /* the first nodes are the seeds of all */
 #define SIM_LINE_MAX    256
+#define SIM_DRIFT_MAX   500000              /* parts of a million */
 #define SIM_LINES_MAX   4096                /* recorded and not yet compared */
 #define SIM_ASK_TIMEOUT (15 * USEC_PER_SEC) /* how long sim_cql waits */
 
@@ -49,6 +50,7 @@ struct sim_config {
     usec clock_offset_us;    /* [0] each wall clock is off by up to so much, either way */
     int32_t clock_drift_ppm; /* [0] each machine's clocks run too fast or slow by up to so much */
     uint32_t dcs;            /* [1] data centres; machines are dealt out in turn, dc1 first */
+    uint32_t racks;          /* [1] of each data centre, dealt out in the same way */
     struct sim_limits limits;
     void (*print)(void *arg, const char *line); /* sees every trace line; may be NULL */
     void *print_arg;
@@ -60,17 +62,21 @@ void sim_free(struct sim *s); /* accepts NULL */
 /* --- processes */
 
 unsigned sim_add(struct sim *s); /* one machine more, DOWN, with an empty disk; its number */
-void sim_start(struct sim *s, unsigned node);
+
+/* False when it cannot start: its disk is full, or what it must know of itself cannot be read. It
+ * is DOWN then, and sim_why_down says why in the words that torcd would end with. */
+bool sim_start(struct sim *s, unsigned node);
+const char *sim_why_down(const struct sim *s, unsigned node);
 void sim_stop(struct sim *s, unsigned node);  /* SIGTERM: drains, at most 10 s; runs the cluster */
 void sim_kill(struct sim *s, unsigned node);  /* SIGKILL: the kernel keeps what was written */
 void sim_crash(struct sim *s, unsigned node); /* power cut: what was not synced is lost */
 
 /* Power cut in the middle of the node's next turn that has more than `effects` effects: so many of
- * them happen, nothing is flushed. Until then the node runs. */
+ * them happen, nothing is flushed. Until then the node runs, and may end in another way. */
 void sim_crash_in_turn(struct sim *s, unsigned node, unsigned effects);
 
-/* From now on each turn of the node keeps it busy for so long; what arrives meanwhile waits. 0: no
- * time, as at first. */
+/* From now on the node takes so long to come to what has arrived, or is due; what comes meanwhile
+ * waits, and then all of it is done in one go. 0: no time, as at first. */
 void sim_slow_node(struct sim *s, unsigned node, usec turn_us);
 void sim_pause(struct sim *s, unsigned node); /* SIGSTOP: the kernel goes on taking its bytes */
 void sim_resume(struct sim *s, unsigned node);
@@ -104,22 +110,23 @@ void sim_set_link(struct sim *s, unsigned a, unsigned b, usec extra_us, uint64_t
 void sim_set_disk(struct sim *s, usec disk_us); /* of an fsync, at least, of all nodes */
 void sim_slow_disk(struct sim *s, unsigned node, usec disk_us); /* of one; 0: as all */
 
-/* Every write fails, until the node is started again after sim_empty_disk. */
+/* Every write fails, until the node is started again after sim_empty_disk; before, it does not
+ * start. Some of what was just being written is on the disk though its write failed. */
 void sim_fill_disk(struct sim *s, unsigned node);
 void sim_empty_disk(struct sim *s, unsigned node); /* there is space again */
 
 /* Of the stored keys one in `of` (by a hash of the key and `of`) cannot be read; 0: all can. */
 void sim_fail_reads(struct sim *s, unsigned node, uint32_t of);
 
-/* Bits of so many stored entries, chosen at random among those that are durable, turn over. As
- * with LevelDB, which has a checksum over each block, reading one is an error from then on. Returns
- * how many there were. */
-uint32_t sim_flip_bits(struct sim *s, unsigned node, uint32_t count);
+/* A bit turns over in each of so many blocks (neighbouring entries, 4 KiB), chosen at random. As
+ * with LevelDB, which has a checksum over each block, reading any entry of it is an error from then
+ * on, until the entry is written again or the disk is lost. Returns how many entries that are. */
+uint32_t sim_flip_bits(struct sim *s, unsigned node, uint32_t blocks);
 
 /* The node, which is down, has an empty disk. It can be started as a new node, or instead of the
  * one that it was (--replace_address), under the same address and a new host id. */
 void sim_lose_disk(struct sim *s, unsigned node);
-void sim_start_replacing(struct sim *s, unsigned node);
+bool sim_start_replacing(struct sim *s, unsigned node);
 
 /* --- clocks, of a node that is up or down */
 
@@ -129,6 +136,7 @@ void sim_jump_clock(struct sim *s, unsigned node, usec by_us);
 
 /* Both clocks of the machine run so much too fast (or slow), from now on: the monotonic one too. */
 void sim_drift_clock(struct sim *s, unsigned node, int32_t ppm);
+struct now sim_clock(const struct sim *s, unsigned node); /* what they say */
 
 /* --- time */
 

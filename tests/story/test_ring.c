@@ -66,8 +66,8 @@ static void a_healed_link_is_up_once(void)
     sim_elapse(sim, SECONDS(5));
     CU_ASSERT(sim_expect(sim, "1 > [3] is up -> asking it again\n"
                               "2 > [3] is up -> asking it again\n"
-                              "3 > [1] is up -> asking it again\n"
-                              "3 > [2] is up -> asking it again\n"));
+                              "3 > [2] is up -> asking it again\n"
+                              "3 > [1] is up -> asking it again\n"));
 }
 
 static unsigned owned_by(unsigned node)

@@ -139,8 +139,8 @@ static void lost_links_end_it_at_once(void)
 
 static void a_failing_disk_is_a_failed_write(void)
 {
-    store_mem_fail(fixture_at(&f, R(1))->store, ERR_FULL, "disk full");
-    store_mem_fail(fixture_at(&f, R(2))->store, ERR_FULL, "disk full");
+    store_mem_fail(fixture_at(&f, R(1))->store, 0, ERR_FULL, "disk full");
+    store_mem_fail(fixture_at(&f, R(2))->store, 0, ERR_FULL, "disk full");
     CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_QUORUM), ERR_FAILED);
     CU_ASSERT_EQUAL(f.result.failures, 2);
 }
@@ -281,7 +281,7 @@ static void who_cannot_be_repaired_is_replaced(void)
     fixture_at(&f, R(1))->down = true;
     CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "new", 20, LEVEL_QUORUM), ERR_OK);
     fixture_at(&f, R(1))->down = false;
-    store_mem_fail(fixture_at(&f, R(1))->store, ERR_FULL, "disk full");
+    store_mem_fail(fixture_at(&f, R(1))->store, 0, ERR_FULL, "disk full");
     CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_OK);
     CU_ASSERT_EQUAL_FATAL(f.result.rows.live_rows, 1);
     CU_ASSERT(bytes_equal_text(f.result.rows.parts[0].rows[0].cells[0].value, "new"));

@@ -190,7 +190,7 @@ static void crash(struct world *w, struct replica *r)
 {
     store_flush(r->store);
     store_mem_sync(r->store, (size_t)rng_below(&w->rng, 3));
-    store_mem_crash(r->store, rng_chance(&w->rng, 300000));
+    store_mem_crash(r->store, rng_chance(&w->rng, 300000) ? SIZE_MAX : 0);
     engine_free(r->engine);
     boot(r);
 }

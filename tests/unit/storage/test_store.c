@@ -302,10 +302,10 @@ static void mem_loses_exactly_what_is_not_synced(void)
     CU_ASSERT_TRUE(store_completed(f.store, &done));
     CU_ASSERT_EQUAL(done.ticket, 1);
     CU_ASSERT_FALSE(store_completed(f.store, &done));
-    store_mem_crash(f.store, true); /* the process dies */
+    store_mem_crash(f.store, SIZE_MAX); /* the process dies */
     CU_ASSERT_TRUE(has(f.store, "a", "2"));
     CU_ASSERT_TRUE(has(f.store, "b", "1"));
-    store_mem_crash(f.store, false); /* the power fails */
+    store_mem_crash(f.store, 0); /* the power fails */
     CU_ASSERT_TRUE(has(f.store, "a", "1"));
     CU_ASSERT_FALSE(has(f.store, "b", "1"));
     CU_ASSERT_FALSE(store_completed(f.store, &done));
@@ -321,7 +321,7 @@ static void mem_full_disk_fails_all_that_follows(void)
     put(f.store, "a", "2", 2);
     store_flush(f.store);
     put(f.store, "a", "3", 3);
-    store_mem_fail(f.store, ERR_FULL, "no space left");
+    store_mem_fail(f.store, 0, ERR_FULL, "no space left");
     put(f.store, "a", "4", 4);
     store_flush(f.store);
     CU_ASSERT_STRING_EQUAL(store_failure(f.store), "no space left");
@@ -330,7 +330,7 @@ static void mem_full_disk_fails_all_that_follows(void)
         CU_ASSERT_EQUAL(done.ticket, t);
         CU_ASSERT_EQUAL(done.err, t == 1 ? ERR_OK : ERR_FULL);
     }
-    store_mem_crash(f.store, false);
+    store_mem_crash(f.store, 0);
     CU_ASSERT_PTR_NULL(store_failure(f.store));
     CU_ASSERT_TRUE(has(f.store, "a", "1"));
 }

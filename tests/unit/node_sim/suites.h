@@ -1,0 +1,3 @@
+SUITE_WITH(clocks)
+SUITE_WITH(disks)
+SUITE_WITH(processes)
