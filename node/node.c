@@ -140,7 +140,10 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     n->cluster = cluster_new();
     struct coord_config coord = {.seed = rng_next(&n->rng), .in_flight_max = config->in_flight_max};
     n->coord = coord_new(&coord, n->engine, n->cluster);
-    n->heal = heal_new(&HEAL_CONFIG_DEFAULT, n->engine, n->cluster);
+    struct heal_config heal = HEAL_CONFIG_DEFAULT;
+    if (config->pull_bytes_max > 0)
+        heal.pull_bytes_max = config->pull_bytes_max;
+    n->heal = heal_new(&heal, n->engine, n->cluster);
     client_init(n);
     *ret_node = n;
     return ERR_OK;

@@ -46,7 +46,8 @@ struct node_config {
     usec clock_offset_max_us;
     size_t in_flight_max;
     size_t frame_max;
-    struct tracer *tracer; /* may be NULL */
+    uint32_t pull_bytes_max; /* 0: as node/heal has it */
+    struct tracer *tracer;   /* may be NULL */
 };
 
 struct node_event {

@@ -51,6 +51,7 @@ static void fill_config(struct sim *s, unsigned node, bool replacing, struct nod
         .clock_offset_max_us = 500 * USEC_PER_MS,
         .in_flight_max = l->in_flight_max > 0 ? l->in_flight_max : (size_t)64 << 20,
         .frame_max = l->frame_max > 0 ? l->frame_max : (size_t)16 << 20,
+        .pull_bytes_max = l->pull_bytes_max,
         .tracer = &m->tracer,
     };
     c->probe_timeout_us = c->probe_interval_us / 2;

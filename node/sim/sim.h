@@ -36,6 +36,7 @@ struct sim_limits {
     usec probe_interval_us;                                   /* [1 s] */
     size_t in_flight_max;                                     /* [64 MiB] */
     size_t frame_max;                                         /* [16 MiB] */
+    uint32_t pull_bytes_max; /* [as node/heal] of rows in one message */
 };
 
 /* Zero means the default, in brackets. */
@@ -72,7 +73,9 @@ void sim_kill(struct sim *s, unsigned node);  /* SIGKILL: the kernel keeps what 
 void sim_crash(struct sim *s, unsigned node); /* power cut: what was not synced is lost */
 
 /* Power cut in the middle of the node's next turn that has more than `effects` effects: so many of
- * them happen, nothing is flushed. Until then the node runs, and may end in another way. */
+ * them happen, nothing is flushed. Until then the node runs, and may end in another way.
+ * SIM_NO_CRASH: not any more. */
+#define SIM_NO_CRASH (~0u)
 void sim_crash_in_turn(struct sim *s, unsigned node, unsigned effects);
 
 /* From now on the node takes so long to come to what has arrived, or is due; what comes meanwhile

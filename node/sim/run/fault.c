@@ -4,167 +4,381 @@
 
 #include <string.h>
 
-static const char *const names[FAULT_COUNT] = {
-    "cut", "cut one way", "isolate", "crash", "kill", "pause", "stop", "crash all", "join",
+#define UNDO_MAX (4 * SIM_NODES_MAX)
+
+struct undo {
+    usec at;
+    const struct fault *fault;
+    unsigned a, b; /* nodes */
+    bool open;     /* flap: the cut is */
+    usec until;    /* flap: then it ends */
 };
 
-void fault_init(struct fault_plan *f, struct sim *sim)
+struct fault_plan {
+    struct sim *sim;
+    const struct scenario *scenario;
+    struct load *load;
+    usec begin;
+    size_t next; /* fault of the scenario */
+    struct undo undos[UNDO_MAX];
+    size_t undos_count;
+    uint32_t loss_ppm, duplicate_ppm;
+    unsigned replaced; /* 0, or the node whose disk is lost, or was, and not yet copied again */
+    uint64_t counts[FAULT_COUNT];
+};
+
+static const struct {
+    unsigned operands;
+} kinds[FAULT_COUNT] = {
+#define X(name, operands, unit, text) {operands},
+    FAULT_LIST(X)
+#undef X
+};
+
+struct fault_plan *fault_new(struct sim *sim, const struct scenario *scenario, struct load *load)
 {
-    memset(f, 0, sizeof *f);
+    struct fault_plan *f = mem_new(struct fault_plan);
     f->sim = sim;
-    f->rng = rng_fork(sim_rng(sim));
-    /* A swarm: about half of the kinds, so that rare combinations are not drowned by the rest. */
-    for (int i = 0; i < FAULT_COUNT; i++)
-        f->weights[i] = rng_chance(&f->rng, 500000) ? (uint32_t)rng_between(&f->rng, 1, 10) : 0;
-    f->weights[FAULT_CUT]++;
-    f->weights[FAULT_STOP] /= 3;
-    f->weights[FAULT_CRASH_ALL] /= 4;
-    f->weights[FAULT_JOIN] /= 2;
-    f->every_us = rng_between(&f->rng, 200, 3000) * USEC_PER_MS;
-    f->lasts_us = rng_between(&f->rng, 100, 8000) * USEC_PER_MS;
-    f->down_max = (unsigned)rng_between(&f->rng, 1, sim_nodes(sim));
-    f->next = sim_now(sim) + rng_between(&f->rng, 0, 2 * f->every_us);
+    f->scenario = scenario;
+    f->load = load;
+    f->begin = sim_now(sim);
+    return f;
+}
+
+void fault_free(struct fault_plan *f)
+{
+    mem_free(f);
+}
+
+const uint64_t *fault_counts(const struct fault_plan *f)
+{
+    return f->counts;
 }
 
 usec fault_next(const struct fault_plan *f)
 {
-    usec next = f->next;
-    for (size_t i = 0; i < f->recoveries_count; i++) {
-        if (f->recoveries[i].at < next)
-            next = f->recoveries[i].at;
+    usec next = USEC_NEVER;
+    if (f->next < f->scenario->faults_count)
+        next = f->begin + f->scenario->faults[f->next].at;
+    for (size_t i = 0; i < f->undos_count; i++) {
+        if (f->undos[i].at < next)
+            next = f->undos[i].at;
     }
     return next;
 }
 
-static unsigned any_node(struct fault_plan *f)
+/* --- may it be? */
+
+/* A fault of this kind is on (with this node, if it has one). */
+static bool is_on(const struct fault_plan *f, enum fault_kind kind, unsigned a)
 {
-    return (unsigned)rng_between(&f->rng, 1, sim_nodes(f->sim));
+    for (size_t i = 0; i < f->undos_count; i++) {
+        const struct undo *u = &f->undos[i];
+        if (u->fault->kind == kind && (kinds[kind].operands == 0 || u->a == a))
+            return true;
+    }
+    return false;
 }
 
-static void recover_later(struct fault_plan *f, enum fault_kind kind, unsigned a, unsigned b)
+static bool is_there(const struct fault_plan *f, unsigned node)
 {
-    ASSERT(f->recoveries_count < FAULT_RECOVERIES_MAX);
-    f->recoveries[f->recoveries_count].at =
-        sim_now(f->sim) + rng_between(&f->rng, USEC_PER_MS, f->lasts_us);
-    f->recoveries[f->recoveries_count].kind = kind;
-    f->recoveries[f->recoveries_count].a = a;
-    f->recoveries[f->recoveries_count++].b = b;
+    return sim_is_up(f->sim, node) && !sim_is_paused(f->sim, node);
 }
 
-static unsigned count_away(const struct fault_plan *f)
+static bool may_take_away(const struct fault_plan *f, unsigned node)
 {
     unsigned away = 0;
     for (unsigned i = 1; i <= sim_nodes(f->sim); i++)
-        away += !sim_is_up(f->sim, i) || sim_is_paused(f->sim, i);
-    return away;
+        away += !is_there(f, i);
+    return is_there(f, node) && away < f->scenario->away_max;
+}
+
+/* Nothing is being copied, as far as the node that was replaced knows. */
+static bool is_whole(struct fault_plan *f)
+{
+    if (f->replaced == 0)
+        return true;
+    if (is_on(f, FAULT_flip_bits, f->replaced) || is_on(f, FAULT_lose_disk, f->replaced) ||
+        !sim_is_ready(f->sim, f->replaced) ||
+        meta_topology(node_meta(sim_node(f->sim, f->replaced)))->movers_count > 0)
+        return false;
+    f->replaced = 0;
+    return true;
+}
+
+/* A node that joins takes over ranges from the others: no moment to lose one of them for good. */
+static bool is_moving(struct fault_plan *f)
+{
+    for (unsigned i = 1; i <= sim_nodes(f->sim); i++) {
+        if (!sim_is_ready(f->sim, i) ||
+            meta_topology(node_meta(sim_node(f->sim, i)))->movers_count > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool may_lose_disk(struct fault_plan *f, unsigned node)
+{
+    return f->scenario->rf >= 2 && is_whole(f) && !is_moving(f) && may_take_away(f, node);
+}
+
+/* --- doing */
+
+static void cut_groups(struct fault_plan *f, unsigned last)
+{
+    for (unsigned a = 1; a <= last; a++) {
+        for (unsigned b = last + 1; b <= sim_nodes(f->sim); b++)
+            sim_cut(f->sim, a, b);
+    }
+}
+
+static void spoil(struct fault_plan *f, enum fault_kind kind, uint32_t ppm)
+{
+    if (kind == FAULT_loss)
+        f->loss_ppm = ppm;
+    else
+        f->duplicate_ppm = ppm;
+    sim_set_loss(f->sim, f->loss_ppm, f->duplicate_ppm);
 }
 
 static void crash_all(struct fault_plan *f)
 {
     for (unsigned i = 1; i <= sim_nodes(f->sim); i++) {
-        if (!sim_is_up(f->sim, i) || sim_is_paused(f->sim, i))
-            continue; /* a paused node has not heard of its fsyncs: too long ago for the history */
-        sim_crash(f->sim, i);
-        recover_later(f, FAULT_CRASH, i, 0);
+        if (sim_is_up(f->sim, i))
+            sim_crash(f->sim, i);
     }
 }
 
-/* The faults that take a node away. */
-static void take_away(struct fault_plan *f, enum fault_kind kind, unsigned node)
+static void lose_disk(struct fault_plan *f, unsigned node)
 {
-    if (!sim_is_up(f->sim, node) || sim_is_paused(f->sim, node) || count_away(f) >= f->down_max)
-        return;
-    switch (kind) {
-    case FAULT_CRASH: sim_crash(f->sim, node); break;
-    case FAULT_KILL: sim_kill(f->sim, node); break;
-    case FAULT_PAUSE: sim_pause(f->sim, node); break;
+    if (sim_is_up(f->sim, node))
+        sim_crash(f->sim, node);
+    sim_lose_disk(f->sim, node);
+    load_disk_lost(f->load);
+}
+
+/* The faults after which a node is gone. */
+static bool take_away(struct fault_plan *f, const struct fault *fault, unsigned node)
+{
+    if (!may_take_away(f, node))
+        return false;
+    switch (fault->kind) {
+    case FAULT_kill: sim_kill(f->sim, node); break;
+    case FAULT_crash: sim_crash(f->sim, node); break;
+    case FAULT_crash_in_turn: sim_crash_in_turn(f->sim, node, (unsigned)fault->amount); break;
+    case FAULT_pause: sim_pause(f->sim, node); break;
     default: sim_stop(f->sim, node); break;
     }
-    recover_later(f, kind, node, 0);
+    return true;
 }
 
-static void strike(struct fault_plan *f)
+static bool damage_disk(struct fault_plan *f, const struct fault *fault, unsigned node)
 {
-    uint64_t total = 0;
-    int kind = 0;
-    unsigned a = any_node(f);
-    unsigned b = any_node(f);
-    for (int i = 0; i < FAULT_COUNT; i++)
-        total += f->weights[i];
-    uint64_t at = rng_below(&f->rng, total);
-    while (at >= f->weights[kind])
-        at -= f->weights[kind++];
-    if (f->recoveries_count + SIM_NODES_MAX > FAULT_RECOVERIES_MAX)
+    if (!may_lose_disk(f, node))
+        return false;
+    f->replaced = node;
+    if (fault->kind == FAULT_flip_bits)
+        sim_flip_bits(f->sim, node, (uint32_t)fault->amount);
+    else
+        lose_disk(f, node);
+    load_disk_lost(f->load);
+    return true;
+}
+
+static bool join(struct fault_plan *f)
+{
+    if (sim_nodes(f->sim) >= SIM_NODES_MAX || sim_nodes(f->sim) >= 2 * f->scenario->nodes)
+        return false;
+    sim_start(f->sim, sim_add(f->sim));
+    return true;
+}
+
+/* False: it is skipped. */
+static bool act(struct fault_plan *f, const struct fault *fault, unsigned a, unsigned b)
+{
+    struct sim *s = f->sim;
+    if (kinds[fault->kind].operands == 2 && a == b)
+        return false;
+    switch (fault->kind) {
+    case FAULT_cut:
+    case FAULT_flap: sim_cut(s, a, b); return true;
+    case FAULT_cut_one_way: sim_cut_one_way(s, a, b); return true;
+    case FAULT_isolate: sim_isolate(s, a); return true;
+    case FAULT_split: cut_groups(f, a); return true;
+    case FAULT_slow_link: sim_set_link(s, a, b, fault->amount, 0); return true;
+    case FAULT_thin_link: sim_set_link(s, a, b, 0, (uint64_t)fault->amount); return true;
+    case FAULT_loss:
+    case FAULT_duplicates: spoil(f, fault->kind, (uint32_t)fault->amount); return true;
+    case FAULT_crash_all: crash_all(f); return true;
+    case FAULT_kill:
+    case FAULT_crash:
+    case FAULT_crash_in_turn:
+    case FAULT_stop:
+    case FAULT_pause: return take_away(f, fault, a);
+    case FAULT_slow_node: sim_slow_node(s, a, fault->amount); return true;
+    case FAULT_slow_disk: sim_slow_disk(s, a, fault->amount); return true;
+    case FAULT_full_disk:
+        if (!may_take_away(f, a)) /* it will answer nobody */
+            return false;
+        sim_fill_disk(s, a);
+        return true;
+    case FAULT_read_error: sim_fail_reads(s, a, (uint32_t)fault->amount); return true;
+    case FAULT_flip_bits:
+    case FAULT_lose_disk: return damage_disk(f, fault, a);
+    case FAULT_clock_jump: sim_jump_clock(s, a, fault->amount); return true;
+    case FAULT_clock_drift: sim_drift_clock(s, a, (int32_t)fault->amount); return true;
+    case FAULT_join: return join(f);
+    case FAULT_COUNT: break;
+    }
+    return false;
+}
+
+static void strike(struct fault_plan *f, const struct fault *fault)
+{
+    unsigned nodes = sim_nodes(f->sim);
+    unsigned a = 1 + (fault->a + nodes - 1) % nodes;
+    unsigned b = 1 + (fault->b + nodes - 1) % nodes;
+    if (f->undos_count == UNDO_MAX || is_on(f, fault->kind, a) || !act(f, fault, a, b))
         return;
-    f->done++;
-    sim_note(f->sim, "%s: %u, %u", names[kind], a, b);
-    switch ((enum fault_kind)kind) {
-    case FAULT_CUT:
-        sim_cut(f->sim, a, b);
-        recover_later(f, FAULT_CUT, a, b);
-        break;
-    case FAULT_CUT_ONE_WAY:
-        sim_cut_one_way(f->sim, a, b);
-        recover_later(f, FAULT_CUT, a, b);
-        break;
-    case FAULT_ISOLATE:
-        sim_isolate(f->sim, a);
-        recover_later(f, FAULT_ISOLATE, a, 0);
-        break;
-    case FAULT_CRASH_ALL: crash_all(f); break;
-    case FAULT_JOIN:
-        f->weights[FAULT_JOIN] = 0;
-        if (sim_nodes(f->sim) < SIM_NODES_MAX)
-            sim_start(f->sim, sim_add(f->sim));
-        break;
-    default: take_away(f, (enum fault_kind)kind, a); break;
+    f->counts[fault->kind]++;
+    sim_note(f->sim, "FAULT %s %u %u, %lld, for %.3f s", fault_name(fault->kind), a, b,
+             (long long)fault->amount, (double)fault->lasts_us / 1e6);
+    usec end = sim_now(f->sim) + fault->lasts_us;
+    usec at = fault->kind == FAULT_flap && fault->amount < fault->lasts_us
+                  ? sim_now(f->sim) + fault->amount
+                  : end;
+    f->undos[f->undos_count++] =
+        (struct undo){.at = at, .fault = fault, .a = a, .b = b, .until = end};
+}
+
+/* --- undoing */
+
+static void start_again(struct fault_plan *f, unsigned node)
+{
+    if (!sim_is_up(f->sim, node))
+        sim_start(f->sim, node);
+}
+
+static void heal_groups(struct fault_plan *f)
+{
+    for (unsigned a = 1; a <= sim_nodes(f->sim); a++) {
+        for (unsigned b = 1; b < a; b++)
+            sim_heal(f->sim, a, b);
     }
 }
 
-static void recover_one(struct fault_plan *f, size_t i)
+static void heal_node(struct fault_plan *f, unsigned node)
 {
-    enum fault_kind kind = f->recoveries[i].kind;
-    unsigned a = f->recoveries[i].a;
-    unsigned b = f->recoveries[i].b;
-    f->recoveries[i] = f->recoveries[--f->recoveries_count];
-    sim_note(f->sim, "recover from %s: %u, %u", names[kind], a, b);
-    switch (kind) {
-    case FAULT_CUT:
-    case FAULT_CUT_ONE_WAY: sim_heal(f->sim, a, b); break;
-    case FAULT_ISOLATE:
-        for (unsigned other = 1; other <= sim_nodes(f->sim); other++)
-            sim_heal(f->sim, a, other);
+    for (unsigned other = 1; other <= sim_nodes(f->sim); other++)
+        sim_heal(f->sim, node, other);
+}
+
+static void space_again(struct fault_plan *f, unsigned node)
+{
+    sim_empty_disk(f->sim, node);
+    if (sim_is_up(f->sim, node))
+        sim_kill(f->sim, node);
+    sim_start(f->sim, node);
+}
+
+static void replace(struct fault_plan *f, unsigned node)
+{
+    if (sim_is_up(f->sim, node))
+        sim_crash(f->sim, node);
+    sim_lose_disk(f->sim, node);
+    load_disk_lost(f->load);
+    sim_start_replacing(f->sim, node);
+}
+
+static void undo(struct fault_plan *f, const struct undo *u)
+{
+    struct sim *s = f->sim;
+    sim_note(s, "FAULT %s %u %u ends", fault_name(u->fault->kind), u->a, u->b);
+    switch (u->fault->kind) {
+    case FAULT_cut:
+    case FAULT_flap:
+    case FAULT_cut_one_way: sim_heal(s, u->a, u->b); break;
+    case FAULT_isolate: heal_node(f, u->a); break;
+    case FAULT_split: heal_groups(f); break;
+    case FAULT_slow_link:
+    case FAULT_thin_link: sim_set_link(s, u->a, u->b, 0, 0); break;
+    case FAULT_loss:
+    case FAULT_duplicates: spoil(f, u->fault->kind, 0); break;
+    case FAULT_crash_all:
+        for (unsigned i = 1; i <= sim_nodes(s); i++) {
+            if (!is_on(f, FAULT_lose_disk, i))
+                start_again(f, i);
+        }
         break;
-    case FAULT_PAUSE:
-        if (sim_is_paused(f->sim, a))
-            sim_resume(f->sim, a);
+    case FAULT_kill:
+    case FAULT_crash:
+    case FAULT_stop: start_again(f, u->a); break;
+    case FAULT_crash_in_turn:
+        if (sim_is_up(s, u->a))
+            sim_crash_in_turn(s, u->a, SIM_NO_CRASH);
+        start_again(f, u->a);
         break;
-    default:
-        if (!sim_is_up(f->sim, a))
-            sim_start(f->sim, a);
+    case FAULT_pause:
+        if (sim_is_paused(s, u->a))
+            sim_resume(s, u->a);
         break;
+    case FAULT_slow_node: sim_slow_node(s, u->a, 0); break;
+    case FAULT_slow_disk: sim_slow_disk(s, u->a, 0); break;
+    case FAULT_full_disk: space_again(f, u->a); break;
+    case FAULT_read_error: sim_fail_reads(s, u->a, 0); break;
+    case FAULT_flip_bits:
+    case FAULT_lose_disk: replace(f, u->a); break;
+    case FAULT_clock_jump: sim_jump_clock(s, u->a, -u->fault->amount); break;
+    case FAULT_clock_drift: sim_drift_clock(s, u->a, 0); break;
+    case FAULT_join:
+    case FAULT_COUNT: break;
     }
+}
+
+static void end_undo(struct fault_plan *f, size_t i)
+{
+    struct undo u = f->undos[i];
+    f->undos[i] = f->undos[--f->undos_count];
+    undo(f, &u);
+}
+
+/* Close what is open, and the other way round. */
+static void flap(struct fault_plan *f, struct undo *u)
+{
+    u->open = !u->open;
+    if (u->open)
+        sim_heal(f->sim, u->a, u->b);
+    else
+        sim_cut(f->sim, u->a, u->b);
+    u->at = sim_now(f->sim) + u->fault->amount;
+    if (u->at > u->until)
+        u->at = u->until;
 }
 
 void fault_act(struct fault_plan *f)
 {
-    for (size_t i = 0; i < f->recoveries_count;) {
-        if (f->recoveries[i].at <= sim_now(f->sim))
-            recover_one(f, i);
-        else
+    for (size_t i = 0; i < f->undos_count;) {
+        struct undo *u = &f->undos[i];
+        if (u->at > sim_now(f->sim)) {
             i++;
+        } else if (u->fault->kind == FAULT_flap && sim_now(f->sim) < u->until) {
+            flap(f, u);
+            i++;
+        } else {
+            end_undo(f, i);
+        }
     }
-    if (f->next > sim_now(f->sim))
-        return;
-    strike(f);
-    f->next = sim_now(f->sim) + rng_between(&f->rng, USEC_PER_MS, 2 * f->every_us);
+    const struct scenario *s = f->scenario;
+    while (f->next < s->faults_count && f->begin + s->faults[f->next].at <= sim_now(f->sim))
+        strike(f, &s->faults[f->next++]);
 }
 
 void fault_end(struct fault_plan *f)
 {
-    f->recoveries_count = 0;
+    f->next = f->scenario->faults_count;
+    while (f->undos_count > 0)
+        end_undo(f, 0);
     sim_heal_all(f->sim);
-    sim_set_loss(f->sim, 0, 0);
     for (unsigned i = 1; i <= sim_nodes(f->sim); i++) {
         if (!sim_is_up(f->sim, i))
             sim_start(f->sim, i);

@@ -1,53 +1,77 @@
 #include "node/sim/run/load.h"
 
 #include "base/mem.h"
-#include "base/rng.h"
+#include "node/sim/run/workload.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define REGISTERS     24
-#define STAMPED       12
-#define SETS          8
-#define IDS_MAX       4096
-#define THINK_MAX     (40 * USEC_PER_MS)
-#define BACK_DATE_MAX (2 * USEC_PER_SEC)
-#define FIRST_STAMP   INT64_C(1767225600000000)
-#define STATEMENT_MAX 256
-
-enum what { READ_REGISTER, READ_SET, WRITE };
+#define PREPARE_MAX   (60 * USEC_PER_SEC)
+#define PREPARE_PAUSE (200 * USEC_PER_MS)
+#define FINAL_TRIES   5
 
 struct client {
     unsigned node;
-    usec next; /* NEVER: waits */
+    usec next; /* IDLE: when it asks; ASKING: when it gives up or hangs up */
+    bool asking;
+    bool leaves; /* it hangs up then */
     uint64_t request;
-    enum what what;
-    uint32_t key;
-    size_t write;
-    bool quorum;
+    const struct workload_ops *ops;
+    void *workload;
+    struct op op;
+    struct answer answer; /* what is known of earlier attempts */
 };
 
 struct load {
     struct sim *sim;
-    struct history *history;
+    const struct scenario *scenario;
+    struct workload_env env;
     struct rng rng;
-    struct client clients[RUN_CLIENTS_MAX];
-    unsigned count;
-    int64_t values; /* the last unique value or id */
-    int64_t last_stamp;
+    void *workloads[SCENARIO_WORKLOADS_MAX];
+    struct client clients[SCENARIO_CLIENTS_MAX];
+    uint64_t *abandoned; /* requests nobody waits for */
+    size_t abandoned_count, abandoned_cap;
+    uint64_t asked;
+    struct load_counts counts;
     struct errmsg problem;
-    bool failed;
-    uint64_t writes, acked, reads, refused;
+    bool failed, stopped;
 };
 
-struct load *load_new(struct sim *sim, unsigned clients, usec skew_us)
+/* Server timestamps and real time are this close: offsets, what drifts add up to, jumps (of which a
+ * node has one at a time). */
+static usec skew_of(const struct scenario *s)
+{
+    int64_t drift = s->clocks.drift_ppm;
+    int64_t jump = 0;
+    usec time_us = s->time_us + 300 * USEC_PER_SEC; /* forming, healing */
+    int64_t skew = 2 * s->clocks.offset_us + USEC_PER_MS;
+    for (size_t i = 0; i < s->faults_count; i++) {
+        const struct fault *f = &s->faults[i];
+        int64_t amount = f->amount < 0 ? -f->amount : f->amount;
+        if (f->kind == FAULT_clock_jump && amount > jump)
+            jump = amount;
+        if (f->kind == FAULT_clock_drift)
+            skew += amount * f->lasts_us / 1000000 + 1;
+    }
+    return skew + 2 * jump + 2 * drift * time_us / 1000000;
+}
+
+struct load *load_new(struct sim *sim, const struct scenario *scenario)
 {
     struct load *l = mem_new(struct load);
     l->sim = sim;
-    l->count = clients < RUN_CLIENTS_MAX ? clients : RUN_CLIENTS_MAX;
-    l->rng = rng_fork(sim_rng(sim));
-    l->history = history_new(REGISTERS, STAMPED, SETS, skew_us);
+    l->scenario = scenario;
+    rng_init(&l->rng, scenario->seed ^ 0x10ad);
+    l->env = (struct workload_env){.sim = sim,
+                                   .rf = scenario->rf,
+                                   .dcs = scenario->dcs,
+                                   .skew_us = skew_of(scenario),
+                                   .size = scenario->clients.size};
+    l->env.rng = rng_fork(&l->rng);
+    for (size_t i = 0; i < SCENARIO_WORKLOADS_MAX && workloads_all[i] != NULL; i++) {
+        if (scenario->workloads[i] > 0)
+            l->workloads[i] = workloads_all[i]->begin(&l->env);
+    }
     return l;
 }
 
@@ -55,28 +79,16 @@ void load_free(struct load *l)
 {
     if (l == NULL)
         return;
-    history_free(l->history);
+    for (size_t i = 0; i < SCENARIO_WORKLOADS_MAX; i++) {
+        if (l->workloads[i] != NULL)
+            workloads_all[i]->end(l->workloads[i]);
+    }
+    for (size_t i = 0; i < SCENARIO_CLIENTS_MAX; i++) {
+        buf_close(&l->clients[i].op.cql);
+        mem_free(l->clients[i].op.own);
+    }
+    mem_free(l->abandoned);
     mem_free(l);
-}
-
-bool load_prepare(struct load *l, struct errmsg *why)
-{
-    static const char *const statements[] = {
-        "CREATE KEYSPACE r WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 3}",
-        "CREATE TABLE r.reg (k int PRIMARY KEY, v bigint)",
-        "CREATE TABLE r.items (k int, id bigint, PRIMARY KEY (k, id))",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(statements); i++) {
-        const struct sim_reply *r = sim_cql(l->sim, 1, CQL_CL_QUORUM, "%s", statements[i]);
-        if (r->outcome != SIM_OK)
-            return errmsg_set(why, ERR_FAILED, "%s: %s %s", statements[i], sim_say(l->sim, r),
-                              r->message) == ERR_OK;
-    }
-    for (unsigned i = 0; i < l->count; i++) {
-        l->clients[i].node = 1 + i % sim_nodes(l->sim);
-        l->clients[i].next = sim_now(l->sim) + rng_between(&l->rng, 0, THINK_MAX);
-    }
-    return true;
 }
 
 const char *load_problem(const struct load *l)
@@ -84,197 +96,257 @@ const char *load_problem(const struct load *l)
     return l->failed ? l->problem.text : NULL;
 }
 
-void load_count(const struct load *l, struct run_result *ret)
+const struct load_counts *load_counts(const struct load *l)
 {
-    ret->writes = l->writes;
-    ret->acked = l->acked;
-    ret->reads = l->reads;
-    ret->refused = l->refused;
+    return &l->counts;
+}
+
+static unsigned some_node(struct load *l)
+{
+    return (unsigned)rng_between(&l->rng, 1, sim_nodes(l->sim));
+}
+
+static void complain(struct load *l, const struct workload_ops *ops, const struct op *op)
+{
+    l->failed = true;
+    errmsg_wrap(&l->problem, "%s: ", ops->name);
+    sim_note(l->sim, "CONTRADICTION: %s (client %u: %s)", l->problem.text, op->client,
+             (const char *)op->cql.data);
+}
+
+static bool is_answered(struct sim *s, void *arg)
+{
+    return sim_reply_of(s, *(uint64_t *)arg)->outcome != SIM_PENDING;
+}
+
+/* Ask some node and wait. The reply lives until sim_forget(*ret_request). */
+static const struct sim_reply *ask_and_wait(struct load *l, enum cql_consistency level,
+                                            const char *cql, uint64_t *ret_request)
+{
+    *ret_request = sim_ask(l->sim, some_node(l), level, cql);
+    sim_until(l->sim, is_answered, ret_request, SIM_ASK_TIMEOUT);
+    return sim_reply_of(l->sim, *ret_request);
+}
+
+/* --- keyspace and tables */
+
+static bool make(struct load *l, const char *cql, struct errmsg *why)
+{
+    usec end = sim_now(l->sim) + PREPARE_MAX;
+    for (;;) {
+        const struct sim_reply *r = sim_cql(l->sim, some_node(l), CQL_CL_QUORUM, "%s", cql);
+        if (r->outcome == SIM_OK ||
+            (r->outcome == SIM_ERROR && r->code == CQL_ERROR_ALREADY_EXISTS))
+            return true;
+        if (sim_now(l->sim) > end)
+            return errmsg_set(why, ERR_FAILED, "%s: %s %s", cql, sim_say(l->sim, r), r->message) ==
+                   ERR_OK;
+        sim_elapse(l->sim, PREPARE_PAUSE);
+    }
+}
+
+static bool make_keyspace(struct load *l, struct errmsg *why)
+{
+    char cql[256];
+    const struct scenario *s = l->scenario;
+    if (s->dcs == 1)
+        snprintf(cql, sizeof cql,
+                 "CREATE KEYSPACE r WITH replication = {'class': 'SimpleStrategy', "
+                 "'replication_factor': %u}",
+                 (unsigned)s->rf);
+    else
+        snprintf(cql, sizeof cql,
+                 "CREATE KEYSPACE r WITH replication = {'class': 'NetworkTopologyStrategy', "
+                 "'dc1': %u, 'dc2': %u}",
+                 (unsigned)s->rf, (unsigned)s->rf);
+    return make(l, cql, why);
+}
+
+bool load_prepare(struct load *l, struct errmsg *why)
+{
+    struct buf cql;
+    bool good = make_keyspace(l, why);
+    buf_init(&cql, WORKLOAD_CQL_MAX);
+    for (size_t w = 0; w < SCENARIO_WORKLOADS_MAX && good; w++) {
+        for (uint32_t i = 0; l->workloads[w] != NULL && good; i++) {
+            buf_clear(&cql);
+            if (!workloads_all[w]->schema(l->workloads[w], i, &cql))
+                break;
+            buf_put_u8(&cql, 0);
+            good = make(l, (const char *)cql.data, why);
+        }
+    }
+    buf_close(&cql);
+    for (unsigned i = 0; i < l->scenario->clients.count; i++) {
+        struct client *c = &l->clients[i];
+        c->node = 1 + i % sim_nodes(l->sim);
+        c->next = sim_now(l->sim) + rng_between(&l->rng, 0, l->scenario->clients.think_us);
+        buf_init(&c->op.cql, WORKLOAD_CQL_MAX);
+    }
+    return good;
 }
 
 /* --- asking */
 
-static bool is_quorum(enum cql_consistency level)
-{
-    return level == CQL_CL_QUORUM || level == CQL_CL_ALL || level == CQL_CL_LOCAL_QUORUM;
-}
-
 static enum cql_consistency some_level(struct load *l)
 {
-    static const enum cql_consistency levels[] = {CQL_CL_ONE,    CQL_CL_TWO, CQL_CL_QUORUM,
-                                                  CQL_CL_QUORUM, CQL_CL_ALL, CQL_CL_LOCAL_QUORUM};
-    return levels[rng_below(&l->rng, ARRAY_LEN(levels))];
+    static const enum cql_consistency levels[] = {
+#define X(name) CQL_CL_##name,
+        SCENARIO_LEVEL_LIST(X)
+#undef X
+    };
+    uint64_t total = 0;
+    size_t i = 0;
+    for (size_t k = 0; k < ARRAY_LEN(levels); k++)
+        total += l->scenario->levels[k];
+    uint64_t at = rng_below(&l->rng, total);
+    while (at >= l->scenario->levels[i])
+        at -= l->scenario->levels[i++];
+    return levels[i];
 }
 
-/* Unique, and mostly the present; now and then from the past. */
-static int64_t some_stamp(struct load *l)
+static size_t some_workload(struct load *l)
 {
-    l->last_stamp = l->last_stamp + 1 > sim_now(l->sim) ? l->last_stamp + 1 : sim_now(l->sim);
-    int64_t stamp = l->last_stamp;
-    if (rng_chance(&l->rng, 100000))
-        stamp -= rng_between(&l->rng, 1, BACK_DATE_MAX);
-    return FIRST_STAMP + stamp * 1024 + l->values % 1024;
+    uint64_t total = 0;
+    size_t i = 0;
+    for (size_t k = 0; k < SCENARIO_WORKLOADS_MAX; k++)
+        total += l->scenario->workloads[k];
+    uint64_t at = rng_below(&l->rng, total);
+    while (at >= l->scenario->workloads[i])
+        at -= l->scenario->workloads[i++];
+    return i;
 }
 
-static void write_register(struct load *l, struct client *c, char *cql)
+static void new_op(struct client *c, unsigned number)
 {
-    usec now = sim_now(l->sim);
-    char stamp[64] = "";
-    int64_t at = 0;
-    int64_t value = ++l->values;
-    c->key = (uint32_t)rng_below(&l->rng, REGISTERS);
-    if (c->key < STAMPED) {
-        at = some_stamp(l);
-        snprintf(stamp, sizeof stamp, " USING TIMESTAMP %" PRId64, at);
-    }
-    uint64_t choice = rng_below(&l->rng, 10);
-    if (choice < 2) {
-        c->write = history_delete(l->history, c->key, at, now);
-        snprintf(cql, STATEMENT_MAX, "DELETE FROM r.reg%s WHERE k = %u", stamp, c->key);
-        return;
-    }
-    c->write = history_put(l->history, c->key, value, at, now);
-    if (choice < 5)
-        snprintf(cql, STATEMENT_MAX, "UPDATE r.reg%s SET v = %" PRId64 " WHERE k = %u", stamp,
-                 value, c->key);
-    else
-        snprintf(cql, STATEMENT_MAX, "INSERT INTO r.reg (k, v) VALUES (%u, %" PRId64 ")%s", c->key,
-                 value, stamp);
+    struct buf cql = c->op.cql;
+    buf_clear(&cql);
+    c->op = (struct op){.client = number, .cql = cql};
+    c->answer = (struct answer){.reply = NULL};
 }
 
-static void write_set(struct load *l, struct client *c, char *cql)
+/* Send it to the client's node. */
+static void send(struct load *l, struct client *c)
 {
-    usec now = sim_now(l->sim);
-    uint64_t choice = rng_below(&l->rng, 100);
-    c->key = (uint32_t)rng_below(&l->rng, SETS);
-    int64_t some = l->values > 0 ? rng_between(&l->rng, 1, l->values) : 1;
-    if (choice < 1) {
-        c->write = history_remove(l->history, c->key, INT64_MIN, INT64_MAX, now);
-        snprintf(cql, STATEMENT_MAX, "DELETE FROM r.items WHERE k = %u", c->key);
-    } else if (choice < 4) {
-        c->write = history_remove(l->history, c->key, some, some + 49, now);
-        snprintf(cql, STATEMENT_MAX,
-                 "DELETE FROM r.items WHERE k = %u AND id >= %" PRId64 " AND id < %" PRId64, c->key,
-                 some, some + 50);
-    } else if (choice < 20) {
-        c->write = history_remove(l->history, c->key, some, some, now);
-        snprintf(cql, STATEMENT_MAX, "DELETE FROM r.items WHERE k = %u AND id = %" PRId64, c->key,
-                 some);
-    } else {
-        c->write = history_insert(l->history, c->key, ++l->values, now);
-        snprintf(cql, STATEMENT_MAX, "INSERT INTO r.items (k, id) VALUES (%u, %" PRId64 ")", c->key,
-                 l->values);
-    }
-}
-
-static void read_statement(struct client *c, char *cql)
-{
-    if (c->what == READ_REGISTER)
-        snprintf(cql, STATEMENT_MAX, "SELECT v FROM r.reg WHERE k = %u", c->key);
-    else
-        snprintf(cql, STATEMENT_MAX, "SELECT id FROM r.items WHERE k = %u", c->key);
+    usec timeout = l->scenario->clients.timeout_us;
+    c->leaves = rng_chance(&l->rng, l->scenario->clients.leave_ppm);
+    if (c->leaves)
+        timeout = rng_between(&l->rng, 0, timeout < 20000 ? timeout : 20000);
+    c->next = sim_now(l->sim) + timeout;
+    sim_note(l->sim, "client %u asks %u at %s: %s", c->op.client, c->node,
+             cql_consistency_name(c->op.level), (const char *)c->op.cql.data);
+    c->request = sim_ask(l->sim, c->node, c->op.level, (const char *)c->op.cql.data);
 }
 
 static void ask(struct load *l, struct client *c)
 {
-    char cql[STATEMENT_MAX];
-    enum cql_consistency level = some_level(l);
-    uint64_t choice = rng_below(&l->rng, 100);
-    c->quorum = is_quorum(level);
-    c->what = choice < 65 ? WRITE : choice < 90 ? READ_REGISTER : READ_SET;
-    if (choice < 35) {
-        write_register(l, c, cql);
-    } else if (choice < 65) {
-        write_set(l, c, cql);
-    } else {
-        c->key = (uint32_t)rng_below(&l->rng, c->what == READ_REGISTER ? REGISTERS : SETS);
-        read_statement(c, cql);
-    }
-    l->writes += c->what == WRITE;
-    l->reads += c->what != WRITE;
-    c->next = USEC_NEVER;
-    sim_note(l->sim, "client %u asks %u at %s: %s", (unsigned)(c - l->clients), c->node,
-             cql_consistency_name(level), cql);
-    c->request = sim_ask(l->sim, c->node, level, cql);
+    size_t w = some_workload(l);
+    new_op(c, (unsigned)(c - l->clients));
+    c->ops = workloads_all[w];
+    c->workload = l->workloads[w];
+    c->op.level = some_level(l);
+    c->op.replicas = workload_replicas(&l->env, c->op.level);
+    c->op.start = sim_now(l->sim);
+    c->ops->ask(c->workload, &c->op);
+    c->op.replicas = workload_replicas(&l->env, c->op.level);
+    buf_put_u8(&c->op.cql, 0);
+    l->counts.writes += c->op.is_write;
+    l->counts.reads += !c->op.is_write;
+    l->asked++;
+    c->asking = true;
+    send(l, c);
 }
 
 /* --- answers */
 
-static bool is_expected(enum cql_error_code code)
+/* An unknown end: the client gave up, or the connection broke. */
+static const struct sim_reply nothing = {.outcome = SIM_LOST, .message = ""};
+
+static void end(struct load *l, struct client *c, const struct sim_reply *r)
 {
-    switch (code) {
-    case CQL_ERROR_SERVER: /* not ready yet */
-    case CQL_ERROR_UNAVAILABLE:
-    case CQL_ERROR_OVERLOADED:
-    case CQL_ERROR_BOOTSTRAPPING:
-    case CQL_ERROR_WRITE_TIMEOUT:
-    case CQL_ERROR_READ_TIMEOUT:
-    case CQL_ERROR_WRITE_FAILURE:
-    case CQL_ERROR_READ_FAILURE: return true;
-    default: return false;
-    }
+    c->answer.reply = r;
+    c->answer.acked = r->outcome == SIM_OK;
+    c->answer.end = sim_now(l->sim);
+    l->counts.acked += c->answer.acked && c->op.is_write;
+    l->counts.answered += c->answer.acked && !c->op.is_write;
+    l->counts.given_up += c->answer.open;
+    if (!c->ops->take(c->workload, &c->op, &c->answer, &l->problem))
+        complain(l, c->ops, &c->op);
+    if (!c->answer.acked || rng_chance(&l->rng, 50000))
+        c->node = some_node(l);
+    c->asking = false;
+    c->next = sim_now(l->sim) + rng_between(&l->rng, 1, l->scenario->clients.think_us);
 }
 
-static int64_t big(const struct sim_cell *c)
+static bool asks_again(struct load *l, const struct client *c)
 {
-    return c->is_null || c->bytes.len != 8 ? HISTORY_NOTHING : (int64_t)load_u64(c->bytes.data);
+    return !l->stopped && (!c->op.is_write || c->op.repeatable) &&
+           rng_chance(&l->rng, l->scenario->clients.retry_ppm);
 }
 
-static void check_read(struct load *l, enum what what, uint32_t key, const struct sim_reply *r,
-                       enum read_kind kind)
+static void no_good_answer(struct load *l, struct client *c, const struct sim_reply *r)
 {
-    static int64_t ids[IDS_MAX];
-    bool good;
-    if (what == READ_REGISTER) {
-        int64_t value = r->rows == 0 ? HISTORY_NOTHING : big(&r->cells[0]);
-        good =
-            history_read_register(l->history, key, value, r->asked, r->answered, kind, &l->problem);
-    } else {
-        ASSERT(r->rows <= IDS_MAX);
-        for (uint32_t i = 0; i < r->rows; i++)
-            ids[i] = big(&r->cells[i]);
-        good = history_read_set(l->history, key, ids, r->rows, r->asked, r->answered, kind,
-                                &l->problem);
-    }
-    l->failed |= !good;
-}
-
-static void take(struct load *l, struct client *c)
-{
-    const struct sim_reply *r = sim_reply_of(l->sim, c->request);
-    bool ok = r->outcome == SIM_OK;
-    l->refused += !ok;
-    sim_note(l->sim, "client %u hears: %s", (unsigned)(c - l->clients), sim_say(l->sim, r));
-    if (r->outcome == SIM_ERROR && !is_expected(r->code)) {
-        l->failed = true;
-        (void)errmsg_set(&l->problem, ERR_FAILED, "node %u answered: %s", c->node, r->message);
+    if (!asks_again(l, c)) {
+        end(l, c, r);
         return;
     }
-    if (c->what == WRITE) {
-        l->acked += ok;
-        history_written(l->history, c->write, r->answered, ok, c->quorum);
-    } else if (ok) {
-        check_read(l, c->what, c->key, r, c->quorum ? READ_QUORUM : READ_WEAK);
-    }
-    if (!ok || rng_chance(&l->rng, 50000))
-        c->node = (unsigned)rng_between(&l->rng, 1, sim_nodes(l->sim));
-    c->next = sim_now(l->sim) + rng_between(&l->rng, 1, THINK_MAX);
-    sim_forget(l->sim, c->request);
+    l->counts.again++;
+    c->answer.again = true;
+    c->node = some_node(l);
+    send(l, c);
+}
+
+static void hear(struct load *l, struct client *c)
+{
+    uint64_t request = c->request;
+    const struct sim_reply *r = sim_reply_of(l->sim, request);
+    sim_note(l->sim, "client %u hears: %s", c->op.client, sim_say(l->sim, r));
+    bool odd = r->outcome == SIM_ERROR && !workload_error_is_expected(r->code);
+    if (r->outcome == SIM_OK || odd)
+        end(l, c, r);
+    else
+        no_good_answer(l, c, r);
+    sim_forget(l->sim, request);
+}
+
+/* Nobody will look at the answer, but the request may still be executed. */
+static void give_up(struct load *l, struct client *c)
+{
+    sim_note(l->sim, "client %u %s", c->op.client, c->leaves ? "hangs up" : "gives up");
+    if (c->leaves)
+        sim_hang_up(l->sim, c->node);
+    l->abandoned =
+        mem_grow(l->abandoned, l->abandoned_count, &l->abandoned_cap, sizeof *l->abandoned);
+    l->abandoned[l->abandoned_count++] = c->request;
+    c->answer.open = true;
+    no_good_answer(l, c, &nothing);
 }
 
 static void take_all(struct load *l)
 {
-    for (unsigned i = 0; i < l->count && !l->failed; i++) {
+    for (unsigned i = 0; i < l->scenario->clients.count && !l->failed; i++) {
         struct client *c = &l->clients[i];
-        if (c->next == USEC_NEVER && sim_reply_of(l->sim, c->request)->outcome != SIM_PENDING)
-            take(l, c);
+        if (!c->asking)
+            continue;
+        if (sim_reply_of(l->sim, c->request)->outcome != SIM_PENDING)
+            hear(l, c);
+        else if (c->next <= sim_now(l->sim))
+            give_up(l, c);
+    }
+    for (size_t i = 0; i < l->abandoned_count;) {
+        if (sim_reply_of(l->sim, l->abandoned[i])->outcome == SIM_PENDING) {
+            i++;
+            continue;
+        }
+        sim_forget(l->sim, l->abandoned[i]);
+        l->abandoned[i] = l->abandoned[--l->abandoned_count];
     }
 }
 
 usec load_next(const struct load *l)
 {
     usec next = USEC_NEVER;
-    for (unsigned i = 0; i < l->count; i++) {
+    for (unsigned i = 0; i < l->scenario->clients.count; i++) {
         if (l->clients[i].next < next)
             next = l->clients[i].next;
     }
@@ -284,10 +356,29 @@ usec load_next(const struct load *l)
 void load_act(struct load *l)
 {
     take_all(l);
-    for (unsigned i = 0; i < l->count && !l->failed; i++) {
-        if (l->clients[i].next <= sim_now(l->sim))
-            ask(l, &l->clients[i]);
+    uint64_t max = l->scenario->clients.requests_max;
+    for (unsigned i = 0; i < l->scenario->clients.count && !l->failed; i++) {
+        struct client *c = &l->clients[i];
+        if (c->asking || c->next > sim_now(l->sim))
+            continue;
+        if (max == 0 || l->asked < max)
+            ask(l, c);
+        else
+            c->next = USEC_NEVER;
     }
+}
+
+void load_disk_lost(struct load *l)
+{
+    for (size_t i = 0; i < SCENARIO_WORKLOADS_MAX; i++) {
+        if (l->workloads[i] != NULL && workloads_all[i]->disk_lost != NULL)
+            workloads_all[i]->disk_lost(l->workloads[i], sim_now(l->sim));
+    }
+}
+
+void load_stop(struct load *l)
+{
+    l->stopped = true;
 }
 
 bool load_settled(struct sim *s, void *load)
@@ -295,29 +386,51 @@ bool load_settled(struct sim *s, void *load)
     struct load *l = load;
     (void)s;
     take_all(l);
-    for (unsigned i = 0; i < l->count; i++) {
-        if (l->clients[i].next == USEC_NEVER)
+    for (unsigned i = 0; i < l->scenario->clients.count; i++) {
+        if (l->clients[i].asking)
             return l->failed;
     }
     return true;
 }
 
+/* --- in the end */
+
+static void read_one(struct load *l, const struct workload_ops *ops, void *w, struct op *op)
+{
+    const char *cql = (const char *)op->cql.data;
+    uint64_t request = 0;
+    op->start = sim_now(l->sim);
+    const struct sim_reply *r = ask_and_wait(l, op->level, cql, &request);
+    for (int i = 1; i < FINAL_TRIES && r->outcome != SIM_OK; i++) {
+        sim_forget(l->sim, request);
+        op->start = sim_now(l->sim);
+        r = ask_and_wait(l, op->level, cql, &request);
+    }
+    sim_note(l->sim, "in the end %s: %s", cql, sim_say(l->sim, r));
+    struct answer a = {.reply = r, .acked = r->outcome == SIM_OK, .end = sim_now(l->sim)};
+    bool good = a.acked ? ops->take(w, op, &a, &l->problem)
+                        : errmsg_set(&l->problem, ERR_FAILED, "%s at ALL after healing: %s %s", cql,
+                                     sim_say(l->sim, r), r->message) == ERR_OK;
+    if (!good)
+        complain(l, ops, op);
+    sim_forget(l->sim, request);
+}
+
 bool load_read_all(struct load *l)
 {
-    for (uint32_t i = 0; i < REGISTERS + SETS && !l->failed; i++) {
-        struct client c = {.what = i < REGISTERS ? READ_REGISTER : READ_SET,
-                           .key = i < REGISTERS ? i : i - REGISTERS};
-        char cql[STATEMENT_MAX];
-        read_statement(&c, cql);
-        c.node = (unsigned)rng_between(&l->rng, 1, sim_nodes(l->sim));
-        const struct sim_reply *r = sim_cql(l->sim, c.node, CQL_CL_ALL, "%s", cql);
-        if (r->outcome == SIM_OK) {
-            check_read(l, c.what, c.key, r, READ_FINAL);
-            continue;
+    struct client *c = &l->clients[0]; /* all are idle: its buffer serves */
+    for (size_t w = 0; w < SCENARIO_WORKLOADS_MAX; w++) {
+        for (uint32_t i = 0; l->workloads[w] != NULL && !l->failed; i++) {
+            new_op(c, 0);
+            c->op.level = CQL_CL_ALL;
+            c->op.replicas = workload_replicas(&l->env, CQL_CL_ALL);
+            c->op.start = sim_now(l->sim);
+            c->op.final = true;
+            if (!workloads_all[w]->final(l->workloads[w], i, &c->op))
+                break;
+            buf_put_u8(&c->op.cql, 0);
+            read_one(l, workloads_all[w], l->workloads[w], &c->op);
         }
-        l->failed = true;
-        (void)errmsg_set(&l->problem, ERR_FAILED, "%s at ALL after healing, by node %u: %s", cql,
-                         c.node, sim_say(l->sim, r));
     }
     return !l->failed;
 }

@@ -1,32 +1,45 @@
-/* load.h - clients that write and read at random, and tell the history.
+/* load.h - the clients of a random run.
  *
- * Registers with and without client timestamps, sets of ids, deletes of rows, of ranges and of
- * whole partitions, at mixed consistency levels. Each client waits for its answer, thinks, and asks
- * again, of another node when its own has not answered well.
+ *   IDLE --think--> ASKING --answer--> IDLE
+ *                     |  no good answer in time
+ *                     +--> ASKING again, another node (reads and repeatable writes), or gives up
+ *
+ * Each client is a session: it asks one request at a time, of a node of its own, and of another
+ * node when that one has not answered well. What is asked, and whether the answer can be, is the
+ * business of the workloads (workload.h), among which each request chooses.
  */
 #ifndef TORC_NODE_SIM_RUN_LOAD_H
 #define TORC_NODE_SIM_RUN_LOAD_H
 
-#include "node/sim/oracle/history.h"
-#include "node/sim/run/run.h"
+#include "node/sim/run/scenario.h"
 
 struct load; /* Opaque. */
 
-struct load *load_new(struct sim *sim, unsigned clients, usec skew_us);
+struct load_counts {
+    uint64_t writes, acked, reads, answered; /* requests of the chaos phase */
+    uint64_t again, given_up;                /* attempts repeated; requests whose end is unknown */
+};
+
+/* Borrows the scenario and the cluster. */
+struct load *load_new(struct sim *sim, const struct scenario *scenario);
 void load_free(struct load *l);
 
 /* Keyspace and tables; false when they cannot be made. */
 bool load_prepare(struct load *l, struct errmsg *why);
 
-usec load_next(const struct load *l);         /* when load_act is next due, apart from answers */
-void load_act(struct load *l);                /* who is due asks; answers are taken */
-bool load_settled(struct sim *s, void *load); /* nobody waits for an answer; takes answers */
+usec load_next(const struct load *l); /* when load_act is next due, apart from answers */
+void load_act(struct load *l);        /* who is due asks; answers are taken */
+void load_disk_lost(struct load *l);  /* of a node: now */
+
+/* Nobody asks any more. Then: nobody waits for an answer; takes answers. */
+void load_stop(struct load *l);
+bool load_settled(struct sim *s, void *load);
 
 /* Read everything at ALL. */
 bool load_read_all(struct load *l);
 
 /* The first contradiction; NULL while there is none. */
 const char *load_problem(const struct load *l);
-void load_count(const struct load *l, struct run_result *ret);
+const struct load_counts *load_counts(const struct load *l);
 
 #endif

@@ -1,37 +1,53 @@
 /* torc-sim: random runs of a simulated cluster, each named by its seed. */
+#include "base/mem.h"
 #include "node/sim/run/run.h"
+#include "node/sim/run/shrink.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define SCENARIO_FILE_MAX ((size_t)8 << 20)
+#define TAIL_MAX          300 /* lines shown of a run that failed */
 
 struct options {
     uint64_t first, last;
-    struct run_config run;
-    bool twice;
-    unsigned seconds;
+    uint32_t nodes;
+    usec time_us;
+    const char *scenario; /* a file instead of seeds */
+    bool twice, verbose, write, shrink, no_shrink, quiet;
+    uint64_t shrink_runs;
+};
+
+struct totals { /* over all runs */
+    uint64_t runs, failed;
+    uint64_t with_fault[FAULT_COUNT]; /* runs in which it happened */
+    uint64_t faults[FAULT_COUNT];
+    usec simulated_us;
 };
 
 static const char help[] =
     "torc-sim: a Torc cluster in one process, on virtual time, under random faults\n"
     "\n"
-    "  --seed N        the run with this seed (default 1)\n"
-    "  --seeds A..B    all runs from A to B\n"
-    "  --nodes N       3 to 16 nodes (default: 3 to 5, from the seed)\n"
-    "  --seconds S     of load and faults, in virtual time (default 30)\n"
-    "  --clients C     at once (default 8)\n"
-    "  --twice         run every seed twice and compare the hashes\n"
-    "  --verbose       every decision of every node\n"
+    "  --seed N          the run with this seed (default 1). If it fails it is made smaller\n"
+    "  --seeds A..B      all runs from A to B\n"
+    "  --scenario FILE   the run that a file describes (YAML, docs/simulation.md)\n"
+    "  --nodes N         3 to 16 nodes (default: 3 to 5, from the seed)\n"
+    "  --seconds S       of load and faults, in virtual time (default 30)\n"
+    "  --twice           run everything twice and compare the hashes\n"
+    "  --verbose         every decision of every node\n"
+    "  --quiet           with --seeds: only what failed, and the sum\n"
+    "  --write           write the scenario of the seed, and run nothing\n"
+    "  --shrink          with --seeds: make each run that fails smaller\n"
+    "  --no-shrink       with --seed or --scenario: do not\n"
+    "  --shrink-runs N   at most so many runs for that (default 400)\n"
     "\n"
-    "Exit status 0: all is well. 1: something cannot be; the line with FAILED says how to repeat "
-    "it.\n";
+    "Exit status 0: all is well. 1: something cannot be; the line with FAILED says how to repeat\n"
+    "it. 2: the command was not understood.\n";
 
-static void print_line(void *arg, const char *line)
-{
-    (void)arg;
-    printf("%s\n", line);
-}
+/* --- options */
 
 static bool number(const char *text, uint64_t most, uint64_t *ret)
 {
@@ -52,10 +68,30 @@ static bool seeds(const char *text, struct options *o)
            o->last >= o->first;
 }
 
+/* An option that stands alone. */
+static bool flag(const char *name, struct options *o)
+{
+    const struct {
+        const char *name;
+        bool *value;
+    } flags[] = {{"--twice", &o->twice}, {"--verbose", &o->verbose},
+                 {"--write", &o->write}, {"--shrink", &o->shrink},
+                 {"--quiet", &o->quiet}, {"--no-shrink", &o->no_shrink}};
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+        if (strcmp(name, flags[i].name) == 0)
+            return *flags[i].value = true;
+    }
+    return false;
+}
+
 /* One option and its value; false when it is none. */
 static bool option(const char *name, const char *value, struct options *o)
 {
     uint64_t n;
+    if (strcmp(name, "--scenario") == 0) {
+        o->scenario = value;
+        return true;
+    }
     if (strcmp(name, "--seeds") == 0)
         return seeds(value, o);
     if (!number(value, UINT64_MAX, &n))
@@ -63,11 +99,11 @@ static bool option(const char *name, const char *value, struct options *o)
     if (strcmp(name, "--seed") == 0)
         o->first = o->last = n;
     else if (strcmp(name, "--nodes") == 0 && n >= 3 && n <= SIM_NODES_MAX)
-        o->run.nodes = (unsigned)n;
+        o->nodes = (uint32_t)n;
     else if (strcmp(name, "--seconds") == 0 && n >= 1 && n <= 100000)
-        o->seconds = (unsigned)n;
-    else if (strcmp(name, "--clients") == 0 && n >= 1 && n <= RUN_CLIENTS_MAX)
-        o->run.clients = (unsigned)n;
+        o->time_us = (usec)n * USEC_PER_SEC;
+    else if (strcmp(name, "--shrink-runs") == 0)
+        o->shrink_runs = n;
     else
         return false;
     return true;
@@ -76,69 +112,209 @@ static bool option(const char *name, const char *value, struct options *o)
 static bool parse(int argc, char **argv, struct options *o)
 {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--verbose") == 0) {
-            o->run.print = print_line;
-        } else if (strcmp(argv[i], "--twice") == 0) {
-            o->twice = true;
-        } else if (i + 1 < argc && option(argv[i], argv[i + 1], o)) {
+        if (flag(argv[i], o))
+            continue;
+        if (i + 1 < argc && option(argv[i], argv[i + 1], o)) {
             i++;
-        } else {
-            fprintf(stderr, "torc-sim: %s: not understood\n\n%s", argv[i], help);
-            return false;
+            continue;
         }
+        fprintf(stderr, "torc-sim: %s: not understood\n\n%s", argv[i], help);
+        return false;
     }
     return true;
 }
 
-static void how_to_repeat(const struct options *o)
+/* --- what is printed */
+
+static void print_line(void *arg, const char *line)
 {
-    printf("    repeat: torc-sim --seed %" PRIu64, o->run.seed);
-    if (o->run.nodes != 0)
-        printf(" --nodes %u", o->run.nodes);
-    printf(" --seconds %u --clients %u --verbose\n", o->seconds, o->run.clients);
+    (void)arg;
+    printf("%s\n", line);
 }
 
-static bool run_one(struct options *o, uint64_t seed)
+struct tail { /* the last lines */
+    char *lines[TAIL_MAX];
+    uint64_t count;
+};
+
+static void keep_line(void *arg, const char *line)
+{
+    struct tail *t = arg;
+    char **at = &t->lines[t->count++ % TAIL_MAX];
+    mem_free(*at);
+    *at = mem_text(line);
+}
+
+static void print_tail(struct tail *t)
+{
+    uint64_t first = t->count > TAIL_MAX ? t->count - TAIL_MAX : 0;
+    printf("    the last %" PRIu64 " lines of %" PRIu64 ":\n", t->count - first, t->count);
+    for (uint64_t i = first; i < t->count; i++)
+        printf("    %s\n", t->lines[i % TAIL_MAX]);
+    for (size_t i = 0; i < TAIL_MAX; i++)
+        mem_free(t->lines[i]);
+}
+
+static void print_scenario(const struct scenario *s)
+{
+    struct buf text;
+    buf_init(&text, SCENARIO_FILE_MAX);
+    scenario_write(s, &text);
+    printf("%.*s", (int)text.len, (const char *)text.data);
+    buf_close(&text);
+}
+
+static void print_result(const char *name, const struct scenario *s, const struct run_result *r)
+{
+    const struct load_counts *c = &r->counts;
+    printf("%s: %s hash %016" PRIx64 " nodes %u events %" PRIu64 " writes %" PRIu64
+           " acked %" PRIu64 " reads %" PRIu64 " answered %" PRIu64 " repeated %" PRIu64
+           " given up %" PRIu64 " faults %" PRIu64 " converged in %.1f s\n",
+           name, r->good ? "ok" : "FAILED", r->hash, (unsigned)s->nodes, r->events, c->writes,
+           c->acked, c->reads, c->answered, c->again, c->given_up, r->faults_count,
+           (double)r->converged_us / 1e6);
+    if (!r->good)
+        printf("    at %.3f s: %s\n", (double)r->end_us / 1e6, r->why.text);
+}
+
+static void print_progress(void *arg, uint64_t runs, const struct scenario *s)
+{
+    (void)arg;
+    fprintf(stderr,
+            "\r    made smaller: %zu faults, %.1f s, %u nodes, %u clients (%" PRIu64 " runs) ",
+            s->faults_count, (double)s->time_us / 1e6, (unsigned)s->nodes,
+            (unsigned)s->clients.count, runs);
+}
+
+/* --- running */
+
+static void make_smaller(const struct options *o, struct scenario *s)
+{
+    struct run_result r;
+    struct shrink_config config = {
+        .runs_max = o->shrink_runs, .run = run_scenario, .progress = print_progress};
+    uint64_t runs = shrink(s, &config, &r);
+    fprintf(stderr, "\n");
+    if (r.good)
+        return;
+    struct tail tail = {.count = 0};
+    struct run_config again = {.scenario = s, .print = keep_line, .print_arg = &tail};
+    run_scenario(&again, &r);
+    printf("    the smallest found that fails, after %" PRIu64 " runs (torc-sim --scenario):\n",
+           runs);
+    print_scenario(s);
+    print_tail(&tail);
+    printf("    at %.3f s: %s\n", (double)r.end_us / 1e6, r.why.text);
+}
+
+static bool run_one(const struct options *o, const char *name, const char *repeat,
+                    struct scenario *s, struct totals *t)
 {
     struct run_result r, again;
-    o->run.seed = seed;
-    run_random(&o->run, &r);
+    struct run_config config = {.scenario = s, .print = o->verbose ? print_line : NULL};
+    run_scenario(&config, &r);
     if (r.good && o->twice) {
-        run_random(&o->run, &again);
+        run_scenario(&config, &again);
         if (!again.good || again.hash != r.hash)
             r.good = errmsg_set(&r.why, ERR_FAILED, "the second run had the hash %016" PRIx64,
                                 again.hash) == ERR_OK;
     }
-    printf("seed %" PRIu64 ": %s hash %016" PRIx64 " nodes %u events %" PRIu64 " writes %" PRIu64
-           " acked %" PRIu64 " reads %" PRIu64 " refused %" PRIu64 " faults %" PRIu64
-           " converged in %.1f s\n",
-           seed, r.good ? "ok" : "FAILED", r.hash, r.nodes, r.events, r.writes, r.acked, r.reads,
-           r.refused, r.faults, (double)r.converged_us / 1e6);
-    if (!r.good) {
-        printf("    %s\n", r.why.text);
-        how_to_repeat(o);
+    t->runs++;
+    t->failed += !r.good;
+    t->simulated_us += s->time_us;
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        t->with_fault[i] += r.faults[i] > 0;
+        t->faults[i] += r.faults[i];
     }
+    if (!r.good || !o->quiet)
+        print_result(name, s, &r);
+    if (!r.good)
+        printf("    repeat: torc-sim %s --seconds %" PRId64 "\n", repeat,
+               o->time_us / USEC_PER_SEC);
+    fflush(stdout);
+    bool one = o->scenario != NULL || o->first == o->last;
+    if (!r.good && (o->shrink || (one && !o->no_shrink && !o->verbose)))
+        make_smaller(o, s);
     fflush(stdout);
     return r.good;
 }
 
+static void run_seed(const struct options *o, uint64_t seed, struct totals *t)
+{
+    struct scenario s;
+    char name[64], repeat[64];
+    snprintf(name, sizeof name, "seed %" PRIu64, seed);
+    snprintf(repeat, sizeof repeat, "--seed %" PRIu64, seed);
+    if (o->nodes != 0)
+        snprintf(repeat, sizeof repeat, "--seed %" PRIu64 " --nodes %u", seed, (unsigned)o->nodes);
+    scenario_draw(seed, o->nodes, o->time_us, &s);
+    if (o->write)
+        print_scenario(&s);
+    else
+        run_one(o, name, repeat, &s, t);
+    scenario_close(&s);
+}
+
+static bool run_file(struct options *o, struct totals *t)
+{
+    struct buf text;
+    struct scenario s;
+    struct errmsg why;
+    FILE *file = fopen(o->scenario, "r");
+    if (file == NULL) {
+        fprintf(stderr, "torc-sim: %s: cannot be read\n", o->scenario);
+        return false;
+    }
+    buf_init(&text, SCENARIO_FILE_MAX);
+    uint8_t chunk[4096];
+    for (size_t n; (n = fread(chunk, 1, sizeof chunk, file)) > 0;)
+        buf_put(&text, chunk, n);
+    fclose(file);
+    enum err err = scenario_read(buf_bytes(&text), &s, &why);
+    buf_close(&text);
+    if (err != ERR_OK) {
+        fprintf(stderr, "torc-sim: %s:%s\n", o->scenario, why.text);
+        return false;
+    }
+    char repeat[4096];
+    snprintf(repeat, sizeof repeat, "--scenario %s", o->scenario);
+    o->time_us = s.time_us;
+    run_one(o, o->scenario, repeat, &s, t);
+    scenario_close(&s);
+    return true;
+}
+
+static void print_totals(const struct totals *t, double real_s)
+{
+    double simulated_s = (double)t->simulated_us / 1e6;
+    printf("in how many of the runs each fault happened, and how often:\n");
+    for (int i = 0; i < FAULT_COUNT; i++)
+        printf("    %-14s %5.1f %% %8" PRIu64 "\n", fault_name((enum fault_kind)i),
+               100.0 * (double)t->with_fault[i] / (double)t->runs, t->faults[i]);
+    printf("%.0f simulated seconds in %.1f s of CPU: %.0f a second\n", simulated_s, real_s,
+           simulated_s / real_s);
+    printf("%" PRIu64 " seeds, %" PRIu64 " failed\n", t->runs, t->failed);
+}
+
 int main(int argc, char **argv)
 {
-    struct options o = {.first = 1, .last = 1, .seconds = 30, .run = {.clients = 8}};
-    uint64_t failed = 0;
+    struct options o = {.first = 1, .last = 1, .time_us = 30 * USEC_PER_SEC, .shrink_runs = 400};
+    struct totals t = {.runs = 0};
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         printf("%s", help);
         return 0;
     }
     if (!parse(argc, argv, &o))
         return 2;
-    o.run.time_us = o.seconds * USEC_PER_SEC;
+    if (o.scenario != NULL)
+        return run_file(&o, &t) ? t.failed > 0 : 2;
+    clock_t began = clock();
     for (uint64_t seed = o.first;; seed++) {
-        failed += !run_one(&o, seed);
+        run_seed(&o, seed, &t);
         if (seed == o.last)
             break;
     }
-    if (o.last > o.first)
-        printf("%" PRIu64 " seeds, %" PRIu64 " failed\n", o.last - o.first + 1, failed);
-    return failed > 0;
+    if (o.last > o.first && !o.write)
+        print_totals(&t, (double)(clock() - began) / CLOCKS_PER_SEC);
+    return t.failed > 0;
 }

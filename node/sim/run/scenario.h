@@ -61,6 +61,15 @@ struct fault {
     int64_t amount;
 };
 
+/* X(consistency level) */
+#define SCENARIO_LEVEL_LIST(X) X(ONE) X(TWO) X(QUORUM) X(LOCAL_ONE) X(LOCAL_QUORUM) X(ALL)
+enum scenario_level {
+#define X(name) SCENARIO_##name,
+    SCENARIO_LEVEL_LIST(X)
+#undef X
+        SCENARIO_LEVELS
+};
+
 struct scenario {
     uint64_t seed;
     uint32_t nodes, dcs, rf, ring_ranges;
@@ -83,7 +92,7 @@ struct scenario {
         uint64_t requests_max; /* in all; 0: no bound */
     } clients;
     uint32_t workloads[SCENARIO_WORKLOADS_MAX]; /* weights, in the order of workloads_all */
-    uint32_t levels[6]; /* weights: ONE TWO QUORUM LOCAL_ONE LOCAL_QUORUM ALL */
+    uint32_t levels[SCENARIO_LEVELS];           /* weights */
     struct sim_limits limits;
     uint32_t away_max; /* so many nodes down or paused at once; further such faults are skipped */
     struct fault *faults; /* in the order of time; owned */

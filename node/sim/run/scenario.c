@@ -1,0 +1,202 @@
+#include "node/sim/run/scenario.h"
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "node/sim/run/workload.h"
+
+#include <string.h>
+
+#define MS(n)       ((n)*USEC_PER_MS)
+#define SECONDS(n)  ((n)*USEC_PER_SEC)
+#define HALF        500000
+#define FORWARD_MAX SECONDS(3600)
+
+const char *fault_name(enum fault_kind kind)
+{
+    static const char *const names[FAULT_COUNT] = {
+#define X(name, operands, unit, text) #name,
+        FAULT_LIST(X)
+#undef X
+    };
+    return names[kind];
+}
+
+void scenario_close(struct scenario *s)
+{
+    mem_free(s->faults);
+    s->faults = NULL;
+    s->faults_count = 0;
+}
+
+void scenario_copy(const struct scenario *s, struct scenario *ret)
+{
+    *ret = *s;
+    ret->faults = mem_copy(s->faults, s->faults_count * sizeof *s->faults);
+}
+
+/* From low to high, each order of magnitude as likely as the next. */
+static int64_t spread(struct rng *r, int64_t low, int64_t high)
+{
+    int64_t top = low;
+    unsigned doublings = 0;
+    while (top < high) {
+        top *= 2;
+        doublings++;
+    }
+    int64_t from = low << rng_below(r, doublings + 1);
+    int64_t v = rng_between(r, from, 2 * from);
+    return v < high ? v : high;
+}
+
+/* --- faults: how often which kind, drawn anew for each seed */
+
+struct mixture {
+    uint32_t weights[FAULT_COUNT];
+    usec every_us, lasts_us;
+};
+
+/* The rest is one in ten of these: a join moves ranges, a lost disk is copied, and while that goes
+ * on little else can be seen. */
+static uint32_t frequency(enum fault_kind kind)
+{
+    switch (kind) {
+    case FAULT_join:
+    case FAULT_lose_disk:
+    case FAULT_flip_bits: return 1;
+    case FAULT_crash_all:
+    case FAULT_full_disk:
+    case FAULT_clock_jump:
+    case FAULT_stop: return 4;
+    default: return 10;
+    }
+}
+
+static void draw_mixture(struct rng *r, struct mixture *m)
+{
+    uint32_t in_million = (uint32_t)rng_between(r, 150000, 850000);
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        bool on = rng_chance(r, in_million);
+        m->weights[i] = on ? frequency((enum fault_kind)i) * (uint32_t)rng_between(r, 1, 10) : 0;
+    }
+    m->weights[FAULT_cut]++;
+    m->every_us = spread(r, MS(200), SECONDS(20));
+    m->lasts_us = spread(r, MS(50), SECONDS(15));
+}
+
+static enum fault_kind draw_kind(struct rng *r, const struct mixture *m)
+{
+    uint64_t total = 0;
+    int kind = 0;
+    for (int i = 0; i < FAULT_COUNT; i++)
+        total += m->weights[i];
+    uint64_t at = rng_below(r, total);
+    while (at >= m->weights[kind])
+        at -= m->weights[kind++];
+    return (enum fault_kind)kind;
+}
+
+static int64_t draw_amount(struct rng *r, enum fault_kind kind)
+{
+    int64_t sign = rng_chance(r, HALF) ? 1 : -1;
+    switch (kind) {
+    case FAULT_flap: return spread(r, MS(2), SECONDS(2));
+    case FAULT_slow_link: return spread(r, MS(1), SECONDS(1));
+    case FAULT_thin_link: return spread(r, 2000, 1000000);
+    case FAULT_loss: return spread(r, 1000, 600000);
+    case FAULT_duplicates: return spread(r, 1000, 500000);
+    case FAULT_crash_in_turn: return rng_between(r, 0, 5);
+    case FAULT_slow_node: return spread(r, 50, MS(20));
+    case FAULT_slow_disk: return spread(r, MS(5), SECONDS(1));
+    case FAULT_read_error: return spread(r, 2, 1000);
+    case FAULT_flip_bits: return rng_between(r, 1, 20);
+    case FAULT_clock_jump: return sign * spread(r, MS(1), FORWARD_MAX);
+    case FAULT_clock_drift: return sign * spread(r, 10, 20000);
+    default: return 0;
+    }
+}
+
+static void draw_faults(struct rng *r, struct scenario *s)
+{
+    struct mixture m;
+    size_t cap = 0;
+    draw_mixture(r, &m);
+    usec at = rng_between(r, 0, 2 * m.every_us);
+    while (at < s->time_us && s->faults_count < SCENARIO_FAULTS_MAX) {
+        s->faults = mem_grow(s->faults, s->faults_count, &cap, sizeof *s->faults);
+        struct fault *f = &s->faults[s->faults_count++];
+        memset(f, 0, sizeof *f);
+        f->at = at;
+        f->kind = draw_kind(r, &m);
+        f->lasts_us = rng_between(r, MS(1), m.lasts_us);
+        f->a = (unsigned)rng_between(r, 1, SIM_NODES_MAX);
+        f->b = (unsigned)rng_between(r, 1, SIM_NODES_MAX);
+        f->amount = draw_amount(r, f->kind);
+        at += rng_between(r, MS(1), 2 * m.every_us);
+    }
+}
+
+/* --- the rest */
+
+static void draw_clients(struct rng *r, struct scenario *s)
+{
+    s->clients.count = (uint32_t)rng_between(r, 2, 12);
+    /* Requests a second, all clients together. */
+    s->clients.think_us = 2 * SECONDS(s->clients.count) / spread(r, 10, 200);
+    s->clients.timeout_us = rng_chance(r, HALF) ? SECONDS(12) : spread(r, MS(10), SECONDS(10));
+    s->clients.retry_ppm = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 10000, 1000000) : 0;
+    s->clients.leave_ppm = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 100, 20000) : 0;
+    s->clients.size = (uint32_t)rng_between(r, 1, 100);
+    uint32_t workloads = 0;
+    while (workloads_all[workloads] != NULL)
+        workloads++;
+    for (uint32_t i = 0; i < workloads; i++)
+        s->workloads[i] = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 1, 10) : 0;
+    s->workloads[rng_below(r, workloads)]++;
+    for (size_t i = 0; i < ARRAY_LEN(s->levels); i++)
+        s->levels[i] = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 1, 5) : 0;
+    s->levels[SCENARIO_QUORUM] += 2;
+}
+
+/* Small limits get the run into code that is rarely needed. */
+static void draw_limits(struct rng *r, struct sim_limits *l)
+{
+    if (rng_chance(r, HALF))
+        return;
+    if (rng_chance(r, HALF / 2))
+        l->write_timeout_us = spread(r, MS(20), SECONDS(2));
+    if (rng_chance(r, HALF / 2))
+        l->read_timeout_us = l->range_timeout_us = spread(r, MS(20), SECONDS(5));
+    if (rng_chance(r, HALF / 2))
+        l->probe_interval_us = spread(r, MS(100), SECONDS(5));
+    if (rng_chance(r, HALF / 2))
+        l->in_flight_max = (size_t)spread(r, 4096, 1 << 20);
+    if (rng_chance(r, HALF / 2))
+        l->pull_bytes_max = (uint32_t)spread(r, 256, 1 << 20);
+}
+
+void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario *ret)
+{
+    struct rng r;
+    struct scenario *s = ret;
+    memset(s, 0, sizeof *s);
+    rng_init(&r, seed);
+    struct rng fault_rng = rng_fork(&r);
+    s->seed = rng_next(&r);
+    s->time_us = time_us;
+    s->nodes = nodes != 0 ? nodes : (uint32_t)rng_between(&r, 3, 5);
+    s->dcs = s->nodes >= 4 && rng_chance(&r, 150000) ? 2 : 1;
+    s->rf = s->dcs == 2 ? 2 : s->nodes >= 5 && rng_chance(&r, 100000) ? 5 : 3;
+    s->ring_ranges = 16u << rng_below(&r, 3);
+    s->network.latency_us = spread(&r, 100, MS(20));
+    s->network.jitter_us = rng_chance(&r, HALF / 5) ? 0 : spread(&r, 50, MS(20));
+    s->disk_us = spread(&r, 50, MS(20));
+    if (rng_chance(&r, HALF))
+        s->clocks.offset_us = spread(&r, 10, MS(200));
+    if (rng_chance(&r, HALF))
+        s->clocks.drift_ppm = (int32_t)spread(&r, 1, 500);
+    draw_clients(&r, s);
+    draw_limits(&r, &s->limits);
+    s->away_max = (uint32_t)rng_between(&r, 1, rng_chance(&r, HALF) ? 1 : s->nodes);
+    if (rng_chance(&r, 950000)) /* else a run without any fault */
+        draw_faults(&fault_rng, s);
+}

@@ -1,0 +1,2 @@
+SUITE(scenario)
+SUITE(shrink)
