@@ -1,1 +1,2 @@
 SUITE(linear)
+SUITE_WITH(cells)
