@@ -1,6 +1,7 @@
 #include "story/fixture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct sim *sim;
@@ -33,6 +34,14 @@ bool says(unsigned via, enum cql_consistency level, const char *expected, const 
         return true;
     printf("\n    %s\n    expected: %s\n    answered: %s %s\n", cql, expected, said, r->message);
     return false;
+}
+
+bool all_say(enum cql_consistency level, const char *expected, const char *cql)
+{
+    bool good = true;
+    for (unsigned i = 1; i <= sim_nodes(sim); i++)
+        good &= !sim_is_up(sim, i) || says(i, level, expected, cql);
+    return good;
 }
 
 void story_begin(unsigned nodes)
@@ -90,4 +99,51 @@ static bool all_alive(struct sim *s, void *arg)
 bool see_each_other(void)
 {
     return sim_until(sim, all_alive, NULL, SECONDS(60));
+}
+
+#define NOTICED SECONDS(3) /* a broken link is found out after a second, a silent node after two */
+
+void cut_all(void)
+{
+    for (unsigned i = 1; i <= sim_nodes(sim); i++)
+        sim_isolate(sim, i);
+    sim_elapse(sim, NOTICED);
+}
+
+void cut_off(unsigned node)
+{
+    sim_isolate(sim, node);
+    sim_elapse(sim, NOTICED);
+}
+
+bool heal(void)
+{
+    sim_heal_all(sim);
+    return see_each_other();
+}
+
+static uint64_t counted_by(unsigned node, const char *metric)
+{
+    struct buf text;
+    struct now now = {0};
+    uint64_t value = 0;
+    size_t len = strlen(metric);
+    buf_init(&text, BUF_MAX_DEFAULT);
+    node_metrics_text(sim_node(sim, node), now, &text);
+    buf_put_u8(&text, 0);
+    for (const char *at = (const char *)text.data; at != NULL; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (strncmp(at, metric, len) == 0 && at[len] == ' ')
+            value = strtoull(at + len, NULL, 10);
+    }
+    buf_close(&text);
+    return value;
+}
+
+uint64_t counted(const char *metric)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 1; i <= sim_nodes(sim); i++)
+        sum += sim_is_up(sim, i) ? counted_by(i, metric) : 0;
+    return sum;
 }

@@ -20,12 +20,25 @@ void story_begin(unsigned nodes);
 /* The statement answers so, in the words of sim_say; says what it did answer when it does not. */
 bool says(unsigned via, enum cql_consistency level, const char *expected, const char *cql);
 
+/* The same through every node that is up. */
+bool all_say(enum cql_consistency level, const char *expected, const char *cql);
+
 /* Rows 1 .. count of ks.t, written at that level; all acked. */
 bool write_rows(unsigned via, enum cql_consistency level, int first, int last);
 bool read_rows(unsigned via, enum cql_consistency level, int first, int last);
 
 /* Replicas become equal within so long; says what differs when they do not. */
 bool become_equal(usec limit_us);
+
+/* Cut all nodes from each other, or one from all others, and wait until everybody has noticed. */
+void cut_all(void);
+void cut_off(unsigned node);
+
+/* All nodes are connected again and see each other. */
+bool heal(void);
+
+/* The sum, over the nodes that are up, of a metric by its name (and labels). */
+uint64_t counted(const char *metric);
 
 /* All nodes that are up are ready and see each other, within a minute. */
 bool see_each_other(void);

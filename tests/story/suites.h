@@ -1,3 +1,5 @@
 SUITE_WITH(ring)
 SUITE_WITH(data)
 SUITE_WITH(schema)
+SUITE_WITH(deletes)
+SUITE_WITH(clocks)

@@ -1,0 +1,232 @@
+/* Stories of clocks that are wrong; numbers as in docs/bug-stories.md. */
+#include "story/fixture.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+void clocks_setup(void);
+void clocks_teardown(void);
+
+void clocks_setup(void)
+{
+    story_setup();
+}
+
+void clocks_teardown(void)
+{
+    story_teardown();
+}
+
+#define MINUTES(n) ((usec)(n)*60 * USEC_PER_SEC)
+#define YEARS(n)   ((usec)(n)*365 * 86400 * USEC_PER_SEC)
+
+/* Four nodes, one of them no replica; their clocks differ as much as they may. */
+static void clocks_apart(usec by)
+{
+    story_begin(4);
+    for (unsigned i = 1; i <= 4; i++)
+        sim_set_clock(sim, i, by / 3 * (usec)i - by / 3 * 4);
+}
+
+/* Who has read a row and then writes it overwrites what was read, wherever that is done: also
+ * through the node whose clock is the slowest. */
+static void an_update_after_a_read_wins(void)
+{
+    char cql[96], value[16];
+    int count = 0;
+    clocks_apart(MILLISECONDS(480));
+    for (unsigned a = 1; a <= 4; a++) {
+        for (unsigned b = 1; b <= 4; b++) {
+            for (int level = 0; level < 2; level++) {
+                enum cql_consistency l = level == 0 ? CQL_CL_QUORUM : CQL_CL_ALL;
+                snprintf(cql, sizeof cql, "UPDATE ks.t SET v = 'v%d' WHERE k = 1", ++count);
+                CU_ASSERT(says(a, l, "ok", cql));
+                snprintf(value, sizeof value, "v%d", count);
+                CU_ASSERT(says(b, CQL_CL_QUORUM, value, "SELECT v FROM ks.t WHERE k = 1"));
+                CU_ASSERT(says(b, l, "ok", "DELETE FROM ks.t WHERE k = 1"));
+                CU_ASSERT(says(a, CQL_CL_QUORUM, "no rows", "SELECT v FROM ks.t WHERE k = 1"));
+            }
+        }
+    }
+}
+
+/* The clock that stood still while the node was away, or was put back, is not believed: what the
+ * node stamps comes after what it has heard. */
+static void a_clock_that_was_put_back(void)
+{
+    story_begin(3);
+    CU_ASSERT(says(2, CQL_CL_ONE, "ok", "UPDATE ks.t SET v = 'first' WHERE k = 1"));
+    sim_jump_clock(sim, 2, -MILLISECONDS(450));
+    CU_ASSERT(says(2, CQL_CL_ONE, "ok", "UPDATE ks.t SET v = 'second' WHERE k = 1"));
+    CU_ASSERT(says(2, CQL_CL_QUORUM, "second", "SELECT v FROM ks.t WHERE k = 1"));
+    sim_kill(sim, 2);
+    sim_start(sim, 2);
+    CU_ASSERT_FATAL(see_each_other());
+    CU_ASSERT(says(2, CQL_CL_QUORUM, "second", "SELECT v FROM ks.t WHERE k = 1"));
+    CU_ASSERT(says(2, CQL_CL_ONE, "ok", "UPDATE ks.t SET v = 'third' WHERE k = 1"));
+    CU_ASSERT(all_say(CQL_CL_QUORUM, "third", "SELECT v FROM ks.t WHERE k = 1"));
+}
+
+/* What a client stamps concerns the cells it stamps and nothing else: no clock follows it, and the
+ * row can be deleted by the very same stamp. */
+static void a_timestamp_from_the_far_future_stays_with_its_row(void)
+{
+    char cql[160];
+    story_begin(3);
+    CU_ASSERT(says(1, CQL_CL_ALL, "ok",
+                   "INSERT INTO ks.t (k, v) VALUES (1, 'far') USING TIMESTAMP 9223372036854775807"));
+    CU_ASSERT(says(2, CQL_CL_ALL, "ok",
+                   "INSERT INTO ks.t (k, v) VALUES (2, 'far') USING TIMESTAMP 4102444800000000"));
+    sim_elapse(sim, SECONDS(3));
+    int64_t sane = INT64_C(1767225600) * USEC_PER_SEC + MINUTES(60);
+    for (unsigned via = 1; via <= 3; via++) {
+        snprintf(cql, sizeof cql, "UPDATE ks.t SET v = 'now' WHERE k = %u", 10 + via);
+        CU_ASSERT(says(via, CQL_CL_ALL, "ok", cql));
+        const struct sim_reply *r = sim_cql(
+            sim, via, CQL_CL_ALL, "SELECT WRITETIME(v) FROM ks.t WHERE k = %u", 10 + via);
+        CU_ASSERT_EQUAL_FATAL(r->rows, 1);
+        CU_ASSERT((int64_t)load_u64(r->cells[0].bytes.data) < sane);
+    }
+    CU_ASSERT(says(1, CQL_CL_QUORUM, "ok",
+                   "DELETE FROM ks.t USING TIMESTAMP 9223372036854775807 WHERE k = 1"));
+    CU_ASSERT(says(2, CQL_CL_QUORUM, "ok",
+                   "UPDATE ks.t USING TIMESTAMP 4102444800000001 SET v = 'mended' WHERE k = 2"));
+    CU_ASSERT(all_say(CQL_CL_QUORUM, "no rows", "SELECT v FROM ks.t WHERE k = 1"));
+    CU_ASSERT(all_say(CQL_CL_QUORUM, "mended", "SELECT v FROM ks.t WHERE k = 2"));
+}
+
+/* While a clock is a year ahead, rows with a TTL look expired to who asks there. They are not
+ * touched: with the clock put right everything is there, on that node too. */
+static void a_clock_that_jumped_ahead_destroys_nothing(void)
+{
+    char cql[128];
+    story_begin(3);
+    for (int i = 1; i <= 10; i++) {
+        for (int part = 0; part < 6; part++) { /* so many fragments of a row are joined by reads */
+            snprintf(cql, sizeof cql, "UPDATE ks.t USING TTL 86400 SET v = 'v%d' WHERE k = %d", i,
+                     i);
+            CU_ASSERT(says(1, CQL_CL_ALL, "ok", cql));
+        }
+    }
+    sim_jump_clock(sim, 3, YEARS(1));
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT(says(3, CQL_CL_ALL, "no rows", "SELECT * FROM ks.t"));
+        CU_ASSERT(says(3, CQL_CL_ONE, "no rows", "SELECT * FROM ks.t"));
+        CU_ASSERT(read_rows(1, CQL_CL_ALL, 1, 10));
+        sim_elapse(sim, SECONDS(2));
+    }
+    sim_jump_clock(sim, 3, -YEARS(1));
+    CU_ASSERT_FATAL(see_each_other());
+    CU_ASSERT(read_rows(3, CQL_CL_ONE, 1, 10));
+    CU_ASSERT(read_rows(2, CQL_CL_ALL, 1, 10));
+    CU_ASSERT(become_equal(SECONDS(10)));
+}
+
+static void all_clocks_to(int64_t unix_s)
+{
+    int64_t start = INT64_C(1767225600) + sim_now(sim) / USEC_PER_SEC;
+    for (unsigned i = 1; i <= sim_nodes(sim); i++)
+        sim_set_clock(sim, i, (unix_s - start) * USEC_PER_SEC);
+    sim_elapse(sim, SECONDS(3));
+}
+
+/* The seconds do not fit 32 bits for ever: 2038 with a sign, 2106 without. Nor does a TTL of twenty
+ * years from today. */
+static void no_field_of_time_overflows(void)
+{
+    static const int64_t ends[] = {INT64_C(1) << 31, INT64_C(1) << 32};
+    char cql[128];
+    story_begin(3);
+    CU_ASSERT(says(1, CQL_CL_ALL, "ok",
+                   "INSERT INTO ks.t (k, v) VALUES (1, 'long') USING TTL 630720000"));
+    CU_ASSERT(all_say(CQL_CL_QUORUM, "long 630720000", "SELECT v, TTL(v) FROM ks.t WHERE k = 1"));
+    CU_ASSERT(says(1, CQL_CL_ALL, "error: INVALID",
+                   "INSERT INTO ks.t (k, v) VALUES (2, 'x') USING TTL 630720001"));
+    CU_ASSERT(says(1, CQL_CL_ALL, "error: INVALID",
+                   "INSERT INTO ks.t (k, v) VALUES (2, 'x') USING TIMESTAMP -9223372036854775808"));
+    for (int i = 0; i < 2; i++) {
+        int k = 10 * (i + 1);
+        all_clocks_to(ends[i] - 10);
+        CU_ASSERT(says(1, CQL_CL_ALL, "ok", "DELETE FROM ks.t WHERE k = 1"));
+        snprintf(cql, sizeof cql, "INSERT INTO ks.t (k, v) VALUES (%d, 'y') USING TTL 630720000",
+                 k);
+        CU_ASSERT(says(2, CQL_CL_ALL, "ok", cql));
+        snprintf(cql, sizeof cql, "INSERT INTO ks.t (k, v) VALUES (%d, 'z') USING TTL 15", k + 1);
+        CU_ASSERT(says(3, CQL_CL_ALL, "ok", cql));
+        snprintf(cql, sizeof cql, "SELECT v FROM ks.t WHERE k = %d", k);
+        CU_ASSERT(all_say(CQL_CL_QUORUM, "y", cql));
+        all_clocks_to(ends[i] + 1);
+        CU_ASSERT(all_say(CQL_CL_QUORUM, "y", cql));
+        snprintf(cql, sizeof cql, "SELECT v FROM ks.t WHERE k = %d", k + 1);
+        CU_ASSERT(all_say(CQL_CL_QUORUM, "z", cql));
+        sim_elapse(sim, SECONDS(10));
+        CU_ASSERT(all_say(CQL_CL_QUORUM, "no rows", cql));
+        sim_kill(sim, 3);
+        sim_start(sim, 3);
+        CU_ASSERT_FATAL(see_each_other());
+        CU_ASSERT(become_equal(SECONDS(10)));
+    }
+    CU_ASSERT(all_say(CQL_CL_QUORUM, "no rows", "SELECT v FROM ks.t WHERE k = 1"));
+}
+
+/* With five minutes between the clocks nothing times out early, and what must time out does so
+ * after its time. */
+static void deadlines_are_durations(void)
+{
+    story_begin(4);
+    for (unsigned i = 1; i <= 4; i++)
+        sim_set_clock(sim, i, MINUTES(5) * ((int)i - 2));
+    for (unsigned via = 1; via <= 4; via++) {
+        CU_ASSERT(says(via, CQL_CL_ALL, "ok",
+                       "INSERT INTO ks.t (k, v) VALUES (1, 'v1') USING TIMESTAMP 1"));
+        CU_ASSERT(read_rows(via, CQL_CL_ALL, 1, 1));
+        CU_ASSERT(says(via, CQL_CL_ALL, "1", "SELECT k FROM ks.t"));
+    }
+    CU_ASSERT_EQUAL(counted("torc_failed_total{why=\"timeout\"}"), 0);
+    sim_set_disk(sim, SECONDS(60));
+    for (unsigned via = 1; via <= 4; via++) {
+        const struct sim_reply *r = sim_cql(
+            sim, via, CQL_CL_ALL, "INSERT INTO ks.t (k, v) VALUES (1, 'v2') USING TIMESTAMP 2");
+        CU_ASSERT_EQUAL(r->code, CQL_ERROR_WRITE_TIMEOUT);
+        CU_ASSERT(r->answered - r->asked >= SECONDS(2));
+        CU_ASSERT(r->answered - r->asked < SECONDS(2) + MILLISECONDS(100));
+    }
+}
+
+/* The order of schema changes is that of the metadata log. */
+static void schema_changes_know_no_clock(void)
+{
+    story_begin(3);
+    for (unsigned i = 1; i <= 3; i++)
+        sim_set_clock(sim, i, MINUTES(10) * (2 - (int)i));
+    CU_ASSERT(says(1, CQL_CL_ONE, "ok", "CREATE TABLE ks.u (k int PRIMARY KEY, v int)"));
+    CU_ASSERT(says(3, CQL_CL_ONE, "ok", "ALTER TABLE ks.u ADD w int"));
+    CU_ASSERT(says(2, CQL_CL_ALL, "ok",
+                   "INSERT INTO ks.u (k, v, w) VALUES (1, 1, 1) USING TIMESTAMP 1"));
+    CU_ASSERT(says(3, CQL_CL_ONE, "ok", "DROP TABLE ks.u"));
+    CU_ASSERT(says(1, CQL_CL_ONE, "error: INVALID", "SELECT * FROM ks.u"));
+    CU_ASSERT(says(3, CQL_CL_ONE, "ok", "CREATE TABLE ks.u (k int PRIMARY KEY, v int)"));
+    CU_ASSERT(all_say(CQL_CL_ALL, "no rows", "SELECT * FROM ks.u"));
+    CU_ASSERT(says(2, CQL_CL_ALL, "ok", "INSERT INTO ks.u (k, v) VALUES (1, 7) USING TIMESTAMP 1"));
+    CU_ASSERT(all_say(CQL_CL_QUORUM, "1 7", "SELECT * FROM ks.u"));
+    /* A column that comes back is a new one, whoever's clock was used to drop it. */
+    CU_ASSERT(says(1, CQL_CL_ONE, "ok", "ALTER TABLE ks.u DROP v"));
+    CU_ASSERT(says(3, CQL_CL_ONE, "ok", "ALTER TABLE ks.u ADD v int"));
+    CU_ASSERT(all_say(CQL_CL_QUORUM, "1 null", "SELECT k, v FROM ks.u"));
+    CU_ASSERT(says(3, CQL_CL_ALL, "ok", "UPDATE ks.u USING TIMESTAMP 2 SET v = 8 WHERE k = 1"));
+    CU_ASSERT(all_say(CQL_CL_QUORUM, "1 8", "SELECT k, v FROM ks.u"));
+    CU_ASSERT(become_equal(SECONDS(10)));
+}
+
+CU_TestInfo clocks_tests[] = {
+    {"an update after a read wins, at any skew in the bound (13)", an_update_after_a_read_wins},
+    {"a clock that was put back stamps after what it heard (13)", a_clock_that_was_put_back},
+    {"a timestamp from the far future stays with its row (14)",
+     a_timestamp_from_the_far_future_stays_with_its_row},
+    {"a clock that jumped ahead destroys nothing (15)",
+     a_clock_that_jumped_ahead_destroys_nothing},
+    {"no field of time overflows (16)", no_field_of_time_overflows},
+    {"deadlines travel as durations (17)", deadlines_are_durations},
+    {"schema changes know no clock (18)", schema_changes_know_no_clock},
+    CU_TEST_INFO_NULL,
+};
