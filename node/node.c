@@ -287,6 +287,7 @@ static void do_todo(struct node *n, const struct todo *t)
     switch (t->type) {
     case TODO_META_APPLIED:
         meta_applied(n, t->changes);
+        peer_find_replaced(n);
         meta_watch_move(n);
         tell_gossip(n);
         break;
@@ -387,6 +388,7 @@ static void start(struct node *n)
     meta_load_drops(n);
     struct meta_event meta_start = {.type = META_EVENT_START};
     node_meta_event(n, &meta_start);
+    peer_find_replaced(n);
     for (size_t i = 0; i < n->config.seeds_count && count < GOSSIP_SEEDS_MAX; i++)
         seeds[count++] = n->config.seeds[i];
     for (size_t i = 0; i < t->count && count < GOSSIP_SEEDS_MAX; i++) {

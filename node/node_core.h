@@ -47,6 +47,7 @@ struct peer {
     node_no node;
     bool gossip_alive;
     bool link_down;
+    bool replaced;   /* another node takes its place: it is dead, whatever is heard */
     usec down_since; /* mono; when link_down */
 };
 
@@ -126,6 +127,7 @@ void peer_receive(struct node *n, const struct endpoint *from, struct bytes byte
 void peer_send(struct node *n, const struct endpoint *to, struct wire_message *m);
 void peer_send_node(struct node *n, node_no to, const struct wire_message *m);
 void peer_link(struct node *n, const struct endpoint *from, bool up);
+void peer_find_replaced(struct node *n); /* in the topology; after each change of it */
 void peer_gossip_effects(struct node *n, const struct gossip_effects *effects);
 bool peer_is_alive(const struct node *n, node_no node);
 

@@ -34,6 +34,7 @@ bool peer_is_alive(const struct node *n, node_no node)
 static void set_alive(struct node *n, struct peer *p, bool gossip_alive, bool link_down)
 {
     bool before = p->gossip_alive && !p->link_down;
+    gossip_alive &= !p->replaced;
     bool after = gossip_alive && !link_down;
     node_no node = p->node;
     p->gossip_alive = gossip_alive;
@@ -54,6 +55,20 @@ static void set_alive(struct node *n, struct peer *p, bool gossip_alive, bool li
     node_log(n, !after, "node %u is %s -> %s", (unsigned)node, after ? "up" : "down",
              after ? "asking it again" : "asking the others");
     client_status_changed(n, node, after);
+}
+
+/* Gossip forgets the dead, so who starts later never hears that they are; and what answers at the
+ * address of one that is replaced is perhaps its successor. The log knows. */
+void peer_find_replaced(struct node *n)
+{
+    const struct topology *t = meta_topology(n->meta);
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->nodes[i].replaces == 0)
+            continue;
+        struct peer *p = peer_get(n, t->nodes[i].replaces);
+        p->replaced = true;
+        set_alive(n, p, false, p->link_down);
+    }
 }
 
 void peer_link(struct node *n, const struct endpoint *from, bool up)
