@@ -101,7 +101,8 @@ bool see_each_other(void)
     return sim_until(sim, all_alive, NULL, SECONDS(60));
 }
 
-#define NOTICED SECONDS(3) /* a broken link is found out after a second, a silent node after two */
+#define NOTICED SECONDS(3) /* a broken link is found out after a second, a silent node after two   \
+                            */
 
 void cut_all(void)
 {

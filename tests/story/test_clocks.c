@@ -73,8 +73,9 @@ static void a_timestamp_from_the_far_future_stays_with_its_row(void)
 {
     char cql[160];
     story_begin(3);
-    CU_ASSERT(says(1, CQL_CL_ALL, "ok",
-                   "INSERT INTO ks.t (k, v) VALUES (1, 'far') USING TIMESTAMP 9223372036854775807"));
+    CU_ASSERT(
+        says(1, CQL_CL_ALL, "ok",
+             "INSERT INTO ks.t (k, v) VALUES (1, 'far') USING TIMESTAMP 9223372036854775807"));
     CU_ASSERT(says(2, CQL_CL_ALL, "ok",
                    "INSERT INTO ks.t (k, v) VALUES (2, 'far') USING TIMESTAMP 4102444800000000"));
     sim_elapse(sim, SECONDS(3));
@@ -82,8 +83,8 @@ static void a_timestamp_from_the_far_future_stays_with_its_row(void)
     for (unsigned via = 1; via <= 3; via++) {
         snprintf(cql, sizeof cql, "UPDATE ks.t SET v = 'now' WHERE k = %u", 10 + via);
         CU_ASSERT(says(via, CQL_CL_ALL, "ok", cql));
-        const struct sim_reply *r = sim_cql(
-            sim, via, CQL_CL_ALL, "SELECT WRITETIME(v) FROM ks.t WHERE k = %u", 10 + via);
+        const struct sim_reply *r =
+            sim_cql(sim, via, CQL_CL_ALL, "SELECT WRITETIME(v) FROM ks.t WHERE k = %u", 10 + via);
         CU_ASSERT_EQUAL_FATAL(r->rows, 1);
         CU_ASSERT((int64_t)load_u64(r->cells[0].bytes.data) < sane);
     }
@@ -201,8 +202,8 @@ static void schema_changes_know_no_clock(void)
         sim_set_clock(sim, i, MINUTES(10) * (2 - (int)i));
     CU_ASSERT(says(1, CQL_CL_ONE, "ok", "CREATE TABLE ks.u (k int PRIMARY KEY, v int)"));
     CU_ASSERT(says(3, CQL_CL_ONE, "ok", "ALTER TABLE ks.u ADD w int"));
-    CU_ASSERT(says(2, CQL_CL_ALL, "ok",
-                   "INSERT INTO ks.u (k, v, w) VALUES (1, 1, 1) USING TIMESTAMP 1"));
+    CU_ASSERT(
+        says(2, CQL_CL_ALL, "ok", "INSERT INTO ks.u (k, v, w) VALUES (1, 1, 1) USING TIMESTAMP 1"));
     CU_ASSERT(says(3, CQL_CL_ONE, "ok", "DROP TABLE ks.u"));
     CU_ASSERT(says(1, CQL_CL_ONE, "error: INVALID", "SELECT * FROM ks.u"));
     CU_ASSERT(says(3, CQL_CL_ONE, "ok", "CREATE TABLE ks.u (k int PRIMARY KEY, v int)"));
@@ -223,8 +224,7 @@ CU_TestInfo clocks_tests[] = {
     {"a clock that was put back stamps after what it heard (13)", a_clock_that_was_put_back},
     {"a timestamp from the far future stays with its row (14)",
      a_timestamp_from_the_far_future_stays_with_its_row},
-    {"a clock that jumped ahead destroys nothing (15)",
-     a_clock_that_jumped_ahead_destroys_nothing},
+    {"a clock that jumped ahead destroys nothing (15)", a_clock_that_jumped_ahead_destroys_nothing},
     {"no field of time overflows (16)", no_field_of_time_overflows},
     {"deadlines travel as durations (17)", deadlines_are_durations},
     {"schema changes know no clock (18)", schema_changes_know_no_clock},

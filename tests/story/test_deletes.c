@@ -163,8 +163,8 @@ static void a_late_write_is_older_than_the_delete(void)
                    "INSERT INTO ks.t (k, v) VALUES (1, 'late') USING TIMESTAMP 100"));
     CU_ASSERT(says(3, CQL_CL_ONE, "ok",
                    "INSERT INTO ks.t (k, v) VALUES (2, 'late') USING TIMESTAMP 100"));
-    CU_ASSERT(says(3, CQL_CL_ONE, "ok",
-                   "INSERT INTO ks.t (k, v) VALUES (3, 'new') USING TIMESTAMP 201"));
+    CU_ASSERT(
+        says(3, CQL_CL_ONE, "ok", "INSERT INTO ks.t (k, v) VALUES (3, 'new') USING TIMESTAMP 201"));
     CU_ASSERT(says(1, CQL_CL_QUORUM, "ok", "DELETE FROM ks.t USING TIMESTAMP 200 WHERE k = 3"));
     CU_ASSERT_FATAL(heal());
     CU_ASSERT(become_equal(SECONDS(10)));

@@ -255,8 +255,8 @@ static void both_sets_of_owners_decide(void)
     CU_ASSERT(refused > 0);
 }
 
-/* Six nodes start at one moment, and not all of the seeds among them: there is one ring, and whoever
- * is a seed joins as the others do. */
+/* Six nodes start at one moment, and not all of the seeds among them: there is one ring, and
+ * whoever is a seed joins as the others do. */
 static void all_bootstrap_at_once(void)
 {
     for (unsigned late = 1; late <= 3; late++) {
@@ -274,8 +274,7 @@ static void all_bootstrap_at_once(void)
         CU_ASSERT(says(late, CQL_CL_ONE, "ok",
                        "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', "
                        "'replication_factor': 3}"));
-        CU_ASSERT(
-            says(6, CQL_CL_ONE, "ok", "CREATE TABLE ks.t (k int PRIMARY KEY, v text)"));
+        CU_ASSERT(says(6, CQL_CL_ONE, "ok", "CREATE TABLE ks.t (k int PRIMARY KEY, v text)"));
         CU_ASSERT(write_rows(late, CQL_CL_ALL, 1, 20));
         for (unsigned via = 1; via <= 6; via++)
             CU_ASSERT(read_rows(via, CQL_CL_QUORUM, 1, 20));

@@ -54,8 +54,8 @@ static void a_limit_over_deletes_that_few_know(void)
     CU_ASSERT(says(3, CQL_CL_ALL, "25; 26; 27; 28", "SELECT c FROM ks.r WHERE k = 1 LIMIT 9"));
     CU_ASSERT(
         says(1, CQL_CL_ALL, "28; 27", "SELECT c FROM ks.r WHERE k = 1 ORDER BY c DESC LIMIT 2"));
-    CU_ASSERT(says(2, CQL_CL_ALL, "1 25; 1 26; 2 1",
-                   "SELECT k, c FROM ks.r PER PARTITION LIMIT 2"));
+    CU_ASSERT(
+        says(2, CQL_CL_ALL, "1 25; 1 26; 2 1", "SELECT k, c FROM ks.r PER PARTITION LIMIT 2"));
     CU_ASSERT(says(3, CQL_CL_ALL, "5", "SELECT COUNT(*) FROM ks.r"));
 }
 
