@@ -27,6 +27,7 @@ enum event_type {
     EVENT_TURNED_AWAY, /* something sent from node to `from` was refused at once */
     EVENT_SYNC,        /* the disk of node has done what it was doing */
     EVENT_TURN,        /* a slow node gets to what has come meanwhile */
+    EVENT_SENT,        /* the first message that waits at node for `from` is on the wire */
     EVENT_TO_NODE,     /* bytes of our client */
     EVENT_TO_CLIENT,   /* bytes of the node */
 };
@@ -38,6 +39,7 @@ struct event {
     unsigned node;
     unsigned from;
     uint64_t life;   /* of the receiving process, link or connection: gone, the event is void */
+    uint64_t link;   /* MESSAGE: life of the link it came over; SENT: the number of the sending */
     uint32_t client; /* TO_NODE: 0 bytes, 1 open, 2 closed; TO_CLIENT: 0 bytes, 1 closed */
     uint8_t *data;
     size_t len;
@@ -51,6 +53,14 @@ struct clocks {
     int32_t ppm;
 };
 
+/* What lies between two machines, one way. */
+struct wire {
+    bool cut;             /* nothing passes */
+    usec extra;           /* everything takes longer */
+    uint64_t bytes_per_s; /* 0: no bound */
+    usec datagrams_upto;  /* those before are through at that time */
+};
+
 /* A TCP connection from one node to another. */
 struct link {
     enum { LINK_NONE, LINK_OPEN } state;
@@ -60,8 +70,11 @@ struct link {
     usec retry;         /* NONE: refused until then */
     usec backoff;
     bool doubtful;      /* something is not acknowledged: a LINK_LOST is on its way */
-    struct event *held; /* waiting for the cut to heal, in order */
-    size_t held_count, held_cap;
+    struct event *held; /* not on the wire yet, in order, from held_at on */
+    size_t held_at, held_count, held_cap;
+    size_t held_bytes;
+    uint64_t sending; /* the first of them is being put on the wire, under this number; or 0 */
+    size_t unheard;   /* bytes that the peer's kernel has taken, or will, and its process not yet */
 };
 
 struct question {
@@ -118,7 +131,7 @@ struct machine {
     struct event *held; /* while paused or slow */
     size_t held_count, held_cap;
     struct link links[SIM_NODES_MAX + 1]; /* to each other node */
-    bool cut[SIM_NODES_MAX + 1];          /* nothing passes from here to there */
+    struct wire wires[SIM_NODES_MAX + 1]; /* from here to there */
     struct sim_client client;
 };
 
@@ -184,8 +197,8 @@ usec clocks_when(const struct clocks *c, usec mono);
 void net_send(struct sim *s, unsigned from, unsigned to, struct bytes bytes);
 void net_datagram(struct sim *s, unsigned from, unsigned to, struct bytes bytes);
 void net_arrive(struct sim *s, const struct event *e);
+void net_sent(struct sim *s, const struct event *e);
 void net_process_gone(struct sim *s, unsigned node, bool silent);
-void net_healed(struct sim *s);
 void net_close(struct sim *s);
 
 /* --- client.c */

@@ -237,6 +237,10 @@ static void deliver(struct sim *s, struct event e)
         slow_turn(s, &e);
         return;
     }
+    if (e.type == EVENT_SENT) {
+        net_sent(s, &e);
+        return;
+    }
     if (e.type == EVENT_SYNC)
         synced(s, &e);
     if (must_wait(m) && e.type != EVENT_TO_CLIENT) {
@@ -385,6 +389,8 @@ struct sim *sim_new(const struct sim_config *config)
         s->config.dcs = 1;
     if (s->config.racks == 0)
         s->config.racks = 1;
+    if (s->config.limits.link_out_max == 0)
+        s->config.limits.link_out_max = (size_t)64 << 20;
     rng_init(&s->rng, config->seed);
     s->user_rng = rng_fork(&s->rng);
     map_init(&s->questions);

@@ -37,6 +37,7 @@ struct sim_limits {
     size_t in_flight_max;                                     /* [64 MiB] */
     size_t frame_max;                                         /* [16 MiB] */
     uint32_t pull_bytes_max; /* [as node/heal] of rows in one message */
+    size_t link_out_max;     /* [64 MiB] waiting at a node for another; beyond it the link breaks */
 };
 
 /* Zero means the default, in brackets. */
@@ -105,7 +106,9 @@ void sim_set_latency(struct sim *s, usec latency_us, usec jitter_us);
 void sim_set_loss(struct sim *s, uint32_t loss_ppm, uint32_t duplicate_ppm);
 
 /* Between two nodes, both ways: everything takes `extra_us` longer, and no more than `bytes_per_s`
- * pass (0: no bound): more than that queues up, in order. (0, 0) as at first. */
+ * pass (0: no bound): messages queue up, in order, to limits.link_out_max; datagrams to 64 KiB, and
+ * are dropped beyond. Who is further away than half a second cannot be connected to. (0, 0) as at
+ * first. */
 void sim_set_link(struct sim *s, unsigned a, unsigned b, usec extra_us, uint64_t bytes_per_s);
 
 /* --- disks. What is durable is in `storage/store_mem.h`. */

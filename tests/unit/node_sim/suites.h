@@ -1,3 +1,4 @@
 SUITE_WITH(clocks)
 SUITE_WITH(disks)
 SUITE_WITH(processes)
+SUITE_WITH(links)
