@@ -1,250 +1,255 @@
+/* What was written, and by how many replicas it is known. */
 #include "node/sim/oracle/history.h"
 
 #include "base/mem.h"
+#include "node/sim/oracle/inner.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-struct write {
-    bool is_delete;
-    int64_t first, last; /* set: the ids; register: `first` is the value */
-    int64_t timestamp;   /* stamped registers only */
-    usec start;
-    usec end;          /* its timestamp is not from later */
-    usec known;        /* acked at any level: when */
-    usec known_quorum; /* acked by a quorum: when */
-    usec shown;        /* by a quorum read: when first */
-};
-
-struct key {
-    bool stamped;
-    size_t *writes; /* numbers */
-    size_t count, cap;
-};
-
-struct history {
-    struct write *writes;
-    size_t count, cap;
-    usec skew;
-    struct key registers[HISTORY_KEYS_MAX];
-    struct key sets[HISTORY_KEYS_MAX];
-};
-
-struct history *history_new(uint32_t registers, uint32_t stamped, uint32_t sets, usec skew_us)
+struct history *history_new(const struct history_config *config)
 {
     struct history *h = mem_new(struct history);
-    ASSERT(registers <= HISTORY_KEYS_MAX && sets <= HISTORY_KEYS_MAX);
-    h->skew = skew_us;
-    for (uint32_t i = 0; i < stamped; i++)
-        h->registers[i].stamped = true;
+    ASSERT(config->replicas > 0 && config->replicas <= HISTORY_REPLICAS_MAX);
+    h->config = *config;
+    map_init(&h->partitions);
     return h;
+}
+
+static void partition_free(struct partition *p)
+{
+    for (size_t i = 0; i < p->all_count; i++) {
+        mem_free(p->all[i]->parts);
+        mem_free(p->all[i]);
+    }
+    map_close(&p->cells);
+    mem_free(p->all);
+    mem_free(p->active);
+    mem_free(p->ranges);
+    mem_free(p);
 }
 
 void history_free(struct history *h)
 {
     if (h == NULL)
         return;
-    for (size_t i = 0; i < HISTORY_KEYS_MAX; i++) {
-        mem_free(h->registers[i].writes);
-        mem_free(h->sets[i].writes);
-    }
+    for (size_t i = 0; i < h->all_count; i++)
+        partition_free(h->all[i]);
+    map_close(&h->partitions);
+    mem_free(h->all);
     mem_free(h->writes);
+    mem_free(h->known);
+    mem_free(h->losses);
     mem_free(h);
+}
+
+struct partition *partition_of(struct history *h, uint64_t key)
+{
+    struct partition *p = map_get(&h->partitions, key);
+    if (p != NULL)
+        return p;
+    p = mem_new(struct partition);
+    p->key = key;
+    map_init(&p->cells);
+    map_put(&h->partitions, key, p);
+    h->all = mem_grow(h->all, h->all_count, &h->all_cap, sizeof(struct partition *));
+    h->all[h->all_count++] = p;
+    return p;
+}
+
+struct cell *cell_of(struct partition *p, int64_t id)
+{
+    return map_get(&p->cells, (uint64_t)id);
+}
+
+static struct cell *cell_make(struct partition *p, int64_t id)
+{
+    struct cell *c = cell_of(p, id);
+    if (c != NULL)
+        return c;
+    c = mem_new(struct cell);
+    c->id = id;
+    map_put(&p->cells, (uint64_t)id, c);
+    p->all = mem_grow(p->all, p->all_count, &p->all_cap, sizeof(struct cell *));
+    p->all[p->all_count++] = c;
+    return c;
+}
+
+static void cell_wake(struct partition *p, struct cell *c)
+{
+    if (c->active)
+        return;
+    p->active = mem_grow(p->active, p->active_count, &p->active_cap, sizeof(struct cell *));
+    c->active = true;
+    c->at = p->active_count;
+    p->active[p->active_count++] = c;
+}
+
+void cell_rest(struct partition *p, struct cell *c)
+{
+    struct cell *last = p->active[--p->active_count];
+    p->active[c->at] = last;
+    last->at = c->at;
+    c->active = false;
+}
+
+/* --- order */
+
+int part_order(const struct history *h, const struct part *a, const struct part *b)
+{
+    if (!h->config.stamped) {
+        usec x = h->writes[a->write].start;
+        usec y = h->writes[b->write].start;
+        return x < y ? -1 : x > y;
+    }
+    if (a->stamp != b->stamp)
+        return a->stamp < b->stamp ? -1 : 1;
+    if (a->is_delete != b->is_delete)
+        return b->is_delete ? -1 : 1;
+    if (a->is_delete)
+        return 0;
+    return a->value < b->value ? -1 : a->value > b->value;
+}
+
+bool part_is_later(const struct history *h, const struct part *w, const struct part *than)
+{
+    if (h->config.stamped)
+        return part_order(h, w, than) > 0;
+    usec end = h->writes[than->write].end;
+    return end != USEC_NEVER && h->writes[w->write].start > end + h->config.skew_us;
+}
+
+/* --- what is known */
+
+usec known_by(const struct history *h, size_t write, uint32_t replicas)
+{
+    return h->known[write * h->config.replicas + replicas - 1];
+}
+
+void make_known(struct history *h, size_t write, uint32_t replicas, usec at)
+{
+    usec *known = &h->known[write * h->config.replicas];
+    for (uint32_t i = 0; i < replicas && i < h->config.replicas; i++) {
+        if (at < known[i])
+            known[i] = at;
+    }
+}
+
+uint32_t replicas_left(const struct history *h, uint32_t replicas, usec start, usec end)
+{
+    for (size_t i = h->losses_count; i > 0 && replicas > 0 && h->losses[i - 1] >= start; i--)
+        replicas -= h->losses[i - 1] <= end;
+    return replicas;
+}
+
+void history_disk_lost(struct history *h, usec at)
+{
+    uint32_t n = h->config.replicas;
+    h->losses = mem_grow(h->losses, h->losses_count, &h->losses_cap, sizeof *h->losses);
+    h->losses[h->losses_count++] = at;
+    for (size_t i = 0; i < h->count; i++) {
+        usec *known = &h->known[i * n];
+        memmove(known, known + 1, (n - 1) * sizeof *known);
+        known[n - 1] = USEC_NEVER;
+    }
+}
+
+void history_all_equal(struct history *h, usec at)
+{
+    h->equal = true;
+    for (size_t i = 0; i < h->count; i++) {
+        if (known_by(h, i, 1) <= at)
+            make_known(h, i, h->config.replicas, at);
+    }
 }
 
 /* --- writes */
 
-static size_t add(struct history *h, struct key *k, struct write w)
+size_t write_new(struct history *h, struct write w)
 {
-    w.end = w.known = w.known_quorum = w.shown = USEC_NEVER;
+    uint32_t n = h->config.replicas;
+    size_t cap = h->cap;
+    w.end = w.shown = USEC_NEVER;
+    w.reader = HISTORY_NOBODY;
     h->writes = mem_grow(h->writes, h->count, &h->cap, sizeof *h->writes);
-    k->writes = mem_grow(k->writes, k->count, &k->cap, sizeof *k->writes);
+    if (cap != h->cap)
+        h->known = mem_resize(h->known, h->cap * n * sizeof *h->known);
     h->writes[h->count] = w;
-    k->writes[k->count++] = h->count;
+    for (uint32_t i = 0; i < n; i++)
+        h->known[h->count * n + i] = USEC_NEVER;
     return h->count++;
 }
 
-size_t history_put(struct history *h, uint32_t key, int64_t value, int64_t timestamp, usec start)
+size_t history_write(struct history *h, uint32_t client, int64_t stamp, usec start)
 {
-    struct write w = {.first = value, .timestamp = timestamp, .start = start};
-    return add(h, &h->registers[key], w);
+    return write_new(
+        h, (struct write){.client = client, .single = true, .stamp = stamp, .start = start});
 }
 
-size_t history_delete(struct history *h, uint32_t key, int64_t timestamp, usec start)
+/* Mostly the newest. */
+void cell_add(struct history *h, struct partition *p, struct cell *c, struct part part)
 {
-    struct write w = {.is_delete = true, .timestamp = timestamp, .start = start};
-    return add(h, &h->registers[key], w);
+    size_t at = c->count;
+    c->parts = mem_grow(c->parts, c->count, &c->cap, sizeof *c->parts);
+    for (; at > 0 && part_order(h, &c->parts[at - 1], &part) > 0; at--)
+        c->parts[at] = c->parts[at - 1];
+    c->parts[at] = part;
+    c->count++;
+    if (!part.is_delete)
+        cell_wake(p, c);
 }
 
-size_t history_insert(struct history *h, uint32_t set, int64_t id, usec start)
+static struct part make_part(const struct history *h, size_t write)
 {
-    struct write w = {.first = id, .last = id, .start = start};
-    return add(h, &h->sets[set], w);
+    return (struct part){.write = write, .stamp = h->writes[write].stamp, .beaten = NO_WRITE};
 }
 
-size_t history_remove(struct history *h, uint32_t set, int64_t first, int64_t last, usec start)
+void history_put(struct history *h, size_t write, uint64_t key, int64_t id, int64_t value)
 {
-    struct write w = {.is_delete = true, .first = first, .last = last, .start = start};
-    return add(h, &h->sets[set], w);
+    struct partition *p = partition_of(h, key);
+    struct part part = make_part(h, write);
+    part.value = value;
+    cell_add(h, p, cell_make(p, id), part);
 }
 
-void history_written(struct history *h, size_t number, usec end, bool acked, bool quorum)
+static void add_range(struct history *h, struct partition *p, struct range r)
 {
-    struct write *w = &h->writes[number];
-    w->end = end;
-    if (acked)
-        w->known = end;
-    if (acked && quorum)
-        w->known_quorum = end;
+    size_t at = p->ranges_count;
+    p->ranges = mem_grow(p->ranges, p->ranges_count, &p->ranges_cap, sizeof *p->ranges);
+    for (; at > 0 && part_order(h, &p->ranges[at - 1].part, &r.part) > 0; at--)
+        p->ranges[at] = p->ranges[at - 1];
+    p->ranges[at] = r;
+    p->ranges_count++;
 }
 
-/* --- reads */
-
-struct view { /* what a read must have seen */
-    usec start, end;
-    enum read_kind kind;
-};
-
-static bool must_see(const struct write *w, const struct view *v)
+void history_delete(struct history *h, size_t write, uint64_t key, int64_t first, int64_t last)
 {
-    switch (v->kind) {
-    case READ_WEAK: return false;
-    case READ_QUORUM: return w->known_quorum < v->start || w->shown < v->start;
-    case READ_FINAL: return w->known < v->start || w->shown < v->start;
-    }
-    return false;
-}
-
-static bool is_later(const struct history *h, const struct key *k, const struct write *w,
-                     const struct write *than)
-{
-    if (k->stamped)
-        return w->timestamp > than->timestamp;
-    return than->end != USEC_NEVER && w->start > than->end + h->skew;
-}
-
-/* The write that `o` cannot stand against, or NULL. */
-static const struct write *overruled(const struct history *h, const struct key *k,
-                                     const struct write *o, int64_t id, const struct view *v)
-{
-    for (size_t i = 0; i < k->count; i++) {
-        const struct write *w = &h->writes[k->writes[i]];
-        bool touches =
-            k >= h->sets && k < h->sets + HISTORY_KEYS_MAX ? w->first <= id && id <= w->last : true;
-        if (w != o && touches && must_see(w, v) && is_later(h, k, w, o))
-            return w;
-    }
-    return NULL;
-}
-
-static bool complain(struct errmsg *why, const char *what, uint32_t key, int64_t value,
-                     const struct write *w, const struct view *v)
-{
-    const char *kind = v->kind == READ_FINAL ? "in the end" : "at a quorum";
-    if (w == NULL)
-        (void)errmsg_set(why, ERR_FAILED, "%s %u: %" PRId64 " was read and never written", what,
-                         key, value);
+    struct partition *p = partition_of(h, key);
+    struct part part = make_part(h, write);
+    part.is_delete = true;
+    if (first == last)
+        cell_add(h, p, cell_make(p, first), part);
     else
-        (void)errmsg_set(why, ERR_FAILED,
-                         "%s %u: read %" PRId64 " %s at %.3f..%.3f s, but a %s of %" PRId64
-                         " at %.3f..%.3f s is later",
-                         what, key, value, kind, (double)v->start / 1e6, (double)v->end / 1e6,
-                         w->is_delete ? "delete" : "write", w->first, (double)w->start / 1e6,
-                         (double)w->end / 1e6);
-    return false;
+        add_range(h, p, (struct range){part, first, last, false});
 }
 
-static void shown(struct write *w, const struct view *v)
+void history_overwrite(struct history *h, size_t write, uint64_t key)
 {
-    if (v->kind != READ_WEAK && v->end < w->shown)
-        w->shown = v->end;
+    struct part part = make_part(h, write);
+    part.is_delete = true;
+    part.stamp--; /* Cassandra's: so that it does not take its own elements */
+    add_range(h, partition_of(h, key), (struct range){part, INT64_MIN, INT64_MAX, true});
 }
 
-/* No value: nothing was ever written, or some delete can stand. */
-static bool read_nothing(struct history *h, const struct key *k, uint32_t key, const struct view *v,
-                         struct errmsg *why)
+void history_expires(struct history *h, size_t write, usec ttl_us)
 {
-    struct write never = {.is_delete = true, .timestamp = INT64_MIN, .end = -h->skew - 1};
-    const struct write *against = overruled(h, k, &never, 0, v);
-    for (size_t i = 0; i < k->count && against != NULL; i++) {
-        const struct write *d = &h->writes[k->writes[i]];
-        if (d->is_delete && d->start <= v->end && overruled(h, k, d, 0, v) == NULL)
-            against = NULL;
-    }
-    return against == NULL || complain(why, "register", key, 0, against, v);
+    h->writes[write].ttl = ttl_us;
 }
 
-bool history_read_register(struct history *h, uint32_t key, int64_t value, usec start, usec end,
-                           enum read_kind kind, struct errmsg *why)
+void history_wrote(struct history *h, size_t write, const struct history_end *end)
 {
-    const struct view v = {start, end, kind};
-    const struct key *k = &h->registers[key];
-    if (value == HISTORY_NOTHING)
-        return read_nothing(h, k, key, &v, why);
-    for (size_t i = 0; i < k->count; i++) {
-        struct write *w = &h->writes[k->writes[i]];
-        if (w->is_delete || w->first != value || w->start > end)
-            continue;
-        const struct write *against = overruled(h, k, w, 0, &v);
-        if (against != NULL)
-            return complain(why, "register", key, value, against, &v);
-        shown(w, &v);
-        return true;
-    }
-    return complain(why, "register", key, value, NULL, &v);
-}
-
-/* An id that is missing though its insert must be seen needs a delete that may be later. */
-static bool may_be_missing(const struct history *h, const struct key *k, const struct write *in,
-                           const struct view *v)
-{
-    if (!must_see(in, v))
-        return true;
-    for (size_t i = 0; i < k->count; i++) {
-        const struct write *d = &h->writes[k->writes[i]];
-        if (d->is_delete && d->first <= in->first && in->first <= d->last && d->start <= v->end &&
-            !is_later(h, k, in, d))
-            return true;
-    }
-    return false;
-}
-
-static bool among(const int64_t *ids, size_t count, int64_t id)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (ids[i] == id)
-            return true;
-    }
-    return false;
-}
-
-bool history_read_set(struct history *h, uint32_t set, const int64_t *ids, size_t count, usec start,
-                      usec end, enum read_kind kind, struct errmsg *why)
-{
-    const struct view v = {start, end, kind};
-    const struct key *k = &h->sets[set];
-    size_t found = 0;
-    for (size_t i = 0; i < k->count; i++) {
-        struct write *w = &h->writes[k->writes[i]];
-        if (w->is_delete)
-            continue;
-        if (!among(ids, count, w->first)) {
-            if (!may_be_missing(h, k, w, &v))
-                return errmsg_set(why, ERR_FAILED,
-                                  "set %u: %" PRId64 ", known at %.3f s, is missing at %.3f s", set,
-                                  w->first,
-                                  (double)(w->known < w->shown ? w->known : w->shown) / 1e6,
-                                  (double)start / 1e6) == ERR_OK;
-            continue;
-        }
-        found++;
-        const struct write *against = overruled(h, k, w, w->first, &v);
-        if (against != NULL || w->start > end)
-            return complain(why, "set", set, w->first, against, &v);
-        shown(w, &v);
-    }
-    if (found != count)
-        return errmsg_set(why, ERR_FAILED, "set %u shows an id that was never inserted, or twice",
-                          set) == ERR_OK;
-    return true;
+    struct write *w = &h->writes[write];
+    w->end = end->open ? USEC_NEVER : end->end;
+    w->more = end->open || end->again;
+    w->single = h->config.stamped || !w->more;
+    make_known(h, write, replicas_left(h, end->replicas, w->start, end->end), end->end);
 }

@@ -1,15 +1,40 @@
-#include "node/sim/run/workload.h"
+/* The list of all workloads, and what they share. */
+#include "base/mem.h"
+#include "node/sim/run/work.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define FIRST_STAMP   INT64_C(1767225600000000)
+#define BACK_DATE_MAX (2 * USEC_PER_SEC)
+#define STAMPS_A_USEC 1024 /* room for unique ones, however fast the clients are */
+
+extern const struct workload_ops work_registers, work_sets;
+
+const struct workload_ops *const workloads_all[] = {
+    &work_registers,
+    &work_sets,
+    NULL,
+};
 
 uint32_t workload_replicas(const struct workload_env *env, enum cql_consistency level)
 {
+    uint32_t all = env->rf * env->dcs;
     switch (level) {
+    case CQL_CL_ANY:
+    case CQL_CL_ONE:
+    case CQL_CL_LOCAL_ONE: return 1;
     case CQL_CL_TWO: return 2;
     case CQL_CL_THREE: return 3;
-    case CQL_CL_QUORUM: return env->rf * env->dcs / 2 + 1;
-    case CQL_CL_LOCAL_QUORUM: return env->rf / 2 + 1;
-    case CQL_CL_ALL: return env->rf * env->dcs;
-    default: return 1;
+    case CQL_CL_QUORUM:
+    case CQL_CL_SERIAL: return all / 2 + 1;
+    case CQL_CL_LOCAL_QUORUM:
+    case CQL_CL_LOCAL_SERIAL: return env->rf / 2 + 1;
+    case CQL_CL_EACH_QUORUM: return env->dcs * (env->rf / 2 + 1);
+    case CQL_CL_ALL: return all;
+    case CQL_CL_COUNT: break;
     }
+    return 1;
 }
 
 int64_t workload_stamp(struct workload_env *env)
@@ -18,8 +43,8 @@ int64_t workload_stamp(struct workload_env *env)
     env->stamp = env->stamp + 1 > now ? env->stamp + 1 : now;
     int64_t stamp = env->stamp;
     if (rng_chance(&env->rng, 100000))
-        stamp -= rng_between(&env->rng, 1, 2 * USEC_PER_SEC);
-    return INT64_C(1767225600000000) + stamp * 1024 + ++env->values % 1024;
+        stamp -= rng_between(&env->rng, 1, BACK_DATE_MAX);
+    return FIRST_STAMP + stamp * STAMPS_A_USEC + ++env->values % STAMPS_A_USEC;
 }
 
 bool workload_error_is_expected(enum cql_error_code code)
@@ -35,4 +60,74 @@ bool workload_error_is_expected(enum cql_error_code code)
     case CQL_ERROR_READ_FAILURE: return true;
     default: return false;
     }
+}
+
+/* --- work.h */
+
+struct history *work_history(const struct workload_env *env, const char *name, bool stamped)
+{
+    const struct history_config config = {
+        .name = name, .replicas = env->rf * env->dcs, .skew_us = env->skew_us, .stamped = stamped};
+    return history_new(&config);
+}
+
+int64_t work_stamp(struct workload_env *env, bool stamped, char text[48])
+{
+    text[0] = 0;
+    if (!stamped)
+        return 0;
+    int64_t stamp = workload_stamp(env);
+    (void)snprintf(text, 48, " USING TIMESTAMP %" PRId64, stamp);
+    return stamp;
+}
+
+bool work_answered(const struct answer *a, struct errmsg *why)
+{
+    const struct sim_reply *r = a->reply;
+    if (r->outcome != SIM_ERROR || workload_error_is_expected(r->code))
+        return true;
+    return errmsg_set(why, ERR_FAILED, "unexpected error 0x%04x: %s", (unsigned)r->code,
+                      r->message) == ERR_OK;
+}
+
+/* When the connection broke the node may still be working at what it had read. */
+void work_wrote(struct history *h, size_t write, const struct op *op, const struct answer *a)
+{
+    struct history_end end = {.end = a->end,
+                              .replicas = a->acked ? op->replicas : 0,
+                              .open = a->open || a->reply->outcome == SIM_LOST,
+                              .again = a->again};
+    history_wrote(h, write, &end);
+}
+
+struct history_read work_read(const struct op *op, const struct answer *a, uint64_t key)
+{
+    return (struct history_read){.client = op->final ? HISTORY_NOBODY : op->client,
+                                 .replicas = op->replicas,
+                                 .start = a->reply->asked,
+                                 .end = a->reply->answered,
+                                 .key = key,
+                                 .first = INT64_MIN,
+                                 .last = INT64_MAX};
+}
+
+int64_t work_cell(const struct sim_reply *r, uint32_t row, uint32_t column)
+{
+    const struct sim_cell *c = &r->cells[(size_t)row * r->columns + column];
+    return c->is_null || c->bytes.len != 8 ? HISTORY_NOTHING : (int64_t)load_u64(c->bytes.data);
+}
+
+struct history_row *work_rows(const struct sim_reply *r, uint32_t id, uint32_t value)
+{
+    struct history_row *rows = mem_alloc((r->rows + 1) * sizeof *rows);
+    for (uint32_t i = 0; i < r->rows; i++) {
+        rows[i].id = id == UINT32_MAX ? 0 : work_cell(r, i, id);
+        rows[i].value = value == UINT32_MAX ? HISTORY_ANY : work_cell(r, i, value);
+    }
+    return rows;
+}
+
+uint32_t work_scaled(const struct workload_env *env, uint32_t most)
+{
+    return 1 + (most - 1) * env->size / 100;
 }
