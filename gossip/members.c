@@ -1,5 +1,7 @@
 #include "gossip/internal.h"
 
+#include "base/mutant.h"
+
 #include <string.h>
 
 static size_t position(const struct gossip *g, const struct uuid *host_id)
@@ -143,6 +145,8 @@ static bool plausible(struct gossip *g, uint64_t incarnation)
 void members_refute(struct gossip *g, uint64_t accused)
 {
     struct gossip_member *m = &g->self->m;
+    if (MUTANT(no_refutation))
+        return;
     m->incarnation = (accused > m->incarnation ? accused : m->incarnation) + 1;
     g->touched = true;
     g->counters.refutations++;
@@ -214,7 +218,10 @@ void members_claim_alive(struct gossip *g, const struct gossip_member *claim)
         return;
     }
     struct node *n = members_find(g, &claim->host_id);
-    if ((n != NULL && claim->incarnation <= n->m.incarnation) || contested(g, n, claim))
+    bool is_old = n != NULL && claim->incarnation <= n->m.incarnation;
+    if ((is_old && !MUTANT(stale_incarnation)) || contested(g, n, claim))
+        return;
+    if (MUTANT(dead_for_ever) && n != NULL && n->m.state == GOSSIP_DEAD)
         return;
     if (n == NULL) {
         n = admit(g, claim, GOSSIP_ALIVE, g->now.mono);

@@ -1,5 +1,7 @@
 #include "gossip/internal.h"
 
+#include "base/mutant.h"
+
 #include <string.h>
 
 /* All we know, ourselves first: when push_state_max cuts the rest off, the peer at least has us. */
@@ -74,7 +76,7 @@ void sync_rejoin_tick(struct gossip *g)
         if (!members_address_lives(g, &g->seeds[i]))
             lost[count++] = &g->seeds[i];
     }
-    if (count > 0)
+    if (count > 0 && !MUTANT(halves_never_rejoin))
         sync_send(g, lost[rng_below(&g->rng, count)], false);
 }
 

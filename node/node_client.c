@@ -4,6 +4,7 @@
  * A connection that has CLIENT_RUNNING_MAX requests under way (fewer when their replies are large:
  * window.h), or CLIENT_OUT_MAX bytes waiting to be taken, is not read from until it has fewer: so
  * what a client can make us hold is bounded. */
+#include "base/mutant.h"
 #include "node/cql/exec/exec.h"
 #include "node/cql/proto/conn.h"
 #include "node/cql/proto/window.h"
@@ -303,7 +304,8 @@ static void reply(struct node *n, const struct exec_effect *e)
     c->running--;
     n->clients_running--;
     cql_window_note(&c->window, e->reply.body.len);
-    client_put(n, c, e->stream, e->reply.opcode, e->reply.flags, e->reply.body);
+    client_put(n, c, MUTANT(reply_to_first_stream) ? 1 : e->stream, e->reply.opcode, e->reply.flags,
+               e->reply.body);
     if (c->stalled && !client_full(c))
         client_pump(n, c);
 }

@@ -1,5 +1,6 @@
 /* engine.c - life of an engine, facts, writes. The other files: engine_private.h. */
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "storage/engine_private.h"
 
 #define TIMESTAMP_LEASE_US 1000000 /* the stored bound runs ahead, so that few writes move it */
@@ -64,7 +65,7 @@ static enum err meta_open(struct engine *e, const struct engine_config *config,
     meta_put_u64(e, "ranges", config->ring_ranges);
     meta_put_u64(e, "boots", boots + 1);
     store_write(e->store, &e->batch, 0);
-    e->fragment = (boots + 1) << BOOT_SHIFT;
+    e->fragment = MUTANT(fragments_numbered_anew) ? 0 : (boots + 1) << BOOT_SHIFT;
     e->bound = (int64_t)bound;
     return ERR_OK;
 }

@@ -12,6 +12,7 @@
  * the dot's effect: else the receiver's clock would claim a dot whose effect it has in no form.
  */
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "storage/engine_private.h"
 
 #include <stdlib.h>
@@ -120,7 +121,7 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
         e->bound = bound;
         return err;
     }
-    if (fresh && dot.n > 0)
+    if (fresh && dot.n > 0 && !MUTANT(data_without_clock))
         engine_range_add(e, r, dot);
     e->stats.writes++;
     e->stats.bytes_written += e->batch.ops.len;
@@ -272,11 +273,11 @@ static enum err read_touched(struct engine *e, struct touched *t, struct arena *
     struct rows rows;
     struct row row;
     size_t cap = 0;
-    rows_init(&rows, e, arena, true);
+    rows_init(&rows, e, arena, !MUTANT(pull_undurable));
     enum err err = rows_open(&rows, s->table, s->token, s->key);
     struct part out = rows.head;
     bool whole = (s->flags & SHAPE_WHOLE) != 0;
-    if (!whole && (s->flags & SHAPE_STATIC) == 0) {
+    if (!whole && ((s->flags & SHAPE_STATIC) == 0 || MUTANT(pull_forgets_static))) {
         out.has_static = false;
         out.static_row = (struct row){.deletion = TOMB_NONE};
     }
@@ -299,7 +300,7 @@ static enum err read_touched(struct engine *e, struct touched *t, struct arena *
             continue;
         struct part piece = rows.head;
         part_cut_tombs(&piece, s->rows[i], row_end(arena, s->rows[i]), arena);
-        for (size_t k = 0; k < piece.tombs_count; k++)
+        for (size_t k = 0; k < piece.tombs_count && !MUTANT(pull_forgets_deletions); k++)
             out.tombs[out.tombs_count++] = piece.tombs[k];
         rows_seek(&rows, s->rows[i]);
         err = rows_next(&rows, false, &row);
@@ -463,7 +464,7 @@ enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range
     for (uint64_t i = 0; i < parts && err == ERR_OK; i++) {
         struct part p;
         err = part_read(&reader, &arena, &p);
-        if (err == ERR_OK)
+        if (err == ERR_OK && !MUTANT(pull_without_rows))
             engine_batch_part(e, &p);
     }
     if (err == ERR_OK)
@@ -471,7 +472,7 @@ enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range
     if (err == ERR_OK)
         err = engine_batch_check(e);
     if (err == ERR_OK) {
-        for (size_t i = 0; i < dots_count; i++)
+        for (size_t i = 0; i < dots_count && !MUTANT(pull_without_clock); i++)
             engine_range_add(e, r, dots[i]);
         e->stats.bytes_written += e->batch.ops.len;
         store_write(e->store, &e->batch, ticket);

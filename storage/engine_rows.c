@@ -7,6 +7,7 @@
  * number of fragments is bounded whatever the workload, without any counters to keep.
  */
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "storage/engine_private.h"
 
 void rows_init(struct rows *r, struct engine *e, struct arena *arena, bool durable)
@@ -16,7 +17,7 @@ void rows_init(struct rows *r, struct engine *e, struct arena *arena, bool durab
     buf_init(&r->seek, SIZE_MAX);
     buf_init(&r->keys, SIZE_MAX);
     store_batch_init(&r->fix);
-    r->look_only = durable && store_backlog(e->store) > 0;
+    r->look_only = durable && store_backlog(e->store) > 0 && !MUTANT(reads_undurable);
     r->it = r->look_only ? store_iter_new_durable(e->store) : store_iter_new(e->store);
 }
 
@@ -58,14 +59,16 @@ static void collapse(struct rows *r, const struct part *joined)
 {
     struct reader in = reader_make(buf_bytes(&r->keys));
     struct bytes key = BYTES_NONE;
-    unsigned max = part_is_empty(joined) ? REMOVALS_MAX : COLLAPSES_MAX;
+    bool empty = part_is_empty(joined) ||
+                 (MUTANT(purge_early) && joined->rows_count == 1 && joined->rows->cells_count == 0);
+    unsigned max = empty ? REMOVALS_MAX : COLLAPSES_MAX;
     if (r->fixes >= max || r->fix.ops.len > WRITE_BYTES_MAX / 2)
         return;
     while (reader_left(&in) > 0) {
         key = read_vbytes(&in);
         store_batch_delete(&r->fix, key);
     }
-    if (!part_is_empty(joined))
+    if (!empty)
         engine_batch_row(r->e, &r->fix, bytes_make(key.data, key.len - KEY_FRAGMENT_SIZE), joined);
     r->fixes++;
     r->e->stats.collapses++;
@@ -256,10 +259,14 @@ enum err rows_next(struct rows *r, bool reversed, struct row *ret)
              rest.len == escaped + KEY_FRAGMENT_SIZE &&
              bytes_equal(bytes_make(rest.data, escaped), own));
     struct tomb cover = part_deletion_at(&r->head, row_bytes);
+    if (MUTANT(range_delete_of_fragment))
+        cover = r->head.deletion;
     row_cover(&joined.rows[0], &cover, r->arena, ret);
     r->e->stats.rows_read++;
     if (count >= COLLAPSE_AT || row_is_empty(ret)) {
         struct part whole = {.deletion = TOMB_NONE, .rows = ret, .rows_count = 1};
+        if (MUTANT(collapse_loses_cell) && ret->cells_count > 1)
+            ret->cells_count--;
         whole.static_row.deletion = TOMB_NONE;
         whole.rows_count = row_is_empty(ret) ? 0 : 1;
         ret->key = BYTES_NONE;

@@ -13,6 +13,7 @@
 #include "storage/part.h"
 
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "storage/part_private.h"
 
 #include <stdlib.h>
@@ -25,6 +26,8 @@ bool cell_wins(const struct cell *a, const struct cell *b)
     int c;
     if (a->timestamp != b->timestamp)
         return a->timestamp > b->timestamp;
+    if (MUTANT(tie_by_arrival))
+        return false;
     if (a->kind != b->kind)
         return a->kind > b->kind; /* tombstone, then expiring, then live */
     if (a->time_s != b->time_s)
@@ -172,6 +175,8 @@ void row_cover(const struct row *r, const struct tomb *cover, struct arena *aren
 void row_merge(const struct row *a, const struct row *b, struct arena *arena, struct row *ret)
 {
     struct row out = {.key = a->key, .deletion = tomb_max(&a->deletion, &b->deletion)};
+    if (MUTANT(row_deletion_lost))
+        out.deletion = a->deletion;
     struct tomb none = TOMB_NONE;
     size_t i = 0;
     size_t k = 0;
@@ -181,7 +186,7 @@ void row_merge(const struct row *a, const struct row *b, struct arena *arena, st
                 : k == b->cells_count ? -1
                                       : cell_place_compare(&a->cells[i], &b->cells[k]);
         const struct cell *from = c < 0 ? &a->cells[i] : &b->cells[k];
-        if (c == 0 && cell_wins(&a->cells[i], &b->cells[k]))
+        if (c == 0 && cell_wins(&a->cells[i], &b->cells[k]) != MUTANT(older_cell_wins))
             from = &a->cells[i];
         out.cells[out.cells_count++] = *from;
         i += c <= 0;
@@ -355,6 +360,8 @@ void part_merge(const struct part *a, const struct part *b, struct arena *arena,
 {
     struct part out = {.table = a->table, .token = a->token, .key = a->key};
     out.deletion = tomb_max(&a->deletion, &b->deletion);
+    if (MUTANT(merge_forgets_deletion))
+        out.deletion = a->deletion;
     struct tomb_list tombs = tombs_overlay((struct tomb_list){a->tombs, a->tombs_count},
                                            (struct tomb_list){b->tombs, b->tombs_count}, arena);
     tombs = tombs_settle(tombs, &out.deletion, arena);

@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -116,7 +117,8 @@ void cluster_set_nodes(struct cluster *c, node_no self, const struct cluster_nod
     if (c->ring == NULL || ring == NULL || !ring_equal(c->ring, ring)) {
         ring_free(c->ring);
         c->ring = ring != NULL ? ring_copy(ring) : NULL;
-        forget_placements(c);
+        if (!MUTANT(ring_change_unseen))
+            forget_placements(c);
     }
 }
 

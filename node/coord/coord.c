@@ -1,5 +1,7 @@
 #include "node/coord/coord_core.h"
 
+#include "base/mutant.h"
+
 struct memory *memory_new(void)
 {
     struct memory *m = mem_new(struct memory);
@@ -129,7 +131,7 @@ void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no
     map_put(&c->applying_by_ticket, ticket, mem_copy(&applying, sizeof applying));
     c->in_flight += applying.bytes;
     enum err err = engine_apply(c->engine, keyspace, range, part, dot, ticket);
-    if (err != ERR_OK)
+    if (err != ERR_OK || MUTANT(ack_before_fsync))
         coord_durable(c, now, ticket, err);
 }
 

@@ -4,6 +4,8 @@
  * simply read on for (short reads, CASSANDRA-12872 and kin). */
 #include "node/coord/coord_core.h"
 
+#include "base/mutant.h"
+
 #include <string.h>
 
 #define SPECULATE_MIN_US                                                                           \
@@ -224,7 +226,7 @@ static void answered(struct coord *c, struct now now, struct round *round)
         if (round->answer[i].state == REPLICA_ACKED)
             equal &= memcmp(&round->answer[i].digest, &data->digest, sizeof data->digest) == 0;
     }
-    if (data != NULL && equal)
+    if (data != NULL && (equal || MUTANT(digests_not_compared)))
         round_finish(c, now, round, &data->result);
     else
         repair_start(c, now, round); /* also when only digests came back so far */
@@ -296,7 +298,8 @@ void read_peer_lost(struct coord *c, struct now now, struct round *round, node_n
 
 void read_expired(struct coord *c, struct read_op *op)
 {
-    round_fail(c, op->round, ERR_TIMEOUT);
+    if (!MUTANT(read_never_expires))
+        round_fail(c, op->round, ERR_TIMEOUT);
 }
 
 static usec speculation_delay(const struct coord *c)
@@ -338,8 +341,10 @@ static void round_start(struct coord *c, struct now now, struct read_op *op)
         round_fail(c, round, ERR_UNAVAILABLE);
         return;
     }
+    if (MUTANT(read_one_short) && config.level == LEVEL_QUORUM)
+        config.level = LEVEL_ONE;
     range_no range = span(p, &round->scan);
-    quorums_init(&round->quorums, &config, p->moving);
+    quorums_init(&round->quorums, &config, p->moving && !MUTANT(read_old_set_only));
     candidates(c, round, placement_replicas(p, range), placement_later(p, range));
     bool weak = op->request.level == LEVEL_ONE || op->request.level == LEVEL_LOCAL_ONE;
     if (p->moving && weak && !enough_alive(round)) {

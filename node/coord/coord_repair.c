@@ -3,6 +3,8 @@
  * (so a later quorum read cannot go back: monotonic quorum reads). */
 #include "node/coord/coord_core.h"
 
+#include "base/mutant.h"
+
 static void merge_and_repair(struct coord *c, struct now now, struct round *round);
 
 static bool has_answered(const struct answer *a)
@@ -19,7 +21,7 @@ void repair_start(struct coord *c, struct now now, struct round *round)
         if (a->full || a->full_asked || (!has_answered(a) && a->state != REPLICA_WAITING))
             continue;
         /* It counts again when its rows are here; a digest still on its way is ignored. */
-        if (has_answered(a))
+        if (has_answered(a) && !MUTANT(digest_counts_twice))
             quorums_unack(&round->quorums, a->standing);
         round_ask(c, now, round, i, true);
     }
@@ -145,7 +147,8 @@ static void merge_and_repair(struct coord *c, struct now now, struct round *roun
     round->sending = true;
     for (size_t i = 0; i < round->answers; i++) {
         struct answer *a = &round->answer[i];
-        if (has_answered(a) && !repair_one(c, now, round, a))
+        if (has_answered(a) && (MUTANT(skip_read_repair) || !repair_one(c, now, round, a) ||
+                                MUTANT(repair_not_awaited)))
             quorums_ack(&round->quorums, a->standing);
     }
     round->sending = false;

@@ -3,6 +3,8 @@
  * fixed by then, so doing it twice changes nothing. */
 #include "node/coord/coord_core.h"
 
+#include "base/mutant.h"
+
 struct write_op {
     uint64_t op;
     struct memory *memory;
@@ -26,7 +28,8 @@ static void run_finish(struct coord *c, struct run *run, const struct coord_resu
 {
     coord_untrack(c, &run->pending);
     timers_cancel(&c->timers, &run->deadline.timer);
-    c->in_flight -= run->encoded.len;
+    if (!MUTANT(in_flight_leaks))
+        c->in_flight -= run->encoded.len;
     if (run->owner != NULL) {
         op_fold(c, run->owner, result);
     } else {
@@ -34,6 +37,8 @@ static void run_finish(struct coord *c, struct run *run, const struct coord_resu
         m.forward_done =
             (struct wire_forward_done){run->peer_request, (uint32_t)result->err, result->required,
                                        result->received, result->failures};
+        if (MUTANT(forward_says_ok))
+            m.forward_done.err = ERR_OK;
         coord_send(c, run->peer, &m);
     }
     memory_retire(c, run->memory);
@@ -112,10 +117,13 @@ static enum err run_plan(struct coord *c, struct run *run)
     if (p == NULL || c->self.node == 0 ||
         !cluster_quorum_config(c->cluster, run->keyspace, run->level, &config))
         return ERR_UNAVAILABLE;
+    if (MUTANT(write_one_short) && config.level == LEVEL_QUORUM)
+        config.level = LEVEL_ONE;
+    bool moving = p->moving && !MUTANT(forget_later_set);
     run->range = ring_range_of(run->part.token, p->ranges);
-    quorums_init(&run->quorums, &config, p->moving);
+    quorums_init(&run->quorums, &config, moving);
     add_targets(c, run, placement_replicas(p, run->range), false);
-    if (p->moving)
+    if (moving)
         add_targets(c, run, placement_later(p, run->range), true);
     for (size_t i = 0; i < run->targets; i++) {
         if (!is_able(c, run, run->target[i].node)) {
@@ -316,6 +324,8 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
         if (run->target[i].node != from || run->target[i].state != REPLICA_WAITING)
             continue;
         run->target[i].state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
+        if (err == ERR_OK && MUTANT(count_ack_twice))
+            quorums_ack(&run->quorums, run->target[i].standing);
         if (err == ERR_OK)
             quorums_ack(&run->quorums, run->target[i].standing);
         else
@@ -336,7 +346,10 @@ void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no n
         if (run->target[i].node != node || run->target[i].state != REPLICA_WAITING)
             continue;
         run->target[i].state = REPLICA_LOST;
-        quorums_lose(&run->quorums, run->target[i].standing);
+        if (MUTANT(lost_replica_counts))
+            quorums_ack(&run->quorums, run->target[i].standing);
+        else
+            quorums_lose(&run->quorums, run->target[i].standing);
         run_decide(c, run);
         return;
     }
@@ -344,5 +357,7 @@ void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no n
 
 void write_expired(struct coord *c, struct run *run)
 {
-    run_result(c, run, ERR_TIMEOUT);
+    if (MUTANT(write_never_expires))
+        return;
+    run_result(c, run, MUTANT(timeout_is_success) ? ERR_OK : ERR_TIMEOUT);
 }

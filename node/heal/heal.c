@@ -1,5 +1,7 @@
 #include "node/heal/heal_core.h"
 
+#include "base/mutant.h"
+
 #include <string.h>
 
 struct heal *heal_new(const struct heal_config *config, struct engine *engine,
@@ -105,7 +107,7 @@ static void check_moved(struct heal *h)
     if (h->ring_epoch == 0 || h->moved)
         return;
     for (size_t i = 0; i < count; i++) {
-        if (!is_to_be_heard(h, &nodes[i]))
+        if (!is_to_be_heard(h, &nodes[i]) || MUTANT(mover_done_early))
             continue;
         if (session_of(h, nodes[i].node)->covered_epoch != h->ring_epoch)
             return;
@@ -152,7 +154,7 @@ static void pull_next(struct heal *h, struct now now, struct session *s);
 /* Let the next session pull that waits for this one. */
 static void pass_turn(struct heal *h, struct now now, const struct session *from)
 {
-    if (h->puller != from->peer)
+    if (h->puller != from->peer || MUTANT(turn_never_passed))
         return;
     h->puller = 0;
     for (size_t i = 0; i < h->sessions_count && h->puller == 0; i++) {
@@ -233,6 +235,8 @@ static bool keep_missing(struct heal *h, struct session *s)
  * asked after the move became known counts: clocks of before may lack writes planned without us. */
 static void seal(struct heal *h, struct session *s)
 {
+    if (MUTANT(mover_counts_old_rounds))
+        s->asked_epoch = h->ring_epoch;
     if (s->asked_epoch == 0 || s->asked_epoch != h->ring_epoch)
         return;
     uint8_t epoch[8];
@@ -244,7 +248,7 @@ static void seal(struct heal *h, struct session *s)
 
 static void session_settled(struct heal *h, struct now now, struct session *s)
 {
-    if (keep_missing(h, s)) {
+    if (keep_missing(h, s) && !MUTANT(no_pulls)) {
         pull_next(h, now, s);
         return;
     }

@@ -13,6 +13,8 @@
  */
 #include "node/meta/internal.h"
 
+#include "base/mutant.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -131,7 +133,7 @@ static enum err load_acceptor(struct meta *m, struct bytes value, struct errmsg 
         return corrupt(reterr, NAME_ACCEPTOR, ERR_CORRUPT);
     if (slot > metalog_applied(m) + 1)
         return errmsg_set(reterr, ERR_CORRUPT, "the metadata log has lost its end");
-    if (slot <= metalog_applied(m))
+    if (slot <= metalog_applied(m) || MUTANT(promise_forgotten))
         paxos_acceptor_reset(&m->acceptor);
     m->round = m->acceptor.promised.round;
     return ERR_OK;
@@ -270,7 +272,7 @@ static void apply_entries(struct meta *m)
     while (metalog_applied(m) < metalog_last(m) && !m->is_stuck) {
         const struct log_entry *e = &m->log[metalog_applied(m) + 1 - m->first];
         struct state_change change;
-        if (e->ticket > m->durable)
+        if (e->ticket > m->durable && !MUTANT(applied_before_durable))
             break;
         if (state_apply(&m->state, e->bytes, &change) != ERR_OK) {
             effect_problem(m, "slot %" PRIu64 " of the metadata log needs a later version of Torc",
@@ -364,7 +366,8 @@ void metalog_send_from(struct meta *m, uint64_t slot, const struct endpoint *to)
     } else {
         w.meta_entries.slot = slot;
         for (; slot <= metalog_applied(m) && b.len < FETCH_BYTES_MAX; slot++) {
-            buf_put_vbytes(&b, m->log[slot - m->first].bytes);
+            uint64_t at = MUTANT(first_entry_again) ? w.meta_entries.slot : slot;
+            buf_put_vbytes(&b, m->log[at - m->first].bytes);
             w.meta_entries.count++;
         }
         w.meta_entries.values = arena_copy(&m->arena, buf_bytes(&b));

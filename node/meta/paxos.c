@@ -1,6 +1,7 @@
 #include "node/meta/paxos.h"
 
 #include "base/mem.h"
+#include "base/mutant.h"
 
 #include <string.h>
 
@@ -65,8 +66,8 @@ struct paxos_reply paxos_prepare(struct paxos_acceptor *a, struct ballot ballot)
 struct paxos_reply paxos_accept(struct paxos_acceptor *a, struct ballot ballot, struct bytes value)
 {
     struct paxos_reply reply = {.promised = a->promised};
-    if (ballot_compare(ballot, a->promised) < 0 || ballot_is_none(ballot) ||
-        value.len > PAXOS_VALUE_MAX)
+    bool is_low = ballot_compare(ballot, a->promised) < 0 && !MUTANT(lower_ballot_accepted);
+    if (is_low || ballot_is_none(ballot) || value.len > PAXOS_VALUE_MAX)
         return reply;
     a->promised = a->accepted = ballot;
     buf_clear(&a->value);
@@ -162,7 +163,7 @@ static bool is_quorum(const struct paxos_proposer *p)
     uint32_t yes = 0;
     for (uint32_t i = 0; i < p->count; i++)
         yes += p->said_yes >> i & 1;
-    return yes * 2 > p->count;
+    return yes * 2 > p->count || MUTANT(one_acceptor_decides);
 }
 
 /* A refusal counts only when it names a higher ballot: else it answers a repeated message. */
@@ -186,7 +187,7 @@ bool paxos_on_promise(struct paxos_proposer *p, node_no from, struct ballot ball
     if (reply->value.len > PAXOS_VALUE_MAX)
         return false;
     p->said_yes |= bit;
-    if (ballot_compare(reply->accepted, p->adopted) > 0) {
+    if (ballot_compare(reply->accepted, p->adopted) > 0 && !MUTANT(accepted_value_ignored)) {
         p->adopted = reply->accepted;
         buf_clear(&p->value);
         buf_put_bytes(&p->value, reply->value);

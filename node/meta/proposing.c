@@ -6,6 +6,8 @@
  */
 #include "node/meta/internal.h"
 
+#include "base/mutant.h"
+
 #include <string.h>
 
 static void handle_answer(struct meta *m, node_no from, const struct wire_message *w);
@@ -23,7 +25,7 @@ static void reply_later(struct meta *m, const struct endpoint *to, const struct 
         return; /* as if the network had lost it */
     struct reply *r = &m->replies[m->replies_count++];
     memset(r, 0, sizeof *r);
-    r->ticket = m->tickets;
+    r->ticket = MUTANT(promise_not_awaited) ? 0 : m->tickets;
     r->to_self = to == NULL;
     if (to != NULL)
         r->to = *to;

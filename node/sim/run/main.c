@@ -1,5 +1,6 @@
 /* torc-sim: random runs of a simulated cluster, each named by its seed. */
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "node/sim/run/run.h"
 #include "node/sim/run/shrink.h"
 
@@ -43,6 +44,8 @@ static const char help[] =
     "  --shrink          with --seeds: make each run that fails smaller\n"
     "  --no-shrink       with --seed or --scenario: do not\n"
     "  --shrink-runs N   at most so many runs for that (default 400)\n"
+    "  --mutant NAME     with this planted bug (only in the build of the preset `mutants`)\n"
+    "  --mutants         the planted bugs there are\n"
     "\n"
     "Exit status 0: all is well. 1: something cannot be; the line with FAILED says how to repeat\n"
     "it. 2: the command was not understood.\n";
@@ -94,6 +97,8 @@ static bool option(const char *name, const char *value, struct options *o)
     }
     if (strcmp(name, "--seeds") == 0)
         return seeds(value, o);
+    if (strcmp(name, "--mutant") == 0)
+        return mutant_choose(value);
     if (!number(value, UINT64_MAX, &n))
         return false;
     if (strcmp(name, "--seed") == 0)
@@ -284,6 +289,12 @@ static bool run_file(struct options *o, struct totals *t)
     return true;
 }
 
+static void print_mutants(void)
+{
+    for (int i = 1; i < MUTANT_COUNT; i++)
+        printf("%-25s %s\n", mutant_name((enum mutant)i), mutant_text((enum mutant)i));
+}
+
 static void print_totals(const struct totals *t, double real_s)
 {
     double simulated_s = (double)t->simulated_us / 1e6;
@@ -302,6 +313,10 @@ int main(int argc, char **argv)
     struct totals t = {.runs = 0};
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         printf("%s", help);
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--mutants") == 0) {
+        print_mutants();
         return 0;
     }
     if (!parse(argc, argv, &o))

@@ -1,0 +1,122 @@
+/* mutant.h - planted bugs: a checker that finds none of them finds no bug at all.
+ *
+ * Each mutant is a bug that could have been written, one line where it would stand:
+ *
+ *     if (!has || MUTANT(skip_read_repair))
+ *
+ * In every build but that of the preset `mutants`, MUTANT(name) is a constant false that only says
+ * that the name is in the list: compilers leave nothing of it. In that build one of them is chosen
+ * when torc-sim starts (`torc-sim --mutant NAME`), and scripts/mutants shows that the random runs
+ * find every one within a bounded number of seeds (docs/mutants.md has the table).
+ *
+ * The choice is the one global variable of this folder. It is set once, before anything runs, and
+ * never in a product: to hand it down to every core would change the code that is to be tested.
+ *
+ * A mutant belongs here when a client or an operator could suffer from it. What the product does
+ * not have yet (hints, siblings, counters, conditions, dropping tombstones by proof, Merkle trees)
+ * brings its mutants with it.
+ */
+#ifndef TORC_BASE_MUTANT_H
+#define TORC_BASE_MUTANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* X(name, what is wrong), by folder, in the order of the code. */
+#define MUTANT_LIST(X)                                                                             \
+    MUTANTS_OF_COORD(X)                                                                            \
+    MUTANTS_OF_STORAGE(X)                                                                          \
+    MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X) MUTANTS_OF_NODE(X)
+
+#define MUTANTS_OF_COORD(X)                                                                        \
+    X(ack_before_fsync, "a write is acked when it is applied, not when it is durable")             \
+    X(count_ack_twice, "each ack of a write counts for two replicas")                              \
+    X(write_one_short, "a write at QUORUM is content with one replica")                            \
+    X(read_one_short, "a read at QUORUM is content with one replica")                              \
+    X(forget_later_set, "a write to a moving range ignores those that will hold it")               \
+    X(read_old_set_only, "a read of a moving range ignores those that will hold it")               \
+    X(timeout_is_success, "a write that timed out is reported as done")                            \
+    X(forward_says_ok, "who coordinates a forwarded write always says that it succeeded")          \
+    X(skip_read_repair, "a read tells what it joined, and repairs nobody")                         \
+    X(repair_not_awaited, "a read tells what it joined before the stale replicas have it")         \
+    X(digest_without_rows, "a digest covers how many rows there are, not what is in them")         \
+    X(digest_counts_twice, "a replica counts for its digest and again for its rows")               \
+    X(digests_not_compared, "digests that differ are taken for equal")                             \
+    X(lost_replica_counts, "a replica whose link broke counts as one that acked")                  \
+    X(write_never_expires, "a write has no deadline")                                              \
+    X(read_never_expires, "a read has no deadline")                                                \
+    X(in_flight_leaks, "what a finished write held stays in the account of bytes in flight")
+
+#define MUTANTS_OF_STORAGE(X)                                                                      \
+    X(reuse_dot, "a write gets the dot of the one before")                                         \
+    X(clock_claims_gaps, "a dot in a clock claims all dots of its actor below it")                 \
+    X(clock_without_log, "a clock is loaded without what was written since its snapshot")          \
+    X(data_without_clock, "a write's dot does not enter the clock of its range")                   \
+    X(fragments_numbered_anew, "fragments of rows are numbered from zero again after a start")     \
+    X(collapse_loses_cell, "collapsing the fragments of a row loses its last cell")                \
+    X(purge_early, "collapsing drops the tombstone of a row at once")                              \
+    X(range_delete_of_fragment, "range tombstones do not cover rows of other fragments")           \
+    X(tie_by_arrival, "of two cells with equal timestamps the one that came first wins")           \
+    X(older_cell_wins, "of two fragments of a row the older cell is taken")                        \
+    X(merge_forgets_deletion, "joining two parts keeps the partition deletion of the first")       \
+    X(row_deletion_lost, "joining two rows keeps the deletion of the first")                       \
+    X(reads_undurable, "a read tells what a power cut may take back")                              \
+    X(pull_undurable, "a pull carries what a power cut may take back")                             \
+    X(pull_forgets_static, "a pull leaves static rows out")                                        \
+    X(pull_forgets_deletions, "a pull carries rows without the deletions that cover them")         \
+    X(pull_without_rows, "what is pulled enters the clock, and its rows do not enter the store")   \
+    X(pull_without_clock, "what is pulled enters the store, and its dots do not enter the clock")  \
+    X(short_page, "answers joined under a limit claim to be complete")
+
+#define MUTANTS_OF_HEAL(X)                                                                         \
+    X(no_pulls, "differing clocks are found, and nothing is pulled")                               \
+    X(compare_first_range, "only the first range of a keyspace is compared")                       \
+    X(turn_never_passed, "who has finished pulling never lets the next one pull")                  \
+    X(mover_done_early, "a mover reports that it has everything before it has compared anything")  \
+    X(mover_counts_old_rounds, "a mover counts comparisons begun before the move was known")       \
+    X(mover_waits_for_nobody, "a mover begins before the others know of the move")
+
+#define MUTANTS_OF_META(X)                                                                         \
+    X(promise_forgotten, "an acceptor forgets its promise when its node restarts")                 \
+    X(promise_not_awaited, "an acceptor answers before its promise is durable")                    \
+    X(lower_ballot_accepted, "an acceptor accepts what it has promised not to")                    \
+    X(accepted_value_ignored, "a proposer overrides a value that was accepted already")            \
+    X(one_acceptor_decides, "a proposer takes one acceptor for a quorum")                          \
+    X(applied_before_durable, "an entry of the log is applied before it is durable")               \
+    X(first_entry_again, "who fetches several entries at once is told the first one each time")    \
+    X(ddl_answered_early, "a schema change is answered before the living nodes have applied it")   \
+    X(ring_change_unseen, "a node goes on with the placement it had when the ring changes")
+
+#define MUTANTS_OF_GOSSIP(X)                                                                       \
+    X(stale_incarnation, "an older incarnation of a member is believed")                           \
+    X(no_refutation, "a member that is suspected does not refute")                                 \
+    X(dead_for_ever, "a dead member is not believed when it comes back")                           \
+    X(halves_never_rejoin, "members held for dead are never asked again")
+
+#define MUTANTS_OF_NODE(X)                                                                         \
+    X(boot_reused, "a node that restarts goes on with the actor of its last life")                 \
+    X(reply_to_first_stream, "all replies of a connection go to its first stream")
+
+enum mutant {
+    MUTANT_NONE,
+#define X(name, what) MUTANT_##name,
+    MUTANT_LIST(X)
+#undef X
+        MUTANT_COUNT
+};
+
+#ifdef TORC_MUTANTS
+extern enum mutant mutant_chosen;
+#define MUTANT(name) (mutant_chosen == MUTANT_##name)
+#else
+#define MUTANT(name) (MUTANT_##name == MUTANT_NONE)
+#endif
+
+/* From now on this one is in. False: there is none of that name, or this build has none. */
+bool mutant_choose(const char *name);
+
+/* 1 .. MUTANT_COUNT - 1 */
+const char *mutant_name(enum mutant m);
+const char *mutant_text(enum mutant m);
+
+#endif
