@@ -148,6 +148,11 @@ uint64_t engine_clock_hash(struct engine *e, keyspace_no keyspace, range_no rang
  * be minted, for it is not known which were. */
 enum err engine_range_error(struct engine *e, keyspace_no keyspace, range_no range);
 
+/* The same of all ranges first .. last of the keyspace that were used so far, at no cost while all
+ * is well: a node that cannot apply what is written there gets staler with every write, so it
+ * should not answer reads there either. */
+enum err engine_ranges_error(struct engine *e, keyspace_no keyspace, range_no first, range_no last);
+
 /* Ranges of the keyspace that have a clock, ascending: first range >= from, or false. */
 bool engine_next_range(struct engine *e, keyspace_no keyspace, range_no from, range_no *ret_range);
 

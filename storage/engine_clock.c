@@ -93,6 +93,7 @@ struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_n
     clock_init(&r->clock);
     omap_put(&e->ranges, bytes_make(key, sizeof key), bytes_make(&r, sizeof r));
     r->err = engine_note(e, load(e, r));
+    e->damaged_ranges += r->err != ERR_OK;
     return r;
 }
 
@@ -147,6 +148,23 @@ const struct clock *engine_clock(struct engine *e, keyspace_no keyspace, range_n
 enum err engine_range_error(struct engine *e, keyspace_no keyspace, range_no range)
 {
     return engine_range(e, keyspace, range)->err;
+}
+
+enum err engine_ranges_error(struct engine *e, keyspace_no keyspace, range_no first, range_no last)
+{
+    uint8_t key[8];
+    range_key(key, keyspace, first);
+    if (e->damaged_ranges == 0)
+        return ERR_OK;
+    struct omap_node *n = omap_seek(&e->ranges, bytes_make(key, sizeof key));
+    for (; n != NULL; n = omap_next(n)) {
+        const struct range_state *r = state_of(n);
+        if (r->keyspace != keyspace || r->range > last)
+            return ERR_OK;
+        if (r->err != ERR_OK)
+            return r->err;
+    }
+    return ERR_OK;
 }
 
 struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,

@@ -40,8 +40,9 @@ struct engine {
     struct rng rng;
     struct omap ranges; /* u32 keyspace, u32 range -> struct range_state * */
     struct omap loaded; /* u32 keyspace: all its stored ranges are in `ranges` */
-    uint64_t fragment;  /* the number of the last fragment: boots << 40 | writes */
-    int64_t bound;      /* stored upper bound of timestamps */
+    size_t damaged_ranges;
+    uint64_t fragment; /* the number of the last fragment: boots << 40 | writes */
+    int64_t bound;     /* stored upper bound of timestamps */
     struct store_batch batch;
     struct buf key, value; /* scratch */
     struct engine_stats stats;

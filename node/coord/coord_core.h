@@ -176,6 +176,10 @@ void repair_answer(struct coord *c, struct now now, struct round *round, node_no
                    enum err err);
 
 /* --- replica.c */
+
+/* What this node may tell as a replica. */
+enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *scan,
+                      struct arena *arena, struct scan_result *ret);
 void replica_write(struct coord *c, struct now now, node_no from, const struct wire_write *m);
 /* Its token is its key's: else it would be stored where nobody looks for it. */
 bool part_is_placed(const struct part *p);

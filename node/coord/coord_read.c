@@ -140,11 +140,7 @@ static void ask_ourselves(struct coord *c, struct round *round, struct answer *a
 {
     struct arena *arena = &round->op->memory->arena;
     size_t before = arena_used(arena);
-    /* Nothing is told that a power cut could take back: a value that went to another replica by
-     * read repair, but whose own write is lost with its dot, would make equal clocks lie. */
-    struct scan scan = round->scan;
-    scan.durable = true;
-    enum err err = engine_scan(c->engine, &scan, arena, &a->result);
+    enum err err = replica_scan(c, round->op->request.keyspace, &round->scan, arena, &a->result);
     round->op->bytes += (uint32_t)(arena_used(arena) - before);
     c->in_flight += arena_used(arena) - before;
     if (err != ERR_OK) {

@@ -215,14 +215,17 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
     buf_close(&wanted);
 }
 
-/* From the peer's clocks to what we lack of them. Returns whether that is anything. */
+/* From the peer's clocks to what we lack of them and can take. Returns whether that is anything. */
 static bool keep_missing(struct heal *h, struct session *s)
 {
     size_t kept = 0;
+    s->unable = false;
     for (size_t i = 0; i < s->wants_count; i++) {
         struct want *w = &s->wants[i];
+        bool damaged = engine_range_error(h->engine, w->keyspace, w->range) != ERR_OK;
+        s->unable |= damaged;
         shrink(h, w);
-        if (clock_empty(&w->clock))
+        if (damaged || clock_empty(&w->clock))
             clock_close(&w->clock);
         else
             s->wants[kept++] = *w;
@@ -237,7 +240,7 @@ static void seal(struct heal *h, struct session *s)
 {
     if (MUTANT(mover_counts_old_rounds))
         s->asked_epoch = h->ring_epoch;
-    if (s->asked_epoch == 0 || s->asked_epoch != h->ring_epoch)
+    if (s->asked_epoch == 0 || s->asked_epoch != h->ring_epoch || s->unable)
         return;
     uint8_t epoch[8];
     store_u64(epoch, s->asked_epoch);
@@ -297,25 +300,36 @@ static void receive_clocks(struct heal *h, struct now now, struct session *s,
     s->due = now.mono + h->config.settle_us;
 }
 
+/* The peer has them no more in its log, or cannot read them: perhaps another peer can. */
+static void pull_without(struct heal *h, struct now now, struct session *s)
+{
+    struct want *w = &s->wants[s->wants_at];
+    h->stats.unserved += clock_count(&w->clock);
+    clock_close(&w->clock);
+    clock_init(&w->clock);
+    s->wants_at++;
+    pull_next(h, now, s);
+}
+
 static void receive_rows(struct heal *h, struct now now, struct session *s,
                          const struct wire_pull_reply *m)
 {
     struct clock done;
     if (s->state != SESSION_PULLING || m->request != s->pull || s->ticket != 0)
         return;
+    if (m->err != ERR_OK) {
+        pull_without(h, now, s);
+        return;
+    }
     struct want *w = &s->wants[s->wants_at];
     clock_init(&done);
-    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
-    if (err == ERR_OK && (m->keyspace != w->keyspace || m->range != w->range))
+    enum err err = ERR_OK;
+    if (m->keyspace != w->keyspace || m->range != w->range)
         err = ERR_MALFORMED;
     if (err == ERR_OK)
         err = clock_decode(m->done, &done);
     if (err == ERR_OK && clock_empty(&done)) {
-        h->stats.unserved += clock_count(&w->clock); /* its log does not have them any more */
-        clock_close(&w->clock);
-        clock_init(&w->clock);
-        s->wants_at++;
-        pull_next(h, now, s);
+        pull_without(h, now, s);
     } else if (err == ERR_OK) {
         s->progressed = true;
         s->ticket = HEAL_TICKET | ++h->tickets;
