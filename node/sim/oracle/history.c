@@ -194,8 +194,7 @@ void cell_add(struct history *h, struct partition *p, struct cell *c, struct par
         c->parts[at] = c->parts[at - 1];
     c->parts[at] = part;
     c->count++;
-    if (!part.is_delete)
-        cell_wake(p, c);
+    cell_wake(p, c);
 }
 
 static struct part make_part(const struct history *h, size_t write)

@@ -40,7 +40,7 @@ struct cell {
     int64_t id;
     struct part *parts; /* oldest first: by start, or by timestamp */
     size_t count, cap;
-    bool active; /* it may have to be shown: every read of it looks */
+    bool active; /* reads that do not show it ask why */
     size_t at;   /* in `active` */
 };
 

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RIVALS_MAX  32 /* concurrent writes that are compared with a winner */
+#define RIVALS_MAX  32  /* concurrent writes that are compared with a winner */
+#define ACTIVE_MAX  512 /* of more cells fewer are asked whether they are gone for all replicas */
 #define EXPIRY_UNIT USEC_PER_SEC
 
 struct judge {
@@ -257,27 +258,30 @@ static void learn(const struct judge *j, struct cell *c, const struct found *f)
 
 /* --- one cell */
 
-/* No read at a majority, or of fewer replicas, will look for it, nor need it: it is known to be
- * gone, and nothing can have brought it back. */
-static void rest_when_gone(const struct judge *j, struct cell *c, const struct part *floor)
+/* Nothing was ever known, or a delete that is later than all that was put. */
+static bool is_gone(const struct judge *j, const struct cell *c, const struct part *floor)
 {
-    if (floor == NULL || !floor->is_delete || j->r->replicas > j->h->config.replicas / 2 + 1)
-        return;
-    for (size_t i = c->count; i > 0; i--) {
+    if (floor == NULL)
+        return true;
+    for (size_t i = c->count; floor->is_delete && i > 0; i--) {
         const struct part *o = &c->parts[i - 1];
         if (!o->is_delete && !j->h->writes[o->write].seen && !part_is_later(j->h, floor, o))
-            return;
+            return false;
     }
-    cell_rest(j->p, c);
+    return floor->is_delete;
 }
 
 static bool judge_nothing(const struct judge *j, struct cell *c)
 {
     const struct part *floor = floor_of(j, c);
     struct found f = {0};
-    if (floor == NULL || (floor->is_delete && can_stand(j, floor, floor))) {
-        rest_when_gone(j, c, floor);
-        return true;
+    if (is_gone(j, c, floor)) {
+        uint32_t enough =
+            j->p->active_count < ACTIVE_MAX ? j->h->config.replicas : j->h->config.replicas / 2 + 1;
+        if (floor != NULL && known_by(j->h, floor->write, enough) <= j->r->end)
+            cell_rest(j->p, c);
+        if (floor == NULL || j->shows == 0 || known_by(j->h, floor->write, j->shows) <= j->r->end)
+            return true;
     }
     for (size_t i = c->count; i > 0; i--) {
         const struct part *o = &c->parts[i - 1];

@@ -1,2 +1,4 @@
 SUITE(linear)
 SUITE_WITH(cells)
+SUITE_WITH(history)
+SUITE(history_model)
