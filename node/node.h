@@ -117,6 +117,20 @@ const struct meta *node_meta(const struct node *n);
 const struct uuid *node_host_id(const struct node *n);
 struct actor node_actor(const struct node *n);
 
+/* What is under way here or waits for something. All of it is bounded, and nothing is left a while
+ * after nothing is asked any more. */
+struct node_pending {
+    size_t in_flight;     /* bytes of requests, own and of peers */
+    size_t operations;    /* writes and reads that wait for replicas */
+    size_t applying;      /* writes that are not durable here yet */
+    size_t requests;      /* of clients, not answered */
+    size_t client_bytes;  /* read from clients and not acted on, or not taken by them */
+    size_t changes;       /* of the metadata log */
+    size_t handoff;       /* ranges to be pulled from peers */
+    size_t handoff_bytes; /* of clocks, for that */
+};
+struct node_pending node_pending(const struct node *n);
+
 /* How many bytes this node's data takes on its disk; told to the others. */
 void node_set_load(struct node *n, uint64_t bytes);
 

@@ -293,6 +293,23 @@ bool client_any_running(const struct node *n)
     return n->clients_running > 0;
 }
 
+size_t client_held_bytes(const struct node *n)
+{
+    size_t bytes = 0;
+    uint64_t *numbers = map_keys(&n->clients);
+    for (size_t i = 0, count = map_count(&n->clients); i < count; i++) {
+        const struct cql_conn *c = &((struct client *)map_get(&n->clients, numbers[i]))->conn;
+        bytes += c->in.len - c->in_at + c->part.len - c->part_at + c->out.len + c->pack.len;
+    }
+    mem_free(numbers);
+    return bytes;
+}
+
+size_t client_proposals(const struct node *n)
+{
+    return map_count(&n->client_state->proposals);
+}
+
 /* --- what the executor wants */
 
 static void reply(struct node *n, const struct exec_effect *e)

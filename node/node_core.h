@@ -156,6 +156,8 @@ void client_topology_changed(struct node *n, const struct endpoint *cql, bool ad
 void client_init(struct node *n);
 void client_free_all(struct node *n);
 bool client_any_running(const struct node *n);
+size_t client_held_bytes(const struct node *n);
+size_t client_proposals(const struct node *n);
 
 /* --- node_report.c */
 void report_init(struct node *n);

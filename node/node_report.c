@@ -88,6 +88,18 @@ void node_metrics_text(struct node *n, struct now now, struct buf *out)
     metrics_render(&n->metrics, out);
 }
 
+struct node_pending node_pending(const struct node *n)
+{
+    struct node_pending p = {.in_flight = coord_in_flight(n->coord),
+                             .operations = coord_pending(n->coord),
+                             .applying = coord_applying(n->coord),
+                             .requests = n->clients_running,
+                             .client_bytes = client_held_bytes(n),
+                             .changes = meta_pending(n->meta) + client_proposals(n)};
+    p.handoff = heal_pending(n->heal, &p.handoff_bytes);
+    return p;
+}
+
 /* --- status and ring */
 
 static void put_json(json_t *json, struct buf *out)

@@ -236,3 +236,13 @@ size_t coord_in_flight(const struct coord *c)
 {
     return c->in_flight;
 }
+
+size_t coord_pending(const struct coord *c)
+{
+    return map_count(&c->pending_by_request);
+}
+
+size_t coord_applying(const struct coord *c)
+{
+    return map_count(&c->applying_by_ticket);
+}

@@ -126,4 +126,8 @@ struct coord_stats {
 struct coord_stats coord_stats(const struct coord *c);
 size_t coord_in_flight(const struct coord *c);
 
+/* Runs and rounds that wait for others, and writes to our own store that are not durable yet. */
+size_t coord_pending(const struct coord *c);
+size_t coord_applying(const struct coord *c);
+
 #endif

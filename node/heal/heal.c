@@ -478,6 +478,17 @@ struct heal_stats heal_stats(const struct heal *h)
     return h->stats;
 }
 
+size_t heal_pending(const struct heal *h, size_t *ret_bytes)
+{
+    size_t ranges = 0;
+    *ret_bytes = 0;
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        ranges += h->sessions[i].wants_count - h->sessions[i].wants_at;
+        *ret_bytes += h->sessions[i].wants_bytes;
+    }
+    return ranges;
+}
+
 bool heal_is_behind(const struct heal *h, node_no peer)
 {
     for (size_t i = 0; i < h->sessions_count; i++) {

@@ -183,6 +183,11 @@ static void start(struct meta *m)
         catchup_start(m);
 }
 
+size_t meta_pending(const struct meta *m)
+{
+    return m->requests_count + m->proposals_count + m->replies_count;
+}
+
 /* The cluster a message speaks for; NULL for those that have none to speak for. */
 static const struct uuid *cluster_of(const struct wire_message *w)
 {

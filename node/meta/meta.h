@@ -34,6 +34,7 @@
 
 #define META_SEEDS_MAX    32
 #define META_REQUESTS_MAX 256 /* proposals of this node that wait for their answer */
+#define META_PENDING_MAX  (3 * META_REQUESTS_MAX)
 #define META_MESSAGE_SIZE 256 /* of a result, with the closing NUL */
 
 struct schema;
@@ -162,6 +163,10 @@ const struct schema *meta_schema(const struct meta *m);
 uint64_t meta_epoch(const struct meta *m);
 node_no meta_self(const struct meta *m);        /* 0: not in the cluster (yet) */
 const char *meta_problem(const struct meta *m); /* "" when there is none */
+
+/* Changes that this node, or another one through it, waits for; and messages that wait for its own
+ * disk. At most META_PENDING_MAX. */
+size_t meta_pending(const struct meta *m);
 
 /* The highest epoch a node is known to have applied. 0: never heard of. */
 uint64_t meta_applied_by(const struct meta *m, node_no node);

@@ -12,7 +12,10 @@
 #define BACKLOG (10 * USEC_PER_MS) /* a node that is not ready yet does not accept */
 #define CQL_MAX ((size_t)1 << 20)
 
-enum { TO_BYTES, TO_OPEN, TO_CLOSED };
+#define READ_MAX ((size_t)256 << 10) /* of one turn, as node/net */
+
+/* Bytes, and that a connection opens or closes; and the node's wish to read on. */
+enum { TO_BYTES, TO_OPEN, TO_CLOSED, TO_AGAIN };
 
 static struct sim_client *client_of(struct sim *s, unsigned node)
 {
@@ -221,32 +224,111 @@ static void to_client(struct sim *s, const struct event *e)
     flush(s, e->node);
 }
 
+/* --- the node's end */
+
+static void drop_unread(struct sim_client *c)
+{
+    for (size_t i = c->unread_at; i < c->unread_count; i++)
+        mem_free(c->unread[i].data);
+    c->unread_at = 0;
+    c->unread_count = 0;
+    c->reading = false;
+}
+
+static void node_hears(struct sim *s, const struct event *e)
+{
+    static const enum node_event_type types[] = {NODE_CLIENT_BYTES, NODE_CLIENT_OPEN,
+                                                 NODE_CLIENT_CLOSED};
+    struct sim_client *c = client_of(s, e->node);
+    if (e->client == TO_CLOSED)
+        c->accepted = 0;
+    struct node_event event = {
+        .client = e->life, .from = endpoint_of(200, 1024), .bytes = bytes_make(e->data, e->len)};
+    event.type = types[e->client];
+    turn(s, e->node, &event);
+}
+
+static void keep_unread(struct sim *s, const struct event *e, struct bytes bytes)
+{
+    struct sim_client *c = client_of(s, e->node);
+    struct event copy = *e;
+    copy.data = bytes.len > 0 ? mem_copy(bytes.data, bytes.len) : NULL;
+    copy.len = bytes.len;
+    c->unread = mem_grow(c->unread, c->unread_count, &c->unread_cap, sizeof *c->unread);
+    c->unread[c->unread_count++] = copy;
+}
+
+/* It reads a piece, and more when it is not too busy with that. */
+static void node_reads(struct sim *s, const struct event *e)
+{
+    struct sim_client *c = client_of(s, e->node);
+    const struct node *n = machine_of(s, e->node)->node;
+    if (c->unread_count > 0 || node_client_is_busy(n, e->life)) {
+        keep_unread(s, e, bytes_make(e->data, e->len));
+        client_read_on(s, e->node);
+        return;
+    }
+    struct event first = *e;
+    if (first.len > READ_MAX) {
+        keep_unread(s, e, bytes_make(e->data + READ_MAX, e->len - READ_MAX));
+        first.len = READ_MAX;
+    }
+    node_hears(s, &first);
+}
+
+static void read_again(struct sim *s, unsigned node)
+{
+    struct sim_client *c = client_of(s, node);
+    c->reading = false;
+    if (c->unread_at == c->unread_count)
+        return;
+    struct event *e = &c->unread[c->unread_at];
+    struct event first = *e;
+    if (first.len > READ_MAX) {
+        e->data = mem_copy(e->data + READ_MAX, e->len - READ_MAX);
+        e->len -= READ_MAX;
+        first.len = READ_MAX;
+    } else if (++c->unread_at == c->unread_count) {
+        c->unread_at = c->unread_count = 0;
+    }
+    node_hears(s, &first);
+    mem_free(first.data);
+}
+
+void client_read_on(struct sim *s, unsigned node)
+{
+    struct sim_client *c = client_of(s, node);
+    if (c->unread_count == 0 || c->reading ||
+        node_client_is_busy(machine_of(s, node)->node, c->accepted))
+        return;
+    c->reading = true;
+    queue_push(s, (struct event){.at = s->time,
+                                 .type = EVENT_TO_NODE,
+                                 .node = node,
+                                 .life = c->accepted,
+                                 .client = TO_AGAIN});
+}
+
 /* A connection waits in the backlog until the node is ready, and what follows on it too; one that
  * we closed meanwhile is never accepted. */
 static void to_node(struct sim *s, struct event e)
 {
-    static const enum node_event_type types[] = {NODE_CLIENT_BYTES, NODE_CLIENT_OPEN,
-                                                 NODE_CLIENT_CLOSED};
     struct sim_client *c = client_of(s, e.node);
     struct machine *m = machine_of(s, e.node);
     if (m->node == NULL)
         return;
-    if (e.client == TO_OPEN && c->number == e.life && node_is_ready(m->node))
+    if (e.client == TO_OPEN && c->number == e.life && node_is_ready(m->node)) {
         c->accepted = e.life;
-    if (c->accepted != e.life) {
-        if (c->number != e.life)
-            return;
+        node_hears(s, &e);
+    } else if (c->accepted == e.life && e.client == TO_AGAIN) {
+        read_again(s, e.node);
+    } else if (c->accepted == e.life) {
+        node_reads(s, &e);
+    } else if (c->number == e.life && e.client != TO_AGAIN) {
         e.at = s->time + BACKLOG;
         e.data = e.len > 0 ? mem_copy(e.data, e.len) : NULL;
         queue_push(s, e);
-        return;
     }
-    if (e.client == TO_CLOSED)
-        c->accepted = 0;
-    struct node_event event = {
-        .client = e.life, .from = endpoint_of(200, 1024), .bytes = bytes_make(e.data, e.len)};
-    event.type = types[e.client];
-    turn(s, e.node, &event);
 }
 
 void client_arrive(struct sim *s, const struct event *e)
@@ -279,6 +361,7 @@ void client_hang_up(struct sim *s, unsigned node, uint64_t number)
 void client_node_gone(struct sim *s, unsigned node)
 {
     client_of(s, node)->accepted = 0;
+    drop_unread(client_of(s, node));
     broken(s, node);
 }
 
@@ -388,6 +471,8 @@ void client_close(struct sim *s)
 {
     for (unsigned i = 1; i <= s->count; i++) {
         broken(s, i);
+        drop_unread(client_of(s, i));
+        mem_free(client_of(s, i)->unread);
         mem_free(client_of(s, i)->open);
     }
     map_clear(&s->questions, question_free);

@@ -8,6 +8,7 @@
  *   client.c  a CQL client on each node
  *   trace.c   what was traced, and what a story expects
  *   check.c   replicas side by side
+ *   bounds.c  what may wait, and how much of it
  */
 #ifndef TORC_NODE_SIM_CORE_H
 #define TORC_NODE_SIM_CORE_H
@@ -40,7 +41,7 @@ struct event {
     unsigned from;
     uint64_t life;   /* of the receiving process, link or connection: gone, the event is void */
     uint64_t link;   /* MESSAGE: life of the link it came over; SENT: the number of the sending */
-    uint32_t client; /* TO_NODE: 0 bytes, 1 open, 2 closed; TO_CLIENT: 0 bytes, 1 closed */
+    uint32_t client; /* TO_NODE, TO_CLIENT: what of the connection; enum in client.c */
     uint8_t *data;
     size_t len;
 };
@@ -93,6 +94,9 @@ struct sim_client {
     uint64_t accepted;      /* the connection that the node has open, 0: none */
     bool ready;             /* STARTUP is answered */
     usec last_in, last_out; /* arrivals, so that bytes stay in order */
+    struct event *unread;   /* arrived while the node is too busy to read, from unread_at on */
+    size_t unread_at, unread_count, unread_cap;
+    bool reading;           /* an event is on its way to go on with them */
     struct question **open; /* unanswered, in the order asked */
     size_t open_count, open_cap;
     int16_t streams;
@@ -205,6 +209,7 @@ void net_close(struct sim *s);
 void client_out(struct sim *s, unsigned node);                      /* the node has bytes for us */
 void client_hang_up(struct sim *s, unsigned node, uint64_t number); /* by the node */
 void client_node_gone(struct sim *s, unsigned node);
+void client_read_on(struct sim *s, unsigned node); /* after a turn */
 void client_arrive(struct sim *s, const struct event *e);
 void client_close(struct sim *s);
 

@@ -49,8 +49,8 @@ static void fill_config(struct sim *s, unsigned node, bool replacing, struct nod
         .probe_interval_us = or_default(l->probe_interval_us, USEC_PER_SEC),
         .gossip_interval_us = 200 * USEC_PER_MS,
         .clock_offset_max_us = 500 * USEC_PER_MS,
-        .in_flight_max = l->in_flight_max > 0 ? l->in_flight_max : (size_t)64 << 20,
-        .frame_max = l->frame_max > 0 ? l->frame_max : (size_t)16 << 20,
+        .in_flight_max = l->in_flight_max,
+        .frame_max = l->frame_max,
         .pull_bytes_max = l->pull_bytes_max,
         .tracer = &m->tracer,
     };

@@ -149,6 +149,7 @@ void turn(struct sim *s, unsigned node, struct node_event *event)
     store_flush(m->store);
     start_sync(s, node);
     set_deadline(s, m, event->type == NODE_DEADLINE);
+    client_read_on(s, node);
 }
 
 /* --- time */
@@ -322,6 +323,14 @@ bool sim_until_ready(struct sim *s, usec limit_us)
     return sim_until(s, all_ready, NULL, limit_us);
 }
 
+static size_t members(const struct topology *t)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->count; i++)
+        count += t->nodes[i].state != NODE_LEFT;
+    return count;
+}
+
 /* All are ready, know each other and nothing moves. */
 static bool all_formed(struct sim *s, void *arg)
 {
@@ -334,7 +343,7 @@ static bool all_formed(struct sim *s, void *arg)
             continue;
         epoch = epoch != 0 ? epoch : meta_epoch(node_meta(s->machines[i].node));
         const struct topology *t = meta_topology(node_meta(s->machines[i].node));
-        if (t->epoch != epoch || t->count != s->count || t->movers_count > 0)
+        if (t->epoch != epoch || members(t) != s->count || t->movers_count > 0)
             return false;
     }
     return true;
@@ -389,8 +398,10 @@ struct sim *sim_new(const struct sim_config *config)
         s->config.dcs = 1;
     if (s->config.racks == 0)
         s->config.racks = 1;
-    if (s->config.limits.link_out_max == 0)
-        s->config.limits.link_out_max = (size_t)64 << 20;
+    struct sim_limits *l = &s->config.limits;
+    l->link_out_max = l->link_out_max > 0 ? l->link_out_max : (size_t)64 << 20;
+    l->in_flight_max = l->in_flight_max > 0 ? l->in_flight_max : (size_t)64 << 20;
+    l->frame_max = l->frame_max > 0 ? l->frame_max : (size_t)16 << 20;
     rng_init(&s->rng, config->seed);
     s->user_rng = rng_fork(&s->rng);
     map_init(&s->questions);

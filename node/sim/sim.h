@@ -220,6 +220,14 @@ bool sim_expect(struct sim *s, const char *lines);
 /* Every node that is up serves clients and believes all others that are up to be alive. */
 bool sim_see_each_other(struct sim *s, struct errmsg *ret_why);
 
+/* What nodes hold of things that are under way is within their bounds, and what waits on links too.
+ * False with the first that is not in `ret_why` (may be NULL). Cheap; for every now and then. */
+bool sim_check_bounds(struct sim *s, struct errmsg *ret_why);
+
+/* Nothing is under way any more, anywhere: no request, no write that is not durable, nothing that
+ * waits on a link or a connection. True some seconds after the last request, if nothing leaks. */
+bool sim_is_quiet(struct sim *s, struct errmsg *ret_why);
+
 /* Every replica of every range has the same clock and the same bytes, and all nodes the same
  * metadata. False with the first difference in `ret_why` (may be NULL). Nodes that are down make it
  * false. */
