@@ -569,6 +569,11 @@ const struct meta *node_meta(const struct node *n)
     return n->meta;
 }
 
+const struct gossip *node_gossip(const struct node *n)
+{
+    return n->gossip;
+}
+
 const struct uuid *node_host_id(const struct node *n)
 {
     return &n->host_id;

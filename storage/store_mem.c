@@ -42,6 +42,8 @@ struct store_mem {
     enum err bad;
     uint32_t bad_one_in; /* 0: none */
     uint32_t damaged;    /* entries were: 0 saves looking */
+    store_mem_seen *seen;
+    void *seen_arg;
 };
 
 struct mem_iter {
@@ -225,6 +227,11 @@ static void mem_write(struct store *s, const struct store_batch *b, uint64_t tic
     if (m->filling == NULL)
         m->filling = group_new();
     struct group *g = m->filling;
+    while (m->seen != NULL && store_batch_next(b, &at, &op)) {
+        if (op.is_put)
+            m->seen(m->seen_arg, op.key, op.value);
+    }
+    at = 0;
     while (m->failed == ERR_OK && store_batch_next(b, &at, &op)) {
         remember(m, g, op.key);
         set(&m->view, op.key, op.is_put, op.value);
@@ -489,4 +496,10 @@ uint32_t store_mem_damage(struct store *s, size_t place)
     buf_close(&key);
     buf_close(&value);
     return count;
+}
+
+void store_mem_watch(struct store *s, store_mem_seen *seen, void *arg)
+{
+    mem_of(s)->seen = seen;
+    mem_of(s)->seen_arg = arg;
 }

@@ -42,6 +42,10 @@ void store_mem_fail_reads(struct store *s, struct bytes start, struct bytes end,
 /* Reading one key in so many, chosen by its hash, gives ERR_IO; 0 heals. */
 void store_mem_fail_some_reads(struct store *s, uint32_t one_in);
 
+/* From now on hear of every put, as it is written (what a crash takes back, too). NULL: no more. */
+typedef void store_mem_seen(void *arg, struct bytes key, struct bytes value);
+void store_mem_watch(struct store *s, store_mem_seen *seen, void *arg);
+
 /* Durable entries; and damage to the block (of about 4 KiB) that begins with the place-th of them:
  * reading any entry of it gives ERR_CORRUPT. Returns how many were good before. */
 size_t store_mem_count(const struct store *s);

@@ -6,6 +6,7 @@
  *   disk.c    what goes wrong with disks
  *   net.c     datagrams and links
  *   client.c  a CQL client on each node
+ *   watch.c   what must be true of all nodes at every moment
  *   trace.c   what was traced, and what a story expects
  *   check.c   replicas side by side
  *   bounds.c  what may wait, and how much of it
@@ -158,6 +159,8 @@ struct sim {
     unsigned count;
     struct machine machines[SIM_NODES_MAX + 1]; /* [0] is nobody */
 
+    struct watch *watch; /* NULL: none */
+
     struct map questions; /* number -> struct question */
     uint64_t numbers;
     uint64_t last_asked; /* of sim_cql */
@@ -212,6 +215,9 @@ void client_node_gone(struct sim *s, unsigned node);
 void client_read_on(struct sim *s, unsigned node); /* after a turn */
 void client_arrive(struct sim *s, const struct event *e);
 void client_close(struct sim *s);
+
+/* --- watch.c */
+void watch_store(struct sim *s, unsigned node); /* the machine has a new store */
 
 /* --- trace.c */
 void trace_line(void *machine, struct now now, const char *line);

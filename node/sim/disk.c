@@ -48,5 +48,6 @@ void sim_lose_disk(struct sim *s, unsigned node)
     ASSERT(m->node == NULL);
     store_close(m->store);
     m->store = store_mem_new();
+    watch_store(s, node);
     m->disk.full = false;
 }

@@ -11,6 +11,7 @@ unsigned sim_add(struct sim *s)
     unsigned node = ++s->count;
     struct machine *m = &s->machines[node];
     m->store = store_mem_new();
+    watch_store(s, node);
     m->sim = s;
     m->tracer = (struct tracer){trace_line, m};
     snprintf(m->dc, sizeof m->dc, "dc%u", (node - 1) % s->config.dcs + 1);
