@@ -122,8 +122,10 @@ void cells_lost_copy(struct cells *c);
 
 /* --- reads */
 
+enum cells_what { CELLS_VALUE, CELLS_WRITETIME, CELLS_TOKEN };
+
 struct cells_selector {
-    enum { CELLS_VALUE, CELLS_WRITETIME, CELLS_TOKEN } what;
+    enum cells_what what;
     uint32_t column;
 };
 

@@ -9,11 +9,12 @@
 #define BACK_DATE_MAX (2 * USEC_PER_SEC)
 #define STAMPS_A_USEC 1024 /* room for unique ones, however fast the clients are */
 
-extern const struct workload_ops work_registers, work_sets;
+extern const struct workload_ops work_registers, work_sets, work_generated;
 
 const struct workload_ops *const workloads_all[] = {
     &work_registers,
     &work_sets,
+    &work_generated,
     NULL,
 };
 

@@ -1,2 +1,3 @@
 SUITE(scenario)
 SUITE(shrink)
+SUITE(gen)
