@@ -281,6 +281,16 @@ static void space_again(struct fault_plan *f, unsigned node)
     sim_start(f->sim, node);
 }
 
+/* What a process could not read it may have given up on: it is started again. */
+static void readable_again(struct fault_plan *f, unsigned node)
+{
+    sim_fail_reads(f->sim, node, 0);
+    if (is_there(f, node)) {
+        sim_kill(f->sim, node);
+        sim_start(f->sim, node);
+    }
+}
+
 static void replace(struct fault_plan *f, unsigned node)
 {
     if (sim_is_up(f->sim, node))
@@ -325,7 +335,7 @@ static void undo(struct fault_plan *f, const struct undo *u)
     case FAULT_slow_node: sim_slow_node(s, u->a, 0); break;
     case FAULT_slow_disk: sim_slow_disk(s, u->a, 0); break;
     case FAULT_full_disk: space_again(f, u->a); break;
-    case FAULT_read_error: sim_fail_reads(s, u->a, 0); break;
+    case FAULT_read_error: readable_again(f, u->a); break;
     case FAULT_flip_bits:
     case FAULT_lose_disk: replace(f, u->a); break;
     case FAULT_clock_jump: sim_jump_clock(s, u->a, -u->fault->amount); break;

@@ -109,7 +109,7 @@ static unsigned some_node(struct load *l)
 static void complain(struct load *l, const struct workload_ops *ops, const struct op *op)
 {
     l->failed = true;
-    errmsg_wrap(&l->problem, "%s: ", ops->name);
+    errmsg_wrap(&l->problem, "%s", ops->name);
     sim_note(l->sim, "CONTRADICTION: %s (client %u: %s)", l->problem.text, op->client,
              (const char *)op->cql.data);
 }

@@ -41,7 +41,7 @@ static bool converge(struct run *r)
     struct errmsg *why = &r->result->why;
     while (!sim_see_each_other(r->sim, why) || !sim_replicas_equal(r->sim, why)) {
         if (sim_now(r->sim) - healed > CONVERGE_MAX) {
-            errmsg_wrap(why, "not converged after %d s: ", (int)(CONVERGE_MAX / USEC_PER_SEC));
+            errmsg_wrap(why, "not converged after %d s", (int)(CONVERGE_MAX / USEC_PER_SEC));
             return false;
         }
         sim_elapse(r->sim, LOOK_EVERY);

@@ -62,7 +62,7 @@ static uint32_t frequency(enum fault_kind kind)
     switch (kind) {
     case FAULT_join:
     case FAULT_lose_disk:
-    case FAULT_flip_bits: return 1;
+    case FAULT_flip_bits: return 3;
     case FAULT_crash_all:
     case FAULT_full_disk:
     case FAULT_clock_jump:
@@ -157,15 +157,18 @@ static void draw_clients(struct rng *r, struct scenario *s)
     s->levels[SCENARIO_QUORUM] += 2;
 }
 
-/* Small limits get the run into code that is rarely needed. */
-static void draw_limits(struct rng *r, struct sim_limits *l)
+/* Small limits get the run into code that is rarely needed. Timeouts leave time for a few messages:
+ * in the end everything is read. */
+static void draw_limits(struct rng *r, struct scenario *s)
 {
+    struct sim_limits *l = &s->limits;
+    usec least = 10 * (s->network.latency_us + s->network.jitter_us + s->disk_us);
     if (rng_chance(r, HALF))
         return;
     if (rng_chance(r, HALF / 2))
-        l->write_timeout_us = spread(r, MS(20), SECONDS(2));
+        l->write_timeout_us = least + spread(r, MS(10), SECONDS(2));
     if (rng_chance(r, HALF / 2))
-        l->read_timeout_us = l->range_timeout_us = spread(r, MS(20), SECONDS(5));
+        l->read_timeout_us = l->range_timeout_us = least + spread(r, MS(10), SECONDS(5));
     if (rng_chance(r, HALF / 2))
         l->probe_interval_us = spread(r, MS(100), SECONDS(5));
     if (rng_chance(r, HALF / 2))
@@ -195,7 +198,7 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
     if (rng_chance(&r, HALF))
         s->clocks.drift_ppm = (int32_t)spread(&r, 1, 500);
     draw_clients(&r, s);
-    draw_limits(&r, &s->limits);
+    draw_limits(&r, s);
     s->away_max = (uint32_t)rng_between(&r, 1, rng_chance(&r, HALF) ? 1 : s->nodes);
     if (rng_chance(&r, 950000)) /* else a run without any fault */
         draw_faults(&fault_rng, s);
