@@ -253,9 +253,14 @@ static void strike(struct fault_plan *f, const struct fault *fault)
 
 /* --- undoing */
 
+/* With the same command line as before: until it is in, a node that replaces goes on saying so. */
 static void start_again(struct fault_plan *f, unsigned node)
 {
-    if (!sim_is_up(f->sim, node))
+    if (sim_is_up(f->sim, node))
+        return;
+    if (node == f->replaced)
+        sim_start_replacing(f->sim, node);
+    else
         sim_start(f->sim, node);
 }
 
@@ -278,7 +283,7 @@ static void space_again(struct fault_plan *f, unsigned node)
     sim_empty_disk(f->sim, node);
     if (sim_is_up(f->sim, node))
         sim_kill(f->sim, node);
-    sim_start(f->sim, node);
+    start_again(f, node);
 }
 
 /* What a process could not read it may have given up on: it is started again. */
@@ -287,7 +292,7 @@ static void readable_again(struct fault_plan *f, unsigned node)
     sim_fail_reads(f->sim, node, 0);
     if (is_there(f, node)) {
         sim_kill(f->sim, node);
-        sim_start(f->sim, node);
+        start_again(f, node);
     }
 }
 
@@ -390,9 +395,8 @@ void fault_end(struct fault_plan *f)
         end_undo(f, 0);
     sim_heal_all(f->sim);
     for (unsigned i = 1; i <= sim_nodes(f->sim); i++) {
-        if (!sim_is_up(f->sim, i))
-            sim_start(f->sim, i);
-        else if (sim_is_paused(f->sim, i))
+        start_again(f, i);
+        if (sim_is_paused(f->sim, i))
             sim_resume(f->sim, i);
     }
 }

@@ -50,6 +50,19 @@ static bool converge(struct run *r)
     return true;
 }
 
+static bool who_is_not_ready(struct run *r)
+{
+    for (unsigned i = 1; i <= sim_nodes(r->sim); i++) {
+        if (!sim_is_ready(r->sim, i))
+            return errmsg_set(&r->result->why, ERR_FAILED,
+                              "%d s after healing node %u is not ready: %s",
+                              (int)(CONVERGE_MAX / USEC_PER_SEC), i,
+                              sim_is_up(r->sim, i) ? node_phase(sim_node(r->sim, i))
+                                                   : sim_why_down(r->sim, i)) == ERR_OK;
+    }
+    return fail(r, "healed, a node got ready too late");
+}
+
 static bool go(struct run *r, const struct scenario *s)
 {
     if (!sim_form(r->sim, s->nodes))
@@ -69,7 +82,7 @@ static bool go(struct run *r, const struct scenario *s)
     if (load_problem(r->load) != NULL)
         return fail(r, load_problem(r->load));
     if (!sim_until_ready(r->sim, CONVERGE_MAX))
-        return fail(r, "after healing a node does not get ready");
+        return who_is_not_ready(r);
     if (!converge(r))
         return false;
     return load_read_all(r->load) || fail(r, load_problem(r->load));

@@ -137,12 +137,19 @@ static void draw_faults(struct rng *r, struct scenario *s)
 
 /* --- the rest */
 
+/* Time for a few messages: who waits less hears nothing, ever. */
+static usec patience(const struct scenario *s)
+{
+    return 10 * (s->network.latency_us + s->network.jitter_us + s->disk_us);
+}
+
 static void draw_clients(struct rng *r, struct scenario *s)
 {
     s->clients.count = (uint32_t)rng_between(r, 2, 12);
     /* Requests a second, all clients together. */
     s->clients.think_us = 2 * SECONDS(s->clients.count) / spread(r, 10, 200);
-    s->clients.timeout_us = rng_chance(r, HALF) ? SECONDS(12) : spread(r, MS(10), SECONDS(10));
+    s->clients.timeout_us =
+        rng_chance(r, HALF) ? SECONDS(12) : patience(s) + spread(r, MS(1), SECONDS(10));
     s->clients.retry_ppm = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 10000, 1000000) : 0;
     s->clients.leave_ppm = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 100, 20000) : 0;
     s->clients.size = (uint32_t)rng_between(r, 1, 100);
@@ -157,18 +164,16 @@ static void draw_clients(struct rng *r, struct scenario *s)
     s->levels[SCENARIO_QUORUM] += 2;
 }
 
-/* Small limits get the run into code that is rarely needed. Timeouts leave time for a few messages:
- * in the end everything is read. */
+/* Small limits get the run into code that is rarely needed. */
 static void draw_limits(struct rng *r, struct scenario *s)
 {
     struct sim_limits *l = &s->limits;
-    usec least = 10 * (s->network.latency_us + s->network.jitter_us + s->disk_us);
     if (rng_chance(r, HALF))
         return;
     if (rng_chance(r, HALF / 2))
-        l->write_timeout_us = least + spread(r, MS(10), SECONDS(2));
+        l->write_timeout_us = patience(s) + spread(r, MS(10), SECONDS(2));
     if (rng_chance(r, HALF / 2))
-        l->read_timeout_us = l->range_timeout_us = least + spread(r, MS(10), SECONDS(5));
+        l->read_timeout_us = l->range_timeout_us = patience(s) + spread(r, MS(10), SECONDS(5));
     if (rng_chance(r, HALF / 2))
         l->probe_interval_us = spread(r, MS(100), SECONDS(5));
     if (rng_chance(r, HALF / 2))
