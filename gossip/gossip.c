@@ -316,7 +316,9 @@ struct gossip_effects gossip_step(struct gossip *g, const struct gossip_event *e
     case GOSSIP_LEAVE: sync_leave(g); break;
     case GOSSIP_UNREACHABLE: unreachable(g, &e->from); break;
     }
-    g->due = gossip_deadline(g);
+    /* A confirmation can shorten a suspicion into the past: that is due now, and no stall of ours. */
+    usec next = gossip_deadline(g);
+    g->due = next > g->now.mono ? next : g->now.mono;
 #if !defined(__OPTIMIZE__) || defined(TORC_MUTANTS)
     if (g->touched)
         gossip_check(g);

@@ -276,6 +276,27 @@ static void an_update_leaves_at_most_the_limit(void)
     close_core();
 }
 
+static void a_suspicion_shortened_into_the_past_is_no_stall(void)
+{
+    open_core();
+    for (uint8_t i = 2; i < 7; i++)
+        hear_alive(i, i, 1, 10);
+    hear(GOSSIP_TELL_SUSPECT, 2, 10, 3);
+    usec late = f.mono + 3700 * USEC_PER_MS;
+    while (gossip_deadline(f.g) < late) {
+        f.mono = gossip_deadline(f.g);
+        deliver(GOSSIP_DEADLINE);
+    }
+    uint64_t stalls = gossip_get_counters(f.g)->stalls;
+    f.mono = late;
+    hear(GOSSIP_TELL_SUSPECT, 2, 10, 4);
+    hear(GOSSIP_TELL_SUSPECT, 2, 10, 5); /* shortest now: it should have been asked long ago */
+    CU_ASSERT(gossip_deadline(f.g) < f.mono - 500 * USEC_PER_MS);
+    deliver(GOSSIP_DEADLINE);
+    CU_ASSERT_EQUAL(gossip_get_counters(f.g)->stalls, stalls);
+    close_core();
+}
+
 static void the_dead_are_forgotten_at_last(void)
 {
     open_core();
@@ -352,6 +373,8 @@ CU_TestInfo member_tests[] = {
     {"foreign and malformed packets change nothing", foreign_and_malformed_packets_change_nothing},
     {"members are bounded", members_are_bounded},
     {"push/pull merges the dead as suspect", push_pull_merges_the_dead_as_suspect},
+    {"a suspicion shortened into the past is no stall",
+     a_suspicion_shortened_into_the_past_is_no_stall},
     {"S5 an update leaves at most the limit", an_update_leaves_at_most_the_limit},
     {"the dead are forgotten at last", the_dead_are_forgotten_at_last},
     CU_TEST_INFO_NULL,
