@@ -225,14 +225,20 @@ void probe_receive_ping(struct gossip *g, const struct gossip_header *h,
     spread_send(g, from, &ack, doubted ? &accusation : NULL);
 }
 
+/* Sooner than the asker's verdict, which falls a probe timeout after he asked when that is half the
+ * interval: a nack that comes later makes him doubt himself. */
+static usec nack_after(const struct gossip *g)
+{
+    return g->config.probe_timeout_us * 4 / 5;
+}
+
 void probe_receive_ping_req(struct gossip *g, const struct endpoint *from,
                             const struct gossip_message *m)
 {
     if (g->relay_count == GOSSIP_RELAYS_MAX)
         return;
     struct relay *r = &g->relays[g->relay_count++];
-    *r = (struct relay){++g->seq, m->seq, *from, m->host_id,
-                        g->now.mono + g->config.probe_timeout_us};
+    *r = (struct relay){++g->seq, m->seq, *from, m->host_id, g->now.mono + nack_after(g)};
     struct gossip_message p = ping(r->seq, &r->target);
     spread_send(g, &m->addr, &p, NULL);
 }

@@ -87,6 +87,26 @@ static void a_crashed_node_is_dead_within_the_bound(void)
     }
 }
 
+/* Helpers say in time that they heard nothing either: nobody doubts himself for another's death. */
+static void a_crash_harms_nobodys_health(void)
+{
+    open_cluster(9, 16);
+    net_kill(&f, 8);
+    for (unsigned i = 0; i < 40; i++) {
+        net_run(&f, 500 * USEC_PER_MS);
+        for (size_t k = 0; k < 8; k++)
+            CU_ASSERT_EQUAL(gossip_health_score(f.nodes[k].g), 0);
+    }
+    uint64_t failed = 0;
+    for (size_t k = 0; k < 8; k++) {
+        failed += gossip_get_counters(f.nodes[k].g)->probes_failed;
+        CU_ASSERT_EQUAL(gossip_get_counters(f.nodes[k].g)->nacks_missed, 0);
+        CU_ASSERT_EQUAL(gossip_get_counters(f.nodes[k].g)->stalls, 0);
+    }
+    CU_ASSERT(failed > 0);
+    close_cluster();
+}
+
 static void a_refused_connection_is_probed_at_once(void)
 {
     open_cluster(5, 20);
@@ -379,6 +399,7 @@ CU_TestInfo story_tests[] = {
     {"a seed that comes later is asked until it answers",
      a_seed_that_comes_later_is_asked_until_it_answers},
     {"S1 a crashed node is dead within the bound", a_crashed_node_is_dead_within_the_bound},
+    {"a crash harms nobody's health", a_crash_harms_nobodys_health},
     {"a refused connection is probed at once", a_refused_connection_is_probed_at_once},
     {"S2 nobody dies of loss or short pauses", nobody_dies_of_loss_or_short_pauses},
     {"a throttled node makes no false positives", a_throttled_node_makes_no_false_positives},
