@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#define OLD_NEWS_S     30 /* what somebody has known for so long, all have heard */
+#define SCRATCH_KEPT   ((size_t)64 << 10)
+#define EFFECTS_KEPT   256
 #define DATAGRAM_LEAST 1200 /* header, ping, accusation and the longest update fit */
 
 static void default_us(usec *value, usec otherwise)
@@ -39,8 +42,16 @@ static void fill_defaults(struct gossip_config *c)
     ASSERT(c->probe_timeout_us < c->probe_interval_us);
     if (c->indirect_checks > GOSSIP_HELPERS_MAX)
         c->indirect_checks = GOSSIP_HELPERS_MAX;
+    if (c->gossip_fanout > GOSSIP_FANOUT_MAX)
+        c->gossip_fanout = GOSSIP_FANOUT_MAX;
 }
 
+static struct bytes text_of(const char text[GOSSIP_TEXT_SIZE])
+{
+    return bytes_make(text, strnlen(text, GOSSIP_TEXT_SIZE - 1));
+}
+
+/* A view of `self`. */
 static struct gossip_member first_self(const struct gossip_self *self, struct now now)
 {
     struct gossip_member m;
@@ -49,9 +60,9 @@ static struct gossip_member first_self(const struct gossip_self *self, struct no
     m.addr = self->addr;
     m.cql = self->cql;
     m.http_port = self->http_port;
-    memcpy(m.dc, self->dc, sizeof m.dc - 1);
-    memcpy(m.rack, self->rack, sizeof m.rack - 1);
-    memcpy(m.release, self->release, sizeof m.release - 1);
+    m.dc = text_of(self->dc);
+    m.rack = text_of(self->rack);
+    m.release = text_of(self->release);
     m.generation = self->generation;
     m.incarnation = now.wall > 0 ? (uint64_t)now.wall : 1;
     if (m.incarnation <= self->incarnation_floor)
@@ -81,9 +92,9 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
     usec part = (usec)rng_below(&g->rng, (uint64_t)g->config.probe_interval_us);
     g->probe_at = now.mono + part;
     g->gossip_at = now.mono;
-    g->push_pull_at =
-        now.mono + (usec)rng_below(&g->rng, (uint64_t)g->config.push_pull_interval_us);
+    sync_plan_push_pull(g, true);
     g->join_at = now.mono + g->config.join_retry_us;
+    g->reap_at = USEC_NEVER;
     g->rejoin_at = now.mono + (usec)rng_below(&g->rng, (uint64_t)g->config.rejoin_interval_us);
     g->due = gossip_deadline(g);
     return g;
@@ -92,7 +103,7 @@ struct gossip *gossip_new(const struct gossip_config *config, const struct gossi
 static void bury(struct gossip *g)
 {
     for (size_t i = 0; i < g->gone_count; i++)
-        mem_free(g->gone[i]);
+        members_release(g, g->gone[i]);
     g->gone_count = 0;
 }
 
@@ -101,9 +112,16 @@ void gossip_free(struct gossip *g)
     if (g == NULL)
         return;
     bury(g);
-    for (size_t i = 0; i < g->count; i++)
-        mem_free(g->nodes[i]);
+    for (size_t i = 0; i < g->count; i++) {
+        spread_drop(g, g->nodes[i]);
+        suspect_end(g, g->nodes[i]);
+        members_release(g, g->nodes[i]);
+    }
     mem_free(g->nodes);
+    mem_free(g->by_addr);
+    mem_free(g->labels);
+    mem_free(g->suspicions);
+    mem_free(g->queue);
     mem_free(g->order);
     mem_free(g->gone);
     mem_free(g->effects);
@@ -186,8 +204,15 @@ static void receive_message(struct gossip *g, const struct gossip_header *h,
     case GOSSIP_TELL_ALIVE: receive_alive(g, h, &e->from, m); break;
     case GOSSIP_TELL_SUSPECT:
     case GOSSIP_TELL_DEAD: receive_accusation(g, e, m); break;
-    case GOSSIP_PUSH_PULL: g->joined |= m->flag; break;
-    case GOSSIP_STATE: members_merge(g, &m->member, m->age_s, &h->host_id); break;
+    case GOSSIP_PUSH_PULL:
+        g->catching_up = m->flag && !g->joined;
+        g->joined |= m->flag;
+        break;
+    case GOSSIP_STATE:
+        g->old_news = g->catching_up && m->age_s >= OLD_NEWS_S;
+        members_merge(g, &m->member, m->age_s, &h->host_id);
+        g->old_news = false;
+        break;
     }
 }
 
@@ -244,17 +269,18 @@ static void receive(struct gossip *g, const struct gossip_event *e)
     struct gossip_message m;
     while (gossip_decode(&r, &m) == ERR_OK)
         receive_message(g, &h, e, &m);
+    if (g->catching_up) /* now that we know how many they are */
+        sync_plan_push_pull(g, true);
+    g->catching_up = false;
     if (wants_reply)
         sync_send(g, &h.addr, true);
 }
 
 static void unreachable(struct gossip *g, const struct endpoint *addr)
 {
-    for (size_t i = 0; i < g->count && !g->leaving; i++) {
-        struct node *n = g->nodes[i];
-        if (n != g->self && members_reachable(n) && endpoint_equal(&n->m.addr, addr))
-            probe_start(g, n);
-    }
+    struct node *n = members_holder(g, addr, g->self);
+    if (n != NULL && !g->leaving)
+        probe_start(g, n);
 }
 
 static void run_timers(struct gossip *g)
@@ -262,7 +288,7 @@ static void run_timers(struct gossip *g)
     usec now = g->now.mono;
     if (!g->leaving) {
         probe_deadlines(g);
-        members_expire_suspicions(g);
+        suspect_expire(g);
         if (g->probe_at <= now) {
             sync_reap(g);
             probe_tick(g);
@@ -274,7 +300,7 @@ static void run_timers(struct gossip *g)
         if (g->push_pull_at <= now)
             sync_push_pull_tick(g);
     }
-    if (g->waiting > 0 && g->gossip_at <= now)
+    if (g->queue_count > 0 && g->gossip_at <= now)
         spread_tick(g);
 }
 
@@ -300,11 +326,24 @@ static void notice_stall(struct gossip *g)
     no_earlier(&g->rejoin_at, g->now.mono);
 }
 
-struct gossip_effects gossip_step(struct gossip *g, const struct gossip_event *e)
+/* What one large push/pull took is given back: it must not stay with every node for good. */
+static void begin_step(struct gossip *g)
 {
     bury(g);
-    g->effect_count = 0;
+    if (arena_used(&g->scratch) > SCRATCH_KEPT)
+        arena_close(&g->scratch);
     arena_reset(&g->scratch);
+    if (g->effect_cap > EFFECTS_KEPT) {
+        mem_free(g->effects);
+        g->effects = NULL;
+        g->effect_cap = 0;
+    }
+    g->effect_count = 0;
+}
+
+struct gossip_effects gossip_step(struct gossip *g, const struct gossip_event *e)
+{
+    begin_step(g);
     g->touched = false;
     g->now = e->now;
     notice_stall(g);
@@ -316,7 +355,8 @@ struct gossip_effects gossip_step(struct gossip *g, const struct gossip_event *e
     case GOSSIP_LEAVE: sync_leave(g); break;
     case GOSSIP_UNREACHABLE: unreachable(g, &e->from); break;
     }
-    /* A confirmation can shorten a suspicion into the past: that is due now, and no stall of ours. */
+    /* A confirmation can shorten a suspicion into the past: that is due now, and no stall of ours.
+     */
     usec next = gossip_deadline(g);
     g->due = next > g->now.mono ? next : g->now.mono;
 #if !defined(__OPTIMIZE__) || defined(TORC_MUTANTS)
@@ -333,13 +373,13 @@ static usec earlier(usec a, usec b)
 
 usec gossip_deadline(const struct gossip *g)
 {
-    usec next = g->waiting > 0 ? g->gossip_at : USEC_NEVER;
+    usec next = g->queue_count > 0 ? g->gossip_at : USEC_NEVER;
     if (g->leaving)
         return next;
     next = earlier(next, earlier(g->probe_at, probe_next(g)));
     next = earlier(next, earlier(g->push_pull_at, g->rejoin_at));
     next = earlier(next, g->joining ? g->join_at : USEC_NEVER);
-    return earlier(next, members_next_suspicion(g));
+    return earlier(next, suspect_next(g));
 }
 
 enum err gossip_set_app(struct gossip *g, const struct gossip_app *app)
@@ -350,10 +390,10 @@ enum err gossip_set_app(struct gossip *g, const struct gossip_app *app)
     if (app->epoch == mine->epoch && app->node_no == mine->node_no && app->phase == mine->phase &&
         app->load == mine->load && bytes_equal(app->blob, mine->blob))
         return ERR_OK;
-    if (app->blob.len > 0)
-        memmove(g->self->blob, app->blob.data, app->blob.len);
+    members_set_blob(g->self, app->blob);
+    struct bytes blob = mine->blob;
     *mine = *app;
-    mine->blob = bytes_make(g->self->blob, app->blob.len);
+    mine->blob = blob;
     g->self->m.incarnation++;
     if (!g->leaving)
         spread_alive(g, g->self);
@@ -400,7 +440,7 @@ bool gossip_has_joined(const struct gossip *g)
 
 bool gossip_has_left(const struct gossip *g)
 {
-    return g->leaving && !g->self->waiting;
+    return g->leaving && g->self->update == NULL;
 }
 
 unsigned gossip_health_score(const struct gossip *g)

@@ -81,26 +81,27 @@ enum gossip_phase { GOSSIP_STARTING, GOSSIP_JOINING, GOSSIP_NORMAL, GOSSIP_LEAVI
 /* What a node tells about its own doings. Not looked into by gossip. */
 struct gossip_app {
     uint64_t epoch; /* of the metadata log */
+    uint64_t load;  /* bytes of data */
     node_no node_no;
     enum gossip_phase phase;
-    uint64_t load;     /* bytes of data */
     struct bytes blob; /* at most GOSSIP_APP_MAX */
 };
 
+/* Kept small: every node holds one for each member. */
 struct gossip_member {
     struct uuid host_id;
     struct endpoint addr;
     struct endpoint cql;
     uint16_t http_port;
-    char dc[GOSSIP_TEXT_SIZE];
-    char rack[GOSSIP_TEXT_SIZE];
-    char release[GOSSIP_TEXT_SIZE];
+    bool displaced; /* DEAD or LEFT, and its address now belongs to another host */
+    enum gossip_state state;
     uint32_t generation;
     uint64_t incarnation;
-    enum gossip_state state;
     usec since_mono; /* when we took this state down; may be before our start for the DEAD */
+    struct bytes dc; /* these three shorter than GOSSIP_TEXT_SIZE and without a NUL */
+    struct bytes rack;
+    struct bytes release;
     struct gossip_app app;
-    bool displaced; /* DEAD or LEFT, and its address now belongs to another host */
 };
 
 enum gossip_event_type {

@@ -47,9 +47,9 @@ static void put_member(msgpack_packer *p, const struct gossip_member *m)
     put_endpoint(p, &m->addr);
     put_endpoint(p, &m->cql);
     msgpack_pack_uint16(p, m->http_port);
-    put_bin(p, bytes_text(m->dc));
-    put_bin(p, bytes_text(m->rack));
-    put_bin(p, bytes_text(m->release));
+    put_bin(p, m->dc);
+    put_bin(p, m->rack);
+    put_bin(p, m->release);
     msgpack_pack_uint32(p, m->generation);
     msgpack_pack_uint64(p, m->incarnation);
     msgpack_pack_uint64(p, m->app.epoch);
@@ -205,13 +205,12 @@ static struct endpoint get_endpoint(struct reader *r)
     return e;
 }
 
-static void get_text(struct reader *r, char ret_text[GOSSIP_TEXT_SIZE])
+static struct bytes get_text(struct reader *r)
 {
     struct bytes b = get_bin(r, GOSSIP_TEXT_SIZE - 1);
     if (b.len > 0 && memchr(b.data, 0, b.len) != NULL)
         r->failed = true;
-    else if (b.len > 0)
-        memcpy(ret_text, b.data, b.len);
+    return b;
 }
 
 static void get_member(struct reader *r, struct gossip_member *m)
@@ -220,9 +219,9 @@ static void get_member(struct reader *r, struct gossip_member *m)
     m->addr = get_endpoint(r);
     m->cql = get_endpoint(r);
     m->http_port = (uint16_t)get_uint(r, UINT16_MAX);
-    get_text(r, m->dc);
-    get_text(r, m->rack);
-    get_text(r, m->release);
+    m->dc = get_text(r);
+    m->rack = get_text(r);
+    m->release = get_text(r);
     m->generation = get_u32(r);
     m->incarnation = get_uint(r, UINT64_MAX);
     m->app.epoch = get_uint(r, UINT64_MAX);

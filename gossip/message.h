@@ -54,7 +54,7 @@ struct gossip_message {
     uint64_t incarnation;
     struct uuid accuser;
     uint32_t age_s;
-    struct gossip_member member; /* ALIVE, STATE; its blob is a view into the packet */
+    struct gossip_member member; /* ALIVE, STATE; texts and blob are views of the packet */
 };
 
 void gossip_encode_header(const struct gossip_header *h, struct buf *out);

@@ -98,19 +98,12 @@ static void ask_helpers(struct gossip *g, struct probe *p)
     struct gossip_message m = ping(p->seq, &p->target);
     m.type = GOSSIP_PING_REQ;
     m.addr = target->m.addr;
-    struct node **able = arena_array(&g->scratch, struct node *, g->count);
-    size_t count = 0;
-    for (size_t i = 0; i < g->count; i++) {
-        struct node *n = g->nodes[i];
-        if (n != g->self && n != target && n->m.state == GOSSIP_ALIVE)
-            able[count++] = n;
-    }
-    for (size_t i = 0; i < count && i < g->config.indirect_checks; i++) {
-        size_t j = i + (size_t)rng_below(&g->rng, count - i);
-        struct node *helper = able[j];
-        able[j] = able[i];
-        p->helpers[p->helper_count++] = helper->m.host_id;
-        spread_send(g, &helper->m.addr, &m, NULL);
+    struct node *helpers[GOSSIP_HELPERS_MAX];
+    p->helper_count =
+        members_sample(g, members_is_alive, target, g->config.indirect_checks, helpers);
+    for (size_t i = 0; i < p->helper_count; i++) {
+        p->helpers[i] = helpers[i]->m.host_id;
+        spread_send(g, &helpers[i]->m.addr, &m, NULL);
     }
     m.type = GOSSIP_PING;
     spread_send_stream(g, &target->m.addr, &m, NULL);
@@ -161,7 +154,7 @@ void probe_deadlines(struct gossip *g)
     }
 }
 
-static usec postponed(const struct gossip *g, usec at, usec late)
+usec probe_postponed(const struct gossip *g, usec at, usec late)
 {
     usec least = g->now.mono + g->config.probe_timeout_us;
     return at + late > least ? at + late : least;
@@ -173,17 +166,11 @@ void probe_postpone(struct gossip *g, usec late)
 {
     for (size_t i = 0; i < g->probe_count; i++) {
         struct probe *p = &g->probes[i];
-        p->verdict_at = postponed(g, p->verdict_at, late);
+        p->verdict_at = probe_postponed(g, p->verdict_at, late);
         if (p->helpers_at != USEC_NEVER)
             p->helpers_at += late;
     }
-    for (size_t i = 0; i < g->count; i++) {
-        struct node *n = g->nodes[i];
-        if (n->m.state != GOSSIP_SUSPECT)
-            continue;
-        n->suspect_since += late;
-        n->suspect_until = postponed(g, n->suspect_until, late);
-    }
+    suspect_postpone(g, late);
     probe_health(g, 1);
 }
 

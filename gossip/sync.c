@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define REJOIN_STRETCH 32 /* members; among more, as many share one table sent to the lost */
+
 /* All we know, ourselves first: when push_state_max cuts the rest off, the peer at least has us. */
 void sync_send(struct gossip *g, const struct endpoint *to, bool reply)
 {
@@ -51,53 +53,57 @@ void sync_join(struct gossip *g, const struct endpoint *seeds, size_t count)
 void sync_join_tick(struct gossip *g)
 {
     g->join_at = g->now.mono + g->config.join_retry_us;
-    if (!g->joining || g->leaving || (g->joined && members_live(g) > 1))
+    if (!g->joining || g->leaving || (g->joined && g->live > 1))
         return;
     for (size_t i = 0; i < g->seed_count; i++)
         sync_send(g, &g->seeds[i], false);
 }
 
 /* Two halves that hold each other for dead do not talk by themselves: so one lost member, or a seed
- * that nobody alive holds, is asked now and then. Any address ever known serves. */
+ * that nobody alive holds, is asked now and then. Any address ever known serves.
+ *
+ * Among many, one that comes back would be sent everybody's table. Most times it is only told that
+ * it is held for dead: enough for it to refute, when it is us who are mistaken. */
 void sync_rejoin_tick(struct gossip *g)
 {
-    bool alone = members_live(g) <= 1;
+    bool alone = g->live <= 1;
     g->rejoin_at = g->now.mono + (alone ? g->config.join_retry_us : g->config.rejoin_interval_us);
     if (g->leaving)
         return;
-    const struct endpoint **lost =
-        arena_array(&g->scratch, const struct endpoint *, g->count + g->seed_count);
-    size_t count = 0;
-    for (size_t i = 0; i < g->count; i++) {
+    struct node **lost = arena_array(&g->scratch, struct node *, g->count - g->live);
+    const struct endpoint *seeds[GOSSIP_SEEDS_MAX];
+    size_t count = 0, seed_count = 0;
+    for (size_t i = 0; g->live < g->count && i < g->count; i++) {
         if (g->nodes[i]->m.state == GOSSIP_DEAD && !g->nodes[i]->m.displaced)
-            lost[count++] = &g->nodes[i]->m.addr;
+            lost[count++] = g->nodes[i];
     }
     for (size_t i = 0; i < g->seed_count; i++) {
         if (!members_address_lives(g, &g->seeds[i]))
-            lost[count++] = &g->seeds[i];
+            seeds[seed_count++] = &g->seeds[i];
     }
-    if (count > 0 && !MUTANT(halves_never_rejoin))
-        sync_send(g, lost[rng_below(&g->rng, count)], false);
+    if (count + seed_count == 0 || MUTANT(halves_never_rejoin))
+        return;
+    size_t pick = (size_t)rng_below(&g->rng, count + seed_count);
+    if (alone || rng_below(&g->rng, 1 + g->live / REJOIN_STRETCH) == 0)
+        sync_send(g, pick < count ? &lost[pick]->m.addr : seeds[pick - count], false);
+    else if (pick < count)
+        probe_last_word(g, lost[pick]);
+}
+
+/* Who started together must not exchange tables together, now or later. */
+void sync_plan_push_pull(struct gossip *g, bool first)
+{
+    usec whole = g->config.push_pull_interval_us * (usec)gossip_push_pull_scale(g->live);
+    g->push_pull_at =
+        g->now.mono + (first ? 0 : whole / 2) + (usec)rng_below(&g->rng, (uint64_t)whole);
 }
 
 void sync_push_pull_tick(struct gossip *g)
 {
-    size_t live = members_live(g);
-    g->push_pull_at =
-        g->now.mono + g->config.push_pull_interval_us * (usec)gossip_push_pull_scale(live);
-    size_t others = 0;
-    for (size_t i = 0; i < g->order_count; i++)
-        others += g->order[i]->m.state == GOSSIP_ALIVE ? 1 : 0;
-    if (others == 0 || g->leaving)
-        return;
-    size_t pick = (size_t)rng_below(&g->rng, others);
-    for (size_t i = 0; i < g->order_count; i++) {
-        const struct node *n = g->order[i];
-        if (n->m.state == GOSSIP_ALIVE && pick-- == 0) {
-            sync_send(g, &n->m.addr, false);
-            return;
-        }
-    }
+    struct node *peer;
+    sync_plan_push_pull(g, false);
+    if (!g->leaving && members_sample(g, members_is_alive, NULL, 1, &peer) == 1)
+        sync_send(g, &peer->m.addr, false);
 }
 
 /* A goodbye is a death we announce ourselves; nobody probes or refutes it. */
@@ -107,10 +113,7 @@ void sync_leave(struct gossip *g)
         return;
     g->leaving = true;
     g->probe_count = 0;
-    g->touched = true;
-    g->self->m.state = GOSSIP_LEFT;
-    g->self->m.since_mono = g->now.mono;
-    gossip_emit_member(g, g->self, GOSSIP_CHANGED, GOSSIP_ALIVE);
+    members_set_state(g, g->self, GOSSIP_LEFT);
     struct gossip_message goodbye = members_accusation(g->self, &g->self->m.host_id);
     spread_update(g, g->self, &goodbye);
     spread_tick(g);
@@ -118,11 +121,16 @@ void sync_leave(struct gossip *g)
 
 void sync_reap(struct gossip *g)
 {
+    if (g->now.mono < g->reap_at)
+        return;
+    g->reap_at = USEC_NEVER;
     for (size_t i = 0; i < g->count;) {
         struct node *n = g->nodes[i];
-        usec keep =
-            n->m.state == GOSSIP_DEAD ? g->config.dead_reclaim_us : g->config.left_reclaim_us;
-        if (members_reachable(n) || n == g->self || g->now.mono - n->m.since_mono < keep) {
+        usec until = n->m.since_mono + members_keep(g, n->m.state);
+        bool kept = members_reachable(n) || n == g->self;
+        if (kept || g->now.mono < until) {
+            if (!kept && until < g->reap_at)
+                g->reap_at = until;
             i++;
             continue;
         }

@@ -276,6 +276,85 @@ static void an_update_leaves_at_most_the_limit(void)
     close_core();
 }
 
+/* The answer to a join, with member 2 as somebody has known it for so long. */
+static void hear_first_answer(uint32_t age_s)
+{
+    begin(9, "mine");
+    struct gossip_message m = {.type = GOSSIP_PUSH_PULL, .flag = true};
+    gossip_encode(&m, &f.packet);
+    m.type = GOSSIP_STATE;
+    m.age_s = age_s;
+    m.member = member(2, 2, 1, 10);
+    gossip_encode(&m, &f.packet);
+    deliver(GOSSIP_STREAM);
+    expect(2, GOSSIP_ALIVE, 10);
+}
+
+/* A newcomer to a thousand would else tell each of them about all the others. */
+static void what_a_newcomer_is_told_is_no_news_to_others(void)
+{
+    static const uint32_t ages[] = {3600, 3600, 5};
+    for (size_t i = 0; i < ARRAY_LEN(ages); i++) {
+        open_core();
+        if (i == 1) { /* only the first answer is of a cluster that knew all this before us */
+            begin(9, "mine");
+            struct gossip_message m = {.type = GOSSIP_PUSH_PULL, .flag = true};
+            gossip_encode(&m, &f.packet);
+            deliver(GOSSIP_STREAM);
+        }
+        hear_first_answer(ages[i]);
+        deliver(GOSSIP_DEADLINE);
+        CU_ASSERT_EQUAL(gossip_get_counters(f.g)->datagrams_sent > 0, i > 0);
+        close_core();
+    }
+}
+
+static void expect_texts(uint8_t i, const char *dc, const char *rack, const char *blob)
+{
+    struct uuid host_id = id(i);
+    const struct gossip_member *m = gossip_find(f.g, &host_id);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT(bytes_equal_text(m->dc, dc));
+    CU_ASSERT(bytes_equal_text(m->rack, rack));
+    CU_ASSERT(bytes_equal_text(m->app.blob, blob));
+    gossip_check(f.g);
+}
+
+static void hear_texts(uint8_t i, uint64_t incarnation, const char *dc, const char *rack,
+                       const char *blob)
+{
+    begin(9, "mine");
+    struct gossip_message m = {.type = GOSSIP_TELL_ALIVE, .member = member(i, i, 1, incarnation)};
+    m.member.dc = bytes_text(dc);
+    m.member.rack = bytes_text(rack);
+    m.member.app.blob = bytes_text(blob);
+    gossip_encode(&m, &f.packet);
+    deliver(GOSSIP_DATAGRAM);
+}
+
+/* Members of a rack share its name; one that moves does not take the others along. */
+static void texts_are_shared_but_not_mixed_up(void)
+{
+    open_core();
+    hear_texts(2, 10, "a", "bc", "first");
+    hear_texts(3, 10, "a", "bc", "");
+    hear_texts(4, 10, "ab", "c", "");
+    expect_texts(3, "a", "bc", "");
+    expect_texts(4, "ab", "c", "");
+    hear_texts(2, 11, "ab", "c", "a longer one");
+    expect_texts(2, "ab", "c", "a longer one");
+    expect_texts(3, "a", "bc", "");
+    hear_texts(3, 11, "z", "", "x");
+    expect_texts(3, "z", "", "x");
+    hear(GOSSIP_TELL_DEAD, 4, 10, 4);
+    for (usec until = f.mono + 3700 * USEC_PER_SEC; f.mono < until;) {
+        f.mono = gossip_deadline(f.g);
+        deliver(GOSSIP_DEADLINE);
+    }
+    expect_texts(2, "ab", "c", "a longer one");
+    close_core();
+}
+
 static void a_suspicion_shortened_into_the_past_is_no_stall(void)
 {
     open_core();
@@ -373,6 +452,8 @@ CU_TestInfo member_tests[] = {
     {"foreign and malformed packets change nothing", foreign_and_malformed_packets_change_nothing},
     {"members are bounded", members_are_bounded},
     {"push/pull merges the dead as suspect", push_pull_merges_the_dead_as_suspect},
+    {"what a newcomer is told is no news to others", what_a_newcomer_is_told_is_no_news_to_others},
+    {"texts are shared but not mixed up", texts_are_shared_but_not_mixed_up},
     {"a suspicion shortened into the past is no stall",
      a_suspicion_shortened_into_the_past_is_no_stall},
     {"S5 an update leaves at most the limit", an_update_leaves_at_most_the_limit},

@@ -5,6 +5,8 @@
 #include <CUnit/CUnit.h>
 #include <string.h>
 
+static const char long_text[GOSSIP_TEXT_SIZE] = "a text that is as long as one can be, about 47.";
+
 static struct gossip_message sample(struct rng *r, enum gossip_message_type type, uint8_t *blob)
 {
     struct gossip_message m;
@@ -21,8 +23,8 @@ static struct gossip_message sample(struct rng *r, enum gossip_message_type type
     m.member.addr = m.addr;
     m.member.cql = endpoint_v4(10, 1, 2, 3, 9042);
     m.member.http_port = (uint16_t)rng_next(r);
-    memset(m.member.dc, 'd', (size_t)rng_below(r, GOSSIP_TEXT_SIZE));
-    memset(m.member.rack, 'r', GOSSIP_TEXT_SIZE - 1);
+    m.member.dc = bytes_make(long_text, (size_t)rng_below(r, GOSSIP_TEXT_SIZE));
+    m.member.rack = bytes_make(long_text, GOSSIP_TEXT_SIZE - 1);
     m.member.generation = (uint32_t)rng_next(r);
     m.member.incarnation = rng_next(r) >> rng_below(r, 64);
     m.member.state = (enum gossip_state)rng_below(r, 4);
@@ -69,8 +71,8 @@ static void the_longest_update_fits(void)
     rng_init(&r, 2);
     uint8_t blob[GOSSIP_APP_MAX] = {0};
     struct gossip_message m = sample(&r, GOSSIP_TELL_ALIVE, blob);
-    memset(m.member.dc, 'd', GOSSIP_TEXT_SIZE - 1);
-    memset(m.member.release, 'v', GOSSIP_TEXT_SIZE - 1);
+    m.member.dc = bytes_make(long_text, GOSSIP_TEXT_SIZE - 1);
+    m.member.release = m.member.dc;
     m.member.incarnation = UINT64_MAX;
     m.member.generation = UINT32_MAX;
     m.member.app.node_no = UINT32_MAX;
