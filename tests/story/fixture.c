@@ -14,10 +14,16 @@ static void print(void *arg, const char *line)
         printf("\n%s", line);
 }
 
+void story_setup_with(const struct sim_limits *limits)
+{
+    struct sim_config config = {.seed = 1, .limits = *limits, .print = print};
+    sim = sim_new(&config);
+}
+
 void story_setup(void)
 {
-    struct sim_config config = {.seed = 1, .print = print};
-    sim = sim_new(&config);
+    static const struct sim_limits defaults;
+    story_setup_with(&defaults);
 }
 
 void story_teardown(void)
@@ -101,8 +107,9 @@ bool see_each_other(void)
     return sim_until(sim, all_alive, NULL, SECONDS(60));
 }
 
-#define NOTICED SECONDS(3) /* a broken link is found out after a second, a silent node after two   \
-                            */
+#define NOTICED                                                                                    \
+    SECONDS(3) /* a broken link is found out after a second, a silent node after two               \
+                */
 
 void cut_all(void)
 {
@@ -123,7 +130,7 @@ bool heal(void)
     return see_each_other();
 }
 
-static uint64_t counted_by(unsigned node, const char *metric)
+uint64_t counted_by(unsigned node, const char *metric)
 {
     struct buf text;
     struct now now = {0};

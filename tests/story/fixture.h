@@ -12,6 +12,7 @@
 extern struct sim *sim; /* of the running story */
 
 void story_setup(void); /* no nodes yet */
+void story_setup_with(const struct sim_limits *limits);
 void story_teardown(void);
 
 /* A ring of so many nodes, with keyspace ks (RF 3) and table ks.t (k int PRIMARY KEY, v text). */
@@ -39,6 +40,7 @@ bool heal(void);
 
 /* The sum, over the nodes that are up, of a metric by its name (and labels). */
 uint64_t counted(const char *metric);
+uint64_t counted_by(unsigned node, const char *metric);
 
 /* All nodes that are up are ready and see each other, within a minute. */
 bool see_each_other(void);

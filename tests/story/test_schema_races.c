@@ -119,7 +119,8 @@ static void rows_outlive_schema_changes(void)
     sim_crash(sim, 3);
     sim_elapse(sim, SECONDS(2));
     CU_ASSERT(says(1, CQL_CL_ONE, "ok", "ALTER TABLE ks.u ADD c int"));
-    CU_ASSERT(says(2, CQL_CL_QUORUM, "ok", "INSERT INTO ks.u (k, a, b, c) VALUES (2, 2, 'two', 2)"));
+    CU_ASSERT(
+        says(2, CQL_CL_QUORUM, "ok", "INSERT INTO ks.u (k, a, b, c) VALUES (2, 2, 'two', 2)"));
     CU_ASSERT(says(2, CQL_CL_ONE, "ok", "ALTER TABLE ks.u DROP b"));
     CU_ASSERT(says(1, CQL_CL_QUORUM, "ok", "INSERT INTO ks.u (k, a, c) VALUES (3, 3, 3)"));
     CU_ASSERT(says(1, CQL_CL_ONE, "ok", "ALTER TABLE ks.u ADD b int"));
@@ -131,9 +132,10 @@ static void rows_outlive_schema_changes(void)
     CU_ASSERT(says(3, CQL_CL_ALL, "3", "SELECT COUNT(*) FROM ks.u"));
     CU_ASSERT(become_equal(SECONDS(10)));
     for (unsigned via = 1; via <= 3; via++) {
-        CU_ASSERT(says(via, CQL_CL_ONE, "1 1 7 null", "SELECT key, a, b, c FROM ks.u WHERE key = 1"));
-        CU_ASSERT(says(via, CQL_CL_ONE, rows,
-                       "SELECT key, a, b, c FROM ks.u WHERE key IN (1, 2, 3)"));
+        CU_ASSERT(
+            says(via, CQL_CL_ONE, "1 1 7 null", "SELECT key, a, b, c FROM ks.u WHERE key = 1"));
+        CU_ASSERT(
+            says(via, CQL_CL_ONE, rows, "SELECT key, a, b, c FROM ks.u WHERE key IN (1, 2, 3)"));
     }
 }
 
