@@ -119,7 +119,7 @@ static bool is_moving(struct fault_plan *f)
 
 static bool may_lose_disk(struct fault_plan *f, unsigned node)
 {
-    return f->scenario->rf >= 2 && is_whole(f) && !is_moving(f) && may_take_away(f, node);
+    return f->scenario->rf >= 2 && !is_on(f, FAULT_full_disk, node) && is_whole(f) && !is_moving(f) && may_take_away(f, node);
 }
 
 /* --- doing */
@@ -256,7 +256,7 @@ static void strike(struct fault_plan *f, const struct fault *fault)
 /* With the same command line as before: until it is in, a node that replaces goes on saying so. */
 static void start_again(struct fault_plan *f, unsigned node)
 {
-    if (sim_is_up(f->sim, node))
+    if (sim_is_up(f->sim, node) || is_on(f, FAULT_lose_disk, node))
         return;
     if (node == f->replaced)
         sim_start_replacing(f->sim, node);
@@ -321,8 +321,7 @@ static void undo(struct fault_plan *f, const struct undo *u)
     case FAULT_duplicates: spoil(f, u->fault->kind, 0); break;
     case FAULT_crash_all:
         for (unsigned i = 1; i <= sim_nodes(s); i++) {
-            if (!is_on(f, FAULT_lose_disk, i))
-                start_again(f, i);
+            start_again(f, i);
         }
         break;
     case FAULT_kill:
