@@ -1,17 +1,21 @@
 #include "node/sim/run/run.h"
 
 #include "node/sim/run/fault.h"
+#include "node/sim/watch.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define CONVERGE_MAX (120 * USEC_PER_SEC)
 #define LOOK_EVERY   (200 * USEC_PER_MS)
+#define WATCH_EVERY  USEC_PER_SEC
 
 struct run {
     struct sim *sim;
     struct load *load;
     struct fault_plan *faults;
+    struct watch *watch;
+    usec watch_at;
     struct run_result *result;
 };
 
@@ -27,10 +31,15 @@ static bool chaos(struct run *r, usec time_us)
     while (sim_now(r->sim) < end && load_problem(r->load) == NULL) {
         usec next = load_next(r->load) < end ? load_next(r->load) : end;
         next = fault_next(r->faults) < next ? fault_next(r->faults) : next;
+        next = r->watch_at < next ? r->watch_at : next;
         sim_step(r->sim, next);
         if (fault_next(r->faults) <= sim_now(r->sim))
             fault_act(r->faults);
         load_act(r->load);
+        if (r->watch_at <= sim_now(r->sim) && !watch_look(r->watch, &r->result->why))
+            return false;
+        if (r->watch_at <= sim_now(r->sim))
+            r->watch_at = sim_now(r->sim) + WATCH_EVERY;
     }
     return load_problem(r->load) == NULL || fail(r, load_problem(r->load));
 }
@@ -83,7 +92,7 @@ static bool go(struct run *r, const struct scenario *s)
         return fail(r, load_problem(r->load));
     if (!sim_until_ready(r->sim, CONVERGE_MAX))
         return who_is_not_ready(r);
-    if (!converge(r))
+    if (!converge(r) || !watch_end(r->watch, &r->result->why))
         return false;
     return load_read_all(r->load) || fail(r, load_problem(r->load));
 }
@@ -105,6 +114,7 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
     memset(ret, 0, sizeof *ret);
     struct run r = {.sim = sim_new(&sc), .result = ret};
     r.load = load_new(r.sim, s);
+    r.watch = watch_new(r.sim);
     ret->good = go(&r, s);
     ret->counts = *load_counts(r.load);
     for (int i = 0; r.faults != NULL && i < FAULT_COUNT; i++) {
@@ -115,5 +125,6 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
     ret->events = sim_events(r.sim);
     fault_free(r.faults);
     load_free(r.load);
+    watch_free(r.watch);
     sim_free(r.sim);
 }
