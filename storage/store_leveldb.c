@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "storage/log_tail.h"
 #include "storage/overlay.h"
 
 #include <leveldb/c.h>
@@ -38,6 +39,7 @@ struct store_leveldb {
     leveldb_readoptions_t *read_options;
     enum store_sync sync;
     int wake_fd;
+    uint64_t torn;
 
     /* The loop's. */
     struct overlay overlay;
@@ -299,6 +301,11 @@ static size_t ldb_backlog(const struct store *s)
 int store_leveldb_wake_fd(const struct store *s)
 {
     return ldb_of(s)->wake_fd;
+}
+
+uint64_t store_leveldb_torn(const struct store *s)
+{
+    return ldb_of(s)->torn;
 }
 
 /* --- reading */
@@ -598,11 +605,28 @@ static void set_options(struct store_leveldb *l, const struct store_leveldb_conf
     leveldb_readoptions_set_verify_checksums(l->read_options, 1);
 }
 
+static enum err open_database(struct store_leveldb *l, const char *path, struct errmsg *reterr)
+{
+    char *text = NULL;
+    enum err err = ERR_OK;
+    l->db = leveldb_open(l->options, path, &text);
+    if (text != NULL && err_of(text) == ERR_CORRUPT &&
+        log_tails_cut(path, l->sync == STORE_SYNC_PERIODIC, &l->torn) == ERR_OK && l->torn > 0) {
+        leveldb_free(text);
+        text = NULL;
+        l->db = leveldb_open(l->options, path, &text);
+    }
+    if (text != NULL) {
+        err = open_error(path, text, reterr);
+        leveldb_free(text);
+    }
+    return err;
+}
+
 enum err store_leveldb_open(const struct store_leveldb_config *config, struct store **ret_store,
                             struct errmsg *reterr)
 {
     struct store_leveldb *l = mem_new(struct store_leveldb);
-    char *text = NULL;
     enum err err = ERR_OK;
     l->store.ops = &ldb_ops;
     l->sync = config->sync;
@@ -618,11 +642,7 @@ enum err store_leveldb_open(const struct store_leveldb_config *config, struct st
     if (l->wake_fd < 0)
         err = errmsg_set(reterr, ERR_IO, "open store: cannot make an event descriptor");
     if (err == ERR_OK)
-        l->db = leveldb_open(l->options, config->path, &text);
-    if (text != NULL) {
-        err = open_error(config->path, text, reterr);
-        leveldb_free(text);
-    }
+        err = open_database(l, config->path, reterr);
     if (err == ERR_OK && pthread_create(&l->committer, NULL, committer_main, l) != 0)
         err = errmsg_set(reterr, ERR_IO, "open store: cannot start a thread");
     l->committer_runs = err == ERR_OK;

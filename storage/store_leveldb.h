@@ -29,13 +29,18 @@ struct store_leveldb_config {
     int files_max;             /* open at once; 0: 256 */
 };
 
-/* Fails with ERR_CONFIG and a text for a person when the directory is in use, not a directory or
+/* What a power cut left of the write that it met is cut off (log_tail.h): nobody was promised it.
+ *
+ * Fails with ERR_CONFIG and a text for a person when the directory is in use, not a directory or
  * not permitted, ERR_CORRUPT, ERR_FULL, ERR_IO. The directory is made when its parent is there. */
 enum err store_leveldb_open(const struct store_leveldb_config *config, struct store **ret_store,
                             struct errmsg *reterr) MUST_CHECK;
 
 /* Becomes readable when tickets have completed; store_completed empties it. Owned by the store. */
 int store_leveldb_wake_fd(const struct store *s);
+
+/* Bytes that were cut off at opening. */
+uint64_t store_leveldb_torn(const struct store *s);
 
 /* Ask for an fsync of all that was flushed. With STORE_SYNC_PERIODIC the shell's timer calls it. */
 void store_leveldb_sync(struct store *s);

@@ -237,6 +237,10 @@ static enum err run(const struct config *c, struct log *log, struct errmsg *rete
         return err;
     shell.store = store;
     shell.wake_fd = store_leveldb_wake_fd(store);
+    if (store_leveldb_torn(store) > 0)
+        log_line(log, shell_now().wall, LOG_WARN,
+                 "the store ends in a write that was not finished -> %llu bytes cut off",
+                 (unsigned long long)store_leveldb_torn(store));
     if (c->commitlog_sync == COMMITLOG_SYNC_PERIODIC)
         shell.sync_every = c->commitlog_sync_period;
     err = node_new(&config, store, &shell.node, reterr);
