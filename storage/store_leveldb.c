@@ -8,6 +8,7 @@
 #include "storage/log_tail.h"
 #include "storage/overlay.h"
 
+#include <fcntl.h>
 #include <leveldb/c.h>
 #include <pthread.h>
 #include <string.h>
@@ -605,6 +606,19 @@ static void set_options(struct store_leveldb *l, const struct store_leveldb_conf
     leveldb_readoptions_set_verify_checksums(l->read_options, 1);
 }
 
+/* LevelDB brings what it found into tables and renames CURRENT to a manifest that has them, but
+ * does not sync the directory: a power cut could bring the old manifest back, with logs that never
+ * were synced when their writer was killed. What we have read from them must not go again. */
+static bool sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+/* Opens the database; all that it then has is durable. */
 static enum err open_database(struct store_leveldb *l, const char *path, struct errmsg *reterr)
 {
     char *text = NULL;
@@ -619,6 +633,8 @@ static enum err open_database(struct store_leveldb *l, const char *path, struct 
     if (text != NULL) {
         err = open_error(path, text, reterr);
         leveldb_free(text);
+    } else if (!sync_directory(path)) {
+        err = errmsg_set(reterr, ERR_IO, "open store: %s: cannot sync the directory", path);
     }
     return err;
 }

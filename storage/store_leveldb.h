@@ -30,6 +30,7 @@ struct store_leveldb_config {
 };
 
 /* What a power cut left of the write that it met is cut off (log_tail.h): nobody was promised it.
+ * What has been read from the store is durable, also what was not yet when the process before died.
  *
  * Fails with ERR_CONFIG and a text for a person when the directory is in use, not a directory or
  * not permitted, ERR_CORRUPT, ERR_FULL, ERR_IO. The directory is made when its parent is there. */
