@@ -75,6 +75,7 @@ class Node:
         self.ring = ring
         self.index = index
         self.process = None
+        self.environment = {}  # of the process, beside the test's own
         if OUTSIDE:
             self.address = OUTSIDE[index - 1]
             return
@@ -92,7 +93,7 @@ class Node:
             **self.ring.settings, **settings,
         }
         environment = {k: v for k, v in os.environ.items()
-                       if not k.startswith(("TORC_", "CASSANDRA_"))}
+                       if not k.startswith(("TORC_", "CASSANDRA_"))} | self.environment
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [program("torcd")] + [f"--{k}={v}" for k, v in wanted.items()], cwd=self.dir,
