@@ -61,7 +61,8 @@ struct history_config {
 struct history *history_new(const struct history_config *config);
 void history_free(struct history *h); /* accepts NULL */
 
-/* --- writes. One has one timestamp and any number of parts. */
+/* --- writes. One has one timestamp and any number of parts, and comes to a replica as a whole: its
+ * parts are in one partition of the cluster. */
 
 /* A write begins. `stamp` counts only in a stamped history. The number is for the calls below. */
 size_t history_write(struct history *h, uint32_t client, int64_t stamp, usec start);

@@ -12,8 +12,7 @@
 #define KEYS_MAX 52
 
 struct registers {
-    struct workload_env *env;
-    struct history *histories[2]; /* by whether stamped */
+    struct work base;
     uint32_t keys;
     int64_t last_stamp[KEYS_MAX];
 };
@@ -21,18 +20,15 @@ struct registers {
 static void *begin(struct workload_env *env)
 {
     struct registers *w = mem_new(struct registers);
-    w->env = env;
+    work_open(&w->base, env, "register", "stamped register");
     w->keys = work_scaled(env, KEYS_MAX / 2) * 2;
-    w->histories[false] = work_history(env, "register", false);
-    w->histories[true] = work_history(env, "stamped register", true);
     return w;
 }
 
 static void end(void *work)
 {
     struct registers *w = work;
-    history_free(w->histories[false]);
-    history_free(w->histories[true]);
+    work_close(&w->base);
     mem_free(w);
 }
 
@@ -51,23 +47,21 @@ static bool is_stamped(uint64_t key)
 
 static int64_t some_stamp(struct registers *w, uint64_t key)
 {
-    if (w->last_stamp[key] == 0 || rng_chance(&w->env->rng, 850000))
-        w->last_stamp[key] = workload_stamp(w->env);
+    if (w->last_stamp[key] == 0 || rng_chance(&w->base.env->rng, 850000))
+        w->last_stamp[key] = workload_stamp(w->base.env);
     return w->last_stamp[key];
 }
 
 static void ask_write(struct registers *w, struct op *op)
 {
     uint64_t key = op->n[0];
-    struct history *h = w->histories[is_stamped(key)];
-    int64_t value = ++w->env->values;
+    struct history *h = w->base.histories[is_stamped(key)];
+    int64_t value = ++w->base.env->values;
     int64_t stamp = is_stamped(key) ? some_stamp(w, key) : 0;
-    uint64_t choice = rng_below(&w->env->rng, 20);
+    uint64_t choice = rng_below(&w->base.env->rng, 20);
     struct buf *cql = &op->cql;
     char using[48] = "";
-    op->is_write = true;
-    op->repeatable = is_stamped(key);
-    op->n[1] = history_write(h, op->client, stamp, sim_now(w->env->sim));
+    op->n[1] = work_write(&w->base, op, is_stamped(key), stamp);
     if (is_stamped(key))
         (void)snprintf(using, sizeof using, " USING TIMESTAMP %" PRId64, stamp);
     if (choice < 4)
@@ -95,8 +89,8 @@ static void ask_read(struct op *op)
 static void ask(void *work, struct op *op)
 {
     struct registers *w = work;
-    op->n[0] = rng_below(&w->env->rng, w->keys);
-    if (rng_chance(&w->env->rng, 550000))
+    op->n[0] = rng_below(&w->base.env->rng, w->keys);
+    if (rng_chance(&w->base.env->rng, 550000))
         ask_write(w, op);
     else
         ask_read(op);
@@ -105,9 +99,9 @@ static void ask(void *work, struct op *op)
 static bool take(void *work, struct op *op, const struct answer *a, struct errmsg *why)
 {
     struct registers *w = work;
-    struct history *h = w->histories[is_stamped(op->n[0])];
+    bool stamped = is_stamped(op->n[0]);
     if (op->is_write)
-        work_wrote(h, op->n[1], op, a);
+        work_wrote(&w->base, stamped, op->n[1], op, a);
     if (!work_answered(a, why))
         return false;
     if (op->is_write || !a->acked)
@@ -115,23 +109,15 @@ static bool take(void *work, struct op *op, const struct answer *a, struct errms
     struct history_read read = work_read(op, a, op->n[0]);
     struct history_row row = {.value = a->reply->rows == 0 ? HISTORY_NOTHING
                                                            : work_cell(a->reply, 0, 0)};
-    return history_judge(h, &read, &row, row.value != HISTORY_NOTHING, why);
-}
-
-static void disk_lost(void *work, usec at)
-{
-    struct registers *w = work;
-    history_disk_lost(w->histories[false], at);
-    history_disk_lost(w->histories[true], at);
+    return history_judge(w->base.histories[stamped], &read, &row, row.value != HISTORY_NOTHING,
+                         why);
 }
 
 static bool final(void *work, uint32_t i, struct op *op)
 {
     struct registers *w = work;
-    if (i == 0) {
-        history_all_equal(w->histories[false], sim_now(w->env->sim));
-        history_all_equal(w->histories[true], sim_now(w->env->sim));
-    }
+    if (i == 0)
+        work_all_equal(&w->base);
     if (i == w->keys)
         return false;
     op->n[0] = i;
@@ -139,5 +125,5 @@ static bool final(void *work, uint32_t i, struct op *op)
     return true;
 }
 
-const struct workload_ops work_registers = {"registers", begin, end,       schema,
-                                            ask,         take,  disk_lost, final};
+const struct workload_ops work_registers = {"registers", begin,          end,  schema, ask,
+                                            take,        work_disk_lost, final};

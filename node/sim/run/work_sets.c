@@ -26,8 +26,7 @@ struct request {
 };
 
 struct sets {
-    struct workload_env *env;
-    struct history *histories[2]; /* by whether stamped */
+    struct work base;
     uint32_t keys;
     int64_t ids; /* 0 .. ids-1 */
 };
@@ -35,19 +34,16 @@ struct sets {
 static void *begin(struct workload_env *env)
 {
     struct sets *w = mem_new(struct sets);
-    w->env = env;
+    work_open(&w->base, env, "set", "stamped set");
     w->keys = work_scaled(env, KEYS_MAX / 4) * 4;
     w->ids = 4 + 2 * (int64_t)env->size;
-    w->histories[false] = work_history(env, "set", false);
-    w->histories[true] = work_history(env, "stamped set", true);
     return w;
 }
 
 static void end(void *work)
 {
     struct sets *w = work;
-    history_free(w->histories[false]);
-    history_free(w->histories[true]);
+    work_close(&w->base);
     mem_free(w);
 }
 
@@ -80,13 +76,13 @@ static const char *table_of(uint64_t key)
 
 static int64_t some_id(struct sets *w)
 {
-    return rng_between(&w->env->rng, 0, w->ids - 1);
+    return rng_between(&w->base.env->rng, 0, w->ids - 1);
 }
 
 /* " AND id >= 3 AND id < 7": some bounds, or none. */
 static void put_bounds(struct sets *w, struct request *q, struct buf *cql)
 {
-    struct rng *rng = &w->env->rng;
+    struct rng *rng = &w->base.env->rng;
     q->first = INT64_MIN;
     q->last = INT64_MAX;
     int64_t a = some_id(w);
@@ -106,17 +102,15 @@ static void put_bounds(struct sets *w, struct request *q, struct buf *cql)
 
 static void ask_write(struct sets *w, struct op *op, struct request *q)
 {
-    struct rng *rng = &w->env->rng;
-    struct history *h = w->histories[is_stamped(q->key)];
+    struct rng *rng = &w->base.env->rng;
+    struct history *h = w->base.histories[is_stamped(q->key)];
     const char *table = table_of(q->key);
     char using[48];
-    int64_t stamp = work_stamp(w->env, is_stamped(q->key), using);
+    int64_t stamp = work_stamp(w->base.env, is_stamped(q->key), using);
     int64_t id = some_id(w);
-    int64_t value = ++w->env->values;
+    int64_t value = ++w->base.env->values;
     uint64_t choice = rng_below(rng, 100);
-    op->is_write = true;
-    op->repeatable = is_stamped(q->key);
-    q->write = history_write(h, op->client, stamp, sim_now(w->env->sim));
+    q->write = work_write(&w->base, op, is_stamped(q->key), stamp);
     if (choice < 2) {
         history_delete(h, q->write, q->key, INT64_MIN, INT64_MAX);
         buf_printf(&op->cql, "DELETE FROM %s%s WHERE k = %" PRIu64, table, using, q->key);
@@ -143,10 +137,10 @@ static void ask_write(struct sets *w, struct op *op, struct request *q)
 
 static void ask_some(struct sets *w, struct op *op, struct request *q)
 {
-    uint32_t wanted = (uint32_t)rng_between(&w->env->rng, 1, SOME_MAX);
+    uint32_t wanted = (uint32_t)rng_between(&w->base.env->rng, 1, SOME_MAX);
     q->shape = SOME;
     for (int64_t id = some_id(w); id < w->ids && q->count < wanted;
-         id += rng_between(&w->env->rng, 1, 1 + w->ids / SOME_MAX))
+         id += rng_between(&w->base.env->rng, 1, 1 + w->ids / SOME_MAX))
         q->ids[q->count++] = id;
     buf_printf(&op->cql, " AND id IN (");
     for (uint32_t i = 0; i < q->count; i++)
@@ -156,7 +150,7 @@ static void ask_some(struct sets *w, struct op *op, struct request *q)
 
 static void ask_read(struct sets *w, struct op *op, struct request *q)
 {
-    struct rng *rng = &w->env->rng;
+    struct rng *rng = &w->base.env->rng;
     uint64_t choice = rng_below(rng, 10);
     q->first = INT64_MIN;
     q->last = INT64_MAX;
@@ -185,8 +179,8 @@ static void ask(void *work, struct op *op)
     struct sets *w = work;
     struct request *q = mem_new(struct request);
     op->own = q;
-    q->key = rng_below(&w->env->rng, w->keys);
-    if (rng_chance(&w->env->rng, 600000))
+    q->key = rng_below(&w->base.env->rng, w->keys);
+    if (rng_chance(&w->base.env->rng, 600000))
         ask_write(w, op, q);
     else
         ask_read(w, op, q);
@@ -214,7 +208,7 @@ static bool judge_some(struct history *h, const struct request *q, struct histor
 static bool judge(struct sets *w, const struct op *op, const struct request *q,
                   const struct answer *a, struct errmsg *why)
 {
-    struct history *h = w->histories[is_stamped(q->key)];
+    struct history *h = w->base.histories[is_stamped(q->key)];
     struct history_row *rows = work_rows(a->reply, 0, 1);
     struct history_read read = work_read(op, a, q->key);
     bool good;
@@ -237,7 +231,7 @@ static bool take(void *work, struct op *op, const struct answer *a, struct errms
     struct request *q = op->own;
     bool good = work_answered(a, why);
     if (op->is_write)
-        work_wrote(w->histories[is_stamped(q->key)], q->write, op, a);
+        work_wrote(&w->base, is_stamped(q->key), q->write, op, a);
     else if (good && a->acked)
         good = judge(w, op, q, a, why);
     mem_free(q);
@@ -245,20 +239,11 @@ static bool take(void *work, struct op *op, const struct answer *a, struct errms
     return good;
 }
 
-static void disk_lost(void *work, usec at)
-{
-    struct sets *w = work;
-    history_disk_lost(w->histories[false], at);
-    history_disk_lost(w->histories[true], at);
-}
-
 static bool final(void *work, uint32_t i, struct op *op)
 {
     struct sets *w = work;
-    if (i == 0) {
-        history_all_equal(w->histories[false], sim_now(w->env->sim));
-        history_all_equal(w->histories[true], sim_now(w->env->sim));
-    }
+    if (i == 0)
+        work_all_equal(&w->base);
     if (i == w->keys)
         return false;
     struct request *q = mem_new(struct request);
@@ -268,4 +253,5 @@ static bool final(void *work, uint32_t i, struct op *op)
     return true;
 }
 
-const struct workload_ops work_sets = {"sets", begin, end, schema, ask, take, disk_lost, final};
+const struct workload_ops work_sets = {"sets", begin,          end,  schema, ask,
+                                       take,   work_disk_lost, final};

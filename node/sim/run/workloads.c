@@ -9,13 +9,12 @@
 #define BACK_DATE_MAX (2 * USEC_PER_SEC)
 #define STAMPS_A_USEC 1024 /* room for unique ones, however fast the clients are */
 
-extern const struct workload_ops work_registers, work_sets, work_generated;
+extern const struct workload_ops work_registers, work_sets, work_collections, work_lists,
+    work_batches, work_scans, work_ttl, work_generated;
 
 const struct workload_ops *const workloads_all[] = {
-    &work_registers,
-    &work_sets,
-    &work_generated,
-    NULL,
+    &work_registers, &work_sets, &work_collections, &work_lists, &work_batches,
+    &work_scans,     &work_ttl,  &work_generated,   NULL,
 };
 
 uint32_t workload_replicas(const struct workload_env *env, enum cql_consistency level)
@@ -65,11 +64,44 @@ bool workload_error_is_expected(enum cql_error_code code)
 
 /* --- work.h */
 
-struct history *work_history(const struct workload_env *env, const char *name, bool stamped)
+static struct history *open_history(const struct workload_env *env, const char *name, bool stamped)
 {
     const struct history_config config = {
         .name = name, .replicas = env->rf * env->dcs, .skew_us = env->skew_us, .stamped = stamped};
     return history_new(&config);
+}
+
+void work_open(struct work *w, struct workload_env *env, const char *name, const char *stamped)
+{
+    w->env = env;
+    w->histories[false] = open_history(env, name, false);
+    w->histories[true] = open_history(env, stamped, true);
+}
+
+void work_close(struct work *w)
+{
+    history_free(w->histories[false]);
+    history_free(w->histories[true]);
+}
+
+void work_disk_lost(void *work, usec at)
+{
+    struct work *w = work;
+    history_disk_lost(w->histories[false], at);
+    history_disk_lost(w->histories[true], at);
+}
+
+void work_all_equal(struct work *w)
+{
+    history_all_equal(w->histories[false], sim_now(w->env->sim));
+    history_all_equal(w->histories[true], sim_now(w->env->sim));
+}
+
+size_t work_write(struct work *w, struct op *op, bool stamped, int64_t stamp)
+{
+    op->is_write = true;
+    op->repeatable = stamped;
+    return history_write(w->histories[stamped], op->client, stamp, sim_now(w->env->sim));
 }
 
 int64_t work_stamp(struct workload_env *env, bool stamped, char text[48])
@@ -92,13 +124,14 @@ bool work_answered(const struct answer *a, struct errmsg *why)
 }
 
 /* When the connection broke the node may still be working at what it had read. */
-void work_wrote(struct history *h, size_t write, const struct op *op, const struct answer *a)
+void work_wrote(struct work *w, bool stamped, size_t write, const struct op *op,
+                const struct answer *a)
 {
     struct history_end end = {.end = a->end,
                               .replicas = a->acked ? op->replicas : 0,
                               .open = a->open || a->reply->outcome == SIM_LOST,
                               .again = a->again};
-    history_wrote(h, write, &end);
+    history_wrote(w->histories[stamped], write, &end);
 }
 
 struct history_read work_read(const struct op *op, const struct answer *a, uint64_t key)
@@ -126,6 +159,33 @@ struct history_row *work_rows(const struct sim_reply *r, uint32_t id, uint32_t v
         rows[i].value = value == UINT32_MAX ? HISTORY_ANY : work_cell(r, i, value);
     }
     return rows;
+}
+
+static int64_t read_item(struct reader *r)
+{
+    return read_i32(r) == 8 ? read_i64(r) : HISTORY_NOTHING;
+}
+
+bool work_items(const struct sim_reply *r, uint32_t row, uint32_t column, uint32_t of,
+                struct history_row **ret, size_t *ret_count, struct errmsg *why)
+{
+    const struct sim_cell *c = &r->cells[(size_t)row * r->columns + column];
+    struct reader in = reader_make(c->is_null ? BYTES_NONE : c->bytes);
+    int32_t count = c->is_null ? 0 : read_i32(&in);
+    if (count < 0 || (size_t)count > reader_left(&in))
+        return errmsg_set(why, ERR_FAILED, "a collection of %d items", (int)count) == ERR_OK;
+    struct history_row *rows = mem_alloc(((size_t)count + 1) * sizeof *rows);
+    for (int32_t i = 0; i < count; i++) {
+        rows[i].id = read_item(&in);
+        rows[i].value = of == 2 ? read_item(&in) : HISTORY_ANY;
+    }
+    if (!reader_done(&in)) {
+        mem_free(rows);
+        return errmsg_set(why, ERR_FAILED, "a collection that is no collection") == ERR_OK;
+    }
+    *ret = rows;
+    *ret_count = (size_t)count;
+    return true;
 }
 
 uint32_t work_scaled(const struct workload_env *env, uint32_t most)
