@@ -145,7 +145,7 @@ const struct clock *engine_clock(struct engine *e, keyspace_no keyspace, range_n
 uint64_t engine_clock_hash(struct engine *e, keyspace_no keyspace, range_no range);
 
 /* ERR_OK, or why the clock of the range cannot be read: then nothing can be applied, and no dot may
- * be minted, for it is not known which were. */
+ * be minted, for it is not known which were. Damage is for good, ERR_IO is tried again. */
 enum err engine_range_error(struct engine *e, keyspace_no keyspace, range_no range);
 
 /* The same of all ranges first .. last of the keyspace that were used so far, at no cost while all

@@ -80,13 +80,25 @@ static enum err load(struct engine *e, struct range_state *r)
     return err;
 }
 
+static void load_anew(struct engine *e, struct range_state *r)
+{
+    e->damaged_ranges--;
+    r->hashed = false;
+    r->err = engine_note(e, load(e, r));
+    e->damaged_ranges += r->err != ERR_OK;
+}
+
 struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_no range)
 {
     uint8_t key[8];
     range_key(key, keyspace, range);
     struct omap_node *n = omap_find(&e->ranges, bytes_make(key, sizeof key));
-    if (n != NULL)
-        return state_of(n);
+    if (n != NULL) {
+        struct range_state *known = state_of(n);
+        if (known->err == ERR_IO) /* perhaps it was the cable */
+            load_anew(e, known);
+        return known;
+    }
     struct range_state *r = mem_new(struct range_state);
     r->keyspace = keyspace;
     r->range = range;
@@ -175,7 +187,7 @@ struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no rang
 }
 
 /* The first range >= from that has a record whose keys begin with e->key's letter. */
-static bool stored_range(struct engine *e, struct store_iter *it, keyspace_no keyspace,
+static bool stored_range(const struct engine *e, struct store_iter *it, keyspace_no keyspace,
                          range_no *ret)
 {
     keyspace_no k;
@@ -193,8 +205,10 @@ static bool stored_range(struct engine *e, struct store_iter *it, keyspace_no ke
     return true;
 }
 
-/* The first range >= from that the store has a snapshot or a log of. */
-static bool next_stored(struct engine *e, keyspace_no keyspace, range_no from, range_no *ret)
+/* The first range >= from that the store has a snapshot or a log of. *ret_err: why it may not be
+ * the first, or not the last. */
+static bool next_stored(struct engine *e, keyspace_no keyspace, range_no from, range_no *ret,
+                        enum err *ret_err)
 {
     range_no got;
     struct store_iter *it = store_iter_new(e->store);
@@ -205,31 +219,36 @@ static bool next_stored(struct engine *e, keyspace_no keyspace, range_no from, r
         found = true;
         *ret = got;
     }
+    *ret_err = *ret_err == ERR_OK ? store_iter_error(it) : *ret_err;
     store_iter_free(it);
     return found;
 }
 
 /* Load all that is stored, once: from then on every range with a clock is in memory, for whoever
- * writes to one makes it. Healing walks them each second. */
-static void load_keyspace(struct engine *e, keyspace_no keyspace)
+ * writes to one makes it. Healing walks them each second. What could not be read is tried again
+ * when somebody walks them anew. */
+static void load_keyspace(struct engine *e, keyspace_no keyspace, bool anew)
 {
     uint8_t key[4];
     range_no range = 0;
+    enum err err = ERR_OK;
     store_u32(key, keyspace);
-    if (omap_find(&e->loaded, bytes_make(key, sizeof key)) != NULL)
+    struct omap_node *n = omap_find(&e->loaded, bytes_make(key, sizeof key));
+    if (n != NULL && (omap_value(n).len == 0 || !anew))
         return;
-    omap_put(&e->loaded, bytes_make(key, sizeof key), BYTES_NONE);
-    while (next_stored(e, keyspace, range, &range)) {
+    while (next_stored(e, keyspace, range, &range, &err)) {
         (void)engine_range(e, keyspace, range);
         if (range++ == UINT32_MAX)
-            return;
+            break;
     }
+    struct bytes incomplete = err == ERR_IO ? BYTES_LIT("?") : BYTES_NONE;
+    omap_put(&e->loaded, bytes_make(key, sizeof key), incomplete);
 }
 
 bool engine_next_range(struct engine *e, keyspace_no keyspace, range_no from, range_no *ret_range)
 {
     uint8_t key[8];
-    load_keyspace(e, keyspace);
+    load_keyspace(e, keyspace, from == 0);
     range_key(key, keyspace, from);
     struct omap_node *n = omap_seek(&e->ranges, bytes_make(key, sizeof key));
     while (n != NULL && clock_empty(&state_of(n)->clock)) /* looked at, never written */

@@ -39,7 +39,8 @@ struct engine {
     struct store *store;
     struct rng rng;
     struct omap ranges; /* u32 keyspace, u32 range -> struct range_state * */
-    struct omap loaded; /* u32 keyspace: all its stored ranges are in `ranges` */
+    struct omap loaded; /* u32 keyspace: all its stored ranges are in `ranges`; "?": but for those
+                           that could not be read */
     size_t damaged_ranges;
     uint64_t fragment; /* the number of the last fragment: boots << 40 | writes */
     int64_t bound;     /* stored upper bound of timestamps */

@@ -144,6 +144,22 @@ static void damaged_clocks_are_not_served(void)
     CU_ASSERT(sim_events(w) - events < 1500);
 }
 
+/* It was the cable: no restart is needed. */
+static void clocks_that_can_be_read_again(void)
+{
+    three_with_rows();
+    sim_kill(w, 3);
+    store_mem_fail_reads(store_of(3), BYTES_LIT("c"), BYTES_LIT("m"), ERR_IO);
+    CU_ASSERT_FATAL(sim_start(w, 3));
+    CU_ASSERT_FATAL(sim_until_ready(w, SECONDS(20)));
+    CU_ASSERT(write_row(1, CQL_CL_QUORUM, 1));
+    sim_elapse(w, SECONDS(5));
+    CU_ASSERT_FALSE(sim_replicas_equal(w, NULL));
+    store_mem_fail_reads(store_of(3), BYTES_NONE, BYTES_NONE, ERR_OK);
+    CU_ASSERT(equal_within(SECONDS(20)));
+    CU_ASSERT(all_rows(3, CQL_CL_ALL));
+}
+
 /* One peer cannot give what is missing: another one can. */
 static void what_a_peer_cannot_read_comes_from_another(void)
 {
@@ -233,6 +249,7 @@ CU_TestInfo damage_tests[] = {
     {"a flipped bit makes neighbours unreadable", a_flipped_bit_makes_neighbours_unreadable},
     {"damaged rows are read elsewhere", damaged_rows_are_read_elsewhere},
     {"damaged clocks are not served", damaged_clocks_are_not_served},
+    {"clocks that can be read again", clocks_that_can_be_read_again},
     {"what a peer cannot read comes from another", what_a_peer_cannot_read_comes_from_another},
     {"a damaged identity is refused", a_damaged_identity_is_refused},
     {"bits turn over everywhere", bits_turn_over_everywhere},
