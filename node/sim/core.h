@@ -221,5 +221,6 @@ void watch_store(struct sim *s, unsigned node); /* the machine has a new store *
 
 /* --- trace.c */
 void trace_line(void *machine, struct now now, const char *line);
+void trace_event(struct sim *s, unsigned node, const struct node_event *e);
 
 #endif

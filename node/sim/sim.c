@@ -137,6 +137,7 @@ void turn(struct sim *s, unsigned node, struct node_event *event)
     mix(s, (uint64_t)s->time);
     mix(s, (uint64_t)event->type << 8 | node);
     mix(s, bytes_hash(event->bytes));
+    trace_event(s, node, event);
     struct node_effects effects = node_step(m->node, event);
     bool crash = m->crash.armed && effects.count > m->crash.effects;
     size_t count = crash ? m->crash.effects : effects.count;

@@ -4,6 +4,7 @@
  * brackets, and numbers of twelve digits and more (timestamps, incarnations) as #: a story shall
  * not know them. */
 #include "node/sim/core.h"
+#include "node/wire/wire.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,12 +89,12 @@ void trace_line(void *machine, struct now now, const char *line)
     char text[SIM_LINE_MAX];
     bool watched = is_watched(s, line) && s->lines_count < SIM_LINES_MAX;
     (void)now;
+    if (!watched && s->config.print == NULL)
+        return;
     for (unsigned i = 1; i <= s->count; i++) {
         if (s->machines[i].node != NULL)
             s->machines[i].number = meta_self(node_meta(s->machines[i].node));
     }
-    if (!watched && s->config.print == NULL)
-        return;
     buf_init(&readable, 2 * TRACE_LINE_MAX);
     put_readable(s, line, &readable);
     if (s->config.print != NULL) {
@@ -107,6 +108,34 @@ void trace_line(void *machine, struct now now, const char *line)
         s->lines_count++;
     }
     buf_close(&readable);
+}
+
+/* What a message is, in the words of node/wire. */
+static const char *message_name(struct bytes bytes)
+{
+    struct wire_message m;
+    return wire_decode(bytes, &m) == ERR_OK ? wire_name(m.type) : "?";
+}
+
+void trace_event(struct sim *s, unsigned node, const struct node_event *e)
+{
+    char line[SIM_LINE_MAX];
+    const char *what = NULL;
+    if (s->config.print == NULL)
+        return;
+    switch (e->type) {
+    case NODE_MESSAGE: what = message_name(e->bytes); break;
+    case NODE_DATAGRAM: what = "datagram"; break;
+    case NODE_LINK_DOWN: what = "link down"; break;
+    case NODE_STORE: what = "fsync done"; break;
+    default: return; /* clients speak for themselves, and deadlines by what they lead to */
+    }
+    if (e->type == NODE_STORE)
+        snprintf(line, sizeof line, "[%11.3f ms] %u <   %s", (double)s->time / 1000, node, what);
+    else
+        snprintf(line, sizeof line, "[%11.3f ms] %u < %u %s", (double)s->time / 1000, node,
+                 node_at(s, &e->from), what);
+    s->config.print(s->config.print_arg, line);
 }
 
 void sim_note(struct sim *s, const char *format, ...)
