@@ -119,7 +119,8 @@ static bool is_moving(struct fault_plan *f)
 
 static bool may_lose_disk(struct fault_plan *f, unsigned node)
 {
-    return f->scenario->rf >= 2 && !is_on(f, FAULT_full_disk, node) && is_whole(f) && !is_moving(f) && may_take_away(f, node);
+    return f->scenario->rf >= 2 && !is_on(f, FAULT_full_disk, node) && is_whole(f) &&
+           !is_moving(f) && may_take_away(f, node);
 }
 
 /* --- doing */

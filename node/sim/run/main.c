@@ -304,7 +304,7 @@ static void print_totals(const struct totals *t, double real_s)
                100.0 * (double)t->with_fault[i] / (double)t->runs, t->faults[i]);
     printf("%.0f simulated seconds in %.1f s of CPU: %.0f a second\n", simulated_s, real_s,
            simulated_s / real_s);
-    printf("%" PRIu64 " seeds, %" PRIu64 " failed\n", t->runs, t->failed);
+    printf("%" PRIu64 " passed, %" PRIu64 " failed\n", t->runs - t->failed, t->failed);
 }
 
 int main(int argc, char **argv)
