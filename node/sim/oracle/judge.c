@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define RIVALS_MAX  32  /* concurrent writes that are compared with a winner */
-#define ACTIVE_MAX  512 /* of more cells fewer are asked whether they are gone for all replicas */
+#define ACTIVE_MAX  64 /* of more cells fewer are asked whether they are gone for all replicas */
 #define EXPIRY_UNIT USEC_PER_SEC
 
 struct judge {
