@@ -182,7 +182,6 @@ static bool damage_disk(struct fault_plan *f, const struct fault *fault, unsigne
         sim_flip_bits(f->sim, node, (uint32_t)fault->amount);
     else
         lose_disk(f, node);
-    load_disk_lost(f->load);
     return true;
 }
 
@@ -297,12 +296,12 @@ static void readable_again(struct fault_plan *f, unsigned node)
     }
 }
 
-static void replace(struct fault_plan *f, unsigned node)
+/* A disk is lost once: what only one replica has may be gone, but what two have may not. A damaged
+ * one is lost when it is replaced; until then what cannot be read is an error, not absent. */
+static void replace(struct fault_plan *f, enum fault_kind kind, unsigned node)
 {
-    if (sim_is_up(f->sim, node))
-        sim_crash(f->sim, node);
-    sim_lose_disk(f->sim, node);
-    load_disk_lost(f->load);
+    if (kind == FAULT_flip_bits)
+        lose_disk(f, node);
     sim_start_replacing(f->sim, node);
 }
 
@@ -342,7 +341,7 @@ static void undo(struct fault_plan *f, const struct undo *u)
     case FAULT_full_disk: space_again(f, u->a); break;
     case FAULT_read_error: readable_again(f, u->a); break;
     case FAULT_flip_bits:
-    case FAULT_lose_disk: replace(f, u->a); break;
+    case FAULT_lose_disk: replace(f, u->fault->kind, u->a); break;
     case FAULT_clock_jump: sim_jump_clock(s, u->a, -u->fault->amount); break;
     case FAULT_clock_drift: sim_drift_clock(s, u->a, 0); break;
     case FAULT_join:
