@@ -43,12 +43,6 @@ void node_log(struct node *n, bool warning, const char *format, ...)
     trace(n->config.tracer, n->now, "%s", text);
 }
 
-int64_t node_timestamp(struct node *n)
-{
-    n->hlc = n->now.wall > n->hlc ? n->now.wall : n->hlc + 1;
-    return n->hlc;
-}
-
 /* --- making */
 
 /* Who we are, for ever (host id) and this time (boot), from the facts of the store. */

@@ -211,12 +211,14 @@ static void client_request(struct node *n, struct client *c, const struct cql_fr
         return;
     }
     refresh_view(n);
+    const char *no_timestamp = clock_problem(n);
     struct exec_request r = {.conn = c->number,
                              .stream = frame->header.stream,
                              .version = cql_conn_version(&c->conn),
                              .request = &request,
                              .keyspace = c->keyspace,
-                             .timestamp_us = node_timestamp(n)};
+                             .timestamp_us = node_timestamp(n),
+                             .no_timestamp = no_timestamp};
     c->running++;
     n->clients_running++;
     exec_request(n->client_state->exec, n->now, &r);

@@ -47,8 +47,10 @@ struct peer {
     node_no node;
     bool gossip_alive;
     bool link_down;
-    bool replaced;   /* another node takes its place: it is dead, whatever is heard */
-    usec down_since; /* mono; when link_down */
+    bool replaced;               /* another node takes its place: it is dead, whatever is heard */
+    usec down_since;             /* mono; when link_down */
+    int64_t ahead, ahead_before; /* of our wall clock, us: the best since, and in the time before */
+    usec ahead_until;            /* mono; 0: nothing heard */
 };
 
 /* A link that has just broken is not believed to be mended for so long: datagrams that were on
@@ -81,6 +83,7 @@ struct node {
     bool draining, drained;
     int64_t hlc; /* the last timestamp given out or accepted, us */
     uint64_t hlc_refused;
+    const char *clock_problem;   /* as last told to the log */
     uint64_t damage_told;        /* reads that met damage, as far as the log has told of them */
     usec damage_next;            /* when it may tell of more */
     uint64_t load;               /* bytes on our disk */
@@ -118,8 +121,6 @@ struct todo *node_todo(struct node *n, enum todo_type type);
 void node_meta_event(struct node *n, struct meta_event *event); /* fills in now */
 void node_gossip_event(struct node *n, struct gossip_event *event);
 
-/* A timestamp (us) larger than all given out or seen, and not behind the wall clock. */
-int64_t node_timestamp(struct node *n);
 void node_check_ready(struct node *n);
 
 /* --- node_peer.c */
@@ -130,6 +131,13 @@ void peer_link(struct node *n, const struct endpoint *from, bool up);
 void peer_find_replaced(struct node *n); /* in the topology; after each change of it */
 void peer_gossip_effects(struct node *n, const struct gossip_effects *effects);
 bool peer_is_alive(const struct node *n, node_no node);
+
+/* --- node_clock.c */
+/* A timestamp (us) larger than all given out or seen, and not behind the wall clock. */
+int64_t node_timestamp(struct node *n);
+int64_t clock_tell(struct node *n);                            /* what a message of ours says */
+void clock_heard(struct node *n, struct peer *p, int64_t hlc); /* p: NULL when of nobody we know */
+const char *clock_problem(struct node *n); /* why no timestamp is given; NULL: it is */
 
 /* --- node_meta.c */
 void meta_applied(struct node *n, uint32_t changes);

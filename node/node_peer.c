@@ -2,8 +2,6 @@
  * its link is broken; hearing anything from it mends the link in our eyes. */
 #include "node/node_core.h"
 
-#include <inttypes.h>
-
 static struct peer *peer_find(const struct node *n, node_no node)
 {
     for (size_t i = 0; i < n->peers_count; i++) {
@@ -121,7 +119,7 @@ void peer_send(struct node *n, const struct endpoint *to, struct wire_message *m
     struct buf out;
     buf_init(&out, WIRE_MESSAGE_MAX);
     m->from = meta_self(n->meta);
-    m->hlc = n->hlc;
+    m->hlc = clock_tell(n);
     m->epoch = meta_epoch(n->meta);
     wire_encode(m, &out);
     if (buf_finish(&out) != ERR_OK) {
@@ -145,20 +143,6 @@ void peer_send_node(struct node *n, node_no to, const struct wire_message *m)
         peer_send(n, &node->endpoint, &copy);
 }
 
-/* Follow a peer's clock, unless it is further ahead than a clock may be. */
-static void follow_clock(struct node *n, int64_t hlc)
-{
-    if (hlc <= n->hlc)
-        return;
-    if (hlc - n->now.wall > n->config.clock_offset_max_us) {
-        if (n->hlc_refused++ == 0)
-            node_log(n, true, "a peer's clock is %" PRId64 " ms ahead of ours -> not followed",
-                     (hlc - n->now.wall) / 1000);
-        return;
-    }
-    n->hlc = hlc;
-}
-
 static bool is_meta(enum wire_type type)
 {
     return type >= WIRE_META_HELLO && type < WIRE_CLOCK_DIGESTS;
@@ -171,7 +155,8 @@ void peer_receive(struct node *n, const struct endpoint *from, struct bytes byte
         node_metric_malformed(n);
         return;
     }
-    follow_clock(n, m.hlc);
+    bool is_other = m.from != meta_self(n->meta) && cluster_find(n->cluster, m.from) != NULL;
+    clock_heard(n, is_other ? peer_get(n, m.from) : NULL, m.hlc);
     if (is_meta(m.type)) {
         struct meta_event event = {.type = META_EVENT_MESSAGE};
         event.message.from = *from;

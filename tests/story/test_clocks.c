@@ -50,6 +50,51 @@ static void an_update_after_a_read_wins(void)
     }
 }
 
+/* Beyond the bound an update through the node with the wrong clock is refused, not acked and lost,
+ * whether its clock is slow or fast; a timestamp of the client's own is as good as any. With the
+ * clock put right the node stamps again, by the right time. */
+static void a_wrong_clock_gives_no_timestamps(void)
+{
+    char cql[96], value[16];
+    int count = 0;
+    story_begin(3);
+    for (int way = 0; way < 4; way++) {
+        sim_set_clock(sim, 2, SECONDS(way % 2 == 0 ? -10 : 10) * (way < 2 ? 1 : 360));
+        sim_elapse(sim, SECONDS(15));
+        CU_ASSERT(says(1, CQL_CL_QUORUM, "ok", "UPDATE ks.t SET v = 'seen' WHERE k = 1"));
+        CU_ASSERT(says(2, CQL_CL_QUORUM, "seen", "SELECT v FROM ks.t WHERE k = 1"));
+        CU_ASSERT(says(2, CQL_CL_QUORUM, "error: SERVER", "DELETE FROM ks.t WHERE k = 1"));
+        CU_ASSERT(says(2, CQL_CL_QUORUM, "ok",
+                       "INSERT INTO ks.t (k, v) VALUES (2, 'v') USING TIMESTAMP 5"));
+        CU_ASSERT(says(3, CQL_CL_QUORUM, "ok", "UPDATE ks.t SET v = 'later' WHERE k = 1"));
+        CU_ASSERT(all_say(CQL_CL_QUORUM, "later", "SELECT v FROM ks.t WHERE k = 1"));
+        sim_set_clock(sim, 2, 0);
+        sim_elapse(sim, SECONDS(15));
+        for (unsigned via = 1; via <= 6; via++) {
+            snprintf(value, sizeof value, "v%d", ++count);
+            snprintf(cql, sizeof cql, "UPDATE ks.t SET v = '%s' WHERE k = 1", value);
+            CU_ASSERT(says(1 + via % 3, CQL_CL_QUORUM, "ok", cql));
+            CU_ASSERT(all_say(CQL_CL_QUORUM, value, "SELECT v FROM ks.t WHERE k = 1"));
+        }
+    }
+}
+
+/* The node stamped while its clock was an hour ahead and nobody had said so yet. That does not keep
+ * it an hour ahead. */
+static void a_clock_that_is_right_again(void)
+{
+    story_begin(3);
+    sim_jump_clock(sim, 2, MINUTES(60));
+    CU_ASSERT(says(2, CQL_CL_QUORUM, "ok", "UPDATE ks.t SET v = 'from later' WHERE k = 1"));
+    sim_elapse(sim, SECONDS(15));
+    CU_ASSERT(says(2, CQL_CL_QUORUM, "error: SERVER", "UPDATE ks.t SET v = 'x' WHERE k = 2"));
+    sim_jump_clock(sim, 2, -MINUTES(60));
+    sim_elapse(sim, SECONDS(15));
+    CU_ASSERT(says(2, CQL_CL_QUORUM, "ok", "UPDATE ks.t SET v = 'now' WHERE k = 2"));
+    CU_ASSERT(says(3, CQL_CL_QUORUM, "ok", "UPDATE ks.t SET v = 'after' WHERE k = 2"));
+    CU_ASSERT(all_say(CQL_CL_QUORUM, "after", "SELECT v FROM ks.t WHERE k = 2"));
+}
+
 /* The clock that stood still while the node was away, or was put back, is not believed: what the
  * node stamps comes after what it has heard. */
 static void a_clock_that_was_put_back(void)
@@ -221,6 +266,8 @@ static void schema_changes_know_no_clock(void)
 
 CU_TestInfo clocks_tests[] = {
     {"an update after a read wins, at any skew in the bound (13)", an_update_after_a_read_wins},
+    {"a wrong clock gives no timestamps (13)", a_wrong_clock_gives_no_timestamps},
+    {"a clock that is right again gives right ones (13)", a_clock_that_is_right_again},
     {"a clock that was put back stamps after what it heard (13)", a_clock_that_was_put_back},
     {"a timestamp from the far future stays with its row (14)",
      a_timestamp_from_the_far_future_stays_with_its_row},

@@ -179,8 +179,8 @@ static void a_late_write_is_older_than_the_delete(void)
 static void expired_rows_are_no_difference(void)
 {
     story_begin(3);
-    sim_set_clock(sim, 1, -MILLISECONDS(400));
-    sim_set_clock(sim, 3, MILLISECONDS(400));
+    sim_set_clock(sim, 1, -MILLISECONDS(200));
+    sim_set_clock(sim, 3, MILLISECONDS(200));
     char cql[128];
     for (int i = 1; i <= 5; i++) {
         snprintf(cql, sizeof cql, "INSERT INTO ks.t (k, v) VALUES (%d, 'short') USING TTL 2", i);

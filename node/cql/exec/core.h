@@ -32,7 +32,8 @@ struct run {
     const struct table *table; /* of the statement being resolved */
     int64_t now_us;            /* wall clock */
     int64_t now_s;
-    int64_t timestamp_us; /* of writes that say none */
+    int64_t timestamp_us;     /* of writes that say none */
+    const char *no_timestamp; /* why they are refused, or NULL */
 
     enum cql_error_code code;
     struct errmsg message;

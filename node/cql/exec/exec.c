@@ -128,7 +128,8 @@ static struct request *request_new(struct exec *e, struct now now, const struct 
                           .schema = q->schema,
                           .now_us = now.wall,
                           .now_s = now.wall / USEC_PER_SEC,
-                          .timestamp_us = in->timestamp_us};
+                          .timestamp_us = in->timestamp_us,
+                          .no_timestamp = in->no_timestamp};
     if (in->keyspace != NULL && in->keyspace[0] != '\0')
         q->run.keyspace = arena_text(&q->arena, bytes_text(in->keyspace));
     list_push_back(&e->requests, &q->link);

@@ -73,8 +73,9 @@ struct exec_request {
     int16_t stream;
     uint8_t version; /* of the protocol */
     const struct cql_request *request;
-    const char *keyspace; /* of the connection; NULL: none */
-    int64_t timestamp_us; /* for writes that bring none: the hybrid logical clock's next */
+    const char *keyspace;     /* of the connection; NULL: none */
+    int64_t timestamp_us;     /* for writes that bring none: the hybrid logical clock's next */
+    const char *no_timestamp; /* static; why it cannot be had, or NULL */
 };
 
 /* All that is passed is borrowed for the call only. */

@@ -332,6 +332,8 @@ static bool eval_times(struct run *r, struct modify *m)
     m->times = (struct cell_times){.timestamp = r->timestamp_us, .now_s = r->now_s};
     if (!slot_int(r, m->timestamp, &m->times.timestamp, &given))
         return false;
+    if (!given && r->no_timestamp != NULL)
+        return run_fail(r, CQL_ERROR_SERVER, "%s", r->no_timestamp);
     if (m->times.timestamp < INT64_MIN + 2) /* the lowest means none, and overwrites take one off */
         return run_invalid(r, "Out of bound timestamp, must be in [%lld, %lld]",
                            (long long)INT64_MIN + 2, (long long)INT64_MAX);

@@ -57,8 +57,10 @@ static bool parse_text(struct request *q, struct bytes text, struct ast *ret)
 static void take_params(struct request *q, const struct cql_params *p)
 {
     q->level = p->consistency;
-    if ((p->flags & CQL_QUERY_TIMESTAMP) != 0)
+    if ((p->flags & CQL_QUERY_TIMESTAMP) != 0) {
         q->run.timestamp_us = p->timestamp;
+        q->run.no_timestamp = NULL;
+    }
     if ((p->flags & CQL_QUERY_NOW) != 0)
         q->run.now_s = p->now_in_seconds;
     if ((p->flags & CQL_QUERY_KEYSPACE) != 0 && q->version >= 5)

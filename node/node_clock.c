@@ -1,0 +1,110 @@
+/* The hybrid clock, and whether what it says can be believed.
+ *
+ * Every message carries its sender's clock. A peer that is further ahead than max_clock_offset is
+ * not followed; so if it is ours that is wrong, what we stamp would lose, or win, against what the
+ * others stamp, and nobody would be told. When most of those we hear from are so far away on the
+ * same side, it is ours that is wrong: then a write that brings no timestamp is refused here.
+ *
+ * A message that was held up makes its sender look late. So of each peer the best of the last five
+ * to ten seconds counts. */
+#include "node/node_core.h"
+
+#include <inttypes.h>
+
+#define BEST_OF (5 * USEC_PER_SEC)
+
+static int64_t clock_now(const struct node *n)
+{
+    return n->now.wall > n->hlc ? n->now.wall : n->hlc;
+}
+
+int64_t clock_tell(struct node *n)
+{
+    n->hlc = clock_now(n);
+    return n->hlc;
+}
+
+int64_t node_timestamp(struct node *n)
+{
+    n->hlc = n->now.wall > n->hlc ? n->now.wall : n->hlc + 1;
+    return n->hlc;
+}
+
+static void note(struct node *n, struct peer *p, int64_t ahead)
+{
+    if (n->now.mono >= p->ahead_until) {
+        p->ahead_before = p->ahead_until == 0 ? ahead : p->ahead;
+        p->ahead = ahead;
+        p->ahead_until = n->now.mono + BEST_OF;
+    }
+    p->ahead = ahead > p->ahead ? ahead : p->ahead;
+}
+
+void clock_heard(struct node *n, struct peer *p, int64_t hlc)
+{
+    if (p != NULL)
+        note(n, p, hlc - n->now.wall);
+    if (hlc <= n->hlc)
+        return;
+    if (hlc - n->now.wall > n->config.clock_offset_max_us) {
+        if (n->hlc_refused++ == 0)
+            node_log(n, true, "a peer's clock is %" PRId64 " ms ahead of ours -> not followed",
+                     (hlc - n->now.wall) / 1000);
+        return;
+    }
+    n->hlc = hlc;
+}
+
+/* How many peers are heard from, and how many of them are too far ahead of, or behind, a clock that
+ * is `lead` ahead of our wall clock. */
+struct opinions {
+    size_t heard, ahead, behind;
+};
+
+static struct opinions ask_peers(const struct node *n, int64_t lead)
+{
+    struct opinions o = {0};
+    for (size_t i = 0; i < n->peers_count; i++) {
+        const struct peer *p = &n->peers[i];
+        if (p->ahead_until == 0 || !peer_is_alive(n, p->node))
+            continue;
+        int64_t off = (p->ahead > p->ahead_before ? p->ahead : p->ahead_before) - lead;
+        o.heard++;
+        o.ahead += off > n->config.clock_offset_max_us;
+        o.behind += off < -n->config.clock_offset_max_us;
+    }
+    return o;
+}
+
+static const char *find_problem(struct node *n)
+{
+    int64_t lead = clock_now(n) - n->now.wall;
+    struct opinions o = ask_peers(n, lead);
+    if (o.behind * 2 > o.heard && lead > 0) {
+        /* Perhaps our clock was wrong and has been put right, and what we stamped meanwhile holds
+         * the hybrid clock up. Nobody has followed it. */
+        struct opinions of_wall = ask_peers(n, 0);
+        if ((of_wall.ahead + of_wall.behind) * 2 <= of_wall.heard) {
+            node_log(n, true, "our clock was %" PRId64 " ms ahead -> stamping by the right time",
+                     lead / 1000);
+            n->hlc = n->now.wall;
+            return NULL;
+        }
+    }
+    if (o.ahead * 2 > o.heard)
+        return "The clock of this node is behind those of most others: it gives no timestamps";
+    if (o.behind * 2 > o.heard)
+        return "The clock of this node is ahead of those of most others: it gives no timestamps";
+    return NULL;
+}
+
+const char *clock_problem(struct node *n)
+{
+    const char *problem = find_problem(n);
+    if (problem != n->clock_problem)
+        node_log(n, problem != NULL, "%s",
+                 problem != NULL ? problem
+                                 : "our clock agrees with most others -> stamping writes");
+    n->clock_problem = problem;
+    return problem;
+}
