@@ -170,16 +170,28 @@ static uint64_t log_number(const char *name)
     return end != name && strcmp(end, ".log") == 0 ? number : 0;
 }
 
+/* The newest that has anything in it: a start that the power cut met leaves an empty one. */
+static uint64_t newest_log(DIR *dir)
+{
+    struct stat st;
+    uint64_t newest = 0;
+    rewinddir(dir);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        uint64_t number = log_number(e->d_name);
+        if (number > newest && fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && st.st_size > 0)
+            newest = number;
+    }
+    return newest;
+}
+
 static enum err logs_cut(const char *path, bool all_logs, uint64_t *bytes)
 {
     char file[PATH_MAX_LEN];
     enum err err = ERR_OK;
-    uint64_t newest = 0;
     DIR *dir = opendir(path);
     if (dir == NULL)
         return ERR_IO;
-    for (struct dirent *e; (e = readdir(dir)) != NULL;)
-        newest = log_number(e->d_name) > newest ? log_number(e->d_name) : newest;
+    uint64_t newest = newest_log(dir);
     rewinddir(dir);
     for (struct dirent *e; err == ERR_OK && (e = readdir(dir)) != NULL;) {
         uint64_t number = log_number(e->d_name);

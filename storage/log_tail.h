@@ -13,10 +13,11 @@
 #include "base/err.h"
 #include "base/types.h"
 
-/* Cut an unfinished record off the newest log and the manifest of the database in `path`, which is
- * not open. all_logs: records were written without a sync in between, so every log may end badly,
- * and what follows a bad record in it is cut off, too. *ret_bytes: how many; 0: there was nothing
- * to cut. ERR_CORRUPT when there is damage, ERR_IO; then nothing of that file has been changed. */
+/* Cut an unfinished record off the newest log that is not empty and off the manifest of the
+ * database in `path`, which is not open. all_logs: records were written without a sync in between,
+ * so every log may end badly, and what follows a bad record in it is cut off, too. *ret_bytes: how
+ * many; 0: there was nothing to cut. ERR_CORRUPT when there is damage, ERR_IO; then nothing of that
+ * file has been changed. */
 enum err log_tails_cut(const char *path, bool all_logs, uint64_t *ret_bytes) MUST_CHECK;
 
 #endif

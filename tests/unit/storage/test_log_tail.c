@@ -152,15 +152,25 @@ static bool torn_round(struct rng *r)
     struct store *s;
     write_log(r);
     off_t from = f.ends[BATCHES - 2];
-    off_t len = from + (off_t)rng_below(r, (uint64_t)(f.ends[BATCHES - 1] - from));
-    off_t at = from + (off_t)rng_below(r, (uint64_t)(len - from) + 1);
+    off_t all = f.ends[BATCHES - 1];
+    off_t len = rng_below(r, 3) == 0 ? from + (off_t)rng_below(r, (uint64_t)(all - from)) : all;
+    off_t at = from + (off_t)rng_below(r, (uint64_t)(len - from) + (len < all));
     bool zeros = rng_below(r, 2) == 0;
-    for (off_t end = at + 4096; at < len && at < end; at++)
-        f.bytes[at] = zeros ? 0 : (uint8_t)rng_next(r);
+    bool torn = len < all;
+    for (off_t end = at + 4096; at < len && at < end; at++) {
+        uint8_t other = zeros ? 0 : (uint8_t)~f.bytes[at];
+        torn = torn || f.bytes[at] != other;
+        f.bytes[at] = other;
+    }
     put_log(f.bytes, len);
+    if (rng_below(r, 3) == 0) { /* left by a start that the power cut met */
+        char path[360];
+        snprintf(path, sizeof path, "%s/000099.log", f.dir);
+        close(open(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+    }
     if (open_mode(STORE_SYNC_BATCH, &s) != ERR_OK)
         return false;
-    bool good = has(s, BATCHES - 1);
+    bool good = has(s, torn ? BATCHES - 1 : BATCHES);
     store_close(s);
     return good;
 }
