@@ -142,10 +142,11 @@ static void sleep_us(uint64_t us)
     nanosleep(&ts, NULL);
 }
 
-/* A quarter of the lives ends while the store is opened, which is some dozens of calls. */
+/* Many lives end while the store is opened, which is some dozens of calls. */
 static uint64_t call_of_death(struct test *t)
 {
-    return 1 + rng_below(&t->rng, rng_below(&t->rng, 4) == 0 ? CALLS_OF_OPENING : t->calls_max);
+    bool early = rng_below(&t->rng, t->calls_max < 1000 ? 2 : 4) == 0;
+    return 1 + rng_below(&t->rng, early ? CALLS_OF_OPENING : t->calls_max);
 }
 
 /* The life ends by itself, at a call or closing, or is killed after some time. */
