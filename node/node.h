@@ -124,6 +124,7 @@ struct actor node_actor(const struct node *n);
 struct node_pending {
     size_t in_flight;     /* bytes of requests, own and of peers */
     size_t operations;    /* writes and reads that wait for replicas */
+    size_t overdue;       /* of these, past their deadline as of the last step */
     size_t applying;      /* writes that are not durable here yet */
     size_t requests;      /* of clients, not answered */
     size_t client_bytes;  /* read from clients and not acted on, or not taken by them */

@@ -92,6 +92,7 @@ struct node_pending node_pending(const struct node *n)
 {
     struct node_pending p = {.in_flight = coord_in_flight(n->coord),
                              .operations = coord_pending(n->coord),
+                             .overdue = coord_overdue(n->coord, n->now),
                              .applying = coord_applying(n->coord),
                              .requests = n->clients_running,
                              .client_bytes = client_held_bytes(n),

@@ -242,6 +242,19 @@ size_t coord_pending(const struct coord *c)
     return map_count(&c->pending_by_request);
 }
 
+size_t coord_overdue(const struct coord *c, struct now now)
+{
+    size_t overdue = 0;
+    list_each (at, &c->pending) {
+        const struct pending *p = container_of(at, struct pending, link);
+        usec end = p->type == PENDING_RUN
+                       ? container_of(p, struct run, pending)->end_mono
+                       : container_of(p, struct round, pending)->op->deadline.timer.at;
+        overdue += end < now.mono;
+    }
+    return overdue;
+}
+
 size_t coord_applying(const struct coord *c)
 {
     return map_count(&c->applying_by_ticket);

@@ -130,4 +130,7 @@ size_t coord_in_flight(const struct coord *c);
 size_t coord_pending(const struct coord *c);
 size_t coord_applying(const struct coord *c);
 
+/* Runs and rounds whose deadline was before `now`: none, once coord_deadline has been called. */
+size_t coord_overdue(const struct coord *c, struct now now);
+
 #endif

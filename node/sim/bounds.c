@@ -25,6 +25,12 @@ static bool links_within(struct sim *s, unsigned node, size_t most, struct errms
     return good;
 }
 
+/* It has yet to come to what is due. */
+static bool is_late(const struct sim *s, const struct machine *m)
+{
+    return m->paused || m->deadline <= s->time;
+}
+
 bool sim_check_bounds(struct sim *s, struct errmsg *ret_why)
 {
     const struct sim_limits *l = &s->config.limits;
@@ -36,6 +42,8 @@ bool sim_check_bounds(struct sim *s, struct errmsg *ret_why)
         struct node_pending p = node_pending(m->node);
         good = within(ret_why, i, "bytes in flight", p.in_flight,
                       l->in_flight_max + (p.operations + 1) * OPERATION_MAX) &&
+               within(ret_why, i, "operations past their deadline", is_late(s, m) ? 0 : p.overdue,
+                      0) &&
                within(ret_why, i, "requests", p.requests, REQUESTS_MAX) &&
                within(ret_why, i, "bytes of clients", p.client_bytes,
                       CQL_CONN_FEED_MAX + FRAMES_HELD * l->frame_max) &&

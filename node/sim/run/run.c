@@ -48,7 +48,8 @@ static bool converge(struct run *r)
 {
     usec healed = sim_now(r->sim);
     struct errmsg *why = &r->result->why;
-    while (!sim_see_each_other(r->sim, why) || !sim_replicas_equal(r->sim, why)) {
+    while (!sim_see_each_other(r->sim, why) || !sim_replicas_equal(r->sim, why) ||
+           !sim_is_quiet(r->sim, why)) {
         if (sim_now(r->sim) - healed > CONVERGE_MAX) {
             errmsg_wrap(why, "not converged after %d s", (int)(CONVERGE_MAX / USEC_PER_SEC));
             return false;
