@@ -93,12 +93,37 @@ static void answered(struct sim *s, struct question *q, enum sim_outcome outcome
     q->reply.answered = s->time;
 }
 
+/* The request for the first page, or for the one behind `state`. */
+static struct bytes query(struct question *q, struct bytes state)
+{
+    struct cql_request request = {.opcode = CQL_QUERY};
+    struct cql_params *params = &request.query.params;
+    struct buf body;
+    request.query.text = q->text;
+    params->consistency = q->level;
+    params->page_size = q->page_size;
+    params->paging_state = state;
+    if (q->page_size > 0)
+        params->flags |= CQL_QUERY_PAGE_SIZE;
+    if (state.len > 0)
+        params->flags |= CQL_QUERY_PAGING_STATE;
+    buf_init(&body, CQL_MAX);
+    cql_request_put(&body, CQL_VERSION_MAX, &request);
+    struct bytes made = arena_copy(&q->arena, buf_bytes(&body));
+    buf_close(&body);
+    return made;
+}
+
 uint64_t sim_ask(struct sim *s, unsigned via, enum cql_consistency level, const char *cql)
+{
+    return sim_ask_paged(s, via, level, cql, 0);
+}
+
+uint64_t sim_ask_paged(struct sim *s, unsigned via, enum cql_consistency level, const char *cql,
+                       int32_t page_size)
 {
     struct sim_client *c = client_of(s, via);
     struct question *q = mem_new(struct question);
-    struct cql_request request = {.opcode = CQL_QUERY};
-    struct buf body;
     q->number = ++s->numbers;
     q->node = via;
     q->reply.asked = s->time;
@@ -108,12 +133,10 @@ uint64_t sim_ask(struct sim *s, unsigned via, enum cql_consistency level, const 
         answered(s, q, SIM_LOST);
         return q->number;
     }
-    request.query.text = bytes_text(cql);
-    request.query.params.consistency = level;
-    buf_init(&body, CQL_MAX);
-    cql_request_put(&body, CQL_VERSION_MAX, &request);
-    q->body = arena_copy(&q->arena, buf_bytes(&body));
-    buf_close(&body);
+    q->text = arena_copy(&q->arena, bytes_text(cql));
+    q->level = level;
+    q->page_size = page_size;
+    q->body = query(q, BYTES_NONE);
     if (c->number == 0)
         start(s, via);
     q->stream = free_stream(c);
@@ -128,26 +151,31 @@ uint64_t sim_ask(struct sim *s, unsigned via, enum cql_consistency level, const 
 
 /* --- what comes back */
 
+/* After those of the pages before. */
 static void read_rows(struct question *q, const struct cql_rows *rows)
 {
     struct reader r = cql_rows_reader(rows);
-    size_t count = (size_t)rows->count * rows->metadata.column_count;
+    size_t before = (size_t)q->reply.rows * q->reply.columns;
+    size_t count = before + (size_t)rows->count * rows->metadata.column_count;
     ASSERT(count <= SIM_CELLS_MAX);
     struct sim_cell *cells = arena_array(&q->arena, struct sim_cell, count + 1);
     uint16_t *types = arena_array(&q->arena, uint16_t, rows->metadata.column_count + 1);
     for (uint32_t i = 0; i < rows->metadata.column_count; i++)
         types[i] = load_u16(rows->metadata.columns[i].type.data);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < before; i++)
+        cells[i] = q->reply.cells[i];
+    for (size_t i = before; i < count; i++) {
         struct cql_value v = cql_read_bytes(&r);
         cells[i] = (struct sim_cell){v.kind != CQL_VALUE_SET, v.data};
     }
     q->reply.columns = rows->metadata.column_count;
-    q->reply.rows = rows->count;
+    q->reply.rows += rows->count;
     q->reply.types = types;
     q->reply.cells = cells;
 }
 
-static void read_answer(struct sim *s, struct question *q, const struct cql_frame *frame)
+/* False: there are more pages, and q->body asks for the next one. */
+static bool read_answer(struct sim *s, struct question *q, const struct cql_frame *frame)
 {
     struct cql_frame own = {frame->header, arena_copy(&q->arena, frame->body)};
     struct cql_response response;
@@ -158,12 +186,19 @@ static void read_answer(struct sim *s, struct question *q, const struct cql_fram
         q->reply.code = response.error.code;
         q->reply.message = arena_text(&q->arena, response.error.message);
         answered(s, q, SIM_ERROR);
-        return;
+        return true;
     }
     ASSERT(response.opcode == CQL_RESULT);
-    if (response.kind == CQL_RESULT_ROWS)
+    if (response.kind == CQL_RESULT_ROWS) {
+        const struct cql_metadata *m = &response.rows.metadata;
         read_rows(q, &response.rows);
+        if (q->page_size > 0 && (m->flags & CQL_META_MORE_PAGES) != 0) {
+            q->body = query(q, m->paging_state);
+            return false;
+        }
+    }
     answered(s, q, SIM_OK);
+    return true;
 }
 
 /* The connection is gone, and with it the answers. */
@@ -195,9 +230,12 @@ static void take_frame(struct sim *s, unsigned node, const struct cql_frame *fra
         struct question *q = c->open[i];
         if (q->stream != frame->header.stream)
             continue;
+        if (!read_answer(s, q, frame)) {
+            put(c, q->stream, CQL_QUERY, q->body);
+            return;
+        }
         c->open_count--;
         memmove(&c->open[i], &c->open[i + 1], (c->open_count - i) * sizeof(struct question *));
-        read_answer(s, q, frame);
         return;
     }
     bool was_asked = false;

@@ -84,7 +84,10 @@ struct question {
     unsigned node;
     int16_t stream;
     struct arena arena;
-    struct bytes body; /* of the request, in the arena */
+    struct bytes text; /* what follows is in the arena */
+    enum cql_consistency level;
+    int32_t page_size; /* 0: all at once */
+    struct bytes body; /* of the request for the next page */
     struct sim_reply reply;
 };
 

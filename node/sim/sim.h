@@ -187,6 +187,11 @@ struct sim_reply {
 /* Send a statement and go on. The number is for sim_reply_of, which is never NULL before
  * sim_forget. */
 uint64_t sim_ask(struct sim *s, unsigned via, enum cql_consistency level, const char *cql);
+
+/* The same by pages of so many rows, one asked for when the one before has come. The reply has the
+ * rows of all pages, or what went wrong with one. 0: all at once. */
+uint64_t sim_ask_paged(struct sim *s, unsigned via, enum cql_consistency level, const char *cql,
+                       int32_t page_size);
 const struct sim_reply *sim_reply_of(const struct sim *s, uint64_t request);
 void sim_forget(struct sim *s, uint64_t request);
 

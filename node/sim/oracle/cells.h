@@ -140,6 +140,7 @@ struct cells_read {
     bool reversed;
     bool distinct;
     uint32_t limit, per_partition_limit; /* 0: none */
+    bool paged; /* read page by page: static values may change between two */
     const struct cells_selector *selectors;
     uint32_t selectors_count;
     struct cells_moment start; /* before it was asked */

@@ -263,13 +263,16 @@ static bool judge_no_statics(struct judge *j)
     return j->read->where.count > 0 || judge_missing(j, &j->part->statics);
 }
 
-/* The same static values in every row. *ret_live: one is shown, or may be there unasked. */
+/* The same static values in every row, of one page. *ret_live: one is shown, or may be there
+ * unasked. */
 static bool judge_statics(struct judge *j, uint32_t first, uint32_t count, bool *ret_live)
 {
     const struct table *t = j->view.table;
-    if (!judge_columns(j, &j->part->statics, first, CELLS_STATIC, ret_live))
-        return false;
-    for (uint32_t i = 0; i < j->read->selectors_count; i++) {
+    for (uint32_t i = first; i < first + (j->read->paged ? count : 1); i++) {
+        if (!judge_columns(j, &j->part->statics, i, CELLS_STATIC, ret_live))
+            return false;
+    }
+    for (uint32_t i = 0; i < j->read->selectors_count && !j->read->paged; i++) {
         const struct cells_selector *s = &j->read->selectors[i];
         if (s->what == CELLS_TOKEN || t->columns[s->column].kind != CELLS_STATIC)
             continue;
@@ -322,8 +325,14 @@ static bool judge_partition(struct judge *j, uint32_t at, uint32_t count, bool c
         return complain(j, NULL, NULL, NO_COLUMN, "more rows than PER PARTITION LIMIT");
     if (j->read->distinct)
         return judge_distinct(j, at, count);
-    if (!key_of(j, at, t->partition_count, t->clustering_count, key))
-        return judge_only_statics(j, at, count);
+    if (!key_of(j, at, t->partition_count, t->clustering_count, key)) {
+        if (!judge_only_statics(j, at, j->read->paged ? 1 : count))
+            return false;
+        if (count == 1)
+            return true;
+        at++; /* rows came since the page that had none */
+        count--;
+    }
     for (uint32_t i = at; i < at + count; i++) {
         if (!key_of(j, i, t->partition_count, t->clustering_count, key) ||
             !row_find(t, p, key, &index))

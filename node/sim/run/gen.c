@@ -82,7 +82,7 @@ static void generated_ask(void *own, struct op *op)
         return;
     }
     struct pending *p = some_pending(w, &op->n[0]);
-    gen_read(&w->gen, &p->arena, &op->cql, &p->read);
+    op->page_size = gen_read(&w->gen, &p->arena, &op->cql, &p->read);
 }
 
 static bool generated_take(void *own, struct op *op, const struct answer *a, struct errmsg *why)

@@ -112,6 +112,7 @@ struct gen_table {
     X(read_limit)                                                                                  \
     X(read_per_partition)                                                                          \
     X(read_star)                                                                                   \
+    X(read_paged)                                                                                  \
     X(read_writetime)                                                                              \
     X(where_in)                                                                                    \
     X(where_one_side)                                                                              \
@@ -166,8 +167,9 @@ struct cells_where gen_where_row(struct gen *g, const struct gen_table *t, struc
 /* A write: the statement, and the oracle is told. Returns its number for cells_acked. */
 uint32_t gen_write(struct gen *g, struct buf *cql);
 
-/* A read; what the answer must be held against lives in the arena. `start` is set. */
-void gen_read(struct gen *g, struct arena *a, struct buf *cql, struct cells_read *ret);
+/* A read; what the answer must be held against lives in the arena. `start` is set. Returns how many
+ * rows a page it is to be asked with; 0: all at once. */
+int32_t gen_read(struct gen *g, struct arena *a, struct buf *cql, struct cells_read *ret);
 
 /* The i-th of the reads that together show everything; false when there are no more. */
 bool gen_final(struct gen *g, uint32_t i, struct arena *a, struct buf *cql, struct cells_read *ret);

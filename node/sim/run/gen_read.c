@@ -3,7 +3,8 @@
 
 #include <inttypes.h>
 
-#define FINAL_TOKENS 8 /* partitions of a table read by their tokens in the end */
+#define PAGED_PERCENT 25
+#define FINAL_TOKENS  8 /* partitions of a table read by their tokens in the end */
 
 struct reader_of {
     struct gen *g;
@@ -238,7 +239,7 @@ static void read_many(struct reader_of *r, uint32_t choice)
     limits(r, true);
 }
 
-void gen_read(struct gen *g, struct arena *a, struct buf *cql, struct cells_read *ret)
+int32_t gen_read(struct gen *g, struct arena *a, struct buf *cql, struct cells_read *ret)
 {
     struct gen_table *t = &g->tables[rng_below(&g->env->rng, g->tables_count)];
     struct reader_of r = {.g = g, .t = t, .a = a, .cql = cql, .read = ret};
@@ -248,6 +249,11 @@ void gen_read(struct gen *g, struct arena *a, struct buf *cql, struct cells_read
         read_one_key(&r);
     else
         read_many(&r, below(&r, 10));
+    ret->paged = chance(&r, PAGED_PERCENT);
+    if (!ret->paged)
+        return 0;
+    occurs(&r, GEN_FEATURE_read_paged);
+    return 1 + (int32_t)below(&r, chance(&r, 50) ? 3 : 20);
 }
 
 /* Each table: every partition that was ever in use by its key, which tells the tokens; then some by

@@ -235,7 +235,8 @@ static void send(struct load *l, struct client *c)
     c->next = sim_now(l->sim) + timeout;
     sim_note(l->sim, "client %u asks %u at %s: %s", c->op.client, c->node,
              cql_consistency_name(c->op.level), (const char *)c->op.cql.data);
-    c->request = sim_ask(l->sim, c->node, c->op.level, (const char *)c->op.cql.data);
+    c->request =
+        sim_ask_paged(l->sim, c->node, c->op.level, (const char *)c->op.cql.data, c->op.page_size);
 }
 
 static void ask(struct load *l, struct client *c)

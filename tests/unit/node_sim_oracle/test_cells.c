@@ -350,6 +350,25 @@ static void limits_hide_what_comes_later(void)
         !answers_in(f.cells, &read, ROWS({0, 2, NONE, NONE, 2, 0}, {0, 1, NONE, NONE, 1, 0}), 2));
 }
 
+/* Pages are reads of their own: static values may change, and rows may come, between two. */
+static void pages(void)
+{
+    for (int64_t i = 1; i <= 2; i++)
+        write(put(i, B, i, 10));
+    write_acked(put(0, S, 1, 10), COPIES);
+    struct cells_read read = whole_partition(f.cells, QUORUM);
+    write(put(0, S, 2, 20));
+    int64_t changed[][COLUMNS] = {{0, 1, 1, NONE, 1, 0}, {0, 2, 2, NONE, 2, 0}};
+    int64_t came[][COLUMNS] = {{0, NONE, 1, NONE, NONE, 0}, {0, 2, 1, NONE, 2, 0}};
+    CU_ASSERT(!answers_in(f.cells, &read, changed, 2));
+    CU_ASSERT(!answers_in(f.cells, &read, came, 2));
+    read.paged = true;
+    CU_ASSERT(answers_in(f.cells, &read, came, 2));
+    CU_ASSERT(answers_in(f.cells, &read, changed, 2));
+    changed[1][S] = 3;
+    CU_ASSERT(!answers_in(f.cells, &read, changed, 2));
+}
+
 static void writetimes(void)
 {
     static const struct cells_selector selectors[] = {
@@ -605,6 +624,7 @@ CU_TestInfo cells_tests[] = {
     {"ranges and partitions", ranges_and_partitions},
     {"elements of collections", elements},
     {"limits hide what comes later", limits_hide_what_comes_later},
+    {"pages", pages},
     {"writetimes", writetimes},
     {"tokens", tokens},
     {"nothing right is refused", nothing_right_is_refused},

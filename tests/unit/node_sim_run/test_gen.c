@@ -17,13 +17,14 @@ static struct {
 } f;
 
 /* Ask a node chosen at random, and wait. */
-static bool asks(enum cql_consistency level, struct buf *cql, uint64_t *ret_request)
+static bool asks(enum cql_consistency level, struct buf *cql, int32_t page_size,
+                 uint64_t *ret_request)
 {
     unsigned via = (unsigned)rng_between(&f.env.rng, 1, sim_nodes(f.sim));
     usec end = sim_now(f.sim) + SIM_ASK_TIMEOUT;
     f.statements++;
     buf_put_u8(cql, 0);
-    *ret_request = sim_ask(f.sim, via, level, (const char *)cql->data);
+    *ret_request = sim_ask_paged(f.sim, via, level, (const char *)cql->data, page_size);
     while (sim_reply_of(f.sim, *ret_request)->outcome == SIM_PENDING && sim_now(f.sim) < end)
         sim_step(f.sim, end);
     return sim_reply_of(f.sim, *ret_request)->outcome == SIM_OK;
@@ -41,7 +42,7 @@ static bool write_one(enum cql_consistency level)
     uint64_t request;
     buf_init(&cql, WORKLOAD_CQL_MAX);
     uint32_t write = gen_write(&f.gen, &cql);
-    bool good = asks(level, &cql, &request);
+    bool good = asks(level, &cql, 0, &request);
     if (good)
         cells_acked(f.gen.cells, write, workload_replicas(&f.env, level));
     else
@@ -59,14 +60,15 @@ static bool read_one(enum cql_consistency level, uint32_t i, bool *ret_more)
     struct cells_read read;
     struct errmsg why;
     uint64_t request;
+    int32_t page_size = 0;
     bool good = true;
     buf_init(&cql, WORKLOAD_CQL_MAX);
     if (ret_more == NULL)
-        gen_read(&f.gen, &a, &cql, &read);
+        page_size = gen_read(&f.gen, &a, &cql, &read);
     else
         *ret_more = gen_final(&f.gen, i, &a, &cql, &read);
     if (cql.len > 0) {
-        good = asks(level, &cql, &request);
+        good = asks(level, &cql, page_size, &request);
         const struct sim_reply *r = sim_reply_of(f.sim, request);
         if (!good)
             fails(&cql, r->message);
@@ -92,7 +94,7 @@ static bool make_tables(uint32_t rf)
     for (uint32_t i = 0; i <= f.gen.tables_count && good; i++) {
         if (i > 0)
             gen_table_schema(&f.gen.tables[i - 1], &cql);
-        good = asks(CQL_CL_QUORUM, &cql, &request);
+        good = asks(CQL_CL_QUORUM, &cql, 0, &request);
         if (!good)
             fails(&cql, sim_reply_of(f.sim, request)->message);
         sim_forget(f.sim, request);
