@@ -387,6 +387,14 @@ void fault_act(struct fault_plan *f)
         strike(f, &s->faults[f->next++]);
 }
 
+void fault_resume(struct fault_plan *f, usec at)
+{
+    f->begin = sim_now(f->sim) - at;
+    f->next = 0;
+    while (f->next < f->scenario->faults_count && f->scenario->faults[f->next].at < at)
+        f->next++;
+}
+
 void fault_end(struct fault_plan *f)
 {
     f->next = f->scenario->faults_count;

@@ -17,9 +17,12 @@
 
 struct fault_plan; /* Opaque. */
 
-/* Borrows all three. The time of the faults begins now. */
+/* Borrows all three. The time of the faults begins now, unless fault_resume says otherwise. */
 struct fault_plan *fault_new(struct sim *sim, const struct scenario *scenario, struct load *load);
 void fault_free(struct fault_plan *f);
+
+/* After fault_end: what comes later than `at` in the scenario goes on from now. */
+void fault_resume(struct fault_plan *f, usec at);
 
 usec fault_next(const struct fault_plan *f); /* when fault_act is next due */
 void fault_act(struct fault_plan *f);        /* everything that is due */

@@ -1,5 +1,6 @@
 #include "node/sim/run/run.h"
 
+#include "base/rng.h"
 #include "node/sim/run/fault.h"
 #include "node/sim/watch.h"
 
@@ -73,14 +74,43 @@ static bool who_is_not_ready(struct run *r)
     return fail(r, "healed, a node got ready too late");
 }
 
+/* Nodes are started one after the other, at random, while faults happen already. */
+static void form_under_faults(struct run *r, const struct scenario *s)
+{
+    struct rng rng;
+    usec end = sim_now(r->sim) + s->forming_us;
+    usec start_at[SIM_NODES_MAX + 1];
+    rng_init(&rng, s->seed ^ 0xf04);
+    while (sim_nodes(r->sim) < s->nodes)
+        start_at[sim_add(r->sim)] = rng_between(&rng, 0, s->forming_us);
+    while (sim_now(r->sim) < end) {
+        usec next = fault_next(r->faults) < end ? fault_next(r->faults) : end;
+        for (unsigned i = 1; i <= s->nodes; i++) {
+            if (start_at[i] <= sim_now(r->sim)) {
+                if (!sim_is_up(r->sim, i))
+                    sim_start(r->sim, i);
+                start_at[i] = USEC_NEVER;
+            }
+            next = start_at[i] < next ? start_at[i] : next;
+        }
+        sim_step(r->sim, next);
+        if (fault_next(r->faults) <= sim_now(r->sim))
+            fault_act(r->faults);
+    }
+    fault_end(r->faults);
+}
+
 static bool go(struct run *r, const struct scenario *s)
 {
+    r->faults = fault_new(r->sim, s, r->load);
+    if (s->forming_us > 0)
+        form_under_faults(r, s);
     if (!sim_form(r->sim, s->nodes))
         return fail(r, "the ring did not form");
     if (!load_prepare(r->load, &r->result->why))
         return false;
     usec begin = sim_now(r->sim);
-    r->faults = fault_new(r->sim, s, r->load);
+    fault_resume(r->faults, s->forming_us);
     bool good = chaos(r, s->time_us);
     r->result->end_us = sim_now(r->sim) - begin;
     if (!good)
@@ -118,7 +148,7 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
     r.watch = watch_new(r.sim);
     ret->good = go(&r, s);
     ret->counts = *load_counts(r.load);
-    for (int i = 0; r.faults != NULL && i < FAULT_COUNT; i++) {
+    for (int i = 0; i < FAULT_COUNT; i++) {
         ret->faults[i] = fault_counts(r.faults)[i];
         ret->faults_count += ret->faults[i];
     }

@@ -202,6 +202,8 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
         s->clocks.offset_us = spread(&r, 10, MS(200));
     if (rng_chance(&r, HALF))
         s->clocks.drift_ppm = (int32_t)spread(&r, 1, 500);
+    if (rng_chance(&r, HALF / 4))
+        s->forming_us = spread(&r, MS(100), SECONDS(10));
     draw_clients(&r, s);
     draw_limits(&r, s);
     s->away_max = (uint32_t)rng_between(&r, 1, rng_chance(&r, HALF) ? 1 : s->nodes);

@@ -54,7 +54,7 @@ enum fault_kind {
 };
 
 struct fault {
-    usec at; /* since the load began */
+    usec at; /* since the load began, or else the forming, if that is not 0 */
     usec lasts_us;
     enum fault_kind kind;
     unsigned a, b; /* nodes, from 1; taken modulo the number there is */
@@ -73,7 +73,8 @@ enum scenario_level {
 struct scenario {
     uint64_t seed;
     uint32_t nodes, dcs, rf, ring_ranges;
-    usec time_us; /* of load and faults */
+    usec forming_us; /* faults begin so long before the load, while the nodes are being started */
+    usec time_us;    /* of load and faults */
     struct {
         usec latency_us, jitter_us;
     } network;

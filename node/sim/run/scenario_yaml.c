@@ -29,6 +29,7 @@ enum type { TIME, U32, I32, U64, SIZE };
     X(U32, "", "data_centres", dcs, 2)                                                             \
     X(U32, "", "replication", rf, SIM_NODES_MAX)                                                   \
     X(U32, "", "ring_ranges", ring_ranges, 1024)                                                   \
+    X(TIME, "", "forming", forming_us, INT64_MAX)                                                  \
     X(TIME, "", "time", time_us, INT64_MAX)                                                        \
     X(U32, "", "away_max", away_max, SIM_NODES_MAX)                                                \
     X(TIME, "network", "latency", network.latency_us, INT64_MAX)                                   \

@@ -154,6 +154,7 @@ static bool fewer_requests(struct shrinker *k)
     X(c.nodes = c.nodes > 3 && c.dcs == 1 && c.nodes > c.rf ? c.nodes - 1 : c.nodes)               \
     X(c.clients.count = c.clients.count > 1 ? c.clients.count / 2 : 1)                             \
     X(c.clients.count = c.clients.count > 1 ? c.clients.count - 1 : 1)                             \
+    X(c.forming_us = 0)                                                                            \
     X(c.clients.retry_ppm = 0)                                                                     \
     X(c.clients.leave_ppm = 0)                                                                     \
     X(c.clients.size = 1)                                                                          \
