@@ -1,3 +1,4 @@
 SUITE(scenario)
 SUITE(shrink)
 SUITE(gen)
+SUITE(run)
