@@ -1,7 +1,7 @@
 /* scans - reads of the whole table, or of a part of the ring, while rows come and go.
  *
- * Partitions are in the order of their tokens, rows in the order of their ids. A limit ends a scan;
- * short slices of the ring are what paging does. Each partition that the scan covers is judged on
+ * Partitions are in the order of their tokens, rows in the order of their ids. A limit ends a scan,
+ * a page does not. Each partition that the scan covers is judged on
  * its own: a row that is there all the time appears once, in its place. Keys with bit 0 set have
  * timestamps of clients.
  */
@@ -15,6 +15,7 @@
 
 #define KEYS_MAX 40
 #define IDS      6
+#define PAGE_MAX 20
 
 struct place {
     token token;
@@ -127,6 +128,8 @@ static void ask_read(struct scans *w, struct op *op, struct request *q, const st
         q->limit = (uint32_t)rng_between(rng, 1, 2 * w->keys);
         buf_printf(&op->cql, " LIMIT %" PRIu32, q->limit);
     }
+    if (rng_chance(rng, 500000))
+        op->page_size = (int32_t)rng_between(rng, 1, PAGE_MAX);
 }
 
 static void ask(void *work, struct op *op)

@@ -2,7 +2,7 @@
  *
  * Tables items and items_desc (the other clustering order), by the lowest bit of the key; the next
  * bit says whether timestamps are the clients'. Reads ask for all, for slices, from either end,
- * with limits, for one row, for some.
+ * with limits, by pages, for some rows.
  */
 #include "base/mem.h"
 #include "node/sim/run/work.h"
@@ -11,6 +11,7 @@
 
 #define KEYS_MAX 16
 #define SOME_MAX 5
+#define PAGE_MAX 12
 
 enum shape { SLICE, SOME };
 
@@ -169,9 +170,11 @@ static void ask_read(struct sets *w, struct op *op, struct request *q)
         buf_printf(&op->cql, " ORDER BY id %s", q->descending ? "DESC" : "ASC");
     }
     if (rng_chance(rng, 400000)) {
-        q->limit = (uint32_t)rng_between(rng, 1, 1 + w->ids / 4);
+        q->limit = (uint32_t)rng_between(rng, 1, rng_chance(rng, 500000) ? 3 : 1 + w->ids / 4);
         buf_printf(&op->cql, " LIMIT %" PRIu32, q->limit);
     }
+    if (rng_chance(rng, 300000))
+        op->page_size = (int32_t)rng_between(rng, 1, PAGE_MAX);
 }
 
 static void ask(void *work, struct op *op)
