@@ -40,11 +40,15 @@ void engine_fact_delete(struct engine *e, struct bytes name, uint64_t ticket);
 enum err engine_fact_next(struct engine *e, struct bytes prefix, struct bytes after,
                           struct buf *ret_name, struct buf *ret_value) MUST_CHECK;
 
+/* Who names what comes without its dot (engine_name.c). Until it is set nothing is named. */
+void engine_set_actor(struct engine *e, struct actor self);
+
 /* --- writes */
 
 /* Apply a part whose cells carry their dots. `dot` with n > 0: the whole part is that dot's effect;
  * it enters log and clock (nothing happens when the clock has it already; the ticket still
- * completes). n == 0: the part is state from elsewhere (read repair), merged, clock untouched.
+ * completes). n == 0: the part is state from elsewhere (read repair), merged; when it has dots that
+ * the clock lacks it gets one of the actor's, too.
  * The ticket completes when durable. ERR_TOO_BIG when the part does not fit a batch. */
 enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
                       struct dot dot, uint64_t ticket) MUST_CHECK;

@@ -97,6 +97,14 @@ static void put_entry(struct engine *e, const struct range_state *r, struct dot 
     store_batch_put(&e->batch, buf_bytes(&e->key), entry);
 }
 
+static void put_shape(struct engine *e, const struct range_state *r, struct dot dot,
+                      const struct part *p)
+{
+    buf_clear(&e->value);
+    shape_write(p, &e->value);
+    put_entry(e, r, dot, buf_bytes(&e->value));
+}
+
 enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
                       struct dot dot, uint64_t ticket)
 {
@@ -107,15 +115,14 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
     if (r->err != ERR_OK)
         return r->err;
     ASSERT(part_is_canonical(p)); /* part_normalise makes it, part_decode checks it */
+    if (dot.n == 0)
+        dot = engine_name(e, r, p);
     engine_batch_begin(e);
     bool fresh = dot.n == 0 || !clock_has(&r->clock, dot);
     if (fresh)
         engine_batch_part(e, p);
-    if (fresh && dot.n > 0) {
-        buf_clear(&e->value);
-        shape_write(p, &e->value);
-        put_entry(e, r, dot, buf_bytes(&e->value));
-    }
+    if (fresh && dot.n > 0)
+        put_shape(e, r, dot, p);
     enum err err = engine_batch_check(e);
     if (err != ERR_OK) {
         e->bound = bound;

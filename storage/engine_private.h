@@ -42,8 +42,9 @@ struct engine {
     struct omap loaded; /* u32 keyspace: all its stored ranges are in `ranges`; "?": but for those
                            that could not be read */
     size_t damaged_ranges;
-    uint64_t fragment; /* the number of the last fragment: boots << 40 | writes */
-    int64_t bound;     /* stored upper bound of timestamps */
+    struct actor actor; /* node 0: nothing can be named yet */
+    uint64_t fragment;  /* the number of the last fragment: boots << 40 | writes */
+    int64_t bound;      /* stored upper bound of timestamps */
     struct store_batch batch;
     struct buf key, value; /* scratch */
     struct engine_stats stats;
@@ -73,6 +74,11 @@ void engine_range_add(struct engine *e, struct range_state *r, struct dot dot);
 
 /* Put a snapshot of the clock into e->batch. */
 void engine_range_save(struct engine *e, struct range_state *r);
+
+/* --- engine_name.c */
+
+/* The dot that names a part which came without; n == 0: it needs none. */
+struct dot engine_name(const struct engine *e, const struct range_state *r, const struct part *p);
 
 /* --- engine_rows.c */
 

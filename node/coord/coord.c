@@ -62,6 +62,7 @@ void coord_free(struct coord *c)
 void coord_set_actor(struct coord *c, struct actor self)
 {
     c->self = self;
+    engine_set_actor(c->engine, self);
 }
 
 uint64_t coord_track(struct coord *c, struct pending *p, enum pending_type type)

@@ -22,6 +22,8 @@ void replica_write(struct coord *c, struct now now, node_no from, const struct w
     uint32_t ranges = cluster_ranges(c->cluster);
     if (err == ERR_OK && (ranges == 0 || cluster_placement(c->cluster, m->keyspace) == NULL))
         err = ERR_UNAVAILABLE; /* we have not joined yet, or the keyspace is gone, or new */
+    if (err == ERR_OK && m->dot.n == 0 && c->self.node == 0)
+        err = ERR_UNAVAILABLE; /* it could not be named */
     /* Dots of this life are minted here and by nobody else. */
     if (err == ERR_OK && (!part_is_placed(&part) || m->range != ring_range_of(part.token, ranges) ||
                           (m->dot.n > 0 && actor_compare(m->dot.actor, c->self) == 0)))
