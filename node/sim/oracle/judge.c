@@ -295,9 +295,6 @@ static bool judge_nothing(const struct judge *j, struct cell *c)
     }
     if (f.feasible == 0)
         return contradict(j, c, HISTORY_NOTHING, f.any, floor);
-    struct part gone = *f.oldest;
-    gone.is_delete = true;
-    f.oldest = &gone;
     learn(j, c, &f);
     return true;
 }

@@ -491,6 +491,26 @@ static void expiry(void)
     CU_ASSERT(!reads(12000, 12010, 1, 1)); /* what it had overwritten stays overwritten */
 }
 
+/* Who reads through a clock that is ahead sees the end before others do. */
+static void expiry_by_several_clocks(void)
+{
+    for (int stamped = 0; stamped <= 1; stamped++) {
+        begin(stamped);
+        acked(put_at(0, 1, 0, 0, 1), 10, 3);
+        for (int64_t i = 0; i < 2; i++) {
+            size_t w = history_write(f.h, 0, 2 + i, MS(20 + 20 * i));
+            history_put(f.h, w, 1, 0, 2 + i);
+            history_expires(f.h, w, MS(10000));
+            acked(w, 30 + 20 * i, i == 0 ? 2 : 0);
+        }
+        CU_ASSERT(reads(10000, 10010, HISTORY_NOTHING, 2));
+        CU_ASSERT(reads(10020, 10030, 2, 2));
+        CU_ASSERT(reads(10040, 10050, HISTORY_NOTHING, 2));
+        CU_ASSERT(!reads(10060, 10070, 1, 2));
+        CU_ASSERT(!reads(12000, 12010, 2, 2));
+    }
+}
+
 /* --- lists */
 
 static void lists(void)
@@ -538,6 +558,7 @@ CU_TestInfo history_tests[] = {
     {"range deletes", range_deletes},
     {"overwriting", overwriting},
     {"expiry", expiry},
+    {"expiry by several clocks", expiry_by_several_clocks},
     {"lists", lists},
     CU_TEST_INFO_NULL,
 };
