@@ -405,6 +405,7 @@ void round_finish(struct coord *c, struct now now, struct round *round,
         all->upto_key = scan->from_key = result->upto_key;
         all->upto_in_part = scan->from_in_part = result->upto_in_part;
         all->upto_row = scan->from_row = result->upto_row;
+        all->upto_rows = scan->from_rows = result->upto_rows;
         scan->has_from = true;
     } else if (!at_end) {
         /* The whole span is read: go on after its last token. */
@@ -414,6 +415,7 @@ void round_finish(struct coord *c, struct now now, struct round *round,
         all->upto_key = BYTES_NONE;
         all->upto_in_part = false;
         all->upto_row = BYTES_NONE;
+        all->upto_rows = 0;
     }
     uint32_t limit = op->request.scan.rows_max;
     bool full = (limit > 0 && result->live_rows >= limit) || op->bytes >= scan->bytes_max;

@@ -220,6 +220,14 @@ static struct scan scan_of(const struct fixture *f, const char *key)
                          .now_s = f->now.wall / USEC_PER_SEC};
 }
 
+static enum err read_now(struct fixture *f, node_no via, const struct coord_read *r)
+{
+    f->done = 0;
+    coord_read_start(fixture_at(f, via)->coord, f->now, 2, r);
+    fixture_settle(f);
+    return f->done == 2 ? f->result.err : ERR_COUNT;
+}
+
 enum err fixture_read(struct fixture *f, node_no via, const char *key, uint32_t rows_max,
                       enum level level)
 {
@@ -228,10 +236,14 @@ enum err fixture_read(struct fixture *f, node_no via, const char *key, uint32_t 
                            .level = level,
                            .timeout_us = 5 * USEC_PER_SEC};
     r.scan.rows_max = rows_max;
-    f->done = 0;
-    coord_read_start(fixture_at(f, via)->coord, f->now, 2, &r);
-    fixture_settle(f);
-    return f->done == 2 ? f->result.err : ERR_COUNT;
+    return read_now(f, via, &r);
+}
+
+enum err fixture_scan(struct fixture *f, node_no via, const struct scan *scan, enum level level)
+{
+    struct coord_read r = {
+        .keyspace = KEYSPACE, .scan = *scan, .level = level, .timeout_us = 5 * USEC_PER_SEC};
+    return read_now(f, via, &r);
 }
 
 const char *fixture_stored(struct fixture *f, node_no node, const char *key, const char *row)

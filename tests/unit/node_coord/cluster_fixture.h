@@ -55,6 +55,9 @@ enum err fixture_delete(struct fixture *f, node_no via, const char *key, const c
 enum err fixture_read(struct fixture *f, node_no via, const char *key, uint32_t rows_max,
                       enum level level);
 
+/* The same for any scan. */
+enum err fixture_scan(struct fixture *f, node_no via, const struct scan *scan, enum level level);
+
 /* The value in one replica's own store, or NULL; in f->arena. */
 const char *fixture_stored(struct fixture *f, node_no node, const char *key, const char *row);
 

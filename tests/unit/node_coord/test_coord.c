@@ -1,6 +1,8 @@
 /* Stories of writes and reads among four nodes, RF 3, without gossip: who is alive is told. */
 #include "unit/node_coord/cluster_fixture.h"
 
+#include "ring/murmur3.h"
+
 #include <CUnit/CUnit.h>
 #include <string.h>
 
@@ -250,6 +252,33 @@ static void deleted_rows_do_not_make_a_read_short(void)
     CU_ASSERT_EQUAL(live, 2);
 }
 
+/* A page begins behind a partition that has given all its rows, and the next one is read in two
+ * rounds: the second counts the rows of that one, not of the one before. */
+static void rounds_count_the_rows_of_their_own_partition(void)
+{
+    static const char *rows[] = {"a", "b", "c"};
+    token at = murmur3_token(bytes_text("k"));
+    struct scan scan = {.table = TABLE,
+                        .after_token = at - 2,
+                        .upto_token = at,
+                        .rows_max = 2,
+                        .rows_per_part = 1,
+                        .has_from = true,
+                        .from_token = at - 1,
+                        .from_key = bytes_text("before"),
+                        .from_rows = 1,
+                        .now_s = 1700000000};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", rows[i], "v", 10, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(fixture_delete(&f, R(0), "k", "b", 20, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(0))->down = true;
+    CU_ASSERT_EQUAL(fixture_delete(&f, R(1), "k", "a", 20, LEVEL_QUORUM), ERR_OK);
+    fixture_at(&f, R(0))->down = false;
+    CU_ASSERT_EQUAL(fixture_scan(&f, R(0), &scan, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.rows.live_rows, 1);
+    CU_ASSERT(!f.result.rows.more);
+}
+
 static void a_silent_replica_is_speculated_around(void)
 {
     CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", 10, LEVEL_ALL), ERR_OK);
@@ -404,6 +433,7 @@ CU_TestInfo coord_tests[] = {
     {"a repair waits for its acks", a_repair_waits_for_its_acks},
     {"an answer during the repair does not count", an_answer_during_the_repair_does_not_count},
     {"deleted rows do not make a read short", deleted_rows_do_not_make_a_read_short},
+    {"rounds count the rows of their own partition", rounds_count_the_rows_of_their_own_partition},
     {"a silent replica is speculated around", a_silent_replica_is_speculated_around},
     {"a failing replica is replaced", a_failing_replica_is_replaced},
     {"who cannot be repaired is replaced", who_cannot_be_repaired_is_replaced},
