@@ -231,17 +231,33 @@ static void describe_events(const struct view *v, const char *dead, const struct
     }
 }
 
+/* The newest deletions of rows: of all, and of those that must be seen. */
+static void describe_covers(const struct view *v, const struct row *r, struct buf *out)
+{
+    const struct cover_at *any = NULL, *must = NULL;
+    for (size_t i = 0; i < r->covers_count; i++) {
+        const struct cover_at *d = &r->covers[i];
+        if (any == NULL || d->cover->timestamp > any->cover->timestamp)
+            any = d;
+        if ((must == NULL || d->cover->timestamp > must->cover->timestamp) &&
+            must_see(v, d->cover->write, &d->shown))
+            must = d;
+    }
+    if (must != NULL && must != any)
+        describe(v, "delete of rows", must->cover->timestamp, must->cover->write, &must->shown,
+                 out);
+    if (any != NULL)
+        describe(v, "delete of rows", any->cover->timestamp, any->cover->write, &any->shown, out);
+}
+
 void place_describe(const struct view *v, const struct row *r, const struct place *p,
                     struct buf *out)
 {
-    for (size_t i = 0; i < r->covers_count; i++) {
-        const struct cover_at *d = &r->covers[i];
-        describe(v, "delete of rows", d->cover->timestamp, d->cover->write, &d->shown, out);
-    }
+    describe_covers(v, r, out);
     if (p == NULL)
         return;
-    describe_events(v, "delete", p, out);
     const struct place *whole = p->has_path ? place_find(r, p->column, false, BYTES_NONE) : NULL;
     if (whole != NULL)
         describe_events(v, "delete of all", whole, out);
+    describe_events(v, "delete", p, out);
 }

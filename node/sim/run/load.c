@@ -233,8 +233,11 @@ static void send(struct load *l, struct client *c)
     if (c->leaves)
         timeout = rng_between(&l->rng, 0, timeout < 20000 ? timeout : 20000);
     c->next = sim_now(l->sim) + timeout;
-    sim_note(l->sim, "client %u asks %u at %s: %s", c->op.client, c->node,
-             cql_consistency_name(c->op.level), (const char *)c->op.cql.data);
+    char by[32] = "";
+    if (c->op.page_size > 0)
+        snprintf(by, sizeof by, " by %d rows", (int)c->op.page_size);
+    sim_note(l->sim, "client %u asks %u at %s%s: %s", c->op.client, c->node,
+             cql_consistency_name(c->op.level), by, (const char *)c->op.cql.data);
     c->request =
         sim_ask_paged(l->sim, c->node, c->op.level, (const char *)c->op.cql.data, c->op.page_size);
 }
