@@ -4,7 +4,8 @@
  * own seeds; so with equal seed lists there is one at most. It does so at once when there is no
  * other seed. Else it must first have heard from more than half of the other seeds that they are
  * fresh too, and from none that there is a cluster: so a founder that has lost its disk and starts
- * again finds its cluster through the others instead of making a second one. Two majorities of the
+ * again finds its cluster through the others instead of making a second one. Who is to replace a
+ * node never founds: there is a cluster. Two majorities of the
  * other seeds have one in common, which is in the first cluster and says so, or never heard of it.
  *
  * A cluster is told of only once its first entry is durable, and only by who holds that: what a
@@ -52,10 +53,15 @@ static void send_welcome(struct meta *m, const struct endpoint *to, enum err err
 
 static void hello_seeds(struct meta *m)
 {
+    size_t others = 0;
     for (size_t i = 0; i < m->seeds_count; i++) {
-        if (!m->seeds[i].is_self)
-            forming_send_hello(m, &m->seeds[i].at);
+        if (m->seeds[i].is_self)
+            continue;
+        forming_send_hello(m, &m->seeds[i].at);
+        others++;
     }
+    if (others == 0 && !endpoint_is_none(&m->replaces))
+        effect_problem(m, "to replace a node we need a seed that is not ourselves");
 }
 
 static struct seed *find_seed(struct meta *m, const struct endpoint *at)
@@ -71,6 +77,8 @@ static bool may_found(const struct meta *m)
 {
     const struct seed *lowest = NULL;
     size_t others = 0, fresh = 0;
+    if (!endpoint_is_none(&m->replaces))
+        return false;
     for (size_t i = 0; i < m->seeds_count; i++) {
         const struct seed *s = &m->seeds[i];
         if (lowest == NULL || endpoint_compare(&s->at, &lowest->at) < 0)
