@@ -195,6 +195,33 @@ static void a_repair_of_a_column_is_one_of_the_row(void)
     CU_ASSERT(all_say(CQL_CL_ONE, "1 1 5 null; 1 2 5 6", "SELECT * FROM ks.r WHERE k = 1"));
 }
 
+/* Only one replica has a value. A quorum read shows it, and in the moment of its answer the power
+ * goes, where the value was and in one place more: the next quorum read shows it, too. */
+static void what_a_quorum_read_has_shown_stays(void)
+{
+    for (unsigned also = 2; also <= 3; also++) {
+        story_teardown();
+        story_setup();
+        story_begin(3);
+        CU_ASSERT(write_rows(1, CQL_CL_ALL, 1, 1));
+        cut_all();
+        CU_ASSERT(says(1, CQL_CL_ONE, "ok", "UPDATE ks.t SET v = 'new' WHERE k = 1"));
+        sim_set_disk(sim, MILLISECONDS(200));
+        sim_heal_all(sim);
+        const struct sim_reply *r = NULL;
+        while (r == NULL || r->outcome != SIM_OK)
+            r = sim_cql(sim, 1, CQL_CL_QUORUM, "SELECT v FROM ks.t WHERE k = 1");
+        CU_ASSERT_STRING_EQUAL(sim_say(sim, r), "new");
+        sim_crash(sim, 1);
+        sim_crash(sim, also);
+        sim_set_disk(sim, 300);
+        sim_start(sim, also);
+        CU_ASSERT_FATAL(see_each_other());
+        CU_ASSERT(says(2, CQL_CL_QUORUM, "new", "SELECT v FROM ks.t WHERE k = 1"));
+        CU_ASSERT(says(3, CQL_CL_QUORUM, "new", "SELECT v FROM ks.t WHERE k = 1"));
+    }
+}
+
 /* In a ring that is well hardly any read asks one replica more than it must. */
 static void a_healthy_ring_hardly_speculates(void)
 {
@@ -305,6 +332,7 @@ CU_TestInfo reads_tests[] = {
     {"deletions of one instant (37)", deletions_of_one_instant},
     {"equal data has equal digests (38)", equal_data_has_equal_digests},
     {"a repair of a column is one of the row (39)", a_repair_of_a_column_is_one_of_the_row},
+    {"what a quorum read has shown stays (31)", what_a_quorum_read_has_shown_stays},
     {"a healthy ring hardly speculates (40)", a_healthy_ring_hardly_speculates},
     {"any query with two predicates (41)", any_query_with_two_predicates},
     CU_TEST_INFO_NULL,
