@@ -237,6 +237,20 @@ static void deadlines_are_durations(void)
         CU_ASSERT(r->answered - r->asked >= SECONDS(2));
         CU_ASSERT(r->answered - r->asked < SECONDS(2) + MILLISECONDS(100));
     }
+    story_teardown();
+    story_setup_with(&(struct sim_limits){.read_timeout_us = SECONDS(1)});
+    story_begin(3);
+    for (unsigned i = 1; i <= 3; i++)
+        sim_set_clock(sim, i, MINUTES(5) * ((int)i - 2));
+    CU_ASSERT(
+        says(1, CQL_CL_ALL, "ok", "INSERT INTO ks.t (k, v) VALUES (1, 'v1') USING TIMESTAMP 1"));
+    sim_pause(sim, 2);
+    for (unsigned via = 1; via <= 3; via += 2) {
+        const struct sim_reply *r = sim_cql(sim, via, CQL_CL_ALL, "SELECT v FROM ks.t WHERE k = 1");
+        CU_ASSERT_EQUAL(r->code, CQL_ERROR_READ_TIMEOUT);
+        CU_ASSERT(r->answered - r->asked >= SECONDS(1));
+        CU_ASSERT(r->answered - r->asked < SECONDS(1) + MILLISECONDS(100));
+    }
 }
 
 /* The order of schema changes is that of the metadata log. */

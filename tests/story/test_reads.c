@@ -158,6 +158,13 @@ static void equal_data_has_equal_digests(void)
     };
     begin(3);
     cut_all();
+    for (unsigned via = 3; via >= 1; via--) { /* the larger value wins, not the later one */
+        char cql[128];
+        snprintf(cql, sizeof cql,
+                 "INSERT INTO ks.r (k, c, v, w) VALUES (1, 2, %u, %u) USING TIMESTAMP 12", via,
+                 4 - via);
+        CU_ASSERT(says(via, CQL_CL_ONE, "ok", cql));
+    }
     for (unsigned i = 0; i < 8; i++) { /* each replica begins elsewhere */
         for (unsigned via = 1; via <= 3; via++)
             CU_ASSERT(says(via, CQL_CL_ONE, "ok", writes[(i * (2 * via - 1) + via) % 8]));
@@ -168,7 +175,7 @@ static void equal_data_has_equal_digests(void)
     CU_ASSERT(become_equal(SECONDS(10)));
     uint64_t before = counted("torc_digest_mismatches_total");
     for (int i = 0; i < 20; i++) {
-        CU_ASSERT(all_say(CQL_CL_ALL, "1 1 2 null", "SELECT * FROM ks.r"));
+        CU_ASSERT(all_say(CQL_CL_ALL, "1 1 2 null; 1 2 3 3", "SELECT * FROM ks.r"));
         CU_ASSERT(all_say(CQL_CL_QUORUM, "2", "SELECT v FROM ks.r WHERE k = 1 AND c = 1"));
     }
     CU_ASSERT_EQUAL(counted("torc_digest_mismatches_total"), before);
