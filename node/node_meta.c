@@ -82,9 +82,21 @@ static struct strategy strategy_of(const struct node *n, const struct keyspace *
     return s;
 }
 
+static void set_tables(struct node *n, const struct schema *schema)
+{
+    table_no *tables = arena_array(&n->arena, table_no, schema->table_count + 1);
+    size_t count = 0;
+    for (uint32_t i = 0; i < schema->keyspace_count; i++) {
+        for (uint32_t j = 0; j < schema->keyspaces[i]->table_count; j++)
+            tables[count++] = schema->keyspaces[i]->tables[j]->no;
+    }
+    cluster_set_tables(n->cluster, tables, count, meta_epoch(n->meta));
+}
+
 static void set_keyspaces(struct node *n, const struct schema *schema)
 {
     keyspace_no at = 0;
+    set_tables(n, schema);
     for (uint32_t i = 0; i < schema->keyspace_count; i++) {
         const struct keyspace *k = schema->keyspaces[i];
         if (k->no >= SCHEMA_SYSTEM_NO)

@@ -21,6 +21,9 @@ struct cluster {
     uint32_t dcs_count;
     struct ring *ring;
     struct map keyspaces;
+    table_no *tables; /* ascending */
+    size_t tables_count;
+    uint64_t tables_epoch;
 };
 
 static void keyspace_free(void *p)
@@ -46,6 +49,7 @@ void cluster_free(struct cluster *c)
     ring_free(c->ring);
     mem_free(c->nodes);
     mem_free(c->dcs);
+    mem_free(c->tables);
     mem_free(c);
 }
 
@@ -252,4 +256,30 @@ bool cluster_is_replica(struct cluster *c, keyspace_no keyspace, range_no range,
         return false;
     return replicas_have(placement_replicas(p, range), node) ||
            replicas_have(placement_pending(p, range), node);
+}
+
+/* --- tables */
+
+static int table_compare(const void *a, const void *b)
+{
+    const table_no *x = a;
+    const table_no *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+void cluster_set_tables(struct cluster *c, const table_no *tables, size_t count, uint64_t epoch)
+{
+    mem_free(c->tables);
+    c->tables = count > 0 ? mem_copy(tables, count * sizeof *tables) : NULL;
+    c->tables_count = count;
+    c->tables_epoch = epoch;
+    if (count > 1)
+        qsort(c->tables, count, sizeof *c->tables, table_compare);
+}
+
+bool cluster_table_is_gone(const struct cluster *c, table_no table)
+{
+    return table <= c->tables_epoch &&
+           (c->tables_count == 0 ||
+            bsearch(&table, c->tables, c->tables_count, sizeof table, table_compare) == NULL);
 }

@@ -50,6 +50,13 @@ const struct placement *cluster_placement(struct cluster *c, keyspace_no keyspac
 bool cluster_quorum_config(const struct cluster *c, keyspace_no keyspace, enum level level,
                            struct quorum_config *ret_config);
 
+/* The tables that there are at this epoch (copied). */
+void cluster_set_tables(struct cluster *c, const table_no *tables, size_t count, uint64_t epoch);
+
+/* Dropped or truncated: its number is a slot that we have applied, and it is not there. One that we
+ * have not heard of yet is not gone. */
+bool cluster_table_is_gone(const struct cluster *c, table_no table);
+
 /* All keyspaces, ascending: first number >= from, or false. */
 bool cluster_next_keyspace(const struct cluster *c, keyspace_no from, keyspace_no *ret_keyspace);
 

@@ -117,6 +117,8 @@ static enum err run_plan(struct coord *c, struct run *run)
     if (p == NULL || c->self.node == 0 ||
         !cluster_quorum_config(c->cluster, run->keyspace, run->level, &config))
         return ERR_UNAVAILABLE;
+    if (cluster_table_is_gone(c->cluster, run->part.table))
+        return ERR_FAILED;
     if (MUTANT(write_one_short) && config.level == LEVEL_QUORUM)
         config.level = LEVEL_ONE;
     bool moving = p->moving && !MUTANT(forget_later_set);

@@ -24,6 +24,8 @@ void replica_write(struct coord *c, struct now now, node_no from, const struct w
         err = ERR_UNAVAILABLE; /* we have not joined yet, or the keyspace is gone, or new */
     if (err == ERR_OK && m->dot.n == 0 && c->self.node == 0)
         err = ERR_UNAVAILABLE; /* it could not be named */
+    if (err == ERR_OK && cluster_table_is_gone(c->cluster, part.table))
+        err = ERR_STALE; /* nobody would read it: an ack would be a lie */
     /* Dots of this life are minted here and by nobody else. */
     if (err == ERR_OK && (!part_is_placed(&part) || m->range != ring_range_of(part.token, ranges) ||
                           (m->dot.n > 0 && actor_compare(m->dot.actor, c->self) == 0)))
@@ -61,6 +63,8 @@ enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *
     /* Nothing is told that a power cut could take back: a value that went to another replica by
      * read repair, but whose own write is lost with its dot, would make equal clocks lie. */
     durable.durable = true;
+    if (cluster_table_is_gone(c->cluster, scan->table))
+        return ERR_STALE; /* who asks does not know yet; no rows would be one of two answers */
     if (ranges > 0) {
         scan_ranges(scan, ranges, &first, &last);
         enum err err = engine_ranges_error(c->engine, keyspace, first, last);
