@@ -393,13 +393,6 @@ static void start_ddl(struct node *n, uint64_t op, const struct ddl *ddl)
     buf_close(&command);
 }
 
-static void truncate_table(struct node *n, const struct exec_effect *e)
-{
-    struct ddl ddl = {
-        .kind = DDL_TRUNCATE_TABLE, .keyspace = e->truncate->keyspace, .table = e->truncate->name};
-    start_ddl(n, e->op, &ddl);
-}
-
 static void take_effect(struct node *n, const struct exec_effect *e)
 {
     struct client *c = map_get(&n->clients, e->conn);
@@ -408,7 +401,6 @@ static void take_effect(struct node *n, const struct exec_effect *e)
     case EXEC_WRITE: start_write(n, e); break;
     case EXEC_READ: start_read(n, e); break;
     case EXEC_DDL: start_ddl(n, e->op, e->ddl); break;
-    case EXEC_TRUNCATE: truncate_table(n, e); break;
     case EXEC_USE:
         if (c != NULL) {
             mem_free(c->keyspace);

@@ -324,6 +324,10 @@ static enum err change_table(struct apply *ap)
                    ? apply_create_table(ap, k)
                    : errmsg_set(ap->err, ERR_INVALID, "Keyspace '%s' doesn't exist", ddl->keyspace);
     const struct table *t = k != NULL ? keyspace_table(k, ddl->table) : NULL;
+    if (t == NULL && ddl->kind == DDL_TRUNCATE_TABLE)
+        return k != NULL
+                   ? errmsg_set(ap->err, ERR_INVALID, "table %s does not exist", ddl->table)
+                   : errmsg_set(ap->err, ERR_INVALID, "keyspace %s does not exist", ddl->keyspace);
     if (t == NULL)
         return ddl->if_exists ? ERR_OK
                               : errmsg_set(ap->err, ERR_INVALID, "Table '%s.%s' doesn't exist",

@@ -71,10 +71,62 @@ static void one_table_made_twice_exists_once(void)
     CU_ASSERT(become_equal(SECONDS(5)));
 }
 
+/* A node whose links do not work for so long has not heard of a change that the others agree upon,
+ * and is not held for dead yet. */
+static void change_behind_the_back_of_3(const char *cql)
+{
+    sim_cut(sim, 3, 1);
+    sim_cut(sim, 3, 2);
+    (void)sim_ask(sim, 1, CQL_CL_ONE, cql);
+    sim_elapse(sim, MILLISECONDS(300));
+}
+
+/* What a node refuses because of its own old schema may be right by now: the log says. */
+static void a_refusal_is_of_the_log(void)
+{
+    story_begin(3);
+    change_behind_the_back_of_3("DROP TABLE ks.t");
+    CU_ASSERT(!knows(1, "t"));
+    CU_ASSERT(knows(3, "t"));
+    uint64_t create = sim_ask(sim, 3, CQL_CL_ONE, "CREATE TABLE ks.t (k int PRIMARY KEY)");
+    uint64_t lenient =
+        sim_ask(sim, 3, CQL_CL_ONE, "CREATE TABLE IF NOT EXISTS ks.t (k int PRIMARY KEY)");
+    uint64_t drop = sim_ask(sim, 3, CQL_CL_ONE, "DROP TABLE ks.nothing");
+    sim_elapse(sim, MILLISECONDS(10));
+    CU_ASSERT_EQUAL(sim_reply_of(sim, create)->outcome, SIM_PENDING);
+    CU_ASSERT_EQUAL(sim_reply_of(sim, lenient)->outcome, SIM_PENDING);
+    CU_ASSERT_EQUAL(sim_reply_of(sim, drop)->outcome, SIM_PENDING);
+    sim_heal_all(sim);
+    sim_elapse(sim, SECONDS(12));
+    CU_ASSERT_STRING_EQUAL(sim_say(sim, sim_reply_of(sim, create)), "ok");
+    CU_ASSERT_STRING_EQUAL(sim_say(sim, sim_reply_of(sim, lenient)), "ok");
+    CU_ASSERT_STRING_EQUAL(sim_say(sim, sim_reply_of(sim, drop)), "error: INVALID");
+    CU_ASSERT(knows(1, "t"));
+}
+
+/* Nobody would ever read it: so replicas that know do not ack it, and the client hears of it. */
+static void a_write_to_a_table_that_is_gone_is_not_acked(void)
+{
+    story_begin(3);
+    change_behind_the_back_of_3("TRUNCATE ks.t");
+    uint64_t write = sim_ask(sim, 3, CQL_CL_QUORUM, "INSERT INTO ks.t (k, v) VALUES (1, 'a')");
+    uint64_t read = sim_ask(sim, 3, CQL_CL_QUORUM, "SELECT v FROM ks.t WHERE k = 1");
+    sim_elapse(sim, MILLISECONDS(5));
+    sim_heal_all(sim);
+    sim_elapse(sim, SECONDS(10));
+    CU_ASSERT_STRING_EQUAL(sim_say(sim, sim_reply_of(sim, write)), "error: WRITE_FAILURE");
+    CU_ASSERT_STRING_EQUAL(sim_say(sim, sim_reply_of(sim, read)), "error: READ_FAILURE");
+    CU_ASSERT(write_rows(3, CQL_CL_QUORUM, 2, 2));
+    CU_ASSERT(says(1, CQL_CL_QUORUM, "2 v2", "SELECT k, v FROM ks.t"));
+    CU_ASSERT(become_equal(SECONDS(10)));
+}
+
 CU_TestInfo schema_tests[] = {
     {"a change reaches all before its answer", a_change_reaches_all_before_its_answer},
     {"a node that was away learns it before it serves",
      a_node_that_was_away_learns_it_before_it_serves},
     {"one table made twice exists once", one_table_made_twice_exists_once},
+    {"a refusal is of the log", a_refusal_is_of_the_log},
+    {"a write to a table that is gone is not acked", a_write_to_a_table_that_is_gone_is_not_acked},
     CU_TEST_INFO_NULL,
 };

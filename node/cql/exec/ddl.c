@@ -181,7 +181,7 @@ bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)
     case AST_ALTER_TABLE: return alter_table(r, &s->alter_table, ret);
     default: break;
     }
-    ret->kind = DDL_DROP_TABLE;
+    ret->kind = s->kind == AST_TRUNCATE ? DDL_TRUNCATE_TABLE : DDL_DROP_TABLE;
     ret->if_exists = s->drop.if_exists;
     return put_table(r, &s->drop.table, ret);
 }

@@ -111,7 +111,6 @@ enum exec_effect_type {
     EXEC_WRITE,    /* apply all mutations */
     EXEC_READ,     /* one scan */
     EXEC_DDL,      /* propose to the metadata log, wait until applied here */
-    EXEC_TRUNCATE, /* remove all data of a table on every replica */
     EXEC_USE,      /* the connection's keyspace from now on */
     EXEC_REGISTER, /* events the connection wants, bits 1 << enum cql_event_type, in addition */
 };
@@ -120,7 +119,7 @@ struct exec_effect {
     enum exec_effect_type type;
     uint64_t conn;
     int16_t stream;
-    uint64_t op; /* WRITE, READ, DDL, TRUNCATE: name it to exec_done */
+    uint64_t op; /* WRITE, READ, DDL: name it to exec_done */
     union {
         struct {
             enum cql_opcode opcode;
@@ -139,7 +138,6 @@ struct exec_effect {
             enum cql_consistency level;
         } read;
         const struct ddl *ddl;
-        const struct table *truncate;
         const char *keyspace;
         uint32_t events;
     };

@@ -235,6 +235,15 @@ static void start_text_batch(struct exec *e, struct request *q, const struct ast
 
 /* --- the others */
 
+/* Only the log knows: what our own schema refuses, or finds done already, may be otherwise by now.
+ */
+static void propose(struct exec *e, struct request *q)
+{
+    struct exec_effect *effect = effect_add(e, EXEC_DDL, q);
+    effect->ddl = &q->ddl;
+    effect_op(e, q, effect);
+}
+
 static void start_ddl(struct exec *e, struct request *q, const struct ast_stmt *s)
 {
     struct run *r = &q->run;
@@ -261,34 +270,26 @@ static void start_ddl(struct exec *e, struct request *q, const struct ast_stmt *
     enum err err =
         schema_apply(r->schema, (uint32_t)r->schema->epoch + 1, &q->ddl, &next, &change, &m);
     schema_unref(err == ERR_OK ? next : NULL);
-    if (err != ERR_OK) {
+    if (err == ERR_OK || err == ERR_EXISTS || err == ERR_INVALID) {
+        propose(e, q);
+    } else {
         struct exec_result early = {.err = err, .message = m.text};
         request_done(e, q, &early);
-    } else if (change.type == CHANGE_NONE) {
-        reply_void(e, q);
-    } else {
-        struct exec_effect *effect = effect_add(e, EXEC_DDL, q);
-        effect->ddl = &q->ddl;
-        effect_op(e, q, effect);
     }
 }
 
-static void start_truncate(struct exec *e, struct request *q, const struct ast_table *id)
+static void start_truncate(struct exec *e, struct request *q, const struct ast_stmt *s)
 {
-    const struct table *t = run_table(&q->run, id);
     q->kind = REQUEST_TRUNCATE;
-    if (t != NULL && keyspace_is_system(t->keyspace)) {
-        run_fail(&q->run, CQL_ERROR_UNAUTHORIZED, "%s keyspace is not user-modifiable.",
-                 t->keyspace);
-        t = NULL;
-    }
-    if (t == NULL) {
+    if (!ddl_resolve(&q->run, s, &q->ddl)) {
         reply_failed(e, q);
-        return;
+    } else if (keyspace_is_system(q->ddl.keyspace)) {
+        run_fail(&q->run, CQL_ERROR_UNAUTHORIZED, "%s keyspace is not user-modifiable.",
+                 q->ddl.keyspace);
+        reply_failed(e, q);
+    } else {
+        propose(e, q);
     }
-    struct exec_effect *effect = effect_add(e, EXEC_TRUNCATE, q);
-    effect->truncate = t;
-    effect_op(e, q, effect);
 }
 
 static void start_use(struct exec *e, struct request *q, struct bytes name)
@@ -340,7 +341,7 @@ static void start(struct exec *e, struct request *q, const struct ast *ast,
         return;
     case AST_BATCH: start_text_batch(e, q, ast, values); return;
     case AST_USE: start_use(e, q, s->drop.table.name); return;
-    case AST_TRUNCATE: start_truncate(e, q, &s->drop.table); return;
+    case AST_TRUNCATE: start_truncate(e, q, s); return;
     case AST_DESCRIBE: start_describe(e, q, &s->describe); return;
     case AST_OTHER:
         run_unsupported(&q->run, s->other);
@@ -475,6 +476,8 @@ void request_done(struct exec *e, struct request *q, const struct exec_result *x
     case REQUEST_TRUNCATE:
         if (x->err == ERR_OK)
             reply_void(e, q);
+        else if (x->err == ERR_INVALID)
+            fail(e, q, CQL_ERROR_INVALID, x->message);
         else
             fail(e, q, CQL_ERROR_TRUNCATE, x->message != NULL ? x->message : err_text(x->err));
         return;

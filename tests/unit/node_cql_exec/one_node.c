@@ -145,7 +145,6 @@ static void do_reply(struct one_node *n, const struct exec_effect *effect)
 
 static void perform(struct one_node *n, const struct exec_effect *effect)
 {
-    struct ddl truncate = {.kind = DDL_TRUNCATE_TABLE};
     bool op =
         effect->type != EXEC_REPLY && effect->type != EXEC_USE && effect->type != EXEC_REGISTER;
     if (op && n->held) {
@@ -157,11 +156,6 @@ static void perform(struct one_node *n, const struct exec_effect *effect)
     case EXEC_WRITE: do_write(n, effect); break;
     case EXEC_READ: do_read(n, effect); break;
     case EXEC_DDL: do_ddl(n, effect->op, effect->ddl); break;
-    case EXEC_TRUNCATE:
-        truncate.keyspace = effect->truncate->keyspace;
-        truncate.table = effect->truncate->name;
-        do_ddl(n, effect->op, &truncate);
-        break;
     case EXEC_USE:
         mem_free(n->keyspace);
         n->keyspace = mem_text(effect->keyspace);
