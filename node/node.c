@@ -138,6 +138,7 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     struct coord_config coord = {.seed = rng_next(&n->rng), .in_flight_max = config->in_flight_max};
     n->coord = coord_new(&coord, n->engine, n->cluster);
     struct heal_config heal = HEAL_CONFIG_DEFAULT;
+    heal.first_question = rng_next(&n->rng) & ~UINT64_C(0xffffffff);
     if (config->pull_bytes_max > 0)
         heal.pull_bytes_max = config->pull_bytes_max;
     n->heal = heal_new(&heal, n->engine, n->cluster);

@@ -9,6 +9,7 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
 {
     struct heal *h = mem_new(struct heal);
     h->config = *config;
+    h->rounds = h->requests = config->first_question;
     h->engine = engine;
     h->cluster = cluster;
     h->next_round = USEC_NEVER;

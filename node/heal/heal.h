@@ -31,10 +31,12 @@ struct heal_config {
     usec settle_us;   /* how long a missing dot may still be on its way */
     usec timeout_us;  /* give up on a silent peer */
     uint32_t pull_bytes_max;
+    uint64_t first_question; /* their numbers begin there: answers to an earlier life of this node
+                                must not match a question of this one */
 };
 
 #define HEAL_CONFIG_DEFAULT                                                                        \
-    ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10})
+    ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 0})
 
 /* Borrows engine and cluster. */
 struct heal *heal_new(const struct heal_config *config, struct engine *engine,

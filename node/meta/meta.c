@@ -142,6 +142,8 @@ enum err meta_new(const struct meta_config *config, const struct meta_fact *fact
     }
     m->seeds_count = config->seeds_count;
     rng_init(&m->rng, config->seed);
+    /* Answers to an earlier life of this node must not match a request of this one. */
+    m->requests_made = rng_next(&m->rng) & ~UINT64_C(0xffffffff);
     arena_init(&m->arena);
     map_init(&m->peers);
     paxos_acceptor_init(&m->acceptor);

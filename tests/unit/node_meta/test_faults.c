@@ -120,7 +120,33 @@ static void random_faults(void)
         run(seed);
 }
 
+/* What a node asked for before it crashed is answered when it has started again: that is no answer
+ * to what it asks for now. */
+static void an_answer_to_an_earlier_life(void)
+{
+    f = sim_new(3, 3);
+    sim_seeds_first(f);
+    for (uint32_t i = 1; i <= 3; i++)
+        sim_start(f, i);
+    CU_ASSERT_FATAL(sim_run_until(f, sim_all_ready, 60 * USEC_PER_SEC));
+    CU_ASSERT_EQUAL(sim_wait(f, 1, sim_create_keyspace(f, 1))->err, ERR_OK);
+    CU_ASSERT_EQUAL(sim_wait(f, 1, sim_create(f, 1, "there"))->err, ERR_OK);
+    f->delay_min = f->delay_max = 100 * USEC_PER_MS;
+    for (int i = 0; i < 4; i++)
+        (void)sim_create(f, 2, "there");
+    sim_run(f, 50 * USEC_PER_MS);
+    sim_crash(f, 2);
+    sim_start(f, 2);
+    while (meta_phase(f->nodes[2].meta) != META_READY)
+        sim_run(f, USEC_PER_MS);
+    const struct sim_done *d = sim_wait(f, 2, sim_create(f, 2, "new"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    CU_ASSERT_EQUAL(d->err, ERR_OK);
+    CU_ASSERT_STRING_EQUAL(d->message, "");
+}
+
 CU_TestInfo faults_tests[] = {
     {"random faults, then one state", random_faults},
+    {"an answer to an earlier life", an_answer_to_an_earlier_life},
     CU_TEST_INFO_NULL,
 };
