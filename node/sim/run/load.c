@@ -251,6 +251,7 @@ static void ask(struct load *l, struct client *c)
     c->op.level = some_level(l);
     c->op.replicas = workload_replicas(&l->env, c->op.level);
     c->op.start = sim_now(l->sim);
+    c->op.node = c->node;
     c->ops->ask(c->workload, &c->op);
     c->op.replicas = workload_replicas(&l->env, c->op.level);
     buf_put_u8(&c->op.cql, 0);

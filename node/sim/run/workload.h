@@ -32,6 +32,7 @@ struct workload_env {
 struct op {
     /* from the driver */
     unsigned client;            /* who asks: a session is all requests of one client, in order */
+    unsigned node;              /* whom, at first; 0 in the final reading */
     enum cql_consistency level; /* the workload may change it before it answers */
     uint32_t replicas;          /* so many have answered when it is acked: workload_replicas */
     usec start;                 /* first asked */

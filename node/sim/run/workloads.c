@@ -10,11 +10,11 @@
 #define STAMPS_A_USEC 1024 /* room for unique ones, however fast the clients are */
 
 extern const struct workload_ops work_registers, work_sets, work_collections, work_lists,
-    work_batches, work_scans, work_ttl, work_generated;
+    work_batches, work_scans, work_ttl, work_generated, work_schema;
 
 const struct workload_ops *const workloads_all[] = {
-    &work_registers, &work_sets, &work_collections, &work_lists, &work_batches,
-    &work_scans,     &work_ttl,  &work_generated,   NULL,
+    &work_registers, &work_sets, &work_collections, &work_lists,  &work_batches,
+    &work_scans,     &work_ttl,  &work_generated,   &work_schema, NULL,
 };
 
 uint32_t workload_replicas(const struct workload_env *env, enum cql_consistency level)
