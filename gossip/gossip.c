@@ -313,7 +313,8 @@ static void no_earlier(usec *at, usec now)
 /* A deadline long gone means that this very process did not run (throttled, stopped, swapping). */
 static void notice_stall(struct gossip *g)
 {
-    if (g->due == USEC_NEVER || g->now.mono - g->due <= g->config.probe_timeout_us / 2)
+    if (!gossip_runs(g, GOSSIP_STALL_GUARD) || g->due == USEC_NEVER ||
+        g->now.mono - g->due <= g->config.probe_timeout_us / 2)
         return;
     usec late = g->now.mono - g->due;
     g->counters.stalls++;

@@ -41,6 +41,18 @@
 #define GOSSIP_HEALTH_MAX  7    /* the local health score is 0 (well) to 7 */
 #define GOSSIP_CONFIRM_MAX 8    /* largest number of confirmations a suspicion waits for */
 
+/* What this core does beyond SWIM. All of it is on; an experiment that asks what a part is worth
+ * runs without it (docs/swim.md). */
+enum gossip_part {
+    GOSSIP_LOCAL_HEALTH = 1,  /* LHA-Probe: the health score, its longer intervals, nacks */
+    GOSSIP_CONFIRMATION = 2,  /* LHA-Suspicion: without, each lasts its shortest time */
+    GOSSIP_BUDDY = 4,         /* a suspect hears the accusation with every ping and ack */
+    GOSSIP_LAST_WORD = 8,     /* the suspect is asked over the stream before the verdict */
+    GOSSIP_STALL_GUARD = 16,  /* our own stalls postpone our verdicts */
+    GOSSIP_STREAM_PROBE = 32, /* beside the helpers, the target is pinged over the stream */
+    GOSSIP_LIFEGUARD = GOSSIP_LOCAL_HEALTH | GOSSIP_CONFIRMATION | GOSSIP_BUDDY
+};
+
 /* Zero means the default, in brackets. */
 struct gossip_config {
     const char *cluster;        /* the label: what carries another one is dropped; copied */
@@ -60,6 +72,7 @@ struct gossip_config {
     uint32_t datagram_max;    /* [1400] bytes; at least 1200 */
     uint32_t members_max;     /* [1024] further hosts are refused and counted */
     uint32_t push_state_max;  /* [4 MiB] bytes of one push/pull message */
+    uint32_t without;         /* [none] set of enum gossip_part, for experiments */
 };
 
 /* Who we are. Copied. */

@@ -129,6 +129,11 @@ struct gossip {
     struct gossip_counters counters;
 };
 
+static inline bool gossip_runs(const struct gossip *g, enum gossip_part part)
+{
+    return (g->config.without & (uint32_t)part) == 0;
+}
+
 /* gossip.c */
 void gossip_emit_member(struct gossip *g, struct node *n, enum gossip_change change,
                         enum gossip_state old_state);

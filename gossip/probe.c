@@ -4,6 +4,8 @@
 
 void probe_health(struct gossip *g, int delta)
 {
+    if (!gossip_runs(g, GOSSIP_LOCAL_HEALTH))
+        return;
     int score = (int)g->health + delta;
     g->health = (unsigned)(score < 0 ? 0 : score > GOSSIP_HEALTH_MAX ? GOSSIP_HEALTH_MAX : score);
 }
@@ -59,7 +61,8 @@ void probe_start(struct gossip *g, struct node *target)
     struct gossip_message m = ping(p->seq, &p->target);
     /* Lifeguard's buddy system: who is suspected hears it with the ping, and refutes at once. */
     struct gossip_message buddy = members_accusation(target, &g->self->m.host_id);
-    spread_send(g, &target->m.addr, &m, target->m.state == GOSSIP_SUSPECT ? &buddy : NULL);
+    bool tell = target->m.state == GOSSIP_SUSPECT && gossip_runs(g, GOSSIP_BUDDY);
+    spread_send(g, &target->m.addr, &m, tell ? &buddy : NULL);
 }
 
 static void shuffle_order(struct gossip *g)
@@ -106,7 +109,8 @@ static void ask_helpers(struct gossip *g, struct probe *p)
         spread_send(g, &helpers[i]->m.addr, &m, NULL);
     }
     m.type = GOSSIP_PING;
-    spread_send_stream(g, &target->m.addr, &m, NULL);
+    if (gossip_runs(g, GOSSIP_STREAM_PROBE))
+        spread_send_stream(g, &target->m.addr, &m, NULL);
 }
 
 void probe_last_word(struct gossip *g, const struct node *n)
@@ -150,7 +154,8 @@ void probe_deadlines(struct gossip *g)
         struct relay r = g->relays[i];
         remove_relay(g, i);
         struct gossip_message m = plain(GOSSIP_NACK, r.origin_seq);
-        spread_send(g, &r.origin, &m, NULL);
+        if (gossip_runs(g, GOSSIP_LOCAL_HEALTH))
+            spread_send(g, &r.origin, &m, NULL);
     }
 }
 
@@ -206,6 +211,7 @@ void probe_receive_ping(struct gossip *g, const struct gossip_header *h,
         return;
     }
     bool doubted = n != NULL && n != g->self && n->m.state != GOSSIP_ALIVE;
+    doubted &= n == NULL || n->m.state != GOSSIP_SUSPECT || gossip_runs(g, GOSSIP_BUDDY);
     struct gossip_message accusation;
     if (doubted)
         accusation = members_accusation(n, &g->self->m.host_id);

@@ -10,7 +10,9 @@ void suspect_begin(struct gossip *g, struct node *n, const struct uuid *accuser)
 {
     ASSERT(n->suspicion == NULL);
     struct suspicion *s = mem_new(struct suspicion);
-    unsigned want = gossip_suspicion_confirmations(g->config.suspicion_mult, g->live);
+    unsigned want = gossip_runs(g, GOSSIP_CONFIRMATION)
+                        ? gossip_suspicion_confirmations(g->config.suspicion_mult, g->live)
+                        : 0;
     s->node = n;
     s->want = want > GOSSIP_CONFIRM_MAX ? GOSSIP_CONFIRM_MAX : want;
     s->accusers[0] = *accuser;
@@ -55,11 +57,16 @@ void suspect_confirm(struct gossip *g, struct node *n, const struct uuid *accuse
     members_spread_accusation(g, n, accuser);
 }
 
+static bool last_word_over(const struct gossip *g, const struct suspicion *s)
+{
+    return s->asked || !gossip_runs(g, GOSSIP_LAST_WORD);
+}
+
 /* Gossip may have passed us by: before the verdict the suspect itself is asked over TCP, with the
  * accusation, and has a probe timeout to refute. So a lost refutation does not kill. */
 static usec ask_at(const struct gossip *g, const struct suspicion *s)
 {
-    return s->asked ? s->until : s->until - g->config.probe_interval_us;
+    return last_word_over(g, s) ? s->until : s->until - g->config.probe_interval_us;
 }
 
 void suspect_expire(struct gossip *g)
@@ -68,7 +75,7 @@ void suspect_expire(struct gossip *g)
         struct suspicion *s = g->suspicions[i];
         if (ask_at(g, s) > g->now.mono) {
             i++;
-        } else if (s->asked) {
+        } else if (last_word_over(g, s)) {
             /* the verdict ends the suspicion: the next one has its place */
             members_bury(g, s->node, &g->self->m.host_id);
         } else {
