@@ -377,7 +377,7 @@ static void start(struct node *n)
                                .generation = n->boot};
     snprintf(self.dc, sizeof self.dc, "%.47s", n->config.dc);
     snprintf(self.rack, sizeof self.rack, "%.47s", n->config.rack);
-    n->hlc = n->now.wall > n->hlc ? n->now.wall : n->hlc;
+    clock_start(n);
     store_u32(boot, n->boot);
     engine_fact_put(n->engine, BYTES_LIT(FACT_BOOT), bytes_make(boot, 4), NODE_TICKET | 1);
     n->gossip = gossip_new(&config, &self, rng_next(&n->rng), n->now, n->config.tracer);

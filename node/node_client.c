@@ -341,6 +341,7 @@ static void start_write(struct node *n, const struct exec_effect *e)
                             .level = (enum level)e->write.level,
                             .kind = (enum write_kind)e->write.kind,
                             .timeout_us = n->config.write_timeout_us};
+    clock_keep(n);
     coord_write_start(n->coord, n->now, e->op, &w);
 }
 

@@ -11,7 +11,9 @@
 
 #include <inttypes.h>
 
-#define BEST_OF (5 * USEC_PER_SEC)
+#define BEST_OF    (5 * USEC_PER_SEC)
+#define FACT_HLC   "n/hlc"
+#define KEPT_AHEAD (100 * USEC_PER_MS) /* below any max_clock_offset of use: peers follow it */
 
 static int64_t clock_now(const struct node *n)
 {
@@ -28,6 +30,30 @@ int64_t node_timestamp(struct node *n)
 {
     n->hlc = n->now.wall > n->hlc ? n->now.wall : n->hlc + 1;
     return n->hlc;
+}
+
+/* A wall clock that was put back while we were away is no reason to stamp what is older than what
+ * we have stamped. */
+void clock_start(struct node *n)
+{
+    struct buf value;
+    buf_init(&value, 64);
+    if (engine_fact_get(n->engine, BYTES_LIT(FACT_HLC), &value) == ERR_OK && value.len == 8)
+        n->hlc_kept = (int64_t)load_u64(value.data);
+    buf_close(&value);
+    n->hlc = n->now.wall > n->hlc_kept ? n->now.wall : n->hlc_kept;
+}
+
+/* It is written before, and so durable no later than, what is stamped: one small put each tenth of
+ * a second of writing. */
+void clock_keep(struct node *n)
+{
+    uint8_t value[8];
+    if (n->hlc <= n->hlc_kept)
+        return;
+    n->hlc_kept = n->hlc + KEPT_AHEAD;
+    store_u64(value, (uint64_t)n->hlc_kept);
+    engine_fact_put(n->engine, BYTES_LIT(FACT_HLC), bytes_make(value, sizeof value), 0);
 }
 
 static void note(struct node *n, struct peer *p, int64_t ahead)
@@ -88,6 +114,7 @@ static const char *find_problem(struct node *n)
             node_log(n, true, "our clock was %" PRId64 " ms ahead -> stamping by the right time",
                      lead / 1000);
             n->hlc = n->now.wall;
+            n->hlc_kept = 0;
             return NULL;
         }
     }

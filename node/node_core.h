@@ -81,7 +81,8 @@ struct node {
     bool boot_durable;
     enum node_run run;
     bool draining, drained;
-    int64_t hlc; /* the last timestamp given out or accepted, us */
+    int64_t hlc;      /* the last timestamp given out or accepted, us */
+    int64_t hlc_kept; /* on disk: a restart begins no lower */
     uint64_t hlc_refused;
     const char *clock_problem;   /* as last told to the log */
     uint64_t damage_told;        /* reads that met damage, as far as the log has told of them */
@@ -135,6 +136,8 @@ bool peer_is_alive(const struct node *n, node_no node);
 /* --- node_clock.c */
 /* A timestamp (us) larger than all given out or seen, and not behind the wall clock. */
 int64_t node_timestamp(struct node *n);
+void clock_start(struct node *n);
+void clock_keep(struct node *n);                               /* before each write of a client */
 int64_t clock_tell(struct node *n);                            /* what a message of ours says */
 void clock_heard(struct node *n, struct peer *p, int64_t hlc); /* p: NULL when of nobody we know */
 const char *clock_problem(struct node *n); /* why no timestamp is given; NULL: it is */

@@ -112,6 +112,38 @@ static void a_clock_that_was_put_back(void)
     CU_ASSERT(all_say(CQL_CL_QUORUM, "third", "SELECT v FROM ks.t WHERE k = 1"));
 }
 
+/* The same on a ring of one, that nobody can tell the time: killed, without power, or stopped. */
+static void a_clock_put_back_over_a_restart(void)
+{
+    char cql[96], value[16];
+    int count = 0;
+    CU_ASSERT_FATAL(sim_form(sim, 1));
+    CU_ASSERT(says(1, CQL_CL_ONE, "ok",
+                   "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', "
+                   "'replication_factor': 1}"));
+    CU_ASSERT(says(1, CQL_CL_ONE, "ok", "CREATE TABLE ks.t (k int PRIMARY KEY, v text)"));
+    for (int way = 0; way < 3; way++) {
+        for (int i = 0; i < 20; i++) {
+            snprintf(value, sizeof value, "v%d", ++count);
+            snprintf(cql, sizeof cql, "UPDATE ks.t SET v = '%s' WHERE k = 1", value);
+            CU_ASSERT(says(1, CQL_CL_ONE, "ok", cql));
+            CU_ASSERT(says(1, CQL_CL_ONE, value, "SELECT v FROM ks.t WHERE k = 1"));
+            sim_elapse(sim, MILLISECONDS(30));
+        }
+        if (way == 0)
+            sim_kill(sim, 1);
+        else if (way == 1)
+            sim_crash(sim, 1);
+        else
+            sim_stop(sim, 1);
+        sim_jump_clock(sim, 1, -MINUTES(10));
+        sim_start(sim, 1);
+        CU_ASSERT_FATAL(see_each_other());
+    }
+    CU_ASSERT(says(1, CQL_CL_ONE, "ok", "UPDATE ks.t SET v = 'last' WHERE k = 1"));
+    CU_ASSERT(says(1, CQL_CL_ONE, "last", "SELECT v FROM ks.t WHERE k = 1"));
+}
+
 /* What a client stamps concerns the cells it stamps and nothing else: no clock follows it, and the
  * row can be deleted by the very same stamp. */
 static void a_timestamp_from_the_far_future_stays_with_its_row(void)
@@ -283,6 +315,8 @@ CU_TestInfo clocks_tests[] = {
     {"a wrong clock gives no timestamps (13)", a_wrong_clock_gives_no_timestamps},
     {"a clock that is right again gives right ones (13)", a_clock_that_is_right_again},
     {"a clock that was put back stamps after what it heard (13)", a_clock_that_was_put_back},
+    {"a clock put back over a restart stamps after what it stamped (13)",
+     a_clock_put_back_over_a_restart},
     {"a timestamp from the far future stays with its row (14)",
      a_timestamp_from_the_far_future_stays_with_its_row},
     {"a clock that jumped ahead destroys nothing (15)", a_clock_that_jumped_ahead_destroys_nothing},
