@@ -129,7 +129,8 @@ struct cells_selector {
     uint32_t column;
 };
 
-/* Selectors must name all columns of the partition key, and but for DISTINCT of clustering. */
+/* Selectors must name all columns of the partition key and, but for DISTINCT, of clustering; and
+ * the one that filters. */
 struct cells_read {
     uint32_t table;
     const struct bytes *keys; /* keys_count times all columns of the partition key; 0: all */
@@ -137,6 +138,9 @@ struct cells_read {
     bool by_token; /* only partitions with token_min <= token <= token_max */
     int64_t token_min, token_max;
     struct cells_where where;
+    bool filters; /* only rows whose regular column has that value */
+    uint32_t filter_column;
+    struct bytes filter_value;
     bool reversed;
     bool distinct;
     uint32_t limit, per_partition_limit; /* 0: none */

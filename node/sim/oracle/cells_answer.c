@@ -229,6 +229,10 @@ static bool judge_row(struct judge *j, struct row *r, uint32_t at)
 {
     struct place *marker = place_find(r, MARKER, false, BYTES_NONE);
     struct fate f = fate_of_row(&j->view, r);
+    const struct cells_read *read = j->read;
+    const struct cells_value *v = read->filters ? value_of(j, at, read->filter_column) : NULL;
+    if (read->filters && (v == NULL || v->is_null || !bytes_equal(v->bytes, read->filter_value)))
+        return complain(j, r, NULL, read->filter_column, "the row does not pass the filter");
     bool live = marker != NULL && place_may_live(&j->view, &f, marker);
     return judge_columns(j, r, at, CELLS_REGULAR, &live) &&
            (live ||
@@ -245,13 +249,24 @@ static bool judge_missing(struct judge *j, struct row *r)
     return true;
 }
 
+/* The row may be there, if the filter may hide it. */
+static bool judge_hidden(struct judge *j, struct row *r)
+{
+    uint32_t column = j->read->filter_column;
+    const struct place *p = place_find(r, column, false, BYTES_NONE);
+    struct fate f = fate_of_row(&j->view, r);
+    return p == NULL || place_may_differ(&j->view, &f, p, j->read->filter_value) ||
+           complain(j, r, p, column, "a row that passes the filter was not read");
+}
+
 /* Rows first .. last-1 in the order of the answer, which show nothing, if they match. */
 static bool judge_gap(struct judge *j, size_t first, size_t last)
 {
     const struct partition *p = j->part;
     for (size_t i = first; i < last; i++) {
         struct row *r = p->rows[j->read->reversed ? p->rows_count - 1 - i : i];
-        if (where_matches(j->view.table, &j->read->where, r->key) && !judge_missing(j, r))
+        if (where_matches(j->view.table, &j->read->where, r->key) &&
+            !(j->read->filters ? judge_hidden(j, r) : judge_missing(j, r)))
             return false;
     }
     return true;
@@ -260,7 +275,7 @@ static bool judge_gap(struct judge *j, size_t first, size_t last)
 /* No static row for want of any other either. */
 static bool judge_no_statics(struct judge *j)
 {
-    return j->read->where.count > 0 || judge_missing(j, &j->part->statics);
+    return j->read->where.count > 0 || j->read->filters || judge_missing(j, &j->part->statics);
 }
 
 /* The same static values in every row, of one page. *ret_live: one is shown, or may be there
@@ -291,8 +306,8 @@ static bool judge_statics(struct judge *j, uint32_t first, uint32_t count, bool 
 static bool judge_only_statics(struct judge *j, uint32_t at, uint32_t count)
 {
     bool live = false;
-    if (count != 1 || j->read->where.count > 0 || !all_null(j, at, CELLS_REGULAR) ||
-        !all_null(j, at, CELLS_CLUSTERING))
+    if (count != 1 || j->read->where.count > 0 || j->read->filters ||
+        !all_null(j, at, CELLS_REGULAR) || !all_null(j, at, CELLS_CLUSTERING))
         return complain(j, NULL, NULL, NO_COLUMN, "a row without a clustering key was read");
     return judge_gap(j, 0, j->part->rows_count) && judge_statics(j, at, 1, &live) &&
            (live || complain(j, &j->part->statics, NULL, NO_COLUMN,

@@ -154,6 +154,10 @@ bool place_may_show(const struct view *v, const struct fate *f, struct place *p,
 bool place_may_be_empty(const struct view *v, const struct fate *f, const struct place *p);
 bool place_may_live(const struct view *v, const struct fate *f, const struct place *p);
 
+/* Something else than that value, or nothing. */
+bool place_may_differ(const struct view *v, const struct fate *f, const struct place *p,
+                      struct bytes value);
+
 /* The place was empty: when one deletion alone explains it, that was shown. */
 void place_was_empty(const struct view *v, struct row *r, struct place *p);
 

@@ -134,6 +134,17 @@ bool place_may_live(const struct view *v, const struct fate *f, const struct pla
     return false;
 }
 
+bool place_may_differ(const struct view *v, const struct fate *f, const struct place *p,
+                      struct bytes value)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct event *e = &p->events[i];
+        if (!e->dead && !bytes_equal(e->value, value) && may_stand(v, f, p, e))
+            return true;
+    }
+    return place_may_be_empty(v, f, p);
+}
+
 /* --- deletions that were shown */
 
 struct suspects {

@@ -25,31 +25,36 @@
 #define GEN_EVENTS_MAX  1500 /* then a partition is left alone, and another one begun */
 #define GEN_ROWS_MAX    1500 /* LIMIT of reads of whole tables */
 
-/* X(name, order, how many different values; 0: as many as one likes) */
+/* X(name, as in CQL, order, how many different values; 0: as many as one likes). The frozen ones
+ * are only values: the oracle has no order for them. */
 #define GEN_TYPES(X)                                                                               \
-    X(int, WHOLE, 0)                                                                               \
-    X(bigint, WHOLE, 0)                                                                            \
-    X(text, BYTEWISE, 0)                                                                           \
-    X(blob, BYTEWISE, 0)                                                                           \
-    X(uuid, BYTEWISE, 0)                                                                           \
-    X(varint, WHOLE, 0)                                                                            \
-    X(decimal, DECIMAL, 0)                                                                         \
-    X(timestamp, WHOLE, 0)                                                                         \
-    X(double, REAL, 0)                                                                             \
-    X(ascii, BYTEWISE, 0)                                                                          \
-    X(date, BYTEWISE, 0)                                                                           \
-    X(time, WHOLE, 0)                                                                              \
-    X(inet, BYTEWISE, 0)                                                                           \
-    X(float, REAL, 1000)                                                                           \
-    X(smallint, WHOLE, 1000)                                                                       \
-    X(tinyint, WHOLE, 100)                                                                         \
-    X(boolean, BYTEWISE, 2)
+    X(int, "int", WHOLE, 0)                                                                        \
+    X(bigint, "bigint", WHOLE, 0)                                                                  \
+    X(text, "text", BYTEWISE, 0)                                                                   \
+    X(blob, "blob", BYTEWISE, 0)                                                                   \
+    X(uuid, "uuid", BYTEWISE, 0)                                                                   \
+    X(varint, "varint", WHOLE, 0)                                                                  \
+    X(decimal, "decimal", DECIMAL, 0)                                                              \
+    X(timestamp, "timestamp", WHOLE, 0)                                                            \
+    X(double, "double", REAL, 0)                                                                   \
+    X(ascii, "ascii", BYTEWISE, 0)                                                                 \
+    X(date, "date", BYTEWISE, 0)                                                                   \
+    X(time, "time", WHOLE, 0)                                                                      \
+    X(inet, "inet", BYTEWISE, 0)                                                                   \
+    X(float, "float", REAL, 1000)                                                                  \
+    X(smallint, "smallint", WHOLE, 1000)                                                           \
+    X(tinyint, "tinyint", WHOLE, 100)                                                              \
+    X(boolean, "boolean", BYTEWISE, 2)                                                             \
+    X(frozen_list, "frozen<list<int>>", BYTEWISE, 0)                                               \
+    X(frozen_set, "frozen<set<int>>", BYTEWISE, 0)                                                 \
+    X(frozen_map, "frozen<map<int, text>>", BYTEWISE, 0)
 
 enum gen_type {
-#define X(name, order, count) GEN_##name,
+#define X(name, cql, order, count) GEN_##name,
     GEN_TYPES(X)
 #undef X
-        GEN_TYPE_COUNT
+        GEN_TYPE_COUNT,
+    GEN_KEY_TYPES = GEN_frozen_list, /* those before can be keys and elements */
 };
 
 const char *gen_type_name(enum gen_type type);
@@ -107,6 +112,7 @@ struct gen_table {
     X(read_keys)                                                                                   \
     X(read_table)                                                                                  \
     X(read_tokens)                                                                                 \
+    X(read_filtering)                                                                              \
     X(read_distinct)                                                                               \
     X(read_reversed)                                                                               \
     X(read_limit)                                                                                  \

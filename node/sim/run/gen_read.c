@@ -57,7 +57,8 @@ static void select_values(struct reader_of *r, uint32_t percent)
         enum cells_kind kind = t->columns[i].kind;
         bool key = kind == CELLS_PARTITION || (kind == CELLS_CLUSTERING && !r->read->distinct);
         bool may = key || kind == CELLS_STATIC || (kind == CELLS_REGULAR && !r->read->distinct);
-        if (!may || (!key && !chance(r, percent)))
+        bool filter = r->read->filters && r->read->filter_column == i;
+        if (!may || (!key && !filter && !chance(r, percent)))
             continue;
         select_one(r, CELLS_VALUE, i);
         if (!key && t->columns[i].shape == CELLS_ONE && !r->read->distinct && chance(r, 25)) {
@@ -89,6 +90,36 @@ static void begin(struct reader_of *r, bool star, bool with_token, uint32_t perc
     if (with_token)
         select_one(r, CELLS_TOKEN, 0);
     buf_printf(r->cql, " FROM r.%s", r->t->name);
+}
+
+/* Now and then rows must have some value in a column: before `begin`, which must select it. */
+static void choose_filter(struct reader_of *r)
+{
+    const struct gen_table *t = r->t;
+    uint32_t first = t->count - t->regulars;
+    uint32_t i = first + below(r, t->regulars);
+    const struct gen_column *c = &t->columns[i];
+    if (c->shape != CELLS_ONE || c->domain == 0 || r->read->distinct || !chance(r, 25))
+        return;
+    r->read->filters = true;
+    r->read->filter_column = i;
+    occurs(r, GEN_FEATURE_read_filtering);
+}
+
+/* " AND v0 = 1" */
+static void put_filter(struct reader_of *r)
+{
+    const struct gen_column *c = &r->t->columns[r->read->filter_column];
+    if (!r->read->filters)
+        return;
+    buf_printf(r->cql, " AND %s = ", c->name);
+    r->read->filter_value = gen_value(c->type, below(r, c->domain), r->a, r->cql);
+}
+
+static void put_allow(struct reader_of *r)
+{
+    if (r->read->filters || (r->read->by_token && r->read->where.count > 0))
+        buf_put_text(r->cql, " ALLOW FILTERING");
 }
 
 /* --- what is asked for */
@@ -205,6 +236,7 @@ static void read_one_key(struct reader_of *r)
     bool ordered = r->t->clustering > 0 && chance(r, 25);
     const struct bytes *row;
     uint32_t choice = below(r, 10);
+    choose_filter(r);
     begin(r, chance(r, 25), false, 70);
     one_key(r, key);
     if (choice < 2 && r->t->clustering > 0) {
@@ -216,9 +248,11 @@ static void read_one_key(struct reader_of *r)
     } else {
         occurs(r, GEN_FEATURE_read_partition);
     }
+    put_filter(r);
     if (ordered)
         order(r);
     limits(r, false);
+    put_allow(r);
 }
 
 static void read_many(struct reader_of *r, uint32_t choice)
@@ -226,17 +260,23 @@ static void read_many(struct reader_of *r, uint32_t choice)
     r->read->distinct = chance(r, 25);
     if (r->read->distinct)
         occurs(r, GEN_FEATURE_read_distinct);
+    if (choice >= 4 && choice < 8)
+        choose_filter(r);
     begin(r, false, true, 70);
     if (choice < 4) {
         some_keys(r);
         if (!r->read->distinct)
             r->read->where = gen_where(r->g, r->t, r->a, r->cql);
-    } else if (choice < 7) {
+    } else if (choice < 8) {
         tokens(r);
+        if (!r->read->distinct && chance(r, 40))
+            r->read->where = gen_where(r->g, r->t, r->a, r->cql);
+        put_filter(r);
     } else {
         occurs(r, GEN_FEATURE_read_table);
     }
     limits(r, true);
+    put_allow(r);
 }
 
 int32_t gen_read(struct gen *g, struct arena *a, struct buf *cql, struct cells_read *ret)

@@ -16,7 +16,7 @@ static struct gen_column *add(struct gen *g, struct gen_table *t, enum cells_kin
     ASSERT(t->count <= GEN_COLUMNS_MAX);
     snprintf(c->name, sizeof c->name, "%c%u", letters[kind], (unsigned)(number % 10));
     c->kind = kind;
-    c->type = (enum gen_type)below(g, GEN_TYPE_COUNT);
+    c->type = (enum gen_type)below(g, GEN_KEY_TYPES);
     return c;
 }
 
@@ -27,7 +27,7 @@ static void draw_partition_key(struct gen *g, struct gen_table *t)
     for (uint32_t i = 0; i < t->partition; i++) {
         struct gen_column *c = add(g, t, CELLS_PARTITION, i);
         while (i == 0 && gen_type_values(c->type) != 0)
-            c->type = (enum gen_type)below(g, GEN_TYPE_COUNT);
+            c->type = (enum gen_type)below(g, GEN_KEY_TYPES);
         c->domain = 2;
     }
 }
@@ -52,6 +52,8 @@ static void draw_values(struct gen *g, struct gen_table *t, enum cells_kind kind
         if (rng_chance(&g->env->rng, 350000)) {
             c->shape = rng_chance(&g->env->rng, 500000) ? CELLS_SET : CELLS_MAP;
             c->second = (enum gen_type)below(g, GEN_TYPE_COUNT);
+        } else if (rng_chance(&g->env->rng, 150000)) {
+            c->type = (enum gen_type)(GEN_KEY_TYPES + below(g, GEN_TYPE_COUNT - GEN_KEY_TYPES));
         }
         bool unique = gen_type_values(c->type) == 0 && c->shape == CELLS_ONE &&
                       rng_chance(&g->env->rng, 500000);

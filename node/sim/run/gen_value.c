@@ -10,7 +10,7 @@ static const struct {
     enum cells_order order;
     uint32_t values;
 } types[] = {
-#define X(name, order, values) {#name, CELLS_##order, values},
+#define X(name, cql, order, values) {cql, CELLS_##order, values},
     GEN_TYPES(X)
 #undef X
 };
@@ -168,6 +168,44 @@ static struct bytes inet(const struct out *o, uint64_t n)
     return arena_copy(o->a, bytes_make(b, 16));
 }
 
+/* The elements are those bits of n that are set, ascending: so they come back. In the literal they
+ * are the other way round, but for lists. */
+static struct bytes frozen(const struct out *o, enum gen_type type, uint64_t n)
+{
+    const struct out quiet = {o->a, NULL};
+    struct buf bytes;
+    const char *between = "";
+    buf_init(&bytes, 4096);
+    buf_put_u32(&bytes, (uint32_t)__builtin_popcountll(n));
+    say(o, type == GEN_frozen_list ? "[" : "{");
+    for (int i = 0; i < 64; i++) {
+        int bit = type == GEN_frozen_list ? i : 63 - i;
+        if ((n >> i & 1) == 1) {
+            struct bytes text =
+                type == GEN_frozen_map ? gen_value(GEN_text, n % 7, o->a, NULL) : BYTES_NONE;
+            buf_put_u32(&bytes, 4);
+            buf_put_bytes(&bytes, number(&quiet, i, 4));
+            if (type == GEN_frozen_map) {
+                buf_put_u32(&bytes, (uint32_t)text.len);
+                buf_put_bytes(&bytes, text);
+            }
+        }
+        if ((n >> bit & 1) == 1) {
+            say(o, between);
+            number(o, bit, 4);
+            if (type == GEN_frozen_map) {
+                say(o, ": ");
+                gen_value(GEN_text, n % 7, o->a, o->cql);
+            }
+            between = ", ";
+        }
+    }
+    say(o, type == GEN_frozen_list ? "]" : "}");
+    struct bytes made = arena_copy(o->a, buf_bytes(&bytes));
+    buf_close(&bytes);
+    return made;
+}
+
 struct bytes gen_value(enum gen_type type, uint64_t n, struct arena *a, struct buf *cql)
 {
     static const char *const letters[3] = {"a", "'", "\xc3\xa9"}, *const ascii[3] = {"a", "'", "z"};
@@ -192,6 +230,9 @@ struct bytes gen_value(enum gen_type type, uint64_t n, struct arena *a, struct b
     case GEN_boolean:
         say(&o, n % 2 == 1 ? "true" : "false");
         return big_endian(&o, (int64_t)(n % 2), 1);
+    case GEN_frozen_list:
+    case GEN_frozen_set:
+    case GEN_frozen_map: return frozen(&o, type, n);
     case GEN_TYPE_COUNT: break;
     }
     ASSERT(type < GEN_TYPE_COUNT);

@@ -350,6 +350,26 @@ static void limits_hide_what_comes_later(void)
         !answers_in(f.cells, &read, ROWS({0, 2, NONE, NONE, 2, 0}, {0, 1, NONE, NONE, 1, 0}), 2));
 }
 
+static void filters(void)
+{
+    struct cells_read read = whole_partition(f.cells, QUORUM);
+    for (int64_t i = 1; i <= 4; i++)
+        write_acked(put(i, A, i % 2, 10), QUORUM);
+    write_acked(put(0, S, 1, 10), QUORUM);
+    write(put(3, A, 0, 20));
+    read.start = cells_now(f.cells);
+    read.filters = true;
+    read.filter_column = A;
+    read.filter_value = whole(1);
+    CU_ASSERT(answers_in(f.cells, &read, ROWS({0, 1, 1, 1, NONE, 0}, {0, 3, 1, 1, NONE, 0}), 2));
+    CU_ASSERT(answers_in(f.cells, &read, ROWS({0, 1, 1, 1, NONE, 0}), 1));
+    CU_ASSERT(!answers_in(f.cells, &read, ROWS({0, 3, 1, 1, NONE, 0}), 1));
+    CU_ASSERT(!answers_in(f.cells, &read, ROWS({0, 1, 1, 1, NONE, 0}, {0, 2, 1, 0, NONE, 0}), 2));
+    read.filter_value = whole(5);
+    CU_ASSERT(answers_in(f.cells, &read, EMPTY));
+    CU_ASSERT(!answers_in(f.cells, &read, ROWS({0, NONE, 1, NONE, NONE, 0}), 1));
+}
+
 /* Pages are reads of their own: static values may change, and rows may come, between two. */
 static void pages(void)
 {
@@ -624,6 +644,7 @@ CU_TestInfo cells_tests[] = {
     {"ranges and partitions", ranges_and_partitions},
     {"elements of collections", elements},
     {"limits hide what comes later", limits_hide_what_comes_later},
+    {"filters", filters},
     {"pages", pages},
     {"writetimes", writetimes},
     {"tokens", tokens},
