@@ -1,8 +1,11 @@
 /* Stories of ranges that move; numbers as in docs/bug-stories.md. One invariant is behind them: at
  * every step each read quorum meets each write quorum that was acked. */
+#include "node/coord/cluster.h"
+#include "node/schema/schema.h"
 #include "story/fixture.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void movement_setup(void);
 void movement_teardown(void);
@@ -255,6 +258,62 @@ static void both_sets_of_owners_decide(void)
     CU_ASSERT(refused > 0);
 }
 
+enum { RANGES = 16 };
+
+/* For each range and node: 1 while it is a replica, 2 when it has been one. Returns how often one
+ * has become a replica again. */
+static unsigned note_replicas(uint8_t states[RANGES][SIM_NODES_MAX + 1])
+{
+    const struct placement *p =
+        cluster_placement(node_cluster(sim_node(sim, 1)),
+                          schema_keyspace(meta_schema(node_meta(sim_node(sim, 1))), "ks")->no);
+    unsigned again = 0;
+    for (range_no range = 0; range < RANGES; range++) {
+        struct replicas replicas = placement_replicas(p, range);
+        for (unsigned i = 1; i <= sim_nodes(sim); i++) {
+            bool is_in = replicas_have(replicas, meta_self(node_meta(sim_node(sim, i))));
+            again += is_in && states[range][i] == 2;
+            if (is_in || states[range][i] != 0)
+                states[range][i] = is_in ? 1 : 2;
+        }
+    }
+    return again;
+}
+
+/* A ring grows node by node, and replicas that had lost a range get it back with what they had of
+ * it then. Rows are deleted and written in between: what was deleted stays so, what is new is
+ * there. */
+static void who_reenters_a_range_brings_nothing_back(void)
+{
+    static uint8_t states[RANGES][SIM_NODES_MAX + 1];
+    char cql[96];
+    unsigned again = 0;
+    memset(states, 0, sizeof states);
+    story_begin(3);
+    CU_ASSERT(write_rows(1, CQL_CL_ALL, 1, 60));
+    for (unsigned nodes = 4; nodes <= 9; nodes++) {
+        (void)note_replicas(states);
+        CU_ASSERT_FATAL(sim_form(sim, nodes));
+        again += note_replicas(states);
+        int first = (int)(nodes - 4) * 10;
+        for (int k = first + 1; k <= first + 10; k++) {
+            snprintf(cql, sizeof cql, "DELETE FROM ks.t WHERE k = %d", k);
+            CU_ASSERT(says(nodes, CQL_CL_QUORUM, "ok", cql));
+            snprintf(cql, sizeof cql, "UPDATE ks.t SET v = 'v%d' WHERE k = %d", 100 + k, 100 + k);
+            CU_ASSERT(says(2, CQL_CL_QUORUM, "ok", cql));
+        }
+        for (int k = 1; k <= first + 10; k++) {
+            snprintf(cql, sizeof cql, "SELECT v FROM ks.t WHERE k = %d", k);
+            CU_ASSERT(says(1 + (unsigned)k % nodes, CQL_CL_QUORUM, "no rows", cql));
+        }
+        CU_ASSERT(become_equal(SECONDS(10)));
+        for (unsigned via = 1; via <= nodes; via++)
+            CU_ASSERT(read_rows(via, CQL_CL_ONE, 101, 100 + first + 10));
+    }
+    CU_ASSERT(again > 0);
+    CU_ASSERT(all_say(CQL_CL_ONE, "60", "SELECT COUNT(*) FROM ks.t"));
+}
+
 /* Six nodes start at one moment, and not all of the seeds among them: there is one ring, and
  * whoever is a seed joins as the others do. */
 static void all_bootstrap_at_once(void)
@@ -311,6 +370,7 @@ CU_TestInfo movement_tests[] = {
      no_row_is_missed_while_a_node_is_replaced},
     {"two changes at once (33)", two_changes_at_once},
     {"both sets of owners decide while a range moves (33)", both_sets_of_owners_decide},
+    {"who re-enters a range brings nothing back (1, 20)", who_reenters_a_range_brings_nothing_back},
     {"all bootstrap at once, a seed later (34)", all_bootstrap_at_once},
     {"newcomers need one seed (34)", newcomers_need_one_seed},
     CU_TEST_INFO_NULL,
