@@ -73,7 +73,8 @@ static enum err judge_join(const struct state *s, const struct command *c, struc
         return ERR_OK; /* asked before: it is in */
     const struct topology_node *there = topology_find_endpoint(t, &c->info.endpoint);
     const struct topology_node *gone = topology_find_endpoint(t, &c->replaces);
-    if (!endpoint_is_none(&c->replaces) && (gone == NULL || gone->state != NODE_NORMAL))
+    bool may_go = gone != NULL && (gone->state == NODE_NORMAL || gone->state == NODE_JOINING);
+    if (!endpoint_is_none(&c->replaces) && !may_go)
         return errmsg_set(reterr, ERR_NOT_FOUND, "there is no node at %s to be replaced",
                           endpoint_text(&c->replaces, at));
     if (there != NULL && there != gone)

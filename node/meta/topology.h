@@ -9,6 +9,9 @@
  *                              the move settles                v node that replaces it
  *                      LEFT <------------------------------ LEAVING
  *
+ * A JOINING node, too, is LEAVING when another one replaces it: else one that was lost before it
+ * had pulled everything would keep the ring moving for ever.
+ *
  * A move: an entry changes the ring's target and names the movers, the nodes that will be replicas
  * of something they are not now. Each mover pulls what it will hold and then proposes JOIN_FINISH
  * with the ring_epoch it has pulled for. When the last has, the ring settles: target is owner.

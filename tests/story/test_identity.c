@@ -124,7 +124,8 @@ static void a_wiped_node_is_refused(void)
     }
 }
 
-/* While a node takes over from a dead one nobody else enters under that address. */
+/* While a node takes over from a dead one nobody else enters under that address, but who takes over
+ * from it, when it has died, too. */
 static void an_address_that_is_being_taken_over(void)
 {
     story_begin(4);
@@ -144,6 +145,16 @@ static void an_address_that_is_being_taken_over(void)
         CU_ASSERT(read_rows(via, CQL_CL_QUORUM, 1, 20));
     CU_ASSERT(write_rows(1, CQL_CL_QUORUM, 21, 40));
     CU_ASSERT(read_rows(3, CQL_CL_QUORUM, 1, 40));
+    sim_kill(sim, 4);
+    sim_lose_disk(sim, 4);
+    sim_start_replacing(sim, 4);
+    CU_ASSERT_FATAL(becomes_ready(4));
+    CU_ASSERT_FATAL(see_each_other());
+    CU_ASSERT(become_equal(SECONDS(60)));
+    for (unsigned via = 1; via <= 4; via++) {
+        CU_ASSERT_EQUAL(nodes_known(via), 4);
+        CU_ASSERT(read_rows(via, CQL_CL_ONE, 1, 40));
+    }
 }
 
 /* A node that dies while it joins owns nothing: nobody is told to ask it, and no row is missed.
@@ -168,6 +179,30 @@ static void a_join_that_fails(void)
     CU_ASSERT_FATAL(sim_form(sim, 4));
     CU_ASSERT(read_rows(4, CQL_CL_ONE, 1, 60));
     CU_ASSERT(become_equal(SECONDS(10)));
+}
+
+/* It dies while it joins, and its disk is gone. Another one at its address takes its place, and the
+ * move ends. */
+static void a_join_that_fails_for_good(void)
+{
+    story_begin(3);
+    CU_ASSERT(write_rows(1, CQL_CL_ALL, 1, 40));
+    sim_add(sim);
+    sim_start(sim, 4);
+    CU_ASSERT_FATAL(sim_until(sim, is_joining, NULL, SECONDS(30)));
+    sim_crash(sim, 4);
+    sim_lose_disk(sim, 4);
+    CU_ASSERT(write_rows(2, CQL_CL_QUORUM, 41, 60));
+    sim_elapse(sim, SECONDS(60));
+    CU_ASSERT(is_joining(sim, NULL));
+    sim_start_replacing(sim, 4);
+    CU_ASSERT_FATAL(becomes_ready(4));
+    CU_ASSERT_FATAL(see_each_other());
+    CU_ASSERT(become_equal(SECONDS(60)));
+    for (unsigned via = 1; via <= 4; via++) {
+        CU_ASSERT_EQUAL(nodes_known(via), 4);
+        CU_ASSERT(read_rows(via, CQL_CL_ONE, 1, 60));
+    }
 }
 
 /* Who was replaced is gone from every list, and stays so when everybody starts again. */
@@ -202,6 +237,7 @@ CU_TestInfo identity_tests[] = {
     {"nobody enters at an address that is being taken over (26)",
      an_address_that_is_being_taken_over},
     {"a join that fails owns nothing, and goes on later (27)", a_join_that_fails},
+    {"a join that fails for good is taken over (27)", a_join_that_fails_for_good},
     {"who was replaced is no ghost (29)", who_was_replaced_is_no_ghost},
     CU_TEST_INFO_NULL,
 };

@@ -166,11 +166,34 @@ static void a_dead_node_is_replaced(void)
     CU_ASSERT_TRUE(sim_agree(f));
 }
 
+/* It was lost before it had pulled everything: who replaces it gets what it would have got. */
+static void a_joining_node_is_replaced(void)
+{
+    ring_with_data(3, 5);
+    join(4);
+    node_no gone = meta_self(f->nodes[4].meta);
+    uint32_t planned = ring_count(seen_by(1)->ring, RING_LATER, gone);
+    sim_crash(f, 4);
+    for (unsigned i = 1; i <= 3; i++)
+        sim_tell(f, i, gone, false);
+    f->nodes[5].config.replaces = sim_endpoint(4);
+    join(5);
+    node_no self = meta_self(f->nodes[5].meta);
+    CU_ASSERT_EQUAL(topology_find(seen_by(1), gone)->state, NODE_LEAVING);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_LATER, self), planned);
+    finish_all();
+    CU_ASSERT_EQUAL(topology_find(seen_by(1), gone)->state, NODE_LEFT);
+    CU_ASSERT_EQUAL(topology_find(seen_by(1), self)->state, NODE_NORMAL);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NOW, self), planned);
+    CU_ASSERT_TRUE(sim_agree(f));
+}
+
 CU_TestInfo move_tests[] = {
     {"a join settles when all movers have pulled", a_join_settles_when_all_movers_have_pulled},
     {"two joins at once", two_joins_at_once},
     {"a joining node that dies owns nothing", a_joining_node_that_dies_owns_nothing},
     {"a node leaves", a_node_leaves},
     {"a dead node is replaced", a_dead_node_is_replaced},
+    {"a joining node is replaced", a_joining_node_is_replaced},
     CU_TEST_INFO_NULL,
 };
