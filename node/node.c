@@ -448,7 +448,7 @@ static void deadlines(struct node *n)
     if (heal_next_deadline(n->heal) <= now)
         heal_deadline(n->heal, n->now);
     if (n->finish_retry <= now)
-        meta_moved(n, meta_topology(n->meta)->ring_epoch);
+        meta_finish_again(n);
     meta_drop_some(n);
 }
 

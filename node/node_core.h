@@ -98,6 +98,7 @@ struct node {
         uint32_t changes;
     } applied[APPLIED_KEPT]; /* what the last entries changed, for who proposed them */
     uint64_t finish_request; /* our JOIN_FINISH that waits for its answer */
+    uint64_t finish_epoch;   /* the ring_epoch that it is for: that we have pulled for */
     usec finish_retry;
     uint64_t moving_epoch; /* the ring_epoch healing was told of */
 
@@ -146,6 +147,7 @@ const char *clock_problem(struct node *n); /* why no timestamp is given; NULL: i
 void meta_applied(struct node *n, uint32_t changes);
 void meta_watch_move(struct node *n);
 void meta_moved(struct node *n, uint64_t ring_epoch);
+void meta_finish_again(struct node *n);
 void meta_drop_some(struct node *n);
 void meta_load_drops(struct node *n);
 enum err meta_load_facts(struct node *n, struct arena *arena, struct meta_fact **ret_facts,

@@ -244,6 +244,7 @@ void meta_moved(struct node *n, uint64_t ring_epoch)
     buf_init(&command, COMMAND_MAX);
     command_join_finish(meta_self(n->meta), ring_epoch, &command);
     n->finish_request = ++n->requests;
+    n->finish_epoch = ring_epoch;
     n->finish_retry = USEC_NEVER;
     struct meta_event event = {.type = META_EVENT_PROPOSE};
     event.propose.request = n->finish_request;
@@ -251,4 +252,14 @@ void meta_moved(struct node *n, uint64_t ring_epoch)
     node_log(n, false, "pulled all of our ranges -> asking to own them");
     node_meta_event(n, &event);
     buf_close(&command);
+}
+
+/* What has been pulled for one ring is not enough for the next: then healing says when it is. And
+ * what was not answered in time may have happened all the same. */
+void meta_finish_again(struct node *n)
+{
+    const struct topology *t = meta_topology(n->meta);
+    n->finish_retry = USEC_NEVER;
+    if (t->ring_epoch == n->finish_epoch && topology_is_mover(t, meta_self(n->meta)))
+        meta_moved(n, n->finish_epoch);
 }

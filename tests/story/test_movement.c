@@ -361,6 +361,47 @@ static void newcomers_need_one_seed(void)
         CU_ASSERT(read_rows(via, CQL_CL_ONE, 1, 40));
 }
 
+static bool asks_to_own(struct sim *s, void *arg)
+{
+    struct node *n = sim_node(s, *(unsigned *)arg);
+    const struct meta *m = node_meta(n);
+    return topology_is_mover(meta_topology(m), meta_self(m)) && node_pending(n).changes > 0;
+}
+
+static bool changes_again(struct sim *s, void *arg)
+{
+    (void)s;
+    return topology_of(1)->ring_epoch > *(uint64_t *)arg;
+}
+
+/* Node 4 has pulled all and asks to own it; but before the log hears of that node 5 joins, and the
+ * ring is another. What 4 has pulled is not enough for that: it asks again when it has heard all
+ * owners, and not because its first question came too late. */
+static void what_was_pulled_for_another_ring_is_not_enough(void)
+{
+    unsigned fourth = 4;
+    story_begin(3);
+    CU_ASSERT(write_rows(1, CQL_CL_ALL, 1, 40));
+    sim_add(sim);
+    sim_add(sim);
+    for (unsigned i = 1; i <= 3; i++)
+        sim_set_link(sim, fourth, i, MILLISECONDS(200), 0);
+    sim_start(sim, fourth);
+    CU_ASSERT_FATAL(sim_until(sim, asks_to_own, &fourth, SECONDS(30)));
+    uint64_t before = topology_of(1)->ring_epoch;
+    sim_start(sim, 5);
+    sim_cut(sim, fourth, 2);
+    CU_ASSERT_FATAL(sim_until(sim, changes_again, &before, SECONDS(5)));
+    node_no number = meta_self(node_meta(sim_node(sim, fourth)));
+    CU_ASSERT(topology_is_mover(topology_of(1), number));
+    sim_elapse(sim, SECONDS(8));
+    CU_ASSERT(topology_is_mover(topology_of(1), number)); /* it has not heard 2 since */
+    sim_heal_all(sim);
+    CU_ASSERT(sim_until(sim, has_moved, NULL, SECONDS(60)));
+    CU_ASSERT(become_equal(SECONDS(10)));
+    CU_ASSERT(read_rows(fourth, CQL_CL_ALL, 1, 40));
+}
+
 CU_TestInfo movement_tests[] = {
     {"a join beside a replica that lacks writes (30)", a_join_beside_a_replica_that_lacks_writes},
     {"a join while those who know are away (30)", a_join_while_those_who_know_are_away},
@@ -371,6 +412,8 @@ CU_TestInfo movement_tests[] = {
     {"two changes at once (33)", two_changes_at_once},
     {"both sets of owners decide while a range moves (33)", both_sets_of_owners_decide},
     {"who re-enters a range brings nothing back (1, 20)", who_reenters_a_range_brings_nothing_back},
+    {"what was pulled for another ring is not enough",
+     what_was_pulled_for_another_ring_is_not_enough},
     {"all bootstrap at once, a seed later (34)", all_bootstrap_at_once},
     {"newcomers need one seed (34)", newcomers_need_one_seed},
     CU_TEST_INFO_NULL,
