@@ -148,7 +148,7 @@ struct cells_read {
     const struct cells_selector *selectors;
     uint32_t selectors_count;
     struct cells_moment start; /* before it was asked */
-    uint32_t copies;           /* so many have answered */
+    uint32_t copies;           /* so many have answered; 0: nothing was promised */
 };
 
 struct cells_value {

@@ -486,7 +486,7 @@ bool cells_answer(struct cells *c, const struct cells_read *read, const struct c
                   uint32_t rows, struct errmsg *why)
 {
     ASSERT(read->table < c->tables_count);
-    ASSERT(read->copies > 0 && read->copies <= c->copies);
+    ASSERT(read->copies <= c->copies);
     struct judge j = {.read = read, .values = values, .rows = rows, .why = why};
     c->order++;
     if (c->order - read->start.order > JUDGED_WITHIN)

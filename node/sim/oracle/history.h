@@ -85,7 +85,7 @@ void history_wrote(struct history *h, size_t write, const struct history_end *en
 
 struct history_read {
     uint32_t client;
-    uint32_t replicas; /* that have answered */
+    uint32_t replicas; /* that have answered; 0: nothing was promised, but that it was written */
     usec start, end;   /* of the attempt that was answered */
     uint64_t key;
     int64_t first, last; /* ids asked for, both included */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RIVALS_MAX  32  /* concurrent writes that are compared with a winner */
+#define RIVALS_MAX  32 /* concurrent writes that are compared with a winner */
 #define ACTIVE_MAX  64 /* of more cells fewer are asked whether they are gone for all replicas */
 #define EXPIRY_UNIT USEC_PER_SEC
 
@@ -23,7 +23,7 @@ struct judge {
 
 static bool must_see(const struct judge *j, size_t write)
 {
-    return known_by(j->h, write, j->need) < j->r->start;
+    return j->need <= j->h->config.replicas && known_by(j->h, write, j->need) < j->r->start;
 }
 
 static bool touches(const struct range *range, const struct cell *c)
@@ -394,7 +394,6 @@ bool history_judge(struct history *h, const struct history_read *r, const struct
 {
     struct judge j = {.h = h, .p = partition_of(h, r->key), .r = r, .why = why};
     uint32_t replicas = r->replicas < h->config.replicas ? r->replicas : h->config.replicas;
-    ASSERT(replicas > 0);
     j.need = h->config.replicas - replicas + 1;
     j.shows = replicas_left(h, replicas, r->start, r->end);
     find_ranges(&j);

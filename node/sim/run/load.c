@@ -275,6 +275,8 @@ static void end(struct load *l, struct client *c, const struct sim_reply *r)
     l->counts.acked += c->answer.acked && c->op.is_write;
     l->counts.answered += c->answer.acked && !c->op.is_write;
     l->counts.given_up += c->answer.open;
+    if (!c->op.is_write && c->op.replicas == 1 && sim_nodes(l->sim) > l->scenario->nodes)
+        c->op.replicas = 0; /* README.md: reads at ONE when ranges have moved */
     if (!c->ops->take(c->workload, &c->op, &c->answer, &l->problem))
         complain(l, c->ops, &c->op);
     if (!c->answer.acked || rng_chance(&l->rng, 50000))

@@ -117,6 +117,20 @@ static void levels_that_overlap(void)
     }
 }
 
+static void a_read_that_promises_nothing(void)
+{
+    begin(false);
+    put(0, 10, 1, 3);
+    put(20, 30, 2, 3);
+    CU_ASSERT(reads(40, 50, 1, 0));
+    CU_ASSERT(reads(40, 50, HISTORY_NOTHING, 0));
+    CU_ASSERT(!reads(40, 50, 7, 0));
+    size_t w = put_at(0, 0, 60, 0, 3);
+    failed(w, 70, false);
+    CU_ASSERT(reads(80, 90, 3, 0));
+    CU_ASSERT(reads(100, 110, 2, 3)); /* it tells nobody anything */
+}
+
 static void a_read_that_began_before_the_ack(void)
 {
     begin(false);
@@ -536,6 +550,7 @@ static void lists(void)
 
 CU_TestInfo history_tests[] = {
     {"levels that overlap", levels_that_overlap},
+    {"a read that promises nothing", a_read_that_promises_nothing},
     {"a read that began before the ack", a_read_that_began_before_the_ack},
     {"what was never written", what_was_never_written},
     {"writes within the skew", writes_within_the_skew},
