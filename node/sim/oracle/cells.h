@@ -143,6 +143,8 @@ struct cells_read {
     struct bytes filter_value;
     bool reversed;
     bool distinct;
+    bool counts; /* the answer is one bigint: how many rows. No filter, no limits, selectors unused
+                  */
     uint32_t limit, per_partition_limit; /* 0: none */
     bool paged; /* read page by page: static values may change between two */
     const struct cells_selector *selectors;

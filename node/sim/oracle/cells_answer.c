@@ -436,6 +436,44 @@ static bool judge_silent(struct judge *j, struct partition *p, bool full,
     return judge_gap(j, 0, p->rows_count) && judge_no_statics(j);
 }
 
+/* How many rows of the partition an answer may count. */
+static void count_partition(const struct judge *j, struct partition *p, uint64_t *low,
+                            uint64_t *high)
+{
+    const struct place *why;
+    bool may_be_all_static = j->read->where.count == 0;
+    uint64_t least = 0, most = 0;
+    for (size_t i = 0; i < p->rows_count; i++) {
+        if (!where_matches(j->view.table, &j->read->where, p->rows[i]->key))
+            continue;
+        least += !row_may_be_missing(&j->view, p->rows[i], &why);
+        most += row_may_live(&j->view, p->rows[i]);
+    }
+    if (may_be_all_static && least == 0)
+        least = !row_may_be_missing(&j->view, &p->statics, &why);
+    if (may_be_all_static && most == 0)
+        most = row_may_live(&j->view, &p->statics);
+    /* without its token it is not known whether the partition is in the range */
+    *low += asked_for(j, p) ? least : 0;
+    *high += asked_for(j, p) || (j->read->by_token && !p->has_token) ? most : 0;
+}
+
+static bool judge_count(struct judge *j)
+{
+    const struct table *t = j->view.table;
+    const struct cells_value *v = &j->values[0];
+    uint64_t low = 0, high = 0;
+    char words[96];
+    if (j->rows != 1 || v->is_null || v->bytes.len != 8)
+        return complain(j, NULL, NULL, NO_COLUMN, "a count that is no bigint was read");
+    for (size_t i = 0; i < t->count; i++)
+        count_partition(j, t->partitions[i], &low, &high);
+    uint64_t count = load_u64(v->bytes.data);
+    snprintf(words, sizeof words, "%" PRIu64 " rows were counted, not %" PRIu64 " to %" PRIu64,
+             count, low, high);
+    return (low <= count && count <= high) || complain(j, NULL, NULL, NO_COLUMN, words);
+}
+
 static void index_selectors(struct judge *j)
 {
     j->token_at = NOT_SELECTED;
@@ -498,5 +536,5 @@ bool cells_answer(struct cells *c, const struct cells_read *read, const struct c
                            .copies = read->copies,
                            .needed = c->copies - read->copies + 1};
     index_selectors(&j);
-    return judge_all(&j);
+    return read->counts ? judge_count(&j) : judge_all(&j);
 }

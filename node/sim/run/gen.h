@@ -113,6 +113,7 @@ struct gen_table {
     X(read_table)                                                                                  \
     X(read_tokens)                                                                                 \
     X(read_filtering)                                                                              \
+    X(read_count)                                                                                  \
     X(read_distinct)                                                                               \
     X(read_reversed)                                                                               \
     X(read_limit)                                                                                  \

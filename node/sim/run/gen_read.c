@@ -279,13 +279,34 @@ static void read_many(struct reader_of *r, uint32_t choice)
     put_allow(r);
 }
 
+static void read_count(struct reader_of *r, bool by_key)
+{
+    static const struct cells_selector unused = {CELLS_VALUE, 0};
+    r->read->table = r->t->number;
+    r->read->start = cells_now(r->g->cells);
+    r->read->counts = true;
+    r->read->selectors = &unused;
+    r->read->selectors_count = 1;
+    occurs(r, GEN_FEATURE_read_count);
+    buf_printf(r->cql, "SELECT COUNT(*) FROM r.%s", r->t->name);
+    if (by_key)
+        one_key(r, gen_some_key(r->g, r->t));
+    else
+        tokens(r);
+    if (chance(r, 60))
+        r->read->where = gen_where(r->g, r->t, r->a, r->cql);
+    put_allow(r);
+}
+
 int32_t gen_read(struct gen *g, struct arena *a, struct buf *cql, struct cells_read *ret)
 {
     struct gen_table *t = &g->tables[rng_below(&g->env->rng, g->tables_count)];
     struct reader_of r = {.g = g, .t = t, .a = a, .cql = cql, .read = ret};
     uint32_t choice = below(&r, 10);
     *ret = (struct cells_read){0};
-    if (choice < 7)
+    if (chance(&r, 6))
+        read_count(&r, chance(&r, 70));
+    else if (choice < 7)
         read_one_key(&r);
     else
         read_many(&r, below(&r, 10));

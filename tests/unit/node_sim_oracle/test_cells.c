@@ -370,6 +370,31 @@ static void filters(void)
     CU_ASSERT(!answers_in(f.cells, &read, ROWS({0, NONE, 1, NONE, NONE, 0}), 1));
 }
 
+static void counts(void)
+{
+    uint8_t bytes[8] = {0};
+    struct cells_value value = {false, bytes_make(bytes, sizeof bytes)};
+    struct cells_read read = whole_partition(f.cells, QUORUM);
+    write_acked(put(0, S, 1, 10), QUORUM);
+    read.start = cells_now(f.cells);
+    read.counts = true;
+    CU_ASSERT(!cells_answer(f.cells, &read, &value, 1, &f.why));
+    bytes[7] = 1; /* the static row, there being no other */
+    CU_ASSERT(cells_answer(f.cells, &read, &value, 1, &f.why));
+    for (int64_t i = 1; i <= 3; i++)
+        write_acked(put(i, A, i, 10), QUORUM);
+    write(removal(2, A, 20));
+    write(put(4, A, 4, 10));
+    read.start = cells_now(f.cells);
+    for (uint8_t n = 0; n < 6; n++) {
+        bytes[7] = n;
+        CU_ASSERT(cells_answer(f.cells, &read, &value, 1, &f.why) == (n >= 2 && n <= 4));
+    }
+    read.where = between(2, 3);
+    bytes[7] = 3;
+    CU_ASSERT(!cells_answer(f.cells, &read, &value, 1, &f.why));
+}
+
 /* Pages are reads of their own: static values may change, and rows may come, between two. */
 static void pages(void)
 {
@@ -645,6 +670,7 @@ CU_TestInfo cells_tests[] = {
     {"elements of collections", elements},
     {"limits hide what comes later", limits_hide_what_comes_later},
     {"filters", filters},
+    {"counts", counts},
     {"pages", pages},
     {"writetimes", writetimes},
     {"tokens", tokens},
