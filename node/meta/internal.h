@@ -33,11 +33,13 @@
 #define FETCH_RETRY_US   (300 * USEC_PER_MS)
 #define RECOVER_US       USEC_PER_SEC
 #define RECOVER_RETRY_US (200 * USEC_PER_MS)
-#define ATTEMPT_US       (300 * USEC_PER_MS) /* for one ballot */
-#define BACKOFF_US       (4 * USEC_PER_MS)   /* after a lost ballot; doubles, random */
-#define BACKOFF_STEPS    5
+#define ATTEMPT_US       (300 * USEC_PER_MS) /* for one half of a ballot; doubles with each lost */
+#define ATTEMPT_STEPS    3
+#define BACKOFF_US       (4 * USEC_PER_MS) /* after a lost ballot; doubles, random */
+#define BACKOFF_STEPS    9
 #define REQUEST_US       (5 * USEC_PER_SEC)
-#define REQUEST_RETRY_US (400 * USEC_PER_MS)
+#define REQUEST_RETRY_US (400 * USEC_PER_MS) /* doubles with each member that was asked */
+#define REQUEST_STEPS    2
 #define SPREAD_US        (10 * USEC_PER_SEC) /* waiting for all live nodes to apply */
 #define SPREAD_RETRY_US  (100 * USEC_PER_MS)
 #define IDLE_ASK_US      USEC_PER_SEC
@@ -182,6 +184,7 @@ struct meta {
     usec attempt_until;
     usec backoff_until;
     uint32_t lost;                     /* ballots in this slot */
+    bool is_leading;                   /* we have just decided a slot */
     struct reply replies[REPLIES_MAX]; /* by ticket */
     size_t replies_count;
     struct proposal proposals[PROPOSALS_MAX];

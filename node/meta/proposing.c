@@ -44,6 +44,15 @@ static void reply_now(struct meta *m, const struct endpoint *to, const struct wi
         effect_send(m, to, w);
 }
 
+/* Another member is at work: what we want it has been asked for as well, or will be after us. Not
+ * to be in each other's way we wait about as long as it may need. */
+static void make_way(struct meta *m)
+{
+    usec until = m->now.mono + ATTEMPT_US / 2 + (usec)rng_below(&m->rng, ATTEMPT_US);
+    if (until > m->backoff_until)
+        m->backoff_until = until;
+}
+
 /* `to` NULL: our own proposer. */
 static void handle_prepare(struct meta *m, const struct endpoint *to,
                            const struct wire_meta_prepare *p)
@@ -59,6 +68,8 @@ static void handle_prepare(struct meta *m, const struct endpoint *to,
     w.meta_promise.promised_proposer = r.promised.node;
     w.meta_promise.accepted = ballot_number(r.accepted);
     w.meta_promise.accepted_proposer = r.accepted.node;
+    if (r.ok && to != NULL)
+        make_way(m);
     if (r.ok) {
         metalog_store_acceptor(m);
         reply_later(m, to, &w, r.value);
@@ -108,6 +119,12 @@ static void send_to_members(struct meta *m, const struct wire_message *w)
         handle_accept(m, NULL, &w->meta_accept);
 }
 
+/* Who is far away, or has a slow disk, needs longer for a ballot than we thought at first. */
+static usec patience(const struct meta *m)
+{
+    return ATTEMPT_US << (m->lost < ATTEMPT_STEPS ? m->lost : ATTEMPT_STEPS);
+}
+
 static void lost(struct meta *m)
 {
     uint32_t steps = m->lost < BACKOFF_STEPS ? m->lost : BACKOFF_STEPS;
@@ -126,6 +143,7 @@ static void chosen(struct meta *m)
     struct bytes value = arena_copy(&m->arena, buf_bytes(&m->proposer.value));
     struct buf b;
     uint64_t slot = slot_now(m);
+    m->is_leading = true;
     paxos_stop(&m->proposer);
     buf_init(&b, PAXOS_VALUE_MAX + 16);
     buf_put_vbytes(&b, value);
@@ -149,7 +167,7 @@ static void send_accept(struct meta *m)
     w.meta_accept.ballot = ballot_number(m->proposer.ballot);
     w.meta_accept.proposer = m->proposer.ballot.node;
     w.meta_accept.value = arena_copy(&m->arena, buf_bytes(&m->proposer.value));
-    m->attempt_until = m->now.mono + ATTEMPT_US;
+    m->attempt_until = m->now.mono + patience(m);
     send_to_members(m, &w);
 }
 
@@ -285,7 +303,7 @@ static void begin(struct meta *m, struct bytes entry)
         m->round = m->acceptor.promised.round;
     ballot = (struct ballot){++m->round, m->life, m->self};
     paxos_propose(&m->proposer, t->members, t->members_count, ballot, entry);
-    m->attempt_until = m->now.mono + ATTEMPT_US;
+    m->attempt_until = m->now.mono + patience(m);
     w.meta_prepare.cluster = m->cluster;
     w.meta_prepare.slot = slot_now(m);
     w.meta_prepare.ballot = ballot_number(ballot);
@@ -350,6 +368,9 @@ void proposing_applied(struct meta *m)
     m->round = 0;
     m->lost = 0;
     m->backoff_until = m->now.mono;
+    if (!m->is_leading) /* who has decided this one goes on */
+        make_way(m);
+    m->is_leading = false;
     for (size_t i = m->proposals_count; i > 0; i--) {
         const struct result *r = state_result(&m->state, &m->proposals[i - 1].id);
         if (r == NULL)

@@ -36,12 +36,15 @@ static node_no pick_member(struct meta *m, uint32_t turn)
     return count > 0 ? alive[turn % count] : t->members[turn % t->members_count];
 }
 
+/* All nodes begin with the same member, for members that propose at once are in each other's way;
+ * and they are patient with it, for a log that is slow gets no faster by asking more of them. */
 static void ask_member(struct meta *m, struct request *r)
 {
     struct wire_message w = {.type = WIRE_META_PROPOSE};
+    uint32_t steps = r->attempt < REQUEST_STEPS ? r->attempt : REQUEST_STEPS;
     node_no member = pick_member(m, r->attempt++);
     const struct topology_node *n = topology_find(&m->state.topology, member);
-    r->retry = m->now.mono + REQUEST_RETRY_US;
+    r->retry = m->now.mono + (REQUEST_RETRY_US << steps);
     if (member == m->self) {
         proposing_add(m, &r->id, r->command, true, NULL, r->number);
         return;

@@ -127,6 +127,7 @@ static void replicas_of_two_data_centres(void)
     CU_ASSERT_FALSE(sim_replicas_equal(w, NULL));
     sim_heal_all(w);
     CU_ASSERT(equal_within(SECONDS(20)));
+    sim_elapse(w, SECONDS(5)); /* all know that all are back */
     CU_ASSERT(answers(2, CQL_CL_ALL, "v41", "SELECT v FROM ks.t WHERE k = 41"));
 }
 

@@ -2,6 +2,7 @@
  * with bytes. */
 #include "unit/node_sim/world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define BIG 100000
@@ -161,6 +162,36 @@ static void a_flood_of_datagrams_is_dropped(void)
     CU_ASSERT(sim_see_each_other(w, NULL));
 }
 
+static bool all_answered(struct sim *s, void *arg)
+{
+    (void)arg;
+    for (uint64_t q = 2; q <= s->numbers; q++) {
+        const struct sim_reply *r = sim_reply_of(s, q);
+        if (r != NULL && r->outcome == SIM_PENDING)
+            return false;
+    }
+    return true;
+}
+
+/* Everybody wants to change the schema at once, far apart and with slow disks: members of the log
+ * are not in each other's way, and each change is decided in its time. */
+static void changes_from_everywhere(void)
+{
+    struct sim_config config = {
+        .seed = 2, .latency_us = MS(20), .jitter_us = MS(20), .disk_us = MS(20)};
+    world_again(&config);
+    world_form(7);
+    uint64_t first = w->numbers + 1;
+    for (int i = 0; i < 8; i++) {
+        char cql[64];
+        snprintf(cql, sizeof cql, "CREATE TABLE ks.t%d (k int PRIMARY KEY)", i);
+        (void)sim_ask(w, 1 + (unsigned)i % 7, CQL_CL_ONE, cql);
+    }
+    CU_ASSERT(sim_until(w, all_answered, NULL, SECONDS(30)));
+    for (uint64_t q = first; q <= w->numbers; q++)
+        CU_ASSERT_EQUAL(sim_reply_of(w, q)->outcome, SIM_OK);
+}
+
 CU_TestInfo links_tests[] = {
     {"a far node is slow to answer", a_far_node_is_slow_to_answer},
     {"a node out of reach", a_node_out_of_reach},
@@ -169,6 +200,7 @@ CU_TestInfo links_tests[] = {
     {"a link with too much waiting breaks", a_link_with_too_much_waiting_breaks},
     {"a paused peer takes only so much", a_paused_peer_takes_only_so_much},
     {"what waits goes with its machine", what_waits_goes_with_its_machine},
+    {"changes from everywhere", changes_from_everywhere},
     {"a flood of datagrams is dropped", a_flood_of_datagrams_is_dropped},
     CU_TEST_INFO_NULL,
 };
