@@ -40,8 +40,8 @@ static void bytes_in_flight_are_bounded(void)
         for (unsigned n = 1; n <= 3; n++)
             CU_ASSERT(counted_by(n, "torc_in_flight_bytes") <= MIB + 4 * (size_t)SIZE);
     }
-    sim_elapse(sim, SECONDS(10));
     sim_set_disk(sim, 300);
+    sim_elapse(sim, SECONDS(30)); /* also what the disks have begun is done */
     for (int i = 0; i < ASKED; i++) {
         const struct sim_reply *r = sim_reply_of(sim, asked[i]);
         CU_ASSERT(r->outcome == SIM_OK || r->outcome == SIM_ERROR);
