@@ -55,14 +55,13 @@ struct mixture {
     usec every_us, lasts_us;
 };
 
-/* The rest is one in ten of these: a join moves ranges, a lost disk is copied, and while that goes
- * on little else can be seen. */
+/* A join moves ranges, a lost disk is copied: while that goes on little else can be seen. */
 static uint32_t frequency(enum fault_kind kind)
 {
     switch (kind) {
     case FAULT_join:
     case FAULT_lose_disk:
-    case FAULT_flip_bits: return 3;
+    case FAULT_flip_bits: return 5;
     case FAULT_crash_all:
     case FAULT_full_disk:
     case FAULT_clock_jump:
