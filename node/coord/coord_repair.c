@@ -115,8 +115,12 @@ static void repair_again(struct coord *c, struct now now, struct round *round)
         struct answer *a = &round->answer[i];
         a->repairing = false;
         a->repairs = 0;
-        if (has_answered(a))
+        if (has_answered(a)) {
             quorums_ack(&round->quorums, a->standing);
+        } else if (a->state == REPLICA_WAITING) { /* an answer would be to the old number */
+            a->state = REPLICA_IDLE;
+            a->full = a->full_asked = false;
+        }
     }
     repair_full_answer(c, now, round);
 }

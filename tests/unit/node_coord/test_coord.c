@@ -318,6 +318,26 @@ static void who_cannot_be_repaired_is_replaced(void)
     CU_ASSERT_EQUAL(f.result.failures, 1);
 }
 
+/* One that was asked and has not answered is asked again then: with the old question it counts no
+ * more, and its link may break without having counted. */
+static void who_has_not_answered_replaces_who_cannot_be_repaired(void)
+{
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "old", 10, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(0))->down = true;
+    fixture_at(&f, R(1))->down = true;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(2), "k", "r", "new", 20, LEVEL_ONE), ERR_OK);
+    fixture_at(&f, R(0))->down = false;
+    fixture_at(&f, R(0))->frozen = true;
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 0, LEVEL_QUORUM), ERR_COUNT);
+    fixture_elapse(&f, 60 * USEC_PER_MS); /* R(2) is asked as well, and R(0) brought up to date */
+    fixture_at(&f, R(1))->down = false;
+    store_mem_fail(fixture_at(&f, R(0))->store, 0, ERR_FULL, "disk full");
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 2);
+    CU_ASSERT_EQUAL(f.result.err, ERR_OK);
+    CU_ASSERT(same(fixture_stored(&f, R(1), "k", "r"), "new"));
+}
+
 /* Without its clock a replica does not know which dots it has minted: it must not mint. */
 static void who_cannot_read_its_clock_lets_another_coordinate(void)
 {
@@ -437,6 +457,8 @@ CU_TestInfo coord_tests[] = {
     {"a silent replica is speculated around", a_silent_replica_is_speculated_around},
     {"a failing replica is replaced", a_failing_replica_is_replaced},
     {"who cannot be repaired is replaced", who_cannot_be_repaired_is_replaced},
+    {"who has not answered replaces who cannot be repaired",
+     who_has_not_answered_replaces_who_cannot_be_repaired},
     {"who cannot read its clock lets another coordinate",
      who_cannot_read_its_clock_lets_another_coordinate},
     {"a lying peer is refused", a_lying_peer_is_refused},
