@@ -1,5 +1,6 @@
 SUITE(linear)
 SUITE_WITH(cells)
+SUITE_WITH(cells_model)
 SUITE_WITH(history)
 SUITE(history_model)
 SUITE_WITH(catalog)
