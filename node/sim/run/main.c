@@ -1,14 +1,14 @@
 /* torc-sim: random runs of a simulated cluster, each named by its seed. */
 #include "base/mem.h"
 #include "base/mutant.h"
-#include "node/sim/run/run.h"
+#include "node/sim/run/child.h"
 #include "node/sim/run/shrink.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/resource.h>
 
 #define SCENARIO_FILE_MAX ((size_t)8 << 20)
 #define TAIL_MAX          300 /* lines shown of a run that failed */
@@ -197,14 +197,14 @@ static void make_smaller(const struct options *o, struct scenario *s)
 {
     struct run_result r;
     struct shrink_config config = {
-        .runs_max = o->shrink_runs, .run = run_scenario, .progress = print_progress};
+        .runs_max = o->shrink_runs, .run = run_in_child, .progress = print_progress};
     uint64_t runs = shrink(s, &config, &r);
     fprintf(stderr, "\n");
     if (r.good)
         return;
     struct tail tail = {.count = 0};
     struct run_config again = {.scenario = s, .print = keep_line, .print_arg = &tail};
-    run_scenario(&again, &r);
+    run_in_child(&again, &r);
     printf("    the smallest found that fails, after %" PRIu64 " runs (torc-sim --scenario):\n",
            runs);
     print_scenario(s);
@@ -217,9 +217,9 @@ static bool run_one(const struct options *o, const char *name, const char *repea
 {
     struct run_result r, again;
     struct run_config config = {.scenario = s, .print = o->verbose ? print_line : NULL};
-    run_scenario(&config, &r);
+    run_in_child(&config, &r);
     if (r.good && o->twice) {
-        run_scenario(&config, &again);
+        run_in_child(&config, &again);
         if (!again.good || again.hash != r.hash)
             r.good = errmsg_set(&r.why, ERR_FAILED, "the second run had the hash %016" PRIx64,
                                 again.hash) == ERR_OK;
@@ -307,6 +307,16 @@ static void print_totals(const struct totals *t, double real_s)
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", t->runs - t->failed, t->failed);
 }
 
+/* Of all runs. */
+static double cpu_seconds(void)
+{
+    struct rusage r;
+    if (getrusage(RUSAGE_CHILDREN, &r) != 0)
+        return 0;
+    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+           (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.first = 1, .last = 1, .time_us = 30 * USEC_PER_SEC, .shrink_runs = 400};
@@ -323,13 +333,12 @@ int main(int argc, char **argv)
         return 2;
     if (o.scenario != NULL)
         return run_file(&o, &t) ? t.failed > 0 : 2;
-    clock_t began = clock();
     for (uint64_t seed = o.first;; seed++) {
         run_seed(&o, seed, &t);
         if (seed == o.last)
             break;
     }
     if (o.last > o.first && !o.write)
-        print_totals(&t, (double)(clock() - began) / CLOCKS_PER_SEC);
+        print_totals(&t, cpu_seconds());
     return t.failed > 0;
 }

@@ -25,10 +25,25 @@ static bool fail(struct run *r, const char *text)
     return errmsg_set(&r->result->why, ERR_FAILED, "%s", text) == ERR_OK;
 }
 
+/* How far it is: all that is known of a run that ends the process (child.h). */
+static void take_stock(struct run *r, usec begin)
+{
+    r->result->end_us = sim_now(r->sim) - begin;
+    r->result->counts = *load_counts(r->load);
+}
+
+static bool look(struct run *r, usec begin)
+{
+    take_stock(r, begin);
+    r->watch_at = sim_now(r->sim) + WATCH_EVERY;
+    return watch_look(r->watch, &r->result->why);
+}
+
 /* Load under faults, until the time is over or something cannot be. */
 static bool chaos(struct run *r, usec time_us)
 {
-    usec end = sim_now(r->sim) + time_us;
+    usec begin = sim_now(r->sim);
+    usec end = begin + time_us;
     while (sim_now(r->sim) < end && load_problem(r->load) == NULL) {
         usec next = load_next(r->load) < end ? load_next(r->load) : end;
         next = fault_next(r->faults) < next ? fault_next(r->faults) : next;
@@ -37,11 +52,10 @@ static bool chaos(struct run *r, usec time_us)
         if (fault_next(r->faults) <= sim_now(r->sim))
             fault_act(r->faults);
         load_act(r->load);
-        if (r->watch_at <= sim_now(r->sim) && !watch_look(r->watch, &r->result->why))
+        if (r->watch_at <= sim_now(r->sim) && !look(r, begin))
             return false;
-        if (r->watch_at <= sim_now(r->sim))
-            r->watch_at = sim_now(r->sim) + WATCH_EVERY;
     }
+    take_stock(r, begin);
     return load_problem(r->load) == NULL || fail(r, load_problem(r->load));
 }
 
@@ -109,11 +123,8 @@ static bool go(struct run *r, const struct scenario *s)
         return fail(r, "the ring did not form");
     if (!load_prepare(r->load, &r->result->why))
         return false;
-    usec begin = sim_now(r->sim);
     fault_resume(r->faults, s->forming_us);
-    bool good = chaos(r, s->time_us);
-    r->result->end_us = sim_now(r->sim) - begin;
-    if (!good)
+    if (!chaos(r, s->time_us))
         return false;
     sim_note(r->sim, "EVERYTHING HEALS");
     fault_end(r->faults);
