@@ -33,11 +33,14 @@
 #define FETCH_RETRY_US   (300 * USEC_PER_MS)
 #define RECOVER_US       USEC_PER_SEC
 #define RECOVER_RETRY_US (200 * USEC_PER_MS)
-#define ATTEMPT_US       (300 * USEC_PER_MS) /* for one half of a ballot; doubles with each lost */
+#define HALF_US          (100 * USEC_PER_MS) /* that half a ballot takes, before one was seen */
+#define HALF_MAX_US      (2 * USEC_PER_SEC)
+#define ATTEMPT_MIN_US   (300 * USEC_PER_MS) /* for one half of a ballot; doubles with each lost */
+#define ATTEMPT_MAX_US   (4 * USEC_PER_SEC)
 #define ATTEMPT_STEPS    3
 #define BACKOFF_US       (4 * USEC_PER_MS) /* after a lost ballot; doubles, random */
 #define BACKOFF_STEPS    9
-#define REQUEST_US       (5 * USEC_PER_SEC)
+#define REQUEST_US       (10 * USEC_PER_SEC)
 #define REQUEST_RETRY_US (400 * USEC_PER_MS) /* doubles with each member that was asked */
 #define REQUEST_STEPS    2
 #define SPREAD_US        (10 * USEC_PER_SEC) /* waiting for all live nodes to apply */
@@ -183,8 +186,14 @@ struct meta {
     uint32_t round;                 /* the highest heard of in this slot */
     usec attempt_until;
     usec backoff_until;
+    usec half;          /* that half a ballot takes here, ours or another's; 0: none seen */
+    usec asked_at;      /* this half of our ballot */
+    struct ballot seen; /* the last one promised to another member */
+    usec seen_at;
     uint32_t lost;                     /* ballots in this slot */
     bool is_leading;                   /* we have just decided a slot */
+    struct endpoint early_from;        /* who has sent `early`, a PREPARE for a later slot */
+    struct wire_meta_prepare early;    /* slot 0: none */
     struct reply replies[REPLIES_MAX]; /* by ticket */
     size_t replies_count;
     struct proposal proposals[PROPOSALS_MAX];

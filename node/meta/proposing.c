@@ -1,8 +1,10 @@
 /* proposing.c - a metadata member at work: its acceptor, its proposer, and what it is to propose.
  *
  * Acceptor and proposer are always about the slot after the last applied one. A request about an
- * earlier slot is answered with the entry; about a later one not at all: whoever asks has applied
- * more than we have, and its epoch makes us fetch.
+ * earlier slot is answered with the entry; one about a later slot comes too early: whoever asks has
+ * applied more than we have, and its epoch makes us fetch. A PREPARE waits for that, the last one:
+ * it is the next of a member that goes on, and often comes while our disk still takes the entry
+ * before it. Forgotten, it would cost the proposer its patience and a new ballot.
  */
 #include "node/meta/internal.h"
 
@@ -44,20 +46,55 @@ static void reply_now(struct meta *m, const struct endpoint *to, const struct wi
         effect_send(m, to, w);
 }
 
+/* Half a ballot has taken so long: two ways, and the disks of a quorum. Believed at once when it is
+ * more than we thought, and by and by when it is less. */
+static void half_took(struct meta *m, usec took)
+{
+    took = took < HALF_MAX_US ? took : HALF_MAX_US;
+    if (m->half == 0 || took > m->half)
+        m->half = took;
+    else
+        m->half -= (m->half - took) / 4;
+}
+
+/* A whole ballot of a member that nobody disturbs. */
+static usec ballot_takes(const struct meta *m)
+{
+    usec whole = 2 * (m->half > 0 ? m->half : HALF_US);
+    return whole > BACKOFF_US ? whole : BACKOFF_US;
+}
+
 /* Another member is at work: what we want it has been asked for as well, or will be after us. Not
  * to be in each other's way we wait about as long as it may need. */
 static void make_way(struct meta *m)
 {
-    usec until = m->now.mono + ATTEMPT_US / 2 + (usec)rng_below(&m->rng, ATTEMPT_US);
+    usec whole = ballot_takes(m);
+    usec until = m->now.mono + whole + (usec)rng_below(&m->rng, (uint64_t)whole);
     if (until > m->backoff_until)
         m->backoff_until = until;
+}
+
+/* What another member does tells how long half a ballot takes, without one of our own. */
+static void promised_to_another(struct meta *m, struct ballot ballot)
+{
+    m->seen = ballot;
+    m->seen_at = m->now.mono;
+    make_way(m);
+}
+
+static void accepted_from_another(struct meta *m, struct ballot ballot)
+{
+    if (ballot_compare(ballot, m->seen) == 0)
+        half_took(m, m->now.mono - m->seen_at);
+    make_way(m);
 }
 
 /* `to` NULL: our own proposer. */
 static void handle_prepare(struct meta *m, const struct endpoint *to,
                            const struct wire_meta_prepare *p)
 {
-    struct paxos_reply r = paxos_prepare(&m->acceptor, ballot_make(p->ballot, p->proposer));
+    struct ballot ballot = ballot_make(p->ballot, p->proposer);
+    struct paxos_reply r = paxos_prepare(&m->acceptor, ballot);
     struct wire_message w = {.type = WIRE_META_PROMISE};
     w.meta_promise.cluster = m->cluster;
     w.meta_promise.slot = p->slot;
@@ -69,7 +106,7 @@ static void handle_prepare(struct meta *m, const struct endpoint *to,
     w.meta_promise.accepted = ballot_number(r.accepted);
     w.meta_promise.accepted_proposer = r.accepted.node;
     if (r.ok && to != NULL)
-        make_way(m);
+        promised_to_another(m, ballot);
     if (r.ok) {
         metalog_store_acceptor(m);
         reply_later(m, to, &w, r.value);
@@ -91,6 +128,8 @@ static void handle_accept(struct meta *m, const struct endpoint *to,
     w.meta_accepted.ok = r.ok;
     w.meta_accepted.promised = ballot_number(r.promised);
     w.meta_accepted.promised_proposer = r.promised.node;
+    if (r.ok && to != NULL)
+        accepted_from_another(m, ballot);
     if (r.ok) {
         metalog_store_acceptor(m);
         reply_later(m, to, &w, BYTES_NONE);
@@ -119,20 +158,29 @@ static void send_to_members(struct meta *m, const struct wire_message *w)
         handle_accept(m, NULL, &w->meta_accept);
 }
 
-/* Who is far away, or has a slow disk, needs longer for a ballot than we thought at first. */
+/* Who is far away, or has a slow disk, may need longer than what we have seen. */
 static usec patience(const struct meta *m)
 {
-    return ATTEMPT_US << (m->lost < ATTEMPT_STEPS ? m->lost : ATTEMPT_STEPS);
+    usec wait = ballot_takes(m) > ATTEMPT_MIN_US ? ballot_takes(m) : ATTEMPT_MIN_US;
+    wait <<= m->lost < ATTEMPT_STEPS ? m->lost : ATTEMPT_STEPS;
+    return wait < ATTEMPT_MAX_US ? wait : ATTEMPT_MAX_US;
 }
 
-static void lost(struct meta *m)
+/* Nobody answered in time, or a member has promised another one more. */
+static void lost(struct meta *m, bool is_outbid)
 {
     uint32_t steps = m->lost < BACKOFF_STEPS ? m->lost : BACKOFF_STEPS;
     usec base = BACKOFF_US << steps;
+    usec until = m->now.mono + base / 2 + (usec)rng_below(&m->rng, (uint64_t)base);
     if (m->proposer.highest.round > m->round)
         m->round = m->proposer.highest.round;
     m->lost++;
-    m->backoff_until = m->now.mono + base / 2 + (usec)rng_below(&m->rng, (uint64_t)base);
+    if (until > m->backoff_until)
+        m->backoff_until = until;
+    if (is_outbid)
+        make_way(m);
+    else
+        half_took(m, m->now.mono - m->asked_at); /* at least */
     paxos_stop(&m->proposer);
 }
 
@@ -167,6 +215,7 @@ static void send_accept(struct meta *m)
     w.meta_accept.ballot = ballot_number(m->proposer.ballot);
     w.meta_accept.proposer = m->proposer.ballot.node;
     w.meta_accept.value = arena_copy(&m->arena, buf_bytes(&m->proposer.value));
+    m->asked_at = m->now.mono;
     m->attempt_until = m->now.mono + patience(m);
     send_to_members(m, &w);
 }
@@ -195,12 +244,14 @@ static void handle_answer(struct meta *m, node_no from, const struct wire_messag
     }
     if (!changed)
         return;
+    if (m->proposer.phase != PAXOS_LOST)
+        half_took(m, m->now.mono - m->asked_at);
     if (m->proposer.phase == PAXOS_ACCEPTING)
         send_accept(m);
     else if (m->proposer.phase == PAXOS_CHOSEN)
         chosen(m);
     else
-        lost(m);
+        lost(m, true);
 }
 
 void proposing_message(struct meta *m, const struct endpoint *from,
@@ -213,7 +264,13 @@ void proposing_message(struct meta *m, const struct endpoint *from,
     }
     slot =
         message->type == WIRE_META_PREPARE ? message->meta_prepare.slot : message->meta_accept.slot;
-    if (m->self == 0 || slot > slot_now(m))
+    if (m->self == 0)
+        return;
+    if (slot > slot_now(m) && message->type == WIRE_META_PREPARE) {
+        m->early = message->meta_prepare;
+        m->early_from = *from;
+    }
+    if (slot > slot_now(m))
         return;
     if (slot < slot_now(m))
         metalog_send_from(m, slot, from);
@@ -303,6 +360,7 @@ static void begin(struct meta *m, struct bytes entry)
         m->round = m->acceptor.promised.round;
     ballot = (struct ballot){++m->round, m->life, m->self};
     paxos_propose(&m->proposer, t->members, t->members_count, ballot, entry);
+    m->asked_at = m->now.mono;
     m->attempt_until = m->now.mono + patience(m);
     w.meta_prepare.cluster = m->cluster;
     w.meta_prepare.slot = slot_now(m);
@@ -378,6 +436,8 @@ void proposing_applied(struct meta *m)
         answer(m, &m->proposals[i - 1], r->err, r->slot, r->message);
         remove_proposal(m, i - 1);
     }
+    if (m->early.slot == slot_now(m) && m->self != 0)
+        handle_prepare(m, &m->early_from, &m->early);
 }
 
 void proposing_deadline(struct meta *m)
@@ -387,7 +447,7 @@ void proposing_deadline(struct meta *m)
             remove_proposal(m, i - 1); /* who asked has given up as well */
     }
     if (m->proposer.phase != PAXOS_IDLE && m->now.mono >= m->attempt_until)
-        lost(m);
+        lost(m, false);
     proposing_pump(m);
 }
 

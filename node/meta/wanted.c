@@ -4,7 +4,7 @@
  *     |  ^                                  |
  *     +--+ no answer: the next member       +--- 10 s: done, naming who has not
  *     |
- *     +--- 5 s: failed, though it may still happen
+ *     +--- 10 s, or 5 s when most members are away: failed, though it may still happen
  *
  * Asking again is harmless: the id of the entry stays, and takes effect once. A change that was
  * refused changed nothing, so nobody needs to be waited for.
@@ -277,32 +277,47 @@ void wanted_progress(struct meta *m)
     update_self(m);
 }
 
-static void give_up(struct meta *m, struct request *r)
+static uint32_t members_alive(struct meta *m)
 {
     const struct topology *t = &m->state.topology;
     uint32_t alive = 0;
     for (uint32_t i = 0; i < t->members_count; i++)
         alive += t->members[i] == m->self || is_alive(m, t->members[i]);
+    return alive;
+}
+
+static void give_up(struct meta *m, struct request *r)
+{
+    uint32_t members = m->state.topology.members_count;
+    uint32_t alive = members_alive(m);
     r->slot = 0;
-    if (alive * 2 <= t->members_count) {
+    if (alive * 2 <= members) {
         r->err = ERR_UNAVAILABLE;
         snprintf(r->message, sizeof r->message,
                  "the metadata quorum is away: %u of %u members are alive", (unsigned)alive,
-                 (unsigned)t->members_count);
+                 (unsigned)members);
     } else {
         r->err = ERR_TIMEOUT;
         snprintf(r->message, sizeof r->message,
                  "not decided in %d s by %u metadata members; it may still be",
-                 (int)(REQUEST_US / USEC_PER_SEC), (unsigned)t->members_count);
+                 (int)(REQUEST_US / USEC_PER_SEC), (unsigned)members);
     }
     finish(m, r);
+}
+
+/* Slow members get all the time there is; absent ones may come back in half of it. */
+static bool is_hopeless(struct meta *m, const struct request *r)
+{
+    usec half = r->until - REQUEST_US / 2;
+    return m->now.mono >= r->until ||
+           (m->now.mono >= half && members_alive(m) * 2 <= m->state.topology.members_count);
 }
 
 void wanted_deadline(struct meta *m)
 {
     for (size_t i = m->requests_count; i > 0; i--) {
         struct request *r = m->requests[i - 1];
-        if (!r->decided && m->now.mono >= r->until) {
+        if (!r->decided && is_hopeless(m, r)) {
             give_up(m, r);
             remove_request(m, i - 1);
         } else if (!r->decided && m->now.mono >= r->retry) {
@@ -317,7 +332,9 @@ usec wanted_next(const struct meta *m)
     usec next = USEC_NEVER;
     for (size_t i = 0; i < m->requests_count; i++) {
         const struct request *r = m->requests[i];
-        usec at = r->retry < r->until ? r->retry : r->until;
+        usec half = r->until - REQUEST_US / 2;
+        usec until = m->now.mono < half ? half : r->until;
+        usec at = r->retry < until ? r->retry : until;
         next = at < next ? at : next;
     }
     if (m->phase == META_READY && !m->is_updating && m->update_at < next &&

@@ -192,7 +192,30 @@ static void changes_from_everywhere(void)
         CU_ASSERT_EQUAL(sim_reply_of(w, q)->outcome, SIM_OK);
 }
 
+/* Disks so slow that half a ballot takes longer than any patience that is the same everywhere: the
+ * members learn how long it takes, and two that have changes of their own do not outdo each other.
+ */
+static void changes_on_slow_disks(void)
+{
+    struct sim_config config = {.seed = 3, .latency_us = MS(40), .jitter_us = MS(1)};
+    world_again(&config);
+    world_form(5);
+    sim_set_disk(w, MS(250));
+    for (unsigned i = 0; i < 8; i++) {
+        char cql[64];
+        uint64_t first = w->numbers + 1;
+        for (unsigned j = 0; j < 2; j++) {
+            snprintf(cql, sizeof cql, "CREATE TABLE ks.t%u_%u (k int PRIMARY KEY)", i, j);
+            (void)sim_ask(w, 1 + (i + 2 * j) % 5, CQL_CL_ONE, cql);
+        }
+        CU_ASSERT(sim_until(w, all_answered, NULL, SECONDS(30)));
+        for (uint64_t q = first; q <= w->numbers; q++)
+            CU_ASSERT_EQUAL(sim_reply_of(w, q)->outcome, SIM_OK);
+    }
+}
+
 CU_TestInfo links_tests[] = {
+
     {"a far node is slow to answer", a_far_node_is_slow_to_answer},
     {"a node out of reach", a_node_out_of_reach},
     {"a thin wire takes its time", a_thin_wire_takes_its_time},
@@ -201,6 +224,7 @@ CU_TestInfo links_tests[] = {
     {"a paused peer takes only so much", a_paused_peer_takes_only_so_much},
     {"what waits goes with its machine", what_waits_goes_with_its_machine},
     {"changes from everywhere", changes_from_everywhere},
+    {"changes on slow disks", changes_on_slow_disks},
     {"a flood of datagrams is dropped", a_flood_of_datagrams_is_dropped},
     CU_TEST_INFO_NULL,
 };
