@@ -16,7 +16,10 @@
  *
  * What is known. A write that w replicas have acked is *known by w*; so is, by r, what a read of r
  * replicas showed, because reads tell only what is durable and repair what they read before they
- * answer. A read of r replicas must see what was known by w when it began, if w + r > replicas.
+ * answer. They repair no more than they read: of a delete of ids 0..9 that nobody has acked, a read
+ * of 4..6 makes 4..6 known, and 1 may still be there for who has not heard of the delete. So a
+ * read that shows the effect of a range delete tells of the cells that it shows gone, one by one. A
+ * read of r replicas must see what was known by w when it began, if w + r > replicas.
  *
  *   (1) What is read was written, before the read ended.
  *   (2) A read does not show what is older than something it must see; nor nothing where it must

@@ -227,6 +227,7 @@ static void show_some(const struct judge *j, struct cell *c, struct part oldest,
 struct found {
     size_t feasible;
     const struct part *only;   /* of the feasible ones the last found */
+    bool is_of_range;          /* which is a delete of a range */
     const struct part *oldest; /* of the feasible ones */
     usec start;                /* of the feasible ones the least */
     const struct part *any;    /* of the others the last found */
@@ -248,9 +249,11 @@ static void consider(const struct judge *j, const struct part *o, const struct p
         f->start = w->start;
 }
 
+/* Of a range delete no more is known than what this cell shows: others may have been repaired of it
+ * by reads that did not ask for all of the range. */
 static void learn(const struct judge *j, struct cell *c, const struct found *f)
 {
-    if (f->feasible == 1)
+    if (f->feasible == 1 && !f->is_of_range)
         show(j, c, f->only);
     else
         show_some(j, c, *f->oldest, f->start);
@@ -290,8 +293,11 @@ static bool judge_nothing(const struct judge *j, struct cell *c)
             consider(j, o, floor, &f);
     }
     for (size_t i = j->p->ranges_count; i > 0; i--) {
-        if (touches(&j->p->ranges[i - 1], c))
-            consider(j, &j->p->ranges[i - 1].part, floor, &f);
+        const struct range *range = &j->p->ranges[i - 1];
+        if (touches(range, c))
+            consider(j, &range->part, floor, &f);
+        if (f.only == &range->part)
+            f.is_of_range = true;
     }
     if (f.feasible == 0)
         return contradict(j, c, HISTORY_NOTHING, f.any, floor);

@@ -466,6 +466,23 @@ static void range_deletes(void)
     CU_ASSERT(slice(130, 2, 0, 9, 0, "4"));
 }
 
+/* One replica has a delete that nobody has acked. What a slice shows of it is repaired there, and
+ * what lies beside the slice is not. */
+static void range_deletes_shown_in_part(void)
+{
+    ten();
+    failed(delete_at(0, 0, 20, 3, 8), 30, false);
+    CU_ASSERT(slice(40, 2, 4, 5, 0, ""));
+    CU_ASSERT(!slice(50, 2, 4, 5, 0, "4"));
+    CU_ASSERT(!slice(50, 2, 4, 5, 0, "5"));
+    CU_ASSERT(slice(50, 2, 6, 7, 0, "67"));
+    CU_ASSERT(slice(60, 2, 0, 9, 0, "0123679"));
+    CU_ASSERT(slice(70, 2, 6, 9, 1, "7"));
+    CU_ASSERT(!slice(80, 2, 6, 9, 0, "679"));
+    CU_ASSERT(slice(80, 2, 0, 9, 0, "0129"));
+    CU_ASSERT(!slice(90, 2, 0, 9, 0, "01239"));
+}
+
 /* Assigning a collection takes all that was there, and not what it puts. */
 static void overwriting(void)
 {
@@ -571,6 +588,7 @@ CU_TestInfo history_tests[] = {
     {"slices", slices},
     {"limits", limits},
     {"range deletes", range_deletes},
+    {"range deletes shown in part", range_deletes_shown_in_part},
     {"overwriting", overwriting},
     {"expiry", expiry},
     {"expiry by several clocks", expiry_by_several_clocks},
