@@ -18,7 +18,7 @@ struct options {
     uint32_t nodes;
     usec time_us;
     const char *scenario; /* a file instead of seeds */
-    bool twice, verbose, write, shrink, no_shrink, quiet;
+    bool seeded, twice, verbose, write, shrink, no_shrink, quiet;
     uint64_t shrink_runs;
 };
 
@@ -34,7 +34,8 @@ static const char help[] =
     "\n"
     "  --seed N          the run with this seed (default 1). If it fails it is made smaller\n"
     "  --seeds A..B      all runs from A to B\n"
-    "  --scenario FILE   the run that a file describes (YAML, docs/simulation.md)\n"
+    "  --scenario FILE   the run that a file describes (YAML, docs/simulation.md); with --seed or\n"
+    "                    --seeds its own seed is not used\n"
     "  --nodes N         3 to 16 nodes (default: 3 to 5, from the seed)\n"
     "  --seconds S       of load and faults, in virtual time (default 30)\n"
     "  --twice           run everything twice and compare the hashes\n"
@@ -95,6 +96,7 @@ static bool option(const char *name, const char *value, struct options *o)
         o->scenario = value;
         return true;
     }
+    o->seeded |= strcmp(name, "--seed") == 0 || strcmp(name, "--seeds") == 0;
     if (strcmp(name, "--seeds") == 0)
         return seeds(value, o);
     if (strcmp(name, "--mutant") == 0)
@@ -237,7 +239,7 @@ static bool run_one(const struct options *o, const char *name, const char *repea
         printf("    repeat: torc-sim %s --seconds %" PRId64 "\n", repeat,
                o->time_us / USEC_PER_SEC);
     fflush(stdout);
-    bool one = o->scenario != NULL || o->first == o->last;
+    bool one = o->first == o->last;
     if (!r.good && (o->shrink || (one && !o->no_shrink && !o->verbose)))
         make_smaller(o, s);
     fflush(stdout);
@@ -260,10 +262,9 @@ static void run_seed(const struct options *o, uint64_t seed, struct totals *t)
     scenario_close(&s);
 }
 
-static bool run_file(struct options *o, struct totals *t)
+static bool read_scenario(const struct options *o, struct scenario *ret)
 {
     struct buf text;
-    struct scenario s;
     struct errmsg why;
     FILE *file = fopen(o->scenario, "r");
     if (file == NULL) {
@@ -275,17 +276,32 @@ static bool run_file(struct options *o, struct totals *t)
     for (size_t n; (n = fread(chunk, 1, sizeof chunk, file)) > 0;)
         buf_put(&text, chunk, n);
     fclose(file);
-    enum err err = scenario_read(buf_bytes(&text), &s, &why);
+    enum err err = scenario_read(buf_bytes(&text), ret, &why);
     buf_close(&text);
-    if (err != ERR_OK) {
+    if (err != ERR_OK)
         fprintf(stderr, "torc-sim: %s:%s\n", o->scenario, why.text);
+    return err == ERR_OK;
+}
+
+/* The scenario of the file, with each of the seeds if any were given. */
+static bool run_file(struct options *o, struct totals *t)
+{
+    struct scenario file, s;
+    char name[4096], repeat[4096];
+    if (!read_scenario(o, &file))
         return false;
+    o->time_us = file.time_us;
+    for (uint64_t seed = o->first;; seed++) {
+        scenario_copy(&file, &s);
+        s.seed = o->seeded ? seed : file.seed;
+        snprintf(name, sizeof name, "%s seed %" PRIu64, o->scenario, s.seed);
+        snprintf(repeat, sizeof repeat, "--scenario %s --seed %" PRIu64, o->scenario, s.seed);
+        run_one(o, name, repeat, &s, t);
+        scenario_close(&s);
+        if (seed == o->last)
+            break;
     }
-    char repeat[4096];
-    snprintf(repeat, sizeof repeat, "--scenario %s", o->scenario);
-    o->time_us = s.time_us;
-    run_one(o, o->scenario, repeat, &s, t);
-    scenario_close(&s);
+    scenario_close(&file);
     return true;
 }
 
@@ -331,9 +347,9 @@ int main(int argc, char **argv)
     }
     if (!parse(argc, argv, &o))
         return 2;
-    if (o.scenario != NULL)
-        return run_file(&o, &t) ? t.failed > 0 : 2;
-    for (uint64_t seed = o.first;; seed++) {
+    if (o.scenario != NULL && !run_file(&o, &t))
+        return 2;
+    for (uint64_t seed = o.first; o.scenario == NULL; seed++) {
         run_seed(&o, seed, &t);
         if (seed == o.last)
             break;
