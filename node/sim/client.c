@@ -255,7 +255,8 @@ static void to_client(struct sim *s, const struct event *e)
     for (size_t at = 0; at < e->len; at += CQL_CONN_FEED_MAX) {
         size_t some = e->len - at < CQL_CONN_FEED_MAX ? e->len - at : CQL_CONN_FEED_MAX;
         cql_conn_feed(&c->conn, bytes_make(e->data + at, some));
-        while ((next = cql_conn_next(&c->conn, &frame)) == CQL_NEXT_FRAME)
+        /* A frame may be one that makes us hang up. */
+        while (c->number != 0 && (next = cql_conn_next(&c->conn, &frame)) == CQL_NEXT_FRAME)
             take_frame(s, e->node, &frame);
         ASSERT(next != CQL_NEXT_CLOSED);
     }
