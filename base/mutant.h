@@ -40,12 +40,12 @@
     X(skip_read_repair, "a read tells what it joined, and repairs nobody")                         \
     X(repair_not_awaited, "a read tells what it joined before the stale replicas have it")         \
     X(digest_without_rows, "a digest covers how many rows there are, not what is in them")         \
-    X(digest_counts_twice, "a replica counts for its digest and again for its rows")               \
     X(digests_not_compared, "digests that differ are taken for equal")                             \
     X(lost_replica_counts, "a replica whose link broke counts as one that acked")                  \
     X(write_never_expires, "a write has no deadline")                                              \
     X(read_never_expires, "a read has no deadline")                                                \
-    X(in_flight_leaks, "what a finished write held stays in the account of bytes in flight")
+    X(in_flight_leaks, "what a finished write held stays in the account of bytes in flight")       \
+    X(replica_loses_row, "of a write of several rows a replica stores all but the last")
 
 #define MUTANTS_OF_STORAGE(X)                                                                      \
     X(reuse_dot, "a write gets the dot of the one before")                                         \
@@ -63,26 +63,25 @@
     X(reads_undurable, "a read tells what a power cut may take back")                              \
     X(pull_undurable, "a pull carries what a power cut may take back")                             \
     X(pull_forgets_static, "a pull leaves static rows out")                                        \
-    X(pull_forgets_deletions, "a pull carries rows without the deletions that cover them")         \
+    X(pull_first_row, "a pull carries only the first of the rows that a write touched")            \
     X(pull_without_rows, "what is pulled enters the clock, and its rows do not enter the store")   \
     X(pull_without_clock, "what is pulled enters the store, and its dots do not enter the clock")  \
-    X(short_page, "answers joined under a limit claim to be complete")
+    X(short_page, "answers joined under a limit claim to be complete")                             \
+    X(page_repeats_row, "a page begins with the row that the one before ended with")               \
+    X(expired_is_live, "what has expired is shown for ever")
 
 #define MUTANTS_OF_HEAL(X)                                                                         \
     X(no_pulls, "differing clocks are found, and nothing is pulled")                               \
     X(compare_first_range, "only the first range of a keyspace is compared")                       \
     X(turn_never_passed, "who has finished pulling never lets the next one pull")                  \
-    X(mover_done_early, "a mover reports that it has everything before it has compared anything")  \
-    X(mover_counts_old_rounds, "a mover counts comparisons begun before the move was known")       \
-    X(mover_waits_for_nobody, "a mover begins before the others know of the move")
+    X(mover_done_early, "a mover reports that it has everything before it has compared anything")
 
 #define MUTANTS_OF_META(X)                                                                         \
     X(promise_forgotten, "an acceptor forgets its promise when its node restarts")                 \
-    X(promise_not_awaited, "an acceptor answers before its promise is durable")                    \
+    X(accept_not_awaited, "an acceptor answers before what it accepted is durable")                \
     X(lower_ballot_accepted, "an acceptor accepts what it has promised not to")                    \
     X(accepted_value_ignored, "a proposer overrides a value that was accepted already")            \
     X(one_acceptor_decides, "a proposer takes one acceptor for a quorum")                          \
-    X(applied_before_durable, "an entry of the log is applied before it is durable")               \
     X(first_entry_again, "who fetches several entries at once is told the first one each time")    \
     X(ddl_answered_early, "a schema change is answered before the living nodes have applied it")   \
     X(ring_change_unseen, "a node goes on with the placement it had when the ring changes")
@@ -95,6 +94,7 @@
 
 #define MUTANTS_OF_NODE(X)                                                                         \
     X(boot_reused, "a node that restarts goes on with the actor of its last life")                 \
+    X(bound_included, "a condition c < x is taken for c <= x")                                     \
     X(reply_to_first_stream, "all replies of a connection go to its first stream")
 
 enum mutant {

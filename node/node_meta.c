@@ -2,8 +2,6 @@
  * there are; and what this node then does about it: tells healing to move, removes dropped data. */
 #include "node/node_core.h"
 
-#include "base/mutant.h"
-
 #include <string.h>
 
 #define FACT_META      "m/" /* facts of the metadata log */
@@ -230,7 +228,7 @@ void meta_watch_move(struct node *n)
         return;
     for (size_t i = 0; i < t->count; i++) {
         if (t->nodes[i].state != NODE_LEFT && t->nodes[i].node != self &&
-            is_to_be_told(n, t, t->nodes[i].node) && !MUTANT(mover_waits_for_nobody) &&
+            is_to_be_told(n, t, t->nodes[i].node) &&
             meta_applied_by(n->meta, t->nodes[i].node) < t->ring_epoch)
             return;
     }

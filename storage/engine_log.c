@@ -303,11 +303,11 @@ static enum err read_touched(struct engine *e, struct touched *t, struct arena *
             qsort(s->rows, s->rows_count, sizeof *s->rows, bytes_sort_compare);
     }
     for (size_t i = 0; i < s->rows_count && err == ERR_OK && !whole; i++) {
-        if (i > 0 && bytes_equal(s->rows[i - 1], s->rows[i]))
+        if (i > 0 && (bytes_equal(s->rows[i - 1], s->rows[i]) || MUTANT(pull_first_row)))
             continue;
         struct part piece = rows.head;
         part_cut_tombs(&piece, s->rows[i], row_end(arena, s->rows[i]), arena);
-        for (size_t k = 0; k < piece.tombs_count && !MUTANT(pull_forgets_deletions); k++)
+        for (size_t k = 0; k < piece.tombs_count; k++)
             out.tombs[out.tombs_count++] = piece.tombs[k];
         rows_seek(&rows, s->rows[i]);
         err = rows_next(&rows, false, &row);

@@ -1,6 +1,7 @@
 /* engine_scan.c - scans: slices, limits, pages. What is answered depends only on the state, not on
  * how it lies in fragments, so that equal replicas answer with equal bytes. */
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "storage/engine_private.h"
 
 /* A page may have to walk over deleted rows that are still there. It ends after this many times its
@@ -166,7 +167,7 @@ static bool clip(const struct run *run, const struct page_part *p, struct scan_s
     if (p->resumed && s->reversed && range_end_compare(slice->end, s->from_row) > 0)
         slice->end = arena_copy(run->arena, s->from_row);
     else if (p->resumed && !s->reversed && bytes_compare(slice->start, s->from_row) <= 0)
-        slice->start = after(run->arena, s->from_row);
+        slice->start = MUTANT(page_repeats_row) ? s->from_row : after(run->arena, s->from_row);
     if (p->resumed && s->reversed && s->from_row.len == 0)
         return false; /* before the empty key there is nothing */
     return range_before_end(slice->start, slice->end);

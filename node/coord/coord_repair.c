@@ -21,7 +21,7 @@ void repair_start(struct coord *c, struct now now, struct round *round)
         if (a->full || a->full_asked || (!has_answered(a) && a->state != REPLICA_WAITING))
             continue;
         /* It counts again when its rows are here; a digest still on its way is ignored. */
-        if (has_answered(a) && !MUTANT(digest_counts_twice))
+        if (has_answered(a))
             quorums_unack(&round->quorums, a->standing);
         round_ask(c, now, round, i, true);
     }

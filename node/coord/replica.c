@@ -2,6 +2,7 @@
  * the store has said that the write is durable; a read is answered in the same step. */
 #include "node/coord/coord_core.h"
 
+#include "base/mutant.h"
 #include "ring/murmur3.h"
 #include "ring/token.h"
 
@@ -30,6 +31,8 @@ void replica_write(struct coord *c, struct now now, node_no from, const struct w
     if (err == ERR_OK && (!part_is_placed(&part) || m->range != ring_range_of(part.token, ranges) ||
                           (m->dot.n > 0 && actor_compare(m->dot.actor, c->self) == 0)))
         err = ERR_MALFORMED;
+    if (MUTANT(replica_loses_row) && err == ERR_OK && part.rows_count > 1)
+        part.rows_count--;
     if (err == ERR_OK) {
         coord_apply(c, now, m->keyspace, m->range, &part, m->dot, applying);
     } else {

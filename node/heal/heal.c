@@ -239,8 +239,6 @@ static bool keep_missing(struct heal *h, struct session *s)
  * asked after the move became known counts: clocks of before may lack writes planned without us. */
 static void seal(struct heal *h, struct session *s)
 {
-    if (MUTANT(mover_counts_old_rounds))
-        s->asked_epoch = h->ring_epoch;
     if (s->asked_epoch == 0 || s->asked_epoch != h->ring_epoch || s->unable)
         return;
     uint8_t epoch[8];

@@ -272,7 +272,7 @@ static void apply_entries(struct meta *m)
     while (metalog_applied(m) < metalog_last(m) && !m->is_stuck) {
         const struct log_entry *e = &m->log[metalog_applied(m) + 1 - m->first];
         struct state_change change;
-        if (e->ticket > m->durable && !MUTANT(applied_before_durable))
+        if (e->ticket > m->durable)
             break;
         if (state_apply(&m->state, e->bytes, &change) != ERR_OK) {
             effect_problem(m, "slot %" PRIu64 " of the metadata log needs a later version of Torc",

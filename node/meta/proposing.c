@@ -27,7 +27,7 @@ static void reply_later(struct meta *m, const struct endpoint *to, const struct 
         return; /* as if the network had lost it */
     struct reply *r = &m->replies[m->replies_count++];
     memset(r, 0, sizeof *r);
-    r->ticket = MUTANT(promise_not_awaited) ? 0 : m->tickets;
+    r->ticket = m->tickets;
     r->to_self = to == NULL;
     if (to != NULL)
         r->to = *to;
@@ -130,12 +130,12 @@ static void handle_accept(struct meta *m, const struct endpoint *to,
     w.meta_accepted.promised_proposer = r.promised.node;
     if (r.ok && to != NULL)
         accepted_from_another(m, ballot);
-    if (r.ok) {
+    if (r.ok)
         metalog_store_acceptor(m);
+    if (r.ok && !MUTANT(accept_not_awaited))
         reply_later(m, to, &w, BYTES_NONE);
-    } else {
+    else
         reply_now(m, to, &w);
-    }
 }
 
 /* To every member but us; ours is called directly, last, because it may answer at once. */

@@ -5,6 +5,7 @@
  * tuple, (a, b) > (1, 2), is the union of a > 1 and a = 1 AND b > 2, which is right whatever mix of
  * ASC and DESC the columns have.
  */
+#include "base/mutant.h"
 #include "node/cql/exec/core.h"
 #include "node/schema/order.h"
 
@@ -103,7 +104,7 @@ static bool one_slice(struct run *r, struct bytes prefix, const struct column *c
     if (!good)
         return false;
     bool above = (op == AST_GT || op == AST_GTE) != c->reversed;
-    bool with = op == AST_GTE || op == AST_LTE;
+    bool with = op == AST_GTE || op == AST_LTE || (MUTANT(bound_included) && op == AST_LT);
     struct bytes all_end = prefix.len > 0 ? join(r, prefix, BYTES_NONE, true) : BYTES_NONE;
     if (above)
         push_slice(r, out, join(r, prefix, v, !with), all_end);
