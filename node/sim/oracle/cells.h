@@ -163,6 +163,9 @@ struct cells_value {
 bool cells_answer(struct cells *c, const struct cells_read *read, const struct cells_value *values,
                   uint32_t rows, struct errmsg *why);
 
+/* How many of the answers had to show the effect of some write. */
+uint64_t cells_held(const struct cells *c);
+
 /* --- what there is, for those who make requests */
 
 uint32_t cells_partitions(const struct cells *c, uint32_t table);

@@ -536,5 +536,13 @@ bool cells_answer(struct cells *c, const struct cells_read *read, const struct c
                            .copies = read->copies,
                            .needed = c->copies - read->copies + 1};
     index_selectors(&j);
-    return read->counts ? judge_count(&j) : judge_all(&j);
+    c->demanded = false;
+    bool good = read->counts ? judge_count(&j) : judge_all(&j);
+    c->held += good && c->demanded;
+    return good;
+}
+
+uint64_t cells_held(const struct cells *c)
+{
+    return c->held;
 }

@@ -108,6 +108,8 @@ struct cells {
     struct write *writes;
     size_t writes_count, writes_cap;
     size_t events;
+    uint64_t held;
+    bool demanded; /* by the answer being judged */
     struct buf scratch;
 };
 

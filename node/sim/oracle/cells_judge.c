@@ -10,8 +10,10 @@
 
 bool must_see(const struct view *v, uint32_t write, const struct seen *shown)
 {
-    return seen_by(v->c, &v->c->writes[write].acked, v->needed, v->start) ||
-           seen_by(v->c, shown, v->needed, v->start);
+    bool must = seen_by(v->c, &v->c->writes[write].acked, v->needed, v->start) ||
+                seen_by(v->c, shown, v->needed, v->start);
+    v->c->demanded |= must;
+    return must;
 }
 
 static bool must_see_event(const struct view *v, const struct event *e)

@@ -104,6 +104,10 @@ struct history_row {
 bool history_judge(struct history *h, const struct history_read *r, const struct history_row *rows,
                    size_t count, struct errmsg *why) MUST_CHECK;
 
+/* How many of the judged reads had to show something: an older answer, which there was, would have
+ * been refused. When timestamps are from clocks that are too far off, none. */
+uint64_t history_held(const struct history *h);
+
 /* The cells of a list in the order in which it shows them: an element that was appended after
  * another one had been is behind it; twice only what was appended by several attempts. With
  * `rows` of history_judge, each once. */

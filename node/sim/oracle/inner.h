@@ -67,6 +67,7 @@ struct history {
     usec *losses;
     size_t losses_count, losses_cap;
     bool equal; /* for messages */
+    uint64_t held;
 };
 
 /* --- history.c */

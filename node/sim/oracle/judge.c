@@ -18,6 +18,7 @@ struct judge {
     uint32_t shows; /* what it shows is known by so many; 0: by nobody for sure */
     size_t *ranges; /* range deletes it must see, youngest first */
     size_t ranges_count;
+    bool held; /* an older answer would have been refused */
     struct errmsg *why;
 };
 
@@ -68,6 +69,16 @@ static const struct part *floor_of(const struct judge *j, const struct cell *c)
         break;
     }
     return top;
+}
+
+/* What was there before `floor` would have been refused. */
+static bool is_held(const struct judge *j, const struct cell *c, const struct part *floor)
+{
+    if (floor == NULL)
+        return false;
+    if (c->count == 1 && j->p->ranges_count == 0)
+        return !floor->is_delete && j->h->writes[floor->write].ttl == 0;
+    return part_is_later(j->h, floor, &c->parts[0]);
 }
 
 /* It can stand against all that must be seen. */
@@ -274,10 +285,11 @@ static bool is_gone(const struct judge *j, const struct cell *c, const struct pa
     return floor->is_delete;
 }
 
-static bool judge_nothing(const struct judge *j, struct cell *c)
+static bool judge_nothing(struct judge *j, struct cell *c)
 {
     const struct part *floor = floor_of(j, c);
     struct found f = {0};
+    j->held |= is_held(j, c, floor);
     if (is_gone(j, c, floor)) {
         uint32_t enough =
             j->p->active_count < ACTIVE_MAX ? j->h->config.replicas : j->h->config.replicas / 2 + 1;
@@ -305,11 +317,12 @@ static bool judge_nothing(const struct judge *j, struct cell *c)
     return true;
 }
 
-static bool judge_value(const struct judge *j, struct cell *c, int64_t value)
+static bool judge_value(struct judge *j, struct cell *c, int64_t value)
 {
     const struct part *floor = floor_of(j, c);
     struct found f = {0};
     bool expired = false;
+    j->held |= is_held(j, c, floor);
     if (value == HISTORY_ANY && floor != NULL && !floor->is_delete &&
         j->h->writes[floor->write].ttl == 0 && can_stand(j, floor, floor))
         return true; /* nothing new */
@@ -404,8 +417,14 @@ bool history_judge(struct history *h, const struct history_read *r, const struct
     j.shows = replicas_left(h, replicas, r->start, r->end);
     find_ranges(&j);
     bool good = in_order(&j, rows, count) && judge_rows(&j, rows, count);
+    h->held += good && j.held;
     mem_free(j.ranges);
     return good;
+}
+
+uint64_t history_held(const struct history *h)
+{
+    return h->held;
 }
 
 /* --- lists */

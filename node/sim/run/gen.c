@@ -105,6 +105,12 @@ static bool generated_take(void *own, struct op *op, const struct answer *a, str
     return good;
 }
 
+static uint64_t generated_held(const void *own)
+{
+    const struct generated *w = own;
+    return cells_held(w->gen.cells);
+}
+
 static void generated_disk_lost(void *own, usec at)
 {
     struct generated *w = own;
@@ -128,5 +134,6 @@ const struct workload_ops work_generated = {
     .ask = generated_ask,
     .take = generated_take,
     .disk_lost = generated_disk_lost,
+    .held = generated_held,
     .final = generated_final,
 };

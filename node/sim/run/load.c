@@ -96,9 +96,14 @@ const char *load_problem(const struct load *l)
     return l->failed ? l->problem.text : NULL;
 }
 
-const struct load_counts *load_counts(const struct load *l)
+struct load_counts load_counts(const struct load *l)
 {
-    return &l->counts;
+    struct load_counts counts = l->counts;
+    for (size_t i = 0; i < SCENARIO_WORKLOADS_MAX && !l->stopped; i++) {
+        if (l->workloads[i] != NULL && workloads_all[i]->held != NULL)
+            counts.held += workloads_all[i]->held(l->workloads[i]);
+    }
+    return counts;
 }
 
 static unsigned some_node(struct load *l)
@@ -385,6 +390,7 @@ void load_disk_lost(struct load *l)
 
 void load_stop(struct load *l)
 {
+    l->counts = load_counts(l);
     l->stopped = true;
 }
 

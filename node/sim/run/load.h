@@ -18,6 +18,7 @@ struct load; /* Opaque. */
 struct load_counts {
     uint64_t writes, acked, reads, answered; /* requests of the chaos phase */
     uint64_t again, given_up;                /* attempts repeated; requests whose end is unknown */
+    uint64_t held; /* reads that had to show something: an older answer would have been refused */
 };
 
 /* Borrows the scenario and the cluster. */
@@ -40,6 +41,6 @@ bool load_read_all(struct load *l);
 
 /* The first contradiction; NULL while there is none. */
 const char *load_problem(const struct load *l);
-const struct load_counts *load_counts(const struct load *l);
+struct load_counts load_counts(const struct load *l);
 
 #endif

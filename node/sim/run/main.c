@@ -27,6 +27,7 @@ struct totals { /* over all runs */
     uint64_t with_fault[FAULT_COUNT]; /* runs in which it happened */
     uint64_t faults[FAULT_COUNT];
     usec simulated_us;
+    uint64_t answered, held, nothing_held; /* reads, reads, runs */
 };
 
 static const char help[] =
@@ -175,10 +176,10 @@ static void print_result(const char *name, const struct scenario *s, const struc
 {
     const struct load_counts *c = &r->counts;
     printf("%s: %s hash %016" PRIx64 " nodes %u events %" PRIu64 " writes %" PRIu64
-           " acked %" PRIu64 " reads %" PRIu64 " answered %" PRIu64 " repeated %" PRIu64
-           " given up %" PRIu64 " faults %" PRIu64 " converged in %.1f s\n",
+           " acked %" PRIu64 " reads %" PRIu64 " answered %" PRIu64 " held %" PRIu64
+           " repeated %" PRIu64 " given up %" PRIu64 " faults %" PRIu64 " converged in %.1f s\n",
            name, r->good ? "ok" : "FAILED", r->hash, (unsigned)s->nodes, r->events, c->writes,
-           c->acked, c->reads, c->answered, c->again, c->given_up, r->faults_count,
+           c->acked, c->reads, c->answered, c->held, c->again, c->given_up, r->faults_count,
            (double)r->converged_us / 1e6);
     if (!r->good)
         printf("    at %.3f s: %s\n", (double)r->end_us / 1e6, r->why.text);
@@ -229,6 +230,9 @@ static bool run_one(const struct options *o, const char *name, const char *repea
     t->runs++;
     t->failed += !r.good;
     t->simulated_us += s->time_us;
+    t->answered += r.counts.answered;
+    t->held += r.counts.held;
+    t->nothing_held += r.counts.held == 0;
     for (int i = 0; i < FAULT_COUNT; i++) {
         t->with_fault[i] += r.faults[i] > 0;
         t->faults[i] += r.faults[i];
@@ -318,6 +322,9 @@ static void print_totals(const struct totals *t, double real_s)
     for (int i = 0; i < FAULT_COUNT; i++)
         printf("    %-14s %5.1f %% %8" PRIu64 "\n", fault_name((enum fault_kind)i),
                100.0 * (double)t->with_fault[i] / (double)t->runs, t->faults[i]);
+    printf("%" PRIu64 " reads answered; %" PRIu64
+           " had to show what was written before; in %" PRIu64 " of the runs none\n",
+           t->answered, t->held, t->nothing_held);
     printf("%.0f simulated seconds in %.1f s of CPU: %.0f a second\n", simulated_s, real_s,
            simulated_s / real_s);
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", t->runs - t->failed, t->failed);

@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-#define MS(n)       ((n)*USEC_PER_MS)
-#define SECONDS(n)  ((n)*USEC_PER_SEC)
-#define HALF        500000
-#define FORWARD_MAX SECONDS(3600)
+#define MS(n)      ((n)*USEC_PER_MS)
+#define SECONDS(n) ((n)*USEC_PER_SEC)
+#define HALF       500000
+#define JUMP_MAX   SECONDS(3600)
 
 const char *fault_name(enum fault_kind kind)
 {
@@ -53,6 +53,8 @@ static int64_t spread(struct rng *r, int64_t low, int64_t high)
 struct mixture {
     uint32_t weights[FAULT_COUNT];
     usec every_us, lasts_us;
+    usec jump_us; /* of clocks, at most: an hour in each run would leave few runs in which the
+                     order of server timestamps can be judged */
 };
 
 /* A join moves ranges, a lost disk is copied: while that goes on little else can be seen. */
@@ -80,6 +82,7 @@ static void draw_mixture(struct rng *r, struct mixture *m)
     m->weights[FAULT_cut]++;
     m->every_us = spread(r, MS(200), SECONDS(20));
     m->lasts_us = spread(r, MS(50), SECONDS(15));
+    m->jump_us = spread(r, MS(1), JUMP_MAX);
 }
 
 static enum fault_kind draw_kind(struct rng *r, const struct mixture *m)
@@ -94,7 +97,7 @@ static enum fault_kind draw_kind(struct rng *r, const struct mixture *m)
     return (enum fault_kind)kind;
 }
 
-static int64_t draw_amount(struct rng *r, enum fault_kind kind)
+static int64_t draw_amount(struct rng *r, const struct mixture *m, enum fault_kind kind)
 {
     int64_t sign = rng_chance(r, HALF) ? 1 : -1;
     switch (kind) {
@@ -108,7 +111,7 @@ static int64_t draw_amount(struct rng *r, enum fault_kind kind)
     case FAULT_slow_disk: return spread(r, MS(5), SECONDS(1));
     case FAULT_read_error: return spread(r, 2, 1000);
     case FAULT_flip_bits: return rng_between(r, 1, 20);
-    case FAULT_clock_jump: return sign * spread(r, MS(1), FORWARD_MAX);
+    case FAULT_clock_jump: return sign * spread(r, MS(1), m->jump_us);
     case FAULT_clock_drift: return sign * spread(r, 10, 20000);
     default: return 0;
     }
@@ -129,7 +132,7 @@ static void draw_faults(struct rng *r, struct scenario *s)
         f->lasts_us = rng_between(r, MS(1), m.lasts_us);
         f->a = (unsigned)rng_between(r, 1, SIM_NODES_MAX);
         f->b = (unsigned)rng_between(r, 1, SIM_NODES_MAX);
-        f->amount = draw_amount(r, f->kind);
+        f->amount = draw_amount(r, &m, f->kind);
         at += rng_between(r, MS(1), 2 * m.every_us);
     }
 }

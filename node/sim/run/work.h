@@ -14,6 +14,7 @@ struct work {
 /* `name` and `stamped` are what messages call a partition of the two. Borrowed. */
 void work_open(struct work *w, struct workload_env *env, const char *name, const char *stamped);
 void work_close(struct work *w);
+uint64_t work_held(const void *work);
 void work_disk_lost(void *work, usec at); /* workload_ops.disk_lost, when `struct work` is first */
 void work_all_equal(struct work *w);      /* now */
 

@@ -164,5 +164,5 @@ static bool final(void *work, uint32_t i, struct op *op)
     return true;
 }
 
-const struct workload_ops work_lists = {"lists", begin,          end,  schema, ask,
-                                        take,    work_disk_lost, final};
+const struct workload_ops work_lists = {"lists", begin,          end,       schema, ask,
+                                        take,    work_disk_lost, work_held, final};

@@ -343,4 +343,5 @@ static bool final(void *work, uint32_t i, struct op *op)
     return true;
 }
 
-const struct workload_ops work_schema = {"schema", begin, end, schema, ask, take, disk_lost, final};
+const struct workload_ops work_schema = {"schema", begin,     end,  schema, ask,
+                                         take,     disk_lost, NULL, final};

@@ -76,6 +76,9 @@ struct workload_ops {
      * replica had acked may be gone. May be NULL. */
     void (*disk_lost)(void *w, usec at);
 
+    /* How many answers an oracle could have refused for showing too little. May be NULL. */
+    uint64_t (*held)(const void *w);
+
     /* After everything is healed and equal: the i-th request of the final reading, asked at ALL;
      * false when there are no more. Its answer goes to `take` with op->final set. */
     bool (*final)(void *w, uint32_t i, struct op *op);

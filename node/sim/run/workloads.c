@@ -91,6 +91,12 @@ void work_disk_lost(void *work, usec at)
     history_disk_lost(w->histories[true], at);
 }
 
+uint64_t work_held(const void *work)
+{
+    const struct work *w = work;
+    return history_held(w->histories[false]) + history_held(w->histories[true]);
+}
+
 void work_all_equal(struct work *w)
 {
     history_all_equal(w->histories[false], sim_now(w->env->sim));
