@@ -96,14 +96,9 @@ const char *load_problem(const struct load *l)
     return l->failed ? l->problem.text : NULL;
 }
 
-struct load_counts load_counts(const struct load *l)
+const struct load_counts *load_counts(const struct load *l)
 {
-    struct load_counts counts = l->counts;
-    for (size_t i = 0; i < SCENARIO_WORKLOADS_MAX && !l->stopped; i++) {
-        if (l->workloads[i] != NULL && workloads_all[i]->held != NULL)
-            counts.held += workloads_all[i]->held(l->workloads[i]);
-    }
-    return counts;
+    return &l->counts;
 }
 
 static unsigned some_node(struct load *l)
@@ -272,6 +267,11 @@ static void ask(struct load *l, struct client *c)
 /* An unknown end: the client gave up, or the connection broke. */
 static const struct sim_reply nothing = {.outcome = SIM_LOST, .message = ""};
 
+static uint64_t held_by(const struct client *c)
+{
+    return c->ops->held != NULL ? c->ops->held(c->workload) : 0;
+}
+
 static void end(struct load *l, struct client *c, const struct sim_reply *r)
 {
     c->answer.reply = r;
@@ -282,8 +282,10 @@ static void end(struct load *l, struct client *c, const struct sim_reply *r)
     l->counts.given_up += c->answer.open;
     if (!c->op.is_write && c->op.replicas == 1 && sim_nodes(l->sim) > l->scenario->nodes)
         c->op.replicas = 0; /* README.md: reads at ONE when ranges have moved */
+    uint64_t held = held_by(c);
     if (!c->ops->take(c->workload, &c->op, &c->answer, &l->problem))
         complain(l, c->ops, &c->op);
+    l->counts.held += held_by(c) > held;
     if (!c->answer.acked || rng_chance(&l->rng, 50000))
         c->node = some_node(l);
     c->asking = false;
@@ -390,7 +392,6 @@ void load_disk_lost(struct load *l)
 
 void load_stop(struct load *l)
 {
-    l->counts = load_counts(l);
     l->stopped = true;
 }
 

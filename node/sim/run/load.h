@@ -41,6 +41,6 @@ bool load_read_all(struct load *l);
 
 /* The first contradiction; NULL while there is none. */
 const char *load_problem(const struct load *l);
-struct load_counts load_counts(const struct load *l);
+const struct load_counts *load_counts(const struct load *l);
 
 #endif

@@ -29,7 +29,7 @@ static bool fail(struct run *r, const char *text)
 static void take_stock(struct run *r, usec begin)
 {
     r->result->end_us = sim_now(r->sim) - begin;
-    r->result->counts = load_counts(r->load);
+    r->result->counts = *load_counts(r->load);
 }
 
 static bool look(struct run *r, usec begin)
@@ -150,6 +150,7 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
                             .clock_offset_us = s->clocks.offset_us,
                             .clock_drift_ppm = s->clocks.drift_ppm,
                             .dcs = s->dcs,
+                            .racks = s->racks,
                             .limits = s->limits,
                             .print = config->print,
                             .print_arg = config->print_arg};
@@ -158,7 +159,7 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
     r.load = load_new(r.sim, s);
     r.watch = watch_new(r.sim);
     ret->good = go(&r, s);
-    ret->counts = load_counts(r.load);
+    ret->counts = *load_counts(r.load);
     for (int i = 0; i < FAULT_COUNT; i++) {
         ret->faults[i] = fault_counts(r.faults)[i];
         ret->faults_count += ret->faults[i];

@@ -182,6 +182,20 @@ static void draw_limits(struct rng *r, struct scenario *s)
         l->in_flight_max = (size_t)spread(r, 4096, 1 << 20);
     if (rng_chance(r, HALF / 2))
         l->pull_bytes_max = (uint32_t)spread(r, 256, 1 << 20);
+    if (rng_chance(r, HALF / 2))
+        l->frame_max = (size_t)spread(r, 64 << 10, 1 << 20);
+    if (rng_chance(r, HALF / 2))
+        l->link_out_max = (size_t)spread(r, 32 << 10, 4 << 20);
+}
+
+/* Mostly three. */
+static uint32_t draw_copies(struct rng *r, const struct scenario *s)
+{
+    if (s->dcs == 2)
+        return 2;
+    if (rng_chance(r, HALF / 5))
+        return (uint32_t)rng_between(r, 1, 2);
+    return s->nodes >= 5 && rng_chance(r, HALF / 5) ? 5 : 3;
 }
 
 void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario *ret)
@@ -195,7 +209,8 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
     s->time_us = time_us;
     s->nodes = nodes != 0 ? nodes : (uint32_t)rng_between(&r, 3, 5);
     s->dcs = s->nodes >= 4 && rng_chance(&r, 150000) ? 2 : 1;
-    s->rf = s->dcs == 2 ? 2 : s->nodes >= 5 && rng_chance(&r, 100000) ? 5 : 3;
+    s->racks = rng_chance(&r, HALF / 2) ? (uint32_t)rng_between(&r, 2, 3) : 1;
+    s->rf = draw_copies(&r, s);
     s->ring_ranges = 16u << rng_below(&r, 3);
     s->network.latency_us = spread(&r, 100, MS(20));
     s->network.jitter_us = rng_chance(&r, HALF / 5) ? 0 : spread(&r, 50, MS(20));

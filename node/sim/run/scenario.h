@@ -72,7 +72,7 @@ enum scenario_level {
 
 struct scenario {
     uint64_t seed;
-    uint32_t nodes, dcs, rf, ring_ranges;
+    uint32_t nodes, dcs, racks, rf, ring_ranges; /* racks of each data centre; rf in each */
     usec forming_us; /* faults begin so long before the load, while the nodes are being started */
     usec time_us;    /* of load and faults */
     struct {

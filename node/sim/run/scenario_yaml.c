@@ -27,6 +27,7 @@ enum type { TIME, U32, I32, U64, SIZE };
     X(U64, "", "seed", seed, UINT64_MAX)                                                           \
     X(U32, "", "nodes", nodes, SIM_NODES_MAX)                                                      \
     X(U32, "", "data_centres", dcs, 2)                                                             \
+    X(U32, "", "racks", racks, SIM_NODES_MAX)                                                      \
     X(U32, "", "replication", rf, SIM_NODES_MAX)                                                   \
     X(U32, "", "ring_ranges", ring_ranges, 1024)                                                   \
     X(TIME, "", "forming", forming_us, INT64_MAX)                                                  \
@@ -50,6 +51,7 @@ enum type { TIME, U32, I32, U64, SIZE };
     X(TIME, "limits", "probe_interval", limits.probe_interval_us, INT64_MAX)                       \
     X(SIZE, "limits", "in_flight", limits.in_flight_max, INT64_MAX)                                \
     X(SIZE, "limits", "frame", limits.frame_max, INT64_MAX)                                        \
+    X(SIZE, "limits", "link_out", limits.link_out_max, INT64_MAX)                                  \
     X(U32, "limits", "pull", limits.pull_bytes_max, UINT32_MAX)
 
 static const struct field {
@@ -91,7 +93,7 @@ static void quiet(struct scenario *s)
     memset(s, 0, sizeof *s);
     s->seed = 1;
     s->nodes = 3;
-    s->dcs = 1;
+    s->dcs = s->racks = 1;
     s->rf = 3;
     s->ring_ranges = 16;
     s->time_us = 30 * USEC_PER_SEC;
@@ -350,6 +352,8 @@ static enum err read_root(struct reading *r, const yaml_node_t *root)
     if (s->nodes < 1 || s->rf < 1 || s->dcs < 1 || s->rf * s->dcs > s->nodes ||
         s->clients.count < 1 || s->clients.size < 1 || s->clients.think_us < 1)
         return wrong(r, root, "there must be a client that thinks, and a node for every replica");
+    if (s->racks < 1 || s->ring_ranges < 1 || (s->ring_ranges & (s->ring_ranges - 1)) != 0)
+        return wrong(r, root, "ring_ranges must be a power of two, and racks 1 or more");
     return ERR_OK;
 }
 

@@ -164,6 +164,7 @@ static bool fewer_requests(struct shrinker *k)
     X(c.clocks.offset_us = 0)                                                                      \
     X(c.clocks.drift_ppm = 0)                                                                      \
     X(c.limits = (struct sim_limits){0})                                                           \
+    X(c.racks = 1)                                                                                 \
     X(c.ring_ranges = 16)                                                                          \
     X(c.away_max = 1)
 

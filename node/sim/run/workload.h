@@ -76,7 +76,8 @@ struct workload_ops {
      * replica had acked may be gone. May be NULL. */
     void (*disk_lost)(void *w, usec at);
 
-    /* How many answers an oracle could have refused for showing too little. May be NULL. */
+    /* Grows with each answer that an oracle could have refused for showing too little. May be
+     * NULL. */
     uint64_t (*held)(const void *w);
 
     /* After everything is healed and equal: the i-th request of the final reading, asked at ALL;

@@ -24,8 +24,8 @@ uint32_t workload_replicas(const struct workload_env *env, enum cql_consistency 
     case CQL_CL_ANY:
     case CQL_CL_ONE:
     case CQL_CL_LOCAL_ONE: return 1;
-    case CQL_CL_TWO: return 2;
-    case CQL_CL_THREE: return 3;
+    case CQL_CL_TWO: return all < 2 ? all : 2; /* what can match nothing asks nobody */
+    case CQL_CL_THREE: return all < 3 ? all : 3;
     case CQL_CL_QUORUM:
     case CQL_CL_SERIAL: return all / 2 + 1;
     case CQL_CL_LOCAL_QUORUM:
