@@ -152,8 +152,17 @@ bool topology_finish(struct topology *t, uint64_t slot, node_no node)
     return true;
 }
 
+/* Who replaces a node is up, has the log and needs no data to vote. Without it a ring of three
+ * would have one member as long as the replacing takes, and would stop when that is lost as well.
+ */
+static bool may_be_member(const struct topology_node *n)
+{
+    return n->state == NODE_NORMAL || (n->state == NODE_JOINING && n->replaces != 0);
+}
+
 /* How well a node would complete the members chosen so far; the lowest is taken. */
 struct candidacy {
+    uint32_t is_joining;
     uint32_t same_rack;
     uint32_t same_dc;
     uint32_t is_new;
@@ -162,7 +171,8 @@ struct candidacy {
 static struct candidacy candidacy_of(const struct topology *t, const struct topology_node *n,
                                      const node_no *chosen, uint32_t count)
 {
-    struct candidacy c = {0, 0, !topology_is_member(t, n->node)};
+    struct candidacy c = {.is_joining = n->state == NODE_JOINING,
+                          .is_new = !topology_is_member(t, n->node)};
     for (uint32_t i = 0; i < count; i++) {
         const struct node_info *other = &topology_find(t, chosen[i])->info;
         bool same_dc = strcmp(other->dc, n->info.dc) == 0;
@@ -174,6 +184,8 @@ static struct candidacy candidacy_of(const struct topology *t, const struct topo
 
 static bool is_better(struct candidacy a, struct candidacy b)
 {
+    if (a.is_joining != b.is_joining)
+        return a.is_joining < b.is_joining;
     if (a.same_rack != b.same_rack)
         return a.same_rack < b.same_rack;
     if (a.same_dc != b.same_dc)
@@ -195,16 +207,16 @@ static void sort_nodes(node_no *nodes, uint32_t count)
 void topology_choose_members(struct topology *t)
 {
     node_no chosen[TOPOLOGY_MEMBERS_MAX];
-    uint32_t normal = 0, count = 0;
+    uint32_t able = 0, count = 0;
     for (size_t i = 0; i < t->count; i++)
-        normal += t->nodes[i].state == NODE_NORMAL;
-    uint32_t wanted = normal >= 5 ? 5 : normal >= 3 ? 3 : normal >= 1 ? 1 : 0;
+        able += may_be_member(&t->nodes[i]);
+    uint32_t wanted = able >= 5 ? 5 : able >= 3 ? 3 : able >= 1 ? 1 : 0;
     while (count < wanted) {
         const struct topology_node *best = NULL;
-        struct candidacy best_c = {0, 0, 0};
+        struct candidacy best_c = {.is_new = 0};
         for (size_t i = 0; i < t->count; i++) {
             const struct topology_node *n = &t->nodes[i];
-            if (n->state != NODE_NORMAL || is_in(chosen, count, n->node))
+            if (!may_be_member(n) || is_in(chosen, count, n->node))
                 continue;
             struct candidacy c = candidacy_of(t, n, chosen, count);
             if (best == NULL || is_better(c, best_c)) {
@@ -356,7 +368,7 @@ static bool is_sound(const struct topology *t)
     }
     for (uint32_t i = 0; i < t->members_count; i++) {
         const struct topology_node *n = topology_find(t, t->members[i]);
-        if (n == NULL || n->state != NODE_NORMAL)
+        if (n == NULL || !may_be_member(n))
             return false;
     }
     return t->members_count % 2 == 1 && (t->ring->target != NULL) == (t->movers_count > 0) &&

@@ -22,7 +22,7 @@
  * Invariants, asserted by topology_check():
  *   (1) Nodes in ascending number; no host id twice; no endpoint twice among those that have not
  *       left, but for a node and the one it replaces.
- *   (2) Members are NORMAL, an odd number of them: 1, 3 or 5.
+ *   (2) Members are NORMAL, or JOINING in the place of another; an odd number of them: 1, 3 or 5.
  *   (3) The ring is moving exactly when there are movers.
  *
  * Ownership: everything belongs to the topology; views live until the next meta_step().
@@ -102,8 +102,9 @@ void topology_move(struct topology *t, uint64_t slot, struct ring *ring, const n
 /* A mover has finished. Returns whether that settled the ring. */
 bool topology_finish(struct topology *t, uint64_t slot, node_no node);
 
-/* Choose the members anew: 1, 3 or 5 of the NORMAL nodes; distinct racks first, then distinct data
- * centres, then those that are members already, then the lowest numbers. */
+/* Choose the members anew: 1, 3 or 5 of the NORMAL nodes and of those that replace one; NORMAL ones
+ * first, then distinct racks, then distinct data centres, then those that are members already, then
+ * the lowest numbers. */
 void topology_choose_members(struct topology *t);
 
 void topology_encode(const struct topology *t, struct buf *out);

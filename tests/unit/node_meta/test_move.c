@@ -160,10 +160,44 @@ static void a_dead_node_is_replaced(void)
     node_no self = meta_self(f->nodes[4].meta);
     CU_ASSERT_EQUAL(topology_find(seen_by(1), gone)->state, NODE_LEAVING);
     CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_LATER, self), owned);
+    CU_ASSERT_EQUAL(seen_by(1)->members_count, 3);
+    CU_ASSERT(topology_is_member(seen_by(1), self));
     finish_all();
     CU_ASSERT_EQUAL(topology_find(seen_by(1), gone)->state, NODE_LEFT);
     CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NOW, self), owned);
     CU_ASSERT_TRUE(sim_agree(f));
+}
+
+/* While one of three is replaced another one crashes: two of three members still decide, and go on
+ * doing so when the newcomer has nothing yet. */
+static void a_crash_while_a_node_is_replaced(void)
+{
+    for (uint32_t second = 1; second <= 2; second++) {
+        sim_free(f);
+        ring_with_data(3, 4);
+        node_no gone = meta_self(f->nodes[3].meta);
+        node_no crashed = meta_self(f->nodes[second].meta);
+        uint32_t other = 3 - second;
+        sim_crash(f, 3);
+        sim_tell(f, 1, gone, false);
+        sim_tell(f, 2, gone, false);
+        f->nodes[4].config.replaces = sim_endpoint(3);
+        join(4);
+        sim_crash(f, second);
+        sim_tell(f, other, crashed, false);
+        sim_tell(f, 4, crashed, false);
+        for (uint32_t i = other; i <= 4; i += 4 - other) {
+            const struct sim_done *d = sim_wait(f, i, sim_create(f, i, i == 4 ? "a" : "b"));
+            CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+            CU_ASSERT_EQUAL(d->err, ERR_OK);
+        }
+        sim_start(f, second);
+        sim_tell(f, other, crashed, true);
+        sim_tell(f, 4, crashed, true);
+        CU_ASSERT_TRUE(sim_run_until(f, sim_all_ready, 5 * USEC_PER_SEC));
+        finish_all();
+        CU_ASSERT_EQUAL(topology_find(seen_by(1), gone)->state, NODE_LEFT);
+    }
 }
 
 /* It was lost before it had pulled everything: who replaces it gets what it would have got. */
@@ -194,6 +228,7 @@ CU_TestInfo move_tests[] = {
     {"a joining node that dies owns nothing", a_joining_node_that_dies_owns_nothing},
     {"a node leaves", a_node_leaves},
     {"a dead node is replaced", a_dead_node_is_replaced},
+    {"a crash while a node is replaced", a_crash_while_a_node_is_replaced},
     {"a joining node is replaced", a_joining_node_is_replaced},
     CU_TEST_INFO_NULL,
 };
