@@ -145,9 +145,25 @@ struct tail { /* the last lines */
     uint64_t count;
 };
 
+/* What goes on all the time, whatever happens: two thirds of a trace. */
+static bool is_routine(const char *line)
+{
+    static const char *const ends[] = {"fsync done", "datagram", "META_APPLIED", "CLOCK_DIGESTS",
+                                       "CLOCKS"};
+    size_t len = strlen(line);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        size_t n = strlen(ends[i]);
+        if (len >= n && strcmp(line + len - n, ends[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void keep_line(void *arg, const char *line)
 {
     struct tail *t = arg;
+    if (is_routine(line))
+        return;
     char **at = &t->lines[t->count++ % TAIL_MAX];
     mem_free(*at);
     *at = mem_text(line);
@@ -156,7 +172,8 @@ static void keep_line(void *arg, const char *line)
 static void print_tail(struct tail *t)
 {
     uint64_t first = t->count > TAIL_MAX ? t->count - TAIL_MAX : 0;
-    printf("    the last %" PRIu64 " lines of %" PRIu64 ":\n", t->count - first, t->count);
+    printf("    the last %" PRIu64 " lines of %" PRIu64 ", but for routine (--verbose has all):\n",
+           t->count - first, t->count);
     for (uint64_t i = first; i < t->count; i++)
         printf("    %s\n", t->lines[i % TAIL_MAX]);
     for (size_t i = 0; i < TAIL_MAX; i++)
