@@ -27,15 +27,37 @@ static bool must_see(const struct judge *j, size_t write)
     return j->need <= j->h->config.replicas && known_by(j->h, write, j->need) < j->r->start;
 }
 
-static bool touches(const struct range *range, const struct cell *c)
+/* What orders parts before anything else does. */
+static int64_t place_of(const struct history *h, const struct part *p)
 {
-    if (c->id < range->first || c->id > range->last)
-        return false;
-    for (size_t i = c->count; range->overwrite && i > 0; i--) {
-        if (c->parts[i - 1].write == range->part.write)
-            return false; /* its own */
+    return h->config.stamped ? p->stamp : h->writes[p->write].start;
+}
+
+/* Did that write do something to the cell itself? Its parts are in the order of part_order. */
+static bool is_of(const struct judge *j, const struct cell *c, const struct part *part)
+{
+    size_t low = 0;
+    size_t high = c->count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (c->parts[mid].write == part->write)
+            return true;
+        if (place_of(j->h, &c->parts[mid]) < place_of(j->h, part))
+            low = mid + 1;
+        else
+            high = mid;
     }
-    return true;
+    for (; low < c->count && place_of(j->h, &c->parts[low]) == place_of(j->h, part); low++) {
+        if (c->parts[low].write == part->write)
+            return true;
+    }
+    return false;
+}
+
+static bool touches(const struct judge *j, const struct range *range, const struct cell *c)
+{
+    return c->id >= range->first && c->id <= range->last &&
+           !(range->overwrite && is_of(j, c, &range->part));
 }
 
 /* The range deletes that it must see, down to the first that takes everything. */
@@ -62,7 +84,7 @@ static const struct part *floor_of(const struct judge *j, const struct cell *c)
     }
     for (size_t i = 0; i < j->ranges_count; i++) {
         const struct range *range = &j->p->ranges[j->ranges[i]];
-        if (!touches(range, c))
+        if (!touches(j, range, c))
             continue;
         if (top == NULL || part_order(j->h, &range->part, top) > 0)
             top = &range->part;
@@ -306,7 +328,13 @@ static bool judge_nothing(struct judge *j, struct cell *c)
     }
     for (size_t i = j->p->ranges_count; i > 0; i--) {
         const struct range *range = &j->p->ranges[i - 1];
-        if (touches(range, c))
+        if (c->id < range->first || c->id > range->last)
+            continue;
+        if (!can_stand(j, &range->part, floor)) {
+            f.any = f.any != NULL ? f.any : &range->part;
+            continue;
+        }
+        if (touches(j, range, c))
             consider(j, &range->part, floor, &f);
         if (f.only == &range->part)
             f.is_of_range = true;
