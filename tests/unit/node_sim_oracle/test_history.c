@@ -565,25 +565,6 @@ static void lists(void)
     CU_ASSERT(history_judge_order(f.h, 1, late, 5, &f.why));
 }
 
-/* What counts as held is what could have been refused. */
-static void held(void)
-{
-    begin(false);
-    put(0, 1, 10, 2);
-    CU_ASSERT(read_by(1, 2, 3, 10, 1));
-    CU_ASSERT(history_held(f.h) == 0); /* too few replicas */
-    CU_ASSERT(read_by(1, 4, 5, 10, 2));
-    CU_ASSERT(history_held(f.h) == 1); /* nothing would have been refused */
-    del(5, 6, 2);
-    CU_ASSERT(read_by(1, 7, 8, 10, 2));
-    CU_ASSERT(history_held(f.h) == 1); /* too close to know which is later */
-    del(20, 21, 2);
-    CU_ASSERT(read_by(1, 22, 23, HISTORY_NOTHING, 2));
-    CU_ASSERT(history_held(f.h) == 2);
-    CU_ASSERT(!read_by(1, 24, 25, 10, 2));
-    CU_ASSERT(history_held(f.h) == 2);
-}
-
 CU_TestInfo history_tests[] = {
     {"levels that overlap", levels_that_overlap},
     {"a read that promises nothing", a_read_that_promises_nothing},
@@ -612,6 +593,5 @@ CU_TestInfo history_tests[] = {
     {"expiry", expiry},
     {"expiry by several clocks", expiry_by_several_clocks},
     {"lists", lists},
-    {"held", held},
     CU_TEST_INFO_NULL,
 };
