@@ -156,11 +156,13 @@ struct pull {
     struct omap by_key; /* u32 table, key -> struct touched * */
     struct touched *first, **last;
     size_t entries;
+    bool beside; /* these dots are not wanted: only what they touched beside what is */
 };
 
+/* NULL: not yet there, and what is beside goes only with what is wanted. */
 static struct touched *touch(struct pull *pull, const struct shape *shape)
 {
-    struct touched *t;
+    struct touched *t = NULL;
     struct bytes found;
     struct buf key;
     buf_init(&key, SIZE_MAX);
@@ -169,7 +171,7 @@ static struct touched *touch(struct pull *pull, const struct shape *shape)
     buf_put_bytes(&key, shape->key);
     if (omap_get(&pull->by_key, buf_bytes(&key), &found)) {
         memcpy(&t, found.data, sizeof t);
-    } else {
+    } else if (!pull->beside) {
         t = arena_new(pull->arena, struct touched);
         t->sum = (struct shape){.table = shape->table, .token = shape->token, .key = shape->key};
         *pull->last = t;
@@ -183,6 +185,9 @@ static struct touched *touch(struct pull *pull, const struct shape *shape)
 static void gather(struct pull *pull, const struct shape *shape, struct dot dot)
 {
     struct touched *t = touch(pull, shape);
+    pull->entries++;
+    if (t == NULL)
+        return;
     struct shape *sum = &t->sum;
     sum->flags |= shape->flags;
     for (size_t i = 0; i < shape->ranges_count; i++) {
@@ -195,9 +200,10 @@ static void gather(struct pull *pull, const struct shape *shape, struct dot dot)
             arena_grow(pull->arena, sum->rows, sum->rows_count, &t->rows_cap, sizeof *sum->rows);
         sum->rows[sum->rows_count++] = shape->rows[i];
     }
+    if (pull->beside)
+        return;
     t->dots = arena_grow(pull->arena, t->dots, t->dots_count, &t->dots_cap, sizeof dot);
     t->dots[t->dots_count++] = dot;
-    pull->entries++;
 }
 
 /* The first dot >= n of the actor that is wanted; 0 for none. */
@@ -386,9 +392,29 @@ static enum err write_entries(struct pull *pull, const struct range_state *r, si
     return ERR_OK;
 }
 
+/* What the asker lacks, and did not know of when it said what it wants: mostly what is just being
+ * written. The wanted rows show it already; the other rows of the same batch must go with them. */
+static enum err gather_beside(struct pull *pull, const struct range_state *r, struct store_iter *it,
+                              const struct clock *wanted, const struct clock *have)
+{
+    struct clock lacks, beside;
+    enum err err = ERR_OK;
+    clock_init(&lacks);
+    clock_init(&beside);
+    clock_missing(&r->clock, have, &lacks);
+    clock_missing(&lacks, wanted, &beside);
+    pull->beside = true;
+    pull->entries = 0;
+    for (size_t i = 0; i < beside.count && err == ERR_OK; i++)
+        err = gather_actor(pull, r, it, &beside.entries[i]);
+    clock_close(&beside);
+    clock_close(&lacks);
+    return err;
+}
+
 enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
-                         const struct clock *wanted, size_t bytes_max, struct buf *ret_bytes,
-                         struct clock *ret_done)
+                         const struct clock *wanted, const struct clock *have, size_t bytes_max,
+                         struct buf *ret_bytes, struct clock *ret_done)
 {
     struct range_state *r = engine_range(e, keyspace, range);
     struct arena arena;
@@ -405,6 +431,8 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
     struct store_iter *it = store_iter_new_durable(e->store);
     for (size_t i = 0; i < wanted->count && err == ERR_OK; i++)
         err = gather_actor(&pull, r, it, &wanted->entries[i]);
+    if (err == ERR_OK)
+        err = gather_beside(&pull, r, it, wanted, have);
     store_iter_free(it);
     if (err == ERR_OK)
         err = write_states(&pull, bytes_max, &parts, &count);

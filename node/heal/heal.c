@@ -202,17 +202,24 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
     }
     h->puller = s->peer;
     struct want *w = &s->wants[s->wants_at];
-    struct buf wanted;
+    struct buf wanted, have;
     buf_init(&wanted, WIRE_MESSAGE_MAX / 4);
+    buf_init(&have, WIRE_MESSAGE_MAX / 4);
     clock_encode(&w->clock, &wanted);
+    clock_encode(engine_clock(h->engine, w->keyspace, w->range), &have);
     s->state = SESSION_PULLING;
     s->pull = ++h->requests;
     s->due = now.mono + h->config.timeout_us;
     h->stats.pulls++;
     struct wire_message m = {.type = WIRE_PULL};
-    m.pull = (struct wire_pull){s->pull, w->keyspace, w->range, h->config.pull_bytes_max,
-                                heal_keep(h, &wanted)};
+    m.pull = (struct wire_pull){s->pull,
+                                w->keyspace,
+                                w->range,
+                                h->config.pull_bytes_max,
+                                heal_keep(h, &wanted),
+                                heal_keep(h, &have)};
     heal_send(h, s->peer, &m);
+    buf_close(&have);
     buf_close(&wanted);
 }
 

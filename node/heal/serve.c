@@ -85,10 +85,11 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
 
 void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
 {
-    struct clock wanted, done;
+    struct clock wanted, have, done;
     struct buf rows, served;
     struct wire_message answer = {.type = WIRE_PULL_REPLY};
     clock_init(&wanted);
+    clock_init(&have);
     clock_init(&done);
     buf_init(&rows, WIRE_MESSAGE_MAX / 2);
     buf_init(&served, WIRE_MESSAGE_MAX / 4);
@@ -96,7 +97,10 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
     enum err err =
         is_range(h, m->keyspace, m->range) ? clock_decode(m->wanted, &wanted) : ERR_MALFORMED;
     if (err == ERR_OK)
-        err = engine_log_read(h->engine, m->keyspace, m->range, &wanted, bytes_max, &rows, &done);
+        err = clock_decode(m->have, &have);
+    if (err == ERR_OK)
+        err = engine_log_read(h->engine, m->keyspace, m->range, &wanted, &have, bytes_max, &rows,
+                              &done);
     if (err == ERR_OK) {
         clock_encode(&done, &served);
         err = buf_finish(&rows);
@@ -109,5 +113,6 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
     buf_close(&served);
     buf_close(&rows);
     clock_close(&done);
+    clock_close(&have);
     clock_close(&wanted);
 }

@@ -104,7 +104,8 @@ static void fuzz_pull(struct bytes in, struct arena *arena)
         read_all(e, arena, 0);
         store_flush(store); /* a pull gives only what is durable */
         store_mem_sync(store, SIZE_MAX);
-        enum err err = engine_log_read(e, 1, 2, engine_clock(e, 1, 2), SIZE_MAX, &out, &done);
+        enum err err = engine_log_read(e, 1, 2, engine_clock(e, 1, 2), engine_clock(e, 1, 2),
+                                       SIZE_MAX, &out, &done);
         ASSERT(err == ERR_OK);
         ASSERT(clock_equal(&done, engine_clock(e, 1, 2)));
         clock_close(&done);

@@ -426,7 +426,8 @@ static void a_pull_of_no_range_is_refused(void)
     range_no ranges[] = {RANGES, 0};
     for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
         struct wire_message m = {.type = WIRE_PULL, .from = 2};
-        m.pull = (struct wire_pull){1, keyspaces[i], ranges[i], 512, buf_bytes(&wanted)};
+        m.pull = (struct wire_pull){1,   keyspaces[i],       ranges[i],
+                                    512, buf_bytes(&wanted), buf_bytes(&wanted)};
         CU_ASSERT(heal_receive(f.node[0].heal, f.now, 2, &m));
         const struct heal_effect *effects;
         CU_ASSERT_EQUAL_FATAL(heal_effects(f.node[0].heal, &effects), 1);

@@ -117,8 +117,9 @@ static bool pull(struct world *w, struct replica *from, struct replica *to, size
         if (clock_empty(&wanted))
             break;
         sync_all(from->store); /* only what is durable is given */
-        good = engine_log_read(from->engine, KEYSPACE, RANGE, &wanted, bytes_max, &b, &done) ==
-                   ERR_OK &&
+        good = engine_log_read(from->engine, KEYSPACE, RANGE, &wanted,
+                               engine_clock(to->engine, KEYSPACE, RANGE), bytes_max, &b,
+                               &done) == ERR_OK &&
                !clock_empty(&done) && clock_covers(&wanted, &done) &&
                engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), 0) == ERR_OK &&
                clock_covers(engine_clock(to->engine, KEYSPACE, RANGE), &done);
@@ -356,9 +357,9 @@ static void a_pruned_log_keeps_its_clock(void)
     CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
     sync_all(s);
     CU_ASSERT_EQUAL(clock_count(engine_clock(e, KEYSPACE, RANGE)), 10);
-    CU_ASSERT_EQUAL(
-        engine_log_read(e, KEYSPACE, RANGE, engine_clock(e, KEYSPACE, RANGE), 1000, &b, &done),
-        ERR_OK);
+    CU_ASSERT_EQUAL(engine_log_read(e, KEYSPACE, RANGE, engine_clock(e, KEYSPACE, RANGE),
+                                    engine_clock(e, KEYSPACE, RANGE), 1000, &b, &done),
+                    ERR_OK);
     CU_ASSERT_EQUAL(clock_count(&done), 1);
     CU_ASSERT_TRUE(clock_has(&done, (struct dot){actor, 5}));
     engine_free(e);
@@ -395,13 +396,54 @@ static void a_pull_carries_what_became_of_a_dot(void)
     CU_ASSERT_EQUAL(engine_scan(from, &s, &w.arena, &r), ERR_OK); /* removes the row */
     clock_add(&wanted, first);
     sync_all(w.replicas[0].store);
-    CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted, 1000, &b, &done), ERR_OK);
+    CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted,
+                                    engine_clock(to, KEYSPACE, RANGE), 1000, &b, &done),
+                    ERR_OK);
     CU_ASSERT_TRUE(clock_equal(&done, &wanted));
     CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), 0), ERR_OK);
     CU_ASSERT_TRUE(clock_equal(engine_clock(to, KEYSPACE, RANGE), &wanted));
     CU_ASSERT_EQUAL(engine_scan(to, &s, &w.arena, &r), ERR_OK);
     CU_ASSERT_EQUAL_FATAL(r.parts_count, 1);
     CU_ASSERT_EQUAL(part_deletion_at(&r.parts[0], BYTES_LIT("b")).timestamp, 9);
+    clock_close(&wanted);
+    clock_close(&done);
+    buf_close(&b);
+    world_close(&w);
+}
+
+/* The row of dot 1 was overwritten by a batch, dot 2, of which the asker did not know when it said
+ * what it wants. It gets all rows of the batch, or it would show half of it. */
+static void a_pull_tears_no_batch(void)
+{
+    struct world w;
+    struct clock wanted, done;
+    struct buf b;
+    struct scan s = whole_table();
+    struct scan_result r = {0};
+    struct dot first = {{1, 1}, 1};
+    struct dot second = {{1, 1}, 2};
+    world_open(&w, 1);
+    clock_init(&wanted);
+    clock_init(&done);
+    buf_init(&b, SIZE_MAX);
+    struct engine *from = w.replicas[0].engine;
+    struct engine *to = w.replicas[1].engine;
+    struct part p = one_row(&w.arena, "b", 5, first);
+    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, first, 0), ERR_OK);
+    p = one_row(&w.arena, "b", 7, second);
+    struct row rows[2] = {p.rows[0], one_row(&w.arena, "c", 7, second).rows[0]};
+    p.rows = rows;
+    p.rows_count = 2;
+    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, second, 0), ERR_OK);
+    clock_add(&wanted, first);
+    sync_all(w.replicas[0].store);
+    CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted,
+                                    engine_clock(to, KEYSPACE, RANGE), 1000, &b, &done),
+                    ERR_OK);
+    CU_ASSERT_TRUE(clock_equal(&done, &wanted));
+    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_scan(to, &s, &w.arena, &r), ERR_OK);
+    CU_ASSERT_EQUAL(r.live_rows, 2);
     clock_close(&wanted);
     clock_close(&done);
     buf_close(&b);
@@ -436,7 +478,9 @@ static void a_pull_gives_only_what_is_durable(void)
     clock_add(&wanted, first);
     clock_add(&wanted, second);
     clock_add(&one, first);
-    CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted, 1000, &b, &done), ERR_OK);
+    CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted,
+                                    engine_clock(to, KEYSPACE, RANGE), 1000, &b, &done),
+                    ERR_OK);
     CU_ASSERT_TRUE(clock_equal(&done, &one));
     CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), 0), ERR_OK);
     CU_ASSERT_EQUAL(engine_scan(to, &s, &w.arena, &r), ERR_OK);
@@ -549,6 +593,7 @@ CU_TestInfo replicas_tests[] = {
     {"ranges are walked in order", ranges_are_walked_in_order},
     {"a pruned log keeps its clock", a_pruned_log_keeps_its_clock},
     {"a pull carries what became of a dot", a_pull_carries_what_became_of_a_dot},
+    {"a pull tears no batch", a_pull_tears_no_batch},
     {"a pull gives only what is durable", a_pull_gives_only_what_is_durable},
     {"a read collapses what it met", a_read_collapses_what_it_met},
     {"facts", facts},
