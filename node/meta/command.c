@@ -29,6 +29,7 @@ void command_encode(const struct command *c, struct buf *out)
     case COMMAND_JOIN_START:
         node_info_encode(&c->info, out);
         endpoint_encode(&c->replaces, out);
+        buf_put_varint(out, c->asked_at);
         buf_put_vbytes(out, c->plan);
         break;
     case COMMAND_JOIN_FINISH:
@@ -66,6 +67,7 @@ static enum err decode_body(struct reader *in, struct command *c)
     case COMMAND_JOIN_START:
         node_info_decode(in, &c->info);
         c->replaces = endpoint_decode(in);
+        c->asked_at = read_varint(in);
         c->plan = read_vbytes(in);
         break;
     case COMMAND_JOIN_FINISH:

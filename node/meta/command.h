@@ -46,9 +46,10 @@ struct command {
     struct node_info info;    /* FOUND, JOIN_START, NODE_UPDATE */
     node_no node;             /* JOIN_FINISH, NODE_UPDATE, LEAVE_START */
     struct endpoint replaces; /* JOIN_START: none, or the node there loses its ranges to us */
-    uint64_t ring_epoch;      /* JOIN_FINISH: what the node has pulled for */
-    struct bytes plan; /* FOUND: the whole ring; JOIN_START, LEAVE_START: movers and difference */
-    struct bytes ddl;  /* DDL */
+    uint64_t asked_at;   /* JOIN_START: the epoch of the member that was asked; it fills it in */
+    uint64_t ring_epoch; /* JOIN_FINISH: what the node has pulled for */
+    struct bytes plan;   /* FOUND: the whole ring; JOIN_START, LEAVE_START: movers and difference */
+    struct bytes ddl;    /* DDL */
 };
 
 const char *command_name(enum command_kind kind);

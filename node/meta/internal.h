@@ -86,7 +86,8 @@ struct proposal {
     struct bytes command; /* owned */
     bool to_self;
     struct endpoint origin;
-    uint64_t request; /* the origin's */
+    uint64_t request;  /* the origin's */
+    uint64_t asked_at; /* the last slot applied then */
     usec until;
 };
 

@@ -347,6 +347,7 @@ void proposing_add(struct meta *m, const struct uuid *id, struct bytes command, 
     }
     p.command = bytes_make(mem_copy(command.data, command.len), command.len);
     p.until = m->now.mono + REQUEST_US;
+    p.asked_at = m->state.topology.epoch;
     m->proposals[m->proposals_count++] = p;
     proposing_pump(m);
 }
@@ -382,6 +383,7 @@ static void propose_first(struct meta *m)
         struct proposal *p = &m->proposals[0];
         enum err err = command_decode(p->command, &c);
         ASSERT(err == ERR_OK); /* proposing_add has looked */
+        c.asked_at = p->asked_at;
         buf_clear(&plan);
         buf_clear(&entry);
         err = state_plan(&m->state, &c, &plan, &why);

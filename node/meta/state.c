@@ -77,6 +77,10 @@ static enum err judge_join(const struct state *s, const struct command *c, struc
     if (!endpoint_is_none(&c->replaces) && !may_go)
         return errmsg_set(reterr, ERR_NOT_FOUND, "there is no node at %s to be replaced",
                           endpoint_text(&c->replaces, at));
+    /* The question of a node that lost its disk again meanwhile: its successor is in by now. */
+    if (gone != NULL && c->asked_at != 0 && gone->node > c->asked_at)
+        return errmsg_set(reterr, ERR_REFUSED, "%s is the address of a node that has just come",
+                          endpoint_text(&c->replaces, at));
     if (there != NULL && there != gone)
         return errmsg_set(
             reterr, ERR_EXISTS,

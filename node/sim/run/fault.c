@@ -69,12 +69,13 @@ usec fault_next(const struct fault_plan *f)
 
 /* --- may it be? */
 
-/* A fault of this kind is on (with this node, if it has one). */
-static bool is_on(const struct fault_plan *f, enum fault_kind kind, unsigned a)
+/* A fault of this kind is on (with this node, or these two, if it has any). */
+static bool is_on(const struct fault_plan *f, enum fault_kind kind, unsigned a, unsigned b)
 {
     for (size_t i = 0; i < f->undos_count; i++) {
         const struct undo *u = &f->undos[i];
-        if (u->fault->kind == kind && (kinds[kind].operands == 0 || u->a == a))
+        if (u->fault->kind == kind && (kinds[kind].operands == 0 || u->a == a) &&
+            (kinds[kind].operands < 2 || u->b == b))
             return true;
     }
     return false;
@@ -98,7 +99,7 @@ static bool is_whole(struct fault_plan *f)
 {
     if (f->replaced == 0)
         return true;
-    if (is_on(f, FAULT_flip_bits, f->replaced) || is_on(f, FAULT_lose_disk, f->replaced) ||
+    if (is_on(f, FAULT_flip_bits, f->replaced, 0) || is_on(f, FAULT_lose_disk, f->replaced, 0) ||
         !sim_is_ready(f->sim, f->replaced) ||
         meta_topology(node_meta(sim_node(f->sim, f->replaced)))->movers_count > 0)
         return false;
@@ -119,7 +120,7 @@ static bool is_moving(struct fault_plan *f)
 
 static bool may_lose_disk(struct fault_plan *f, unsigned node)
 {
-    return f->scenario->rf >= 2 && !is_on(f, FAULT_full_disk, node) && is_whole(f) &&
+    return f->scenario->rf >= 2 && !is_on(f, FAULT_full_disk, node, 0) && is_whole(f) &&
            !is_moving(f) && may_take_away(f, node);
 }
 
@@ -238,7 +239,7 @@ static void strike(struct fault_plan *f, const struct fault *fault)
     unsigned nodes = sim_nodes(f->sim);
     unsigned a = 1 + (fault->a + nodes - 1) % nodes;
     unsigned b = 1 + (fault->b + nodes - 1) % nodes;
-    if (f->undos_count == UNDO_MAX || is_on(f, fault->kind, a) || !act(f, fault, a, b))
+    if (f->undos_count == UNDO_MAX || is_on(f, fault->kind, a, b) || !act(f, fault, a, b))
         return;
     f->counts[fault->kind]++;
     sim_note(f->sim, "FAULT %s %u %u, %lld, for %.3f s", fault_name(fault->kind), a, b,
@@ -256,7 +257,7 @@ static void strike(struct fault_plan *f, const struct fault *fault)
 /* With the same command line as before: until it is in, a node that replaces goes on saying so. */
 static void start_again(struct fault_plan *f, unsigned node)
 {
-    if (sim_is_up(f->sim, node) || is_on(f, FAULT_lose_disk, node))
+    if (sim_is_up(f->sim, node) || is_on(f, FAULT_lose_disk, node, 0))
         return;
     if (node == f->replaced)
         sim_start_replacing(f->sim, node);
@@ -305,6 +306,28 @@ static void replace(struct fault_plan *f, enum fault_kind kind, unsigned node)
     sim_start_replacing(f->sim, node);
 }
 
+static bool is_cut(const struct undo *u)
+{
+    switch (u->fault->kind) {
+    case FAULT_cut:
+    case FAULT_cut_one_way:
+    case FAULT_isolate:
+    case FAULT_split: return true;
+    case FAULT_flap: return !u->open;
+    default: return false;
+    }
+}
+
+/* What healed may be cut by another fault that is still on. */
+static void cut_again(struct fault_plan *f)
+{
+    for (size_t i = 0; i < f->undos_count; i++) {
+        const struct undo *u = &f->undos[i];
+        if (is_cut(u))
+            act(f, u->fault, u->a, u->b);
+    }
+}
+
 static void undo(struct fault_plan *f, const struct undo *u)
 {
     struct sim *s = f->sim;
@@ -312,9 +335,18 @@ static void undo(struct fault_plan *f, const struct undo *u)
     switch (u->fault->kind) {
     case FAULT_cut:
     case FAULT_flap:
-    case FAULT_cut_one_way: sim_heal(s, u->a, u->b); break;
-    case FAULT_isolate: heal_node(f, u->a); break;
-    case FAULT_split: heal_groups(f); break;
+    case FAULT_cut_one_way:
+        sim_heal(s, u->a, u->b);
+        cut_again(f);
+        break;
+    case FAULT_isolate:
+        heal_node(f, u->a);
+        cut_again(f);
+        break;
+    case FAULT_split:
+        heal_groups(f);
+        cut_again(f);
+        break;
     case FAULT_slow_link:
     case FAULT_thin_link: sim_set_link(s, u->a, u->b, 0, 0); break;
     case FAULT_loss:
@@ -360,10 +392,12 @@ static void end_undo(struct fault_plan *f, size_t i)
 static void flap(struct fault_plan *f, struct undo *u)
 {
     u->open = !u->open;
-    if (u->open)
+    if (u->open) {
         sim_heal(f->sim, u->a, u->b);
-    else
+        cut_again(f);
+    } else {
         sim_cut(f->sim, u->a, u->b);
+    }
     u->at = sim_now(f->sim) + u->fault->amount;
     if (u->at > u->until)
         u->at = u->until;

@@ -46,6 +46,8 @@ static struct command random_command(struct rng *r, enum command_kind kind)
         c.plan = random_blob(r);
     if (kind == COMMAND_JOIN_START && rng_chance(r, 500000))
         c.replaces = c.info.endpoint;
+    if (kind == COMMAND_JOIN_START)
+        c.asked_at = rng_next(r);
     if (kind == COMMAND_JOIN_FINISH || kind == COMMAND_NODE_UPDATE || kind == COMMAND_LEAVE_START)
         c.node = (node_no)rng_next(r);
     if (kind == COMMAND_JOIN_FINISH)
@@ -63,6 +65,7 @@ static void expect_same(const struct command *a, const struct command *b)
     CU_ASSERT_EQUAL(memcmp(&a->info, &b->info, sizeof a->info), 0);
     CU_ASSERT_EQUAL(a->node, b->node);
     CU_ASSERT_TRUE(endpoint_equal(&a->replaces, &b->replaces));
+    CU_ASSERT_EQUAL(a->asked_at, b->asked_at);
     CU_ASSERT_EQUAL(a->ring_epoch, b->ring_epoch);
     CU_ASSERT_TRUE(bytes_equal(a->plan, b->plan));
     CU_ASSERT_TRUE(bytes_equal(a->ddl, b->ddl));
