@@ -106,8 +106,8 @@
     F(uuid, cluster) F(u64, request) F(u32, err) F(u64, slot) F(bytes, message)
 
 /* One hash for each keyspace over the clocks of all ranges that two nodes share; then the clocks of
- * the keyspaces that differ; then rows behind missing dots. `done`: the dots a reply has served. `have`: the clock of
- * who asks. */
+ * the keyspaces that differ; then rows behind missing dots. `done`: the dots a reply has served.
+ * `have`: the clock of who asks. */
 #define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(bytes, digests)
 #define WIRE_CLOCKS(F)        F(u64, round) F(flag, last) F(bytes, clocks)
 #define WIRE_PULL(F)                                                                               \
