@@ -332,6 +332,7 @@ static void who_has_not_answered_replaces_who_cannot_be_repaired(void)
     fixture_elapse(&f, 60 * USEC_PER_MS); /* R(2) is asked as well, and R(0) brought up to date */
     fixture_at(&f, R(1))->down = false;
     store_mem_fail(fixture_at(&f, R(0))->store, 0, ERR_FULL, "disk full");
+    fixture_at(&f, R(0))->frozen = false;
     fixture_settle(&f);
     CU_ASSERT_EQUAL(f.done, 2);
     CU_ASSERT_EQUAL(f.result.err, ERR_OK);
