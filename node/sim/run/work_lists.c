@@ -10,11 +10,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define KEYS_MAX 12
+#define KEYS_MAX   12
+#define WRITES_MAX 250 /* of one list: then another one takes its place, and it is only read */
 
 struct lists {
     struct work base;
-    uint32_t keys;
+    uint32_t keys; /* written at a time */
+    uint32_t writes[KEYS_MAX];
 };
 
 static void *begin(struct workload_env *env)
@@ -97,14 +99,26 @@ static void ask_read(struct op *op)
     buf_printf(&op->cql, "SELECT l FROM r.lists WHERE k = %" PRIu64, op->n[0]);
 }
 
+/* The lists that have stood in this place. */
+static uint32_t generations(const struct lists *w, uint32_t place)
+{
+    return w->writes[place] / WRITES_MAX + 1;
+}
+
 static void ask(void *work, struct op *op)
 {
     struct lists *w = work;
-    op->n[0] = rng_below(&w->base.env->rng, w->keys);
-    if (rng_chance(&w->base.env->rng, 600000))
+    struct rng *rng = &w->base.env->rng;
+    uint32_t place = (uint32_t)rng_below(rng, w->keys);
+    uint64_t last = generations(w, place) - 1;
+    if (rng_chance(rng, 600000)) {
+        op->n[0] = place + last * w->keys;
+        w->writes[place]++;
         ask_write(w, op);
-    else
+    } else {
+        op->n[0] = place + (rng_chance(rng, 100000) ? rng_below(rng, last + 1) : last) * w->keys;
         ask_read(op);
+    }
 }
 
 static int by_id(const void *a, const void *b)
@@ -157,11 +171,15 @@ static bool final(void *work, uint32_t i, struct op *op)
     struct lists *w = work;
     if (i == 0)
         work_all_equal(&w->base);
-    if (i == w->keys)
-        return false;
-    op->n[0] = i;
-    ask_read(op);
-    return true;
+    for (uint32_t place = 0; place < w->keys; place++) {
+        if (i < generations(w, place)) {
+            op->n[0] = place + (uint64_t)i * w->keys;
+            ask_read(op);
+            return true;
+        }
+        i -= generations(w, place);
+    }
+    return false;
 }
 
 const struct workload_ops work_lists = {"lists", begin,          end,       schema, ask,
