@@ -34,6 +34,11 @@ void work_wrote(struct work *w, bool stamped, size_t write, const struct op *op,
 /* A read of all of a partition, as it was answered. */
 struct history_read work_read(const struct op *op, const struct answer *a, uint64_t key);
 
+/* `take` of a key with one value: op->n[0] is the key, op->n[1] the write, and a read gives the
+ * value in the only column of the only row. */
+bool work_take_value(struct work *w, bool stamped, struct op *op, const struct answer *a,
+                     struct errmsg *why);
+
 /* A bigint of the reply; HISTORY_NOTHING for null. */
 int64_t work_cell(const struct sim_reply *r, uint32_t row, uint32_t column);
 

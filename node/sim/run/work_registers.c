@@ -99,18 +99,7 @@ static void ask(void *work, struct op *op)
 static bool take(void *work, struct op *op, const struct answer *a, struct errmsg *why)
 {
     struct registers *w = work;
-    bool stamped = is_stamped(op->n[0]);
-    if (op->is_write)
-        work_wrote(&w->base, stamped, op->n[1], op, a);
-    if (!work_answered(a, why))
-        return false;
-    if (op->is_write || !a->acked)
-        return true;
-    struct history_read read = work_read(op, a, op->n[0]);
-    struct history_row row = {.value = a->reply->rows == 0 ? HISTORY_NOTHING
-                                                           : work_cell(a->reply, 0, 0)};
-    return history_judge(w->base.histories[stamped], &read, &row, row.value != HISTORY_NOTHING,
-                         why);
+    return work_take_value(&w->base, is_stamped(op->n[0]), op, a, why);
 }
 
 static bool final(void *work, uint32_t i, struct op *op)

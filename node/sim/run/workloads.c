@@ -157,6 +157,21 @@ int64_t work_cell(const struct sim_reply *r, uint32_t row, uint32_t column)
     return c->is_null || c->bytes.len != 8 ? HISTORY_NOTHING : (int64_t)load_u64(c->bytes.data);
 }
 
+bool work_take_value(struct work *w, bool stamped, struct op *op, const struct answer *a,
+                     struct errmsg *why)
+{
+    if (op->is_write)
+        work_wrote(w, stamped, op->n[1], op, a);
+    if (!work_answered(a, why))
+        return false;
+    if (op->is_write || !a->acked)
+        return true;
+    struct history_read read = work_read(op, a, op->n[0]);
+    struct history_row row = {.value = a->reply->rows == 0 ? HISTORY_NOTHING
+                                                           : work_cell(a->reply, 0, 0)};
+    return history_judge(w->histories[stamped], &read, &row, row.value != HISTORY_NOTHING, why);
+}
+
 struct history_row *work_rows(const struct sim_reply *r, uint32_t id, uint32_t value)
 {
     struct history_row *rows = mem_alloc((r->rows + 1) * sizeof *rows);
