@@ -27,14 +27,6 @@ struct fault_plan {
     uint64_t counts[FAULT_COUNT];
 };
 
-static const struct {
-    unsigned operands;
-} kinds[FAULT_COUNT] = {
-#define X(name, operands, unit, text) {operands},
-    FAULT_LIST(X)
-#undef X
-};
-
 struct fault_plan *fault_new(struct sim *sim, const struct scenario *scenario, struct load *load)
 {
     struct fault_plan *f = mem_new(struct fault_plan);
@@ -74,8 +66,8 @@ static bool is_on(const struct fault_plan *f, enum fault_kind kind, unsigned a, 
 {
     for (size_t i = 0; i < f->undos_count; i++) {
         const struct undo *u = &f->undos[i];
-        if (u->fault->kind == kind && (kinds[kind].operands == 0 || u->a == a) &&
-            (kinds[kind].operands < 2 || u->b == b))
+        if (u->fault->kind == kind && (fault_operands(kind) == 0 || u->a == a) &&
+            (fault_operands(kind) < 2 || u->b == b))
             return true;
     }
     return false;
@@ -198,7 +190,7 @@ static bool join(struct fault_plan *f)
 static bool act(struct fault_plan *f, const struct fault *fault, unsigned a, unsigned b)
 {
     struct sim *s = f->sim;
-    if (kinds[fault->kind].operands == 2 && a == b)
+    if (fault_operands(fault->kind) == 2 && a == b)
         return false;
     switch (fault->kind) {
     case FAULT_cut:

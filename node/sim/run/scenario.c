@@ -21,6 +21,16 @@ const char *fault_name(enum fault_kind kind)
     return names[kind];
 }
 
+unsigned fault_operands(enum fault_kind kind)
+{
+    static const unsigned operands_of[FAULT_COUNT] = {
+#define X(name, operands, unit, text) operands,
+        FAULT_LIST(X)
+#undef X
+    };
+    return operands_of[kind];
+}
+
 void scenario_close(struct scenario *s)
 {
     mem_free(s->faults);

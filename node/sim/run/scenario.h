@@ -110,5 +110,6 @@ enum err scenario_read(struct bytes yaml, struct scenario *ret, struct errmsg *r
 void scenario_write(const struct scenario *s, struct buf *out);
 
 const char *fault_name(enum fault_kind kind);
+unsigned fault_operands(enum fault_kind kind); /* how many nodes it is done to */
 
 #endif

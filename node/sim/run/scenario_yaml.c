@@ -73,16 +73,12 @@ static const char *const level_names[] = {
 };
 
 enum unit { NONE, IN_TIME, IN_PPM, IN_COUNT };
-static const struct kind {
-    const char *name;
-    unsigned operands;
-    enum unit unit;
-} kinds[FAULT_COUNT] = {
+static const enum unit units[FAULT_COUNT] = {
 #define NONE_UNIT                     NONE
 #define TIME_UNIT                     IN_TIME
 #define PPM_UNIT                      IN_PPM
 #define COUNT_UNIT                    IN_COUNT
-#define X(name, operands, unit, text) {#name, operands, unit##_UNIT},
+#define X(name, operands, unit, text) unit##_UNIT,
     FAULT_LIST(X)
 #undef X
 };
@@ -261,7 +257,7 @@ static enum err read_nodes(struct reading *r, const yaml_node_t *list, struct fa
 static enum err read_kind(struct reading *r, const yaml_node_t *value, struct fault *f)
 {
     int kind = 0;
-    while (kind < FAULT_COUNT && strcmp(kinds[kind].name, text_of(value)) != 0)
+    while (kind < FAULT_COUNT && strcmp(fault_name((enum fault_kind)kind), text_of(value)) != 0)
         kind++;
     f->kind = (enum fault_kind)kind;
     return kind < FAULT_COUNT ? ERR_OK : wrong(r, value, "there is no such fault");
@@ -295,10 +291,10 @@ static enum err read_fault(struct reading *r, const yaml_node_t *map, struct fau
         return err;
     if (f->kind == FAULT_COUNT)
         return wrong(r, map, "which fault?");
-    if (nodes != kinds[f->kind].operands)
+    if (nodes != fault_operands(f->kind))
         return wrong(r, map, "this fault is done to another number of nodes");
-    if ((by != NULL) != (kinds[f->kind].unit != NONE) ||
-        (by != NULL && !parse_amount(text_of(by), kinds[f->kind].unit, &f->amount)))
+    if ((by != NULL) != (units[f->kind] != NONE) ||
+        (by != NULL && !parse_amount(text_of(by), units[f->kind], &f->amount)))
         return wrong(r, map,
                      "`by` says how much, where a fault has a measure: a duration or a number");
     return ERR_OK;
@@ -414,18 +410,18 @@ static void put_weights(struct buf *out, const char *title, const char *(*name)(
 
 static void put_fault(const struct fault *f, struct buf *out)
 {
-    const struct kind *k = &kinds[f->kind];
+    enum unit unit = units[f->kind];
     buf_put_text(out, "  - {at: ");
     config_put_duration(out, f->at);
-    buf_printf(out, ", fault: %s", k->name);
-    if (k->operands == 1)
+    buf_printf(out, ", fault: %s", fault_name(f->kind));
+    if (fault_operands(f->kind) == 1)
         buf_printf(out, ", nodes: [%u]", f->a);
-    else if (k->operands == 2)
+    else if (fault_operands(f->kind) == 2)
         buf_printf(out, ", nodes: [%u, %u]", f->a, f->b);
-    if (k->unit == IN_TIME) {
+    if (unit == IN_TIME) {
         buf_put_text(out, f->amount < 0 ? ", by: -" : ", by: ");
         config_put_duration(out, f->amount < 0 ? -f->amount : f->amount);
-    } else if (k->unit != NONE) {
+    } else if (unit != NONE) {
         buf_printf(out, ", by: %" PRId64, f->amount);
     }
     buf_put_text(out, ", for: ");
