@@ -61,7 +61,31 @@ void reply_outcome(struct exec *e, struct request *q, const struct exec_result *
 void request_query(struct exec *e, struct request *q, const struct cql_request *in);
 void request_prepare(struct exec *e, struct request *q, const struct cql_request *in);
 void request_execute(struct exec *e, struct request *q, const struct cql_request *in);
-void request_batch(struct exec *e, struct request *q, const struct cql_request *in);
 void request_done(struct exec *e, struct request *q, const struct exec_result *result);
+void request_fail(struct exec *e, struct request *q, enum cql_error_code code, const char *text);
+/* A copy that lives as long as the request: the frame does not. */
+struct cql_values request_values(struct request *q, const struct cql_values *v);
+/* The run gets a statement and the values of its markers. */
+bool request_open(struct run *r, const struct ast *ast, struct cql_values values,
+                  const char *keyspace);
+bool request_parse(struct request *q, struct bytes text, struct ast *ret);
+void request_params(struct request *q, const struct cql_params *p);
+
+/* request_select.c, request_modify.c, request_schema.c: the request is open. Each ends in an
+ * operation or a reply; the operation's result comes to the _done. */
+void request_select(struct exec *e, struct request *q, const struct ast_select *s,
+                    const struct cql_params *p, struct bytes metadata_id_seen);
+void request_select_done(struct exec *e, struct request *q, const struct exec_result *result);
+void request_modify(struct exec *e, struct request *q); /* its statements are set */
+void request_modify_done(struct exec *e, struct request *q, const struct exec_result *result);
+void request_text_batch(struct exec *e, struct request *q, const struct ast *ast,
+                        struct cql_values values);
+void request_batch(struct exec *e, struct request *q, const struct cql_request *in);
+void request_ddl(struct exec *e, struct request *q, const struct ast_stmt *s);
+void request_ddl_done(struct exec *e, struct request *q, const struct exec_result *result);
+void request_truncate(struct exec *e, struct request *q, const struct ast_stmt *s);
+void request_truncate_done(struct exec *e, struct request *q, const struct exec_result *result);
+void request_use(struct exec *e, struct request *q, struct bytes name);
+void request_describe(struct exec *e, struct request *q, const struct ast_describe *d);
 
 #endif

@@ -1,0 +1,182 @@
+/* request_modify.c - INSERT, UPDATE, DELETE and their batches: read what must be read, then write.
+ */
+#include "node/cql/exec/request.h"
+#include "ring/murmur3.h"
+
+static void read_need(struct exec *e, struct request *q)
+{
+    struct need *n = &q->needs.items[q->need_at];
+    struct scan_slice *slice = arena_new(&q->arena, struct scan_slice);
+    struct buf end;
+    q->need_scan = (struct scan){.table = n->table,
+                                 .single = true,
+                                 .key = n->key,
+                                 .token = murmur3_token(n->key),
+                                 .want_static = n->want_static,
+                                 .now_s = q->run.now_s};
+    if (n->row_key.len > 0) {
+        buf_init(&end, BUF_MAX_DEFAULT);
+        buf_put_bytes(&end, n->row_key);
+        buf_put_u8(&end, 0); /* the next string */
+        *slice = (struct scan_slice){n->row_key, run_take(&q->run, &end)};
+        q->need_scan.slices = slice;
+        q->need_scan.slices_count = 1;
+    } else if (n->want_static) {
+        q->need_scan.rows_max = 1;
+    }
+    struct exec_effect *effect = effect_add(e, EXEC_READ, q);
+    effect->read.keyspace = n->keyspace;
+    effect->read.scan = &q->need_scan;
+    effect->read.level = q->level == CQL_CL_ANY ? CQL_CL_ONE : q->level;
+    effect_op(e, q, effect);
+}
+
+static bool build(struct request *q)
+{
+    q->parts = (struct parts){0};
+    for (size_t i = 0; i < q->statements_count; i++) {
+        const struct statement *s = &q->statements[i];
+        if (!request_open(&q->run, s->ast, s->values, s->keyspace) ||
+            !modify(&q->run, s->stmt, &s->times, &q->needs, &q->parts))
+            return false;
+    }
+    return true;
+}
+
+/* Evaluate; read what must be read first; then write. */
+static void modify_step(struct exec *e, struct request *q)
+{
+    if (!build(q)) {
+        reply_failed(e, q);
+        return;
+    }
+    while (q->need_at < q->needs.count && q->needs.items[q->need_at].known)
+        q->need_at++;
+    if (q->need_at < q->needs.count) {
+        read_need(e, q);
+        return;
+    }
+    parts_join(&q->run, &q->parts);
+    if (q->parts.count == 0) {
+        reply_void(e, q);
+        return;
+    }
+    struct exec_effect *effect = effect_add(e, EXEC_WRITE, q);
+    effect->write.mutations = q->parts.items;
+    effect->write.count = q->parts.count;
+    effect->write.level = q->level;
+    effect->write.kind = q->write_kind;
+    effect_op(e, q, effect);
+}
+
+static void take_need(struct exec *e, struct request *q, const struct exec_result *result)
+{
+    struct need *n = &q->needs.items[q->need_at];
+    n->known = true;
+    if (result->rows != NULL && result->rows->parts_count > 0) {
+        struct buf b;
+        buf_init(&b, BUF_MAX_DEFAULT);
+        part_encode(&result->rows->parts[0], &b);
+        if (part_decode(run_take(&q->run, &b), &q->arena, &n->part) != ERR_OK) {
+            request_fail(e, q, CQL_ERROR_SERVER, "A replica sent rows that are none");
+            return;
+        }
+    }
+    if (++q->need_at < q->needs.count)
+        read_need(e, q);
+    else
+        modify_step(e, q);
+}
+
+void request_modify(struct exec *e, struct request *q)
+{
+    q->kind = REQUEST_MODIFY;
+    if (cql_consistency_is_serial(q->level)) {
+        request_fail(e, q, CQL_ERROR_INVALID,
+                     "You must use conditional updates for serializable writes");
+        return;
+    }
+    modify_step(e, q);
+}
+
+void request_text_batch(struct exec *e, struct request *q, const struct ast *ast,
+                        struct cql_values values)
+{
+    const struct ast_batch *b = &ast->stmt->batch;
+    if (!modify_batch_check(&q->run, b)) {
+        reply_failed(e, q);
+        return;
+    }
+    q->statements = arena_array(&q->arena, struct statement, b->count);
+    q->statements_count = b->count;
+    q->write_kind = b->kind == AST_BATCH_UNLOGGED ? CQL_WRITE_UNLOGGED_BATCH : CQL_WRITE_BATCH;
+    for (size_t i = 0; i < b->count; i++)
+        q->statements[i] =
+            (struct statement){ast, b->items[i], values, {&b->using, true}, q->run.keyspace};
+    request_modify(e, q);
+}
+
+/* One item of a BATCH frame; false after a reply. */
+static bool batch_item(struct exec *e, struct request *q, const struct cql_batch_item *item,
+                       struct statement *s)
+{
+    s->times.in_batch = true;
+    s->keyspace = q->run.keyspace;
+    s->values = request_values(q, &item->values);
+    if (item->prepared) {
+        struct prepared *p = prepared_find(e, item->statement);
+        if (p == NULL) {
+            reply_unprepared(e, q, arena_copy(&q->arena, item->statement));
+            return false;
+        }
+        q->prepared[q->prepared_count++] = p;
+        s->ast = &p->ast;
+        if (p->keyspace != NULL)
+            s->keyspace = p->keyspace;
+    } else {
+        struct ast *ast = arena_new(&q->arena, struct ast);
+        if (!request_parse(q, item->statement, ast)) {
+            reply_failed(e, q);
+            return false;
+        }
+        s->ast = ast;
+    }
+    s->stmt = s->ast->stmt;
+    if (s->stmt->kind < AST_INSERT || s->stmt->kind > AST_DELETE) {
+        request_fail(
+            e, q, CQL_ERROR_INVALID,
+            "Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed.");
+        return false;
+    }
+    return true;
+}
+
+void request_batch(struct exec *e, struct request *q, const struct cql_request *in)
+{
+    request_params(q, &in->batch.params);
+    if (in->batch.type == CQL_BATCH_COUNTER) {
+        run_unsupported(&q->run, "counter batches");
+        reply_failed(e, q);
+        return;
+    }
+    q->write_kind =
+        in->batch.type == CQL_BATCH_UNLOGGED ? CQL_WRITE_UNLOGGED_BATCH : CQL_WRITE_BATCH;
+    q->statements = arena_array(&q->arena, struct statement, in->batch.count);
+    for (size_t i = 0; i < in->batch.count; i++) {
+        if (!batch_item(e, q, &in->batch.items[i], &q->statements[i]))
+            return;
+        q->statements_count++;
+    }
+    request_modify(e, q);
+}
+
+void request_modify_done(struct exec *e, struct request *q, const struct exec_result *x)
+{
+    bool reading = q->need_at < q->needs.count;
+    if (x->err != ERR_OK)
+        reply_outcome(e, q, x, !reading);
+    else if (reading)
+        take_need(e, q, x);
+    else
+        reply_void(e, q);
+}

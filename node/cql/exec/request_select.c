@@ -1,0 +1,62 @@
+/* request_select.c - SELECT: scan after scan until the page is full. */
+#include "node/cql/exec/request.h"
+
+static void select_step(struct exec *e, struct request *q)
+{
+    const struct scan *scan = select_scan(&q->run, q->select);
+    struct buf b;
+    if (scan != NULL) {
+        struct exec_effect *effect = effect_add(e, EXEC_READ, q);
+        effect->read.keyspace = select_table(q->select)->keyspace_no;
+        effect->read.scan = scan;
+        effect->read.level = q->level;
+        effect_op(e, q, effect);
+        return;
+    }
+    buf_init(&b, EXEC_REPLY_MAX * 2);
+    if (select_reply(&q->run, q->select, &b)) {
+        reply_body(e, q, CQL_RESULT, &b);
+        return;
+    }
+    buf_close(&b);
+    reply_failed(e, q);
+}
+
+static bool check_read_level(struct run *r, enum cql_consistency level)
+{
+    if (level == CQL_CL_ANY || level == CQL_CL_EACH_QUORUM)
+        return run_invalid(r, "%s ConsistencyLevel is only supported for writes",
+                           cql_consistency_name(level));
+    if (cql_consistency_is_serial(level))
+        return run_unsupported(r, "reads at serial consistency (lightweight transactions)");
+    return true;
+}
+
+void request_select(struct exec *e, struct request *q, const struct ast_select *s,
+                    const struct cql_params *p, struct bytes metadata_id_seen)
+{
+    struct select_params params = {.version = q->version, .metadata_id = metadata_id_seen};
+    struct run *r = &q->run;
+    q->kind = REQUEST_SELECT;
+    params.skip_metadata = (p->flags & CQL_QUERY_SKIP_METADATA) != 0;
+    if ((p->flags & CQL_QUERY_PAGE_SIZE) != 0 && p->page_size > 0)
+        params.page_size = p->page_size;
+    if ((p->flags & CQL_QUERY_PAGING_STATE) != 0)
+        params.paging_state = arena_copy(&q->arena, p->paging_state);
+    if (!select_resolve(r, s, &q->select) || !check_read_level(r, q->level) ||
+        !select_start(r, q->select, &params)) {
+        reply_failed(e, q);
+        return;
+    }
+    select_step(e, q);
+}
+
+void request_select_done(struct exec *e, struct request *q, const struct exec_result *x)
+{
+    if (x->err != ERR_OK || x->rows == NULL)
+        reply_outcome(e, q, x, false);
+    else if (!select_take(&q->run, q->select, x->rows))
+        reply_failed(e, q);
+    else
+        select_step(e, q);
+}
