@@ -106,6 +106,10 @@ enum err schema_apply(const struct schema *old, uint32_t slot, const struct ddl 
 enum err ddl_resolve_datacenters(struct ddl *ddl, const char *const *dcs, size_t dc_count,
                                  struct arena *a, struct errmsg *ret_err) MUST_CHECK;
 
+/* An option of a table that is checked, kept and shown for Cassandra's tools, and not acted upon:
+ * whoever sets one is told. */
+bool table_option_is_inert(const char *name);
+
 void ddl_encode(const struct ddl *ddl, struct buf *out);
 enum err ddl_decode(struct bytes bytes, struct arena *a, struct ddl *ret_ddl) MUST_CHECK;
 

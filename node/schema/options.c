@@ -426,6 +426,28 @@ bool option_is_table_id(const struct ddl_option *o)
     return strcmp(o->name, "id") == 0;
 }
 
+bool table_option_is_inert(const char *name)
+{
+    static const char *const inert[] = {"additional_write_policy",
+                                        "allow_auto_snapshot",
+                                        "bloom_filter_fp_chance",
+                                        "caching",
+                                        "cdc",
+                                        "compaction",
+                                        "compression",
+                                        "crc_check_chance",
+                                        "gc_grace_seconds",
+                                        "incremental_backups",
+                                        "max_index_interval",
+                                        "memtable",
+                                        "memtable_flush_period_in_ms",
+                                        "min_index_interval",
+                                        "read_repair",
+                                        "speculative_retry",
+                                        NULL};
+    return in_list(name, inert);
+}
+
 static enum err apply_one(const struct ddl_option *o, struct table_options *to, struct arena *a,
                           struct errmsg *e)
 {

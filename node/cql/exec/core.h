@@ -21,6 +21,13 @@ struct marker {
     const struct table *table;
 };
 
+/* Sentences for the warnings of the reply. */
+#define WARNINGS_MAX 64
+struct warnings {
+    struct bytes items[WARNINGS_MAX];
+    size_t count;
+};
+
 struct run {
     struct exec *exec;
     struct arena *arena;
@@ -32,8 +39,9 @@ struct run {
     const struct table *table; /* of the statement being resolved */
     int64_t now_us;            /* wall clock */
     int64_t now_s;
-    int64_t timestamp_us;     /* of writes that say none */
-    const char *no_timestamp; /* why they are refused, or NULL */
+    int64_t timestamp_us;      /* of writes that say none */
+    const char *no_timestamp;  /* why they are refused, or NULL */
+    struct warnings *warnings; /* of the request; what run_warn says */
 
     enum cql_error_code code;
     struct errmsg message;
@@ -46,6 +54,10 @@ bool run_fail(struct run *r, enum cql_error_code code, const char *format, ...)
 bool run_invalid(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool run_unsupported(struct run *r, const char *what); /* "… not supported by this release" */
 bool run_err(struct run *r, enum err err, const struct errmsg *m); /* true when err is OK */
+
+/* The reply, whatever it will be, gets this warning. The same sentence only once, however often the
+ * statement is evaluated; beyond WARNINGS_MAX they are dropped. */
+void run_warn(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const char *run_text(struct run *r, struct bytes b);
 

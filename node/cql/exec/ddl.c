@@ -47,6 +47,27 @@ static bool put_options(struct run *r, const struct ast_properties *p, struct dd
     return true;
 }
 
+/* One warning for all the options of a table that are kept and mean nothing here. */
+static void warn_inert(struct run *r, const struct ddl *ddl)
+{
+    const char *names = "";
+    for (uint32_t i = 0; i < ddl->option_count; i++) {
+        if (table_option_is_inert(ddl->options[i].name))
+            names = arena_printf(r->arena, "%s%s%s", names, names[0] != 0 ? ", " : "",
+                                 ddl->options[i].name);
+    }
+    if (names[0] != 0)
+        run_warn(r, "Torc keeps these table options and does not act on them: %s", names);
+}
+
+static bool put_table_options(struct run *r, const struct ast_properties *p, struct ddl *ret)
+{
+    if (!put_options(r, p, ret))
+        return false;
+    warn_inert(r, ret);
+    return true;
+}
+
 static bool put_columns(struct run *r, const struct ast_columns *c, struct ddl *ret)
 {
     struct ddl_column *columns = arena_array(r->arena, struct ddl_column, c->count);
@@ -102,7 +123,7 @@ static bool create_table(struct run *r, const struct ast_create_table *t, struct
     if (t->options.compact_storage)
         return run_unsupported(r, "COMPACT STORAGE");
     return put_table(r, &t->table, ret) && put_columns(r, &t->columns, ret) &&
-           put_options(r, &t->options.properties, ret);
+           put_table_options(r, &t->options.properties, ret);
 }
 
 static void put_dropped(struct run *r, const struct ast_alter_table *t, struct ddl *ret)
@@ -154,7 +175,7 @@ static bool alter_table(struct run *r, const struct ast_alter_table *t, struct d
             return run_invalid(r, "Cannot alter the clustering order of a table");
         if (t->options.compact_storage)
             return run_unsupported(r, "COMPACT STORAGE");
-        return put_options(r, &t->options.properties, ret);
+        return put_table_options(r, &t->options.properties, ret);
     case AST_ALTER_TYPE: return run_invalid(r, "Altering column types is no longer supported");
     case AST_ALTER_DROP_COMPACT: break;
     }

@@ -3,6 +3,8 @@
 #include "base/mem.h"
 #include "node/cql/exec/request.h"
 
+#include <string.h>
+
 /* --- life */
 
 struct exec *exec_new(const struct exec_config *config)
@@ -75,6 +77,24 @@ void effect_op(struct exec *e, struct request *q, struct exec_effect *effect)
     map_put(&e->running, q->op, q);
 }
 
+/* The body behind what the protocol has before it. Returns the flags of the frame. */
+static uint8_t put_prefix(struct exec *e, struct request *q, struct bytes body, struct bytes *ret)
+{
+    struct cql_prefix prefix = {.warnings = {q->warnings.items, q->warnings.count}};
+    struct buf b;
+    for (size_t i = 0; i < q->warnings.count; i++)
+        q->warnings.items[i] = reply_readable(q, q->warnings.items[i]);
+    buf_init(&b, BUF_MAX_DEFAULT);
+    uint8_t flags = cql_prefix_put(&b, &prefix);
+    uint8_t *p = arena_alloc(&e->out, b.len + body.len);
+    memcpy(p, b.data, b.len);
+    if (body.len > 0)
+        memcpy(p + b.len, body.data, body.len);
+    *ret = bytes_make(p, b.len + body.len);
+    buf_close(&b);
+    return flags;
+}
+
 /* The request is over; its memory stays until the effects have been performed. */
 void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struct buf *body)
 {
@@ -90,7 +110,10 @@ void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struc
         opcode = CQL_ERROR;
     }
     effect->reply.opcode = opcode;
-    effect->reply.body = arena_copy(&e->out, buf_bytes(body));
+    if (q->warnings.count > 0)
+        effect->reply.flags = put_prefix(e, q, buf_bytes(body), &effect->reply.body);
+    else
+        effect->reply.body = arena_copy(&e->out, buf_bytes(body));
     buf_close(body);
     list_remove(&q->link);
     list_push_back(&e->finished, &q->link);
@@ -125,6 +148,7 @@ static struct request *request_new(struct exec *e, struct now now, const struct 
     q->schema = schema_ref(e->view->schema);
     q->run = (struct run){.exec = e,
                           .arena = &q->arena,
+                          .warnings = &q->warnings,
                           .schema = q->schema,
                           .now_us = now.wall,
                           .now_s = now.wall / USEC_PER_SEC,

@@ -2,7 +2,7 @@
 
 /* Drivers decode messages strictly. Ours may have been cut within a character, so then all that is
  * not ASCII goes. */
-static struct bytes readable(struct request *q, struct bytes message)
+struct bytes reply_readable(struct request *q, struct bytes message)
 {
     if (value_validate(cql_type_native(CQL_TEXT), message, NULL) == ERR_OK)
         return message;
@@ -16,7 +16,7 @@ void reply_error(struct exec *e, struct request *q, const struct cql_error *erro
 {
     struct cql_error clean = *error;
     struct buf b;
-    clean.message = readable(q, error->message);
+    clean.message = reply_readable(q, error->message);
     buf_init(&b, ERRMSG_SIZE * 8);
     cql_error_put(&b, q->version, &clean);
     e->stats.errors++;

@@ -30,6 +30,7 @@ struct request {
     struct prepared **prepared; /* references */
     size_t prepared_count;
     struct run run;
+    struct warnings warnings;
     enum cql_consistency level;
     enum cql_write_type write_kind;
 
@@ -49,6 +50,7 @@ void effect_op(struct exec *e, struct request *q, struct exec_effect *effect);
 void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struct buf *body);
 
 /* reply.c: the body is written, the reply is an effect, the request is over */
+struct bytes reply_readable(struct request *q, struct bytes text);
 void reply_void(struct exec *e, struct request *q);
 void reply_error(struct exec *e, struct request *q, const struct cql_error *error);
 void reply_failed(struct exec *e, struct request *q); /* what the run says */

@@ -35,6 +35,23 @@ bool run_err(struct run *r, enum err err, const struct errmsg *m)
     return run_fail(r, cql_error_code_of(err), "%s", m->text);
 }
 
+void run_warn(struct run *r, const char *format, ...)
+{
+    struct errmsg m;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(m.text, sizeof m.text, format, args);
+    va_end(args);
+    struct warnings *w = r->warnings;
+    struct bytes text = bytes_text(m.text);
+    for (size_t i = 0; i < w->count; i++) {
+        if (bytes_equal(w->items[i], text))
+            return;
+    }
+    if (w->count < WARNINGS_MAX)
+        w->items[w->count++] = arena_copy(r->arena, text);
+}
+
 const char *run_text(struct run *r, struct bytes b)
 {
     return arena_text(r->arena, b);

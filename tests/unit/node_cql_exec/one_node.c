@@ -250,6 +250,9 @@ const char *one_node_text(struct one_node *n)
         case CQL_RESULT_SCHEMA_CHANGE: show_change(n, &r->schema); break;
         }
     }
+    for (size_t i = 0; i < r->prefix.warnings.count; i++)
+        buf_printf(&n->text, " [warning: %.*s]", (int)r->prefix.warnings.items[i].len,
+                   (const char *)r->prefix.warnings.items[i].data);
     buf_put_u8(&n->text, 0);
     return (const char *)n->text.data;
 }

@@ -5,6 +5,7 @@
  *   rows         "1, 'a' | 2, null"      none: "(no rows)"      more pages: " …" at the end
  *   void         "void"                  errors  "INVALID: why"
  *   use          "keyspace ks"           schema changes  "CREATED TABLE ks.t"
+ *   warnings     after the rest: " [warning: why]"
  */
 #ifndef TORC_TESTS_UNIT_NODE_CQL_EXEC_ONE_NODE_H
 #define TORC_TESTS_UNIT_NODE_CQL_EXEC_ONE_NODE_H

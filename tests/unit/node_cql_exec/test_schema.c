@@ -41,7 +41,10 @@ static void ddl(void)
          "keyspace.tablename"},
         {"USE ks", "keyspace ks"},
         {"CREATE TABLE t (k int PRIMARY KEY, v text) WITH comment = 'x' AND gc_grace_seconds = 5",
-         "CREATED TABLE ks.t"},
+         "CREATED TABLE ks.t [warning: Torc keeps these table options and does not act on them: "
+         "gc_grace_seconds]"},
+        {"ALTER TABLE t WITH gc_grace_seconds = 0 AND nope = 1 AND caching = {'keys': 'ALL'}",
+         "SYNTAX: Unknown property 'nope' [warning: *"},
         {"CREATE TABLE t (k int PRIMARY KEY)", "ALREADY_EXISTS: *"},
         {"CREATE TABLE IF NOT EXISTS t (k int PRIMARY KEY)", "void"},
         {"INSERT INTO t (k, v) VALUES (1, 'a')", "void"},
