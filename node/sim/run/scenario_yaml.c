@@ -129,6 +129,20 @@ static const char *text_of(const yaml_node_t *n)
     return n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : "";
 }
 
+/* libyaml lets a key come twice; what the first one said would be half in force. */
+static enum err check_keys(struct reading *r, const yaml_node_t *map)
+{
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *key = node_of(r, p->key);
+        for (yaml_node_pair_t *q = map->data.mapping.pairs.start; q < p; q++) {
+            if (strcmp(text_of(node_of(r, q->key)), text_of(key)) == 0)
+                return wrong(r, key, "this was said before");
+        }
+    }
+    return ERR_OK;
+}
+
 static bool parse_number(const char *text, uint64_t *ret)
 {
     char *end;
@@ -195,6 +209,8 @@ static enum err read_weights(struct reading *r, const yaml_node_t *map,
     uint64_t total = 0;
     if (map->type != YAML_MAPPING_NODE)
         return wrong(r, map, "names with their weights are wanted, {name: 1}");
+    if (check_keys(r, map) != ERR_OK)
+        return ERR_CONFIG;
     memset(weights, 0, count * sizeof *weights);
     for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
          p++) {
@@ -231,7 +247,7 @@ static enum err read_pair(struct reading *r, const char *section, const yaml_nod
 
 static enum err read_section(struct reading *r, const char *section, const yaml_node_t *map)
 {
-    enum err err = ERR_OK;
+    enum err err = check_keys(r, map);
     for (yaml_node_pair_t *p = map->data.mapping.pairs.start;
          p < map->data.mapping.pairs.top && err == ERR_OK; p++)
         err = read_pair(r, section, node_of(r, p->key), node_of(r, p->value));
@@ -272,6 +288,7 @@ static enum err read_fault(struct reading *r, const yaml_node_t *map, struct fau
     f->kind = FAULT_COUNT;
     if (map->type != YAML_MAPPING_NODE)
         return wrong(r, map, "a fault is {at: 1s, fault: crash, nodes: [1], for: 2s}");
+    err = check_keys(r, map);
     for (yaml_node_pair_t *p = map->data.mapping.pairs.start;
          p < map->data.mapping.pairs.top && err == ERR_OK; p++) {
         const yaml_node_t *value = node_of(r, p->value);
@@ -328,7 +345,7 @@ static enum err read_faults(struct reading *r, const yaml_node_t *list)
 
 static enum err read_root(struct reading *r, const yaml_node_t *root)
 {
-    enum err err = ERR_OK;
+    enum err err = check_keys(r, root);
     for (yaml_node_pair_t *p = root->data.mapping.pairs.start;
          p < root->data.mapping.pairs.top && err == ERR_OK; p++) {
         const yaml_node_t *key = node_of(r, p->key);

@@ -115,7 +115,11 @@ static void mistakes_are_named(void)
         {"network: {latency: fast}\n", "1: a duration is wanted"},
         {"workloads: {gardening: 1}\n", "1: there is none of this name"},
         {"levels: {QUORUM: 0}\n", "1: one of the weights"},
+        {"seed: 1\nnodes: 3\nseed: 2\n", "3: this was said before"},
+        {"disk: {fsync: 1ms, fsync: 2ms}\n", "1: this was said before"},
+        {"levels: {ONE: 1, ONE: 2}\n", "1: this was said before"},
         {"faults: 3\n", "1: faults are a list"},
+        {"faults:\n  - {at: 1s, at: 2s, fault: crash_all}\n", "2: this was said before"},
         {"faults:\n  - {at: 1s, fault: earthquake}\n", "2: there is no such fault"},
         {"faults:\n  - {at: 1s}\n", "2: which fault?"},
         {"faults:\n  - {at: 1s, fault: cut, nodes: [1], for: 1s}\n", "2: this fault is done to"},
@@ -135,11 +139,29 @@ static void mistakes_are_named(void)
     }
 }
 
+/* More of them than a first list of faults had room for. */
+static void two_lists_of_faults_are_refused(void)
+{
+    struct scenario s;
+    struct errmsg m;
+    struct buf text;
+    buf_init(&text, 10000);
+    for (int list = 0; list < 2; list++) {
+        buf_put_text(&text, "faults:\n");
+        for (int i = 0; i < 12; i++)
+            buf_put_text(&text, "  - {at: 1s, fault: crash_all, for: 1s}\n");
+    }
+    CU_ASSERT_EQUAL(scenario_read(buf_bytes(&text), &s, &m), ERR_CONFIG);
+    CU_ASSERT_STRING_EQUAL(m.text, "14: this was said before");
+    buf_close(&text);
+}
+
 CU_TestInfo scenario_tests[] = {
     {"a written scenario reads as the same", a_written_scenario_reads_as_the_same},
     {"seeds draw every fault, and none", seeds_draw_every_fault_and_none},
     {"a seed names its scenario", a_seed_names_its_scenario},
     {"a person writes little", a_person_writes_little},
     {"mistakes are named", mistakes_are_named},
+    {"two lists of faults are refused", two_lists_of_faults_are_refused},
     CU_TEST_INFO_NULL,
 };
