@@ -9,14 +9,15 @@ A file of cases is a list of blocks, one a statement, with an empty line between
     a int | b text                              the columns of the answer and their types
     1 | 'x'                                     a row
     ---                                         another page begins
+    % Aggregation query used without …          a warning that came with the answer
     ok                                          an answer without rows
     ! Invalid Undefined column name a ...       an error: its kind and its words
     ~ Invalid                                   an error whose words may be ours
     torc                                        what follows is our answer, on purpose another
 
-Lines that begin with # are comments. `compat.py HOST FILE...` asks Cassandra and writes its answers
-into the files. `compat.py --torc HOST FILE...` asks Torc, and where it differs writes `~` or a `torc`
-part: look at each with git diff before you call it on purpose. The files change schema and data of
+Lines that begin with # are comments. `scripts/compat --record HOST` asks Cassandra and writes its
+answers into the files. `scripts/compat --torc HOST` asks Torc, and where it differs writes `~` or a
+`torc` part: look at each with git diff before you call it on purpose. The files change schema and data of
 the keyspaces compat*: ask no server that you need.
 """
 import ast
@@ -158,7 +159,9 @@ def ask(session, case):
         else:
             statement, head = SimpleStatement(case.text), []
         statement.fetch_size = case.page or 5000
-        return head + rows_of(session.execute(statement))
+        result = session.execute(statement)
+        warnings = [f"% {w}".replace("\n", " ") for w in result.response_future.warnings or []]
+        return head + rows_of(result) + warnings
     except Exception as e:
         return [error_of(e)]
 
