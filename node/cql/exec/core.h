@@ -90,20 +90,7 @@ const char *term_text(struct run *r, const struct ast_term *term);
 
 const struct cql_type *list_of(struct run *r, const struct cql_type *item);
 
-/* --- function.c: functions of values */
-struct function;
-const struct function *function_find(struct run *r, const struct ast_term *call);
-/* The type of the n-th argument when nothing else says it. */
-const struct cql_type *function_arg_type(struct run *r, const struct function *f, size_t n);
-/* The function that CAST between two types of time is; NULL when it is none. */
-const struct function *function_of_cast(struct run *r, const struct cql_type *from,
-                                        const struct cql_type *to);
-const struct cql_type *function_result(const struct function *f);
-bool function_call(struct run *r, const struct function *f, const struct cql_value *args,
-                   const struct cql_type *const *types, size_t count, struct cql_value *ret);
-/* The type of a call, a cast; NULL when the term alone does not say. */
-const struct cql_type *term_type(struct run *r, const struct ast_term *term);
-
+/* --- function.c: see function.h for the rest */
 int64_t timeuuid_ticks(int64_t wall_us);
 struct uuid timeuuid_make(struct exec *e, int64_t ticks);
 struct uuid timeuuid_next(struct exec *e, int64_t wall_us);
@@ -211,27 +198,7 @@ bool collect_set_element(struct run *r, const struct column *c, struct cell_time
 bool collect_gather(struct run *r, const struct column *c, const struct cell *cells, size_t count,
                     int64_t now_s, struct cql_value *ret);
 
-/* --- project.c: selectors and rows */
-struct row_values {
-    const struct cql_value *values;  /* one for each column of the table */
-    const struct cell *const *cells; /* of simple columns; NULL where there is none */
-    int64_t now_s;
-};
-
-struct selection; /* what a SELECT shows */
-bool selection_resolve(struct run *r, const struct table *t, const struct ast_select *s,
-                       struct selection **ret);
-bool selection_is_aggregate(const struct selection *s);
-bool selection_only_keys_and_statics(const struct selection *s, const char **ret_wrong);
-bool selection_has_column(const struct selection *s, const struct column *c); /* itself */
-size_t selection_count(const struct selection *s);
-const struct cql_column *selection_columns(struct run *r, const struct table *t,
-                                           const struct selection *s);
-bool selection_row(struct run *r, struct selection *s, const struct row_values *row,
-                   struct buf *out); /* aggregates: takes the row in, appends nothing */
-/* The row that aggregates come to; they begin anew. */
-bool selection_finish(struct run *r, struct selection *s, struct buf *out);
-void selection_group(struct selection *s); /* rows are taken in as if there were an aggregate */
+/* --- selection.c: see selection.h for the rest */
 struct cql_column result_column(struct run *r, const char *keyspace, const char *table,
                                 const char *name, const struct cql_type *type);
 

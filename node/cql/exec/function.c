@@ -1,5 +1,5 @@
 /* function.c - the scalar functions of values: uuids, times, blobs, token. */
-#include "node/cql/exec/core.h"
+#include "node/cql/exec/function.h"
 #include "node/schema/order.h"
 #include "ring/murmur3.h"
 
@@ -24,7 +24,9 @@ enum function_kind {
 
 struct function {
     enum function_kind kind;
-    const struct cql_type *arg; /* of a lone argument; NULL for token */
+    const char *name;
+    const struct cql_type *arg; /* of a lone argument */
+    const struct table *table;  /* token: the arguments are its partition key */
     const struct cql_type *result;
 };
 
@@ -130,30 +132,52 @@ static const struct function *bad_count(struct run *r, struct bytes name, size_t
     return NULL;
 }
 
-const struct function *function_find(struct run *r, const struct ast_term *call)
+/* The argument as the function takes it: of times each kind of it has its own overload. */
+static bool take_args(struct run *r, struct function *f, const struct function_arg *args,
+                      size_t count)
+{
+    bool of_time = f->kind == FUNCTION_TO_TIMESTAMP || f->kind == FUNCTION_TO_DATE ||
+                   f->kind == FUNCTION_TO_UNIX;
+    const struct cql_type *type = count == 1 ? args[0].type : NULL;
+    if (of_time && type != NULL && (type->kind == CQL_TIMESTAMP || type->kind == CQL_DATE))
+        f->arg = type;
+    for (size_t i = 0; i < count; i++) {
+        const struct cql_type *want = function_arg_type(f, i);
+        if (function_arg_fit(r, &args[i], want) == FIT_NOT)
+            return run_invalid(r,
+                               "Type error: %s cannot be passed as argument %zu of function %s of "
+                               "type %s",
+                               args[i].text, i, f->name, cql_type_text(r->arena, want));
+    }
+    return true;
+}
+
+const struct function *function_find(struct run *r, const struct ast_table *id,
+                                     const struct function_arg *args, size_t count,
+                                     const struct cql_type *want)
 {
     char name[FUNCTION_NAME_MAX];
     size_t len = 0;
-    struct bytes full = call->id.name;
+    struct bytes full = id->name;
+    struct function *f = NULL;
+    size_t needs = 1;
+    (void)want; /* no two functions here differ in their results only */
     for (size_t i = 0; i < full.len && len + 1 < sizeof name; i++) {
         if (full.data[i] != '_')
             name[len++] = (char)tolower(full.data[i]);
     }
     name[len] = '\0';
-    bool ours = call->id.keyspace.len == 0 || bytes_equal_text(call->id.keyspace, "system");
-    for (size_t i = 0; ours && i < ARRAY_LEN(table); i++) {
+    bool ours = id->keyspace.len == 0 || bytes_equal_text(id->keyspace, "system");
+    for (size_t i = 0; ours && f == NULL && i < ARRAY_LEN(table); i++) {
         if (strcmp(table[i].name, name) != 0)
             continue;
-        size_t want = table[i].kind == FUNCTION_TOKEN && r->table != NULL
-                          ? r->table->partition_key_count
-                          : (table[i].arg != 0);
-        if (call->items.count != want)
-            return bad_count(r, full, want, call->items.count);
-        struct function *f = arena_new(r->arena, struct function);
+        f = arena_new(r->arena, struct function);
         f->kind = table[i].kind;
         f->arg = table[i].arg != 0 ? cql_type_native(table[i].arg) : NULL;
         f->result = cql_type_native(table[i].result);
-        return f;
+        f->table = r->table;
+        needs = f->kind == FUNCTION_TOKEN && r->table != NULL ? r->table->partition_key_count
+                                                              : (f->arg != NULL);
     }
     for (size_t i = 0; ours && i < ARRAY_LEN(not_here); i++) {
         if (strcmp(not_here[i], name) == 0) {
@@ -161,18 +185,28 @@ const struct function *function_find(struct run *r, const struct ast_term *call)
             return NULL;
         }
     }
-    struct function *f = ours ? blob_function(r, name) : NULL;
+    if (ours && f == NULL)
+        f = blob_function(r, name);
     if (f == NULL) {
-        run_invalid(r, "Unknown function '%s'", run_text(r, full));
+        run_invalid(r, "Unknown function '%s%s%s'", run_text(r, id->keyspace),
+                    id->keyspace.len > 0 ? "." : "", run_text(r, full));
         return NULL;
     }
-    return call->items.count == 1 ? f : bad_count(r, full, 1, call->items.count);
+    f->name = arena_printf(r->arena, "system.%s", run_text(r, full));
+    if (count != needs)
+        return bad_count(r, full, needs, count);
+    return take_args(r, f, args, count) ? f : NULL;
 }
 
-const struct cql_type *function_arg_type(struct run *r, const struct function *f, size_t n)
+const char *function_name(const struct function *f)
 {
-    if (f->kind == FUNCTION_TOKEN && r->table != NULL && n < r->table->partition_key_count)
-        return r->table->columns[n].type;
+    return f->name;
+}
+
+const struct cql_type *function_arg_type(const struct function *f, size_t n)
+{
+    if (f->kind == FUNCTION_TOKEN && f->table != NULL && n < f->table->partition_key_count)
+        return f->table->columns[n].type;
     return f->arg != NULL ? f->arg : cql_type_native(CQL_BLOB);
 }
 
@@ -184,6 +218,7 @@ const struct function *function_of_cast(struct run *r, const struct cql_type *fr
     if (!of_time || from->kind == to->kind || (to->kind != CQL_DATE && to->kind != CQL_TIMESTAMP))
         return NULL;
     struct function *f = arena_new(r->arena, struct function);
+    f->name = "system.cast";
     f->kind = to->kind == CQL_DATE ? FUNCTION_TO_DATE : FUNCTION_TO_TIMESTAMP;
     f->arg = from;
     f->result = to;
@@ -193,22 +228,6 @@ const struct function *function_of_cast(struct run *r, const struct cql_type *fr
 const struct cql_type *function_result(const struct function *f)
 {
     return f->result;
-}
-
-const struct cql_type *term_type(struct run *r, const struct ast_term *term)
-{
-    const struct cql_type *type = NULL;
-    if (term->kind == AST_CALL) {
-        const struct function *f = function_find(r, term);
-        return f != NULL ? f->result : NULL;
-    }
-    if (term->kind == AST_CAST && cql_type_parse(r->arena, term->type->text, &type, NULL) == ERR_OK)
-        return type;
-    if (term->kind == AST_COLUMN && r->table != NULL) {
-        const struct column *c = table_column(r->table, run_text(r, term->text));
-        return c != NULL ? c->type : NULL;
-    }
-    return NULL;
 }
 
 /* --- times. A timeuuid counts 100 ns since 1582-10-15. */
@@ -325,7 +344,7 @@ static bool token_of(struct run *r, const struct cql_value *args, size_t count,
 }
 
 bool function_call(struct run *r, const struct function *f, const struct cql_value *args,
-                   const struct cql_type *const *types, size_t count, struct cql_value *ret)
+                   size_t count, struct cql_value *ret)
 {
     struct errmsg m;
     int64_t ms = r->now_us / USEC_PER_MS;
@@ -345,6 +364,6 @@ bool function_call(struct run *r, const struct function *f, const struct cql_val
     case FUNCTION_FROM_BLOB:
         *ret = args[0];
         return run_err(r, value_validate(f->result, args[0].data, &m), &m);
-    default: return time_of(r, f, args[0].data, types[0], ret);
+    default: return time_of(r, f, args[0].data, f->arg, ret);
     }
 }

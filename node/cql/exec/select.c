@@ -27,7 +27,7 @@ static void init_columns(struct run *r, struct select *s)
 {
     const struct table *t = s->table;
     s->values = arena_array(r->arena, struct cql_value, t->column_count);
-    s->cells = arena_array(r->arena, const struct cell *, t->column_count);
+    s->cells = arena_array(r->arena, struct column_cells, t->column_count);
     s->by_id = arena_array(r->arena, uint16_t, t->next_column_id);
     for (uint32_t i = 0; i < t->column_count; i++) {
         if (t->columns[i].id < t->next_column_id)
@@ -143,9 +143,10 @@ static void take_cells(struct run *r, struct select *s, const struct row *row)
             struct cql_value v;
             (void)collect_gather(r, c, cell, i - first, r->now_s, &v);
             put_value(s, index, v);
+            s->cells[index] = (struct column_cells){cell, i - first};
         } else if (!cell->has_path && cell_is_live(cell, r->now_s)) {
             put_value(s, index, cql_value_make(cell->value));
-            s->cells[index] = cell;
+            s->cells[index] = (struct column_cells){cell, 1};
         }
     }
 }
@@ -199,7 +200,7 @@ static bool turn_group(struct run *r, struct select *s)
 /* A row has its values: does it count, and what does it show? */
 static bool emit(struct run *r, struct select *s, bool *ret_taken)
 {
-    struct row_values row = {s->values, s->cells, r->now_s};
+    struct row_values row = {s->values, s->is_virtual ? NULL : s->cells, r->now_s};
     *ret_taken = false;
     for (size_t i = 0; i < s->filters_count; i++) {
         if (!filter_pass(&s->filters[i], s->table, s->values))
@@ -227,7 +228,7 @@ static bool take_row(struct run *r, struct select *s, const struct part *p, cons
     bool taken;
     for (uint32_t i = 0; i < s->table->column_count; i++) {
         s->values[i] = CQL_NULL;
-        s->cells[i] = NULL;
+        s->cells[i] = (struct column_cells){NULL, 0};
     }
     if (!take_key(r, s, p, row))
         return false;

@@ -6,7 +6,7 @@
 #ifndef TORC_NODE_CQL_EXEC_SELECT_H
 #define TORC_NODE_CQL_EXEC_SELECT_H
 
-#include "node/cql/exec/core.h"
+#include "node/cql/exec/selection.h"
 
 struct select {
     const struct ast_select *ast;
@@ -42,10 +42,10 @@ struct select {
     struct buf group; /* what the rows of the present group agree in */
     struct buf content;
     uint32_t rows;
-    struct arena scratch;      /* of the rows being taken */
-    struct cql_value *values;  /* of the row being taken, by column */
-    const struct cell **cells; /* the same */
-    uint16_t *by_id;           /* column id -> index + 1 */
+    struct arena scratch;       /* of the rows being taken */
+    struct cql_value *values;   /* of the row being taken, by column */
+    struct column_cells *cells; /* the same */
+    uint16_t *by_id;            /* column id -> index + 1 */
 };
 
 bool select_plan_start(struct run *r, struct select *s);

@@ -1,4 +1,4 @@
-#include "node/cql/exec/core.h"
+#include "node/cql/exec/selector.h"
 
 const struct cql_type *list_of(struct run *r, const struct cql_type *item)
 {
@@ -65,29 +65,61 @@ static bool declare_items(struct run *r, struct slot s, enum cql_kind kind, cons
     return true;
 }
 
+static const struct function *find_call(struct run *r, const struct ast_term *t,
+                                        const struct cql_type *want);
+
+/* What the value of a term is of; NULL when the term alone does not say it. */
+static bool type_of(struct run *r, const struct ast_term *t, const struct cql_type **ret)
+{
+    struct errmsg m;
+    t = unwrap(t);
+    *ret = NULL;
+    if (t->kind == AST_CAST)
+        return run_err(r, cql_type_parse(r->arena, t->type->text, ret, &m), &m);
+    if (t->kind != AST_CALL)
+        return true;
+    const struct function *f = find_call(r, t, NULL);
+    if (f != NULL)
+        *ret = function_result(f);
+    return f != NULL;
+}
+
+static const struct function *find_call(struct run *r, const struct ast_term *t,
+                                        const struct cql_type *want)
+{
+    struct function_arg *args = arena_array(r->arena, struct function_arg, t->items.count);
+    for (size_t i = 0; i < t->items.count; i++) {
+        const struct ast_term *arg = t->items.items[i];
+        args[i] = (struct function_arg){NULL, arg, NULL, term_text(r, arg)};
+        if (!type_of(r, arg, &args[i].type))
+            return NULL;
+    }
+    return function_find(r, &t->id, args, t->items.count, want);
+}
+
+static struct slot arg_slot(struct run *r, const struct function *f, const struct ast_term *call,
+                            size_t n)
+{
+    return (struct slot){call->items.items[n], function_arg_type(f, n),
+                         arena_printf(r->arena, "arg%zu(%s)", n, function_name(f))};
+}
+
 static bool declare_call(struct run *r, struct slot s)
 {
-    const struct function *f = function_find(r, s.term);
+    const struct function *f = find_call(r, s.term, s.type);
     if (f == NULL)
         return false;
     for (size_t i = 0; i < s.term->items.count; i++) {
-        const struct ast_term *arg = s.term->items.items[i];
-        const struct cql_type *type = term_type(r, arg);
-        if (type == NULL)
-            type = function_arg_type(r, f, i);
-        const char *name =
-            arena_printf(r->arena, "arg%zu(system.%s)", i, run_text(r, s.term->id.name));
-        if (!slot_declare(r, (struct slot){arg, type, name}))
+        if (!slot_declare(r, arg_slot(r, f, s.term, i)))
             return false;
     }
     const struct cql_type *result = function_result(f);
     if (!cql_type_equal(result, s.type) &&
         !(s.type->kind == CQL_UUID && result->kind == CQL_TIMEUUID))
         return run_invalid(r,
-                           "Type error: cannot assign result of function system.%s (type %s) to %s "
+                           "Type error: cannot assign result of function %s (type %s) to %s "
                            "(type %s)",
-                           run_text(r, s.term->id.name), type_name(r, result), s.name,
-                           type_name(r, s.type));
+                           function_name(f), type_name(r, result), s.name, type_name(r, s.type));
     return true;
 }
 
@@ -103,16 +135,35 @@ static bool declare_cast(struct run *r, struct slot s)
     return slot_declare(r, (struct slot){s.term->items.items[0], type, s.name});
 }
 
+static const char *items_text(struct run *r, const struct ast_term *t)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    for (size_t i = 0; i < t->items.count; i++)
+        buf_printf(&b, "%s%s",
+                   i == 0                             ? ""
+                   : t->kind == AST_MAP && i % 2 == 1 ? ": "
+                                                      : ", ",
+                   term_text(r, t->items.items[i]));
+    return run_text(r, run_take(r, &b));
+}
+
 const char *term_text(struct run *r, const struct ast_term *term)
 {
     const char *text = run_text(r, term->text);
     switch (term->kind) {
     case AST_STRING: return arena_printf(r->arena, "'%s'", text);
     case AST_MARKER: return "?";
-    case AST_NULL: return "null";
+    case AST_NULL: return "NULL";
     case AST_CAST:
         return arena_printf(r->arena, "(%s)%s", run_text(r, term->type->text),
                             term_text(r, term->items.items[0]));
+    case AST_LIST: return arena_printf(r->arena, "[%s]", items_text(r, term));
+    case AST_SET:
+    case AST_MAP: return arena_printf(r->arena, "{%s}", items_text(r, term));
+    case AST_TUPLE: return arena_printf(r->arena, "(%s)", items_text(r, term));
+    case AST_CALL:
+        return arena_printf(r->arena, "%s(%s)", run_text(r, term->id.name), items_text(r, term));
     default: return text;
     }
 }
@@ -220,23 +271,16 @@ static bool collection_value(struct run *r, struct slot s, struct cql_value *ret
 
 static bool call_value(struct run *r, struct slot s, struct cql_value *ret)
 {
-    const struct function *f = function_find(r, s.term);
+    const struct function *f = find_call(r, s.term, s.type);
     size_t count = s.term->items.count;
     struct cql_value *args = arena_array(r->arena, struct cql_value, count);
-    const struct cql_type **types = arena_array(r->arena, const struct cql_type *, count);
     if (f == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
-        const struct ast_term *arg = s.term->items.items[i];
-        types[i] = term_type(r, arg);
-        if (types[i] == NULL)
-            types[i] = function_arg_type(r, f, i);
-        const char *name =
-            arena_printf(r->arena, "arg%zu(system.%s)", i, run_text(r, s.term->id.name));
-        if (!slot_value(r, (struct slot){arg, types[i], name}, &args[i]))
+        if (!slot_value(r, arg_slot(r, f, s.term, i), &args[i]))
             return false;
     }
-    return function_call(r, f, args, types, count, ret);
+    return function_call(r, f, args, count, ret);
 }
 
 bool slot_value(struct run *r, struct slot s, struct cql_value *ret)

@@ -1,0 +1,24 @@
+/* aggregate.h - count, min, max, sum and avg, and what they have seen of a group. Private.
+ *
+ * Also expressions without an aggregate show something when there is one beside them, or GROUP BY:
+ * the first row of the group. So every selector of such a SELECT is an accumulator, and where
+ * aggregates are inside an expression its parts are.
+ */
+#ifndef TORC_NODE_CQL_EXEC_AGGREGATE_H
+#define TORC_NODE_CQL_EXEC_AGGREGATE_H
+
+#include "node/cql/exec/selector.h"
+
+/* Is it the name of one? Then *ret is the selector, NULL after run_fail. */
+bool aggregate_prepare(struct run *r, const struct ast_term *call, struct selector **ret);
+bool aggregate_settle(struct run *r, struct selector *s);
+
+/* The kept values live in `keep`, which must outlive the rows. */
+bool aggregate_take(struct run *r, struct arena *keep, struct selector *s,
+                    const struct row_values *row);
+/* What it came to. */
+bool aggregate_value(struct run *r, const struct selector *s, struct cql_value *ret);
+/* Begin anew with the next group. */
+void aggregate_reset(struct selector *s);
+
+#endif

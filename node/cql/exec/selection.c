@@ -1,0 +1,149 @@
+#include "node/cql/exec/selection.h"
+
+#include "node/cql/exec/aggregate.h"
+
+struct selection {
+    struct arena *arena; /* of the request: outlives the rows */
+    struct selector **items;
+    struct bytes *aliases; /* empty: the name of the selector */
+    size_t count;
+    bool aggregate;
+    struct cql_value *values; /* of the row that is made */
+};
+
+static void add(struct selection *s, struct selector *item, struct bytes alias)
+{
+    s->aliases[s->count] = alias;
+    s->items[s->count++] = item;
+    s->aggregate = s->aggregate || item->aggregates;
+}
+
+bool selection_resolve(struct run *r, const struct table *t, const struct ast_select *ast,
+                       struct selection **ret)
+{
+    struct selection *s = arena_new(r->arena, struct selection);
+    size_t count = ast->selectors.count > 0 ? ast->selectors.count : t->column_count;
+    s->arena = r->arena;
+    s->items = arena_array(r->arena, struct selector *, count);
+    s->aliases = arena_array(r->arena, struct bytes, count);
+    s->values = arena_array(r->arena, struct cql_value, count);
+    for (uint32_t i = 0; ast->selectors.count == 0 && i < t->column_count; i++)
+        add(s, selector_of_column(r, &t->columns[i]), BYTES_NONE);
+    for (size_t i = 0; i < ast->selectors.count; i++) {
+        struct selector *item = selector_prepare(r, ast->selectors.items[i].term);
+        if (item == NULL)
+            return false;
+        add(s, item, ast->selectors.items[i].alias);
+    }
+    for (size_t i = 0; i < s->count; i++) {
+        if (!selector_settle(r, s->items[i], NULL))
+            return false;
+    }
+    *ret = s;
+    return true;
+}
+
+void selection_group(struct selection *s)
+{
+    s->aggregate = true;
+}
+
+bool selection_is_aggregate(const struct selection *s)
+{
+    return s->aggregate;
+}
+
+static const struct column *not_key_nor_static(const struct selector *s)
+{
+    const struct column *c = s->column;
+    if (c != NULL && (c->kind == COLUMN_REGULAR || c->kind == COLUMN_CLUSTERING))
+        return c;
+    for (size_t i = 0; i < s->args_count; i++) {
+        c = not_key_nor_static(s->args[i]);
+        if (c != NULL)
+            return c;
+    }
+    return NULL;
+}
+
+bool selection_only_keys_and_statics(const struct selection *s, const char **ret_wrong)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        const struct column *c = not_key_nor_static(s->items[i]);
+        if (c != NULL) {
+            *ret_wrong = c->name;
+            return false;
+        }
+    }
+    return true;
+}
+
+bool selection_has_column(const struct selection *s, const struct column *c)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->items[i]->kind == SELECTOR_COLUMN && s->items[i]->column == c)
+            return true;
+    }
+    return false;
+}
+
+/* --- the answer */
+
+size_t selection_count(const struct selection *s)
+{
+    return s->count;
+}
+
+struct cql_column result_column(struct run *r, const char *keyspace, const char *table,
+                                const char *name, const struct cql_type *type)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    cql_type_put_option(type, &b);
+    return (struct cql_column){bytes_text(keyspace), bytes_text(table), bytes_text(name),
+                               run_take(r, &b)};
+}
+
+const struct cql_column *selection_columns(struct run *r, const struct table *t,
+                                           const struct selection *s)
+{
+    struct cql_column *columns = arena_array(r->arena, struct cql_column, s->count);
+    for (size_t i = 0; i < s->count; i++) {
+        const char *name = s->aliases[i].len > 0 ? run_text(r, s->aliases[i]) : s->items[i]->name;
+        columns[i] = result_column(r, t->keyspace, t->name, name, s->items[i]->type);
+    }
+    return columns;
+}
+
+/* The finished row, s->values, as it goes to the client. */
+static void put_row(const struct selection *s, struct buf *out)
+{
+    for (size_t i = 0; i < s->count; i++)
+        cql_put_value(out, s->values[i]);
+}
+
+bool selection_row(struct run *r, struct selection *s, const struct row_values *row,
+                   struct buf *out)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        bool good = s->aggregate ? aggregate_take(r, s->arena, s->items[i], row)
+                                 : selector_eval(r, s->items[i], row, &s->values[i]);
+        if (!good)
+            return false;
+    }
+    if (!s->aggregate)
+        put_row(s, out);
+    return true;
+}
+
+bool selection_finish(struct run *r, struct selection *s, struct buf *out)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (!aggregate_value(r, s->items[i], &s->values[i]))
+            return false;
+    }
+    put_row(s, out);
+    for (size_t i = 0; i < s->count; i++)
+        aggregate_reset(s->items[i]);
+    return true;
+}

@@ -1,0 +1,32 @@
+/* selection.h - what a SELECT shows: its selectors, the columns of the answer, rows. Private. */
+#ifndef TORC_NODE_CQL_EXEC_SELECTION_H
+#define TORC_NODE_CQL_EXEC_SELECTION_H
+
+#include "node/cql/exec/selector.h"
+
+struct selection; /* Opaque. In the arena of the run. */
+
+bool selection_resolve(struct run *r, const struct table *t, const struct ast_select *s,
+                       struct selection **ret);
+
+/* One row comes out for all rows, or for each group of them. */
+bool selection_is_aggregate(const struct selection *s);
+void selection_group(struct selection *s); /* as if there were an aggregate */
+
+/* What DISTINCT forbids; *ret_wrong: the first column that is neither. */
+bool selection_only_keys_and_statics(const struct selection *s, const char **ret_wrong);
+bool selection_has_column(const struct selection *s, const struct column *c); /* itself */
+
+/* The metadata of the answer. */
+size_t selection_count(const struct selection *s);
+const struct cql_column *selection_columns(struct run *r, const struct table *t,
+                                           const struct selection *s);
+
+/* A row of the table: what it shows is appended; with aggregates it is taken in. */
+bool selection_row(struct run *r, struct selection *s, const struct row_values *row,
+                   struct buf *out);
+
+/* What the rows taken in come to is appended; they begin anew. */
+bool selection_finish(struct run *r, struct selection *s, struct buf *out);
+
+#endif

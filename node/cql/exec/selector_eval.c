@@ -1,0 +1,118 @@
+/* selector_eval.c - the value of a selector for one row. */
+#include "node/cql/exec/selector.h"
+
+static struct cql_value element(struct run *r, const struct selector *s, struct bytes collection,
+                                struct bytes key)
+{
+    const struct cql_type *type = s->args[0]->type;
+    struct value_items it = value_items_open(type, collection);
+    struct bytes item, value;
+    (void)r;
+    while (value_items_next(&it, &item)) {
+        value = item;
+        if (type->kind == CQL_MAP && !value_items_next(&it, &value))
+            break;
+        if (value_compare(type->items[0], item, key) == 0)
+            return cql_value_make(value);
+    }
+    return CQL_NULL;
+}
+
+/* Null when nothing is left of what is no single cell: there is no empty one. */
+static bool slice(struct run *r, const struct selector *s, struct bytes collection,
+                  const struct bytes *bounds, struct cql_value *ret)
+{
+    const struct cql_type *type = s->type;
+    struct value_items it = value_items_open(type, collection);
+    struct bytes item, value;
+    struct buf b;
+    uint32_t n = 0;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    buf_put_i32(&b, 0);
+    while (value_items_next(&it, &item)) {
+        value = item;
+        if (type->kind == CQL_MAP && !value_items_next(&it, &value))
+            break;
+        if ((s->slots[0].term != NULL && value_compare(type->items[0], item, bounds[0]) < 0) ||
+            (s->slots[1].term != NULL && value_compare(type->items[0], item, bounds[1]) > 0))
+            continue;
+        buf_put_i32(&b, (int32_t)item.len);
+        buf_put_bytes(&b, item);
+        if (type->kind == CQL_MAP) {
+            buf_put_i32(&b, (int32_t)value.len);
+            buf_put_bytes(&b, value);
+        }
+        n++;
+    }
+    store_u32(b.data, n);
+    struct bytes data = run_take(r, &b);
+    *ret = n > 0 || !cql_type_is_multicell(type) ? cql_value_make(data) : CQL_NULL;
+    return true;
+}
+
+static bool part_of(struct run *r, const struct selector *s, struct cql_value of,
+                    struct cql_value *ret)
+{
+    struct bytes keys[2] = {BYTES_NONE, BYTES_NONE};
+    *ret = CQL_NULL;
+    for (size_t i = 0; i < ARRAY_LEN(s->slots); i++) {
+        if (s->slots[i].term != NULL && !slot_key(r, s->slots[i], &keys[i]))
+            return false;
+    }
+    if (of.kind != CQL_VALUE_SET)
+        return true;
+    if (s->kind == SELECTOR_SLICE)
+        return slice(r, s, of.data, keys, ret);
+    *ret = element(r, s, of.data, keys[0]);
+    return true;
+}
+
+static bool collection(struct run *r, const struct selector *s, const struct cql_value *args,
+                       struct cql_value *ret)
+{
+    struct bytes *items = arena_array(r->arena, struct bytes, s->args_count);
+    struct buf b;
+    struct errmsg m;
+    for (size_t i = 0; i < s->args_count; i++) {
+        if (args[i].kind != CQL_VALUE_SET)
+            return run_invalid(r, "null is not supported inside collections");
+        items[i] = args[i].data;
+    }
+    buf_init(&b, BUF_MAX_DEFAULT);
+    enum err err = value_collection_build(s->type, items, s->args_count, &b, &m);
+    *ret = cql_value_make(run_take(r, &b));
+    return run_err(r, err, &m);
+}
+
+bool selector_apply(struct run *r, const struct selector *s, const struct cql_value *args,
+                    struct cql_value *ret)
+{
+    switch (s->kind) {
+    case SELECTOR_CALL: return function_call(r, s->function, args, s->args_count, ret);
+    case SELECTOR_CAST: *ret = value_cast(r, s->args[0]->type, s->type, args[0]); return true;
+    case SELECTOR_ELEMENT:
+    case SELECTOR_SLICE: return part_of(r, s, args[0], ret);
+    case SELECTOR_LIST:
+    case SELECTOR_SET:
+    case SELECTOR_MAP: return collection(r, s, args, ret);
+    case SELECTOR_CONSTANT: return slot_value(r, s->slots[0], ret);
+    default: *ret = args[0]; return true;
+    }
+}
+
+bool selector_eval(struct run *r, const struct selector *s, const struct row_values *row,
+                   struct cql_value *ret)
+{
+    if (s->kind == SELECTOR_COLUMN) {
+        *ret = row->values[column_index(r->table, s->column)];
+        return true;
+    }
+    if (s->kind == SELECTOR_FACT)
+        return selector_eval_fact(r, s, row, ret);
+    struct cql_value *args = arena_array(r->arena, struct cql_value, s->args_count);
+    for (size_t i = 0; i < s->args_count; i++) {
+        if (!selector_eval(r, s->args[i], row, &args[i]))
+            return false;
+    }
+    return selector_apply(r, s, args, ret);
+}
