@@ -55,7 +55,7 @@ static void find_movers(const struct schema *schema, const struct ring *ring, bo
         const struct keyspace *keyspace = schema->keyspaces[k];
         struct strategy strategy;
         bool known = false;
-        if (keyspace_is_system(keyspace->name) || keyspace->is_virtual ||
+        if (keyspace_is_local(keyspace->name) ||
             !strategy_of(&keyspace->replication, ring, &strategy))
             continue;
         for (size_t i = 0; i < count && !known; i++)

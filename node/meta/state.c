@@ -346,7 +346,7 @@ enum err state_apply(struct state *s, struct bytes entry, struct state_change *r
     struct state_change change = {0, ERR_OK, 0, 0};
     struct command c;
     struct errmsg message = {""};
-    enum err err = slot >= SCHEMA_SYSTEM_NO ? ERR_UNSUPPORTED : entry_decode(entry, &r.id, &c);
+    enum err err = slot >= SCHEMA_REPLICATED_NO ? ERR_UNSUPPORTED : entry_decode(entry, &r.id, &c);
     /* Without a founded cluster there is nobody to hold a state at all. */
     if (err == ERR_UNSUPPORTED || (slot == 1 && (err != ERR_OK || c.kind != COMMAND_FOUND)))
         return ERR_UNSUPPORTED;

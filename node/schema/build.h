@@ -27,9 +27,10 @@ const struct keyspace *keyspace_with(const struct keyspace *k, const struct tabl
 const struct schema *schema_with(const struct schema *s, uint64_t epoch, const struct keyspace *out,
                                  const struct keyspace *in);
 
-/* New references to the built-in keyspaces (system.c). */
-#define SYSTEM_KEYSPACES 5
-void system_keyspaces_make(const struct keyspace *ret_keyspaces[SYSTEM_KEYSPACES]);
+/* New references to the built-in keyspaces (system.c): the local ones, and the replicated ones too
+ * when a cluster begins. Returns how many. */
+#define SYSTEM_KEYSPACES 7
+uint32_t system_keyspaces_make(bool replicated, const struct keyspace **ret_keyspaces);
 
 struct option_map option_map_copy(struct arena *a, const struct option_map *m);
 void option_map_sort(struct option_pair *items, uint32_t count);

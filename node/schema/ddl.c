@@ -61,7 +61,7 @@ static enum err create_keyspace(struct apply *ap)
 {
     const struct ddl *ddl = ap->ddl;
     const char *name = ddl->keyspace;
-    if (keyspace_is_system(name))
+    if (keyspace_is_local(name))
         return errmsg_set(ap->err, ERR_INVALID, "System keyspace '%s' is not user-modifiable",
                           name);
     if (schema_keyspace(ap->old, name) != NULL) {
@@ -93,12 +93,27 @@ static enum err create_keyspace(struct apply *ap)
     return ERR_OK;
 }
 
+/* Of the built-in keyspaces only the replication of the replicated ones may be changed, and their
+ * tables emptied. */
 static enum err check_not_system(struct apply *ap)
 {
-    return keyspace_is_system(ap->ddl->keyspace)
-               ? errmsg_set(ap->err, ERR_REFUSED, "%s keyspace is not user-modifiable.",
-                            ap->ddl->keyspace)
-               : ERR_OK;
+    const struct ddl *ddl = ap->ddl;
+    if (keyspace_is_local(ddl->keyspace))
+        return errmsg_set(ap->err, ERR_REFUSED, "%s keyspace is not user-modifiable.",
+                          ddl->keyspace);
+    if (!keyspace_is_system(ddl->keyspace) || ddl->kind == DDL_ALTER_KEYSPACE ||
+        ddl->kind == DDL_TRUNCATE_TABLE)
+        return ERR_OK;
+    if (ddl->kind == DDL_DROP_KEYSPACE)
+        return errmsg_set(ap->err, ERR_REFUSED, "Cannot DROP <keyspace %s>", ddl->keyspace);
+    if (ddl->kind == DDL_ALTER_TABLE_ADD || ddl->kind == DDL_ALTER_TABLE_DROP ||
+        ddl->kind == DDL_ALTER_TABLE_RENAME || ddl->kind == DDL_ALTER_TABLE_WITH)
+        return errmsg_set(ap->err, ERR_REFUSED, "Cannot ALTER <table %s.%s>", ddl->keyspace,
+                          ddl->table);
+    if (ddl->kind == DDL_DROP_TABLE)
+        return errmsg_set(ap->err, ERR_REFUSED, "Cannot DROP <table %s.%s>", ddl->keyspace,
+                          ddl->table);
+    return errmsg_set(ap->err, ERR_REFUSED, "Cannot CREATE <all tables in %s>", ddl->keyspace);
 }
 
 /* ALTER and DROP KEYSPACE. */
@@ -345,7 +360,7 @@ enum err schema_apply(const struct schema *old, uint32_t slot, const struct ddl 
                       const struct schema **ret_next, struct schema_change *ret_change,
                       struct errmsg *ret_err)
 {
-    ASSERT(slot > 0 && slot < SCHEMA_SYSTEM_NO && slot > old->epoch);
+    ASSERT(slot > 0 && slot < SCHEMA_REPLICATED_NO && slot > old->epoch);
     struct apply ap = {.old = old, .slot = slot, .ddl = ddl, .err = ret_err};
     enum err err;
     switch (ddl->kind) {

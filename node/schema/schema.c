@@ -345,9 +345,9 @@ const struct schema *schema_with(const struct schema *s, uint64_t epoch, const s
 const struct schema *schema_new(void)
 {
     const struct keyspace *built_in[SYSTEM_KEYSPACES];
-    system_keyspaces_make(built_in);
-    const struct schema *s = schema_make(0, built_in, SYSTEM_KEYSPACES);
-    for (size_t i = 0; i < SYSTEM_KEYSPACES; i++)
+    uint32_t count = system_keyspaces_make(true, built_in);
+    const struct schema *s = schema_make(0, built_in, count);
+    for (uint32_t i = 0; i < count; i++)
         keyspace_unref(built_in[i]);
     return s;
 }

@@ -8,8 +8,8 @@
  * Invariants, checked by schema_check:
  *   (1) keyspaces are sorted by name, tables of a keyspace by name; names are unique.
  *   (2) keyspace_no and table_no are the metadata log's slot that created them: unique, never used
- *       again. The built-in keyspaces (system.h) have numbers of their own from
- *       SCHEMA_SYSTEM_NO up, which no slot reaches.
+ *       again. The built-in keyspaces have numbers of their own from SCHEMA_REPLICATED_NO up,
+ *       the local ones from SCHEMA_SYSTEM_NO up, which no slot reaches.
  *   (3) A table has its columns in the order of `SELECT *`: partition key, clustering key, static
  *       by name, regular by name. A column id is never used twice in the life of a table, so cells
  *       of a dropped column never come back as another.
@@ -30,6 +30,7 @@
 #define SCHEMA_NAME_MAX      48    /* of a keyspace, as in Cassandra; of a table 222 */
 #define SCHEMA_TABLE_MAX     222
 #define SCHEMA_COLUMN_MAX    65535 /* bytes of a column's name, as Cassandra has it */
+#define SCHEMA_REPLICATED_NO 0xfffe0000u
 #define SCHEMA_SYSTEM_NO     0xffff0000u
 
 enum column_kind { COLUMN_PARTITION_KEY, COLUMN_CLUSTERING, COLUMN_STATIC, COLUMN_REGULAR };
@@ -209,11 +210,14 @@ const struct dropped_column *table_dropped_by_id(const struct table *t, uint32_t
 const struct column *table_columns_of(const struct table *t, enum column_kind kind,
                                       uint32_t *ret_count);
 
-/* Built in: system, system_schema, system_traces, system_virtual_schema, system_views. */
-bool keyspace_is_system(const char *name);
+/* Built in: local ones, which are definitions of what each node shows of itself (system,
+ * system_schema, system_virtual_schema, system_views), and replicated ones, which hold rows as
+ * other keyspaces do (system_auth, system_distributed, system_traces). */
+bool keyspace_is_system(const char *name); /* of either kind */
+bool keyspace_is_local(const char *name);
 
-/* The whole schema, built-in keyspaces left out, as bytes (schema_codec.c has the grammar), and
- * back: ERR_MALFORMED for what is none, ERR_UNSUPPORTED for a later version. */
+/* The whole schema, local built-in keyspaces left out, as bytes (schema_codec.c has the grammar),
+ * and back: ERR_MALFORMED for what is none, ERR_UNSUPPORTED for a later version. */
 void schema_encode(const struct schema *s, struct buf *out);
 enum err schema_decode(struct bytes bytes, const struct schema **ret_schema) MUST_CHECK;
 

@@ -1,4 +1,4 @@
-/* schema_codec.c - the schema as bytes, built-in keyspaces left out. Do not renumber.
+/* schema_codec.c - the schema as bytes, local built-in keyspaces left out. Do not renumber.
  *
  *   schema   = "TS" version:u8 epoch:varint content
  *   content  = keyspaces:varint keyspace*
@@ -340,8 +340,7 @@ static struct keyspace *get_keyspace(struct decoder *d)
     uint8_t flags = read_u8(&d->r);
     draft.durable_writes = flags & 1;
     get_replication(d, &draft.replication);
-    if (flags > 1 || draft.no == 0 || draft.no >= SCHEMA_SYSTEM_NO ||
-        keyspace_is_system(draft.name))
+    if (flags > 1 || draft.no == 0 || draft.no >= SCHEMA_SYSTEM_NO || keyspace_is_local(draft.name))
         malformed(d);
     uint32_t count = get_count(d, SCHEMA_TABLES_MAX);
     draft.tables = mem_alloc((count + 1) * sizeof(const struct table *));
@@ -367,13 +366,14 @@ static bool schema_is_sound(const struct schema *s)
     for (uint32_t i = 0; i < s->keyspace_count; i++) {
         const struct keyspace *k = s->keyspaces[i];
         if ((i > 0 && strcmp(s->keyspaces[i - 1]->name, k->name) == 0) ||
-            schema_keyspace_by_no(s, k->no) != k || (k->no < SCHEMA_SYSTEM_NO && k->no > s->epoch))
+            schema_keyspace_by_no(s, k->no) != k ||
+            (k->no < SCHEMA_REPLICATED_NO && k->no > s->epoch))
             return false;
     }
     for (uint32_t i = 0; i < s->table_count; i++) {
         const struct table *t = s->by_no[i];
         if ((i > 0 && s->by_no[i - 1]->no == t->no) ||
-            (t->no < SCHEMA_SYSTEM_NO && t->no > s->epoch))
+            (t->no < SCHEMA_REPLICATED_NO && t->no > s->epoch))
             return false;
     }
     return true;
@@ -391,9 +391,8 @@ enum err schema_decode(struct bytes bytes, const struct schema **ret_schema)
     uint64_t epoch = read_varint(&d.r);
     uint32_t count = get_count(&d, SCHEMA_KEYSPACES_MAX);
     const struct keyspace **all = mem_alloc((count + SYSTEM_KEYSPACES) * sizeof *all);
-    system_keyspaces_make(all);
-    uint32_t n = SYSTEM_KEYSPACES;
-    while (n < count + SYSTEM_KEYSPACES && !d.r.failed) {
+    uint32_t n = system_keyspaces_make(false, all);
+    for (uint32_t i = 0; i < count && !d.r.failed; i++) {
         const struct keyspace *k = get_keyspace(&d);
         if (k != NULL)
             all[n++] = k;

@@ -112,7 +112,7 @@ bool sim_replicas_equal(struct sim *s, struct errmsg *ret_why)
     const struct schema *schema = meta_schema(node_meta(s->machines[1].node));
     for (uint32_t i = 0; i < schema->keyspace_count; i++) {
         const struct keyspace *k = schema->keyspaces[i];
-        if (!keyspace_is_system(k->name) && !keyspace_equal(s, k, ret_why))
+        if (!keyspace_is_local(k->name) && !keyspace_equal(s, k, ret_why))
             return false;
     }
     return true;

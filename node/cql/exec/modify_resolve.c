@@ -82,7 +82,9 @@ static bool writable(struct run *r, const struct table *t)
 {
     if (t == NULL)
         return false;
-    if (keyspace_is_system(t->keyspace))
+    if (t->is_virtual)
+        return run_invalid(r, "Modification is not supported by table %s.%s", t->keyspace, t->name);
+    if (keyspace_is_local(t->keyspace))
         return run_fail(r, CQL_ERROR_UNAUTHORIZED, "%s keyspace is not user-modifiable.",
                         t->keyspace);
     if (t->is_counter)

@@ -51,9 +51,14 @@ void request_truncate(struct exec *e, struct request *q, const struct ast_stmt *
     q->kind = REQUEST_TRUNCATE;
     if (!ddl_resolve(&q->run, s, &q->ddl)) {
         reply_failed(e, q);
-    } else if (keyspace_is_system(q->ddl.keyspace)) {
-        run_fail(&q->run, CQL_ERROR_UNAUTHORIZED, "%s keyspace is not user-modifiable.",
-                 q->ddl.keyspace);
+    } else if (keyspace_is_local(q->ddl.keyspace)) {
+        const struct table *t = schema_table(q->schema, q->ddl.keyspace, q->ddl.table);
+        if (t != NULL && t->is_virtual)
+            run_invalid(&q->run, "Truncation is not supported by table %s.%s", t->keyspace,
+                        t->name);
+        else
+            run_fail(&q->run, CQL_ERROR_UNAUTHORIZED, "%s keyspace is not user-modifiable.",
+                     q->ddl.keyspace);
         reply_failed(e, q);
     } else {
         propose(e, q);

@@ -214,7 +214,7 @@ bool select_resolve(struct run *r, const struct ast_select *ast, struct select *
     s->table = run_table(r, &ast->table);
     if (s->table == NULL)
         return false;
-    s->is_virtual = keyspace_is_system(s->table->keyspace);
+    s->is_virtual = keyspace_is_local(s->table->keyspace);
     if (ast->json)
         return run_unsupported(r, "SELECT JSON");
     if (!selection_resolve(r, s->table, ast, &s->selection) ||

@@ -158,15 +158,26 @@ static void make_settings(struct run *r, struct virtual_rows *v)
     }
 }
 
+/* Tables that are not here have nothing to show: they are for tools that ask for them. */
+static const struct {
+    const char *keyspace;
+    const char *table;
+    void (*make)(struct run *r, struct virtual_rows *v);
+} makers[] = {
+    {"system", "local", make_local},
+    {"system", "peers", make_peers},
+    {"system", "peers_v2", make_peers},
+    {"system_views", "settings", make_settings},
+};
+
 void virtual_make(struct run *r, const struct table *t, struct virtual_rows *ret)
 {
     *ret = (struct virtual_rows){.table = t};
-    if (strcmp(t->keyspace, "system") == 0 && strcmp(t->name, "local") == 0)
-        make_local(r, ret);
-    else if (strcmp(t->keyspace, "system") == 0)
-        make_peers(r, ret);
-    else if (strcmp(t->keyspace, "system_views") == 0)
-        make_settings(r, ret);
-    else if (strcmp(t->keyspace, "system_traces") != 0)
+    for (size_t i = 0; i < ARRAY_LEN(makers); i++) {
+        if (strcmp(t->keyspace, makers[i].keyspace) == 0 && strcmp(t->name, makers[i].table) == 0)
+            makers[i].make(r, ret);
+    }
+    if (strcmp(t->keyspace, "system_schema") == 0 ||
+        strcmp(t->keyspace, "system_virtual_schema") == 0)
         virtual_schema_make(r, ret);
 }

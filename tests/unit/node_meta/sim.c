@@ -240,6 +240,31 @@ static void perform_done(struct sim *s, uint32_t i, const struct meta_effect *e)
     d->slot = e->done.slot;
     d->at = s->now.mono;
     snprintf(d->message, sizeof d->message, "%s", e->done.message);
+    if (e->done.request == n->finish_request && e->done.err != ERR_OK)
+        n->finished = 0; /* once more */
+}
+
+static void step(struct sim *s, uint32_t i, struct meta_event *event);
+
+/* Stands in for healing: there is nothing to pull, so it has been pulled. */
+static void finish_move(struct sim *s, uint32_t i)
+{
+    struct sim_node *n = &s->nodes[i];
+    const struct topology *t = meta_topology(n->meta);
+    node_no self = meta_self(n->meta);
+    struct buf b;
+    if (s->pulling_takes || meta_phase(n->meta) != META_READY || self == 0 ||
+        !topology_is_mover(t, self) || n->finished == t->ring_epoch)
+        return;
+    struct meta_event event = {.type = META_EVENT_PROPOSE};
+    buf_init(&b, 256);
+    command_join_finish(self, t->ring_epoch, &b);
+    n->finished = t->ring_epoch;
+    n->finish_request = ++s->requests;
+    event.propose.request = n->finish_request;
+    event.propose.command = buf_bytes(&b);
+    step(s, i, &event);
+    buf_close(&b);
 }
 
 static void step(struct sim *s, uint32_t i, struct meta_event *event)
@@ -269,6 +294,7 @@ static void step(struct sim *s, uint32_t i, struct meta_event *event)
     if (applied)
         check_state(s, i);
     meta_check(n->meta);
+    finish_move(s, i);
 }
 
 void sim_start(struct sim *s, uint32_t i)
@@ -435,6 +461,8 @@ bool sim_all_ready(struct sim *s)
         if (meta_phase(m) != META_READY || (epoch != 0 && meta_epoch(m) != epoch))
             return false;
         epoch = meta_epoch(m);
+        if (!s->pulling_takes && meta_topology(m)->movers_count > 0)
+            return false;
     }
     return true;
 }

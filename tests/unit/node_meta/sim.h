@@ -42,6 +42,8 @@ struct sim_node {
     size_t done_count;
     usec ready_at; /* of the latest start; -1: not yet */
     uint32_t applied_events;
+    uint64_t finished;       /* the ring_epoch it has said to have pulled for */
+    uint64_t finish_request; /* that asks so */
 };
 
 struct sim_event; /* Opaque. */
@@ -61,6 +63,8 @@ struct sim {
     uint32_t wrong; /* states that differ from the oracle's */
     struct uuid clusters[8];
     size_t clusters_count; /* different ones that nodes were ever in */
+
+    bool pulling_takes; /* movers finish when the test says so, not at once */
 
     /* faults */
     uint32_t lose;      /* of a million messages */
@@ -87,7 +91,7 @@ void sim_tell(struct sim *s, uint32_t i, node_no node, bool alive);
 void sim_run(struct sim *s, usec us);
 bool sim_run_until(struct sim *s, bool (*until)(struct sim *s), usec us_max);
 
-bool sim_all_ready(struct sim *s); /* of those that are up, and at one epoch */
+bool sim_all_ready(struct sim *s); /* of those that are up, at one epoch, nothing moving */
 
 uint64_t sim_propose(struct sim *s, uint32_t i, struct bytes command);
 uint64_t sim_create(struct sim *s, uint32_t i, const char *table); /* in keyspace ks */

@@ -31,6 +31,7 @@ static void ring_with_data(uint32_t up, uint32_t nodes)
     const struct sim_done *d = sim_wait(f, 1, sim_create_keyspace(f, 1));
     CU_ASSERT_PTR_NOT_NULL_FATAL(d);
     CU_ASSERT_EQUAL_FATAL(d->err, ERR_OK);
+    f->pulling_takes = true;
 }
 
 static const struct topology *seen_by(uint32_t i)

@@ -112,7 +112,7 @@ static void keyspaces_and_what_is_virtual(void)
            "/*\nWarning: Table system_virtual_schema.keyspaces is a virtual table and cannot be "
            "recreated with CQL.\nStructure, for reference:\nVIRTUAL TABLE "
            "system_virtual_schema.keyspaces (\n    keyspace_name text PRIMARY KEY\n) WITH comment "
-           "= 'keyspaces and their replication';\n*/");
+           "= 'virtual keyspace definitions';\n*/");
 }
 
 static void options_are_shown(void)

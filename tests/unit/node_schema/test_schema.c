@@ -35,8 +35,34 @@ static void drivers_find_what_they_ask_for(void)
     CU_ASSERT_EQUAL(table_column(peers, "tokens")->type->kind, CQL_SET);
     CU_ASSERT(schema_table(f.now, "system_virtual_schema", "columns")->is_virtual);
     CU_ASSERT_PTR_NULL(schema_table(f.now, "system", "nope"));
-    CU_ASSERT(keyspace_is_system("system_traces") && !keyspace_is_system("system_auth"));
+    CU_ASSERT(keyspace_is_system("system_traces") && keyspace_is_system("system_views"));
+    CU_ASSERT(keyspace_is_local("system_views") && !keyspace_is_local("system_traces"));
     schema_check(f.now);
+}
+
+/* They come with the first schema and go the way of all others from then on. */
+static void replicated_system_keyspaces_are_of_the_ring(void)
+{
+    struct buf b;
+    const struct schema *again;
+    const struct keyspace *auth = schema_keyspace(f.now, "system_auth");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(auth);
+    CU_ASSERT(auth->no >= SCHEMA_REPLICATED_NO && auth->no < SCHEMA_SYSTEM_NO);
+    CU_ASSERT_EQUAL(auth->replication.factor, 1);
+    CU_ASSERT_EQUAL(world_keyspace(&f, "k", 3), ERR_OK);
+    buf_init(&b, BUF_MAX_DEFAULT);
+    schema_encode(f.now, &b);
+    CU_ASSERT_EQUAL_FATAL(schema_decode(buf_bytes(&b), &again), ERR_OK);
+    buf_close(&b);
+    schema_check(again);
+    CU_ASSERT(uuid_equal(&again->version, &f.now->version));
+    auth = schema_keyspace(again, "system_auth");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(auth);
+    CU_ASSERT_PTR_NOT_NULL(keyspace_table(auth, "role_permissions"));
+    schema_unref(again);
+    CU_ASSERT_EQUAL(world_drop(&f, "system_auth", "roles", "salted_hash"), ERR_REFUSED);
+    CU_ASSERT_EQUAL(world_keyspace(&f, "system_views", 1), ERR_INVALID);
+    CU_ASSERT_EQUAL(world_keyspace(&f, "system_auth", 1), ERR_EXISTS);
 }
 
 /* SELECT * order: keys as declared, then static and regular by name; ids never come twice. */
@@ -191,6 +217,7 @@ static void speculation_texts(void)
 
 CU_TestInfo schema_tests[] = {
     {"drivers find what they ask for", drivers_find_what_they_ask_for},
+    {"replicated system keyspaces are of the ring", replicated_system_keyspaces_are_of_the_ring},
     {"columns have their order and ids", columns_have_their_order_and_ids},
     {"a snapshot never changes", a_snapshot_never_changes},
     {"nodes agree", nodes_agree},
