@@ -169,15 +169,16 @@ struct log_entry {
 /* For the dots in `wanted` (a clock from clock_missing) that the log has: the current state of all
  * they touched, merged into parts, and their log entries, until about bytes_max; of it all only
  * what is durable. The states tell of later writes, too: so that nobody sees half of such a batch,
- * what writes that are not in `have` (what the asker has) touched in these partitions goes with
- * them. `ret_done`: the dots served by this call, as a clock. Encoded for the wire by the codec
- * below. */
+ * and that it has its names there, what writes that are not in `have` (what the asker has) touched
+ * in these partitions goes with them, and their entries. `ret_done`: the dots served by this call,
+ * as a clock. Encoded for the wire by the codec below. */
 enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
                          const struct clock *wanted, const struct clock *have, size_t bytes_max,
                          struct buf *ret_bytes, struct clock *ret_done) MUST_CHECK;
 
 /* Apply what engine_log_read of another replica produced: states merged, log entries kept, their
- * dots added to the clock, all in one batch. */
+ * dots added to the clock, all in one batch. What no dot tells of, and was not here
+ * before, gets one of the actor's. */
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
                           uint64_t ticket) MUST_CHECK;
 

@@ -10,6 +10,8 @@
  * A pull carries the state of what the dots touched, not the writes: what was overwritten meanwhile
  * is not sent. With every row go the deletions that cover it, because they may be what became of
  * the dot's effect: else the receiver's clock would claim a dot whose effect it has in no form.
+ * And with every partition go the entries of other dots that touched it and that the asker has not
+ * heard of: what of it is shown already must have a name there, too.
  */
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -156,7 +158,7 @@ struct pull {
     struct omap by_key; /* u32 table, key -> struct touched * */
     struct touched *first, **last;
     size_t entries;
-    bool beside; /* these dots are not wanted: only what they touched beside what is */
+    bool beside; /* these dots are not wanted: only those that touched the same partitions go */
 };
 
 /* NULL: not yet there, and what is beside goes only with what is wanted. */
@@ -200,7 +202,7 @@ static void gather(struct pull *pull, const struct shape *shape, struct dot dot)
             arena_grow(pull->arena, sum->rows, sum->rows_count, &t->rows_cap, sizeof *sum->rows);
         sum->rows[sum->rows_count++] = shape->rows[i];
     }
-    if (pull->beside)
+    if (pull->beside && MUTANT(strays_unnamed))
         return;
     t->dots = arena_grow(pull->arena, t->dots, t->dots_count, &t->dots_cap, sizeof dot);
     t->dots[t->dots_count++] = dot;
@@ -393,7 +395,8 @@ static enum err write_entries(struct pull *pull, const struct range_state *r, si
 }
 
 /* What the asker lacks, and did not know of when it said what it wants: mostly what is just being
- * written. The wanted rows show it already; the other rows of the same batch must go with them. */
+ * written. The wanted rows show it already; the other rows of the same batch must go with them, and
+ * the dots: were this replica lost before they come by themselves, those rows would be nobody's. */
 static enum err gather_beside(struct pull *pull, const struct range_state *r, struct store_iter *it,
                               const struct clock *wanted, const struct clock *have)
 {
@@ -453,14 +456,16 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
 
 /* --- applying */
 
-/* Read the entries; those of dots not in the clock go into the batch and, listed, to *ret_dots. */
+/* Read the entries; those of dots not in the clock go into the batch and, listed, to *ret_dots,
+ * which has room for so many more. */
 static enum err read_entries(struct engine *e, const struct range_state *r, struct reader *in,
-                             struct arena *arena, struct dot **ret_dots, size_t *ret_count)
+                             struct arena *arena, uint64_t room, struct dot **ret_dots,
+                             size_t *ret_count)
 {
     uint64_t count = read_varint(in);
-    if (in->failed || count > LOG_ENTRIES_MAX)
+    if (in->failed || count > (uint64_t)2 * LOG_ENTRIES_MAX) /* wanted, and beside */
         return ERR_MALFORMED;
-    struct dot *dots = arena_array(arena, struct dot, count);
+    struct dot *dots = arena_array(arena, struct dot, count + room);
     size_t fresh = 0;
     for (uint64_t i = 0; i < count; i++) {
         struct shape shape;
@@ -478,34 +483,67 @@ static enum err read_entries(struct engine *e, const struct range_state *r, stru
     return reader_finish(in);
 }
 
+/* Dots of our own for what of the parts no dot of the clock or of the pull tells of; they join the
+ * list. */
+static void name_strays(struct engine *e, const struct range_state *r, const struct part *parts,
+                        size_t parts_count, struct dot *dots, size_t *dots_count)
+{
+    struct clock known;
+    clock_init(&known);
+    clock_copy(&known, &r->clock);
+    for (size_t i = 0; i < *dots_count; i++)
+        clock_add(&known, dots[i]);
+    for (size_t i = 0; i < parts_count; i++) {
+        struct arena arena;
+        struct part stray;
+        arena_init(&arena);
+        struct dot dot = engine_name_stray(e, &known, &parts[i], &arena, &stray);
+        if (dot.n > 0) {
+            put_shape(e, r, dot, &stray);
+            clock_add(&known, dot);
+            dots[(*dots_count)++] = dot;
+        }
+        arena_close(&arena);
+    }
+    clock_close(&known);
+}
+
+/* All of the pull into the batch; ret_dots: those that the clock gets with it. */
+static enum err read_pull(struct engine *e, const struct range_state *r, struct bytes in,
+                          struct arena *arena, struct dot **ret_dots, size_t *ret_count)
+{
+    struct reader reader = reader_make(in);
+    uint8_t version = read_u8(&reader);
+    uint64_t count = read_varint(&reader);
+    if (reader.failed || version != LOG_VERSION || count > LOG_ENTRIES_MAX)
+        return ERR_MALFORMED;
+    struct part *parts = arena_array(arena, struct part, count);
+    for (size_t i = 0; i < count; i++) {
+        enum err err = part_read(&reader, arena, &parts[i]);
+        if (err != ERR_OK)
+            return err;
+        if (!MUTANT(pull_without_rows))
+            engine_batch_part(e, &parts[i]);
+    }
+    enum err err = read_entries(e, r, &reader, arena, count, ret_dots, ret_count);
+    if (err == ERR_OK)
+        name_strays(e, r, parts, (size_t)count, *ret_dots, ret_count);
+    return err == ERR_OK ? engine_batch_check(e) : err;
+}
+
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
                           uint64_t ticket)
 {
     struct range_state *r = engine_range(e, keyspace, range);
-    struct reader reader = reader_make(in);
     struct arena arena;
     struct dot *dots = NULL;
     size_t dots_count = 0;
     int64_t bound = e->bound;
-    uint8_t version = read_u8(&reader);
-    uint64_t parts = read_varint(&reader);
     if (r->err != ERR_OK)
         return r->err;
-    if (reader.failed || version != LOG_VERSION || parts > LOG_ENTRIES_MAX)
-        return ERR_MALFORMED;
-    enum err err = ERR_OK;
     arena_init(&arena);
     engine_batch_begin(e);
-    for (uint64_t i = 0; i < parts && err == ERR_OK; i++) {
-        struct part p;
-        err = part_read(&reader, &arena, &p);
-        if (err == ERR_OK && !MUTANT(pull_without_rows))
-            engine_batch_part(e, &p);
-    }
-    if (err == ERR_OK)
-        err = read_entries(e, r, &reader, &arena, &dots, &dots_count);
-    if (err == ERR_OK)
-        err = engine_batch_check(e);
+    enum err err = read_pull(e, r, in, &arena, &dots, &dots_count);
     if (err == ERR_OK) {
         for (size_t i = 0; i < dots_count && !MUTANT(pull_without_clock); i++)
             engine_range_add(e, r, dots[i]);

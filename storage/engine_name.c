@@ -6,9 +6,11 @@
  * not mean equal data. So a part with a dot that the clock does not have gets one of this replica's
  * own. The other replicas pull what that names.
  *
- * What a pull brings beside what it asked for needs no such name: a write that its giver had and
- * that we lack was sent to us before, on the same link, or will be pulled; only if the link broke
- * and the disks of all who had it were lost in the second between would it stay unnamed. */
+ * A pull shows later writes than those it was asked for. Their dots come with it, but for a replica
+ * that is thousands of writes behind in a range, for which nobody looks through the whole log. What
+ * has no dot then gets one here as well. What was there before has one already: so names end, where
+ * two replicas would otherwise name for ever what the other has named. */
+#include "base/mutant.h"
 #include "storage/engine_private.h"
 
 static bool dot_is_known(const struct clock *c, struct dot dot)
@@ -46,4 +48,39 @@ struct dot engine_name(const struct engine *e, const struct range_state *r, cons
     if (e->actor.node == 0 || part_is_known(&r->clock, p))
         return (struct dot){{0, 0}, 0};
     return (struct dot){e->actor, clock_top(&r->clock, e->actor) + 1};
+}
+
+/* The rows and deletions here that p has, too. ERR_OK, or they cannot be read. */
+static enum err read_own(struct engine *e, const struct part *p, struct arena *arena,
+                         struct part *ret)
+{
+    struct rows rows;
+    struct row row;
+    rows_init(&rows, e, arena, false);
+    enum err err = rows_open(&rows, p->table, p->token, p->key);
+    *ret = rows.head;
+    ret->rows = arena_array(arena, struct row, p->rows_count);
+    for (size_t i = 0; i < p->rows_count && err == ERR_OK; i++) {
+        rows_seek(&rows, p->rows[i].key);
+        err = rows_next(&rows, false, &row);
+        if (err == ERR_OK && bytes_equal(row.key, p->rows[i].key) && !row_is_empty(&row))
+            ret->rows[ret->rows_count++] = row;
+        err = err == ERR_NOT_FOUND ? ERR_OK : err;
+    }
+    enum err closed = rows_close(&rows);
+    return err != ERR_OK ? err : closed;
+}
+
+struct dot engine_name_stray(struct engine *e, const struct clock *known, const struct part *p,
+                             struct arena *arena, struct part *ret_stray)
+{
+    struct dot none = {{0, 0}, 0};
+    struct part own;
+    if (e->actor.node == 0 || part_is_known(known, p) || MUTANT(strays_unnamed))
+        return none;
+    *ret_stray = *p;
+    if (read_own(e, p, arena, &own) == ERR_OK &&
+        (!part_lacks(&own, p, arena, ret_stray) || part_is_known(known, ret_stray)))
+        return none;
+    return (struct dot){e->actor, clock_top(known, e->actor) + 1};
 }

@@ -80,6 +80,11 @@ void engine_range_save(struct engine *e, struct range_state *r);
 /* The dot that names a part which came without; n == 0: it needs none. */
 struct dot engine_name(const struct engine *e, const struct range_state *r, const struct part *p);
 
+/* The same for a part that a pull brought, when `known` has its dots. ret_stray: what is to be
+ * named, when n > 0; in the arena. */
+struct dot engine_name_stray(struct engine *e, const struct clock *known, const struct part *p,
+                             struct arena *arena, struct part *ret_stray);
+
 /* --- engine_rows.c */
 
 /* Reads one partition after another from one iterator. */

@@ -224,7 +224,7 @@ static void crashes_do_not_keep_replicas_apart(void)
 static void a_pull_carries_what_became_of_a_dot(void)
 {
     struct world w;
-    struct clock wanted, done;
+    struct clock wanted, have, done;
     struct buf b;
     struct scan s = whole_table();
     struct scan_result r = {0};
@@ -232,6 +232,7 @@ static void a_pull_carries_what_became_of_a_dot(void)
     struct dot second = {{1, 1}, 2};
     world_open(&w, 1);
     clock_init(&wanted);
+    clock_init(&have);
     clock_init(&done);
     buf_init(&b, SIZE_MAX);
     struct engine *from = w.replicas[0].engine;
@@ -244,9 +245,9 @@ static void a_pull_carries_what_became_of_a_dot(void)
     CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, second, 0), ERR_OK);
     CU_ASSERT_EQUAL(engine_scan(from, &s, &w.arena, &r), ERR_OK); /* removes the row */
     clock_add(&wanted, first);
+    clock_add(&have, second); /* says the asker, so its entry does not go with it */
     sync_all(w.replicas[0].store);
-    CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted,
-                                    engine_clock(to, KEYSPACE, RANGE), 1000, &b, &done),
+    CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted, &have, 1000, &b, &done),
                     ERR_OK);
     CU_ASSERT_TRUE(clock_equal(&done, &wanted));
     CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), 0), ERR_OK);
@@ -255,9 +256,45 @@ static void a_pull_carries_what_became_of_a_dot(void)
     CU_ASSERT_EQUAL_FATAL(r.parts_count, 1);
     CU_ASSERT_EQUAL(part_deletion_at(&r.parts[0], BYTES_LIT("b")).timestamp, 9);
     clock_close(&wanted);
+    clock_close(&have);
     clock_close(&done);
     buf_close(&b);
     world_close(&w);
+}
+
+/* Row b of dot 1 is overwritten by dot 2, together with row c. */
+static void write_and_overwrite(struct world *w, struct engine *e)
+{
+    struct dot first = {{1, 1}, 1};
+    struct dot second = {{1, 1}, 2};
+    struct part p = one_row(&w->arena, "b", 5, first);
+    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, first, 0), ERR_OK);
+    p = one_row(&w->arena, "b", 7, second);
+    struct row rows[2] = {p.rows[0], one_row(&w->arena, "c", 7, second).rows[0]};
+    p.rows = rows;
+    p.rows_count = 2;
+    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, second, 0), ERR_OK);
+}
+
+/* Only dot 1 is asked for. */
+static void pull_first(struct replica *from, struct engine *to)
+{
+    struct clock wanted, done;
+    struct buf b;
+    clock_init(&wanted);
+    clock_init(&done);
+    buf_init(&b, SIZE_MAX);
+    clock_add(&wanted, (struct dot){{1, 1}, 1});
+    sync_all(from->store);
+    CU_ASSERT_EQUAL(engine_log_read(from->engine, KEYSPACE, RANGE, &wanted,
+                                    engine_clock(to, KEYSPACE, RANGE), 1000, &b, &done),
+                    ERR_OK);
+    CU_ASSERT_TRUE(clock_covers(&done, &wanted));
+    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), 0), ERR_OK);
+    CU_ASSERT_TRUE(clock_covers(engine_clock(to, KEYSPACE, RANGE), &done));
+    clock_close(&wanted);
+    clock_close(&done);
+    buf_close(&b);
 }
 
 /* The row of dot 1 was overwritten by a batch, dot 2, of which the asker did not know when it said
@@ -265,37 +302,74 @@ static void a_pull_carries_what_became_of_a_dot(void)
 static void a_pull_tears_no_batch(void)
 {
     struct world w;
-    struct clock wanted, done;
-    struct buf b;
     struct scan s = whole_table();
     struct scan_result r = {0};
-    struct dot first = {{1, 1}, 1};
-    struct dot second = {{1, 1}, 2};
     world_open(&w, 1);
-    clock_init(&wanted);
-    clock_init(&done);
-    buf_init(&b, SIZE_MAX);
-    struct engine *from = w.replicas[0].engine;
-    struct engine *to = w.replicas[1].engine;
-    struct part p = one_row(&w.arena, "b", 5, first);
-    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, first, 0), ERR_OK);
-    p = one_row(&w.arena, "b", 7, second);
-    struct row rows[2] = {p.rows[0], one_row(&w.arena, "c", 7, second).rows[0]};
-    p.rows = rows;
-    p.rows_count = 2;
-    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, second, 0), ERR_OK);
-    clock_add(&wanted, first);
-    sync_all(w.replicas[0].store);
-    CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted,
-                                    engine_clock(to, KEYSPACE, RANGE), 1000, &b, &done),
-                    ERR_OK);
-    CU_ASSERT_TRUE(clock_equal(&done, &wanted));
-    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), 0), ERR_OK);
-    CU_ASSERT_EQUAL(engine_scan(to, &s, &w.arena, &r), ERR_OK);
+    write_and_overwrite(&w, w.replicas[0].engine);
+    pull_first(&w.replicas[0], w.replicas[1].engine);
+    CU_ASSERT_EQUAL(engine_scan(w.replicas[1].engine, &s, &w.arena, &r), ERR_OK);
     CU_ASSERT_EQUAL(r.live_rows, 2);
-    clock_close(&wanted);
-    clock_close(&done);
+    world_close(&w);
+}
+
+/* Replicas 2 and 3 have dot 1, and 2 has by that what dot 2 did; no other disk has it any more. */
+static void expect_handed_on(struct world *w)
+{
+    struct buf a, b;
+    buf_init(&a, SIZE_MAX);
+    buf_init(&b, SIZE_MAX);
+    for (int i = 0; i < 4; i++) /* and nobody names anew what comes back */
+        CU_ASSERT_TRUE(pull(w, &w->replicas[1 + i % 2], &w->replicas[2 - i % 2], 1000));
+    CU_ASSERT_TRUE(clock_equal(engine_clock(w->replicas[1].engine, KEYSPACE, RANGE),
+                               engine_clock(w->replicas[2].engine, KEYSPACE, RANGE)));
+    CU_ASSERT_TRUE(dump(w, w->replicas[1].engine, &a) && dump(w, w->replicas[2].engine, &b));
+    CU_ASSERT_TRUE(bytes_equal(buf_bytes(&a), buf_bytes(&b)));
+    buf_close(&a);
     buf_close(&b);
+}
+
+static void have_first(struct world *w)
+{
+    struct dot first = {{1, 1}, 1};
+    struct part p = one_row(&w->arena, "b", 5, first);
+    engine_set_actor(w->replicas[1].engine, w->replicas[1].self);
+    engine_set_actor(w->replicas[2].engine, w->replicas[2].self);
+    CU_ASSERT_EQUAL(engine_apply(w->replicas[2].engine, KEYSPACE, RANGE, &p, first, 0), ERR_OK);
+}
+
+/* What a pull shows of later writes outlives who gave it. */
+static void what_came_with_a_pull_is_handed_on(void)
+{
+    struct world w;
+    world_open(&w, 1);
+    have_first(&w);
+    write_and_overwrite(&w, w.replicas[0].engine);
+    pull_first(&w.replicas[0], w.replicas[1].engine);
+    CU_ASSERT_TRUE(
+        clock_has(engine_clock(w.replicas[1].engine, KEYSPACE, RANGE), (struct dot){{1, 1}, 2}));
+    expect_handed_on(&w);
+    world_close(&w);
+}
+
+/* Also when there are more writes that the asker lacks than anybody looks through. */
+static void what_comes_from_far_ahead_is_handed_on(void)
+{
+    struct world w;
+    struct dot other = {{1, 1}, 0}; /* an actor before the one that matters */
+    world_open(&w, 1);
+    have_first(&w);
+    struct part p = place_part(one_row(&w.arena, "b", 5, other), 1);
+    other.actor.boot = 0;
+    for (other.n = 1; other.n <= 5000; other.n++) {
+        part_set_dot(&p, other);
+        CU_ASSERT_EQUAL_FATAL(engine_apply(w.replicas[0].engine, KEYSPACE, RANGE, &p, other, 0),
+                              ERR_OK);
+    }
+    write_and_overwrite(&w, w.replicas[0].engine);
+    pull_first(&w.replicas[0], w.replicas[1].engine);
+    CU_ASSERT_EQUAL(engine_next_dot(w.replicas[1].engine, KEYSPACE, RANGE, w.replicas[1].self).n,
+                    2); /* it named what it got */
+    expect_handed_on(&w);
     world_close(&w);
 }
 
@@ -346,6 +420,8 @@ CU_TestInfo replicas_tests[] = {
     {"crashes do not keep replicas apart", crashes_do_not_keep_replicas_apart},
     {"a pull carries what became of a dot", a_pull_carries_what_became_of_a_dot},
     {"a pull tears no batch", a_pull_tears_no_batch},
+    {"what came with a pull is handed on", what_came_with_a_pull_is_handed_on},
+    {"what comes from far ahead is handed on", what_comes_from_far_ahead_is_handed_on},
     {"a pull gives only what is durable", a_pull_gives_only_what_is_durable},
     CU_TEST_INFO_NULL,
 };
