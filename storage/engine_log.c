@@ -3,39 +3,13 @@
  *   entry (stored and sent) = u8 version 1, varint table, i64 token, vbytes key,
  *           u8 flags (1 deletion, 2 static, 4 the whole partition),
  *           varint ranges, (vbytes start, vbytes end)*, varint rows, (vbytes key)*
- *   pull (sent) = u8 version 1, varint parts, part*, varint entries, (dot, entry)*
  *
- * Do not renumber.
- *
- * A pull carries the state of what the dots touched, not the writes: what was overwritten meanwhile
- * is not sent. With every row go the deletions that cover it, because they may be what became of
- * the dot's effect: else the receiver's clock would claim a dot whose effect it has in no form.
- * And with every partition go the entries of other dots that touched it and that the asker has not
- * heard of: what of it is shown already must have a name there, too.
- */
+ * Do not renumber. */
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "storage/engine_private.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#define LOG_VERSION     1
-#define LOG_ENTRIES_MAX 4096u /* of one pull */
-#define PULL_BYTES_MAX  WRITE_BYTES_MAX
-
-enum shape_flags { SHAPE_DELETION = 1, SHAPE_STATIC = 2, SHAPE_WHOLE = 4, SHAPE_FLAGS_END = 8 };
-
-struct shape {
-    table_no table;
-    token token;
-    struct bytes key;
-    unsigned flags;
-    struct scan_slice *ranges; /* rows and deleted ranges, in any order */
-    size_t ranges_count;
-    struct bytes *rows;
-    size_t rows_count;
-};
+#define LOG_VERSION 1
 
 static void shape_write(const struct part *p, struct buf *out)
 {
@@ -58,7 +32,7 @@ static void shape_write(const struct part *p, struct buf *out)
         buf_put_vbytes(out, p->rows[i].key);
 }
 
-static bool shape_read(struct reader *in, struct arena *arena, struct shape *ret)
+bool engine_shape_read(struct reader *in, struct arena *arena, struct shape *ret)
 {
     struct shape s = {0};
     uint8_t version = read_u8(in);
@@ -92,19 +66,19 @@ static bool shape_read(struct reader *in, struct arena *arena, struct shape *ret
     return true;
 }
 
-static void put_entry(struct engine *e, const struct range_state *r, struct dot dot,
+void engine_put_entry(struct engine *e, const struct range_state *r, struct dot dot,
                       struct bytes entry)
 {
     key_log(&e->key, r->keyspace, r->range, dot);
     store_batch_put(&e->batch, buf_bytes(&e->key), entry);
 }
 
-static void put_shape(struct engine *e, const struct range_state *r, struct dot dot,
+void engine_put_shape(struct engine *e, const struct range_state *r, struct dot dot,
                       const struct part *p)
 {
     buf_clear(&e->value);
     shape_write(p, &e->value);
-    put_entry(e, r, dot, buf_bytes(&e->value));
+    engine_put_entry(e, r, dot, buf_bytes(&e->value));
 }
 
 enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
@@ -124,7 +98,7 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
     if (fresh)
         engine_batch_part(e, p);
     if (fresh && dot.n > 0)
-        put_shape(e, r, dot, p);
+        engine_put_shape(e, r, dot, p);
     enum err err = engine_batch_check(e);
     if (err != ERR_OK) {
         e->bound = bound;
@@ -139,421 +113,6 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
         rng_below(&e->rng, COLLAPSE_ODDS) == 0)
         engine_collapse(e, p);
     return ERR_OK;
-}
-
-/* --- reading */
-
-/* What is to be read of one partition, gathered from the entries of several dots. */
-struct touched {
-    struct shape sum;
-    size_t ranges_cap, rows_cap;
-    struct dot *dots;
-    size_t dots_count, dots_cap;
-    struct touched *next; /* in the order of their first dots */
-};
-
-struct pull {
-    struct engine *e;
-    struct arena *arena;
-    struct omap by_key; /* u32 table, key -> struct touched * */
-    struct touched *first, **last;
-    size_t entries;
-    bool beside; /* these dots are not wanted: only those that touched the same partitions go */
-};
-
-/* NULL: not yet there, and what is beside goes only with what is wanted. */
-static struct touched *touch(struct pull *pull, const struct shape *shape)
-{
-    struct touched *t = NULL;
-    struct bytes found;
-    struct buf key;
-    buf_init(&key, SIZE_MAX);
-    buf_put_u32(&key, shape->table);
-    buf_put_i64(&key, shape->token);
-    buf_put_bytes(&key, shape->key);
-    if (omap_get(&pull->by_key, buf_bytes(&key), &found)) {
-        memcpy(&t, found.data, sizeof t);
-    } else if (!pull->beside) {
-        t = arena_new(pull->arena, struct touched);
-        t->sum = (struct shape){.table = shape->table, .token = shape->token, .key = shape->key};
-        *pull->last = t;
-        pull->last = &t->next;
-        omap_put(&pull->by_key, buf_bytes(&key), bytes_make(&t, sizeof t));
-    }
-    buf_close(&key);
-    return t;
-}
-
-static void gather(struct pull *pull, const struct shape *shape, struct dot dot)
-{
-    struct touched *t = touch(pull, shape);
-    pull->entries++;
-    if (t == NULL)
-        return;
-    struct shape *sum = &t->sum;
-    sum->flags |= shape->flags;
-    for (size_t i = 0; i < shape->ranges_count; i++) {
-        sum->ranges = arena_grow(pull->arena, sum->ranges, sum->ranges_count, &t->ranges_cap,
-                                 sizeof *sum->ranges);
-        sum->ranges[sum->ranges_count++] = shape->ranges[i];
-    }
-    for (size_t i = 0; i < shape->rows_count; i++) {
-        sum->rows =
-            arena_grow(pull->arena, sum->rows, sum->rows_count, &t->rows_cap, sizeof *sum->rows);
-        sum->rows[sum->rows_count++] = shape->rows[i];
-    }
-    if (pull->beside && MUTANT(strays_unnamed))
-        return;
-    t->dots = arena_grow(pull->arena, t->dots, t->dots_count, &t->dots_cap, sizeof dot);
-    t->dots[t->dots_count++] = dot;
-}
-
-/* The first dot >= n of the actor that is wanted; 0 for none. */
-static uint64_t wanted_from(const struct clock_entry *w, uint64_t n)
-{
-    if (n <= w->base)
-        return n;
-    size_t low = 0;
-    size_t high = w->runs_count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (w->runs[mid].last < n)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    if (low == w->runs_count)
-        return 0;
-    return n > w->runs[low].first ? n : w->runs[low].first;
-}
-
-/* Gather the log entries of this actor's wanted dots. Goes from entry to entry, not from hole to
- * hole: the log bounds the work, not what a peer lists. */
-static enum err gather_actor(struct pull *pull, const struct range_state *r, struct store_iter *it,
-                             const struct clock_entry *w)
-{
-    struct engine *e = pull->e;
-    keyspace_no keyspace;
-    range_no range;
-    struct dot dot;
-    uint64_t n = wanted_from(w, 1);
-    key_log(&e->key, r->keyspace, r->range, (struct dot){w->actor, n});
-    store_iter_seek(it, buf_bytes(&e->key));
-    while (n > 0 && pull->entries < LOG_ENTRIES_MAX && store_iter_valid(it) &&
-           key_parse_log(store_iter_key(it), &keyspace, &range, &dot) && keyspace == r->keyspace &&
-           range == r->range && actor_compare(dot.actor, w->actor) == 0 && dot.n <= DOT_N_MAX) {
-        struct shape shape;
-        n = wanted_from(w, dot.n);
-        if (n != dot.n) {
-            key_log(&e->key, r->keyspace, r->range, (struct dot){w->actor, n});
-            store_iter_seek(it, buf_bytes(&e->key));
-            continue;
-        }
-        struct reader in = reader_make(arena_copy(pull->arena, store_iter_value(it)));
-        if (!shape_read(&in, pull->arena, &shape) || !reader_done(&in))
-            return ERR_CORRUPT;
-        gather(pull, &shape, dot);
-        store_iter_next(it);
-    }
-    return store_iter_error(it);
-}
-
-static int bytes_sort_compare(const void *a, const void *b)
-{
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
-static void add_row(struct arena *arena, struct part *p, size_t *cap, const struct row *row)
-{
-    if (row_is_empty(row))
-        return;
-    p->rows = arena_grow(arena, p->rows, p->rows_count, cap, sizeof *row);
-    p->rows[p->rows_count++] = *row;
-}
-
-/* The smallest range of one row. */
-static struct bytes row_end(struct arena *arena, struct bytes row)
-{
-    uint8_t *end = arena_zero(arena, row.len + 1);
-    if (row.len > 0)
-        memcpy(end, row.data, row.len);
-    return bytes_make(end, row.len + 1);
-}
-
-/* ret := the present state of what was touched, with all deletions that cover it. */
-static enum err read_touched(struct engine *e, struct touched *t, struct arena *arena,
-                             struct part *ret)
-{
-    struct shape *s = &t->sum;
-    struct rows rows;
-    struct row row;
-    size_t cap = 0;
-    rows_init(&rows, e, arena, !MUTANT(pull_undurable));
-    enum err err = rows_open(&rows, s->table, s->token, s->key);
-    struct part out = rows.head;
-    bool whole = (s->flags & SHAPE_WHOLE) != 0;
-    if (!whole && ((s->flags & SHAPE_STATIC) == 0 || MUTANT(pull_forgets_static))) {
-        out.has_static = false;
-        out.static_row = (struct row){.deletion = TOMB_NONE};
-    }
-    if (err == ERR_OK && whole) {
-        rows_seek(&rows, BYTES_NONE);
-        while ((err = rows_next(&rows, false, &row)) == ERR_OK && rows.bytes <= PULL_BYTES_MAX)
-            add_row(arena, &out, &cap, &row);
-        if (err == ERR_OK)
-            err = ERR_TOO_BIG;
-        err = err == ERR_NOT_FOUND ? ERR_OK : err;
-    } else if (err == ERR_OK) {
-        out.tombs = arena_array(arena, struct range_tomb,
-                                (s->rows_count + s->ranges_count + 1) * (out.tombs_count + 1));
-        out.tombs_count = 0;
-        if (s->rows_count > 1)
-            qsort(s->rows, s->rows_count, sizeof *s->rows, bytes_sort_compare);
-    }
-    for (size_t i = 0; i < s->rows_count && err == ERR_OK && !whole; i++) {
-        if (i > 0 && (bytes_equal(s->rows[i - 1], s->rows[i]) || MUTANT(pull_first_row)))
-            continue;
-        struct part piece = rows.head;
-        part_cut_tombs(&piece, s->rows[i], row_end(arena, s->rows[i]), arena);
-        for (size_t k = 0; k < piece.tombs_count; k++)
-            out.tombs[out.tombs_count++] = piece.tombs[k];
-        rows_seek(&rows, s->rows[i]);
-        err = rows_next(&rows, false, &row);
-        if (err == ERR_OK && bytes_equal(row.key, s->rows[i]))
-            add_row(arena, &out, &cap, &row);
-        err = err == ERR_NOT_FOUND ? ERR_OK : err;
-    }
-    for (size_t i = 0; i < s->ranges_count && err == ERR_OK && !whole; i++) {
-        struct part piece = rows.head;
-        part_cut_tombs(&piece, s->ranges[i].start, s->ranges[i].end, arena);
-        for (size_t k = 0; k < piece.tombs_count; k++)
-            out.tombs[out.tombs_count++] = piece.tombs[k];
-    }
-    enum err closed = rows_close(&rows);
-    err = err != ERR_OK ? err : closed;
-    if (err != ERR_OK)
-        return err;
-    if (!whole)
-        part_normalise(&out, arena);
-    *ret = out;
-    return ERR_OK;
-}
-
-/* Write the states of the first partitions, about bytes_max of them, into `parts`; returns how
- * many, at least one when there is any. */
-static enum err write_states(struct pull *pull, size_t bytes_max, struct buf *parts,
-                             size_t *ret_count)
-{
-    size_t count = 0;
-    for (struct touched *t = pull->first; t != NULL && (count == 0 || parts->len < bytes_max);
-         t = t->next) {
-        struct arena arena; /* of one partition: what was read is more than what is sent */
-        struct part p;
-        arena_init(&arena);
-        enum err err = read_touched(pull->e, t, &arena, &p);
-        size_t before = parts->len;
-        if (err == ERR_OK)
-            part_encode(&p, parts);
-        arena_close(&arena);
-        if (err == ERR_OK && parts->len > PULL_BYTES_MAX) {
-            parts->len = before;
-            err = count > 0 ? ERR_OK : ERR_TOO_BIG;
-            *ret_count = count;
-            return err;
-        }
-        if (err != ERR_OK)
-            return err;
-        count++;
-    }
-    *ret_count = count;
-    return ERR_OK;
-}
-
-/* The entries of the partitions written, taken from the store as they are. */
-static enum err write_entries(struct pull *pull, const struct range_state *r, size_t parts,
-                              struct buf *out, struct clock *ret_done)
-{
-    struct engine *e = pull->e;
-    size_t count = 0;
-    size_t left = parts;
-    for (struct touched *t = pull->first; t != NULL && left > 0; t = t->next, left--)
-        count += t->dots_count;
-    buf_put_varint(out, count);
-    left = parts;
-    for (struct touched *t = pull->first; t != NULL && left > 0; t = t->next, left--) {
-        for (size_t i = 0; i < t->dots_count; i++) {
-            key_log(&e->key, r->keyspace, r->range, t->dots[i]);
-            enum err err = store_get(e->store, buf_bytes(&e->key), &e->value);
-            if (err != ERR_OK)
-                return err;
-            buf_put_dot(out, t->dots[i]);
-            buf_put_bytes(out, buf_bytes(&e->value));
-            clock_add(ret_done, t->dots[i]);
-        }
-    }
-    return ERR_OK;
-}
-
-/* What the asker lacks, and did not know of when it said what it wants: mostly what is just being
- * written. The wanted rows show it already; the other rows of the same batch must go with them, and
- * the dots: were this replica lost before they come by themselves, those rows would be nobody's. */
-static enum err gather_beside(struct pull *pull, const struct range_state *r, struct store_iter *it,
-                              const struct clock *wanted, const struct clock *have)
-{
-    struct clock lacks, beside;
-    enum err err = ERR_OK;
-    clock_init(&lacks);
-    clock_init(&beside);
-    clock_missing(&r->clock, have, &lacks);
-    clock_missing(&lacks, wanted, &beside);
-    pull->beside = true;
-    pull->entries = 0;
-    for (size_t i = 0; i < beside.count && err == ERR_OK; i++)
-        err = gather_actor(pull, r, it, &beside.entries[i]);
-    clock_close(&beside);
-    clock_close(&lacks);
-    return err;
-}
-
-enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
-                         const struct clock *wanted, const struct clock *have, size_t bytes_max,
-                         struct buf *ret_bytes, struct clock *ret_done)
-{
-    struct range_state *r = engine_range(e, keyspace, range);
-    struct arena arena;
-    struct buf parts;
-    size_t count = 0;
-    enum err err = r->err;
-    arena_init(&arena);
-    buf_init(&parts, BUF_MAX_DEFAULT);
-    struct pull pull = {.e = e, .arena = &arena};
-    pull.last = &pull.first;
-    omap_init(&pull.by_key);
-    /* Only what is durable goes out: the rows carry what other writes did to them too, and such a
-     * write may yet be lost here, with its dot, in a power cut. */
-    struct store_iter *it = store_iter_new_durable(e->store);
-    for (size_t i = 0; i < wanted->count && err == ERR_OK; i++)
-        err = gather_actor(&pull, r, it, &wanted->entries[i]);
-    if (err == ERR_OK)
-        err = gather_beside(&pull, r, it, wanted, have);
-    store_iter_free(it);
-    if (err == ERR_OK)
-        err = write_states(&pull, bytes_max, &parts, &count);
-    clock_close(ret_done);
-    buf_clear(ret_bytes);
-    buf_put_u8(ret_bytes, LOG_VERSION);
-    buf_put_varint(ret_bytes, count);
-    buf_put_bytes(ret_bytes, buf_bytes(&parts));
-    if (err == ERR_OK)
-        err = write_entries(&pull, r, count, ret_bytes, ret_done);
-    if (err == ERR_OK)
-        err = buf_finish(ret_bytes);
-    omap_close(&pull.by_key);
-    buf_close(&parts);
-    arena_close(&arena);
-    return engine_note(e, err);
-}
-
-/* --- applying */
-
-/* Read the entries; those of dots not in the clock go into the batch and, listed, to *ret_dots,
- * which has room for so many more. */
-static enum err read_entries(struct engine *e, const struct range_state *r, struct reader *in,
-                             struct arena *arena, uint64_t room, struct dot **ret_dots,
-                             size_t *ret_count)
-{
-    uint64_t count = read_varint(in);
-    if (in->failed || count > (uint64_t)2 * LOG_ENTRIES_MAX) /* wanted, and beside */
-        return ERR_MALFORMED;
-    struct dot *dots = arena_array(arena, struct dot, count + room);
-    size_t fresh = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        struct shape shape;
-        struct dot dot = read_dot(in);
-        const uint8_t *start = in->at;
-        if (in->failed || dot.n < 1 || dot.n > DOT_N_MAX || !shape_read(in, arena, &shape))
-            return ERR_MALFORMED;
-        if (clock_has(&r->clock, dot))
-            continue;
-        put_entry(e, r, dot, bytes_make(start, (size_t)(in->at - start)));
-        dots[fresh++] = dot;
-    }
-    *ret_dots = dots;
-    *ret_count = fresh;
-    return reader_finish(in);
-}
-
-/* Dots of our own for what of the parts no dot of the clock or of the pull tells of; they join the
- * list. */
-static void name_strays(struct engine *e, const struct range_state *r, const struct part *parts,
-                        size_t parts_count, struct dot *dots, size_t *dots_count)
-{
-    struct clock known;
-    clock_init(&known);
-    clock_copy(&known, &r->clock);
-    for (size_t i = 0; i < *dots_count; i++)
-        clock_add(&known, dots[i]);
-    for (size_t i = 0; i < parts_count; i++) {
-        struct arena arena;
-        struct part stray;
-        arena_init(&arena);
-        struct dot dot = engine_name_stray(e, &known, &parts[i], &arena, &stray);
-        if (dot.n > 0) {
-            put_shape(e, r, dot, &stray);
-            clock_add(&known, dot);
-            dots[(*dots_count)++] = dot;
-        }
-        arena_close(&arena);
-    }
-    clock_close(&known);
-}
-
-/* All of the pull into the batch; ret_dots: those that the clock gets with it. */
-static enum err read_pull(struct engine *e, const struct range_state *r, struct bytes in,
-                          struct arena *arena, struct dot **ret_dots, size_t *ret_count)
-{
-    struct reader reader = reader_make(in);
-    uint8_t version = read_u8(&reader);
-    uint64_t count = read_varint(&reader);
-    if (reader.failed || version != LOG_VERSION || count > LOG_ENTRIES_MAX)
-        return ERR_MALFORMED;
-    struct part *parts = arena_array(arena, struct part, count);
-    for (size_t i = 0; i < count; i++) {
-        enum err err = part_read(&reader, arena, &parts[i]);
-        if (err != ERR_OK)
-            return err;
-        if (!MUTANT(pull_without_rows))
-            engine_batch_part(e, &parts[i]);
-    }
-    enum err err = read_entries(e, r, &reader, arena, count, ret_dots, ret_count);
-    if (err == ERR_OK)
-        name_strays(e, r, parts, (size_t)count, *ret_dots, ret_count);
-    return err == ERR_OK ? engine_batch_check(e) : err;
-}
-
-enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
-                          uint64_t ticket)
-{
-    struct range_state *r = engine_range(e, keyspace, range);
-    struct arena arena;
-    struct dot *dots = NULL;
-    size_t dots_count = 0;
-    int64_t bound = e->bound;
-    if (r->err != ERR_OK)
-        return r->err;
-    arena_init(&arena);
-    engine_batch_begin(e);
-    enum err err = read_pull(e, r, in, &arena, &dots, &dots_count);
-    if (err == ERR_OK) {
-        for (size_t i = 0; i < dots_count && !MUTANT(pull_without_clock); i++)
-            engine_range_add(e, r, dots[i]);
-        e->stats.bytes_written += e->batch.ops.len;
-        store_write(e->store, &e->batch, ticket);
-    } else {
-        e->bound = bound;
-    }
-    arena_close(&arena);
-    return err;
 }
 
 enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range,

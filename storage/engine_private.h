@@ -4,7 +4,9 @@
  *   engine_rows.c   reading: fragments into rows, and collapsing them
  *   engine_scan.c   scans over rows_*
  *   engine_clock.c  range clocks: loading, snapshots
- *   engine_log.c    range logs: shapes, read, apply
+ *   engine_name.c   dots for what comes without
+ *   engine_log.c    writes under a dot, range logs
+ *   engine_pull.c   what other replicas lack, read and applied
  */
 #ifndef TORC_STORAGE_ENGINE_PRIVATE_H
 #define TORC_STORAGE_ENGINE_PRIVATE_H
@@ -74,6 +76,31 @@ void engine_range_add(struct engine *e, struct range_state *r, struct dot dot);
 
 /* Put a snapshot of the clock into e->batch. */
 void engine_range_save(struct engine *e, struct range_state *r);
+
+/* --- engine_log.c */
+
+enum shape_flags { SHAPE_DELETION = 1, SHAPE_STATIC = 2, SHAPE_WHOLE = 4, SHAPE_FLAGS_END = 8 };
+
+/* What an entry of the log names, of one partition. */
+struct shape {
+    table_no table;
+    token token;
+    struct bytes key;
+    unsigned flags;
+    struct scan_slice *ranges; /* rows and deleted ranges, in any order */
+    size_t ranges_count;
+    struct bytes *rows;
+    size_t rows_count;
+};
+
+/* Views point into what is read. */
+bool engine_shape_read(struct reader *in, struct arena *arena, struct shape *ret);
+
+/* Into e->batch: an entry as it is, and one that names what is in p. */
+void engine_put_entry(struct engine *e, const struct range_state *r, struct dot dot,
+                      struct bytes entry);
+void engine_put_shape(struct engine *e, const struct range_state *r, struct dot dot,
+                      const struct part *p);
 
 /* --- engine_name.c */
 
