@@ -61,7 +61,6 @@
     X(merge_forgets_deletion, "joining two parts keeps the partition deletion of the first")       \
     X(row_deletion_lost, "joining two rows keeps the deletion of the first")                       \
     X(reads_undurable, "a read tells what a power cut may take back")                              \
-    X(pull_undurable, "a pull carries what a power cut may take back")                             \
     X(pull_forgets_static, "a pull leaves static rows out")                                        \
     X(pull_first_row, "a pull carries only the first of the rows that a write touched")            \
     X(pull_without_rows, "what is pulled enters the clock, and its rows do not enter the store")   \

@@ -169,7 +169,7 @@ static enum err read_touched(struct engine *e, struct touched *t, struct arena *
     struct rows rows;
     struct row row;
     size_t cap = 0;
-    rows_init(&rows, e, arena, !MUTANT(pull_undurable));
+    rows_init(&rows, e, arena, true);
     enum err err = rows_open(&rows, s->table, s->token, s->key);
     struct part out = rows.head;
     bool whole = (s->flags & SHAPE_WHOLE) != 0;
@@ -311,7 +311,8 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
     pull.last = &pull.first;
     omap_init(&pull.by_key);
     /* Only what is durable goes out: the rows carry what other writes did to them too, and such a
-     * write may yet be lost here, with its dot, in a power cut. */
+     * write may yet be lost here, with its dot, in a power cut; who got it would have to name it.
+     */
     struct store_iter *it = store_iter_new_durable(e->store);
     for (size_t i = 0; i < wanted->count && err == ERR_OK; i++)
         err = gather_actor(&pull, r, it, &wanted->entries[i]);

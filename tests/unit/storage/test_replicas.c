@@ -374,7 +374,7 @@ static void what_comes_from_far_ahead_is_handed_on(void)
 }
 
 /* A deletion that a power cut may yet take back does not travel with the rows it deletes: it would
- * be somewhere for ever, under a dot that no clock has. */
+ * be somewhere under a dot that no clock has, and need another name. */
 static void a_pull_gives_only_what_is_durable(void)
 {
     struct world w;
