@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void mpz_from_bytes(mpz_t z, struct bytes b)
+void mpz_from_bytes(mpz_t z, struct bytes b)
 {
     mpz_import(z, b.len, 1, 1, 1, 0, b.data);
     if (b.len > 0 && b.data[0] >= 0x80) { /* z is what it would be unsigned: 2^bits too much */
@@ -19,8 +19,7 @@ static void mpz_from_bytes(mpz_t z, struct bytes b)
     }
 }
 
-/* The shortest two's complement form: one byte at least. */
-static void mpz_put(const mpz_t z, struct buf *out)
+void mpz_put(const mpz_t z, struct buf *out)
 {
     mpz_t u;
     mpz_init(u);

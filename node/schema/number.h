@@ -33,6 +33,10 @@ void decimal_put(const struct decimal *d, struct buf *out);
 bool decimal_from_text(struct bytes text, struct buf *out);
 void decimal_print(struct bytes value, struct buf *out); /* as BigDecimal.toString */
 
+/* A varint's bytes as a number, and back in the shortest form: one byte at least. */
+void mpz_from_bytes(mpz_t z, struct bytes b);
+void mpz_put(const mpz_t z, struct buf *out);
+
 /* Two's complement, big endian: without superfluous leading bytes; a view. */
 struct bytes varint_trim(struct bytes value);
 int varint_compare(struct bytes a, struct bytes b);

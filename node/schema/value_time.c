@@ -8,8 +8,8 @@
 #define MS_PER_DAY    INT64_C(86400000)
 #define DATE_EPOCH    INT64_C(2147483648) /* what day 1970-01-01 is stored as */
 
-/* Days of a civil date and back, by the 400 year cycle that begins with 1 March of year 0. */
-static int64_t days_from_civil(int64_t y, int64_t m, int64_t d)
+/* By the 400 year cycle that begins with 1 March of year 0. */
+int64_t days_from_civil(int64_t y, int64_t m, int64_t d)
 {
     y -= m <= 2 ? 1 : 0;
     int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -18,7 +18,7 @@ static int64_t days_from_civil(int64_t y, int64_t m, int64_t d)
     return era * 146097 + year * 365 + year / 4 - year / 100 + day - 719468;
 }
 
-static void civil_from_days(int64_t days, int64_t *y, int64_t *m, int64_t *d)
+void civil_from_days(int64_t days, int64_t *y, int64_t *m, int64_t *d)
 {
     days += 719468;
     int64_t era = (days >= 0 ? days : days - 146096) / 146097;

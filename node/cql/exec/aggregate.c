@@ -1,5 +1,11 @@
+/* aggregate.c - sums are exact where their type is: whole numbers wrap around only in the end, and
+ * what is lost of each addition of doubles is kept beside the sum (Kahan). An average of decimals
+ * is moved towards each value by its share, as Cassandra does it: it has the scale of the values.
+ */
 #include "node/cql/exec/aggregate.h"
+#include "node/schema/arithmetic.h"
 
+#include <math.h>
 #include <string.h>
 
 enum aggregate_kind {
@@ -12,12 +18,19 @@ enum aggregate_kind {
     AGGREGATE_FIRST, /* no aggregate: what the first row of the group shows */
 };
 
+__extension__ typedef __int128 wide; /* 2^63 values of 64 bits fit */
+
+struct real_sum {
+    double sum, lost, plain;
+    bool overflow; /* of the sum, not of a value: then `value` has it as a decimal */
+};
+
 struct aggregate {
     enum aggregate_kind kind;
     bool seen;
     uint64_t count;
-    int64_t whole;
-    double real;
+    wide whole;
+    struct real_sum real;
     struct cql_value value;
     uint8_t *room;
     size_t room_size;
@@ -65,9 +78,8 @@ static struct selector *prepare(struct run *r, const struct ast_term *t, enum ag
     }
     if (!selector_settle(r, of, NULL))
         return NULL;
-    if (kind >= AGGREGATE_SUM && !value_is_whole(of->type) && !value_is_real(of->type)) {
-        run_unsupported(r, arena_printf(r->arena, "%s of values of type %s", name,
-                                        cql_type_text(r->arena, of->type)));
+    if (kind >= AGGREGATE_SUM && !arithmetic_is_number(of->type)) {
+        run_invalid(r, "Invalid call to function %s, none of its type signatures match", name);
         return NULL;
     }
     struct selector *s = make(r, t, kind, kind == AGGREGATE_COUNT ? bigint : of->type,
@@ -118,22 +130,88 @@ static void remember(struct arena *keep, struct aggregate *a, struct cql_value v
     a->seen = true;
 }
 
-static void take_value(struct arena *keep, struct selector *s, struct cql_value v)
+static void take_bytes(struct arena *keep, struct aggregate *a, struct buf *b)
+{
+    remember(keep, a, cql_value_make(buf_bytes(b)));
+    buf_close(b);
+}
+
+static void take_real(struct arena *keep, struct aggregate *a, double v)
+{
+    struct real_sum *s = &a->real;
+    const struct cql_type *decimal = cql_type_native(CQL_DECIMAL);
+    struct buf b, sum;
+    if (!s->overflow) {
+        double before = s->sum, part = v - s->lost, next = before + part;
+        s->plain += v;
+        s->lost = (next - before) - part;
+        s->sum = next;
+        if (!isinf(next) || isinf(v))
+            return;
+        s->overflow = true;
+        buf_init(&b, BUF_MAX_DEFAULT);
+        decimal_from_double(before, &b);
+        take_bytes(keep, a, &b);
+    }
+    if (!isfinite(v))
+        return;
+    buf_init(&b, 64);
+    buf_init(&sum, BUF_MAX_DEFAULT);
+    decimal_from_double(v, &b);
+    if (arithmetic_apply('+', decimal, a->value.data, decimal, buf_bytes(&b), &sum, NULL) == ERR_OK)
+        take_bytes(keep, a, &sum);
+    buf_close(&b);
+}
+
+/* sum + v, or for an average of decimals avg + (v - avg) / count */
+static bool take_large(struct run *r, struct arena *keep, struct selector *s, struct bytes v)
+{
+    struct aggregate *a = s->aggregate;
+    struct buf sum, share;
+    struct errmsg m;
+    enum err err = ERR_OK;
+    if (!a->seen) {
+        remember(keep, a, cql_value_make(v));
+        return true;
+    }
+    buf_init(&sum, BUF_MAX_DEFAULT);
+    buf_init(&share, BUF_MAX_DEFAULT);
+    if (a->kind == AGGREGATE_AVG && s->type->kind == CQL_DECIMAL) {
+        err = arithmetic_apply('-', s->type, v, s->type, a->value.data, &sum, &m);
+        if (err == ERR_OK)
+            decimal_share(buf_bytes(&sum), a->count, &share);
+        v = buf_bytes(&share);
+        buf_clear(&sum);
+    }
+    if (err == ERR_OK)
+        err = arithmetic_apply('+', s->type, a->value.data, s->type, v, &sum, &m);
+    if (err == ERR_OK)
+        remember(keep, a, cql_value_make(buf_bytes(&sum)));
+    buf_close(&sum);
+    buf_close(&share);
+    return run_err(r, err, &m);
+}
+
+static bool take_value(struct run *r, struct arena *keep, struct selector *s, struct cql_value v)
 {
     struct aggregate *a = s->aggregate;
     if (v.kind != CQL_VALUE_SET)
-        return;
+        return true;
     a->count++;
     if (a->kind == AGGREGATE_MIN || a->kind == AGGREGATE_MAX) {
         int c = a->seen ? value_compare(s->type, v.data, a->value.data) : 0;
         if (!a->seen || (a->kind == AGGREGATE_MIN ? c < 0 : c > 0))
             remember(keep, a, v);
-    } else if (a->kind != AGGREGATE_COUNT) {
-        if (value_is_real(s->type))
-            a->real += value_read_real(s->type, v.data);
-        else /* wraps around, as Cassandra's sum does */
-            a->whole = (int64_t)((uint64_t)a->whole + (uint64_t)value_read_whole(v.data));
+    } else if (a->kind == AGGREGATE_COUNT) {
+        return true;
+    } else if (value_is_real(s->type)) {
+        take_real(keep, a, value_read_real(s->type, v.data));
+    } else if (value_is_whole(s->type) || s->type->kind == CQL_COUNTER) {
+        a->whole += value_read_whole(v.data);
+    } else {
+        return take_large(r, keep, s, v.data);
     }
+    return true;
 }
 
 bool aggregate_take(struct run *r, struct arena *keep, struct selector *s,
@@ -165,8 +243,7 @@ bool aggregate_take(struct run *r, struct arena *keep, struct selector *s,
     }
     if (!selector_eval(r, s->args[0], row, &v))
         return false;
-    take_value(keep, s, v);
-    return true;
+    return take_value(r, keep, s, v);
 }
 
 static bool value_of_args(struct run *r, const struct selector *s, struct cql_value *ret)
@@ -179,6 +256,53 @@ static bool value_of_args(struct run *r, const struct selector *s, struct cql_va
     return selector_apply(r, s, args, ret);
 }
 
+static double real_of(const struct aggregate *a)
+{
+    double sum = a->real.sum + a->real.lost;
+    if (isnan(sum) && isinf(a->real.plain)) /* infinite values of one sign */
+        sum = a->real.plain;
+    if (a->kind == AGGREGATE_SUM || a->count == 0)
+        return sum;
+    if (!a->real.overflow)
+        return sum / (double)a->count;
+    struct buf share;
+    buf_init(&share, BUF_MAX_DEFAULT);
+    decimal_share(a->value.data, a->count, &share);
+    sum = decimal_to_double(buf_bytes(&share));
+    buf_close(&share);
+    return sum;
+}
+
+/* Of no value at all: zero. */
+static bool value_of_numbers(struct run *r, const struct selector *s, struct cql_value *ret)
+{
+    const struct aggregate *a = s->aggregate;
+    const struct cql_type *bigint = cql_type_native(CQL_BIGINT);
+    struct buf b;
+    struct errmsg m;
+    enum err err = ERR_OK;
+    if (value_is_real(s->type)) {
+        *ret = value_put_real(r, s->type, real_of(a));
+        return true;
+    }
+    if (s->type->kind != CQL_VARINT && s->type->kind != CQL_DECIMAL) {
+        wide n = a->kind == AGGREGATE_AVG && a->count > 0 ? (wide)a->count : 1;
+        *ret = value_put_whole(r, s->type, (int64_t)(uint64_t)(a->whole / n));
+        return true;
+    }
+    *ret = a->value;
+    if (a->seen && (a->kind == AGGREGATE_SUM || s->type->kind == CQL_DECIMAL))
+        return true;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    if (!a->seen)
+        buf_put(&b, "\0\0\0\0", s->type->kind == CQL_DECIMAL ? 5 : 1);
+    else
+        err = arithmetic_apply('/', s->type, a->value.data, bigint,
+                               value_put_whole(r, bigint, (int64_t)a->count).data, &b, &m);
+    *ret = cql_value_make(run_take(r, &b));
+    return run_err(r, err, &m);
+}
+
 bool aggregate_value(struct run *r, const struct selector *s, struct cql_value *ret)
 {
     const struct aggregate *a = s->aggregate;
@@ -187,21 +311,13 @@ bool aggregate_value(struct run *r, const struct selector *s, struct cql_value *
         return value_of_args(r, s, ret);
     if (s->kind != SELECTOR_AGGREGATE && (a == NULL || !a->seen)) /* there was no row */
         return s->kind == SELECTOR_COLUMN || s->kind == SELECTOR_FACT || value_of_args(r, s, ret);
-    int64_t n = a->count > 0 ? (int64_t)a->count : 1;
-    bool real = value_is_real(s->type);
     switch (a->kind) {
     case AGGREGATE_ROWS:
-    case AGGREGATE_COUNT: *ret = value_put_whole(r, s->type, (int64_t)a->count); break;
+    case AGGREGATE_COUNT: *ret = value_put_whole(r, s->type, (int64_t)a->count); return true;
     case AGGREGATE_SUM:
-        *ret = real ? value_put_real(r, s->type, a->real) : value_put_whole(r, s->type, a->whole);
-        break;
-    case AGGREGATE_AVG:
-        *ret = real ? value_put_real(r, s->type, a->real / (double)n)
-                    : value_put_whole(r, s->type, a->whole / n);
-        break;
-    default: *ret = a->seen ? a->value : CQL_NULL; break;
+    case AGGREGATE_AVG: return value_of_numbers(r, s, ret);
+    default: *ret = a->seen ? a->value : CQL_NULL; return true;
     }
-    return true;
 }
 
 void aggregate_reset(struct selector *s)
@@ -214,6 +330,6 @@ void aggregate_reset(struct selector *s)
     a->seen = false;
     a->count = 0;
     a->whole = 0;
-    a->real = 0;
+    a->real = (struct real_sum){0};
     a->value = CQL_NULL;
 }

@@ -17,10 +17,10 @@ bool value_is_real(const struct cql_type *t)
 struct cql_value value_put_whole(struct run *r, const struct cql_type *type, int64_t v)
 {
     uint8_t *p = arena_alloc(r->arena, 8);
-    size_t len = type->kind == CQL_BIGINT     ? 8
-                 : type->kind == CQL_INT      ? 4
-                 : type->kind == CQL_SMALLINT ? 2
-                                              : 1;
+    size_t len = type->kind == CQL_BIGINT || type->kind == CQL_COUNTER ? 8
+                 : type->kind == CQL_INT                               ? 4
+                 : type->kind == CQL_SMALLINT                          ? 2
+                                                                       : 1;
     store_u64(p, (uint64_t)v << (64 - 8 * len));
     return cql_value_make(bytes_make(p, len));
 }

@@ -47,6 +47,8 @@ struct run {
     struct errmsg message;
     const char *exists_keyspace; /* with CQL_ERROR_ALREADY_EXISTS */
     const char *exists_table;
+    const char *function; /* with CQL_ERROR_FUNCTION_FAILURE: of the keyspace system */
+    struct cql_string_list function_types;
 };
 
 bool run_fail(struct run *r, enum cql_error_code code, const char *format, ...)

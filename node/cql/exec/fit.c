@@ -1,5 +1,6 @@
 /* fit.c - which types an expression may stand for, before there are values: how Cassandra chooses
  * among functions of one name, and what it takes for a type hint. */
+#include "node/cql/exec/operation.h"
 #include "node/cql/exec/selector.h"
 
 /* The bytes of a value of `from` mean something as a value of `to`. */
@@ -135,6 +136,8 @@ enum fit function_arg_fit(struct run *r, const struct function_arg *arg,
 {
     if (arg->type != NULL)
         return type_fit(arg->type, type);
+    if (arg->fits != NULL)
+        return operand_fit(arg->fits, type);
     if (arg->selector != NULL)
         return selector_fit(r, arg->selector, type);
     return term_fit(r, arg->term, type);

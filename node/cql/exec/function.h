@@ -11,6 +11,7 @@
 #include "node/cql/exec/core.h"
 
 struct selector;
+struct operand_fits;
 struct function; /* Opaque: one overload. Lives in the arena of the run, or for ever. */
 
 /* An argument, before there are values. */
@@ -19,6 +20,7 @@ struct function_arg {
     const struct ast_term *term;     /* of a statement's value; NULL: see selector */
     const struct selector *selector; /* of a SELECT's list */
     const char *text;                /* for error texts */
+    const struct operand_fits *fits; /* of an operation in a value; else NULL */
 };
 
 enum fit { FIT_NOT, FIT_WEAKLY, FIT_EXACTLY };

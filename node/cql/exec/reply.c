@@ -30,6 +30,11 @@ void reply_failed(struct exec *e, struct request *q)
         error.keyspace = bytes_text(q->run.exists_keyspace);
         error.name = q->run.exists_table != NULL ? bytes_text(q->run.exists_table) : BYTES_NONE;
     }
+    if (q->run.function != NULL) {
+        error.keyspace = bytes_text("system");
+        error.name = bytes_text(q->run.function);
+        error.arg_types = q->run.function_types;
+    }
     reply_error(e, q, &error);
 }
 

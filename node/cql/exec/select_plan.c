@@ -316,10 +316,28 @@ static void skip_keys(struct select *s)
     }
 }
 
+static void warn_of_aggregates(struct run *r, const struct select *s)
+{
+    bool key = false, in = false;
+    for (size_t i = 0; i < s->where.count; i++) {
+        const struct restriction *x = &s->where.items[i];
+        bool mine = x->columns[0]->kind == COLUMN_PARTITION_KEY;
+        key = key || mine;
+        in = in || (mine && x->op == AST_IN && (x->in_marker || x->alternatives > 1));
+    }
+    if (!selection_is_aggregate(s->selection))
+        return;
+    if (!key)
+        run_warn(r, "Aggregation query used without partition key");
+    else if (in)
+        run_warn(r, "Aggregation query used on multiple partition keys (IN restriction)");
+}
+
 bool select_plan_start(struct run *r, struct select *s)
 {
     if (!eval_limits(r, s))
         return false;
+    warn_of_aggregates(r, s);
     if (s->is_virtual)
         return eval_filters(r, s);
     if (!eval_tokens(r, s) || (s->by_key && !where_keys(r, &s->where, s->table, &s->keys)) ||

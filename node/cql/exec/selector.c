@@ -41,6 +41,15 @@ static const char *add_args(struct run *r, struct selector *s, const struct ast_
     return s->args_count == terms->count ? text : NULL;
 }
 
+static const struct function_arg *as_args(struct run *r, const struct selector *s)
+{
+    struct function_arg *args = arena_array(r->arena, struct function_arg, s->args_count);
+    for (size_t i = 0; i < s->args_count; i++)
+        args[i] = (struct function_arg){
+            .type = s->args[i]->type, .selector = s->args[i], .text = s->args[i]->name};
+    return args;
+}
+
 static struct selector *prepare_column(struct run *r, const struct ast_term *t)
 {
     const struct column *c = run_column(r, r->table, t->text);
@@ -66,14 +75,25 @@ static struct selector *prepare_call(struct run *r, const struct ast_term *t)
     const char *names = add_args(r, s, &t->items);
     if (names == NULL)
         return NULL;
-    struct function_arg *args = arena_array(r->arena, struct function_arg, s->args_count);
-    for (size_t i = 0; i < s->args_count; i++)
-        args[i] = (struct function_arg){s->args[i]->type, NULL, s->args[i], s->args[i]->name};
-    s->function = function_find(r, &t->id, args, s->args_count, NULL);
+    s->function = function_find(r, &t->id, as_args(r, s), s->args_count, NULL);
     if (s->function == NULL)
         return NULL;
     s->type = function_result(s->function);
     s->name = arena_printf(r->arena, "%s(%s)", function_name(s->function), names);
+    return s;
+}
+
+static struct selector *prepare_operation(struct run *r, const struct ast_term *t)
+{
+    struct selector *s = make(r, SELECTOR_OPERATION, t, NULL, NULL);
+    char op = t->kind == AST_NEGATE ? '-' : t->op;
+    if (add_args(r, s, &t->items) == NULL ||
+        !operation_find(r, op, as_args(r, s), s->args_count, NULL, &s->operation))
+        return NULL;
+    s->type = s->operation.result;
+    s->name = s->args_count == 1
+                  ? arena_printf(r->arena, "-%s", s->args[0]->name)
+                  : arena_printf(r->arena, "%s %c %s", s->args[0]->name, op, s->args[1]->name);
     return s;
 }
 
@@ -227,7 +247,7 @@ struct selector *selector_prepare(struct run *r, const struct ast_term *t)
     case AST_FIELD:
     case AST_UDT: run_unsupported(r, "fields of user-defined types"); return NULL;
     case AST_ARITHMETIC:
-    case AST_NEGATE: run_unsupported(r, "arithmetic"); return NULL;
+    case AST_NEGATE: return prepare_operation(r, t);
     case AST_STAR: run_fail(r, CQL_ERROR_SYNTAX, "Only count takes *"); return NULL;
     default: return make(r, SELECTOR_CONSTANT, t, NULL, term_text(r, t));
     }
@@ -274,7 +294,9 @@ static bool settle_keys(struct run *r, struct selector *s)
 static bool settle_call(struct run *r, struct selector *s)
 {
     for (size_t i = 0; i < s->args_count; i++) {
-        const struct cql_type *want = function_arg_type(s->function, i);
+        const struct cql_type *want = s->kind == SELECTOR_OPERATION
+                                          ? s->operation.args[i]
+                                          : function_arg_type(s->function, i);
         if (!selector_settle(r, s->args[i], want))
             return false;
     }
@@ -294,7 +316,8 @@ bool selector_settle(struct run *r, struct selector *s, const struct cql_type *w
     case SELECTOR_CONSTANT:
         s->slots[0] = (struct slot){s->term, s->type, "[selection]"};
         return slot_declare(r, s->slots[0]);
-    case SELECTOR_CALL: return settle_call(r, s);
+    case SELECTOR_CALL:
+    case SELECTOR_OPERATION: return settle_call(r, s);
     case SELECTOR_CAST: return selector_settle(r, s->args[0], NULL);
     case SELECTOR_SAME: return settle_same(r, s);
     case SELECTOR_ELEMENT:
@@ -310,7 +333,7 @@ bool selector_settle(struct run *r, struct selector *s, const struct cql_type *w
 
 enum fit selector_fit(struct run *r, const struct selector *s, const struct cql_type *type)
 {
-    struct function_arg arg = {s->type, s->term, NULL, s->name};
+    struct function_arg arg = {.type = s->type, .term = s->term, .text = s->name};
     enum fit worst = FIT_EXACTLY;
     static const enum cql_kind kinds[] = {
         [SELECTOR_LIST] = CQL_LIST, [SELECTOR_SET] = CQL_SET, [SELECTOR_MAP] = CQL_MAP};

@@ -65,61 +65,110 @@ static bool declare_items(struct run *r, struct slot s, enum cql_kind kind, cons
     return true;
 }
 
-static const struct function *find_call(struct run *r, const struct ast_term *t,
-                                        const struct cql_type *want);
+/* --- functions and operations as values */
 
-/* What the value of a term is of; NULL when the term alone does not say it. */
-static bool type_of(struct run *r, const struct ast_term *t, const struct cql_type **ret)
+static char op_of(const struct ast_term *t)
 {
+    return t->kind == AST_NEGATE ? '-' : t->op;
+}
+
+static bool is_operation(const struct ast_term *t)
+{
+    return t->kind == AST_ARITHMETIC || t->kind == AST_NEGATE;
+}
+
+static bool args_of(struct run *r, const struct ast_term *t, const struct function_arg **ret);
+
+/* What is known of a value that is an argument. Each part of it is looked at once. */
+static bool arg_of(struct run *r, const struct ast_term *t, struct function_arg *ret)
+{
+    const struct function_arg *args;
     struct errmsg m;
+    *ret = (struct function_arg){.term = t, .text = term_text(r, t)};
     t = unwrap(t);
-    *ret = NULL;
     if (t->kind == AST_CAST)
-        return run_err(r, cql_type_parse(r->arena, t->type->text, ret, &m), &m);
-    if (t->kind != AST_CALL)
+        return run_err(r, cql_type_parse(r->arena, t->type->text, &ret->type, &m), &m);
+    if (t->kind != AST_CALL && !is_operation(t))
         return true;
-    const struct function *f = find_call(r, t, NULL);
+    if (!args_of(r, t, &args))
+        return false;
+    if (is_operation(t)) { /* what it is of depends on what it is for */
+        struct operand_fits *fits = arena_new(r->arena, struct operand_fits);
+        operation_fits(r, op_of(t), args, t->items.count, fits);
+        ret->fits = fits;
+        return true;
+    }
+    const struct function *f = function_find(r, &t->id, args, t->items.count, NULL);
     if (f != NULL)
-        *ret = function_result(f);
+        ret->type = function_result(f);
     return f != NULL;
 }
 
-static const struct function *find_call(struct run *r, const struct ast_term *t,
-                                        const struct cql_type *want)
+static bool args_of(struct run *r, const struct ast_term *t, const struct function_arg **ret)
 {
     struct function_arg *args = arena_array(r->arena, struct function_arg, t->items.count);
+    *ret = args;
     for (size_t i = 0; i < t->items.count; i++) {
-        const struct ast_term *arg = t->items.items[i];
-        args[i] = (struct function_arg){NULL, arg, NULL, term_text(r, arg)};
-        if (!type_of(r, arg, &args[i].type))
-            return NULL;
+        if (!arg_of(r, t->items.items[i], &args[i]))
+            return false;
     }
-    return function_find(r, &t->id, args, t->items.count, want);
+    return true;
 }
 
-static struct slot arg_slot(struct run *r, const struct function *f, const struct ast_term *call,
+/* The function or operation that a term is. */
+struct call {
+    const struct function *function; /* NULL: an operation */
+    struct operation operation;
+    const char *name;
+    const struct cql_type *result;
+};
+
+static bool find_call(struct run *r, struct slot s, struct call *ret)
+{
+    const struct function_arg *args;
+    const struct ast_term *t = s.term;
+    *ret = (struct call){0};
+    if (!args_of(r, t, &args))
+        return false;
+    if (is_operation(t)) {
+        if (!operation_find(r, op_of(t), args, t->items.count, s.type, &ret->operation))
+            return false;
+        ret->result = ret->operation.result;
+        ret->name = arena_printf(r->arena, "system.%s", operation_name(op_of(t), t->items.count));
+        return true;
+    }
+    ret->function = function_find(r, &t->id, args, t->items.count, s.type);
+    if (ret->function == NULL)
+        return false;
+    ret->result = function_result(ret->function);
+    ret->name = function_name(ret->function);
+    return true;
+}
+
+static struct slot arg_slot(struct run *r, const struct call *c, const struct ast_term *call,
                             size_t n)
 {
-    return (struct slot){call->items.items[n], function_arg_type(f, n),
-                         arena_printf(r->arena, "arg%zu(%s)", n, function_name(f))};
+    const struct cql_type *type =
+        c->function != NULL ? function_arg_type(c->function, n) : c->operation.args[n];
+    return (struct slot){call->items.items[n], type,
+                         arena_printf(r->arena, "arg%zu(%s)", n, c->name)};
 }
 
 static bool declare_call(struct run *r, struct slot s)
 {
-    const struct function *f = find_call(r, s.term, s.type);
-    if (f == NULL)
+    struct call c;
+    if (!find_call(r, s, &c))
         return false;
     for (size_t i = 0; i < s.term->items.count; i++) {
-        if (!slot_declare(r, arg_slot(r, f, s.term, i)))
+        if (!slot_declare(r, arg_slot(r, &c, s.term, i)))
             return false;
     }
-    const struct cql_type *result = function_result(f);
-    if (!cql_type_equal(result, s.type) &&
-        !(s.type->kind == CQL_UUID && result->kind == CQL_TIMEUUID))
+    struct function_arg result = {.type = c.result};
+    if (function_arg_fit(r, &result, s.type) == FIT_NOT)
         return run_invalid(r,
                            "Type error: cannot assign result of function %s (type %s) to %s "
                            "(type %s)",
-                           function_name(f), type_name(r, result), s.name, type_name(r, s.type));
+                           c.name, type_name(r, c.result), s.name, type_name(r, s.type));
     return true;
 }
 
@@ -164,6 +213,10 @@ const char *term_text(struct run *r, const struct ast_term *term)
     case AST_TUPLE: return arena_printf(r->arena, "(%s)", items_text(r, term));
     case AST_CALL:
         return arena_printf(r->arena, "%s(%s)", run_text(r, term->id.name), items_text(r, term));
+    case AST_ARITHMETIC:
+    case AST_NEGATE:
+        return arena_printf(r->arena, "system.\"%s\"(%s)",
+                            operation_name(op_of(term), term->items.count), items_text(r, term));
     default: return text;
     }
 }
@@ -177,12 +230,12 @@ bool slot_declare(struct run *r, struct slot s)
     case AST_LIST: return declare_items(r, s, CQL_LIST, "list");
     case AST_SET: return declare_items(r, s, CQL_SET, "set");
     case AST_MAP: return declare_items(r, s, CQL_MAP, "map");
-    case AST_CALL: return declare_call(r, s);
+    case AST_CALL:
+    case AST_ARITHMETIC:
+    case AST_NEGATE: return declare_call(r, s);
     case AST_CAST: return declare_cast(r, s);
     case AST_UDT: return run_unsupported(r, "literals of user-defined types");
     case AST_TUPLE: return run_unsupported(r, "tuples as values");
-    case AST_ARITHMETIC:
-    case AST_NEGATE: return run_unsupported(r, "arithmetic");
     default: break;
     }
     if (is_literal(s.term->kind) && cql_type_is_collection(s.type))
@@ -271,16 +324,17 @@ static bool collection_value(struct run *r, struct slot s, struct cql_value *ret
 
 static bool call_value(struct run *r, struct slot s, struct cql_value *ret)
 {
-    const struct function *f = find_call(r, s.term, s.type);
+    struct call c;
     size_t count = s.term->items.count;
     struct cql_value *args = arena_array(r->arena, struct cql_value, count);
-    if (f == NULL)
+    if (!find_call(r, s, &c))
         return false;
     for (size_t i = 0; i < count; i++) {
-        if (!slot_value(r, arg_slot(r, f, s.term, i), &args[i]))
+        if (!slot_value(r, arg_slot(r, &c, s.term, i), &args[i]))
             return false;
     }
-    return function_call(r, f, args, count, ret);
+    return c.function != NULL ? function_call(r, c.function, args, count, ret)
+                              : operation_apply(r, &c.operation, args, ret);
 }
 
 bool slot_value(struct run *r, struct slot s, struct cql_value *ret)
@@ -293,7 +347,9 @@ bool slot_value(struct run *r, struct slot s, struct cql_value *ret)
     case AST_LIST:
     case AST_SET:
     case AST_MAP: return collection_value(r, s, ret);
-    case AST_CALL: return call_value(r, s, ret);
+    case AST_CALL:
+    case AST_ARITHMETIC:
+    case AST_NEGATE: return call_value(r, s, ret);
     case AST_CAST: return slot_value(r, (struct slot){s.term->items.items[0], s.type, s.name}, ret);
     default: return literal_value(r, s, ret);
     }

@@ -1,0 +1,40 @@
+/* operation.h - + - * / % and the minus sign, in values and in SELECT's lists. Private.
+ *
+ * Found like a function of two arguments that has an overload for each pair of numeric types, for
+ * times and durations, and for texts.
+ */
+#ifndef TORC_NODE_CQL_EXEC_OPERATION_H
+#define TORC_NODE_CQL_EXEC_OPERATION_H
+
+#include "node/cql/exec/function.h"
+
+struct operation {
+    char op;
+    size_t count; /* 1: the minus sign */
+    const struct cql_type *args[2];
+    const struct cql_type *result;
+};
+
+/* How well an operand of unknown type stands for each type that operands have. */
+#define OPERAND_KINDS 14
+struct operand_fits {
+    enum fit of[OPERAND_KINDS];
+};
+
+/* False after run_fail. `want`: the type its result is for, NULL when that says nothing. */
+bool operation_find(struct run *r, char op, const struct function_arg *args, size_t count,
+                    const struct cql_type *want, struct operation *ret);
+
+/* What a result of the operation may be, when its operands are no more than this. */
+void operation_fits(struct run *r, char op, const struct function_arg *args, size_t count,
+                    struct operand_fits *ret);
+enum fit operand_fit(const struct operand_fits *fits, const struct cql_type *type);
+
+/* "_add": the function that Cassandra has for it. */
+const char *operation_name(char op, size_t count);
+
+/* Null of null. */
+bool operation_apply(struct run *r, const struct operation *o, const struct cql_value *args,
+                     struct cql_value *ret);
+
+#endif
