@@ -14,6 +14,7 @@
 
 #define CLIENT_RUNNING_MAX 1024
 #define CLIENT_OUT_MAX     ((size_t)8 << 20)
+#define CLIENT_ID_MAX      ((size_t)256)
 #define EXEC_REQUEST       (UINT64_C(1) << 62) /* proposals of clients, apart from our own */
 
 struct client {
@@ -21,6 +22,7 @@ struct client {
     struct endpoint from;
     struct cql_conn conn;
     char *keyspace; /* of USE; NULL: none */
+    struct buf who; /* names the client: what its driver says of itself, else this connection */
     uint32_t events;
     struct arena arena; /* of the request being decoded */
     size_t running;
@@ -118,6 +120,7 @@ static void client_free(struct client *c)
 {
     cql_conn_close(&c->conn);
     arena_close(&c->arena);
+    buf_close(&c->who);
     mem_free(c->keyspace);
     mem_free(c);
 }
@@ -154,6 +157,11 @@ void client_open(struct node *n, uint64_t number, const struct endpoint *from)
     c->from = *from;
     cql_conn_init(&c->conn, &config);
     cql_window_init(&c->window);
+    buf_init(&c->who, CLIENT_ID_MAX + 64);
+    buf_put_u8(&c->who, 'n');
+    buf_put_u32(&c->who, meta_self(n->meta));
+    buf_put_u32(&c->who, n->boot);
+    buf_put_u64(&c->who, number);
     map_put(&n->clients, number, c);
 }
 
@@ -196,6 +204,18 @@ static void refuse(struct node *n, struct client *c, int16_t stream, enum cql_er
     buf_close(&body);
 }
 
+/* A driver that says who it is is the same client on all its connections, to whichever nodes: what
+ * it sends again with the same timestamp is the same request. */
+static void take_startup(struct client *c, const struct cql_map *options)
+{
+    struct bytes id;
+    if (!cql_map_get(options, "CLIENT_ID", &id) || id.len == 0 || id.len > CLIENT_ID_MAX)
+        return;
+    buf_clear(&c->who);
+    buf_put_u8(&c->who, 'c');
+    buf_put_bytes(&c->who, id);
+}
+
 static void client_request(struct node *n, struct client *c, const struct cql_frame *frame)
 {
     struct cql_request request;
@@ -211,6 +231,8 @@ static void client_request(struct node *n, struct client *c, const struct cql_fr
         return;
     }
     refresh_view(n);
+    if (request.opcode == CQL_STARTUP)
+        take_startup(c, &request.startup);
     const char *no_timestamp = clock_problem(n);
     struct exec_request r = {.conn = c->number,
                              .stream = frame->header.stream,
@@ -218,7 +240,8 @@ static void client_request(struct node *n, struct client *c, const struct cql_fr
                              .request = &request,
                              .keyspace = c->keyspace,
                              .timestamp_us = node_timestamp(n),
-                             .no_timestamp = no_timestamp};
+                             .no_timestamp = no_timestamp,
+                             .client = buf_bytes(&c->who)};
     c->running++;
     n->clients_running++;
     exec_request(n->client_state->exec, n->now, &r);

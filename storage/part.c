@@ -8,7 +8,8 @@
  *
  * For the same reason every cell at (column, no path), not only a tombstone, shadows the elements
  * of its column: else a live one with a higher timestamp would replace the tombstone and bring
- * elements back, depending on the order of merging. A schema never mixes the two.
+ * elements back, depending on the order of merging. Only counters have both: there the live one is
+ * the sum of what it shadows (counter.h).
  */
 #include "storage/part.h"
 

@@ -8,6 +8,7 @@
  *
  * A cell at COLUMN_MARKER says that the row exists by itself (INSERT), with no value. A collection
  * is one cell per element (`has_path`), and a tombstone at (column, no path) shadows its elements.
+ * So is a counter, one cell per increment (counter.h).
  *
  * Merge is the join of Cassandra's last-write-wins order (part_merge): commutative, associative,
  * idempotent, and its result is canonical: parts with the same meaning are the same bytes.

@@ -2,6 +2,7 @@
  *
  *   coord.c        requests, effects, deadlines, dispatch
  *   coord_write.c  runs: one mutation on its way to W replicas
+ *   coord_counter.c  increments: what of them is known already
  *   coord_read.c   operations and rounds: one span of one read on its way to R replicas
  *   coord_repair.c what a round does when its replicas disagree
  *   replica.c      the other side: peers' writes and reads
@@ -113,6 +114,11 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
 void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node);
 void write_expired(struct coord *c, struct run *run);
 void write_free(struct coord *c, struct run *run); /* at shutdown */
+
+/* --- coord_counter.c */
+
+/* The increments of the run become what this replica writes. An error: it cannot tell. */
+enum err counter_take(struct coord *c, struct now now, struct run *run);
 
 /* --- coord_read.c */
 

@@ -169,6 +169,15 @@ static bool run_forward(struct coord *c, struct now now, struct run *run)
     return true;
 }
 
+/* Not here. A forward is never forwarded: one hop, and who sent it tries another replica. */
+static void run_elsewhere(struct coord *c, struct now now, struct run *run)
+{
+    for (size_t i = 0; i < run->targets; i++)
+        run->target[i].tried |= run->target[i].node == cluster_self(c->cluster);
+    if (run->owner == NULL || !run_forward(c, now, run))
+        run_result(c, run, ERR_UNAVAILABLE);
+}
+
 static void encode_part(struct run *run)
 {
     struct buf out;
@@ -183,6 +192,10 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
 {
     node_no self = cluster_self(c->cluster);
     uint64_t request = run->pending.request;
+    if (run->kind == WRITE_COUNTER && counter_take(c, now, run) != ERR_OK) {
+        run_elsewhere(c, now, run);
+        return;
+    }
     struct dot dot = engine_next_dot(c->engine, run->keyspace, run->range, c->self);
     part_set_dot(&run->part, dot);
     c->in_flight -= run->encoded.len;
@@ -204,6 +217,14 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
                 (struct applying){.request = request});
 }
 
+/* Who may give the write its dot: a replica; of a counter one that has all that the range holds,
+ * not one that is about to (docs/counters.md). */
+static bool may_coordinate(const struct run *run, size_t i)
+{
+    return run->target[i].state != REPLICA_LOST &&
+           (run->kind != WRITE_COUNTER || run->target[i].standing.in_now);
+}
+
 static void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us)
 {
     node_no self = cluster_self(c->cluster);
@@ -222,13 +243,12 @@ static void run_start(struct coord *c, struct now now, struct run *run, usec tim
         return;
     }
     for (size_t i = 0; i < run->targets; i++) {
-        if (run->target[i].node == self && run->target[i].state != REPLICA_LOST) {
+        if (run->target[i].node == self && may_coordinate(run, i)) {
             run_coordinate(c, now, run);
             return;
         }
     }
-    if (run->owner == NULL || !run_forward(c, now, run))
-        run_result(c, run, ERR_UNAVAILABLE); /* a forward is never forwarded: one hop */
+    run_elsewhere(c, now, run);
 }
 
 /* A part of our own, deep in the run's memory. */

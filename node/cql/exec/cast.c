@@ -5,8 +5,8 @@
 
 bool value_is_whole(const struct cql_type *t)
 {
-    return t->kind == CQL_BIGINT || t->kind == CQL_INT || t->kind == CQL_SMALLINT ||
-           t->kind == CQL_TINYINT;
+    return t->kind == CQL_BIGINT || t->kind == CQL_COUNTER || t->kind == CQL_INT ||
+           t->kind == CQL_SMALLINT || t->kind == CQL_TINYINT;
 }
 
 bool value_is_real(const struct cql_type *t)
@@ -80,7 +80,8 @@ bool cast_allowed(const struct cql_type *from, const struct cql_type *to)
 {
     bool numbers =
         (value_is_whole(from) || value_is_real(from)) && (value_is_whole(to) || value_is_real(to));
-    return cql_type_equal(from, to) || to->kind == CQL_TEXT || to->kind == CQL_ASCII || numbers;
+    return cql_type_equal(from, to) || to->kind == CQL_TEXT || to->kind == CQL_ASCII ||
+           (numbers && to->kind != CQL_COUNTER);
 }
 
 struct cql_value value_cast(struct run *r, const struct cql_type *from, const struct cql_type *to,

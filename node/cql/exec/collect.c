@@ -11,6 +11,8 @@
 #include "node/cql/exec/core.h"
 #include "node/schema/order.h"
 
+#include <string.h>
+
 /* 2010-01-01: prepends run backwards from here by as much as has passed since. */
 #define PREPEND_REFERENCE_US INT64_C(1262304000000000)
 
@@ -214,4 +216,26 @@ bool collect_gather(struct run *r, const struct column *c, const struct cell *ce
     if (n > 0)
         *ret = cql_value_make(data);
     return n > 0;
+}
+
+bool collect_count(struct run *r, const struct column *c, struct cell_times t,
+                   struct cql_value value, bool subtract, uint32_t op_no, struct cells *out)
+{
+    uint8_t name[COUNTER_ID_SIZE + 8];
+    uint8_t id[COUNTER_ID_SIZE];
+    if (value.kind == CQL_VALUE_NULL)
+        return run_invalid(r, "Invalid null value for counter increment");
+    int64_t delta = (int64_t)load_u64(value.data.data);
+    if (subtract && delta == INT64_MIN)
+        return run_invalid(r,
+                           "The negation of %lld overflows supported counter precision (signed 8 "
+                           "bytes integer)",
+                           (long long)delta);
+    memcpy(name, r->request_id, COUNTER_ID_SIZE);
+    store_u32(name + COUNTER_ID_SIZE, r->statement_no);
+    store_u32(name + COUNTER_ID_SIZE + 4, op_no);
+    counter_id(bytes_make(name, sizeof name), id);
+    cells_push(r, out,
+               counter_increment(c->id, id, subtract ? -delta : delta, t.timestamp, r->arena));
+    return true;
 }

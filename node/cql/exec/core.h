@@ -13,6 +13,7 @@
 #include "node/cql/exec/exec.h"
 #include "node/cql/grammar/ast.h"
 #include "node/schema/value.h"
+#include "storage/counter.h"
 
 /* What a bind marker stands for. */
 struct marker {
@@ -39,9 +40,13 @@ struct run {
     const struct table *table; /* of the statement being resolved */
     int64_t now_us;            /* wall clock */
     int64_t now_s;
-    int64_t timestamp_us;      /* of writes that say none */
-    const char *no_timestamp;  /* why they are refused, or NULL */
-    struct warnings *warnings; /* of the request; what run_warn says */
+    int64_t timestamp_us;                /* of writes that say none */
+    const char *no_timestamp;            /* why they are refused, or NULL */
+    int64_t stamp_us;                    /* of counters, which take no timestamp of a client's, */
+    const char *no_stamp;                /* and why there is none */
+    uint8_t request_id[COUNTER_ID_SIZE]; /* a request that is sent again has the same */
+    uint32_t statement_no;               /* in its batch */
+    struct warnings *warnings;           /* of the request; what run_warn says */
 
     enum cql_error_code code;
     struct errmsg message;
@@ -171,6 +176,8 @@ struct modify_times {
 bool modify(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
             struct needs *needs, struct parts *ret);
 bool modify_batch_check(struct run *r, const struct ast_batch *b);
+/* The table of one of the three statements; NULL: there is none, and no error yet. */
+const struct table *modify_table(struct run *r, const struct ast_stmt *s);
 
 /* Sort by partition and merge those of one. */
 void parts_join(struct run *r, struct parts *p);
@@ -196,6 +203,9 @@ bool collect_remove(struct run *r, const struct column *c, struct cell_times t,
 bool collect_set_element(struct run *r, const struct column *c, struct cell_times t,
                          struct bytes key, struct cql_value value, const struct row *row,
                          struct cells *out);
+/* What an operation adds to a counter, under a name of its own within the request. */
+bool collect_count(struct run *r, const struct column *c, struct cell_times t,
+                   struct cql_value value, bool subtract, uint32_t op_no, struct cells *out);
 /* The value of a collection from its live cells; false (and null) when there are none. */
 bool collect_gather(struct run *r, const struct column *c, const struct cell *cells, size_t count,
                     int64_t now_s, struct cql_value *ret);

@@ -74,8 +74,6 @@ static bool put_columns(struct run *r, const struct ast_columns *c, struct ddl *
     for (size_t i = 0; i < c->count; i++) {
         if (c->items[i].is_masked)
             return run_unsupported(r, "column masking");
-        if (bytes_equal_text(c->items[i].type->text, "counter"))
-            return run_unsupported(r, "counters");
         if (c->items[i].type->custom)
             return run_unsupported(r, "types given as Java classes");
         columns[i].name = run_text(r, c->items[i].name);

@@ -153,7 +153,10 @@ static struct request *request_new(struct exec *e, struct now now, const struct 
                           .now_us = now.wall,
                           .now_s = now.wall / USEC_PER_SEC,
                           .timestamp_us = in->timestamp_us,
-                          .no_timestamp = in->no_timestamp};
+                          .no_timestamp = in->no_timestamp,
+                          .stamp_us = in->timestamp_us,
+                          .no_stamp = in->no_timestamp};
+    q->client = arena_copy(&q->arena, in->client);
     if (in->keyspace != NULL && in->keyspace[0] != '\0')
         q->run.keyspace = arena_text(&q->arena, bytes_text(in->keyspace));
     list_push_back(&e->requests, &q->link);

@@ -27,6 +27,8 @@
 #define EXEC_REPLY_MAX          ((size_t)14 << 20) /* bytes of rows in one reply */
 #define EXEC_PAGE_FULL          ((size_t)2 << 20)  /* a page with so many bytes is full */
 #define EXEC_VALUE_MAX          (EXEC_REPLY_MAX - EXEC_PAGE_FULL) /* so that it can be read back */
+#define EXEC_REQUEST_ID         "torc_request_id" /* custom payload: names the request */
+#define EXEC_REQUEST_ID_MAX     64
 #define EXEC_IN_MAX             10000 /* partitions or slices one IN may make */
 #define EXEC_TTL_MAX            (20 * 365 * 24 * 60 * 60)
 
@@ -76,6 +78,8 @@ struct exec_request {
     const char *keyspace;     /* of the connection; NULL: none */
     int64_t timestamp_us;     /* for writes that bring none: the hybrid logical clock's next */
     const char *no_timestamp; /* static; why it cannot be had, or NULL */
+    struct bytes client;      /* who asks: with the timestamp that a frame brings, it names the
+                                 request, so that one that is sent again counts once */
 };
 
 /* All that is passed is borrowed for the call only. */

@@ -78,6 +78,8 @@ static bool eval_op(struct run *r, const struct op *op, struct cell_times t, con
         return false;
     if (v.kind == CQL_VALUE_UNSET)
         return true;
+    if (c->type->kind == CQL_COUNTER)
+        return collect_count(r, c, t, v, op->kind == AST_ASSIGN_SUB, op->no, out);
     switch (op->kind) {
     case AST_ASSIGN_ADD: return collect_put(r, c, t, v, false, out);
     case AST_ASSIGN_PREPEND: return collect_prepend(r, c, t, v, out);

@@ -9,6 +9,7 @@ struct op { /* what happens to one column */
     const struct column *column;
     enum ast_assign_kind kind;
     bool removes; /* DELETE column, DELETE column[key] */
+    uint32_t no;  /* among those of the statement */
     struct slot value;
     struct slot key;
 };

@@ -11,6 +11,23 @@ static const struct cql_type *op_type(struct run *r, const struct op *op)
     return t;
 }
 
+/* Of an operation that does not remove. */
+static bool check_counting(struct run *r, const struct op *op, const struct ast_term *value)
+{
+    const char *name = op->column->name;
+    if (op->kind == AST_ASSIGN_PREPEND)
+        return run_invalid(r, "Invalid operation (%s = %s - %s) for non list column %s", name,
+                           term_text(r, value), name, name);
+    if (value->kind == AST_NULL)
+        return run_invalid(r, "Invalid null value for counter increment/decrement");
+    if (op->kind == AST_ASSIGN_SET)
+        return run_invalid(r,
+                           "Cannot set the value of counter column %s (counters can only be "
+                           "incremented/decremented, not set)",
+                           name);
+    return true;
+}
+
 static bool check_op(struct run *r, const struct op *op)
 {
     const struct column *c = op->column;
@@ -23,8 +40,6 @@ static bool check_op(struct run *r, const struct op *op)
                                  "KEY part)",
                                  c->name)
                    : run_invalid(r, "PRIMARY KEY part %s found in SET part", c->name);
-    if (c->type->kind == CQL_COUNTER)
-        return run_unsupported(r, "counters");
     if (op->kind == AST_ASSIGN_FIELD)
         return run_unsupported(r, "fields of user-defined types");
     if (element && !collection)
@@ -32,7 +47,8 @@ static bool check_op(struct run *r, const struct op *op)
                            cql_type_is_collection(c->type) ? "frozen" : "no collection");
     if (element && c->type->kind == CQL_SET && !op->removes)
         return run_invalid(r, "Invalid operation (%s[_] = _) for set column %s", c->name, c->name);
-    if ((op->kind == AST_ASSIGN_ADD || op->kind == AST_ASSIGN_SUB) && !collection && !op->removes)
+    if ((op->kind == AST_ASSIGN_ADD || op->kind == AST_ASSIGN_SUB) && !collection &&
+        c->type->kind != CQL_COUNTER && !op->removes)
         return run_invalid(r, "Invalid operation (%s = %s %c _) for non counter column %s", c->name,
                            c->name, op->kind == AST_ASSIGN_ADD ? '+' : '-', c->name);
     if (op->kind == AST_ASSIGN_PREPEND && !op->removes &&
@@ -47,6 +63,9 @@ static bool declare_op(struct run *r, struct op *op, const struct ast_term *valu
 {
     const struct column *c = op->column;
     op->key.term = key;
+    if (c->type->kind == CQL_COUNTER && value != NULL && key == NULL && c->kind >= COLUMN_STATIC &&
+        !check_counting(r, op, value))
+        return false;
     if (!check_op(r, op))
         return false;
     if (key != NULL) {
@@ -68,6 +87,9 @@ static bool declare_using(struct run *r, struct modify *m, const struct ast_usin
                           const struct modify_times *times)
 {
     const struct ast_using *batch = times->batch_using;
+    if (m->table->is_counter && (u->timestamp != NULL || u->ttl != NULL))
+        return run_invalid(r, "Cannot provide custom %s for counter updates",
+                           u->timestamp != NULL ? "timestamp" : "TTL");
     if (u->timestamp != NULL && batch != NULL && batch->timestamp != NULL)
         return run_invalid(r, "Timestamp must be set either on BATCH or individual statements");
     m->timestamp = (struct slot){u->timestamp, cql_type_native(CQL_BIGINT), "[timestamp]"};
@@ -87,8 +109,6 @@ static bool writable(struct run *r, const struct table *t)
     if (keyspace_is_local(t->keyspace))
         return run_fail(r, CQL_ERROR_UNAUTHORIZED, "%s keyspace is not user-modifiable.",
                         t->keyspace);
-    if (t->is_counter)
-        return run_unsupported(r, "counters");
     return true;
 }
 
@@ -104,13 +124,16 @@ static bool duplicate(const struct ast_names *names, size_t n)
 static bool resolve_insert(struct run *r, const struct ast_insert *s,
                            const struct modify_times *times, struct modify *m)
 {
+    m->table = run_table(r, &s->table);
+    if (!writable(r, m->table))
+        return false;
+    if (m->table->is_counter)
+        return run_invalid(r, "INSERT statements are not allowed on counter tables, use UPDATE "
+                              "instead");
     if (s->json != NULL)
         return run_unsupported(r, "INSERT JSON");
     if (s->if_not_exists)
         return run_unsupported(r, "IF NOT EXISTS (lightweight transactions)");
-    m->table = run_table(r, &s->table);
-    if (!writable(r, m->table))
-        return false;
     if (s->columns.count != s->values.count)
         return run_invalid(r, "Unmatched column names/values");
     m->insert = true;
@@ -138,26 +161,42 @@ static bool resolve_insert(struct run *r, const struct ast_insert *s,
     return declare_using(r, m, &s->using, times);
 }
 
+static bool check_condition(struct run *r, const struct table *t, bool exists,
+                            const struct ast_relations *c)
+{
+    if (!exists && c->count == 0)
+        return true;
+    if (t->is_counter)
+        return run_invalid(r, exists ? "Conditional updates are not supported on counter tables"
+                                     : "Conditions on counters are not supported");
+    return run_unsupported(r, "IF conditions (lightweight transactions)");
+}
+
 static bool resolve_update(struct run *r, const struct ast_update *s,
                            const struct modify_times *times, struct modify *m)
 {
-    if (s->if_exists || s->conditions.count > 0)
-        return run_unsupported(r, "IF conditions (lightweight transactions)");
     m->table = run_table(r, &s->table);
-    if (!writable(r, m->table) || !declare_using(r, m, &s->using, times))
+    if (!writable(r, m->table) || !declare_using(r, m, &s->using, times) ||
+        !check_condition(r, m->table, s->if_exists, &s->conditions))
         return false;
     m->ops = arena_array(r->arena, struct op, s->assigns.count);
     for (size_t i = 0; i < s->assigns.count; i++) {
         const struct ast_assign *a = &s->assigns.items[i];
         struct op *op = &m->ops[m->ops_count++];
         op->kind = a->kind;
+        op->no = (uint32_t)i;
         op->column = run_column(r, m->table, a->column);
         if (op->column == NULL)
             return false;
         if (a->other.len > 0 && !bytes_equal(a->other, a->column))
-            return run_invalid(r, "Only expressions of the form X = X + <value> are supported.");
+            return run_fail(r, CQL_ERROR_SYNTAX,
+                            "Only expressions of the form X = X %c<value> are supported.",
+                            a->kind == AST_ASSIGN_SUB ? '-' : '+');
         for (size_t j = 0; j < i; j++) {
-            if (m->ops[j].column == op->column && (a->key == NULL || m->ops[j].key.term == NULL))
+            bool adds = op->column->type->kind == CQL_COUNTER && op->kind != AST_ASSIGN_SET &&
+                        m->ops[j].kind != AST_ASSIGN_SET;
+            if (m->ops[j].column == op->column && !adds &&
+                (a->key == NULL || m->ops[j].key.term == NULL))
                 return run_fail(r, CQL_ERROR_SYNTAX, "Multiple incompatible setting of column %s",
                                 op->column->name);
         }
@@ -170,10 +209,8 @@ static bool resolve_update(struct run *r, const struct ast_update *s,
 static bool resolve_delete(struct run *r, const struct ast_delete *s,
                            const struct modify_times *times, struct modify *m)
 {
-    if (s->if_exists || s->conditions.count > 0)
-        return run_unsupported(r, "IF conditions (lightweight transactions)");
     m->table = run_table(r, &s->table);
-    if (!writable(r, m->table))
+    if (!writable(r, m->table) || !check_condition(r, m->table, s->if_exists, &s->conditions))
         return false;
     m->ops = arena_array(r->arena, struct op, s->removals.count);
     m->whole_rows = s->removals.count == 0;
@@ -332,6 +369,10 @@ static bool eval_times(struct run *r, struct modify *m)
     int64_t ttl = m->table->options.default_time_to_live;
     bool given;
     m->times = (struct cell_times){.timestamp = r->timestamp_us, .now_s = r->now_s};
+    if (m->table->is_counter) {
+        m->times.timestamp = r->stamp_us;
+        return r->no_stamp == NULL || run_fail(r, CQL_ERROR_SERVER, "%s", r->no_stamp);
+    }
     if (!slot_int(r, m->timestamp, &m->times.timestamp, &given))
         return false;
     if (!given && r->no_timestamp != NULL)
@@ -364,9 +405,18 @@ bool modify(struct run *r, const struct ast_stmt *s, const struct modify_times *
 
 bool modify_batch_check(struct run *r, const struct ast_batch *b)
 {
-    if (b->kind == AST_BATCH_COUNTER)
-        return run_unsupported(r, "counter batches");
     if (b->using.ttl != NULL)
         return run_invalid(r, "Global TTL on the BATCH statement is not supported.");
+    if (b->using.timestamp != NULL && b->kind == AST_BATCH_COUNTER)
+        return run_invalid(r, "Cannot provide custom timestamp for counter BATCH");
     return true;
+}
+
+const struct table *modify_table(struct run *r, const struct ast_stmt *s)
+{
+    const struct ast_table *id = s->kind == AST_INSERT   ? &s->insert.table
+                                 : s->kind == AST_UPDATE ? &s->update.table
+                                                         : &s->delete.table;
+    const char *keyspace = id->keyspace.len > 0 ? run_text(r, id->keyspace) : r->keyspace;
+    return keyspace != NULL ? schema_table(r->schema, keyspace, run_text(r, id->name)) : NULL;
 }

@@ -53,7 +53,36 @@ bool request_parse(struct request *q, struct bytes text, struct ast *ret)
     return run_err(&q->run, cql_parse(text, &q->arena, ret, &m), &m);
 }
 
-void request_params(struct request *q, const struct cql_params *p)
+/* The name of the request, by which one that is sent again is known: what the client gives, else
+ * who asks and the timestamp that its driver gave, else nobody will send it again. */
+static bool identify(struct request *q, const struct cql_request *in, const struct cql_params *p)
+{
+    struct buf name;
+    struct bytes given;
+    bool has_given = cql_map_get(&in->payload, EXEC_REQUEST_ID, &given);
+    if (has_given && (given.len == 0 || given.len > EXEC_REQUEST_ID_MAX))
+        return run_invalid(&q->run, EXEC_REQUEST_ID " must have 1 to %d bytes",
+                           EXEC_REQUEST_ID_MAX);
+    buf_init(&name, BUF_MAX_DEFAULT);
+    if (has_given) {
+        buf_put_u8(&name, 1);
+        buf_put_bytes(&name, given);
+    } else if ((p->flags & CQL_QUERY_TIMESTAMP) != 0) {
+        buf_put_u8(&name, 2);
+        buf_put_vbytes(&name, q->client);
+        buf_put_i64(&name, p->timestamp);
+    } else {
+        buf_put_u8(&name, 3);
+        buf_put_vbytes(&name, q->client);
+        buf_put_u64(&name, rng_next(&q->run.exec->rng));
+        buf_put_u64(&name, rng_next(&q->run.exec->rng));
+    }
+    counter_id(buf_bytes(&name), q->run.request_id);
+    buf_close(&name);
+    return true;
+}
+
+bool request_params(struct request *q, const struct cql_request *in, const struct cql_params *p)
 {
     q->level = p->consistency;
     if ((p->flags & CQL_QUERY_TIMESTAMP) != 0) {
@@ -64,6 +93,7 @@ void request_params(struct request *q, const struct cql_params *p)
         q->run.now_s = p->now_in_seconds;
     if ((p->flags & CQL_QUERY_KEYSPACE) != 0 && q->version >= 5)
         q->run.keyspace = arena_text(&q->arena, p->keyspace);
+    return identify(q, in, p);
 }
 
 static void start(struct exec *e, struct request *q, const struct ast *ast,
@@ -101,8 +131,7 @@ static void start(struct exec *e, struct request *q, const struct ast *ast,
 void request_query(struct exec *e, struct request *q, const struct cql_request *in)
 {
     struct ast *ast = arena_new(&q->arena, struct ast);
-    request_params(q, &in->query.params);
-    if (!request_parse(q, in->query.text, ast)) {
+    if (!request_params(q, in, &in->query.params) || !request_parse(q, in->query.text, ast)) {
         reply_failed(e, q);
         return;
     }
@@ -143,7 +172,10 @@ void request_execute(struct exec *e, struct request *q, const struct cql_request
     q->prepared[q->prepared_count++] = p;
     if (p->keyspace != NULL)
         q->run.keyspace = p->keyspace;
-    request_params(q, &in->execute.params);
+    if (!request_params(q, in, &in->execute.params)) {
+        reply_failed(e, q);
+        return;
+    }
     start(e, q, &p->ast, &in->execute.params,
           arena_copy(&q->arena, in->execute.result_metadata_id));
 }

@@ -30,6 +30,7 @@ struct request {
     struct prepared **prepared; /* references */
     size_t prepared_count;
     struct run run;
+    struct bytes client; /* who asks */
     struct warnings warnings;
     enum cql_consistency level;
     enum cql_write_type write_kind;
@@ -71,7 +72,8 @@ struct cql_values request_values(struct request *q, const struct cql_values *v);
 bool request_open(struct run *r, const struct ast *ast, struct cql_values values,
                   const char *keyspace);
 bool request_parse(struct request *q, struct bytes text, struct ast *ret);
-void request_params(struct request *q, const struct cql_params *p);
+/* Takes what the frame says beside the statement. False after run_fail. */
+bool request_params(struct request *q, const struct cql_request *in, const struct cql_params *p);
 
 /* request_select.c, request_modify.c, request_schema.c: the request is open. Each ends in an
  * operation or a reply; the operation's result comes to the _done. */

@@ -36,6 +36,7 @@ static bool build(struct request *q)
     q->parts = (struct parts){0};
     for (size_t i = 0; i < q->statements_count; i++) {
         const struct statement *s = &q->statements[i];
+        q->run.statement_no = (uint32_t)i;
         if (!request_open(&q->run, s->ast, s->values, s->keyspace) ||
             !modify(&q->run, s->stmt, &s->times, &q->needs, &q->parts))
             return false;
@@ -88,9 +89,49 @@ static void take_need(struct exec *e, struct request *q, const struct exec_resul
         modify_step(e, q);
 }
 
+/* Counters and other columns do not go into one batch, and counters not into a logged one. What is
+ * wrong with a statement alone is said first. */
+static bool check_counters(struct request *q)
+{
+    bool counters = false;
+    bool others = false;
+    for (size_t i = 0; i < q->statements_count; i++) {
+        q->run.keyspace = q->statements[i].keyspace;
+        const struct table *t = modify_table(&q->run, q->statements[i].stmt);
+        *(t != NULL && t->is_counter ? &counters : &others) = true;
+    }
+    if (!counters && q->write_kind != CQL_WRITE_COUNTER)
+        return true;
+    for (size_t i = 0; i < q->statements_count; i++) {
+        const struct statement *s = &q->statements[i];
+        if (!request_open(&q->run, s->ast, s->values, s->keyspace) ||
+            !modify(&q->run, s->stmt, &s->times, &q->needs, NULL))
+            return false;
+    }
+    enum cql_write_type kind = q->write_kind;
+    q->write_kind = CQL_WRITE_COUNTER;
+    const struct ast_using *using =
+        q->statements_count > 0 ? q->statements->times.batch_using : NULL;
+    if (using != NULL && using->timestamp != NULL)
+        return run_invalid(&q->run,
+                           "Cannot provide custom timestamp for a BATCH containing counters");
+    if (kind == CQL_WRITE_COUNTER && others)
+        return run_invalid(&q->run, "Cannot include non-counter statement in a counter batch");
+    if (counters && others)
+        return run_invalid(&q->run,
+                           "Counter and non-counter mutations cannot exist in the same batch");
+    if (kind == CQL_WRITE_BATCH)
+        return run_invalid(&q->run, "Cannot include a counter statement in a logged batch");
+    return true;
+}
+
 void request_modify(struct exec *e, struct request *q)
 {
     q->kind = REQUEST_MODIFY;
+    if (!check_counters(q)) {
+        reply_failed(e, q);
+        return;
+    }
     if (cql_consistency_is_serial(q->level)) {
         request_fail(e, q, CQL_ERROR_INVALID,
                      "You must use conditional updates for serializable writes");
@@ -109,7 +150,9 @@ void request_text_batch(struct exec *e, struct request *q, const struct ast *ast
     }
     q->statements = arena_array(&q->arena, struct statement, b->count);
     q->statements_count = b->count;
-    q->write_kind = b->kind == AST_BATCH_UNLOGGED ? CQL_WRITE_UNLOGGED_BATCH : CQL_WRITE_BATCH;
+    q->write_kind = b->kind == AST_BATCH_COUNTER    ? CQL_WRITE_COUNTER
+                    : b->kind == AST_BATCH_UNLOGGED ? CQL_WRITE_UNLOGGED_BATCH
+                                                    : CQL_WRITE_BATCH;
     for (size_t i = 0; i < b->count; i++)
         q->statements[i] =
             (struct statement){ast, b->items[i], values, {&b->using, true}, q->run.keyspace};
@@ -153,14 +196,13 @@ static bool batch_item(struct exec *e, struct request *q, const struct cql_batch
 
 void request_batch(struct exec *e, struct request *q, const struct cql_request *in)
 {
-    request_params(q, &in->batch.params);
-    if (in->batch.type == CQL_BATCH_COUNTER) {
-        run_unsupported(&q->run, "counter batches");
+    if (!request_params(q, in, &in->batch.params)) {
         reply_failed(e, q);
         return;
     }
-    q->write_kind =
-        in->batch.type == CQL_BATCH_UNLOGGED ? CQL_WRITE_UNLOGGED_BATCH : CQL_WRITE_BATCH;
+    q->write_kind = in->batch.type == CQL_BATCH_COUNTER    ? CQL_WRITE_COUNTER
+                    : in->batch.type == CQL_BATCH_UNLOGGED ? CQL_WRITE_UNLOGGED_BATCH
+                                                           : CQL_WRITE_BATCH;
     q->statements = arena_array(&q->arena, struct statement, in->batch.count);
     for (size_t i = 0; i < in->batch.count; i++) {
         if (!batch_item(e, q, &in->batch.items[i], &q->statements[i]))

@@ -144,6 +144,12 @@ static void take_cells(struct run *r, struct select *s, const struct row *row)
             (void)collect_gather(r, c, cell, i - first, r->now_s, &v);
             put_value(s, index, v);
             s->cells[index] = (struct column_cells){cell, i - first};
+        } else if (c->type->kind == CQL_COUNTER) {
+            struct cell *sum = arena_new(r->arena, struct cell);
+            if (!counter_read(cell, i - first, r->now_s, r->arena, sum))
+                continue;
+            put_value(s, index, cql_value_make(sum->value));
+            s->cells[index] = (struct column_cells){sum, 1};
         } else if (!cell->has_path && cell_is_live(cell, r->now_s)) {
             put_value(s, index, cql_value_make(cell->value));
             s->cells[index] = (struct column_cells){cell, 1};

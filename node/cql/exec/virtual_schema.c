@@ -24,11 +24,16 @@ static void keyspace_row(struct run *r, struct virtual_rows *v, const struct key
     virtual_map(r, v, row, "replication", &replication);
 }
 
-static void compound_flag(struct run *r, struct virtual_rows *v, struct cql_value *row)
+static void put_flags(struct run *r, struct virtual_rows *v, const struct table *t,
+                      struct cql_value *row)
 {
     static const uint8_t compound[] = {0,   0,   0,   1,   0,   0,   0,   8,
                                        'c', 'o', 'm', 'p', 'o', 'u', 'n', 'd'};
-    virtual_set(r, v, row, "flags", bytes_make(compound, sizeof compound));
+    static const uint8_t counter[] = {0,   0,   0, 2, 0, 0, 0,   8,   'c', 'o', 'm', 'p', 'o', 'u',
+                                      'n', 'd', 0, 0, 0, 7, 'c', 'o', 'u', 'n', 't', 'e', 'r'};
+    virtual_set(r, v, row, "flags",
+                t->is_counter ? bytes_make(counter, sizeof counter)
+                              : bytes_make(compound, sizeof compound));
 }
 
 static void table_row(struct run *r, struct virtual_rows *v, const struct table *t)
@@ -40,7 +45,7 @@ static void table_row(struct run *r, struct virtual_rows *v, const struct table 
     virtual_text(r, v, row, "table_name", t->name);
     virtual_text(r, v, row, "comment", o->comment);
     virtual_uuid(r, v, row, "id", &t->id);
-    compound_flag(r, v, row);
+    put_flags(r, v, t, row);
     virtual_text(r, v, row, "additional_write_policy", o->additional_write_policy);
     virtual_text(r, v, row, "memtable", o->memtable);
     virtual_text(r, v, row, "read_repair", o->read_repair);

@@ -1,6 +1,7 @@
 SUITE_WITH(exec_types)
 SUITE_WITH(exec_select)
 SUITE_WITH(exec_modify)
+SUITE_WITH(exec_counters)
 SUITE_WITH(exec_schema)
 SUITE_WITH(exec_wire)
 SUITE_WITH(exec_random)

@@ -145,7 +145,7 @@ static void collections(void)
         {"UPDATE col SET f[0] = 1 WHERE k = 1", "INVALID: Invalid operation*"},
         {"UPDATE col SET s[0] = 1 WHERE k = 1", "INVALID: Invalid operation*"},
         {"UPDATE col SET s = [1] + s WHERE k = 1", "INVALID: Invalid operation*"},
-        {"UPDATE col SET l = s + [1] WHERE k = 1", "INVALID: Only expressions of the form*"},
+        {"UPDATE col SET l = s + [1] WHERE k = 1", "SYNTAX: Only expressions of the form*"},
         {NULL, NULL},
     };
     one_node_story(&n, story);
@@ -208,7 +208,8 @@ static void batches(void)
         {"BEGIN BATCH USING TIMESTAMP 5 INSERT INTO kv (k) VALUES (1) USING TIMESTAMP 6 APPLY "
          "BATCH",
          "INVALID: Timestamp must be set either on BATCH or individual statements"},
-        {"BEGIN COUNTER BATCH UPDATE t SET v = 1 WHERE k = 1 APPLY BATCH", "INVALID: Not supp*"},
+        {"BEGIN COUNTER BATCH UPDATE t SET v = 1 WHERE k = 1 APPLY BATCH",
+         "INVALID: Cannot include non-counter statement in a counter batch"},
         {NULL, NULL},
     };
     one_node_query(&n, story[0].cql);

@@ -1,5 +1,6 @@
 SUITE(clock)
 SUITE(part)
+SUITE(counter)
 SUITE(engine)
 SUITE_WITH(store)
 SUITE_WITH(log_tail)
