@@ -1,5 +1,8 @@
 #include "node/schema/arithmetic.h"
+
+#include "base/mem.h"
 #include "node/schema/number.h"
+#include "node/schema/number_math.h"
 #include "node/schema/value.h"
 #include "node/schema/value_time.h"
 
@@ -7,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUOTIENT_DIGITS 32   /* significant digits of a quotient, and behind its point, at least */
-#define QUOTIENT_SCALE  1000 /* digits behind its point, at most */
-#define MS_PER_DAY      INT64_C(86400000)
-#define NANOS_PER_MS    1000000
-#define DATE_AT_EPOCH   INT64_C(0x80000000)
+#define MS_PER_DAY    INT64_C(86400000)
+#define NANOS_PER_MS  1000000
+#define DATE_AT_EPOCH INT64_C(0x80000000)
 
 /* --- types */
 
@@ -153,223 +154,46 @@ static void real_apply(char op, enum cql_kind kind, double a, double b, struct b
     }
 }
 
-/* --- numbers of any size: n * 10^-scale; a varint has scale 0 */
-struct number {
-    mpz_t n;
-    int64_t scale;
-};
+/* --- numbers of any size */
 
-static void number_close(struct number *x)
+/* A number as a decimal: through a double, as Cassandra goes, unless it is a varint. */
+static enum err to_decimal(const struct cql_type *t, struct bytes v, struct buf *out,
+                           struct errmsg *e)
 {
-    mpz_clear(x->n);
-}
-
-static void read_decimal(struct bytes b, struct number *ret)
-{
-    ret->scale = b.len >= 4 ? (int32_t)load_u32(b.data) : 0;
-    mpz_from_bytes(ret->n, b.len >= 4 ? bytes_make(b.data + 4, b.len - 4) : BYTES_NONE);
-}
-
-/* Any number, with ret->n initialised; fails for what is not finite. */
-static enum err number_read(const struct cql_type *t, struct bytes b, struct number *ret,
-                            struct errmsg *e)
-{
-    ret->scale = 0;
     if (t->kind == CQL_DECIMAL) {
-        read_decimal(b, ret);
-    } else if (t->kind == CQL_FLOAT || t->kind == CQL_DOUBLE) {
-        double v = read_real(t, b);
-        struct buf text;
-        if (isnan(v))
-            return errmsg_set(e, ERR_INVALID, "A NaN cannot be converted into a decimal");
-        if (isinf(v))
-            return errmsg_set(e, ERR_INVALID,
-                              "An infinite number cannot be converted into a decimal");
-        buf_init(&text, 64);
-        decimal_from_double(v, &text);
-        read_decimal(buf_bytes(&text), ret);
-        buf_close(&text);
-    } else {
-        mpz_from_bytes(ret->n, b);
-    }
-    return ERR_OK;
-}
-
-static void times_power(mpz_t n, uint64_t power)
-{
-    mpz_t ten;
-    mpz_init(ten);
-    mpz_ui_pow_ui(ten, 10, (unsigned long)power);
-    mpz_mul(n, n, ten);
-    mpz_clear(ten);
-}
-
-static enum err too_long(struct errmsg *e)
-{
-    return errmsg_set(e, ERR_INVALID, "The result would have too many digits");
-}
-
-/* More digits, so that x has at least this scale. */
-static enum err rescale(struct number *x, int64_t scale, struct errmsg *e)
-{
-    if (x->scale >= scale)
-        return ERR_OK;
-    if (mpz_sgn(x->n) != 0 && scale - x->scale > ARITHMETIC_SHIFT_MAX)
-        return too_long(e);
-    if (mpz_sgn(x->n) != 0)
-        times_power(x->n, (uint64_t)(scale - x->scale));
-    x->scale = scale;
-    return ERR_OK;
-}
-
-static int64_t precision(const mpz_t n)
-{
-    size_t digits = mpz_sgn(n) == 0 ? 1 : mpz_sizeinbase(n, 10); /* that, or one too many */
-    if (digits > 1) {
-        mpz_t power;
-        mpz_init(power);
-        mpz_ui_pow_ui(power, 10, (unsigned long)digits - 1);
-        digits -= mpz_cmpabs(n, power) < 0;
-        mpz_clear(power);
-    }
-    return (int64_t)digits;
-}
-
-/* Drop zeros at the end, but keep this scale. */
-static void strip_zeros(struct number *x, int64_t keep)
-{
-    if (mpz_sgn(x->n) == 0) {
-        x->scale = keep > 0 ? keep : 0;
-        return;
-    }
-    while (x->scale > keep && mpz_divisible_ui_p(x->n, 10)) {
-        mpz_divexact_ui(x->n, x->n, 10);
-        x->scale--;
-    }
-}
-
-/* a := a / b with halves away from zero; a has the scale of the quotient plus that of b. */
-static void divide_half_up(mpz_t a, const mpz_t b)
-{
-    mpz_t rest;
-    int sign = mpz_sgn(a) * mpz_sgn(b);
-    mpz_init(rest);
-    mpz_tdiv_qr(a, rest, a, b);
-    mpz_mul_2exp(rest, rest, 1);
-    if (mpz_cmpabs(rest, b) >= 0) {
-        if (sign < 0)
-            mpz_sub_ui(a, a, 1);
-        else
-            mpz_add_ui(a, a, 1);
-    }
-    mpz_clear(rest);
-}
-
-static enum err decimal_divide(struct number *a, struct number *b, struct errmsg *e)
-{
-    if (mpz_sgn(b->n) == 0)
-        return errmsg_set(e, ERR_INVALID, "BigInteger divide by zero");
-    int64_t first = (precision(a->n) - a->scale) - (precision(b->n) - b->scale);
-    int64_t scale = QUOTIENT_DIGITS - first;
-    scale = scale > a->scale ? scale : a->scale;
-    scale = scale > b->scale ? scale : b->scale;
-    scale = scale > QUOTIENT_DIGITS ? scale : QUOTIENT_DIGITS;
-    scale = scale < QUOTIENT_SCALE ? scale : QUOTIENT_SCALE;
-    int64_t shift = scale + b->scale - a->scale; /* digits that a lacks */
-    if (shift > ARITHMETIC_SHIFT_MAX || shift < -ARITHMETIC_SHIFT_MAX)
-        return too_long(e);
-    if (shift >= 0)
-        times_power(a->n, (uint64_t)shift);
-    else
-        times_power(b->n, (uint64_t)-shift);
-    divide_half_up(a->n, b->n);
-    a->scale = scale;
-    strip_zeros(a, -ARITHMETIC_SHIFT_MAX);
-    return ERR_OK;
-}
-
-/* a - b * (a / b cut off); the scale is as BigDecimal's remainder has it. */
-static enum err decimal_modulo(struct number *a, struct number *b, struct errmsg *e)
-{
-    struct number q;
-    int64_t preferred = a->scale - b->scale;
-    int64_t wanted = a->scale;
-    if (mpz_sgn(b->n) == 0)
-        return errmsg_set(e, ERR_INVALID, "Division by zero");
-    int64_t b_scale = b->scale;
-    enum err err = rescale(a, b_scale, e);
-    if (err == ERR_OK)
-        err = rescale(b, a->scale, e);
-    if (err != ERR_OK)
-        return err;
-    mpz_init(q.n);
-    q.scale = 0;
-    mpz_tdiv_qr(q.n, a->n, a->n, b->n);
-    if (mpz_sgn(q.n) == 0)
-        q.scale = preferred;
-    else
-        strip_zeros(&q, preferred < 0 ? preferred : 0);
-    int64_t product = q.scale + b_scale;
-    wanted = product > wanted ? product : wanted;
-    while (a->scale > wanted && mpz_divisible_ui_p(a->n, 10)) {
-        mpz_divexact_ui(a->n, a->n, 10);
-        a->scale--;
-    }
-    mpz_clear(q.n);
-    return ERR_OK;
-}
-
-static enum err decimal_apply(char op, struct number *a, struct number *b, struct errmsg *e)
-{
-    if (op == '/')
-        return decimal_divide(a, b, e);
-    if (op == '%')
-        return decimal_modulo(a, b, e);
-    if (op == '*') {
-        mpz_mul(a->n, a->n, b->n);
-        a->scale += b->scale;
+        buf_put_bytes(out, v);
         return ERR_OK;
     }
-    enum err err = rescale(a, b->scale, e);
-    if (err == ERR_OK)
-        err = rescale(b, a->scale, e);
-    if (err != ERR_OK)
-        return err;
-    if (op == '+')
-        mpz_add(a->n, a->n, b->n);
-    else
-        mpz_sub(a->n, a->n, b->n);
-    return ERR_OK;
-}
-
-static enum err varint_apply(char op, struct number *a, const struct number *b, struct errmsg *e)
-{
-    if ((op == '/' || op == '%') && mpz_sgn(b->n) == 0)
-        return errmsg_set(e, ERR_INVALID, "BigInteger divide by zero");
-    switch (op) {
-    case '+': mpz_add(a->n, a->n, b->n); break;
-    case '-': mpz_sub(a->n, a->n, b->n); break;
-    case '*': mpz_mul(a->n, a->n, b->n); break;
-    case '/': mpz_tdiv_q(a->n, a->n, b->n); break;
-    default: mpz_tdiv_r(a->n, a->n, b->n); break;
+    if (t->kind == CQL_VARINT) {
+        decimal_from_varint(v, out);
+        return ERR_OK;
     }
+    double d = read_real(t, v);
+    if (isnan(d))
+        return errmsg_set(e, ERR_INVALID, "A NaN cannot be converted into a decimal");
+    if (isinf(d))
+        return errmsg_set(e, ERR_INVALID, "An infinite number cannot be converted into a decimal");
+    decimal_from_double(d, out);
     return ERR_OK;
 }
 
-static enum err number_apply(char op, bool decimal, struct number *a, struct number *b,
-                             struct buf *out, struct errmsg *e)
+static enum err large_apply(char op, const struct cql_type *left, struct bytes a,
+                            const struct cql_type *right, struct bytes b, bool decimal,
+                            struct buf *out, struct errmsg *e)
 {
-    if (mpz_size(a->n) + mpz_size(b->n) > ARITHMETIC_BYTES_MAX / sizeof(mp_limb_t))
-        return too_long(e);
-    enum err err = decimal ? decimal_apply(op, a, b, e) : varint_apply(op, a, b, e);
-    if (err != ERR_OK)
-        return err;
-    if (a->scale < INT32_MIN || a->scale > INT32_MAX)
-        return errmsg_set(e, ERR_INVALID, a->scale < 0 ? "Overflow" : "Underflow");
-    if (decimal)
-        buf_put_i32(out, (int32_t)a->scale);
-    mpz_put(a->n, out);
-    return ERR_OK;
+    struct buf x, y;
+    if (!decimal)
+        return varint_apply(op, a, b, out, e);
+    buf_init(&x, BUF_MAX_DEFAULT);
+    buf_init(&y, BUF_MAX_DEFAULT);
+    enum err err = to_decimal(left, a, &x, e);
+    if (err == ERR_OK)
+        err = to_decimal(right, b, &y, e);
+    if (err == ERR_OK)
+        err = decimal_apply(op, buf_bytes(&x), buf_bytes(&y), out, e);
+    buf_close(&x);
+    buf_close(&y);
+    return err;
 }
 
 /* --- times */
@@ -431,7 +255,6 @@ enum err arithmetic_apply(char op, const struct cql_type *left, struct bytes a,
                           struct errmsg *e)
 {
     enum cql_kind kind = arithmetic_type(op, left, right)->kind;
-    struct number x, y;
     switch (kind) {
     case CQL_TINYINT:
     case CQL_SMALLINT:
@@ -450,65 +273,22 @@ enum err arithmetic_apply(char op, const struct cql_type *left, struct bytes a,
         buf_put_bytes(out, a);
         buf_put_bytes(out, b);
         return ERR_OK;
-    default: break;
+    default: return large_apply(op, left, a, right, b, kind == CQL_DECIMAL, out, e);
     }
-    mpz_init(x.n);
-    mpz_init(y.n);
-    enum err err = number_read(left, a, &x, e);
-    if (err == ERR_OK)
-        err = number_read(right, b, &y, e);
-    if (err == ERR_OK)
-        err = number_apply(op, kind == CQL_DECIMAL, &x, &y, out, e);
-    number_close(&x);
-    number_close(&y);
-    return err;
 }
 
 void arithmetic_negate(const struct cql_type *t, struct bytes a, struct buf *out)
 {
-    struct number x;
-    if (t->kind == CQL_FLOAT || t->kind == CQL_DOUBLE) {
+    enum err err = ERR_OK;
+    if (t->kind == CQL_FLOAT || t->kind == CQL_DOUBLE)
         put_real(t->kind, -read_real(t, a), out);
-        return;
-    }
-    if (t->kind != CQL_VARINT && t->kind != CQL_DECIMAL) {
+    else if (t->kind == CQL_VARINT)
+        err = varint_function(NUMBER_NEGATE, a, out, NULL);
+    else if (t->kind == CQL_DECIMAL)
+        err = decimal_function(NUMBER_NEGATE, a, out, NULL);
+    else
         put_whole((int64_t)(0 - (uint64_t)read_whole(a)), whole_size(t), out);
-        return;
-    }
-    mpz_init(x.n);
-    if (number_read(t, a, &x, NULL) == ERR_OK) {
-        mpz_neg(x.n, x.n);
-        if (t->kind == CQL_DECIMAL)
-            buf_put_i32(out, (int32_t)x.scale);
-        mpz_put(x.n, out);
-    }
-    number_close(&x);
-}
-
-void decimal_share(struct bytes a, uint64_t count, struct buf *out)
-{
-    struct number x;
-    mpz_t n, rest;
-    mpz_init(x.n);
-    mpz_init(n);
-    mpz_init(rest);
-    read_decimal(a, &x);
-    mpz_set_ui(n, (unsigned long)count);
-    int sign = mpz_sgn(x.n);
-    mpz_tdiv_qr(x.n, rest, x.n, n);
-    mpz_mul_2exp(rest, rest, 1);
-    int half = mpz_cmpabs(rest, n);
-    if (half > 0 || (half == 0 && mpz_odd_p(x.n))) {
-        if (sign < 0)
-            mpz_sub_ui(x.n, x.n, 1);
-        else
-            mpz_add_ui(x.n, x.n, 1);
-    }
-    buf_put_i32(out, (int32_t)x.scale);
-    mpz_put(x.n, out);
-    number_close(&x);
-    mpz_clear(n);
-    mpz_clear(rest);
+    ASSERT(err == ERR_OK); /* the same digits, the same scale */
 }
 
 void decimal_from_double(double v, struct buf *out)

@@ -1,7 +1,7 @@
 /* arithmetic.h - + - * / % of values, as Cassandra calculates.
  *
- * Whole numbers wrap around in the type of the result; division cuts off. A quotient of decimals
- * has 32 digits behind the point at least, without zeros at the end. A timestamp or date may be
+ * Whole numbers wrap around in the type of the result; division cuts off. Numbers of any size are
+ * number_math.h's. A timestamp or date may be
  * moved by a duration, texts may be joined. What type a result has is the caller's to say:
  * the wider of the two, a decimal where neither holds the other.
  */
@@ -9,11 +9,6 @@
 #define TORC_NODE_SCHEMA_ARITHMETIC_H
 
 #include "node/schema/type.h"
-
-/* Digits that bringing two numbers to one scale may add, and bytes of one product: a client chooses
- * the scale. */
-#define ARITHMETIC_SHIFT_MAX 100000
-#define ARITHMETIC_BYTES_MAX ((size_t)1 << 20)
 
 /* The type of `left op right`; NULL when there is no such operation. */
 const struct cql_type *arithmetic_type(char op, const struct cql_type *left,

@@ -1,5 +1,6 @@
 SUITE(type)
 SUITE(value)
+SUITE(number)
 SUITE(order)
 SUITE_WITH(schema)
 SUITE_WITH(ddl)
