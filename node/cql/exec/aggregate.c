@@ -55,15 +55,33 @@ static bool is_constant(const struct ast_term *t)
     return t->kind >= AST_INTEGER && t->kind <= AST_MARKER;
 }
 
+static void refuse_type(struct run *r, const char *name)
+{
+    run_invalid(r,
+                "Invalid call to function %s, none of its type signatures match (known type "
+                "signatures: %s)",
+                name, number_signatures(r, arena_printf(r->arena, "system.%s", name)));
+}
+
+static void refuse_count(struct run *r, enum aggregate_kind kind, const char *name, size_t count)
+{
+    if (kind >= AGGREGATE_SUM)
+        refuse_type(r, name);
+    else if (kind != AGGREGATE_COUNT)
+        run_invalid(r, "Invalid number of arguments for function system.%s(any)", name);
+    else
+        run_invalid(r,
+                    "Invalid number of arguments in call to function system.count: 1 required but "
+                    "%zu provided",
+                    count);
+}
+
 static struct selector *prepare(struct run *r, const struct ast_term *t, enum aggregate_kind kind,
                                 const char *name)
 {
     const struct cql_type *bigint = cql_type_native(CQL_BIGINT);
     if (t->items.count != 1) {
-        run_invalid(r,
-                    "Invalid number of arguments in call to function system.%s: 1 required but "
-                    "%zu provided",
-                    name, t->items.count);
+        refuse_count(r, kind, name, t->items.count);
         return NULL;
     }
     const struct ast_term *arg = t->items.items[0];
@@ -76,12 +94,20 @@ static struct selector *prepare(struct run *r, const struct ast_term *t, enum ag
         run_invalid(r, "aggregate functions cannot be used as arguments of aggregate functions");
         return NULL;
     }
-    if (!selector_settle(r, of, NULL))
-        return NULL;
-    if (kind >= AGGREGATE_SUM && !arithmetic_is_number(of->type)) {
-        run_invalid(r, "Invalid call to function %s, none of its type signatures match", name);
+    const struct cql_type *type = of->type != NULL ? of->type : literal_type(arg);
+    if (type == NULL) {
+        run_invalid(r,
+                    "Cannot infer type of argument %s in call to function system.%s(any): use "
+                    "type casts to disambiguate",
+                    of->name, name);
         return NULL;
     }
+    if (kind >= AGGREGATE_SUM && !arithmetic_is_number(type)) {
+        refuse_type(r, name);
+        return NULL;
+    }
+    if (!selector_settle(r, of, type))
+        return NULL;
     struct selector *s = make(r, t, kind, kind == AGGREGATE_COUNT ? bigint : of->type,
                               arena_printf(r->arena, "system.%s(%s)", name, of->name));
     s->args = arena_new(r->arena, struct selector *);
@@ -111,7 +137,8 @@ bool aggregate_prepare(struct run *r, const struct ast_term *t, struct selector 
 
 bool aggregate_settle(struct run *r, struct selector *s)
 {
-    return s->args_count == 0 || selector_settle(r, s->args[0], NULL);
+    (void)r;
+    return s->args_count <= 1; /* what it is of was settled when its type was looked for */
 }
 
 /* Keep a value beyond the row it came from, in room that is used again. */

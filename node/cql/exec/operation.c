@@ -103,14 +103,29 @@ static struct found find(struct run *r, char op, const struct function_arg *args
     return find_pair(r, op, fits, want, is_marker(&args[0]) || is_marker(&args[1]));
 }
 
+const char *number_signatures(struct run *r, const char *name)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    for (size_t i = 0; i < OPERAND_KINDS; i++) {
+        const struct cql_type *type = cql_type_native(kinds[i]);
+        const char *text = cql_type_text(r->arena, type);
+        if (arithmetic_is_number(type))
+            buf_printf(&b, "%s%s : (%s) -> %s", b.len > 0 ? ", " : "", name, text, text);
+    }
+    return run_text(r, run_take(r, &b));
+}
+
 static bool refuse(struct run *r, char op, const struct function_arg *args, size_t count,
                    bool ambiguous)
 {
     if (count == 1 && ambiguous)
         return run_invalid(r, "Ambiguous negation: use type casts to disambiguate");
     if (count == 1)
-        return run_invalid(r, "Invalid call to function system._negate, none of its type "
-                              "signatures match");
+        return run_invalid(r,
+                           "Invalid call to function system._negate, none of its type signatures "
+                           "match (known type signatures: %s)",
+                           number_signatures(r, "system.\"_negate\""));
     if (ambiguous)
         return run_invalid(r,
                            "Ambiguous '%c' operation with args %s and %s: use type hint to "
@@ -168,7 +183,8 @@ bool operation_apply(struct run *r, const struct operation *o, const struct cql_
     enum err err = ERR_OK;
     *ret = CQL_NULL;
     for (size_t i = 0; i < o->count; i++) {
-        if (args[i].kind != CQL_VALUE_SET || args[i].data.len == 0)
+        bool text = o->args[i]->kind == CQL_TEXT || o->args[i]->kind == CQL_ASCII;
+        if (args[i].kind != CQL_VALUE_SET || (args[i].data.len == 0 && !text))
             return true;
     }
     buf_init(&b, BUF_MAX_DEFAULT);

@@ -33,6 +33,9 @@ enum fit operand_fit(const struct operand_fits *fits, const struct cql_type *typ
 /* "_add": the function that Cassandra has for it. */
 const char *operation_name(char op, size_t count);
 
+/* "sum : (int) -> int, …", for error texts: of every numeric type. */
+const char *number_signatures(struct run *r, const char *name);
+
 /* Null of null. */
 bool operation_apply(struct run *r, const struct operation *o, const struct cql_value *args,
                      struct cql_value *ret);

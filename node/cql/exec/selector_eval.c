@@ -67,6 +67,17 @@ static bool part_of(struct run *r, const struct selector *s, struct cql_value of
     return true;
 }
 
+/* A list may hold null, as only a list of selectors can. */
+static struct cql_value list_of_values(struct run *r, const struct cql_value *args, size_t count)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    buf_put_i32(&b, (int32_t)count);
+    for (size_t i = 0; i < count; i++)
+        cql_put_value(&b, args[i]);
+    return cql_value_make(run_take(r, &b));
+}
+
 static bool collection(struct run *r, const struct selector *s, const struct cql_value *args,
                        struct cql_value *ret)
 {
@@ -93,7 +104,7 @@ bool selector_apply(struct run *r, const struct selector *s, const struct cql_va
     case SELECTOR_CAST: *ret = value_cast(r, s->args[0]->type, s->type, args[0]); return true;
     case SELECTOR_ELEMENT:
     case SELECTOR_SLICE: return part_of(r, s, args[0], ret);
-    case SELECTOR_LIST:
+    case SELECTOR_LIST: *ret = list_of_values(r, args, s->args_count); return true;
     case SELECTOR_SET:
     case SELECTOR_MAP: return collection(r, s, args, ret);
     case SELECTOR_CONSTANT: return slot_value(r, s->slots[0], ret);

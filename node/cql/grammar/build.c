@@ -138,11 +138,13 @@ struct ast_term *cql_build_cast(struct cql_parser *p, struct ast_type *type, str
 struct ast_term *cql_build_sel_cast(struct cql_parser *p, const struct ast_terms *type,
                                     struct ast_term *of)
 {
-    if (type->count != 1 || type->items[0]->kind != AST_COLUMN) {
+    const struct ast_term *t = type->items[0];
+    bool named = t->kind == AST_FIELD && t->items.items[0]->kind == AST_COLUMN; /* ks.type */
+    if (type->count != 1 || (t->kind != AST_COLUMN && !named)) {
         cql_parser_error(p, "a type in parentheses was expected before the value");
         return of;
     }
-    struct ast_table id = {BYTES_NONE, type->items[0]->text};
+    struct ast_table id = {named ? t->items.items[0]->text : BYTES_NONE, t->text};
     return cql_build_cast(p, cql_build_type(p, id, NULL), of);
 }
 
@@ -217,6 +219,8 @@ struct ast_term *cql_build_slice(struct cql_parser *p, struct ast_term *of, stru
                                  struct ast_term *to)
 {
     struct ast_term *t = make_term(p, AST_SLICE);
+    if (from == NULL && to == NULL)
+        cql_parser_error(p, "a slice needs a bound");
     add_item(p, t, of);
     add_item(p, t, from);
     add_item(p, t, to);

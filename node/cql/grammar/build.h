@@ -15,6 +15,7 @@ struct cql_parser {
     enum err err;
     struct errmsg *reterr;
     struct cql_token last;
+    unsigned hint; /* how much of `( name )` was seen up to here, when it is a type: 3 is all */
     size_t tokens;
 
     struct ast_stmt *stmt;

@@ -23,6 +23,8 @@
 %left STAR SLASH PERCENT.
 %right UMINUS.
 
+%fallback MINUS NEGATIVE.
+%fallback COLON MARKER_COLON.
 %fallback IDENT ACCESS AGGREGATE AGGREGATES ALL ANN AS ASCII BIGINT BLOB BOOLEAN CALLED CAST CIDRS
     CLUSTER CLUSTERING COMPACT CONTAINS COUNT COUNTER CUSTOM DATACENTERS DATE DECIMAL DEFAULT
     DISTINCT DOUBLE DURATION EXISTS FILTERING FINALFUNC FLOAT FROZEN FUNCTION FUNCTIONS GENERATED
@@ -164,27 +166,64 @@ fname(F) ::= TOKEN. { F = (struct ast_table){BYTES_NONE, BYTES_LIT("token")}; }
 %type selectors {struct ast_selectors}
 %type select_list {struct ast_selectors}
 
+%type sel_paren {struct ast_term *}
+%type sel_hint {struct ast_term *}
+%type hinted {struct ast_term *}
+%type sel_braces {struct ast_term *}
+%type hint_type {struct ast_type *}
+
 sel(X) ::= name(N). { X = cql_build_leaf(p, AST_COLUMN, N); }
 sel(X) ::= sel_post(A). { X = A; }
+sel(X) ::= sel_paren(A). { X = A; }
+sel(X) ::= sel_hint(A). { X = A; }
 sel(X) ::= literal(A). { X = A; }
 sel(X) ::= marker(A). { X = A; }
-sel(X) ::= LP sels(L) RP. { X = cql_build_node(p, AST_TUPLE, &L); }
-sel(X) ::= LP sels(L) RP literal(A). { X = cql_build_sel_cast(p, &L, A); }
-sel(X) ::= LP sels(L) RP QMARK. {
-    X = cql_build_sel_cast(p, &L, cql_build_marker(p, BYTES_NONE));
-}
 sel(X) ::= LB opt_sels(L) RB. { X = cql_build_node(p, AST_LIST, &L); }
-sel(X) ::= LC opt_sels(L) RC. { X = cql_build_node(p, AST_SET, &L); }
-sel(X) ::= LC sel_pairs(L) RC. { X = cql_build_node(p, AST_MAP, &L); }
+sel(X) ::= sel_braces(A). { X = A; }
 sel(X) ::= MINUS sel(A). [UMINUS] { X = cql_build_negate(p, A); }
 sel(X) ::= sel(A) PLUS sel(B). { X = cql_build_arithmetic(p, '+', A, B); }
 sel(X) ::= sel(A) MINUS sel(B). { X = cql_build_arithmetic(p, '-', A, B); }
 sel(X) ::= sel(A) STAR sel(B). { X = cql_build_arithmetic(p, '*', A, B); }
 sel(X) ::= sel(A) SLASH sel(B). { X = cql_build_arithmetic(p, '/', A, B); }
 sel(X) ::= sel(A) PERCENT sel(B). { X = cql_build_arithmetic(p, '%', A, B); }
+
+/* (a) is a value in parentheses, (int) a one with a type: which, is known by what follows. */
+sel_hint(X) ::= LP sels(L) RP hinted(A). { X = cql_build_sel_cast(p, &L, A); }
+sel_hint(X) ::= LP sels(L) RP NEGATIVE number(A). {
+    X = cql_build_sel_cast(p, &L, cql_build_negate(p, A));
+}
+sel_hint(X) ::= LP sels(L) RP MARKER_COLON name(N). {
+    X = cql_build_sel_cast(p, &L, cql_build_marker(p, N));
+}
+sel_hint(X) ::= LP hint_type(T) RP hinted(A). { X = cql_build_cast(p, T, A); }
+sel_hint(X) ::= LP hint_type(T) RP LB opt_sels(L) RB. {
+    X = cql_build_cast(p, T, cql_build_node(p, AST_LIST, &L));
+}
+hint_type(T) ::= name(N) LT types(L) GT. {
+    T = cql_build_type(p, (struct ast_table){BYTES_NONE, N}, L);
+}
+hint_type(T) ::= SET LT types(L) GT. {
+    T = cql_build_type(p, (struct ast_table){BYTES_NONE, BYTES_LIT("set")}, L);
+}
+hinted(X) ::= name(N). { X = cql_build_leaf(p, AST_COLUMN, N); }
+hinted(X) ::= sel_post(A). { X = A; }
+hinted(X) ::= sel_paren(A). { X = A; }
+hinted(X) ::= sel_hint(A). { X = A; }
+hinted(X) ::= sel_braces(A). { X = A; }
+hinted(X) ::= literal(A). { X = A; }
+hinted(X) ::= QMARK. { X = cql_build_marker(p, BYTES_NONE); }
+sel_braces(X) ::= LC opt_sels(L) RC. { X = cql_build_node(p, AST_SET, &L); }
+sel_braces(X) ::= LC sel_pairs(L) RC. { X = cql_build_node(p, AST_MAP, &L); }
+sel_paren(X) ::= LP sels(L) RP. { X = cql_build_node(p, AST_TUPLE, &L); }
+sel_paren(X) ::= sel_paren(A) DOT name(F). { X = cql_build_field(p, A, F); }
+sel_paren(X) ::= sel_paren(A) LB term(K) RB. { X = cql_build_element(p, A, K); }
+sel_paren(X) ::= sel_paren(A) LB opt_term(K) RANGE opt_term(M) RB. {
+    X = cql_build_slice(p, A, K, M);
+}
+
 sel_post(X) ::= fname(F) LP opt_sels(L) RP. { X = cql_build_call(p, F, &L); }
 sel_post(X) ::= fname(F) LP STAR RP. { X = cql_build_call_star(p, F); }
-sel_post(X) ::= fname(F) LP sel(A) AS type_(T) RP. { X = cql_build_cast_as(p, F, A, T); }
+sel_post(X) ::= fname(F) LP sel(A) as type_(T) RP. { X = cql_build_cast_as(p, F, A, T); }
 sel_post(X) ::= name(N) DOT name(F). {
     X = cql_build_field(p, cql_build_leaf(p, AST_COLUMN, N), F);
 }
@@ -197,6 +236,8 @@ sel_post(X) ::= name(N) LB opt_term(K) RANGE opt_term(M) RB. {
     X = cql_build_slice(p, cql_build_leaf(p, AST_COLUMN, N), K, M);
 }
 sel_post(X) ::= sel_post(A) LB opt_term(K) RANGE opt_term(M) RB. { X = cql_build_slice(p, A, K, M); }
+as ::= AS.
+as ::= AS_BEHIND.
 %type opt_term {struct ast_term *}
 opt_term(X) ::= . { X = NULL; }
 opt_term(X) ::= term(A). { X = A; }
@@ -215,7 +256,7 @@ sel_pairs(L) ::= sel_pairs(M) COMMA sel(A) COLON sel(B). {
     cql_terms_push(p, &L, B);
 }
 selector(S) ::= sel(A). { S = (struct ast_selector){A, BYTES_NONE}; }
-selector(S) ::= sel(A) AS name(N). { S = (struct ast_selector){A, N}; }
+selector(S) ::= sel(A) as name(N). { S = (struct ast_selector){A, N}; }
 selectors(L) ::= selector(S). { L = (struct ast_selectors){0}; cql_selectors_push(p, &L, S); }
 selectors(L) ::= selectors(M) COMMA selector(S). { L = M; cql_selectors_push(p, &L, S); }
 select_list(L) ::= STAR. { L = (struct ast_selectors){0}; }

@@ -124,10 +124,44 @@ static bool is_column_there(const struct cql_lexer *lexer)
            next == CQL_TOKEN_DOT || next == CQL_TOKEN_LB;
 }
 
+static bool is_native_type(struct bytes name)
+{
+    static const char *const names[] = {
+        "ascii",  "bigint",    "blob",     "boolean", "counter", "date",     "decimal",
+        "double", "duration",  "float",    "inet",    "int",     "smallint", "text",
+        "time",   "timestamp", "timeuuid", "tinyint", "uuid",    "varchar",  "varint"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (bytes_equal_text(name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Behind a parenthesis some words mean something else: AS is no column with the type in there, the
+ * minus of (int)-1 belongs to the number, and the colon of (int):x to the name. */
+static int code_behind(struct cql_parser *p, const struct cql_token *t)
+{
+    unsigned hint = p->hint;
+    int before = p->last.code;
+    p->hint = t->code == CQL_TOKEN_LP                ? 1
+              : hint == 1 && is_native_type(t->text) ? 2
+              : hint == 2 && t->code == CQL_TOKEN_RP ? 3
+                                                     : 0;
+    if (before == CQL_TOKEN_RP && t->code == CQL_TOKEN_AS)
+        return CQL_TOKEN_AS_BEHIND;
+    const uint8_t *next = t->raw.data + t->raw.len;
+    if (hint != 3 || next >= p->text.data + p->text.len)
+        return t->code;
+    if (t->code == CQL_TOKEN_MINUS && *next >= '0' && *next <= '9')
+        return CQL_TOKEN_NEGATIVE;
+    return t->code == CQL_TOKEN_COLON ? CQL_TOKEN_MARKER_COLON : t->code;
+}
+
 struct cql_token cql_parser_token(struct cql_parser *p, struct cql_lexer *lexer)
 {
     int before = p->last.code;
     struct cql_token t = cql_lexer_next(lexer);
+    t.code = code_behind(p, &t);
     p->last = t;
     if (t.code == CQL_TOKEN_BAD) {
         cql_parser_unexpected(p, &t, NULL);
