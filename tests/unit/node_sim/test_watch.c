@@ -307,10 +307,12 @@ static void other_owners(void)
     struct cluster_node *copies = mem_copy(nodes, count * sizeof *copies);
     struct ring *ring = ring_copy(cluster_ring(c));
     node_no first = ring->owner[0];
+    node_no a = copies[0].node;
+    node_no b = copies[1].node;
     for (range_no i = 0; i < ring->ranges; i++) /* two nodes change places */
-        ring->owner[i] = ring->owner[i] == 1 ? 2 : ring->owner[i] == 2 ? 1 : ring->owner[i];
+        ring->owner[i] = ring->owner[i] == a ? b : ring->owner[i] == b ? a : ring->owner[i];
     if (ring->owner[0] == first)
-        ring->owner[0] = first == 3 ? 4 : 3;
+        ring->owner[0] = first == copies[2].node ? copies[3].node : copies[2].node;
     cluster_set_nodes(c, cluster_self(c), copies, count, ring, cluster_epoch(c));
     ring_free(ring);
     mem_free(copies);
