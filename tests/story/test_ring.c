@@ -35,14 +35,14 @@ static void a_fresh_ring_forms_in_any_order(void)
     }
 }
 
-/* A node that stands still for two seconds is suspected, and says that it lives. */
+/* A node that stands still for three seconds is suspected, and says that it lives. */
 static void a_false_suspicion_is_refuted(void)
 {
     CU_ASSERT_FATAL(sim_form(sim, 3));
     sim_elapse(sim, SECONDS(5));
     sim_watch(sim, "-> suspect|suspect -> |accused|-> dead");
     sim_pause(sim, 3);
-    sim_elapse(sim, SECONDS(2));
+    sim_elapse(sim, SECONDS(3));
     sim_resume(sim, 3);
     sim_elapse(sim, SECONDS(10));
     CU_ASSERT(see_each_other());
