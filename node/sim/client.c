@@ -51,9 +51,10 @@ static void flush(struct sim *s, unsigned node)
     cql_conn_sent(&c->conn, out.len);
 }
 
-static void put(struct sim_client *c, int16_t stream, enum cql_opcode opcode, struct bytes body)
+static void put(struct sim_client *c, int16_t stream, enum cql_opcode opcode, uint8_t flags,
+                struct bytes body)
 {
-    enum err err = cql_conn_put(&c->conn, stream, opcode, 0, body);
+    enum err err = cql_conn_put(&c->conn, stream, opcode, flags, body);
     ASSERT(err == ERR_OK);
 }
 
@@ -70,7 +71,7 @@ static void start(struct sim *s, unsigned node)
     push(s, node, EVENT_TO_NODE, TO_OPEN, BYTES_NONE);
     buf_init(&body, 1024);
     cql_request_put(&body, CQL_VERSION_MAX, &request);
-    put(c, 0, CQL_STARTUP, buf_bytes(&body));
+    put(c, 0, CQL_STARTUP, 0, buf_bytes(&body));
     buf_close(&body);
     flush(s, node);
 }
@@ -98,7 +99,13 @@ static struct bytes query(struct question *q, struct bytes state)
 {
     struct cql_request request = {.opcode = CQL_QUERY};
     struct cql_params *params = &request.query.params;
+    struct cql_pair pair = {.key = BYTES_LIT("torc_request_id")};
+    uint8_t name[8];
     struct buf body;
+    store_u64(name, q->name);
+    pair.value = bytes_make(name, sizeof name);
+    if (q->name != 0)
+        request.payload = (struct cql_map){&pair, 1};
     request.query.text = q->text;
     params->consistency = q->level;
     params->page_size = q->page_size;
@@ -108,19 +115,14 @@ static struct bytes query(struct question *q, struct bytes state)
     if (state.len > 0)
         params->flags |= CQL_QUERY_PAGING_STATE;
     buf_init(&body, CQL_MAX);
-    cql_request_put(&body, CQL_VERSION_MAX, &request);
+    q->flags = cql_request_put(&body, CQL_VERSION_MAX, &request);
     struct bytes made = arena_copy(&q->arena, buf_bytes(&body));
     buf_close(&body);
     return made;
 }
 
-uint64_t sim_ask(struct sim *s, unsigned via, enum cql_consistency level, const char *cql)
-{
-    return sim_ask_paged(s, via, level, cql, 0);
-}
-
-uint64_t sim_ask_paged(struct sim *s, unsigned via, enum cql_consistency level, const char *cql,
-                       int32_t page_size)
+static uint64_t question(struct sim *s, unsigned via, enum cql_consistency level, const char *cql,
+                         int32_t page_size, uint64_t name)
 {
     struct sim_client *c = client_of(s, via);
     struct question *q = mem_new(struct question);
@@ -136,6 +138,7 @@ uint64_t sim_ask_paged(struct sim *s, unsigned via, enum cql_consistency level, 
     q->text = arena_copy(&q->arena, bytes_text(cql));
     q->level = level;
     q->page_size = page_size;
+    q->name = name;
     q->body = query(q, BYTES_NONE);
     if (c->number == 0)
         start(s, via);
@@ -143,10 +146,27 @@ uint64_t sim_ask_paged(struct sim *s, unsigned via, enum cql_consistency level, 
     c->open = mem_grow(c->open, c->open_count, &c->open_cap, sizeof(struct question *));
     c->open[c->open_count++] = q;
     if (c->ready) {
-        put(c, q->stream, CQL_QUERY, q->body);
+        put(c, q->stream, CQL_QUERY, q->flags, q->body);
         flush(s, via);
     }
     return q->number;
+}
+
+uint64_t sim_ask(struct sim *s, unsigned via, enum cql_consistency level, const char *cql)
+{
+    return sim_ask_paged(s, via, level, cql, 0);
+}
+
+uint64_t sim_ask_paged(struct sim *s, unsigned via, enum cql_consistency level, const char *cql,
+                       int32_t page_size)
+{
+    return question(s, via, level, cql, page_size, 0);
+}
+
+uint64_t sim_ask_named(struct sim *s, unsigned via, enum cql_consistency level, const char *cql,
+                       uint64_t name)
+{
+    return question(s, via, level, cql, 0, name);
 }
 
 /* --- what comes back */
@@ -219,7 +239,7 @@ static void take_frame(struct sim *s, unsigned node, const struct cql_frame *fra
     if (frame->header.opcode == CQL_READY && !c->ready) {
         c->ready = true;
         for (size_t i = 0; i < c->open_count; i++)
-            put(c, c->open[i]->stream, CQL_QUERY, c->open[i]->body);
+            put(c, c->open[i]->stream, CQL_QUERY, c->open[i]->flags, c->open[i]->body);
         return;
     }
     if (!c->ready) { /* the node drains: it refuses even STARTUP */
@@ -231,7 +251,7 @@ static void take_frame(struct sim *s, unsigned node, const struct cql_frame *fra
         if (q->stream != frame->header.stream)
             continue;
         if (!read_answer(s, q, frame)) {
-            put(c, q->stream, CQL_QUERY, q->body);
+            put(c, q->stream, CQL_QUERY, q->flags, q->body);
             return;
         }
         c->open_count--;

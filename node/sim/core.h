@@ -87,6 +87,8 @@ struct question {
     struct bytes text; /* what follows is in the arena */
     enum cql_consistency level;
     int32_t page_size; /* 0: all at once */
+    uint64_t name;     /* 0: none */
+    uint8_t flags;     /* of the frame */
     struct bytes body; /* of the request for the next page */
     struct sim_reply reply;
 };

@@ -192,6 +192,10 @@ uint64_t sim_ask(struct sim *s, unsigned via, enum cql_consistency level, const 
  * rows of all pages, or what went wrong with one. 0: all at once. */
 uint64_t sim_ask_paged(struct sim *s, unsigned via, enum cql_consistency level, const char *cql,
                        int32_t page_size);
+
+/* The same under a name, by which the node may know it again (custom payload). */
+uint64_t sim_ask_named(struct sim *s, unsigned via, enum cql_consistency level, const char *cql,
+                       uint64_t name);
 const struct sim_reply *sim_reply_of(const struct sim *s, uint64_t request);
 void sim_forget(struct sim *s, uint64_t request);
 

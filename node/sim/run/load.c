@@ -238,8 +238,10 @@ static void send(struct load *l, struct client *c)
         snprintf(by, sizeof by, " by %d rows", (int)c->op.page_size);
     sim_note(l->sim, "client %u asks %u at %s%s: %s", c->op.client, c->node,
              cql_consistency_name(c->op.level), by, (const char *)c->op.cql.data);
-    c->request =
-        sim_ask_paged(l->sim, c->node, c->op.level, (const char *)c->op.cql.data, c->op.page_size);
+    const char *cql = (const char *)c->op.cql.data;
+    c->request = c->op.name != 0
+                     ? sim_ask_named(l->sim, c->node, c->op.level, cql, c->op.name)
+                     : sim_ask_paged(l->sim, c->node, c->op.level, cql, c->op.page_size);
 }
 
 static void ask(struct load *l, struct client *c)

@@ -180,7 +180,7 @@ static const struct workload_ops *named(const char *name)
 static void knows_truth_from_lies(void)
 {
     static const char *const names[] = {"registers", "sets",  "collections", "lists",
-                                        "batches",   "scans", "ttl"};
+                                        "batches",   "scans", "ttl",         "counters"};
     CU_ASSERT_FATAL(sim_form(f.env.sim, 3));
     CU_ASSERT_FATAL(sim_cql(f.env.sim, 1, CQL_CL_QUORUM,
                             "CREATE KEYSPACE r WITH replication = {'class': 'SimpleStrategy', "
