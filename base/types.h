@@ -37,6 +37,7 @@ typedef uint32_t range_no;
 typedef uint32_t node_no;
 typedef uint32_t keyspace_no;
 typedef uint32_t table_no;
+typedef uint32_t index_no;
 
 struct uuid {
     uint8_t b[16];

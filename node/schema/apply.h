@@ -18,6 +18,14 @@ struct apply {
 /* CREATE TABLE (create_table.c): `k` is a keyspace that may be changed. */
 enum err apply_create_table(struct apply *ap, const struct keyspace *k) MUST_CHECK;
 
+/* CREATE INDEX and DROP INDEX (create_index.c): `k` and `t` may be NULL, not there. */
+enum err apply_create_index(struct apply *ap, const struct keyspace *k,
+                            const struct table *t) MUST_CHECK;
+enum err apply_drop_index(struct apply *ap, const struct keyspace *k) MUST_CHECK;
+
+/* The names of the indexes on a column, "a, b"; NULL when there are none. */
+const char *apply_indexes_on(struct apply *ap, const struct table *t, uint32_t column_id);
+
 /* Put `in` (a reference, taken over) in for `out` in its keyspace; either may be NULL. */
 void apply_table(struct apply *ap, const struct keyspace *k, const struct table *out,
                  struct table *in);

@@ -10,7 +10,8 @@
 #include "node/schema/ddl.h"
 
 /* From: no, keyspace_no, id, keyspace, name, columns (key columns in order, others in any; position
- * is set), column_count, next_column_id, dropped, dropped_count, options, is_virtual. */
+ * is set), column_count, next_column_id, dropped, dropped_count, options, indexes, index_count,
+ * is_virtual. */
 struct table *table_make(const struct table *draft);
 
 /* From: no, name, durable_writes, is_virtual, replication, tables (in any order; each referenced),

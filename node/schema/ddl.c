@@ -233,6 +233,12 @@ static enum err drop_columns(struct apply *ap, const struct table *t, struct tab
         }
         if (c->kind <= COLUMN_CLUSTERING)
             return errmsg_set(ap->err, ERR_INVALID, "Cannot drop PRIMARY KEY column %s", name);
+        const char *indexes = apply_indexes_on(ap, t, c->id);
+        if (indexes != NULL)
+            return errmsg_set(ap->err, ERR_INVALID,
+                              "Cannot drop column %s because it has dependent secondary indexes "
+                              "(%s)",
+                              name, indexes);
         if (draft->dropped_count >= SCHEMA_DROPPED_MAX)
             return errmsg_set(ap->err, ERR_INVALID, "At most %d columns can ever be dropped",
                               SCHEMA_DROPPED_MAX);
@@ -271,6 +277,12 @@ static enum err rename_columns(struct apply *ap, const struct table *t, struct t
                               "Cannot rename column %s to %s in table '%s.%s'; another column with "
                               "that name already exists",
                               from, to, t->keyspace, t->name);
+        const char *indexes = apply_indexes_on(ap, t, columns[at].id);
+        if (indexes != NULL)
+            return errmsg_set(ap->err, ERR_INVALID,
+                              "Can't rename column %s because it has dependent secondary indexes "
+                              "(%s)",
+                              from, indexes);
         if (to[0] == 0 || strlen(to) > SCHEMA_COLUMN_MAX)
             return errmsg_set(ap->err, ERR_INVALID, "Column name is empty or too long");
         columns[at].name = to;
@@ -339,6 +351,10 @@ static enum err change_table(struct apply *ap)
                    ? apply_create_table(ap, k)
                    : errmsg_set(ap->err, ERR_INVALID, "Keyspace '%s' doesn't exist", ddl->keyspace);
     const struct table *t = k != NULL ? keyspace_table(k, ddl->table) : NULL;
+    if (ddl->kind == DDL_CREATE_INDEX)
+        return apply_create_index(ap, k, t);
+    if (ddl->kind == DDL_DROP_INDEX)
+        return apply_drop_index(ap, k);
     if (t == NULL && ddl->kind == DDL_TRUNCATE_TABLE)
         return k != NULL
                    ? errmsg_set(ap->err, ERR_INVALID, "table %s does not exist", ddl->table)

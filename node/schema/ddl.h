@@ -28,11 +28,14 @@ enum ddl_kind {
     DDL_ALTER_TABLE_WITH = 8,
     DDL_DROP_TABLE = 9,
     DDL_TRUNCATE_TABLE = 10, /* the table gets the slot as its new number: its old data is gone */
+    DDL_CREATE_INDEX = 11,
+    DDL_DROP_INDEX = 12, /* `table` is not looked at: it is what the answer to the client says */
 };
 
 #define DDL_BYTES_MAX ((size_t)1 << 20) /* one encoded command */
 
-/* CREATE TABLE and ADD: name, type, is_static. DROP: name. RENAME: name and new_name. */
+/* CREATE TABLE and ADD: name, type, is_static. DROP: name. RENAME: name and new_name. CREATE INDEX:
+ * name, and in `type` what of it: index_target_name. */
 struct ddl_column {
     const char *name;
     const char *type; /* CQL text */
@@ -75,6 +78,9 @@ struct ddl {
     uint32_t order_count;
     const struct ddl_option *options; /* WITH */
     uint32_t option_count;
+    const char *index;       /* CREATE INDEX (empty: give it a name), DROP INDEX */
+    const char *index_class; /* USING; empty: not said */
+    bool custom;             /* CREATE CUSTOM INDEX */
     uint32_t primary_key_clauses; /* CREATE TABLE: how many were typed; exactly one is right */
 };
 

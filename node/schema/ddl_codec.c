@@ -4,10 +4,10 @@
  *             timestamp_us:svarint columns:varint (name:text type:text new_name:text static:u8)*
  *             names names                                partition key, clustering key
  *             orders:varint (column:text descending:u8)*
- *             options:varint (name:text is_map:u8 (value:text | pairs:varint (key:text
- * value:text)*))* primary_key_clauses:varint names   = count:varint text* text    = length:varint
- * bytes without NUL; a text that is not there is empty flags   = 1 if exists, 2 if not exists, 4 if
- * column exists, 8 if no column
+ *             index:text index_class:text options:varint (name:text is_map:u8 (value:text |
+ * pairs:varint (key:text value:text)*))* primary_key_clauses:varint names   = count:varint text*
+ * text    = length:varint bytes without NUL; a text that is not there is empty flags   = 1 if
+ * exists, 2 if not exists, 4 if column exists, 8 if no column, 16 custom
  */
 #include "base/mem.h"
 #include "node/schema/ddl.h"
@@ -52,8 +52,9 @@ void ddl_encode(const struct ddl *ddl, struct buf *out)
 {
     buf_put_u8(out, CODEC_VERSION);
     buf_put_u8(out, (uint8_t)ddl->kind);
-    buf_put_u8(out, (uint8_t)(ddl->if_exists | ddl->if_not_exists << 1 |
-                              ddl->if_column_exists << 2 | ddl->if_no_column << 3));
+    buf_put_u8(out,
+               (uint8_t)(ddl->if_exists | ddl->if_not_exists << 1 | ddl->if_column_exists << 2 |
+                         ddl->if_no_column << 3 | ddl->custom << 4));
     put_text(out, ddl->keyspace);
     put_text(out, ddl->table);
     buf_put_uuid(out, &ddl->table_id);
@@ -72,6 +73,8 @@ void ddl_encode(const struct ddl *ddl, struct buf *out)
         put_text(out, ddl->orders[i].column);
         buf_put_u8(out, ddl->orders[i].descending);
     }
+    put_text(out, ddl->index);
+    put_text(out, ddl->index_class);
     put_options(out, ddl);
     buf_put_varint(out, ddl->primary_key_clauses);
 }
@@ -165,13 +168,14 @@ enum err ddl_decode(struct bytes bytes, struct arena *a, struct ddl *ret_ddl)
         return ERR_UNSUPPORTED;
     uint8_t kind = read_u8(&r);
     uint8_t flags = read_u8(&r);
-    if (r.failed || kind < DDL_CREATE_KEYSPACE || kind > DDL_TRUNCATE_TABLE || flags > 15)
+    if (r.failed || kind < DDL_CREATE_KEYSPACE || kind > DDL_DROP_INDEX || flags > 31)
         return ERR_MALFORMED;
     ddl.kind = (enum ddl_kind)kind;
     ddl.if_exists = flags & 1;
     ddl.if_not_exists = flags >> 1 & 1;
     ddl.if_column_exists = flags >> 2 & 1;
     ddl.if_no_column = flags >> 3 & 1;
+    ddl.custom = flags >> 4 & 1;
     ddl.keyspace = get_text(&r, a);
     ddl.table = get_text(&r, a);
     ddl.table_id = read_uuid(&r);
@@ -180,6 +184,8 @@ enum err ddl_decode(struct bytes bytes, struct arena *a, struct ddl *ret_ddl)
     ddl.partition_key = get_names(&r, a, &ddl.partition_key_count);
     ddl.clustering = get_names(&r, a, &ddl.clustering_count);
     get_orders(&r, a, &ddl);
+    ddl.index = get_text(&r, a);
+    ddl.index_class = get_text(&r, a);
     get_options(&r, a, &ddl);
     ddl.primary_key_clauses = (uint32_t)(read_varint(&r) & UINT32_MAX);
     enum err err = reader_finish(&r);

@@ -219,3 +219,25 @@ void describe_table(const struct table *t, struct buf *out)
     put_options(&t->options, ordered, out);
     buf_put_u8(out, ';');
 }
+
+void describe_index(const struct table *t, const struct index *i, struct buf *out)
+{
+    struct arena scratch = {0};
+    buf_put_text(out, i->class_name != NULL ? "CREATE CUSTOM INDEX " : "CREATE INDEX ");
+    cql_name_print(i->name, out);
+    buf_put_text(out, " ON ");
+    cql_name_print(t->keyspace, out);
+    buf_put_u8(out, '.');
+    cql_name_print(t->name, out);
+    buf_printf(out, " (%s)", index_target_text(t, i, &scratch));
+    if (i->class_name != NULL) {
+        buf_put_text(out, " USING ");
+        put_quoted(i->class_name, out);
+    }
+    if (i->options.count > 0) {
+        buf_put_text(out, " WITH OPTIONS = ");
+        put_map(&i->options, out);
+    }
+    buf_put_u8(out, ';');
+    arena_close(&scratch);
+}

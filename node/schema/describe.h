@@ -7,6 +7,7 @@
 /* Append the statement, with its closing semicolon and no newline after it. A virtual keyspace or
  * table gives the comment that Cassandra gives: it cannot be created. */
 void describe_keyspace(const struct keyspace *k, struct buf *out);
-void describe_table(const struct table *t, struct buf *out);
+void describe_table(const struct table *t, struct buf *out); /* without its indexes */
+void describe_index(const struct table *t, const struct index *i, struct buf *out);
 
 #endif

@@ -113,6 +113,49 @@ const struct dropped_column *table_dropped_by_id(const struct table *t, uint32_t
     return NULL;
 }
 
+const char *index_target_name(enum index_target target)
+{
+    static const char *const names[] = {"", "values", "keys", "entries", "full"};
+    return names[target];
+}
+
+const struct index *table_index(const struct table *t, const char *name)
+{
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        if (strcmp(t->indexes[i].name, name) == 0)
+            return &t->indexes[i];
+    }
+    return NULL;
+}
+
+const struct column *index_column(const struct table *t, const struct index *i)
+{
+    return table_column_by_id(t, i->column_id);
+}
+
+const struct table *keyspace_index_table(const struct keyspace *k, const char *index)
+{
+    for (uint32_t i = 0; i < k->table_count; i++) {
+        if (table_index(k->tables[i], index) != NULL)
+            return k->tables[i];
+    }
+    return NULL;
+}
+
+const char *index_target_text(const struct table *t, const struct index *i, struct arena *a)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    if (i->target != INDEX_SIMPLE)
+        buf_printf(&b, "%s(", index_target_name(i->target));
+    cql_name_print(index_column(t, i)->name, &b);
+    if (i->target != INDEX_SIMPLE)
+        buf_put_u8(&b, ')');
+    const char *text = arena_text(a, buf_bytes(&b));
+    buf_close(&b);
+    return text;
+}
+
 const struct column *table_columns_of(const struct table *t, enum column_kind kind,
                                       uint32_t *ret_count)
 {
@@ -142,6 +185,10 @@ static void check_table(const struct table *t)
     ASSERT(counts[1] == t->clustering_count);
     ASSERT(counts[2] == t->static_count);
     ASSERT(counts[3] == t->regular_count);
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        ASSERT(index_column(t, &t->indexes[i]) != NULL);
+        ASSERT(i == 0 || strcmp(t->indexes[i - 1].name, t->indexes[i].name) < 0);
+    }
 }
 
 void schema_check(const struct schema *s)

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "node/schema/build.h"
+#include "node/schema/index.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -187,6 +188,28 @@ static void copy_options(struct table_options *o, struct arena *a)
     o->compression = option_map_copy(a, &o->compression);
 }
 
+static int compare_indexes(const void *a, const void *b)
+{
+    return strcmp(((const struct index *)a)->name, ((const struct index *)b)->name);
+}
+
+static void make_indexes(struct table *t, const struct table *draft)
+{
+    struct index *indexes = arena_array(&t->arena, struct index, draft->index_count);
+    for (uint32_t i = 0; i < draft->index_count; i++) {
+        indexes[i] = draft->indexes[i];
+        indexes[i].name = text_copy(&t->arena, indexes[i].name);
+        if (indexes[i].class_name != NULL)
+            indexes[i].class_name = text_copy(&t->arena, indexes[i].class_name);
+        indexes[i].options = option_map_copy(&t->arena, &indexes[i].options);
+        index_settle(&indexes[i]);
+    }
+    if (draft->index_count > 0)
+        qsort(indexes, draft->index_count, sizeof *indexes, compare_indexes);
+    t->indexes = indexes;
+    t->index_count = draft->index_count;
+}
+
 struct table *table_make(const struct table *draft)
 {
     struct table *t = mem_new(struct table);
@@ -213,6 +236,7 @@ struct table *table_make(const struct table *draft)
         qsort(dropped, draft->dropped_count, sizeof *dropped, compare_dropped);
     t->dropped = dropped;
     t->dropped_count = draft->dropped_count;
+    make_indexes(t, draft);
     return t;
 }
 

@@ -27,6 +27,7 @@
 #define SCHEMA_TABLES_MAX    16384 /* in the whole schema */
 #define SCHEMA_COLUMNS_MAX   2048  /* of one table */
 #define SCHEMA_DROPPED_MAX   16384 /* dropped columns remembered by one table */
+#define SCHEMA_INDEXES_MAX   256   /* of one table */
 #define SCHEMA_NAME_MAX      48    /* of a keyspace, as in Cassandra; of a table 222 */
 #define SCHEMA_TABLE_MAX     222
 #define SCHEMA_COLUMN_MAX    65535 /* bytes of a column's name, as Cassandra has it */
@@ -63,6 +64,33 @@ struct option_map { /* sorted by key */
     uint32_t count;
 };
 const char *option_map_get(const struct option_map *m, const char *key); /* NULL: not there */
+
+/* What of its column an index finds rows by. Stored: do not renumber. */
+enum index_target {
+    INDEX_SIMPLE = 0, /* the value */
+    INDEX_VALUES = 1, /* the elements of a list or set, the values of a map */
+    INDEX_KEYS = 2,
+    INDEX_ENTRIES = 3, /* key and value of a map */
+    INDEX_FULL = 4,    /* a frozen collection as a whole */
+};
+const char *index_target_name(enum index_target target); /* "keys"; "" for a simple one */
+
+enum similarity { SIMILARITY_COSINE, SIMILARITY_DOT_PRODUCT, SIMILARITY_EUCLIDEAN };
+
+/* A local secondary index: every replica finds its own rows by a value. */
+struct index {
+    index_no no; /* the slot that created it, kept by TRUNCATE */
+    const char *name; /* unique within the keyspace */
+    uint32_t column_id;
+    enum index_target target;
+    const char *class_name;    /* as it was typed after USING; NULL: one without a class */
+    struct option_map options; /* WITH OPTIONS */
+
+    /* what class and options mean; set by table_make */
+    bool sai; /* of Cassandra's storage-attached kind: more operators, combined with others */
+    bool fold_case, normalize, ascii; /* of texts, before they are compared */
+    enum similarity similarity;
+};
 
 enum conflict_policy { CONFLICTS_LWW, CONFLICTS_SIBLINGS };
 
@@ -125,6 +153,8 @@ struct table {
     const struct dropped_column *dropped; /* sorted by name, the latest drop of each first */
     uint32_t dropped_count;
     struct table_options options;
+    const struct index *indexes; /* sorted by name */
+    uint32_t index_count;
     bool is_counter; /* every regular and static column is a counter */
     bool is_virtual; /* answered from memory: system_virtual_schema, system_views */
 
@@ -204,6 +234,12 @@ const struct table *schema_table_by_id(const struct schema *s, const struct uuid
 const struct table *keyspace_table(const struct keyspace *k, const char *name);
 const struct column *table_column(const struct table *t, const char *name);
 const struct column *table_column_by_id(const struct table *t, uint32_t id);
+const struct index *table_index(const struct table *t, const char *name);
+const struct column *index_column(const struct table *t, const struct index *i);
+/* The table of the keyspace that has the index; names of indexes are unique in it. */
+const struct table *keyspace_index_table(const struct keyspace *k, const char *index);
+/* As system_schema.indexes has it: "v", "keys(m)". */
+const char *index_target_text(const struct table *t, const struct index *i, struct arena *a);
 const struct dropped_column *table_dropped_by_id(const struct table *t, uint32_t id);
 
 /* The columns of a kind; *ret_count of them. */

@@ -5,7 +5,8 @@
  *   keyspace = no:varint name:text flags:u8 (1 durable writes) class:u8 factor:varint
  *              dcs:varint (dc:text factor:varint)* tables:varint table*
  *   table    = no:varint id:uuid name:text columns:varint column* next_column_id:varint
- *              dropped:varint (column dropped_us:svarint)* options
+ *              dropped:varint (column dropped_us:svarint)* options indexes:varint index*
+ *   index    = no:varint name:text column:varint target:u8 class:text options:map
  *   column   = name:text kind:u8 (16 added: reversed) id:varint type
  *   options  = policy:text comment:text memtable:text read_repair:text speculative_retry:text
  *              caching:map compaction:map compression:map bloom:u64 crc:u64 (bits of doubles)
@@ -92,6 +93,16 @@ static void put_table(struct buf *out, const struct table *t)
         buf_put_svarint(out, d->dropped_us);
     }
     put_options(out, &t->options);
+    buf_put_varint(out, t->index_count);
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        const struct index *x = &t->indexes[i];
+        buf_put_varint(out, x->no);
+        put_text(out, x->name);
+        buf_put_varint(out, x->column_id);
+        buf_put_u8(out, (uint8_t)x->target);
+        put_text(out, x->class_name != NULL ? x->class_name : "");
+        put_map(out, &x->options);
+    }
 }
 
 static void put_keyspace(struct buf *out, const struct keyspace *k)
@@ -248,6 +259,43 @@ static void get_column(struct decoder *d, struct column *c)
         malformed(d);
 }
 
+static void get_indexes(struct decoder *d, struct table *draft)
+{
+    draft->index_count = get_count(d, SCHEMA_INDEXES_MAX);
+    struct index *indexes = arena_array(&d->arena, struct index, draft->index_count);
+    for (uint32_t i = 0; i < draft->index_count && !d->r.failed; i++) {
+        struct index *x = &indexes[i];
+        x->no = get_u32(d);
+        x->name = get_name(d, SCHEMA_TABLE_MAX + SCHEMA_COLUMN_MAX);
+        x->column_id = get_u32(d);
+        uint8_t target = read_u8(&d->r);
+        x->target = target <= INDEX_FULL ? (enum index_target)target : INDEX_SIMPLE;
+        x->class_name = get_text(d);
+        if (x->class_name[0] == 0)
+            x->class_name = NULL;
+        x->options = get_map(d);
+        if (target > INDEX_FULL || x->no == 0 || x->no >= SCHEMA_SYSTEM_NO)
+            malformed(d);
+    }
+    draft->indexes = indexes;
+}
+
+/* Each is on a column that there is and that has what it finds rows by. */
+static void check_indexes(struct decoder *d, const struct table *t)
+{
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        const struct index *x = &t->indexes[i];
+        const struct column *c = table_column_by_id(t, x->column_id);
+        bool many = c != NULL && cql_type_is_multicell(c->type);
+        bool fits = x->target == INDEX_SIMPLE   ? !many
+                    : x->target == INDEX_FULL   ? c != NULL && cql_type_is_collection(c->type)
+                    : x->target == INDEX_VALUES ? many
+                                                : many && c->type->kind == CQL_MAP;
+        if (c == NULL || !fits || (i > 0 && strcmp(t->indexes[i - 1].name, x->name) == 0))
+            malformed(d);
+    }
+}
+
 /* Names and ids are unique, ids below the next one. Quadratic in nothing: marks in a bitmap would
  * need the ids small, so compare sorted copies. */
 static int compare_ids(const void *a, const void *b)
@@ -299,12 +347,14 @@ static struct table *get_table(struct decoder *d, const struct keyspace *k)
     }
     draft.dropped = dropped;
     get_options(d, &draft.options);
+    get_indexes(d, &draft);
     if (draft.no == 0 || draft.no >= SCHEMA_SYSTEM_NO)
         malformed(d);
     if (d->r.failed)
         return NULL;
     struct table *t = table_make(&draft);
     check_table(d, t);
+    check_indexes(d, t);
     if (!d->r.failed)
         return t;
     table_unref(t);

@@ -1,6 +1,8 @@
 /* ddl.c - statements of the data definition language as commands for the metadata log. */
 #include "node/cql/exec/core.h"
 
+#include <strings.h>
+
 static struct ddl_option option(struct run *r, const struct ast_property *p)
 {
     struct ddl_option o = {.name = run_text(r, p->name)};
@@ -180,6 +182,53 @@ static bool alter_table(struct run *r, const struct ast_alter_table *t, struct d
     return run_unsupported(r, "DROP COMPACT STORAGE");
 }
 
+#define VECTOR_WARNING                                                                             \
+    "SAI ANN indexes on vector columns are experimental and are not recommended for production "   \
+    "use.\nThey don't yet support SELECT queries with:\n * Consistency level higher than "         \
+    "ONE/LOCAL_ONE.\n * Paging.\n * No LIMIT clauses.\n * PER PARTITION LIMIT clauses.\n * GROUP " \
+    "BY clauses.\n * Aggregation functions.\n * Filters on columns without a SAI index."
+
+static bool create_index(struct run *r, const struct ast_create_index *i, struct ddl *ret)
+{
+    static const char *const kinds[] = {"", "keys", "values", "entries", "full"};
+    struct ddl_column *targets = arena_array(r->arena, struct ddl_column, i->targets.count);
+    for (size_t n = 0; n < i->targets.count; n++) {
+        targets[n].name = run_text(r, i->targets.items[n].column);
+        targets[n].type = kinds[i->targets.items[n].kind];
+    }
+    ret->kind = DDL_CREATE_INDEX;
+    ret->if_not_exists = i->if_not_exists;
+    ret->index = run_text(r, i->name);
+    ret->custom = i->custom;
+    ret->index_class = i->class != NULL ? run_text(r, i->class->text) : "";
+    ret->columns = targets;
+    ret->column_count = (uint32_t)i->targets.count;
+    if (!put_table(r, &i->table, ret) || !put_options(r, &i->properties, ret))
+        return false;
+    const struct table *t = schema_table(r->schema, ret->keyspace, ret->table);
+    for (size_t n = 0; t != NULL && i->class != NULL && n < i->targets.count; n++) {
+        const struct column *c = table_column(t, targets[n].name);
+        if (c != NULL && c->type->kind == CQL_VECTOR &&
+            strcasecmp(ret->index_class, "legacy_local_table") != 0)
+            run_warn(r, "%s", VECTOR_WARNING);
+    }
+    return true;
+}
+
+/* The answer names the table. */
+static bool drop_index(struct run *r, const struct ast_drop *d, struct ddl *ret)
+{
+    ret->kind = DDL_DROP_INDEX;
+    ret->if_exists = d->if_exists;
+    if (!put_table(r, &d->table, ret))
+        return false;
+    const struct keyspace *k = schema_keyspace(r->schema, ret->keyspace);
+    const struct table *t = k != NULL ? keyspace_index_table(k, ret->table) : NULL;
+    ret->index = ret->table;
+    ret->table = t != NULL ? t->name : "";
+    return true;
+}
+
 bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)
 {
     *ret = (struct ddl){0};
@@ -198,6 +247,8 @@ bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)
         return true;
     case AST_CREATE_TABLE: return create_table(r, &s->create_table, ret);
     case AST_ALTER_TABLE: return alter_table(r, &s->alter_table, ret);
+    case AST_CREATE_INDEX: return create_index(r, &s->create_index, ret);
+    case AST_DROP_INDEX: return drop_index(r, &s->drop, ret);
     default: break;
     }
     ret->kind = s->kind == AST_TRUNCATE ? DDL_TRUNCATE_TABLE : DDL_DROP_TABLE;

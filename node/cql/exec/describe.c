@@ -37,6 +37,15 @@ static void put_row(struct listing *l, const char *keyspace, const char *type, c
     l->rows++;
 }
 
+static void put_index(struct listing *l, const struct table *t, const struct index *i)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    describe_index(t, i, &b);
+    put_row(l, t->keyspace, "index", i->name, buf_bytes(&b));
+    buf_close(&b);
+}
+
 static void put_table(struct listing *l, const struct table *t)
 {
     struct buf b;
@@ -45,6 +54,8 @@ static void put_table(struct listing *l, const struct table *t)
         describe_table(t, &b);
     put_row(l, t->keyspace, "table", t->name, buf_bytes(&b));
     buf_close(&b);
+    for (uint32_t i = 0; l->statements && i < t->index_count; i++)
+        put_index(l, t, &t->indexes[i]);
 }
 
 static void put_keyspace(struct listing *l, const struct keyspace *k, bool only)
@@ -92,6 +103,28 @@ static bool keyspace(struct listing *l, const char *name, bool only)
     return true;
 }
 
+/* INDEX, or what may be one. False without an error when there is none and it need not be. */
+static bool index_there(struct listing *l, const char *ks, const char *name)
+{
+    const struct keyspace *k = schema_keyspace(l->r->schema, ks);
+    const struct table *t = k != NULL ? keyspace_index_table(k, name) : NULL;
+    if (t != NULL)
+        put_index(l, t, table_index(t, name));
+    return t != NULL;
+}
+
+static bool an_index(struct listing *l, const struct ast_describe *d)
+{
+    const char *ks = current_or(l->r, d->id.keyspace);
+    const char *name = run_text(l->r, d->id.name);
+    if (ks == NULL)
+        return false;
+    if (schema_keyspace(l->r->schema, ks) == NULL)
+        return run_invalid(l->r, "'%s' not found in keyspaces", ks);
+    return index_there(l, ks, name) ||
+           run_invalid(l->r, "Table for existing index '%s' not found in '%s'", name, ks);
+}
+
 static bool table(struct listing *l, const struct ast_describe *d)
 {
     const char *ks = current_or(l->r, d->id.keyspace);
@@ -101,6 +134,8 @@ static bool table(struct listing *l, const struct ast_describe *d)
     if (schema_keyspace(l->r->schema, ks) == NULL)
         return run_invalid(l->r, "'%s' not found in keyspaces", ks);
     const struct table *t = schema_table(l->r->schema, ks, name);
+    if (t == NULL && d->kind == AST_DESCRIBE_ANY && index_there(l, ks, name))
+        return true;
     if (t == NULL)
         return d->kind == AST_DESCRIBE_TABLE
                    ? run_invalid(l->r, "Table '%s' not found in keyspace '%s'", name, ks)
@@ -140,8 +175,7 @@ static bool walk(struct listing *l, const struct ast_describe *d)
 
 static bool not_there(struct run *r, const struct ast_describe *d)
 {
-    const char *what = d->kind == AST_DESCRIBE_INDEX      ? "Table for existing index"
-                       : d->kind == AST_DESCRIBE_VIEW     ? "Materialized view"
+    const char *what = d->kind == AST_DESCRIBE_VIEW       ? "Materialized view"
                        : d->kind == AST_DESCRIBE_TYPE     ? "User defined type"
                        : d->kind == AST_DESCRIBE_FUNCTION ? "User defined function"
                                                           : "User defined aggregate";
@@ -158,6 +192,7 @@ static bool fill(struct listing *l, const struct ast_describe *d)
     case AST_DESCRIBE_SCHEMA: return walk(l, d);
     case AST_DESCRIBE_KEYSPACE: return keyspace(l, current_or(l->r, d->id.name), d->only);
     case AST_DESCRIBE_TABLE: return table(l, d);
+    case AST_DESCRIBE_INDEX: return an_index(l, d);
     case AST_DESCRIBE_ANY: return any(l, d);
     case AST_DESCRIBE_TYPES:
     case AST_DESCRIBE_FUNCTIONS:

@@ -1,5 +1,5 @@
 /* virtual_schema.c - system_schema and system_virtual_schema: the schema as rows. Tables of what
- * this release does not have (types, views, indexes, functions …) exist and are empty. */
+ * this release does not have (types, views, functions …) exist and are empty. */
 #include "node/cql/exec/core.h"
 
 #include <stdlib.h>
@@ -116,6 +116,32 @@ static void dropped_rows(struct run *r, struct virtual_rows *v, const struct tab
     }
 }
 
+static int compare_pairs(const void *a, const void *b)
+{
+    return strcmp(((const struct option_pair *)a)->key, ((const struct option_pair *)b)->key);
+}
+
+static void index_rows(struct run *r, struct virtual_rows *v, const struct table *t)
+{
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        const struct index *x = &t->indexes[i];
+        struct option_pair *items = arena_array(r->arena, struct option_pair, x->options.count + 2);
+        struct option_map options = {items, 0};
+        for (uint32_t n = 0; n < x->options.count; n++)
+            items[options.count++] = x->options.items[n];
+        items[options.count++] = (struct option_pair){"target", index_target_text(t, x, r->arena)};
+        if (x->class_name != NULL)
+            items[options.count++] = (struct option_pair){"class_name", x->class_name};
+        qsort(items, options.count, sizeof *items, compare_pairs);
+        struct cql_value *row = virtual_row(r, v);
+        virtual_text(r, v, row, "keyspace_name", t->keyspace);
+        virtual_text(r, v, row, "table_name", t->name);
+        virtual_text(r, v, row, "index_name", x->name);
+        virtual_text(r, v, row, "kind", x->class_name != NULL ? "CUSTOM" : "COMPOSITES");
+        virtual_map(r, v, row, "options", &options);
+    }
+}
+
 void virtual_schema_make(struct run *r, struct virtual_rows *v)
 {
     bool of_virtual = strcmp(v->table->keyspace, "system_virtual_schema") == 0;
@@ -129,6 +155,8 @@ void virtual_schema_make(struct run *r, struct virtual_rows *v)
         for (uint32_t j = 0; j < k->table_count; j++) {
             if (strcmp(name, "tables") == 0)
                 table_row(r, v, k->tables[j]);
+            else if (strcmp(name, "indexes") == 0)
+                index_rows(r, v, k->tables[j]);
             else if (strcmp(name, "columns") == 0)
                 column_rows(r, v, k->tables[j]);
             else if (strcmp(name, "dropped_columns") == 0)

@@ -295,9 +295,37 @@ struct ast_alter_table {
     struct ast_options options;
 };
 
-struct ast_drop { /* DROP KEYSPACE (only .name), DROP TABLE, TRUNCATE, USE */
+struct ast_drop { /* DROP KEYSPACE (only .name), DROP TABLE, DROP INDEX, TRUNCATE, USE */
     struct ast_table table;
     bool if_exists;
+};
+
+enum ast_target_kind {
+    AST_TARGET_COLUMN, /* c */
+    AST_TARGET_KEYS,   /* keys(c) … */
+    AST_TARGET_VALUES,
+    AST_TARGET_ENTRIES,
+    AST_TARGET_FULL,
+};
+
+struct ast_target {
+    enum ast_target_kind kind;
+    struct bytes column;
+};
+
+struct ast_targets {
+    struct ast_target *items;
+    size_t count, cap;
+};
+
+struct ast_create_index {
+    struct ast_table table;
+    struct bytes name; /* empty: the table's and the column's */
+    bool custom;
+    bool if_not_exists;
+    struct ast_targets targets;
+    struct ast_term *class; /* USING 'class'; NULL: none was named */
+    struct ast_properties properties;
 };
 
 enum ast_describe_kind {
@@ -340,6 +368,8 @@ enum ast_kind {
     AST_CREATE_TABLE,
     AST_ALTER_TABLE,
     AST_DROP_TABLE,
+    AST_CREATE_INDEX,
+    AST_DROP_INDEX,
     AST_DESCRIBE,
     AST_OTHER, /* correct CQL that this release does not have: `other` names it */
 };
@@ -355,9 +385,10 @@ struct ast_stmt {
         struct ast_keyspace_def keyspace;
         struct ast_create_table create_table;
         struct ast_alter_table alter_table;
+        struct ast_create_index create_index;
         struct ast_drop drop; /* also TRUNCATE and USE */
         struct ast_describe describe;
-        const char *other; /* "CREATE INDEX" */
+        const char *other; /* "CREATE FUNCTION" */
     };
 };
 

@@ -56,6 +56,11 @@ void cql_columns_push(struct cql_parser *p, struct ast_columns *l, struct ast_co
     PUSH(p, l, item);
 }
 
+void cql_targets_push(struct cql_parser *p, struct ast_targets *l, struct ast_target item)
+{
+    PUSH(p, l, item);
+}
+
 void cql_batch_push(struct cql_parser *p, struct ast_batch *b, struct ast_stmt *item)
 {
     PUSH(p, b, item);

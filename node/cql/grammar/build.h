@@ -56,6 +56,7 @@ void cql_assigns_push(struct cql_parser *p, struct ast_assigns *l, struct ast_as
 void cql_removals_push(struct cql_parser *p, struct ast_removals *l, struct ast_removal item);
 void cql_properties_push(struct cql_parser *p, struct ast_properties *l, struct ast_property item);
 void cql_columns_push(struct cql_parser *p, struct ast_columns *l, struct ast_column item);
+void cql_targets_push(struct cql_parser *p, struct ast_targets *l, struct ast_target item);
 void cql_batch_push(struct cql_parser *p, struct ast_batch *b, struct ast_stmt *item);
 
 struct bytes cql_build_quoted(struct cql_parser *p, const struct cql_token *t);

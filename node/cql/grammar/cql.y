@@ -657,26 +657,38 @@ describe(D) ::= AGGREGATE id(I). {
 }
 describe(D) ::= id(I). { D = (struct ast_describe){.kind = AST_DESCRIBE_ANY, .id = I}; }
 
-/* ---- what this release refuses by name */
-other(S) ::= CREATE opt_custom INDEX opt_ine opt_name ON id LP opt_targets RP opt_index_using
-             opt_index_with. { S = cql_build_other(p, "CREATE INDEX"); }
-opt_custom ::= .
-opt_custom ::= CUSTOM.
-opt_targets ::= .
-opt_targets ::= targets.
-targets ::= target.
-targets ::= targets COMMA target.
-target ::= name.
-target ::= KEYS LP name RP.
-target ::= VALUES LP name RP.
-target ::= ENTRIES LP name RP.
-target ::= FULL LP name RP.
-opt_index_using ::= .
-opt_index_using ::= USING STRING.
-opt_index_with ::= .
-opt_index_with ::= WITH properties.
-other(S) ::= DROP INDEX opt_ie id. { S = cql_build_other(p, "DROP INDEX"); }
+/* ---- indexes */
+%type custom {bool}
+%type target {struct ast_target}
+%type targets {struct ast_targets}
+%type opt_targets {struct ast_targets}
+%type opt_index_using {struct ast_term *}
+%type opt_index_with {struct ast_properties}
+single(S) ::= CREATE custom(C) INDEX opt_ine(I) opt_name(N) ON id(T) LP opt_targets(L) RP
+              opt_index_using(U) opt_index_with(P). {
+    S = cql_build_stmt(p, AST_CREATE_INDEX);
+    S->create_index = (struct ast_create_index){.table = T, .name = N, .custom = C,
+                                                .if_not_exists = I, .targets = L, .class = U,
+                                                .properties = P};
+}
+custom(C) ::= . { C = false; }
+custom(C) ::= CUSTOM. { C = true; }
+opt_targets(L) ::= . { L = (struct ast_targets){0}; }
+opt_targets(L) ::= targets(M). { L = M; }
+targets(L) ::= target(T). { L = (struct ast_targets){0}; cql_targets_push(p, &L, T); }
+targets(L) ::= targets(M) COMMA target(T). { L = M; cql_targets_push(p, &L, T); }
+target(T) ::= name(N). { T = (struct ast_target){AST_TARGET_COLUMN, N}; }
+target(T) ::= KEYS LP name(N) RP. { T = (struct ast_target){AST_TARGET_KEYS, N}; }
+target(T) ::= VALUES LP name(N) RP. { T = (struct ast_target){AST_TARGET_VALUES, N}; }
+target(T) ::= ENTRIES LP name(N) RP. { T = (struct ast_target){AST_TARGET_ENTRIES, N}; }
+target(T) ::= FULL LP name(N) RP. { T = (struct ast_target){AST_TARGET_FULL, N}; }
+opt_index_using(U) ::= . { U = NULL; }
+opt_index_using(U) ::= USING STRING(T). { U = cql_build_leaf(p, AST_STRING, T.text); }
+opt_index_with(P) ::= . { P = (struct ast_properties){0}; }
+opt_index_with(P) ::= WITH properties(A). { P = A; }
+single(S) ::= DROP INDEX opt_ie(I) id(T). { S = cql_build_drop(p, AST_DROP_INDEX, T, I); }
 
+/* ---- what this release refuses by name */
 other(S) ::= CREATE MATERIALIZED VIEW opt_ine id AS SELECT select_list FROM id where
              PRIMARY KEY LP view_key RP opt_options. {
     S = cql_build_other(p, "CREATE MATERIALIZED VIEW");
