@@ -45,6 +45,7 @@
     X(write_never_expires, "a write has no deadline")                                              \
     X(read_never_expires, "a read has no deadline")                                                \
     X(in_flight_leaks, "what a finished write held stays in the account of bytes in flight")       \
+    X(index_of_one, "what one replica's index finds is taken for what all of them would")          \
     X(replica_loses_row, "of a write of several rows a replica stores all but the last")
 
 #define MUTANTS_OF_STORAGE(X)                                                                      \
@@ -57,6 +58,9 @@
     X(purge_early, "collapsing drops the tombstone of a row at once")                              \
     X(range_delete_of_fragment, "range tombstones do not cover rows of other fragments")           \
     X(tie_by_arrival, "of two cells with equal timestamps the one that came first wins")           \
+    X(index_not_written, "what is written brings no entries of indexes")                           \
+    X(index_not_checked, "what an entry of an index points to is not looked at")                   \
+    X(index_not_built, "an index is used before it has what the table had")                        \
     X(older_cell_wins, "of two fragments of a row the older cell is taken")                        \
     X(merge_forgets_deletion, "joining two parts keeps the partition deletion of the first")       \
     X(row_deletion_lost, "joining two rows keeps the deletion of the first")                       \

@@ -81,6 +81,7 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     store_batch_init(&e->batch);
     buf_init(&e->key, SIZE_MAX);
     buf_init(&e->value, BUF_MAX_DEFAULT);
+    buf_init(&e->term, BUF_MAX_DEFAULT);
     enum err err = meta_open(e, config, reterr);
     if (err != ERR_OK) {
         engine_free(e);
@@ -98,6 +99,8 @@ void engine_free(struct engine *e)
     store_batch_close(&e->batch);
     buf_close(&e->key);
     buf_close(&e->value);
+    buf_close(&e->term);
+    engine_indexes_free(e);
     mem_free(e);
 }
 
@@ -248,27 +251,6 @@ void engine_batch_part(struct engine *e, const struct part *p)
         key_add_escaped(&e->key, p->rows[i].key);
         engine_batch_row(e, &e->batch, buf_bytes(&e->key), &f);
     }
+    engine_batch_indexes(e, p);
     engine_batch_timestamp(e, part_max_timestamp(p));
-}
-
-bool engine_drop_table(struct engine *e, table_no table, size_t keys_max)
-{
-    struct store_iter *it = store_iter_new(e->store);
-    size_t count = 0;
-    engine_batch_begin(e);
-    key_table(&e->key, table);
-    store_iter_seek(it, buf_bytes(&e->key));
-    while (store_iter_valid(it) && count < keys_max && e->batch.ops.len < WRITE_BYTES_MAX &&
-           bytes_starts_with(store_iter_key(it), buf_bytes(&e->key))) {
-        store_batch_delete(&e->batch, store_iter_key(it));
-        store_iter_next(it);
-        count++;
-    }
-    bool done = !store_iter_valid(it) ||
-                !bytes_starts_with(store_iter_key(it), buf_bytes(&e->key)) ||
-                store_iter_error(it) != ERR_OK;
-    store_iter_free(it);
-    if (count > 0)
-        store_write(e->store, &e->batch, 0);
-    return done;
 }

@@ -57,8 +57,8 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
 struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,
                            struct actor self);
 
-/* Remove all data of a table (DROP), in slices: call until it returns true (also when the store
- * cannot be read, which its failure then tells). */
+/* Remove all data of a table and the entries of its indexes (DROP), in slices: call until it
+ * returns true (also when the store cannot be read, which its failure then tells). */
 bool engine_drop_table(struct engine *e, table_no table, size_t keys_max);
 
 /* --- reads */
@@ -70,6 +70,21 @@ struct scan_slice { /* start <= row key < end */
     struct bytes end; /* empty: no upper bound */
 };
 
+/* A place that an index found: a row of a partition, or all of it. */
+struct scan_point {
+    token token;
+    struct bytes key;
+    bool whole;
+    struct bytes row; /* unless whole */
+};
+
+/* The terms from <= term < upto of an index; upto empty: no end. */
+struct scan_index {
+    index_no no; /* 0: none */
+    struct bytes from;
+    struct bytes upto;
+};
+
 struct scan {
     table_no table;
     bool single; /* only the partition `key` at `token` */
@@ -79,6 +94,10 @@ struct scan {
                                       whole ring is (INT64_MIN, INT64_MAX] */
     struct scan_slice *slices;     /* ascending, disjoint; none: all rows */
     size_t slices_count;
+    struct scan_index index;   /* engine_index_scan (index.h): what matches it */
+    bool has_points;           /* read these alone; not when single */
+    struct scan_point *points; /* ascending; rows of them are not looked for in `slices` */
+    size_t points_count;
     bool want_static;
     bool reversed;          /* rows of a partition descending; only when single */
     uint32_t rows_max;      /* stop after so many live rows (a partition with only a live static row
@@ -99,7 +118,7 @@ struct scan {
 
 /* Rows of this part that the scan counts: live ones, or 1 when there is nothing but a live static
  * row. That one does not count when the scan has
- * slices, or when rows of the partition were on the pages before. */
+ * slices or rows as points, or when rows of the partition were on the pages before. */
 uint32_t scan_part_rows(const struct scan *s, const struct part *p);
 
 void scan_encode(const struct scan *s, struct buf *out);

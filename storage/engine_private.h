@@ -7,6 +7,8 @@
  *   engine_name.c   dots for what comes without
  *   engine_log.c    writes under a dot, range logs
  *   engine_pull.c   what other replicas lack, read and applied
+ *   engine_index.c  entries of secondary indexes, building and dropping them
+ *   engine_find.c   scans of indexes
  */
 #ifndef TORC_STORAGE_ENGINE_PRIVATE_H
 #define TORC_STORAGE_ENGINE_PRIVATE_H
@@ -48,7 +50,10 @@ struct engine {
     uint64_t fragment;  /* the number of the last fragment: boots << 40 | writes */
     int64_t bound;      /* stored upper bound of timestamps */
     struct store_batch batch;
-    struct buf key, value; /* scratch */
+    struct buf key, value;       /* scratch */
+    struct index_state *indexes; /* by (table, number) */
+    size_t indexes_count;
+    struct buf term; /* scratch */
     struct engine_stats stats;
 };
 
@@ -65,6 +70,11 @@ void engine_batch_row(struct engine *e, struct store_batch *batch, struct bytes 
                       const struct part *fragment);
 void engine_batch_timestamp(struct engine *e, int64_t timestamp);
 enum err engine_batch_check(const struct engine *e) MUST_CHECK; /* ERR_TOO_BIG */
+
+/* --- engine_index.c */
+
+void engine_batch_indexes(struct engine *e, const struct part *p); /* entries of what is in p */
+void engine_indexes_free(struct engine *e);
 
 /* --- engine_clock.c */
 

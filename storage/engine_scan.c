@@ -17,6 +17,9 @@ struct run {
     size_t parts_cap;
     size_t bytes; /* of the answer */
     size_t bytes_max;
+    const struct scan_slice *slices; /* of the partition being read */
+    size_t slices_count;
+    bool points_follow; /* behind that partition */
 };
 
 struct page_part { /* of one partition */
@@ -66,8 +69,8 @@ static bool something_follows(struct run *run, bool last_slice, const struct sca
     token place;
     struct bytes key;
     size_t len;
-    if (!last_slice)
-        return true;
+    if (!last_slice || s->has_points)
+        return !last_slice || run->points_follow;
     if (rows_in_part(r)) {
         struct bytes at = store_iter_key(r->it);
         buf_clear(&r->seek);
@@ -217,8 +220,8 @@ static enum err read_part(struct run *run, bool resumed)
 {
     const struct scan *s = run->scan;
     static const struct scan_slice all = {{NULL, 0}, {NULL, 0}};
-    const struct scan_slice *slices = s->slices_count > 0 ? s->slices : &all;
-    size_t count = s->slices_count > 0 ? s->slices_count : 1;
+    const struct scan_slice *slices = run->slices_count > 0 ? run->slices : &all;
+    size_t count = run->slices_count > 0 ? run->slices_count : 1;
     struct page_part p = {.part = run->rows.head, .resumed = resumed};
     p.before = resumed ? s->from_rows : 0;
     p.read = arena_array(run->arena, struct scan_slice, count);
@@ -248,7 +251,8 @@ static bool stop_after_part(struct run *run)
         return true;
     if (!page_full(run))
         return false;
-    rows_skip_part(&run->rows);
+    if (!run->scan->has_points)
+        rows_skip_part(&run->rows);
     run->out.more = something_follows(run, true, &none);
     run->out.upto_token = run->rows.head.token;
     run->out.upto_key = run->rows.head.key;
@@ -296,6 +300,65 @@ static enum err scan_ring(struct run *run)
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
+/* --- points */
+
+/* Whether what an index found lies within the tokens, and not before where the scan goes on. */
+static bool is_wanted(const struct scan *s, const struct scan_point *p)
+{
+    if ((p->token <= s->after_token && s->after_token != INT64_MIN) || p->token > s->upto_token)
+        return false;
+    if (!s->has_from || p->token != s->from_token)
+        return !s->has_from || p->token > s->from_token;
+    int c = bytes_compare(p->key, s->from_key);
+    return c > 0 || (c == 0 && s->from_in_part);
+}
+
+static bool same_part(const struct scan_point *a, const struct scan_point *b)
+{
+    return a->token == b->token && bytes_equal(a->key, b->key);
+}
+
+/* The partition of points first .. end-1. */
+static enum err read_points(struct run *run, size_t first, size_t end)
+{
+    const struct scan *s = run->scan;
+    const struct scan_point *p = &s->points[first];
+    run->slices = s->slices;
+    run->slices_count = s->slices_count;
+    if (!p->whole) {
+        struct scan_slice *rows = arena_array(run->arena, struct scan_slice, end - first);
+        for (size_t i = first; i < end; i++) {
+            rows[i - first].start = s->points[i].row;
+            rows[i - first].end = after(run->arena, s->points[i].row);
+        }
+        run->slices = rows;
+        run->slices_count = end - first;
+    }
+    run->points_follow = end < s->points_count && is_wanted(s, &s->points[end]);
+    bool resumed = s->has_from && s->from_in_part && p->token == s->from_token &&
+                   bytes_equal(p->key, s->from_key);
+    enum err err = rows_open(&run->rows, s->table, p->token, arena_copy(run->arena, p->key));
+    return err == ERR_OK ? read_part(run, resumed) : err;
+}
+
+static enum err scan_points(struct run *run)
+{
+    const struct scan *s = run->scan;
+    enum err err = ERR_OK;
+    size_t end;
+    for (size_t i = 0; i < s->points_count && err == ERR_OK; i = end) {
+        end = i + 1;
+        while (end < s->points_count && same_part(&s->points[i], &s->points[end]))
+            end++;
+        if (!is_wanted(s, &s->points[i]))
+            continue;
+        err = read_points(run, i, end);
+        if (err == ERR_OK && stop_after_part(run))
+            break;
+    }
+    return err;
+}
+
 static enum err scan_single(struct run *run)
 {
     const struct scan *s = run->scan;
@@ -309,7 +372,8 @@ enum err engine_scan(struct engine *e, const struct scan *scan, struct arena *ar
                      struct scan_result *ret)
 {
     struct scan s = *scan;
-    struct run run = {.scan = &s, .arena = arena};
+    struct run run = {
+        .scan = &s, .arena = arena, .slices = s.slices, .slices_count = s.slices_count};
     run.bytes_max = s.bytes_max > 0 ? s.bytes_max : SCAN_BYTES_DEFAULT;
     if (!s.single && s.after_token == INT64_MIN && s.upto_token == INT64_MIN)
         s.upto_token = INT64_MAX;
@@ -317,7 +381,9 @@ enum err engine_scan(struct engine *e, const struct scan *scan, struct arena *ar
         s.reversed = false;
     e->stats.scans++;
     rows_init(&run.rows, e, arena, scan->durable);
-    enum err err = s.single ? scan_single(&run) : scan_ring(&run);
+    enum err err = s.single       ? scan_single(&run)
+                   : s.has_points ? scan_points(&run)
+                                  : scan_ring(&run);
     enum err closed = rows_close(&run.rows);
     err = err != ERR_OK ? err : closed;
     if (err == ERR_OK)

@@ -56,6 +56,24 @@ void key_part(struct buf *out, table_no table, token place, struct bytes partiti
     key_add_escaped(out, partition_key);
 }
 
+void key_indexes(struct buf *out, table_no table)
+{
+    buf_clear(out);
+    buf_put_u8(out, 'i');
+    buf_put_u32(out, table);
+}
+
+void key_index(struct buf *out, table_no table, index_no index)
+{
+    key_indexes(out, table);
+    buf_put_u32(out, index);
+}
+
+void key_add_token(struct buf *out, token place)
+{
+    buf_put_u64(out, (uint64_t)place ^ SIGN_BIT);
+}
+
 void key_add_escaped(struct buf *out, struct bytes b)
 {
     static const uint8_t zero[2] = {0x00, 0xff};
@@ -134,4 +152,24 @@ bool key_parse_part(struct bytes key, struct arena *arena, table_no *ret_table, 
     *ret_token = (token)(load_u64(key.data + 5) ^ SIGN_BIT);
     *ret_len = 13 + len;
     return true;
+}
+
+bool key_parse_index(struct bytes rest, struct arena *arena, struct bytes *ret_term,
+                     token *ret_token, struct bytes *ret_partition_key, enum key_kind *ret_kind,
+                     struct bytes *ret_row)
+{
+    size_t len;
+    if (!key_unescape(rest, arena, ret_term, &len) || rest.len - len < 8)
+        return false;
+    *ret_token = (token)(load_u64(rest.data + len) ^ SIGN_BIT);
+    rest = bytes_make(rest.data + len + 8, rest.len - len - 8);
+    if (!key_unescape(rest, arena, ret_partition_key, &len) || rest.len == len)
+        return false;
+    uint8_t kind = rest.data[len];
+    rest = bytes_make(rest.data + len + 1, rest.len - len - 1);
+    *ret_kind = kind == KEY_ROW ? KEY_ROW : KEY_STATIC;
+    *ret_row = BYTES_NONE;
+    if (kind == KEY_STATIC)
+        return rest.len == 0;
+    return kind == KEY_ROW && key_unescape(rest, arena, ret_row, &len) && len == rest.len;
 }

@@ -5,10 +5,11 @@
  *         | 'c' u32 keyspace, u32 range                      clock snapshot
  *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 n      range log
  *         | part, u8 kind, [row if kind is 4], u64 fragment  data
- *   part  = 'd' u32 table, u64 token (sign bit flipped), escaped partition key
- *   kind  = 1 deletion of the partition, 2 range tombstones, 3 static row, 4 row
- *   row   = escaped clustering key
- *   escaped = each 0x00 as 0x00 0xFF, closed by 0x00 0x00
+ *         | 'i' u32 table, u32 index, escaped term, place     an entry of an index
+ *   place = u64 token (sign bit flipped), escaped partition key, u8 kind (3 all of it, 4 a row),
+ * row part  = 'd' u32 table, u64 token (sign bit flipped), escaped partition key kind  = 1 deletion
+ * of the partition, 2 range tombstones, 3 static row, 4 row row   = escaped clustering key escaped
+ * = each 0x00 as 0x00 0xFF, closed by 0x00 0x00
  *
  * Numbers are big endian. Stored: do not renumber. Escaping keeps the order of byte strings and
  * makes none a prefix of another, whatever the encoder of clustering keys does; so the fragments of
@@ -33,6 +34,10 @@ void key_table(struct buf *out, table_no table); /* before all data of the table
 void key_token(struct buf *out, table_no table, token place);
 void key_part(struct buf *out, table_no table, token place, struct bytes partition_key);
 
+void key_indexes(struct buf *out, table_no table); /* before all entries of its indexes */
+void key_index(struct buf *out, table_no table, index_no index);
+void key_add_token(struct buf *out, token place);
+
 void key_add_escaped(struct buf *out, struct bytes b);
 
 /* The string that key_add_escaped wrote, at the front of `in`; a view when it had no zero bytes,
@@ -43,6 +48,11 @@ bool key_unescape(struct bytes in, struct arena *arena, struct bytes *ret, size_
 bool key_parse_clock(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range);
 bool key_parse_log(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range,
                    struct dot *ret_dot);
+
+/* Take an entry of an index apart, from behind key_index. Views, or in the arena. */
+bool key_parse_index(struct bytes rest, struct arena *arena, struct bytes *ret_term,
+                     token *ret_token, struct bytes *ret_partition_key, enum key_kind *ret_kind,
+                     struct bytes *ret_row);
 
 /* Take the `part` of a data key. ret_len: its length. */
 bool key_parse_part(struct bytes key, struct arena *arena, table_no *ret_table, token *ret_token,

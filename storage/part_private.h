@@ -34,6 +34,11 @@ void row_cover(const struct row *r, const struct tomb *cover, struct arena *aren
 /* Keep of the range tombstones what lies in start <= key < end. */
 void part_cut_tombs(struct part *p, struct bytes start, struct bytes end, struct arena *arena);
 
+/* points.c */
+struct scan_point;
+void scan_points_put(const struct scan_point *points, size_t count, struct buf *out);
+struct scan_point *scan_points_read(struct reader *in, struct arena *arena, size_t *ret_count);
+
 /* Append a range tombstone behind all others; the array must have room. */
 void part_append_tomb(struct part *p, const struct range_tomb *t);
 

@@ -3,8 +3,9 @@
  *   scan   = u8 version 1, varint flags, varint table, i64 token, vbytes key, i64 after, i64 upto,
  *            varint slices, (vbytes start, vbytes end)*, varint rows_max, varint rows_per_part,
  *            varint bytes_max, i64 from_token, vbytes from_key, vbytes from_row,
- *            varint from_rows, svarint now_s
- *   flags  = 1 single, 2 want_static, 4 reversed, 8 has_from, 16 from_in_part
+ *            varint from_rows, svarint now_s, varint index, vbytes from, vbytes upto,
+ *            varint points, (i64 token, vbytes key, u8 whole, vbytes row)*
+ *   flags  = 1 single, 2 want_static, 4 reversed, 8 has_from, 16 from_in_part, 32 has_points
  *   result = u8 version 1, u8 flags (1 more, 2 in part), varint live_rows,
  *            [i64 token, vbytes key, vbytes row, varint rows if more], varint parts, part*
  *
@@ -12,7 +13,7 @@
  */
 #include "base/mem.h"
 #include "base/mutant.h"
-#include "storage/engine.h"
+#include "storage/index.h"
 #include "storage/part_private.h"
 
 #include <xxhash.h>
@@ -26,7 +27,8 @@ enum scan_flags {
     SCAN_REVERSED = 4,
     SCAN_FROM = 8,
     SCAN_IN_PART = 16,
-    SCAN_FLAGS_END = 32
+    SCAN_POINTS = 32,
+    SCAN_FLAGS_END = 64
 };
 enum result_flags { RESULT_MORE = 1, RESULT_IN_PART = 2, RESULT_FLAGS_END = 4 };
 
@@ -35,7 +37,8 @@ void scan_encode(const struct scan *s, struct buf *out)
     buf_put_u8(out, SCAN_VERSION);
     buf_put_varint(out, (s->single ? SCAN_SINGLE : 0u) | (s->want_static ? SCAN_STATIC : 0u) |
                             (s->reversed ? SCAN_REVERSED : 0u) | (s->has_from ? SCAN_FROM : 0u) |
-                            (s->from_in_part ? SCAN_IN_PART : 0u));
+                            (s->from_in_part ? SCAN_IN_PART : 0u) |
+                            (s->has_points ? SCAN_POINTS : 0u));
     buf_put_varint(out, s->table);
     buf_put_i64(out, s->token);
     buf_put_vbytes(out, s->key);
@@ -54,6 +57,10 @@ void scan_encode(const struct scan *s, struct buf *out)
     buf_put_vbytes(out, s->from_row);
     buf_put_varint(out, s->from_rows);
     buf_put_svarint(out, s->now_s);
+    buf_put_varint(out, s->index.no);
+    buf_put_vbytes(out, s->index.from);
+    buf_put_vbytes(out, s->index.upto);
+    scan_points_put(s->points, s->points_count, out);
 }
 
 static uint32_t read_u32_varint(struct reader *in)
@@ -110,7 +117,13 @@ enum err scan_decode(struct bytes in, struct arena *arena, struct scan *ret)
     s.from_row = read_vbytes(&r);
     s.from_rows = read_u32_varint(&r);
     s.now_s = read_svarint(&r);
-    if (!reader_done(&r) || (s.reversed && !s.single))
+    s.index.no = read_u32_varint(&r);
+    s.index.from = read_vbytes(&r);
+    s.index.upto = read_vbytes(&r);
+    s.has_points = (flags & SCAN_POINTS) != 0;
+    s.points = scan_points_read(&r, arena, &s.points_count);
+    if (!reader_done(&r) || (s.reversed && (!s.single || s.index.no != 0)) ||
+        (s.has_points && s.single) || (!s.has_points && s.points_count > 0))
         return ERR_MALFORMED;
     *ret = s;
     return ERR_OK;
@@ -226,11 +239,17 @@ static uint32_t part_limit(const struct scan *s, token place, struct bytes key)
     return before < s->rows_per_part ? s->rows_per_part - before : 1;
 }
 
+/* A partition of which only rows were asked for by name shows no static row by itself. */
+static bool of_rows(const struct scan *s)
+{
+    return s->slices_count > 0 || (s->points_count > 0 && !s->points[0].whole);
+}
+
 uint32_t scan_part_rows(const struct scan *s, const struct part *p)
 {
     uint32_t live = live_rows(s, p);
     bool first = rows_before(s, p->token, p->key) == 0;
-    if (live == 0 && p->has_static && s->slices_count == 0 && first)
+    if (live == 0 && p->has_static && !of_rows(s) && first)
         live = row_is_live(&p->static_row, s->now_s);
     return live;
 }

@@ -4,6 +4,7 @@
  *   coord_write.c  runs: one mutation on its way to W replicas
  *   coord_counter.c  increments: what of them is known already
  *   coord_read.c   operations and rounds: one span of one read on its way to R replicas
+ *   coord_index.c  rounds that ask an index, before those that read what it found
  *   coord_repair.c what a round does when its replicas disagree
  *   replica.c      the other side: peers' writes and reads
  */
@@ -17,6 +18,7 @@
 #include "base/rng.h"
 #include "base/timers.h"
 #include "node/coord/coord.h"
+#include "storage/index.h"
 
 #define REPLICAS_MAX 64 /* of one range, all data centres and pending ones together */
 
@@ -130,11 +132,13 @@ struct answer {
     bool full; /* `result` is there */
     struct digest digest;
     struct scan_result result;
+    struct index_result found; /* of a round that asks an index */
     bool repairing;   /* it was sent what it lacks, */
     uint32_t repairs; /* in so many parts that are not acked yet */
 };
 
-enum round_phase { ROUND_COMPARE, ROUND_FULL, ROUND_REPAIR };
+/* ROUND_INDEX: which rows match; the rounds after it read them. */
+enum round_phase { ROUND_COMPARE, ROUND_FULL, ROUND_REPAIR, ROUND_INDEX };
 
 struct read_op;
 
@@ -157,6 +161,8 @@ struct read_op {
     struct due deadline;
     struct memory *memory;
     struct coord_read request;
+    struct scan points;       /* what an index found, being read; has_points: it is */
+    struct index_result next; /* where the index goes on after that, when `more` */
     struct round *round;
     struct coord_result result;
     size_t parts_cap;
@@ -172,6 +178,10 @@ void read_free(struct coord *c, struct round *round);
 void round_finish(struct coord *c, struct now now, struct round *round,
                   const struct scan_result *result);
 void round_fail(struct coord *c, struct round *round, enum err err);
+void round_drop(struct coord *c, struct round *round);
+void round_start(struct coord *c, struct now now, struct read_op *op);
+void op_done(struct coord *c, struct read_op *op, enum err err);
+
 void round_ask(struct coord *c, struct now now, struct round *round, size_t i, bool full);
 bool round_ask_another(struct coord *c, struct now now, struct round *round, bool full);
 
@@ -181,11 +191,20 @@ void repair_full_answer(struct coord *c, struct now now, struct round *round);
 void repair_answer(struct coord *c, struct now now, struct round *round, node_no from,
                    enum err err);
 
+/* --- coord_index.c */
+
+/* Enough replicas have said what their indexes find. */
+void index_answered(struct coord *c, struct now now, struct round *round);
+/* All that was found last is read: on with the index. False: the operation is complete. */
+bool index_next(struct read_op *op);
+
 /* --- replica.c */
 
 /* What this node may tell as a replica. */
 enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *scan,
                       struct arena *arena, struct scan_result *ret);
+enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *scan,
+                      struct arena *arena, struct index_result *ret);
 void replica_write(struct coord *c, struct now now, node_no from, const struct wire_write *m);
 /* Its token is its key's: else it would be stored where nobody looks for it. */
 bool part_is_placed(const struct part *p);

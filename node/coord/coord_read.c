@@ -13,9 +13,7 @@
 #define SPECULATE_FIRST_US (50 * USEC_PER_MS) /* until enough latencies are known */
 #define LATENCIES_MIN      100
 
-static void round_start(struct coord *c, struct now now, struct read_op *op);
-
-static void op_done(struct coord *c, struct read_op *op, enum err err)
+void op_done(struct coord *c, struct read_op *op, enum err err)
 {
     timers_cancel(&c->timers, &op->deadline.timer);
     c->in_flight -= op->bytes;
@@ -26,7 +24,7 @@ static void op_done(struct coord *c, struct read_op *op, enum err err)
     memory_retire(c, op->memory);
 }
 
-static void round_drop(struct coord *c, struct round *round)
+void round_drop(struct coord *c, struct round *round)
 {
     coord_untrack(c, &round->pending);
     timers_cancel(&c->timers, &round->speculation.timer);
@@ -140,7 +138,10 @@ static void ask_ourselves(struct coord *c, struct round *round, struct answer *a
 {
     struct arena *arena = &round->op->memory->arena;
     size_t before = arena_used(arena);
-    enum err err = replica_scan(c, round->op->request.keyspace, &round->scan, arena, &a->result);
+    keyspace_no keyspace = round->op->request.keyspace;
+    enum err err = round->phase == ROUND_INDEX
+                       ? replica_find(c, keyspace, &round->scan, arena, &a->found)
+                       : replica_scan(c, keyspace, &round->scan, arena, &a->result);
     round->op->bytes += (uint32_t)(arena_used(arena) - before);
     c->in_flight += arena_used(arena) - before;
     if (err != ERR_OK) {
@@ -150,7 +151,8 @@ static void ask_ourselves(struct coord *c, struct round *round, struct answer *a
     }
     a->full = true;
     a->state = REPLICA_ACKED;
-    scan_result_digest(&a->result, round->scan.now_s, &a->digest);
+    if (round->phase != ROUND_INDEX)
+        scan_result_digest(&a->result, round->scan.now_s, &a->digest);
     quorums_ack(&round->quorums, a->standing);
 }
 
@@ -193,12 +195,12 @@ bool round_ask_another(struct coord *c, struct now now, struct round *round, boo
 
 static bool have_data(const struct round *round)
 {
-    for (size_t i = 0; i < round->answers; i++) {
+    for (size_t i = 0; i < round->answers && round->phase != ROUND_INDEX; i++) {
         const struct answer *a = &round->answer[i];
         if (a->full || (a->full_asked && a->state == REPLICA_WAITING))
             return true;
     }
-    return false;
+    return false; /* of an index each is asked for all */
 }
 
 /* Replace what was lost, then see whether it is enough. May end the round. */
@@ -212,6 +214,10 @@ static void answered(struct coord *c, struct now now, struct round *round)
     }
     if (quorums_state(&round->quorums) != QUORUM_ENOUGH)
         return;
+    if (round->phase == ROUND_INDEX) {
+        index_answered(c, now, round);
+        return;
+    }
     const struct answer *data = NULL;
     bool equal = true;
     for (size_t i = 0; i < round->answers; i++) {
@@ -249,7 +255,9 @@ void read_reply(struct coord *c, struct now now, struct round *round, node_no fr
     if (err == ERR_OK && m->result.len == 0 && a->full_asked)
         err = ERR_MALFORMED; /* no rows is not nothing: it would pass for an empty replica */
     if (err == ERR_OK && m->result.len > 0) {
-        err = scan_result_decode(arena_copy(arena, m->result), arena, &a->result);
+        struct bytes copy = arena_copy(arena, m->result);
+        err = round->phase == ROUND_INDEX ? index_result_decode(copy, arena, &a->found)
+                                          : scan_result_decode(copy, arena, &a->result);
         a->full = err == ERR_OK;
         op->bytes += (uint32_t)m->result.len;
         c->in_flight += m->result.len;
@@ -262,7 +270,7 @@ void read_reply(struct coord *c, struct now now, struct round *round, node_no fr
     } else {
         quorums_fail(&round->quorums, a->standing);
     }
-    if (round->phase == ROUND_COMPARE)
+    if (round->phase == ROUND_COMPARE || round->phase == ROUND_INDEX)
         answered(c, now, round);
     else if (round->phase == ROUND_FULL)
         repair_full_answer(c, now, round);
@@ -279,7 +287,7 @@ void read_peer_lost(struct coord *c, struct now now, struct round *round, node_n
             if (round->phase == ROUND_REPAIR)
                 return; /* it does not count any more */
             quorums_lose(&round->quorums, a->standing);
-            if (round->phase == ROUND_COMPARE)
+            if (round->phase == ROUND_COMPARE || round->phase == ROUND_INDEX)
                 answered(c, now, round);
             else if (round->phase == ROUND_FULL)
                 repair_full_answer(c, now, round);
@@ -310,7 +318,7 @@ void read_speculate(struct coord *c, struct now now, struct round *round)
 {
     if (round->phase == ROUND_REPAIR)
         return;
-    bool full = round->phase == ROUND_FULL;
+    bool full = round->phase == ROUND_FULL || round->phase == ROUND_INDEX;
     for (size_t i = 0; i < round->answers && !full; i++)
         full = round->answer[i].full_asked && round->answer[i].state == REPLICA_WAITING;
     if (!round_ask_another(c, now, round, full))
@@ -321,12 +329,14 @@ void read_speculate(struct coord *c, struct now now, struct round *round)
 
 /* --- rounds */
 
-static void round_start(struct coord *c, struct now now, struct read_op *op)
+void round_start(struct coord *c, struct now now, struct read_op *op)
 {
     struct quorum_config config;
     struct round *round = arena_new(&op->memory->arena, struct round);
     round->op = op;
-    round->scan = op->request.scan;
+    round->scan = op->points.has_points ? op->points : op->request.scan;
+    if (round->scan.index.no != 0)
+        round->phase = ROUND_INDEX;
     round->started = now.mono;
     round->speculation.kind = DUE_SPECULATION;
     op->round = round;
@@ -389,7 +399,7 @@ void round_finish(struct coord *c, struct now now, struct round *round,
                   const struct scan_result *result)
 {
     struct read_op *op = round->op;
-    struct scan *scan = &op->request.scan;
+    struct scan *scan = op->points.has_points ? &op->points : &op->request.scan;
     struct scan_result *all = &op->result.rows;
     bool span_more = result->more;
     bool at_end = scan->single || round->scan.upto_token == scan->upto_token;
@@ -417,10 +427,12 @@ void round_finish(struct coord *c, struct now now, struct round *round,
         all->upto_row = BYTES_NONE;
         all->upto_rows = 0;
     }
-    uint32_t limit = op->request.scan.rows_max;
+    uint32_t limit = scan->rows_max;
     bool full = (limit > 0 && result->live_rows >= limit) || op->bytes >= scan->bytes_max;
     if (limit > 0)
-        op->request.scan.rows_max = limit > result->live_rows ? limit - result->live_rows : 0;
+        scan->rows_max = limit > result->live_rows ? limit - result->live_rows : 0;
+    if (!all->more && scan == &op->points)
+        all->more = index_next(op);
     if (!all->more || full)
         op_done(c, op, ERR_OK);
     else if (now.mono >= op->deadline.timer.at)

@@ -57,24 +57,62 @@ static void scan_ranges(const struct scan *s, uint32_t ranges, range_no *ret_fir
     *ret_last = ring_range_of(last, ranges);
 }
 
-enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *scan,
-                      struct arena *arena, struct scan_result *ret)
+/* May this be read here? */
+static enum err check_scan(struct coord *c, keyspace_no keyspace, const struct scan *scan)
 {
-    struct scan durable = *scan;
     range_no first, last;
     uint32_t ranges = cluster_ranges(c->cluster);
-    /* Nothing is told that a power cut could take back: a value that went to another replica by
-     * read repair, but whose own write is lost with its dot, would make equal clocks lie. */
-    durable.durable = true;
     if (cluster_table_is_gone(c->cluster, scan->table))
         return ERR_STALE; /* who asks does not know yet; no rows would be one of two answers */
     if (ranges > 0) {
         scan_ranges(scan, ranges, &first, &last);
-        enum err err = engine_ranges_error(c->engine, keyspace, first, last);
-        if (err != ERR_OK)
-            return err;
+        return engine_ranges_error(c->engine, keyspace, first, last);
     }
-    return engine_scan(c->engine, &durable, arena, ret);
+    return ERR_OK;
+}
+
+/* Nothing is told that a power cut could take back: a value that went to another replica by
+ * read repair, but whose own write is lost with its dot, would make equal clocks lie. */
+static struct scan durable(const struct scan *scan)
+{
+    struct scan s = *scan;
+    s.durable = true;
+    return s;
+}
+
+enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *scan,
+                      struct arena *arena, struct scan_result *ret)
+{
+    struct scan s = durable(scan);
+    enum err err = check_scan(c, keyspace, scan);
+    return err == ERR_OK ? engine_scan(c->engine, &s, arena, ret) : err;
+}
+
+enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *scan,
+                      struct arena *arena, struct index_result *ret)
+{
+    struct scan s = durable(scan);
+    enum err err = check_scan(c, keyspace, scan);
+    return err == ERR_OK ? engine_index_scan(c->engine, &s, arena, ret) : err;
+}
+
+/* An answer of an index has no digest, nor is one ever asked for: what it finds is read. */
+static enum err answer_index(struct coord *c, const struct wire_read *m, const struct scan *scan,
+                             struct arena *arena, struct wire_read_reply *ret)
+{
+    static const uint8_t no_digest[sizeof((struct digest *)0)->b];
+    struct index_result found;
+    struct buf out;
+    enum err err = replica_find(c, m->keyspace, scan, arena, &found);
+    if (err != ERR_OK)
+        return err;
+    buf_init(&out, WIRE_MESSAGE_MAX);
+    index_result_encode(&found, &out);
+    err = buf_finish(&out);
+    ret->digest = bytes_make(no_digest, sizeof no_digest);
+    ret->result = arena_copy(arena, buf_bytes(&out));
+    buf_close(&out);
+    return err;
 }
 
 void replica_read(struct coord *c, node_no from, const struct wire_read *m)
@@ -85,9 +123,12 @@ void replica_read(struct coord *c, node_no from, const struct wire_read *m)
     struct digest digest;
     struct wire_message answer = {.type = WIRE_READ_REPLY, .read_reply = {.request = m->request}};
     enum err err = scan_decode(m->scan, &memory->arena, &scan);
-    if (err == ERR_OK)
+    bool index = err == ERR_OK && scan.index.no != 0;
+    if (index)
+        err = answer_index(c, m, &scan, &memory->arena, &answer.read_reply);
+    else if (err == ERR_OK)
         err = replica_scan(c, m->keyspace, &scan, &memory->arena, &result);
-    if (err == ERR_OK) {
+    if (err == ERR_OK && !index) {
         scan_result_digest(&result, scan.now_s, &digest);
         answer.read_reply.digest =
             arena_copy(&memory->arena, bytes_make(digest.b, sizeof digest.b));
