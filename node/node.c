@@ -166,6 +166,7 @@ void node_free(struct node *n)
     mem_free(n->todos);
     mem_free(n->peers);
     mem_free(n->drops);
+    mem_free(n->indexes);
     mem_free((char *)n->config.cluster_name);
     mem_free((char *)n->config.dc);
     mem_free((char *)n->config.rack);
@@ -450,6 +451,7 @@ static void deadlines(struct node *n)
     if (n->finish_retry <= now)
         meta_finish_again(n);
     meta_drop_some(n);
+    meta_build_some(n);
 }
 
 static void drain(struct node *n)
@@ -523,7 +525,7 @@ usec node_deadline(const struct node *n)
     usec next = meta_deadline(n->meta);
     usec others[] = {n->gossip != NULL ? gossip_deadline(n->gossip) : USEC_NEVER,
                      coord_next_deadline(n->coord), heal_next_deadline(n->heal), n->finish_retry,
-                     n->drops_count > 0 ? n->now.mono : USEC_NEVER};
+                     n->drops_count > 0 || n->building ? n->now.mono : USEC_NEVER};
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         if (others[i] < next)
             next = others[i];

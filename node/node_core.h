@@ -58,6 +58,14 @@ struct peer {
  * them. */
 #define LINK_DOWN_LEAST (250 * USEC_PER_MS)
 
+/* A table whose data, or (index > 0) an index whose entries, are being removed. */
+struct node_drop {
+    table_no table;
+    index_no index;
+};
+
+struct index_of; /* node_meta.c */
+
 enum node_run { RUN_STARTING, RUN_READY, RUN_DRAINING, RUN_FAILED };
 
 struct clients;
@@ -91,8 +99,10 @@ struct node {
     const struct schema *schema; /* the one the cores know */
     struct peer *peers;          /* by node number */
     size_t peers_count, peers_cap;
-    table_no *drops; /* tables whose data is being removed */
+    struct node_drop *drops;
     size_t drops_count, drops_cap;
+    struct index_of *indexes; /* of the schema */
+    bool building;            /* some of them */
     struct {
         uint64_t slot;
         uint32_t changes;
@@ -149,6 +159,7 @@ void meta_watch_move(struct node *n);
 void meta_moved(struct node *n, uint64_t ring_epoch);
 void meta_finish_again(struct node *n);
 void meta_drop_some(struct node *n);
+void meta_build_some(struct node *n); /* of what new indexes lack */
 void meta_load_drops(struct node *n);
 enum err meta_load_facts(struct node *n, struct arena *arena, struct meta_fact **ret_facts,
                          size_t *ret_count);

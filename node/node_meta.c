@@ -1,13 +1,16 @@
 /* What the metadata log changes in this node: who is in the cluster, who owns what, which tables
  * there are; and what this node then does about it: tells healing to move, removes dropped data. */
 #include "node/node_core.h"
+#include "node/schema/index.h"
+#include "storage/index.h"
 
 #include <string.h>
 
-#define FACT_META      "m/" /* facts of the metadata log */
-#define FACT_DROP      "d/" /* u32 table number: data to be removed */
-#define DROP_KEYS_STEP 512  /* so that nobody waits for a large DROP */
-#define FACTS_MAX      (1u << 20)
+#define FACT_META       "m/" /* facts of the metadata log */
+#define FACT_DROP       "d/" /* u32 table, u32 index: data to be removed; index 0: of the table */
+#define DROP_KEYS_STEP  512  /* so that nobody waits for a large DROP */
+#define BUILD_KEYS_STEP 512  /* nor for an index to be built */
+#define FACTS_MAX       (1u << 20)
 
 enum err meta_load_facts(struct node *n, struct arena *arena, struct meta_fact **ret_facts,
                          size_t *ret_count)
@@ -109,14 +112,31 @@ static void set_keyspaces(struct node *n, const struct schema *schema)
     }
 }
 
-/* Remember to remove the data of a table that is no more, also over a restart. */
-static void drop_later(struct node *n, table_no table)
+struct drop_name {
+    uint8_t room[10];
+};
+
+static struct bytes drop_name(const struct node_drop *d, struct drop_name *room)
 {
-    uint8_t name[6] = FACT_DROP;
-    store_u32(name + 2, table);
-    engine_fact_put(n->engine, bytes_make(name, sizeof name), BYTES_LIT("1"), 0);
+    room->room[0] = 'd';
+    room->room[1] = '/';
+    store_u32(room->room + 2, d->table);
+    store_u32(room->room + 6, d->index);
+    return bytes_make(room->room, sizeof room->room);
+}
+
+static void add_drop(struct node *n, struct node_drop d)
+{
     n->drops = mem_grow(n->drops, n->drops_count, &n->drops_cap, sizeof *n->drops);
-    n->drops[n->drops_count++] = table;
+    n->drops[n->drops_count++] = d;
+}
+
+/* Remember to remove the data of a table or an index that is no more, also over a restart. */
+static void drop_later(struct node *n, struct node_drop d)
+{
+    struct drop_name room;
+    engine_fact_put(n->engine, drop_name(&d, &room), BYTES_LIT("1"), 0);
+    add_drop(n, d);
 }
 
 void meta_load_drops(struct node *n)
@@ -128,13 +148,20 @@ void meta_load_drops(struct node *n)
     buf_init(&value, 64);
     while (engine_fact_next(n->engine, prefix, after, &name, &value) == ERR_OK) {
         after = arena_copy(&n->arena, buf_bytes(&name));
-        if (after.len != 6)
-            continue;
-        n->drops = mem_grow(n->drops, n->drops_count, &n->drops_cap, sizeof *n->drops);
-        n->drops[n->drops_count++] = load_u32(after.data + 2);
+        if (after.len == sizeof((struct drop_name *)0)->room)
+            add_drop(n, (struct node_drop){load_u32(after.data + 2), load_u32(after.data + 6)});
     }
     buf_close(&name);
     buf_close(&value);
+}
+
+static bool has_index(const struct table *t, index_no no)
+{
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        if (t->indexes[i].no == no)
+            return true;
+    }
+    return false;
 }
 
 static void find_drops(struct node *n, const struct schema *before, const struct schema *after)
@@ -142,8 +169,14 @@ static void find_drops(struct node *n, const struct schema *before, const struct
     for (uint32_t i = 0; i < before->keyspace_count; i++) {
         const struct keyspace *k = before->keyspaces[i];
         for (uint32_t j = 0; j < k->table_count && k->no < SCHEMA_SYSTEM_NO; j++) {
-            if (schema_table_by_no(after, k->tables[j]->no) == NULL)
-                drop_later(n, k->tables[j]->no);
+            const struct table *t = k->tables[j];
+            const struct table *now = schema_table_by_no(after, t->no);
+            if (now == NULL)
+                drop_later(n, (struct node_drop){t->no, 0});
+            for (uint32_t x = 0; now != NULL && x < t->index_count; x++) {
+                if (!has_index(now, t->indexes[x].no))
+                    drop_later(n, (struct node_drop){t->no, t->indexes[x].no});
+            }
         }
     }
 }
@@ -152,12 +185,13 @@ void meta_drop_some(struct node *n)
 {
     if (n->drops_count == 0)
         return;
-    table_no table = n->drops[n->drops_count - 1];
-    if (!engine_drop_table(n->engine, table, DROP_KEYS_STEP))
+    struct node_drop d = n->drops[n->drops_count - 1];
+    struct drop_name room;
+    bool done = d.index != 0 ? engine_drop_index(n->engine, d.table, d.index, DROP_KEYS_STEP)
+                             : engine_drop_table(n->engine, d.table, DROP_KEYS_STEP);
+    if (!done)
         return;
-    uint8_t name[6] = FACT_DROP;
-    store_u32(name + 2, table);
-    engine_fact_delete(n->engine, bytes_make(name, sizeof name), 0);
+    engine_fact_delete(n->engine, drop_name(&d, &room), 0);
     n->drops_count--;
 }
 
@@ -174,6 +208,61 @@ static void topology_events(struct node *n, const struct cluster_node *before, s
         if (here != known && now->node != meta_self(n->meta))
             client_topology_changed(n, &now->info.cql, here);
     }
+}
+
+/* --- indexes */
+
+struct index_of { /* what a term is made with */
+    const struct table *table;
+    const struct index *index;
+};
+
+static bool stored_term(const void *arg, struct bytes path, struct bytes value, struct buf *out)
+{
+    const struct index_of *of = arg;
+    return index_stored_term(of->table, of->index, path, value, out);
+}
+
+static struct index_spec spec_of(const struct index_of *of)
+{
+    static const enum index_source sources[] = {INDEX_OF_PARTITION_KEY, INDEX_OF_ROW_KEY,
+                                                INDEX_OF_STATIC, INDEX_OF_CELLS};
+    const struct column *c = index_column(of->table, of->index);
+    return (struct index_spec){.table = of->table->no,
+                               .no = of->index->no,
+                               .source = sources[c->kind],
+                               .column = c->id,
+                               .term = stored_term,
+                               .arg = of};
+}
+
+/* The engine keeps what it is told until it is told anew; the schema is kept as long. */
+static void set_indexes(struct node *n, const struct schema *schema)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < schema->table_count; i++)
+        count += schema->by_no[i]->index_count;
+    struct index_of *of = mem_alloc(count * sizeof *of);
+    struct index_spec *specs = arena_array(&n->arena, struct index_spec, count);
+    count = 0;
+    for (uint32_t i = 0; i < schema->table_count; i++) {
+        const struct table *t = schema->by_no[i];
+        for (uint32_t x = 0; x < t->index_count; x++) {
+            of[count] = (struct index_of){t, &t->indexes[x]};
+            specs[count] = spec_of(&of[count]);
+            count++;
+        }
+    }
+    engine_set_indexes(n->engine, specs, count);
+    mem_free(n->indexes);
+    n->indexes = of;
+    n->building = engine_is_building(n->engine);
+}
+
+void meta_build_some(struct node *n)
+{
+    if (n->building && n->run != RUN_FAILED)
+        n->building = engine_build_some(n->engine, BUILD_KEYS_STEP);
 }
 
 void meta_applied(struct node *n, uint32_t changes)
@@ -193,6 +282,7 @@ void meta_applied(struct node *n, uint32_t changes)
     if (n->schema != schema) {
         const struct schema *before = n->schema;
         n->schema = schema_ref(schema);
+        set_indexes(n, schema);
         if (before != NULL) {
             find_drops(n, before, schema);
             client_schema_changed(n, before, schema);

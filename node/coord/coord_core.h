@@ -133,8 +133,8 @@ struct answer {
     struct digest digest;
     struct scan_result result;
     struct index_result found; /* of a round that asks an index */
-    bool repairing;   /* it was sent what it lacks, */
-    uint32_t repairs; /* in so many parts that are not acked yet */
+    bool repairing;            /* it was sent what it lacks, */
+    uint32_t repairs;          /* in so many parts that are not acked yet */
 };
 
 /* ROUND_INDEX: which rows match; the rounds after it read them. */

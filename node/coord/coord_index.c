@@ -55,8 +55,8 @@ static struct scan scan_of_points(const struct read_op *op, const struct index_r
 {
     struct scan s = op->request.scan;
     const struct scan_point *first = &found->points[0];
-    bool resumes = s.has_from && s.from_in_part && first->whole &&
-                   first->token == s.from_token && bytes_equal(first->key, s.from_key);
+    bool resumes = s.has_from && s.from_in_part && first->whole && first->token == s.from_token &&
+                   bytes_equal(first->key, s.from_key);
     s.index = (struct scan_index){0};
     s.has_points = true;
     s.points = found->points;
