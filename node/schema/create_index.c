@@ -274,14 +274,15 @@ static enum err take_options(struct apply *ap, struct index *made)
         const struct ddl_option *o = &ddl->options[n];
         if (strcmp(o->name, "options") != 0)
             return errmsg_set(ap->err, ERR_SYNTAX, "Unknown property '%s'", o->name);
+        if (made->class_name == NULL && (o->value != NULL || o->pair_count > 0))
+            return errmsg_set(ap->err, ERR_INVALID,
+                              "Cannot specify options for a non-CUSTOM index");
         if (o->value != NULL)
             return errmsg_set(ap->err, ERR_SYNTAX,
                               "Invalid value for property 'options'. It should be a map.");
         struct option_map m = {o->pairs, o->pair_count};
         made->options = option_map_copy(&ap->scratch, &m);
     }
-    if (made->class_name == NULL && made->options.count > 0)
-        return errmsg_set(ap->err, ERR_INVALID, "Cannot specify options for a non-CUSTOM index");
     static const char *const ours[] = {"class_name", "target"};
     for (unsigned n = 0; n < ARRAY_LEN(ours); n++) {
         if (option_map_get(&made->options, ours[n]) != NULL)

@@ -231,6 +231,7 @@ struct filter {
     struct bytes key;
     struct bytes *values;
     size_t rows;
+    const struct index *analysed; /* texts are compared as it does; NULL: as they are */
 };
 bool filter_make(struct run *r, const struct restriction *x, struct filter *ret);
 bool filter_pass(const struct filter *f, const struct table *t, const struct cql_value *values);

@@ -1,5 +1,6 @@
 /* filter.c - restrictions as conditions on the values of a row. A null meets none. */
 #include "node/cql/exec/core.h"
+#include "node/schema/index.h"
 
 bool filter_make(struct run *r, const struct restriction *x, struct filter *ret)
 {
@@ -22,10 +23,25 @@ static bool holds(enum ast_op op, int c)
     }
 }
 
+/* As value_compare, of texts as the index has them. */
+static int compare(const struct filter *f, const struct cql_type *type, struct bytes a,
+                   struct bytes b)
+{
+    struct arena arena = {0};
+    if (f->analysed != NULL && (type->kind == CQL_TEXT || type->kind == CQL_ASCII)) {
+        a = index_analyse(f->analysed, a, &arena);
+        b = index_analyse(f->analysed, b, &arena);
+    }
+    int c = value_compare(type, a, b);
+    arena_close(&arena);
+    return c;
+}
+
 /* Does a list or set have this item, a map this key (n = 0) or value (n = 1)? *ret_value: of a map,
  * what belongs to the key. */
-static bool collection_has(const struct cql_type *type, struct bytes collection, size_t n,
-                           struct bytes want, struct bytes *ret_value)
+static bool collection_has(const struct filter *f, const struct cql_type *type,
+                           struct bytes collection, size_t n, struct bytes want,
+                           struct bytes *ret_value)
 {
     struct value_items it = value_items_open(type, collection);
     struct bytes item, second;
@@ -33,7 +49,7 @@ static bool collection_has(const struct cql_type *type, struct bytes collection,
         second = item;
         if (type->kind == CQL_MAP && !value_items_next(&it, &second))
             return false;
-        if (value_compare(type->items[n], n == 0 ? item : second, want) == 0) {
+        if (compare(f, type->items[n], n == 0 ? item : second, want) == 0) {
             *ret_value = second;
             return true;
         }
@@ -48,13 +64,13 @@ static bool pass_one(const struct filter *f, const struct column *c, struct byte
     struct bytes found;
     size_t values_at = c->type->kind == CQL_MAP ? 1 : 0;
     if (op == AST_CONTAINS)
-        return collection_has(c->type, value, values_at, want, &found);
+        return collection_has(f, c->type, value, values_at, want, &found);
     if (op == AST_CONTAINS_KEY)
-        return collection_has(c->type, value, 0, want, &found);
+        return collection_has(f, c->type, value, 0, want, &found);
     if (f->restriction->key.term != NULL)
-        return collection_has(c->type, value, 0, f->key, &found) &&
-               value_compare(c->type->items[1], found, want) == 0;
-    return holds(op, value_compare(c->type, value, want));
+        return collection_has(f, c->type, value, 0, f->key, &found) &&
+               compare(f, c->type->items[1], found, want) == 0;
+    return holds(op, compare(f, c->type, value, want));
 }
 
 static bool pass_row(const struct filter *f, const struct table *t, const struct cql_value *values,

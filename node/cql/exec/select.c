@@ -75,7 +75,8 @@ void select_close(struct select *s)
 static uint32_t rows_wanted(const struct select *s)
 {
     uint64_t want = s->limit == UINT64_MAX ? 0 : s->limit - s->at.taken;
-    if (s->filters_count > 0 || selection_is_aggregate(s->selection))
+    bool all = s->filters_count > 0 && s->terms.no == 0; /* of an index most rows are wanted */
+    if (all || selection_is_aggregate(s->selection))
         return 0; /* unknown how many it takes */
     if (s->params.page_size > 0) {
         uint64_t page = (uint32_t)s->params.page_size - s->rows;
@@ -94,6 +95,7 @@ const struct scan *select_scan(struct run *r, struct select *s)
                             .want_static = s->table->static_count > 0,
                             .reversed = s->reversed,
                             .rows_max = rows_wanted(s),
+                            .index = s->terms,
                             .now_s = r->now_s};
     if (!s->slices.all) {
         s->scan.slices = s->slices.items;

@@ -18,7 +18,12 @@ struct select {
     bool by_key;   /* the partition key is given whole */
     bool reversed; /* ORDER BY against the clustering order */
     bool distinct;
-    const struct column **group_by; /* a group is a run of rows that agree in these */
+    bool uses_index;                   /* restrictions that the primary key does not serve */
+    bool filters_more;                 /* and that no index does */
+    const struct index *index;         /* the one to look in */
+    const struct restriction *indexed; /* what it is chosen for */
+    struct scan_index terms;           /* no 0: the rows are read without it */
+    const struct column **group_by;    /* a group is a run of rows that agree in these */
     size_t group_by_count;
 
     struct select_params params;
@@ -47,6 +52,13 @@ struct select {
     struct column_cells *cells; /* the same */
     uint16_t *by_id;            /* column id -> index + 1 */
 };
+
+/* index_plan.c: decide whether an index is used; ALLOW FILTERING must have been said where none is
+ * enough; the terms to look for; and the index that a restriction's texts are compared as. */
+bool index_plan(struct run *r, struct select *s, bool clustering_filters);
+bool index_check_filtering(struct run *r, const struct select *s);
+bool index_plan_start(struct run *r, struct select *s);
+const struct index *index_analysing(const struct select *s, const struct restriction *x);
 
 bool select_plan_start(struct run *r, struct select *s);
 void select_move(struct select *s, const struct position *to); /* copies */

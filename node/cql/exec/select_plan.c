@@ -58,10 +58,26 @@ static bool clustering_gap(struct run *r, const struct select *s, const struct r
                        x->columns[0]->name, c[v.equal].name);
 }
 
+/* A restriction of a clustering column that slices do not serve. */
+static bool clustering_filters(const struct select *s)
+{
+    struct served v = clustering_served(s);
+    for (size_t i = 0; i < s->where.count; i++) {
+        const struct restriction *x = &s->where.items[i];
+        const struct column *c = x->columns[0];
+        bool serves = c->position < v.equal || (v.slice && c->position == v.equal);
+        if (!x->token && c->kind == COLUMN_CLUSTERING && (!serves || !is_plain(x)))
+            return true;
+    }
+    return false;
+}
+
 /* Does any restriction ask for filtering? Then ALLOW FILTERING must have been said. */
 static bool check_filtering(struct run *r, const struct select *s)
 {
     struct served v = clustering_served(s);
+    if (s->uses_index)
+        return index_check_filtering(r, s);
     if (s->ast->allow_filtering)
         return true;
     for (size_t i = 0; i < s->where.count; i++) {
@@ -105,6 +121,9 @@ static bool resolve_order(struct run *r, struct select *s)
     const struct ast_orders *orders = &s->ast->order_by;
     const struct column *c = &s->table->columns[s->table->partition_key_count];
     uint32_t at = 0;
+    if (orders->count > 0 && s->uses_index)
+        return run_invalid(r, "ORDER BY with 2ndary indexes is not supported, except for ANN "
+                              "queries.");
     if (orders->count > 0 && !s->by_key)
         return run_invalid(r, "ORDER BY is only supported when the partition key is restricted by "
                               "an EQ or an IN.");
@@ -221,6 +240,8 @@ bool select_resolve(struct run *r, const struct ast_select *ast, struct select *
         !where_resolve(r, s->table, &ast->where, &s->where))
         return false;
     s->by_key = where_has_whole_key(&s->where, s->table);
+    if (!index_plan(r, s, clustering_filters(s)))
+        return false;
     if (!resolve_distinct(r, s) || !resolve_limits(r, s) || !resolve_order(r, s) ||
         !resolve_groups(r, s))
         return false;
@@ -297,8 +318,10 @@ static bool eval_filters(struct run *r, struct select *s)
     for (size_t i = 0; i < s->where.count; i++) {
         if (s->where.items[i].used)
             continue;
-        if (!filter_make(r, &s->where.items[i], &s->filters[s->filters_count++]))
+        struct filter *f = &s->filters[s->filters_count++];
+        if (!filter_make(r, &s->where.items[i], f))
             return false;
+        f->analysed = index_analysing(s, f->restriction);
     }
     return true;
 }
@@ -341,7 +364,8 @@ bool select_plan_start(struct run *r, struct select *s)
     if (s->is_virtual)
         return eval_filters(r, s);
     if (!eval_tokens(r, s) || (s->by_key && !where_keys(r, &s->where, s->table, &s->keys)) ||
-        !where_slices(r, &s->where, s->table, &s->slices) || !eval_filters(r, s))
+        !where_slices(r, &s->where, s->table, &s->slices) || !index_plan_start(r, s) ||
+        !eval_filters(r, s))
         return false;
     if (s->by_key)
         bound_keys(s);
