@@ -78,9 +78,9 @@ struct ddl {
     uint32_t order_count;
     const struct ddl_option *options; /* WITH */
     uint32_t option_count;
-    const char *index;       /* CREATE INDEX (empty: give it a name), DROP INDEX */
-    const char *index_class; /* USING; empty: not said */
-    bool custom;             /* CREATE CUSTOM INDEX */
+    const char *index;            /* CREATE INDEX (empty: give it a name), DROP INDEX */
+    const char *index_class;      /* USING; empty: not said */
+    bool custom;                  /* CREATE CUSTOM INDEX */
     uint32_t primary_key_clauses; /* CREATE TABLE: how many were typed; exactly one is right */
 };
 

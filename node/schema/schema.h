@@ -79,7 +79,7 @@ enum similarity { SIMILARITY_COSINE, SIMILARITY_DOT_PRODUCT, SIMILARITY_EUCLIDEA
 
 /* A local secondary index: every replica finds its own rows by a value. */
 struct index {
-    index_no no; /* the slot that created it, kept by TRUNCATE */
+    index_no no;      /* the slot that created it, kept by TRUNCATE */
     const char *name; /* unique within the keyspace */
     uint32_t column_id;
     enum index_target target;

@@ -136,8 +136,7 @@ static bool matches(const struct scan_index *x, const struct part *p, const stru
     case BY_VALUE: return row != NULL && cells_match(x, row, 1, false);
     case BY_ELEMENT: return row != NULL && cells_match(x, row, 3, true);
     case BY_ROW: return row != NULL && row_is_live(row, NOW) && first_matches(x, row->key);
-    case BY_STATIC:
-        return row == NULL && p->has_static && cells_match(x, &p->static_row, 2, false);
+    case BY_STATIC: return row == NULL && p->has_static && cells_match(x, &p->static_row, 2, false);
     default: return row == NULL && live && first_matches(x, p->key);
     }
 }
@@ -208,8 +207,8 @@ static bool walk(struct world *w, const struct scan *scan, size_t count, struct 
                 return false;
             buf_init(&b, BUF_MAX_DEFAULT);
             index_result_encode(&results[i], &b);
-            enum err err = index_result_decode(arena_copy(&w->arena, buf_bytes(&b)), &w->arena,
-                                               &results[i]);
+            enum err err =
+                index_result_decode(arena_copy(&w->arena, buf_bytes(&b)), &w->arena, &results[i]);
             buf_close(&b);
             if (err != ERR_OK)
                 return false;
