@@ -97,6 +97,7 @@
     X(halves_never_rejoin, "members held for dead are never asked again")
 
 #define MUTANTS_OF_NODE(X)                                                                         \
+    X(enter_unstored, "a node asks to be let in before its disk has who it is")                    \
     X(boot_reused, "a node that restarts goes on with the actor of its last life")                 \
     X(bound_included, "a condition c < x is taken for c <= x")                                     \
     X(reply_to_first_stream, "all replies of a connection go to its first stream")

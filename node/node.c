@@ -182,6 +182,10 @@ static void meta_effect(struct node *n, const struct meta_effect *e)
     struct buf name;
     switch (e->type) {
     case META_EFFECT_SEND:
+        /* Nobody is asked to let us in, which is for good, before our disk has who we are. */
+        if (e->send.message.type == WIRE_META_PROPOSE && !n->boot_durable &&
+            !MUTANT(enter_unstored))
+            return; /* it will be asked again */
         m = e->send.message;
         peer_send(n, &e->send.to, &m);
         return;

@@ -181,6 +181,25 @@ static void a_join_that_fails(void)
     CU_ASSERT(become_equal(SECONDS(10)));
 }
 
+/* The power goes before its disk has who it is. Nobody was told of that one for good: it would be a
+ * member that no one can ever be again, and hold the address. */
+static void a_join_before_the_first_fsync(void)
+{
+    story_begin(3);
+    sim_add(sim);
+    sim_slow_disk(sim, 4, SECONDS(2));
+    sim_start(sim, 4);
+    sim_elapse(sim, SECONDS(1));
+    sim_crash(sim, 4);
+    sim_slow_disk(sim, 4, 0);
+    sim_start(sim, 4);
+    CU_ASSERT_FATAL(becomes_ready(4));
+    CU_ASSERT_FATAL(see_each_other());
+    CU_ASSERT(become_equal(SECONDS(60)));
+    for (unsigned via = 1; via <= 4; via++)
+        CU_ASSERT_EQUAL(nodes_known(via), 4);
+}
+
 /* It dies while it joins, and its disk is gone. Another one at its address takes its place, and the
  * move ends. */
 static void a_join_that_fails_for_good(void)
@@ -237,6 +256,7 @@ CU_TestInfo identity_tests[] = {
     {"nobody enters at an address that is being taken over (26)",
      an_address_that_is_being_taken_over},
     {"a join that fails owns nothing, and goes on later (27)", a_join_that_fails},
+    {"a join before the first fsync leaves nothing behind", a_join_before_the_first_fsync},
     {"a join that fails for good is taken over (27)", a_join_that_fails_for_good},
     {"who was replaced is no ghost (29)", who_was_replaced_is_no_ghost},
     CU_TEST_INFO_NULL,
