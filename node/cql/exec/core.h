@@ -112,7 +112,8 @@ struct restriction {
     struct slot *slots;  /* count for each alternative of IN; one list slot for `IN ?` */
     size_t alternatives; /* 1 unless IN */
     bool in_marker;
-    bool used; /* the plan has it; not to be filtered */
+    bool whole; /* a slot holds a tuple of all columns, not one of them: (a, b) = ? */
+    bool used;  /* the plan has it; not to be filtered */
 };
 
 struct where {
@@ -120,15 +121,25 @@ struct where {
     size_t count;
 };
 
+/* `filtering`: ALLOW FILTERING was said. */
 bool where_resolve(struct run *r, const struct table *t, const struct ast_relations *ast,
-                   struct where *ret);
+                   bool filtering, struct where *ret);
+
+enum value_use {
+    USE_KEY,    /* = or IN of the primary key, a token */
+    USE_SLICE,  /* one end of a range of rows: null is none, then *ret_rows is 0 */
+    USE_FILTER, /* compared with values of rows */
+};
 
 /* The values of a restriction: *ret_rows times count. */
-bool restriction_values(struct run *r, const struct restriction *x, struct bytes **ret_values,
-                        size_t *ret_rows);
+bool restriction_values(struct run *r, const struct restriction *x, enum value_use use,
+                        struct bytes **ret_values, size_t *ret_rows);
+
+/* The key of m[key] = v; *ret untouched by other restrictions. */
+bool restriction_key(struct run *r, const struct restriction *x, struct bytes *ret);
 
 struct keys {
-    struct bytes *items; /* composed partition keys, in (token, key) order, distinct */
+    struct bytes *items; /* composed partition keys, in the order of their values, distinct */
     size_t count;
 };
 bool where_has_whole_key(const struct where *w, const struct table *t);

@@ -7,9 +7,8 @@ bool filter_make(struct run *r, const struct restriction *x, struct filter *ret)
     *ret = (struct filter){.restriction = x};
     if (x->token)
         return run_unsupported(r, "token() in a WHERE clause on this table");
-    if (x->key.term != NULL && !slot_key(r, x->key, &ret->key))
-        return false;
-    return restriction_values(r, x, &ret->values, &ret->rows);
+    return restriction_key(r, x, &ret->key) &&
+           restriction_values(r, x, USE_FILTER, &ret->values, &ret->rows);
 }
 
 static bool holds(enum ast_op op, int c)

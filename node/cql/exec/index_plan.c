@@ -7,6 +7,7 @@
  *
  * A replica looks in one index only; all restrictions are filters on the rows that come back. */
 #include "node/cql/exec/select.h"
+#include "node/cql/exec/where.h"
 #include "node/schema/index.h"
 
 #define FILTERING_TEXT                                                                             \
@@ -48,6 +49,11 @@ static const struct index *index_for(const struct table *t, const struct restric
             return &t->indexes[n];
     }
     return NULL;
+}
+
+bool index_supports(const struct table *t, const struct restriction *x)
+{
+    return index_for(t, x, false) != NULL;
 }
 
 /* The parts of WHERE, as Cassandra looks at them. */
@@ -181,11 +187,11 @@ static bool put_terms(struct run *r, const struct select *s, const struct restri
     struct bytes key;
     size_t rows;
     if (s->index->target == INDEX_ENTRIES) {
-        if (!slot_key(r, x->key, &key))
+        if (!restriction_key(r, x, &key))
             return false;
         (void)index_term_key(s->table, s->index, key, out);
     }
-    if (!restriction_values(r, x, &values, &rows))
+    if (!restriction_values(r, x, USE_FILTER, &values, &rows))
         return false;
     (void)index_term(s->table, s->index, values[0], out); /* too long: nothing is found */
     return true;

@@ -203,7 +203,7 @@ static bool resolve_update(struct run *r, const struct ast_update *s,
         if (!declare_op(r, op, a->value, a->key))
             return false;
     }
-    return where_resolve(r, m->table, &s->where, &m->where);
+    return where_resolve(r, m->table, &s->where, false, &m->where);
 }
 
 static bool resolve_delete(struct run *r, const struct ast_delete *s,
@@ -224,7 +224,7 @@ static bool resolve_delete(struct run *r, const struct ast_delete *s,
             return false;
     }
     return declare_using(r, m, &s->using, times) &&
-           where_resolve(r, m->table, &s->where, &m->where);
+           where_resolve(r, m->table, &s->where, false, &m->where);
 }
 
 static bool check_where(struct run *r, const struct modify *m)

@@ -164,13 +164,19 @@ static int key_marker(const struct ast_stmt *s, const struct column *c)
                 return (int)s->insert.values.items[i]->marker;
         }
     }
+    int found = -1;
     for (size_t i = 0; where != NULL && i < where->count; i++) {
         const struct ast_relation *a = &where->items[i];
-        if (a->kind == AST_REL_COLUMN && a->op == AST_EQ && a->value->kind == AST_MARKER &&
-            bytes_equal_text(a->columns.items[0], c->name))
-            return (int)a->value->marker;
+        if (a->kind != AST_REL_COLUMN || !bytes_equal_text(a->columns.items[0], c->name))
+            continue;
+        if (a->op == AST_EQ && a->value->kind == AST_MARKER)
+            found = (int)a->value->marker;
+        for (size_t j = 0; a->op == AST_IN && j < a->list.count; j++) { /* the last one, as there */
+            if (a->list.items[j]->kind == AST_MARKER)
+                found = (int)a->list.items[j]->marker;
+        }
     }
-    return -1;
+    return found;
 }
 
 static void put_key_indexes(struct run *r, const struct ast_stmt *s, struct cql_metadata *bind)

@@ -43,30 +43,58 @@ static struct served clustering_served(const struct select *s)
     return v;
 }
 
-static bool clustering_gap(struct run *r, const struct select *s, const struct restriction *x,
-                           struct served v)
+static bool is_of(const struct restriction *x, enum column_kind kind)
 {
-    const struct column *c = &s->table->columns[s->table->partition_key_count];
-    if (v.slice)
-        return run_invalid(r,
-                           "Clustering column \"%s\" cannot be restricted (preceding column "
-                           "\"%s\" is restricted by a non-EQ relation)",
-                           x->columns[0]->name, c[v.equal].name);
-    return run_invalid(r,
-                       "PRIMARY KEY column \"%s\" cannot be restricted as preceding column "
-                       "\"%s\" is not restricted",
-                       x->columns[0]->name, c[v.equal].name);
+    return !x->token && x->columns[0]->kind == kind;
 }
 
-/* A restriction of a clustering column that slices do not serve. */
-static bool clustering_filters(const struct select *s)
+/* The partition key is restricted, but not all of it by = and IN. */
+static bool key_filters(const struct select *s)
+{
+    for (size_t i = 0; i < s->where.count; i++) {
+        const struct restriction *x = &s->where.items[i];
+        if (is_of(x, COLUMN_PARTITION_KEY) && (!s->by_key || is_slice_op(x->op) || !is_plain(x)))
+            return true;
+    }
+    return false;
+}
+
+/* The first restricted clustering column that slices do not serve, as nothing says which it is
+ * behind: NULL when they all are. */
+static const struct restriction *clustering_filters(const struct select *s)
 {
     struct served v = clustering_served(s);
+    const struct restriction *first = NULL;
     for (size_t i = 0; i < s->where.count; i++) {
         const struct restriction *x = &s->where.items[i];
         const struct column *c = x->columns[0];
+        if (!is_of(x, COLUMN_CLUSTERING))
+            continue;
         bool serves = c->position < v.equal || (v.slice && c->position == v.equal);
-        if (!x->token && c->kind == COLUMN_CLUSTERING && (!serves || !is_plain(x)))
+        if ((!serves || !is_plain(x)) &&
+            (first == NULL || c->position < first->columns[0]->position))
+            first = x;
+    }
+    return first;
+}
+
+/* Static columns, and keys beside them, are the same for all rows. */
+static bool check_statics(struct run *r, const struct select *s)
+{
+    for (size_t i = 0; i < s->where.count; i++) {
+        if (is_of(&s->where.items[i], COLUMN_CLUSTERING) && selection_only_statics(s->selection))
+            return run_invalid(
+                r, "Cannot restrict clustering columns when selecting only static columns");
+    }
+    return true;
+}
+
+static bool others_filter(const struct select *s)
+{
+    for (size_t i = 0; i < s->where.count; i++) {
+        const struct restriction *x = &s->where.items[i];
+        if (is_of(x, COLUMN_REGULAR) || is_of(x, COLUMN_STATIC) ||
+            (is_of(x, COLUMN_CLUSTERING) && !s->by_key))
             return true;
     }
     return false;
@@ -75,33 +103,23 @@ static bool clustering_filters(const struct select *s)
 /* Does any restriction ask for filtering? Then ALLOW FILTERING must have been said. */
 static bool check_filtering(struct run *r, const struct select *s)
 {
-    struct served v = clustering_served(s);
+    const struct column *c = &s->table->columns[s->table->partition_key_count];
     if (s->uses_index)
         return index_check_filtering(r, s);
     if (s->ast->allow_filtering)
         return true;
-    for (size_t i = 0; i < s->where.count; i++) {
-        const struct restriction *x = &s->where.items[i];
-        const struct column *c = x->columns[0];
-        if (x->token)
-            continue;
-        if (!is_plain(x) || c->kind == COLUMN_REGULAR || c->kind == COLUMN_STATIC)
-            return run_invalid(r, "%s", FILTERING_TEXT);
-        if (c->kind == COLUMN_PARTITION_KEY) {
-            if (s->by_key && !is_slice_op(x->op))
-                continue;
-            if (is_slice_op(x->op))
-                return run_invalid(r, "Only EQ and IN relation are supported on the partition key "
-                                      "(unless you use the token() function or allow filtering)");
-            return run_invalid(r, "%s", FILTERING_TEXT);
-        }
-        if (!s->by_key)
-            return run_invalid(r, "%s", FILTERING_TEXT);
-        bool serves = c->position < v.equal || (v.slice && c->position == v.equal);
-        if (!serves)
-            return clustering_gap(r, s, x, v);
-    }
-    return true;
+    if (key_filters(s))
+        return run_invalid(r, "%s", FILTERING_TEXT);
+    const struct restriction *gap = clustering_filters(s);
+    if (gap != NULL && !is_plain(gap))
+        return run_invalid(r, "Clustering columns can only be restricted with CONTAINS with a "
+                              "secondary index or filtering");
+    if (gap != NULL)
+        return run_invalid(r,
+                           "PRIMARY KEY column \"%s\" cannot be restricted as preceding column "
+                           "\"%s\" is not restricted",
+                           gap->columns[0]->name, c[clustering_served(s).equal].name);
+    return !others_filter(s) || run_invalid(r, "%s", FILTERING_TEXT);
 }
 
 static bool restricted_by_eq(const struct select *s, const struct column *c)
@@ -164,8 +182,10 @@ static bool resolve_distinct(struct run *r, struct select *s)
                            "and/or static columns (not %s)",
                            wrong);
     for (size_t i = 0; i < s->where.count; i++) {
-        if (s->where.items[i].columns[0]->kind == COLUMN_CLUSTERING)
-            return run_invalid(r, "Cannot restrict clustering columns when selecting DISTINCT");
+        enum column_kind kind = s->where.items[i].columns[0]->kind;
+        if (kind != COLUMN_PARTITION_KEY && kind != COLUMN_STATIC)
+            return run_invalid(r, "SELECT DISTINCT with WHERE clause only supports restriction by "
+                                  "partition key and/or static columns.");
     }
     for (uint32_t i = 0; !s->by_key && i < s->table->partition_key_count; i++) {
         if (!selection_has_column(s->selection, &s->table->columns[i]))
@@ -236,14 +256,18 @@ bool select_resolve(struct run *r, const struct ast_select *ast, struct select *
     s->is_virtual = keyspace_is_local(s->table->keyspace);
     if (ast->json)
         return run_unsupported(r, "SELECT JSON");
+    for (size_t i = 0; i < ast->order_by.count; i++) {
+        if (run_column(r, s->table, ast->order_by.items[i].column) == NULL)
+            return false;
+    }
     if (!selection_resolve(r, s->table, ast, &s->selection) ||
-        !where_resolve(r, s->table, &ast->where, &s->where))
+        !where_resolve(r, s->table, &ast->where, ast->allow_filtering, &s->where))
         return false;
     s->by_key = where_has_whole_key(&s->where, s->table);
-    if (!index_plan(r, s, clustering_filters(s)))
+    if (!index_plan(r, s, clustering_filters(s) != NULL))
         return false;
-    if (!resolve_distinct(r, s) || !resolve_limits(r, s) || !resolve_order(r, s) ||
-        !resolve_groups(r, s))
+    if (!check_statics(r, s) || !resolve_distinct(r, s) || !resolve_limits(r, s) ||
+        !resolve_order(r, s) || !resolve_groups(r, s))
         return false;
     if (!s->is_virtual && !check_filtering(r, s))
         return false;
@@ -286,7 +310,7 @@ static bool eval_tokens(struct run *r, struct select *s)
             continue;
         if (x->op == AST_IN)
             return run_unsupported(r, "IN on token()");
-        if (!restriction_values(r, x, &values, &rows))
+        if (!restriction_values(r, x, USE_KEY, &values, &rows))
             return false;
         if (values[0].len != 8)
             return run_invalid(r, "Invalid empty value for the partition key token");
@@ -326,17 +350,12 @@ static bool eval_filters(struct run *r, struct select *s)
     return true;
 }
 
-/* Go on with the first key behind the position, or in its partition. */
+/* Go on behind the position's key, or in its partition. */
 static void skip_keys(struct select *s)
 {
-    while (s->key_at < s->keys.count) {
-        struct bytes key = s->keys.items[s->key_at];
-        token t = murmur3_token(key);
-        int c = t != s->at.token ? (t < s->at.token ? -1 : 1) : bytes_compare(key, s->at.key);
-        if (c > 0 || (c == 0 && s->at.in_part))
-            return;
+    while (s->key_at < s->keys.count && !bytes_equal(s->keys.items[s->key_at], s->at.key))
         s->key_at++;
-    }
+    s->key_at += s->key_at < s->keys.count && !s->at.in_part;
 }
 
 static void warn_of_aggregates(struct run *r, const struct select *s)

@@ -7,6 +7,7 @@ struct selection {
     struct selector **items;
     struct bytes *aliases; /* empty: the name of the selector */
     size_t count;
+    bool all; /* SELECT * */
     bool aggregate;
     struct cql_value *values; /* of the row that is made */
 };
@@ -27,7 +28,8 @@ bool selection_resolve(struct run *r, const struct table *t, const struct ast_se
     s->items = arena_array(r->arena, struct selector *, count);
     s->aliases = arena_array(r->arena, struct bytes, count);
     s->values = arena_array(r->arena, struct cql_value, count);
-    for (uint32_t i = 0; ast->selectors.count == 0 && i < t->column_count; i++)
+    s->all = ast->selectors.count == 0;
+    for (uint32_t i = 0; s->all && i < t->column_count; i++)
         add(s, selector_of_column(r, &t->columns[i]), BYTES_NONE);
     for (size_t i = 0; i < ast->selectors.count; i++) {
         struct selector *item = selector_prepare(r, ast->selectors.items[i].term);
@@ -76,6 +78,25 @@ bool selection_only_keys_and_statics(const struct selection *s, const char **ret
         }
     }
     return true;
+}
+
+static bool has_static(const struct selector *s)
+{
+    bool found = s->column != NULL && s->column->kind == COLUMN_STATIC;
+    for (size_t i = 0; i < s->args_count && !found; i++)
+        found = has_static(s->args[i]);
+    return found;
+}
+
+bool selection_only_statics(const struct selection *s)
+{
+    bool found = false;
+    for (size_t i = 0; i < s->count && !s->all; i++) {
+        if (not_key_nor_static(s->items[i]) != NULL)
+            return false;
+        found = found || has_static(s->items[i]);
+    }
+    return found;
 }
 
 bool selection_has_column(const struct selection *s, const struct column *c)

@@ -15,6 +15,8 @@ void selection_group(struct selection *s); /* as if there were an aggregate */
 
 /* What DISTINCT forbids; *ret_wrong: the first column that is neither. */
 bool selection_only_keys_and_statics(const struct selection *s, const char **ret_wrong);
+/* At least one static column, and none but these and partition keys. */
+bool selection_only_statics(const struct selection *s);
 bool selection_has_column(const struct selection *s, const struct column *c); /* itself */
 
 /* The metadata of the answer. */

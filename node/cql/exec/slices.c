@@ -144,7 +144,7 @@ static bool extend(struct run *r, struct prefixes *p, const struct restriction *
 {
     struct bytes *values;
     size_t rows;
-    if (!restriction_values(r, x, &values, &rows))
+    if (!restriction_values(r, x, USE_KEY, &values, &rows))
         return false;
     if (p->count * rows > EXEC_IN_MAX)
         return run_invalid(r, "The IN restrictions name more than %d rows", EXEC_IN_MAX);
@@ -193,15 +193,17 @@ static bool add_inequalities(struct run *r, struct where *w, const struct column
         size_t rows;
         if (x->token || x->columns[0] != c || !is_slice_op(x->op) || x->key.term != NULL)
             continue;
-        if (!restriction_values(r, x, &values, &rows))
+        if (!restriction_values(r, x, USE_SLICE, &values, &rows))
             return false;
+        x->used = true;
+        if (rows == 0)
+            continue;
         for (size_t j = 0; j < p->count; j++) {
             if (!inequality(r, p->items[j], x, values, &mine))
                 return false;
         }
         sort_slices(&mine);
         *ret = intersect(r, ret, &mine);
-        x->used = true;
     }
     return true;
 }
