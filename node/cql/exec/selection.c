@@ -80,23 +80,25 @@ bool selection_only_keys_and_statics(const struct selection *s, const char **ret
     return true;
 }
 
-static bool has_static(const struct selector *s)
+/* Which kinds of columns are there? As Cassandra looks for them: not within writetime and ttl. */
+static void find_kinds(const struct selector *s, bool *ret_static, bool *ret_row)
 {
-    bool found = s->column != NULL && s->column->kind == COLUMN_STATIC;
-    for (size_t i = 0; i < s->args_count && !found; i++)
-        found = has_static(s->args[i]);
-    return found;
+    if (s->kind == SELECTOR_FACT)
+        return;
+    if (s->column != NULL && s->column->kind == COLUMN_STATIC)
+        *ret_static = true;
+    else if (s->column != NULL && s->column->kind != COLUMN_PARTITION_KEY)
+        *ret_row = true;
+    for (size_t i = 0; i < s->args_count; i++)
+        find_kinds(s->args[i], ret_static, ret_row);
 }
 
 bool selection_only_statics(const struct selection *s)
 {
-    bool found = false;
-    for (size_t i = 0; i < s->count && !s->all; i++) {
-        if (not_key_nor_static(s->items[i]) != NULL)
-            return false;
-        found = found || has_static(s->items[i]);
-    }
-    return found;
+    bool statics = false, rows = s->all;
+    for (size_t i = 0; i < s->count; i++)
+        find_kinds(s->items[i], &statics, &rows);
+    return statics && !rows;
 }
 
 bool selection_has_column(const struct selection *s, const struct column *c)
