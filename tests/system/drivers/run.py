@@ -25,7 +25,8 @@ LANGUAGES = {
     "go": (["go"], ["go build -o drivertest ."], ["./drivertest"]),
     "java": (["javac", "mvn"],
              ["mvn -B -q dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=lib",
-              "javac -nowarn -cp 'lib/*' -d classes DriverTest.java"],
+              "javac -nowarn -processor com.datastax.oss.driver.internal.mapper.processor."
+              "MapperProcessor -cp 'lib/*' -d classes DriverTest.java Shop.java"],
              ["java", "-Xmx256m", "-cp", "classes:lib/*", "DriverTest"]),
 }
 

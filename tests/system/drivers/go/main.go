@@ -228,7 +228,8 @@ func main() {
 	}{{"metadata", metadata}, {"prepared_statements", prepared}, {"batches", batches},
 		{"paging", paging}, {"collections", collections}, {"time_to_live", timeToLive},
 		{"consistency_levels", consistencyLevels}, {"token_aware_routing", tokenAwareRouting},
-		{"errors", errors}} {
+		{"errors", errors}, {"sensors_schema", sensorsSchema}, {"sensors_readings", sensorsReadings},
+		{"sensors_leases", sensorsLeases}, {"sensors_counters", sensorsCounters}} {
 		func() {
 			defer func() {
 				if why := recover(); why != nil {

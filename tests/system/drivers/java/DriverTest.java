@@ -184,6 +184,12 @@ public class DriverTest {
       test("consistency_levels", DriverTest::consistencyLevels);
       test("token_aware_routing", DriverTest::tokenAwareRouting);
       test("errors", DriverTest::errors);
+      Shop shop = new Shop(s);
+      test("shop_schema", () -> shop.schema(Math.min(3, addresses.size())));
+      test("shop_articles", shop::articles);
+      test("shop_stock", shop::stock);
+      test("shop_orders", shop::orders);
+      test("shop_visits", shop::visits);
     } catch (AllNodesFailedException e) {
       failed++;
       e.printStackTrace(System.out);

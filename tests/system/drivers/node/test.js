@@ -126,6 +126,8 @@ const tests = {
   },
 };
 
+Object.assign(tests, require('./notes.js')(client, copies));
+
 async function main() {
   let passed = 0;
   let failed = 0;
