@@ -14,9 +14,7 @@ const struct cql_type *cell_type(struct bytes option, struct arena *a)
 {
     struct reader r = reader_make(option);
     const struct cql_type *type = cql_type_read_option(&r, a);
-    if (type == NULL || r.failed || cql_type_supported(type, NULL) != ERR_OK)
-        return NULL;
-    return type;
+    return r.failed ? NULL : type;
 }
 
 bool cell_is_number(const struct cql_type *type)
@@ -132,17 +130,24 @@ static void put_quoted(struct bytes v, struct buf *out)
 
 static void put_value(const struct cql_type *type, struct bytes v, bool inside, struct buf *out);
 
-static void put_items(const struct cql_type *type, struct bytes v, struct buf *out)
+/* [list], {set}, {key: map}, (tuple), {field: of a user-defined type}, [vector]: as cqlsh. */
+static void put_parts(const struct cql_type *type, struct bytes v, struct buf *out)
 {
-    struct value_items it = value_items_open(type, v);
-    struct bytes item;
-    buf_put_u8(out, type->kind == CQL_LIST ? '[' : '{');
-    for (uint32_t i = 0; value_items_next(&it, &item); i++) {
-        if (i > 0)
-            buf_put_text(out, i % type->count == 1 ? ": " : ", ");
-        put_value(type->items[i % type->count], item, true, out);
+    bool square = type->kind == CQL_LIST || type->kind == CQL_VECTOR;
+    struct value_parts p = value_parts_open(type, v);
+    struct value_part part;
+    buf_put_u8(out, square ? '[' : type->kind == CQL_TUPLE ? '(' : '{');
+    while (value_parts_next(&p, &part)) {
+        if (p.at > 1)
+            buf_put_text(out, type->kind == CQL_MAP && p.at % 2 == 0 ? ": " : ", ");
+        if (type->kind == CQL_UDT)
+            buf_printf(out, "%s: ", type->fields[p.at - 1]);
+        if (part.null)
+            buf_put_text(out, type->kind == CQL_UDT ? "null" : "None");
+        else
+            put_value(part.type, part.bytes, true, out);
     }
-    buf_put_u8(out, type->kind == CQL_LIST ? ']' : '}');
+    buf_put_u8(out, square ? ']' : type->kind == CQL_TUPLE ? ')' : '}');
 }
 
 static void put_value(const struct cql_type *type, struct bytes v, bool inside, struct buf *out)
@@ -166,7 +171,10 @@ static void put_value(const struct cql_type *type, struct bytes v, bool inside, 
     case CQL_INET: put_inet(v, out); break;
     case CQL_LIST:
     case CQL_SET:
-    case CQL_MAP: put_items(type, v, out); break;
+    case CQL_MAP:
+    case CQL_TUPLE:
+    case CQL_UDT:
+    case CQL_VECTOR: put_parts(type, v, out); break;
     default: value_print(type, v, out); break;
     }
     if (quotes)
@@ -207,17 +215,25 @@ static void put_json_value(const struct cql_type *type, struct bytes v, bool key
 
 static void put_json_items(const struct cql_type *type, struct bytes v, struct buf *out)
 {
-    struct value_items it = value_items_open(type, v);
-    struct bytes item;
+    struct value_parts p = value_parts_open(type, v);
+    struct value_part part;
     bool map = type->kind == CQL_MAP;
-    buf_put_u8(out, map ? '{' : '[');
-    for (uint32_t i = 0; value_items_next(&it, &item); i++) {
-        bool key = map && i % 2 == 0;
-        if (i > 0)
+    bool object = map || type->kind == CQL_UDT;
+    buf_put_u8(out, object ? '{' : '[');
+    while (value_parts_next(&p, &part)) {
+        bool key = map && p.at % 2 == 1;
+        if (p.at > 1)
             buf_put_text(out, map && !key ? ": " : ", ");
-        put_json_value(type->items[i % type->count], item, key, out);
+        if (type->kind == CQL_UDT) {
+            json_put_string(out, bytes_text(type->fields[p.at - 1]));
+            buf_put_text(out, ": ");
+        }
+        if (part.null)
+            buf_put_text(out, "null");
+        else
+            put_json_value(part.type, part.bytes, key, out);
     }
-    buf_put_u8(out, map ? '}' : ']');
+    buf_put_u8(out, object ? '}' : ']');
 }
 
 /* JSON knows only finite numbers, and only strings as keys. */
@@ -227,7 +243,7 @@ static void put_json_value(const struct cql_type *type, struct bytes v, bool key
     bool bare = v.len > 0 && (cell_is_number(type) || type->kind == CQL_BOOLEAN);
     if (bare && (type->kind == CQL_FLOAT || type->kind == CQL_DOUBLE))
         bare = isfinite(number_of(type, v));
-    bool items = cql_type_is_collection(type);
+    bool items = type->count > 0;
     if (items && !key) {
         put_json_items(type, v, out);
         return;

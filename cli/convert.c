@@ -155,7 +155,7 @@ static bool quoted(struct literal *l, struct bytes *ret)
 static struct bytes bare(struct literal *l)
 {
     const uint8_t *from = l->at;
-    while (l->at < l->end && memchr(",:]}", *l->at, 4) == NULL)
+    while (l->at < l->end && memchr(",:]})", *l->at, 5) == NULL)
         l->at++;
     return bytes_make(from, (size_t)(l->at - from));
 }
@@ -165,12 +165,86 @@ static enum err broken(struct literal *l, const struct cql_type *type)
     return refuse(type, l->whole, l->target, l->reterr);
 }
 
+/* `null` where a part of a tuple may stand; None is how cqlsh prints it. */
+static bool eat_null(struct literal *l)
+{
+    static const char *const words[] = {"null", "None"};
+    skip_space(l);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (l->end - l->at >= 4 && memcmp(l->at, words[i], 4) == 0) {
+            l->at += 4;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The number of the field whose name and colon come next; -1: none. */
+static int field(struct literal *l, const struct cql_type *type)
+{
+    struct bytes name;
+    skip_space(l);
+    bool in_quotes = l->at < l->end && *l->at == '\'';
+    l->at += in_quotes;
+    if (in_quotes && !quoted(l, &name))
+        return -1;
+    if (!in_quotes)
+        name = trimmed(bare(l));
+    return eat(l, ':') ? cql_type_field(type, name) : -1;
+}
+
+/* (a, b), {field: a, other: b}, [a, b] of a vector. */
+static enum err parts(struct literal *l, const struct cql_type *type, unsigned depth,
+                      struct buf *out)
+{
+    const char *ends = type->kind == CQL_TUPLE ? "()" : type->kind == CQL_UDT ? "{}" : "[]";
+    size_t max = type->kind == CQL_VECTOR ? type->dimension : type->count;
+    struct value_part *of = NULL;
+    size_t count = 0, cap = 0;
+    if (depth > NEST_MAX || !eat(l, (uint8_t)ends[0]))
+        return broken(l, type);
+    for (; type->kind == CQL_UDT && count < max; count++) {
+        of = arena_grow(l->arena, of, count, &cap, sizeof *of);
+        of[count] = (struct value_part){.null = true};
+    }
+    for (size_t n = 0; !eat(l, (uint8_t)ends[1]); n++) {
+        struct buf item;
+        if (n == max || (n > 0 && !eat(l, ',')))
+            return broken(l, type);
+        int at = type->kind == CQL_UDT ? field(l, type) : (int)n;
+        if (at < 0)
+            return broken(l, type);
+        if (type->kind != CQL_UDT) {
+            of = arena_grow(l->arena, of, count, &cap, sizeof *of);
+            of[count++] = (struct value_part){.null = true};
+        }
+        if (type->kind != CQL_VECTOR && eat_null(l))
+            continue;
+        buf_init(&item, out->max);
+        enum err err =
+            element(l, type->items[type->kind == CQL_VECTOR ? 0 : (size_t)at], depth + 1, &item);
+        of[at] = (struct value_part){.bytes = arena_copy(l->arena, buf_bytes(&item))};
+        buf_close(&item);
+        if (err != ERR_OK)
+            return err;
+    }
+    if (type->kind == CQL_VECTOR && count != max)
+        return broken(l, type);
+    if (type->kind == CQL_VECTOR)
+        value_vector_build(type, of, out);
+    else
+        value_tuple_build(of, count, out);
+    return ERR_OK;
+}
+
 static enum err collection(struct literal *l, const struct cql_type *type, unsigned depth,
                            struct buf *out)
 {
     bool list = type->kind == CQL_LIST;
     struct bytes *items = NULL;
     size_t count = 0, cap = 0;
+    if (!cql_type_is_collection(type))
+        return parts(l, type, depth, out);
     if (depth > NEST_MAX || !eat(l, list ? '[' : '{'))
         return broken(l, type);
     while (!eat(l, list ? ']' : '}')) {
@@ -197,7 +271,7 @@ static enum err element(struct literal *l, const struct cql_type *type, unsigned
                         struct buf *out)
 {
     struct bytes text;
-    if (cql_type_is_collection(type))
+    if (type->count > 0)
         return collection(l, type, depth, out);
     skip_space(l);
     bool in_quotes = l->at < l->end && *l->at == '\'';
@@ -214,7 +288,7 @@ static enum err element(struct literal *l, const struct cql_type *type, unsigned
 enum err convert_text(const struct cql_type *type, struct bytes text, const char *target,
                       struct buf *out, struct errmsg *reterr)
 {
-    if (!cql_type_is_collection(type))
+    if (type->count == 0)
         return scalar(type, text, target, out, reterr);
     struct arena arena;
     arena_init(&arena);

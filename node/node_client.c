@@ -382,9 +382,11 @@ static enum schema_change_type change_of(enum ddl_kind kind)
 {
     switch (kind) {
     case DDL_CREATE_KEYSPACE:
-    case DDL_CREATE_TABLE: return CHANGE_CREATED;
+    case DDL_CREATE_TABLE:
+    case DDL_CREATE_TYPE: return CHANGE_CREATED;
     case DDL_DROP_KEYSPACE:
-    case DDL_DROP_TABLE: return CHANGE_DROPPED;
+    case DDL_DROP_TABLE:
+    case DDL_DROP_TYPE: return CHANGE_DROPPED;
     case DDL_TRUNCATE_TABLE: return CHANGE_NONE;
     default: return CHANGE_UPDATED;
     }
@@ -397,9 +399,9 @@ static void start_ddl(struct node *n, uint64_t op, const struct ddl *ddl)
     p->op = op;
     p->change.type = change_of(ddl->kind);
     p->change.keyspace = arena_text(&p->arena, bytes_text(ddl->keyspace));
-    p->change.is_table = ddl->table != NULL;
+    p->change.target = ddl_target(ddl->kind);
     if (ddl->table != NULL)
-        p->change.table = arena_text(&p->arena, bytes_text(ddl->table));
+        p->change.name = arena_text(&p->arena, bytes_text(ddl->table));
     map_put(&n->client_state->proposals, op, p);
     buf_init(&bytes, DDL_BYTES_MAX);
     buf_init(&command, COMMAND_MAX);
@@ -494,7 +496,7 @@ void client_meta_done(struct node *n, uint64_t request, enum err err, uint32_t c
 
 /* --- events */
 
-static void broadcast(struct node *n, const struct cql_event *event)
+void client_broadcast(struct node *n, const struct cql_event *event)
 {
     struct buf body;
     buf_init(&body, 1 << 16);
@@ -509,84 +511,8 @@ static void broadcast(struct node *n, const struct cql_event *event)
     buf_close(&body);
 }
 
-static void tell_change(struct node *n, enum cql_change change, const char *keyspace,
-                        const char *table)
-{
-    struct cql_event event = {.type = CQL_EVENT_SCHEMA_CHANGE};
-    event.schema.change = change;
-    event.schema.target = table != NULL ? CQL_TARGET_TABLE : CQL_TARGET_KEYSPACE;
-    event.schema.keyspace = bytes_text(keyspace);
-    if (table != NULL)
-        event.schema.name = bytes_text(table);
-    broadcast(n, &event);
-}
-
-static bool same_keyspace(const struct keyspace *a, const struct keyspace *b)
-{
-    const struct replication *x = &a->replication;
-    const struct replication *y = &b->replication;
-    bool same = a->durable_writes == b->durable_writes && x->class == y->class &&
-                x->factor == y->factor && x->dc_count == y->dc_count;
-    for (uint32_t i = 0; same && i < x->dc_count; i++)
-        same = strcmp(x->dcs[i].dc, y->dcs[i].dc) == 0 && x->dcs[i].factor == y->dcs[i].factor;
-    return same;
-}
-
-static void tell_tables(struct node *n, const struct keyspace *before, const struct keyspace *after)
-{
-    for (uint32_t i = 0; i < after->table_count; i++) {
-        const struct table *t = after->tables[i];
-        const struct table *old = before != NULL ? keyspace_table(before, t->name) : NULL;
-        if (old == NULL)
-            tell_change(n, CQL_CHANGE_CREATED, t->keyspace, t->name);
-        else if (old != t && !(uuid_equal(&old->id, &t->id) && old->no != t->no)) /* truncated */
-            tell_change(n, CQL_CHANGE_UPDATED, t->keyspace, t->name);
-    }
-    for (uint32_t i = 0; before != NULL && i < before->table_count; i++) {
-        const struct table *t = before->tables[i];
-        if (keyspace_table(after, t->name) == NULL)
-            tell_change(n, CQL_CHANGE_DROPPED, t->keyspace, t->name);
-    }
-}
-
-void client_schema_changed(struct node *n, const struct schema *before, const struct schema *after)
+void client_view_now(struct node *n)
 {
     client_view_changed(n);
     refresh_view(n);
-    for (uint32_t i = 0; i < after->keyspace_count; i++) {
-        const struct keyspace *k = after->keyspaces[i];
-        const struct keyspace *old = schema_keyspace(before, k->name);
-        if (old == k)
-            continue;
-        if (old == NULL)
-            tell_change(n, CQL_CHANGE_CREATED, k->name, NULL);
-        else if (!same_keyspace(old, k))
-            tell_change(n, CQL_CHANGE_UPDATED, k->name, NULL);
-        tell_tables(n, old, k);
-    }
-    for (uint32_t i = 0; i < before->keyspace_count; i++) {
-        if (schema_keyspace(after, before->keyspaces[i]->name) == NULL)
-            tell_change(n, CQL_CHANGE_DROPPED, before->keyspaces[i]->name, NULL);
-    }
-}
-
-static void tell_node(struct node *n, enum cql_event_type type, enum cql_node_change change,
-                      const struct endpoint *cql)
-{
-    struct cql_event event = {.type = type};
-    event.node.change = change;
-    event.node.node = *cql;
-    broadcast(n, &event);
-}
-
-void client_status_changed(struct node *n, node_no node, bool up)
-{
-    const struct topology_node *t = topology_find(meta_topology(n->meta), node);
-    if (t != NULL)
-        tell_node(n, CQL_EVENT_STATUS_CHANGE, up ? CQL_NODE_UP : CQL_NODE_DOWN, &t->info.cql);
-}
-
-void client_topology_changed(struct node *n, const struct endpoint *cql, bool added)
-{
-    tell_node(n, CQL_EVENT_TOPOLOGY_CHANGE, added ? CQL_NODE_NEW_NODE : CQL_NODE_REMOVED_NODE, cql);
 }

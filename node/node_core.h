@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "gossip/gossip.h"
 #include "node/coord/coord.h"
+#include "node/cql/proto/response.h"
 #include "node/heal/heal.h"
 #include "node/node.h"
 #include "node/schema/schema.h"
@@ -174,6 +175,11 @@ void client_meta_done(struct node *n, uint64_t request, enum err err, uint32_t c
 bool client_take(struct node *n); /* false: the executor had nothing to say */
 void client_view_changed(struct node *n);
 struct exec_stats client_exec_stats(const struct node *n);
+/* To every connection that wants it; and the executor sees what there is now. */
+void client_broadcast(struct node *n, const struct cql_event *event);
+void client_view_now(struct node *n);
+
+/* node_events.c */
 void client_schema_changed(struct node *n, const struct schema *before, const struct schema *after);
 void client_status_changed(struct node *n, node_no node, bool up);
 void client_topology_changed(struct node *n, const struct endpoint *cql, bool added);

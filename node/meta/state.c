@@ -309,7 +309,7 @@ static enum err apply_ddl(struct state *s, uint64_t slot, const struct command *
         err = schema_apply(s->schema, (uint32_t)slot, &ddl, &next, &what, reterr);
     if (err == ERR_OK) {
         if (what.type != CHANGE_NONE) {
-            const char *table = what.is_table ? what.table : NULL;
+            const char *table = what.target == SCHEMA_TABLE ? what.name : NULL;
             change->changes = META_CHANGED_SCHEMA;
             note_names(change, next, what.keyspace, table);
             note_names(change, s->schema, what.keyspace, table);

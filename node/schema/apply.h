@@ -30,7 +30,10 @@ const char *apply_indexes_on(struct apply *ap, const struct table *t, uint32_t c
 void apply_table(struct apply *ap, const struct keyspace *k, const struct table *out,
                  struct table *in);
 
-/* The type text of a column, checked: supported, and allowed beside what the table has. */
+/* CREATE, ALTER and DROP TYPE (user_types.c). */
+enum err apply_user_type(struct apply *ap, const struct keyspace *k) MUST_CHECK;
+
+/* The type text of a column, resolved, and checked for what no column may be of. */
 enum err apply_type(struct apply *ap, const char *text, const struct cql_type **ret) MUST_CHECK;
 
 bool apply_name_ok(const char *name); /* letters, digits and underscores */

@@ -15,12 +15,22 @@
 struct table *table_make(const struct table *draft);
 
 /* From: no, name, durable_writes, is_virtual, replication, tables (in any order; each referenced),
- * table_count. */
+ * table_count, types (sorted, resolved). */
 struct keyspace *keyspace_make(const struct keyspace *draft);
 
 /* From `count` keyspaces in any order; each referenced. Sets the version. */
 const struct schema *schema_make(uint64_t epoch, const struct keyspace *const *keyspaces,
                                  uint32_t count);
+
+/* The table with the types of its columns resolved anew. ERR_INVALID when one cannot be. */
+enum err table_resolve(const struct table *t, const struct cql_types *types,
+                       struct table **ret_table, struct errmsg *e) MUST_CHECK;
+
+/* The types of a keyspace, those a type is made of before it; else by name. */
+const struct cql_type **types_in_order(const struct cql_types *types, struct arena *a);
+
+/* `types` with room for one more gets it at its place. */
+void types_insert(const struct cql_type **items, uint32_t count, const struct cql_type *type);
 
 /* Copies with one thing put in for another; either may be NULL: added, removed. */
 const struct keyspace *keyspace_with(const struct keyspace *k, const struct table *out,

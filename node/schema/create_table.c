@@ -52,14 +52,19 @@ static enum err read_columns(struct apply *ap, struct column *columns)
 
 static enum err check_key_type(struct apply *ap, const struct column *c)
 {
+    if (c->type->kind == CQL_UDT && !c->type->frozen)
+        return errmsg_set(ap->err, ERR_INVALID,
+                          "Invalid non-frozen user-defined type \"%s.%s\" for PRIMARY KEY column "
+                          "'%s'",
+                          c->type->keyspace, c->type->name, c->name);
     if (cql_type_is_multicell(c->type))
         return errmsg_set(ap->err, ERR_INVALID,
                           "Invalid non-frozen collection type %s for PRIMARY KEY column '%s'",
                           cql_type_text(&ap->scratch, c->type), c->name);
-    if (cql_type_mentions(c->type, CQL_COUNTER))
+    if (c->type->kind == CQL_COUNTER)
         return errmsg_set(ap->err, ERR_INVALID,
                           "counter type is not supported for PRIMARY KEY column '%s'", c->name);
-    if (cql_type_mentions(c->type, CQL_DURATION))
+    if (cql_type_mentions_duration(c->type))
         return errmsg_set(ap->err, ERR_INVALID,
                           "duration type is not supported for PRIMARY KEY column '%s'", c->name);
     return ERR_OK;

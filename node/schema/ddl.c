@@ -14,13 +14,22 @@ bool apply_name_ok(const char *name)
 
 enum err apply_type(struct apply *ap, const char *text, const struct cql_type **ret)
 {
+    const struct keyspace *k = schema_keyspace(ap->old, ap->ddl->keyspace);
+    const struct cql_types none = {.keyspace = ap->ddl->keyspace};
     const struct cql_type *type;
     enum err err = cql_type_parse(&ap->scratch, bytes_text(text), &type, ap->err);
     if (err == ERR_OK)
-        err = cql_type_supported(type, ap->err);
-    if (err == ERR_OK)
-        *ret = type;
-    return err;
+        err = cql_type_resolve(&ap->scratch, type, k != NULL ? &k->types : &none, &type, ap->err);
+    if (err != ERR_OK)
+        return err;
+    for (uint32_t i = 0; i < type->count && type->kind == CQL_UDT && !type->frozen; i++) {
+        if (cql_type_is_multicell(type->items[i]))
+            return errmsg_set(ap->err, ERR_INVALID,
+                              "Non-frozen UDTs with nested non-frozen collections are not "
+                              "supported");
+    }
+    *ret = type;
+    return ERR_OK;
 }
 
 void apply_table(struct apply *ap, const struct keyspace *k, const struct table *out,
@@ -239,11 +248,15 @@ static enum err drop_columns(struct apply *ap, const struct table *t, struct tab
                               "Cannot drop column %s because it has dependent secondary indexes "
                               "(%s)",
                               name, indexes);
+        if (c->type->kind == CQL_UDT && !c->type->frozen)
+            return errmsg_set(ap->err, ERR_INVALID,
+                              "Cannot drop non-frozen column %s of user type %s", name,
+                              c->type->name);
         if (draft->dropped_count >= SCHEMA_DROPPED_MAX)
             return errmsg_set(ap->err, ERR_INVALID, "At most %d columns can ever be dropped",
                               SCHEMA_DROPPED_MAX);
-        dropped[draft->dropped_count++] =
-            (struct dropped_column){c->name, c->type, c->kind, c->id, ddl->timestamp_us};
+        dropped[draft->dropped_count++] = (struct dropped_column){
+            c->name, cql_type_expand(&ap->scratch, c->type), c->kind, c->id, ddl->timestamp_us};
         memmove(&columns[at], &columns[at + 1], (draft->column_count - at - 1) * sizeof *columns);
         draft->column_count--;
     }
@@ -350,6 +363,8 @@ static enum err change_table(struct apply *ap)
         return k != NULL
                    ? apply_create_table(ap, k)
                    : errmsg_set(ap->err, ERR_INVALID, "Keyspace '%s' doesn't exist", ddl->keyspace);
+    if (ddl_target(ddl->kind) == SCHEMA_TYPE)
+        return apply_user_type(ap, k);
     const struct table *t = k != NULL ? keyspace_table(k, ddl->table) : NULL;
     if (ddl->kind == DDL_CREATE_INDEX)
         return apply_create_index(ap, k, t);
@@ -372,6 +387,13 @@ static enum err change_table(struct apply *ap)
     return ERR_OK;
 }
 
+enum schema_target ddl_target(enum ddl_kind kind)
+{
+    return kind >= DDL_CREATE_TYPE    ? SCHEMA_TYPE
+           : kind >= DDL_CREATE_TABLE ? SCHEMA_TABLE
+                                      : SCHEMA_KEYSPACE;
+}
+
 enum err schema_apply(const struct schema *old, uint32_t slot, const struct ddl *ddl,
                       const struct schema **ret_next, struct schema_change *ret_change,
                       struct errmsg *ret_err)
@@ -388,11 +410,11 @@ enum err schema_apply(const struct schema *old, uint32_t slot, const struct ddl 
     arena_close(&ap.scratch);
     if (err != ERR_OK)
         return err;
-    bool is_table = ddl->kind >= DDL_CREATE_TABLE;
+    enum schema_target target = ddl_target(ddl->kind);
     *ret_next = ap.next != NULL ? ap.next : schema_ref(old);
     *ret_change = (struct schema_change){.type = ap.change,
-                                         .is_table = is_table,
+                                         .target = target,
                                          .keyspace = ddl->keyspace,
-                                         .table = is_table ? ddl->table : NULL};
+                                         .name = target != SCHEMA_KEYSPACE ? ddl->table : NULL};
     return ERR_OK;
 }

@@ -30,12 +30,17 @@ enum ddl_kind {
     DDL_TRUNCATE_TABLE = 10, /* the table gets the slot as its new number: its old data is gone */
     DDL_CREATE_INDEX = 11,
     DDL_DROP_INDEX = 12, /* `table` is not looked at: it is what the answer to the client says */
+    DDL_CREATE_TYPE = 20,
+    DDL_ALTER_TYPE_ADD = 21,
+    DDL_ALTER_TYPE_RENAME = 22,
+    DDL_ALTER_TYPE_ALTER = 23, /* refused, but only when there is such a type */
+    DDL_DROP_TYPE = 24,
 };
 
 #define DDL_BYTES_MAX ((size_t)1 << 20) /* one encoded command */
 
 /* CREATE TABLE and ADD: name, type, is_static. DROP: name. RENAME: name and new_name. CREATE INDEX:
- * name, and in `type` what of it: index_target_name. */
+ * name, and in `type` what of it: index_target_name. The fields of a user-defined type likewise. */
 struct ddl_column {
     const char *name;
     const char *type; /* CQL text */
@@ -65,7 +70,7 @@ struct ddl {
     bool if_column_exists; /* ALTER TABLE DROP IF EXISTS, RENAME IF EXISTS */
     bool if_no_column;     /* ALTER TABLE ADD IF NOT EXISTS */
     const char *keyspace;
-    const char *table;    /* table commands */
+    const char *table;    /* table commands; of type commands the type */
     struct uuid table_id; /* CREATE TABLE; WITH id = ... wins over it */
     int64_t timestamp_us; /* ALTER TABLE DROP: cells at or below are gone */
     const struct ddl_column *columns;
@@ -84,15 +89,19 @@ struct ddl {
     uint32_t primary_key_clauses; /* CREATE TABLE: how many were typed; exactly one is right */
 };
 
+/* What a command is about. */
+enum schema_target { SCHEMA_KEYSPACE, SCHEMA_TABLE, SCHEMA_TYPE };
+enum schema_target ddl_target(enum ddl_kind kind);
+
 enum schema_change_type { CHANGE_NONE, CHANGE_CREATED, CHANGE_UPDATED, CHANGE_DROPPED };
 
 /* What RESULT SchemaChange and EVENT SCHEMA_CHANGE say. Texts point into the command. CHANGE_NONE:
  * an IF [NOT] EXISTS had nothing to do. */
 struct schema_change {
     enum schema_change_type type;
-    bool is_table;
+    enum schema_target target;
     const char *keyspace;
-    const char *table; /* NULL unless is_table */
+    const char *name; /* of the table or the type; NULL of a keyspace */
 };
 
 /* Apply the command that the metadata log has in `slot` (above old->epoch: a

@@ -168,7 +168,9 @@ enum err ddl_decode(struct bytes bytes, struct arena *a, struct ddl *ret_ddl)
         return ERR_UNSUPPORTED;
     uint8_t kind = read_u8(&r);
     uint8_t flags = read_u8(&r);
-    if (r.failed || kind < DDL_CREATE_KEYSPACE || kind > DDL_DROP_INDEX || flags > 31)
+    bool known = (kind >= DDL_CREATE_KEYSPACE && kind <= DDL_DROP_INDEX) ||
+                 (kind >= DDL_CREATE_TYPE && kind <= DDL_DROP_TYPE);
+    if (r.failed || !known || flags > 31)
         return ERR_MALFORMED;
     ddl.kind = (enum ddl_kind)kind;
     ddl.if_exists = flags & 1;

@@ -1,5 +1,6 @@
 #include "node/schema/describe.h"
 
+#include "node/schema/build.h"
 #include "node/schema/number.h"
 
 #include <string.h>
@@ -240,4 +241,25 @@ void describe_index(const struct table *t, const struct index *i, struct buf *ou
     }
     buf_put_u8(out, ';');
     arena_close(&scratch);
+}
+
+void describe_type(const struct cql_type *type, struct buf *out)
+{
+    buf_put_text(out, "CREATE TYPE ");
+    cql_name_print(type->keyspace, out);
+    buf_put_u8(out, '.');
+    cql_name_print(type->name, out);
+    buf_put_text(out, " (");
+    for (uint32_t i = 0; i < type->count; i++) {
+        buf_put_text(out, i > 0 ? ",\n    " : "\n    ");
+        cql_name_print(type->fields[i], out);
+        buf_put_u8(out, ' ');
+        cql_type_print(type->items[i], out);
+    }
+    buf_put_text(out, "\n);");
+}
+
+const struct cql_type **describe_types_order(const struct keyspace *k, struct arena *a)
+{
+    return types_in_order(&k->types, a);
 }

@@ -9,5 +9,9 @@
 void describe_keyspace(const struct keyspace *k, struct buf *out);
 void describe_table(const struct table *t, struct buf *out); /* without its indexes */
 void describe_index(const struct table *t, const struct index *i, struct buf *out);
+void describe_type(const struct cql_type *type, struct buf *out);
+
+/* The user-defined types of a keyspace in the order in which they can be created. */
+const struct cql_type **describe_types_order(const struct keyspace *k, struct arena *a);
 
 #endif

@@ -198,6 +198,8 @@ void schema_check(const struct schema *s)
         const struct keyspace *k = s->keyspaces[i];
         ASSERT(i == 0 || strcmp(s->keyspaces[i - 1]->name, k->name) < 0);
         ASSERT(schema_keyspace_by_no(s, k->no) == k);
+        for (uint32_t j = 1; j < k->types.count; j++)
+            ASSERT(strcmp(k->types.items[j - 1]->name, k->types.items[j]->name) < 0);
         for (uint32_t j = 0; j < k->table_count; j++) {
             const struct table *t = k->tables[j];
             ASSERT(j == 0 || strcmp(k->tables[j - 1]->name, t->name) < 0);

@@ -11,19 +11,24 @@
  *   varint       = length (0x80 + n below 64, else 0xc0 n:u32; inverted when negative), the n bytes
  *   decimal      = 40 zero | 80 point:40bit (excess 2^39) digits 00, two digits a byte plus one;
  *                  20 and the rest inverted when negative
+ *   duration     = as text
  *   list set     = {component} 08             elements, then what sorts before any element
  *   map          = {key value} 08
+ *   tuple udt    = {component | 0c} 08        0c: null; nulls at the end are left out, but the
+ * first vector       = {component}                dimension of them
  *
- * A collection's terminator 0x08 is below every lead, so a shorter one comes first.
+ * The terminator 0x08 is below every lead, so a shorter one comes first; 0x0c is below every value.
  */
 #include "node/schema/order.h"
 
 #include "base/mem.h"
 #include "node/schema/number.h"
+#include "node/schema/vint.h"
 
 #include <string.h>
 
 #define ORDER_END     0x08
+#define ORDER_NULL    0x0c
 #define POINT_EXCESS  ((int64_t)1 << 39)
 #define DECIMAL_MINUS 0x20
 #define DECIMAL_ZERO  0x40
@@ -109,13 +114,23 @@ static void put_decimal(struct bytes v, struct buf *out)
     decimal_close(&d);
 }
 
-static void put_items(const struct cql_type *t, struct bytes v, struct buf *out)
+static void put_parts(const struct cql_type *t, struct bytes v, struct buf *out)
 {
-    struct value_items it = value_items_open(t, v);
-    struct bytes item;
-    for (uint32_t i = 0; value_items_next(&it, &item); i++)
-        put_component(t->items[i % t->count], item, out);
-    buf_put_u8(out, ORDER_END);
+    struct value_parts p = value_parts_open(t, v);
+    struct value_part part;
+    size_t end = out->len; /* behind the last that is not null */
+    while (value_parts_next(&p, &part)) {
+        if (part.null)
+            buf_put_u8(out, ORDER_NULL);
+        else
+            put_component(part.type, part.bytes, out);
+        if (!part.null || p.at == 1)
+            end = out->len;
+    }
+    if (!out->failed)
+        out->len = end;
+    if (t->kind != CQL_VECTOR)
+        buf_put_u8(out, ORDER_END);
 }
 
 /* `v` is valid and not empty. */
@@ -145,6 +160,7 @@ static void put_body(const struct cql_type *type, struct bytes v, struct buf *ou
     case CQL_ASCII:
     case CQL_TEXT:
     case CQL_BLOB:
+    case CQL_DURATION:
     case CQL_INET: put_escaped(v, out); break;
     case CQL_UUID: put_uuid(v, false, out); break;
     case CQL_TIMEUUID: put_uuid(v, true, out); break;
@@ -152,23 +168,23 @@ static void put_body(const struct cql_type *type, struct bytes v, struct buf *ou
     case CQL_DECIMAL: put_decimal(v, out); break;
     case CQL_LIST:
     case CQL_SET:
-    case CQL_MAP: put_items(type, v, out); break;
+    case CQL_MAP:
+    case CQL_TUPLE:
+    case CQL_UDT:
+    case CQL_VECTOR: put_parts(type, v, out); break;
     default: ASSERT(false);
     }
 }
 
 static bool can_be_key(const struct cql_type *type)
 {
-    return !cql_type_is_multicell(type) && !cql_type_mentions(type, CQL_COUNTER) &&
-           !cql_type_mentions(type, CQL_DURATION);
+    return !cql_type_is_multicell(type) && !cql_type_mentions(type, CQL_COUNTER);
 }
 
 enum err order_encode(const struct cql_type *type, bool reversed, struct bytes value,
                       struct buf *out, struct errmsg *ret_err)
 {
-    enum err err = cql_type_supported(type, ret_err);
-    if (err == ERR_OK)
-        err = value_validate(type, value, ret_err);
+    enum err err = value_validate(type, value, ret_err);
     if (err != ERR_OK)
         return err;
     if (!can_be_key(type))
@@ -323,6 +339,52 @@ static void take_items(struct unkey *k, const struct cql_type *t, struct buf *ou
         store_u32(out->data + at, n / t->count);
 }
 
+/* What was left out at the end is null again. */
+static void take_tuple(struct unkey *k, const struct cql_type *t, struct buf *out)
+{
+    uint32_t n = 0;
+    bool null = false;
+    while (!k->r->failed && !out->failed) {
+        uint8_t lead = reader_left(k->r) > 0 ? *k->r->at ^ k->flip : 0;
+        if (lead == ORDER_END && n > 0 && (!null || n == 1)) {
+            take_u8(k);
+            break;
+        }
+        if (n == t->count || lead == 0) {
+            k->r->failed = true;
+            return;
+        }
+        size_t start = out->len;
+        buf_put_i32(out, -1);
+        null = lead == ORDER_NULL;
+        if (null)
+            take_u8(k);
+        else
+            take_value(k, t->items[n], out);
+        if (!null && !out->failed)
+            store_u32(out->data + start, (uint32_t)(out->len - start - 4));
+        n++;
+    }
+    for (; n < t->count && !k->r->failed; n++)
+        buf_put_i32(out, -1);
+}
+
+static void take_vector(struct unkey *k, const struct cql_type *t, struct buf *out)
+{
+    bool fixed = cql_type_fixed_size(t->items[0]) > 0;
+    struct buf item;
+    buf_init(&item, out->max);
+    for (uint32_t i = 0; i < t->dimension && !k->r->failed && !out->failed; i++) {
+        buf_clear(&item);
+        take_value(k, t->items[0], &item);
+        if (!fixed)
+            vint_put(item.len, out);
+        buf_put_bytes(out, buf_bytes(&item));
+        out->failed |= item.failed;
+    }
+    buf_close(&item);
+}
+
 static void take_float(struct unkey *k, unsigned bytes, struct buf *out)
 {
     uint64_t sign = (uint64_t)1 << (8 * bytes - 1);
@@ -350,6 +412,7 @@ static void take_body(struct unkey *k, const struct cql_type *type, struct buf *
     case CQL_ASCII:
     case CQL_TEXT:
     case CQL_BLOB:
+    case CQL_DURATION:
     case CQL_INET: take_escaped(k, out); break;
     case CQL_UUID: take_uuid(k, false, out); break;
     case CQL_TIMEUUID: take_uuid(k, true, out); break;
@@ -358,6 +421,9 @@ static void take_body(struct unkey *k, const struct cql_type *type, struct buf *
     case CQL_LIST:
     case CQL_SET:
     case CQL_MAP: take_items(k, type, out); break;
+    case CQL_TUPLE:
+    case CQL_UDT: take_tuple(k, type, out); break;
+    case CQL_VECTOR: take_vector(k, type, out); break;
     default: k->r->failed = true;
     }
 }

@@ -17,10 +17,12 @@
  *   (3) order_decode(order_encode(v)) gives value_canonical(v): the same bytes, except where
  *       different bytes are equal in Cassandra's order and so must be one key: decimals
  *       (1.0 = 1.00: without trailing zeros, whole numbers below 1e40 with scale 0), varints with
- *       superfluous leading bytes, booleans other than 0 and 1, NaNs, in collections too.
+ *       superfluous leading bytes, booleans other than 0 and 1, NaNs, in collections too; tuples
+ *       that lack their last parts, which are null then.
  *       (-0.0 and 0.0 are different to Cassandra.)
  *
- * Counters, durations and non-frozen collections are never key components.
+ * Counters and what is not frozen are never key components. Durations are where Cassandra does not
+ * see them: within vectors.
  */
 #ifndef TORC_NODE_SCHEMA_ORDER_H
 #define TORC_NODE_SCHEMA_ORDER_H

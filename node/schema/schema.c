@@ -283,6 +283,11 @@ struct keyspace *keyspace_make(const struct keyspace *draft)
     if (k->replication.dc_count > 0)
         qsort(dcs, k->replication.dc_count, sizeof *dcs, compare_dcs);
     k->replication.dcs = dcs;
+    const struct cql_type **types =
+        arena_array(&k->arena, const struct cql_type *, draft->types.count);
+    for (uint32_t i = 0; i < draft->types.count; i++)
+        types[i] = cql_type_copy(&k->arena, draft->types.items[i]);
+    k->types = (struct cql_types){k->name, types, draft->types.count};
     k->tables = arena_array(&k->arena, const struct table *, draft->table_count);
     for (uint32_t i = 0; i < draft->table_count; i++)
         k->tables[i] = table_ref(draft->tables[i]);

@@ -14,6 +14,8 @@
  *       by name, regular by name. A column id is never used twice in the life of a table, so cells
  *       of a dropped column never come back as another.
  *   (4) Equal schemas have equal versions on every node.
+ *   (5) The user-defined types of a keyspace are sorted by name and resolved, and so are the types
+ *       of columns; those of dropped columns have tuples in their place.
  */
 #ifndef TORC_NODE_SCHEMA_SCHEMA_H
 #define TORC_NODE_SCHEMA_SCHEMA_H
@@ -30,6 +32,8 @@
 #define SCHEMA_INDEXES_MAX   256   /* of one table */
 #define SCHEMA_NAME_MAX      48    /* of a keyspace, as in Cassandra; of a table 222 */
 #define SCHEMA_TABLE_MAX     222
+#define SCHEMA_TYPES_MAX     4096  /* user-defined types of one keyspace */
+#define SCHEMA_TYPE_MAX      4096  /* bytes of a type's name */
 #define SCHEMA_COLUMN_MAX    65535 /* bytes of a column's name, as Cassandra has it */
 #define SCHEMA_REPLICATED_NO 0xfffe0000u
 #define SCHEMA_SYSTEM_NO     0xffff0000u
@@ -199,6 +203,7 @@ struct keyspace {
     struct replication replication;
     const struct table **tables; /* sorted by name, one reference each */
     uint32_t table_count;
+    struct cql_types types; /* as they were declared: not frozen */
 
     struct arena arena; /* private */
     atomic_uint refs;   /* private */

@@ -3,7 +3,8 @@
  *   schema   = "TS" version:u8 epoch:varint content
  *   content  = keyspaces:varint keyspace*
  *   keyspace = no:varint name:text flags:u8 (1 durable writes) class:u8 factor:varint
- *              dcs:varint (dc:text factor:varint)* tables:varint table*
+ *              dcs:varint (dc:text factor:varint)* types:varint user-type* tables:varint table*
+ *   user-type = name:text fields:varint (name:text type)*       after those it is made of
  *   table    = no:varint id:uuid name:text columns:varint column* next_column_id:varint
  *              dropped:varint (column dropped_us:svarint)* options indexes:varint index*
  *   index    = no:varint name:text column:varint target:u8 class:text options:map
@@ -105,6 +106,23 @@ static void put_table(struct buf *out, const struct table *t)
     }
 }
 
+static void put_types(struct buf *out, const struct cql_types *types)
+{
+    struct arena scratch = {0};
+    const struct cql_type **in_order = types_in_order(types, &scratch);
+    buf_put_varint(out, types->count);
+    for (uint32_t i = 0; i < types->count; i++) {
+        const struct cql_type *t = in_order[i];
+        put_text(out, t->name);
+        buf_put_varint(out, t->count);
+        for (uint32_t n = 0; n < t->count; n++) {
+            put_text(out, t->fields[n]);
+            cql_type_put(t->items[n], out);
+        }
+    }
+    arena_close(&scratch);
+}
+
 static void put_keyspace(struct buf *out, const struct keyspace *k)
 {
     const struct replication *r = &k->replication;
@@ -118,6 +136,7 @@ static void put_keyspace(struct buf *out, const struct keyspace *k)
         put_text(out, r->dcs[i].dc);
         buf_put_varint(out, r->dcs[i].factor);
     }
+    put_types(out, &k->types);
     buf_put_varint(out, k->table_count);
     for (uint32_t i = 0; i < k->table_count; i++)
         put_table(out, k->tables[i]);
@@ -147,6 +166,7 @@ void schema_encode(const struct schema *s, struct buf *out)
 struct decoder {
     struct reader r;
     struct arena arena;
+    struct cql_types types; /* of the keyspace being read, so far */
 };
 
 static void malformed(struct decoder *d)
@@ -244,6 +264,46 @@ static void get_options(struct decoder *d, struct table_options *o)
     o->conflicts = conflicts == CONFLICTS_SIBLINGS ? CONFLICTS_SIBLINGS : CONFLICTS_LWW;
 }
 
+/* NULL when malformed. */
+static const struct cql_type *get_type(struct decoder *d)
+{
+    const struct cql_type *t = cql_type_read(&d->r, &d->arena);
+    if (t != NULL && cql_type_resolve(&d->arena, t, &d->types, &t, NULL) == ERR_OK)
+        return t;
+    malformed(d);
+    return NULL;
+}
+
+static const struct cql_type *get_user_type(struct decoder *d)
+{
+    const char *name = get_name(d, SCHEMA_TYPE_MAX);
+    uint32_t count = get_count(d, CQL_TYPE_ITEMS_MAX);
+    const struct cql_type **items = arena_array(&d->arena, const struct cql_type *, count);
+    const char **fields = arena_array(&d->arena, const char *, count);
+    for (uint32_t i = 0; i < count && !d->r.failed; i++) {
+        fields[i] = get_name(d, SCHEMA_COLUMN_MAX);
+        items[i] = get_type(d);
+        for (uint32_t j = 0; j < i; j++) {
+            if (strcmp(fields[i], fields[j]) == 0)
+                malformed(d);
+        }
+    }
+    if (count == 0 || cql_types_find(&d->types, name) != NULL)
+        malformed(d);
+    return cql_type_udt(&d->arena, d->types.keyspace, name, fields, items, count, false);
+}
+
+static void get_types(struct decoder *d, const char *keyspace)
+{
+    uint32_t count = get_count(d, SCHEMA_TYPES_MAX);
+    const struct cql_type **items = arena_array(&d->arena, const struct cql_type *, count);
+    d->types = (struct cql_types){keyspace, items, 0};
+    while (d->types.count < count && !d->r.failed) {
+        types_insert(items, d->types.count, get_user_type(d));
+        d->types.count++;
+    }
+}
+
 static void get_column(struct decoder *d, struct column *c)
 {
     c->name = get_name(d, SCHEMA_COLUMN_MAX);
@@ -254,8 +314,8 @@ static void get_column(struct decoder *d, struct column *c)
         malformed(d);
     c->kind = (enum column_kind)(kind & 3);
     c->id = get_u32(d);
-    c->type = cql_type_read(&d->r, &d->arena);
-    if (c->type == NULL || cql_type_supported(c->type, NULL) != ERR_OK || c->id == 0)
+    c->type = get_type(d);
+    if (c->id == 0)
         malformed(d);
 }
 
@@ -392,6 +452,8 @@ static struct keyspace *get_keyspace(struct decoder *d)
     get_replication(d, &draft.replication);
     if (flags > 1 || draft.no == 0 || draft.no >= SCHEMA_SYSTEM_NO || keyspace_is_local(draft.name))
         malformed(d);
+    get_types(d, draft.name);
+    draft.types = d->types;
     uint32_t count = get_count(d, SCHEMA_TABLES_MAX);
     draft.tables = mem_alloc((count + 1) * sizeof(const struct table *));
     while (draft.table_count < count && !d->r.failed) {

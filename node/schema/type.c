@@ -71,6 +71,23 @@ const struct cql_type *cql_type_map(struct arena *a, const struct cql_type *key,
     return t;
 }
 
+const struct cql_type *cql_type_tuple(struct arena *a, const struct cql_type *const *items,
+                                      uint32_t count)
+{
+    struct cql_type *t = arena_new(a, struct cql_type);
+    *t = (struct cql_type){.kind = CQL_TUPLE, .frozen = true, .count = count, .items = items};
+    return t;
+}
+
+const struct cql_type *cql_type_udt(struct arena *a, const char *keyspace, const char *name,
+                                    const char *const *fields, const struct cql_type *const *items,
+                                    uint32_t count, bool frozen)
+{
+    struct cql_type *t = arena_new(a, struct cql_type);
+    *t = (struct cql_type){CQL_UDT, frozen, count, 0, items, keyspace, name, fields};
+    return t;
+}
+
 const struct cql_type *cql_type_copy(struct arena *a, const struct cql_type *type)
 {
     const struct cql_type *native = cql_type_native(type->kind);
@@ -85,6 +102,12 @@ const struct cql_type *cql_type_copy(struct arena *a, const struct cql_type *typ
         t->name = arena_text(a, bytes_text(type->name));
     for (uint32_t i = 0; i < type->count; i++)
         items[i] = cql_type_copy(a, type->items[i]);
+    if (type->kind != CQL_UDT || type->count == 0)
+        return t;
+    const char **fields = arena_array(a, const char *, type->count);
+    for (uint32_t i = 0; i < type->count; i++)
+        fields[i] = arena_text(a, bytes_text(type->fields[i]));
+    t->fields = fields;
     return t;
 }
 
@@ -102,7 +125,8 @@ bool cql_type_equal(const struct cql_type *a, const struct cql_type *b)
         !same_text(a->name, b->name))
         return false;
     for (uint32_t i = 0; i < a->count; i++) {
-        if (!cql_type_equal(a->items[i], b->items[i]))
+        if (!cql_type_equal(a->items[i], b->items[i]) ||
+            (a->kind == CQL_UDT && strcmp(a->fields[i], b->fields[i]) != 0))
             return false;
     }
     return true;
@@ -119,45 +143,63 @@ bool cql_type_mentions(const struct cql_type *type, enum cql_kind kind)
     return false;
 }
 
-enum err cql_type_supported(const struct cql_type *type, struct errmsg *ret_err)
+bool cql_type_mentions_udt(const struct cql_type *type, const char *name)
 {
-    static const struct {
-        enum cql_kind kind;
-        const char *name;
-    } missing[] = {{CQL_TUPLE, "Tuples are"},
-                   {CQL_VECTOR, "Vectors are"},
-                   {CQL_UDT, "User-defined types are"}};
-    for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
-        if (!cql_type_mentions(type, missing[i].kind))
-            continue;
-        struct buf text;
-        buf_init(&text, 256);
-        cql_type_print(type, &text);
-        errmsg_set(ret_err, ERR_INVALID, "%s not supported yet by Torc: %.*s", missing[i].name,
-                   (int)text.len, text.data != NULL ? (const char *)text.data : "");
-        buf_close(&text);
-        return ERR_INVALID;
-    }
-    return ERR_OK;
-}
-
-static void print_items(const struct cql_type *type, struct buf *out)
-{
+    if (type->kind == CQL_UDT && strcmp(type->name, name) == 0)
+        return true;
     for (uint32_t i = 0; i < type->count; i++) {
-        if (i > 0)
-            buf_put_text(out, ", ");
-        cql_type_print(type->items[i], out);
+        if (cql_type_mentions_udt(type->items[i], name))
+            return true;
+    }
+    return false;
+}
+
+bool cql_type_mentions_duration(const struct cql_type *type)
+{
+    if (type->kind == CQL_DURATION)
+        return true;
+    for (uint32_t i = 0; i < type->count && type->kind != CQL_VECTOR; i++) {
+        if (cql_type_mentions_duration(type->items[i]))
+            return true;
+    }
+    return false;
+}
+
+int cql_type_field(const struct cql_type *udt, struct bytes name)
+{
+    for (uint32_t i = 0; i < udt->count; i++) {
+        if (bytes_equal_text(name, udt->fields[i]))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* As Cassandra's types say of themselves: smallint, tinyint, date and time do not. */
+size_t cql_type_fixed_size(const struct cql_type *type)
+{
+    switch (type->kind) {
+    case CQL_BOOLEAN: return 1;
+    case CQL_FLOAT:
+    case CQL_INT: return 4;
+    case CQL_BIGINT:
+    case CQL_COUNTER:
+    case CQL_DOUBLE:
+    case CQL_TIMESTAMP: return 8;
+    case CQL_TIMEUUID:
+    case CQL_UUID: return 16;
+    case CQL_VECTOR: return type->dimension * cql_type_fixed_size(type->items[0]);
+    default: return 0;
     }
 }
 
-void cql_type_print(const struct cql_type *type, struct buf *out)
+static void print(const struct cql_type *type, bool qualified, struct buf *out)
 {
     const char *scalar = scalar_name(type->kind);
     if (scalar != NULL) {
         buf_put_text(out, scalar);
         return;
     }
-    bool frozen = type->frozen || type->kind == CQL_TUPLE;
+    bool frozen = (type->frozen && type->kind != CQL_VECTOR) || type->kind == CQL_TUPLE;
     if (frozen)
         buf_put_text(out, "frozen<");
     switch (type->kind) {
@@ -166,15 +208,35 @@ void cql_type_print(const struct cql_type *type, struct buf *out)
     case CQL_MAP: buf_put_text(out, "map<"); break;
     case CQL_TUPLE: buf_put_text(out, "tuple<"); break;
     case CQL_VECTOR: buf_put_text(out, "vector<"); break;
-    default: type_print_udt(type->name, out); break;
+    default:
+        if (qualified && type->keyspace != NULL) {
+            cql_name_print(type->keyspace, out);
+            buf_put_u8(out, '.');
+        }
+        type_print_udt(type->name, out);
+        break;
     }
-    print_items(type, out);
+    for (uint32_t i = 0; i < type->count && type->kind != CQL_UDT; i++) {
+        if (i > 0)
+            buf_put_text(out, ", ");
+        print(type->items[i], qualified, out);
+    }
     if (type->kind == CQL_VECTOR)
         buf_printf(out, ", %u", type->dimension);
     if (type->kind != CQL_UDT)
         buf_put_u8(out, '>');
     if (frozen)
         buf_put_u8(out, '>');
+}
+
+void cql_type_print(const struct cql_type *type, struct buf *out)
+{
+    print(type, false, out);
+}
+
+void cql_type_print_qualified(const struct cql_type *type, struct buf *out)
+{
+    print(type, true, out);
 }
 
 const char *cql_type_text(struct arena *a, const struct cql_type *type)
@@ -185,131 +247,4 @@ const char *cql_type_text(struct arena *a, const struct cql_type *type)
     const char *text = arena_text(a, buf_bytes(&out));
     buf_close(&out);
     return text;
-}
-
-void cql_type_put_option(const struct cql_type *type, struct buf *out)
-{
-    ASSERT(type->kind != CQL_UDT && type->kind <= 0xff);
-    buf_put_u16(out, (uint16_t)type->kind);
-    if (type->kind == CQL_TUPLE)
-        buf_put_u16(out, (uint16_t)type->count);
-    for (uint32_t i = 0; i < type->count; i++)
-        cql_type_put_option(type->items[i], out);
-}
-
-static const struct cql_type *read_failed(struct reader *r)
-{
-    r->failed = true;
-    return NULL;
-}
-
-static const struct cql_type *read_option(struct reader *r, struct arena *a, unsigned depth)
-{
-    unsigned kind = read_u16(r);
-    if (r->failed || depth > CQL_TYPE_DEPTH_MAX)
-        return read_failed(r);
-    const struct cql_type *native = cql_type_native((enum cql_kind)kind);
-    if (native != NULL)
-        return native;
-    unsigned count = 1;
-    if (kind == CQL_MAP)
-        count = 2;
-    else if (kind == CQL_TUPLE)
-        count = read_u16(r);
-    else if (kind != CQL_LIST && kind != CQL_SET)
-        return read_failed(r);
-    if (count > CQL_TYPE_ITEMS_MAX || count > reader_left(r) / 2)
-        return read_failed(r);
-    const struct cql_type **items;
-    /* The protocol does not say what is frozen; as values both are one. */
-    struct cql_type *t = node_new(a, (enum cql_kind)kind, true, count, &items);
-    for (unsigned i = 0; i < count; i++) {
-        items[i] = read_option(r, a, depth + 1);
-        if (items[i] == NULL)
-            return NULL;
-    }
-    return t;
-}
-
-const struct cql_type *cql_type_read_option(struct reader *r, struct arena *a)
-{
-    return read_option(r, a, 0);
-}
-
-void cql_type_put(const struct cql_type *type, struct buf *out)
-{
-    buf_put_varint(out, type->kind);
-    if (cql_type_native(type->kind) != NULL)
-        return;
-    buf_put_u8(out, type->frozen ? 1 : 0);
-    if (type->kind == CQL_UDT) {
-        buf_put_vbytes(out, type->keyspace != NULL ? bytes_text(type->keyspace) : BYTES_NONE);
-        buf_put_vbytes(out, bytes_text(type->name));
-        return;
-    }
-    buf_put_varint(out, type->count);
-    buf_put_varint(out, type->dimension);
-    for (uint32_t i = 0; i < type->count; i++)
-        cql_type_put(type->items[i], out);
-}
-
-static bool count_fits(uint64_t kind, uint64_t count)
-{
-    switch (kind) {
-    case CQL_LIST:
-    case CQL_SET:
-    case CQL_VECTOR: return count == 1;
-    case CQL_MAP: return count == 2;
-    case CQL_TUPLE: return count <= CQL_TYPE_ITEMS_MAX;
-    default: return false;
-    }
-}
-
-static const struct cql_type *read_udt(struct reader *r, struct arena *a, bool frozen)
-{
-    struct bytes keyspace = read_vbytes(r);
-    struct bytes name = read_vbytes(r);
-    if (r->failed || memchr(name.data, 0, name.len) != NULL || name.len == 0 ||
-        (keyspace.len > 0 && memchr(keyspace.data, 0, keyspace.len) != NULL))
-        return read_failed(r);
-    struct cql_type *t = arena_new(a, struct cql_type);
-    t->kind = CQL_UDT;
-    t->frozen = frozen;
-    t->keyspace = keyspace.len > 0 ? arena_text(a, keyspace) : NULL;
-    t->name = arena_text(a, name);
-    return t;
-}
-
-static const struct cql_type *read_stored(struct reader *r, struct arena *a, unsigned depth)
-{
-    uint64_t kind = read_varint(r);
-    if (r->failed || depth > CQL_TYPE_DEPTH_MAX || kind > CQL_VECTOR)
-        return read_failed(r);
-    const struct cql_type *native = cql_type_native((enum cql_kind)kind);
-    if (native != NULL)
-        return native;
-    uint8_t flags = read_u8(r);
-    if (flags > 1)
-        return read_failed(r);
-    if (kind == CQL_UDT)
-        return read_udt(r, a, flags == 1);
-    uint64_t count = read_varint(r);
-    uint64_t dimension = read_varint(r);
-    if (r->failed || !count_fits(kind, count) || count > reader_left(r) || dimension > INT32_MAX ||
-        (dimension != 0) != (kind == CQL_VECTOR))
-        return read_failed(r);
-    const struct cql_type **items;
-    struct cql_type *t = node_new(a, (enum cql_kind)kind, flags == 1, (uint32_t)count, &items);
-    t->dimension = (uint32_t)dimension;
-    for (uint32_t i = 0; i < t->count; i++) {
-        items[i] = read_stored(r, a, depth + 1);
-        if (items[i] == NULL)
-            return NULL;
-    }
-    return t;
-}
-
-const struct cql_type *cql_type_read(struct reader *r, struct arena *a)
-{
-    return read_stored(r, a, 0);
 }

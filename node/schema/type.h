@@ -6,11 +6,12 @@
  *
  * `frozen` belongs to collections and user-defined types: the whole value is one cell. What stands
  * inside something frozen is frozen too, as in Cassandra, and printed so. Tuples and vectors are
- * always one cell: a tuple prints as frozen<tuple<...>>, a vector bare.
+ * always one cell: a tuple freezes what is in it and prints as frozen<tuple<...>>, a vector prints
+ * bare and leaves its elements as they were written.
  *
- * Tuples, vectors and user-defined types parse, print and travel, so that error messages and
- * drivers can name them; this release refuses them in tables (cql_type_supported), and value.h
- * therefore never meets them.
+ * A user-defined type is a name until cql_type_resolve has looked it up: then its items are the
+ * types of its fields. Values are only of resolved types; what is stored and what travels between
+ * nodes is the name.
  */
 #ifndef TORC_NODE_SCHEMA_TYPE_H
 #define TORC_NODE_SCHEMA_TYPE_H
@@ -56,15 +57,25 @@ enum cql_kind {
 
 #define CQL_TYPE_DEPTH_MAX 32   /* nesting of one type; deeper ones are refused */
 #define CQL_TYPE_ITEMS_MAX 1024 /* elements of one tuple, fields of one user-defined type */
+#define CQL_TYPE_NODES_MAX 8192 /* of one type with all that user-defined types in it stand for */
 
 struct cql_type {
     enum cql_kind kind;
     bool frozen;
-    uint32_t count;     /* items: 1 for list, set and vector, 2 for map, 0 for scalars and a UDT */
+    uint32_t count;     /* items: 1 for list, set and vector, 2 for map, 0 for scalars; of a UDT
+                           its fields once it is resolved, 0 before */
     uint32_t dimension; /* of a vector */
     const struct cql_type *const *items;
-    const char *keyspace; /* of a UDT: NULL when not said */
-    const char *name;     /* of a UDT */
+    const char *keyspace;      /* of a UDT: NULL when not said */
+    const char *name;          /* of a UDT */
+    const char *const *fields; /* of a resolved UDT: the names of its items */
+};
+
+/* The user-defined types that may be meant: those of one keyspace, resolved, sorted by name. */
+struct cql_types {
+    const char *keyspace; /* NULL: none, and no types */
+    const struct cql_type *const *items;
+    uint32_t count;
 };
 
 /* The constant of a scalar kind; NULL for any other number. */
@@ -79,25 +90,52 @@ const struct cql_type *cql_type_map(struct arena *a, const struct cql_type *key,
 /* A deep copy into another arena. */
 const struct cql_type *cql_type_copy(struct arena *a, const struct cql_type *type);
 
+const struct cql_type *cql_type_tuple(struct arena *a, const struct cql_type *const *items,
+                                      uint32_t count);
+const struct cql_type *cql_type_udt(struct arena *a, const char *keyspace, const char *name,
+                                    const char *const *fields, const struct cql_type *const *items,
+                                    uint32_t count, bool frozen);
+
 /* Read CQL text: `int`, `varchar`, `frozen<map<text, list<int>>>`, `tuple<int, text>`,
- * `vector<float, 3>`, `ks.my_type`, `"My Type"`. Any name that is no native type is a user-defined
- * one. ERR_SYNTAX for what is no type, ERR_INVALID for what CQL forbids (a collection not frozen
- * inside a collection, counters and durations where they may not be), with Cassandra's words. */
+ * `vector<float, 3>`, `ks.my_type`, `"My Type"`, a Java class in quotes
+ * ('org.apache.cassandra.db.marshal.Int32Type'). Any name that is no native type is a user-defined
+ * one, not resolved. ERR_SYNTAX for what is no type, ERR_INVALID for what CQL forbids (a collection
+ * not frozen inside a collection, counters and durations where they may not be), with Cassandra's
+ * words. */
 enum err cql_type_parse(struct arena *a, struct bytes text, const struct cql_type **ret_type,
                         struct errmsg *ret_err) MUST_CHECK;
 
-/* CQL text as system_schema.columns has it: `frozen<list<int>>`. */
+/* Read the name of a Java class with its parameters, as Cassandra writes and reads them. */
+enum err cql_type_from_class(struct arena *a, struct bytes text, const struct cql_type **ret_type,
+                             struct errmsg *ret_err) MUST_CHECK;
+
+/* The same type with every user-defined type in it looked up, whatever it stood for before.
+ * ERR_INVALID with Cassandra's words: no such type, one of another keyspace; and when all of it is
+ * more than CQL_TYPE_NODES_MAX. */
+enum err cql_type_resolve(struct arena *a, const struct cql_type *type,
+                          const struct cql_types *scope, const struct cql_type **ret_type,
+                          struct errmsg *ret_err) MUST_CHECK;
+
+const struct cql_type *cql_types_find(const struct cql_types *types, const char *name);
+
+/* The same with tuples in place of user-defined types: what is remembered of a dropped column. */
+const struct cql_type *cql_type_expand(struct arena *a, const struct cql_type *type);
+
+/* CQL text as system_schema.columns has it: `frozen<list<int>>`. Qualified: with the keyspaces of
+ * user-defined types. Class: the name of the Java class. */
 void cql_type_print(const struct cql_type *type, struct buf *out);
+void cql_type_print_qualified(const struct cql_type *type, struct buf *out);
+void cql_type_print_class(const struct cql_type *type, struct buf *out);
 
 /* The same as a text of the arena. */
 const char *cql_type_text(struct arena *a, const struct cql_type *type);
 
 bool cql_type_equal(const struct cql_type *a, const struct cql_type *b);
 
-/* One cell per element: a list, set or map that is not frozen. */
+/* One cell per element or field: a list, set, map or user-defined type that is not frozen. */
 static inline bool cql_type_is_multicell(const struct cql_type *t)
 {
-    return t->kind >= CQL_LIST && t->kind <= CQL_SET && !t->frozen;
+    return ((t->kind >= CQL_LIST && t->kind <= CQL_SET) || t->kind == CQL_UDT) && !t->frozen;
 }
 
 static inline bool cql_type_is_collection(const struct cql_type *t)
@@ -105,14 +143,27 @@ static inline bool cql_type_is_collection(const struct cql_type *t)
     return t->kind >= CQL_LIST && t->kind <= CQL_SET;
 }
 
+/* A value in parts: a tuple or a user-defined type, which may lack some. */
+static inline bool cql_type_is_tuple(const struct cql_type *t)
+{
+    return t->kind == CQL_TUPLE || t->kind == CQL_UDT;
+}
+
 /* True when `kind` stands anywhere in the tree. */
 bool cql_type_mentions(const struct cql_type *type, enum cql_kind kind);
+bool cql_type_mentions_udt(const struct cql_type *type, const char *name);
 
-/* ERR_INVALID and a text naming the type when this release has no values of it. */
-enum err cql_type_supported(const struct cql_type *type, struct errmsg *ret_err) MUST_CHECK;
+/* Durations as Cassandra looks for them in keys and sets: not in vectors. */
+bool cql_type_mentions_duration(const struct cql_type *type);
 
-/* The native protocol's [option] of a type this release has values of. Reading marks the reader
- * failed and returns NULL for a custom or user-defined type. */
+/* The field of a resolved user-defined type; -1: none of that name. */
+int cql_type_field(const struct cql_type *udt, struct bytes name);
+
+/* The number of bytes every value of the type has within a vector; 0: they differ. */
+size_t cql_type_fixed_size(const struct cql_type *type);
+
+/* The native protocol's [option] of a resolved type; a vector travels as its Java class. Reading
+ * marks the reader failed and returns NULL for a custom type that is none of CQL's. */
 void cql_type_put_option(const struct cql_type *type, struct buf *out);
 const struct cql_type *cql_type_read_option(struct reader *r, struct arena *a);
 
@@ -120,7 +171,8 @@ const struct cql_type *cql_type_read_option(struct reader *r, struct arena *a);
  *   type  = kind:varint [flags:u8 (1 = frozen)] ...
  *   list, set, vector, map, tuple: flags, count:varint, dimension:varint, count * type
  *   udt: flags, keyspace:vbytes, name:vbytes
- * Reading marks the reader failed and returns NULL for anything else. */
+ * Reading gives user-defined types that are not resolved; it marks the reader failed and returns
+ * NULL for anything else. */
 void cql_type_put(const struct cql_type *type, struct buf *out);
 const struct cql_type *cql_type_read(struct reader *r, struct arena *a);
 

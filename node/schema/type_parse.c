@@ -2,7 +2,7 @@
  *
  *   type = name | "list" "<" type ">" | "set" "<" type ">" | "map" "<" type "," type ">"
  *        | "tuple" "<" type {"," type} ">" | "vector" "<" type "," integer ">"
- *        | "frozen" "<" type ">" | [name "."] name
+ *        | "frozen" "<" type ">" | [name "."] name | "'" class "'"
  */
 #include "node/schema/type.h"
 #include "node/schema/type_print.h"
@@ -113,25 +113,6 @@ static char *take_name(struct parser *p, bool *ret_quoted)
     return name;
 }
 
-/* What CQL forbids in a collection, in the order Cassandra looks. */
-static const struct cql_type *check_collection(struct parser *p, const struct cql_type *t)
-{
-    for (uint32_t i = 0; i < t->count; i++) {
-        const struct cql_type *item = t->items[i];
-        if (item->kind == CQL_COUNTER)
-            return fail_invalid(p, "Counters are not allowed inside collections", t);
-        if (cql_type_is_multicell(item))
-            return fail_invalid(p, "Non-frozen collections are not allowed inside collections", t);
-        if (item->kind == CQL_UDT && !item->frozen)
-            return fail_invalid(p, "Non-frozen UDTs are not allowed inside collections", t);
-    }
-    if (t->items[0]->kind == CQL_DURATION && t->kind == CQL_SET)
-        return fail_invalid(p, "Durations are not allowed inside sets", t);
-    if (t->items[0]->kind == CQL_DURATION && t->kind == CQL_MAP)
-        return fail_invalid(p, "Durations are not allowed as map keys", t);
-    return t;
-}
-
 static const struct cql_type *parse_collection(struct parser *p, enum cql_kind kind, bool frozen,
                                                unsigned depth)
 {
@@ -149,10 +130,10 @@ static const struct cql_type *parse_collection(struct parser *p, enum cql_kind k
     if (!take(p, '>'))
         return fail_syntax(p);
     if (kind == CQL_LIST)
-        return check_collection(p, cql_type_list(p->arena, first, frozen));
+        return cql_type_list(p->arena, first, frozen);
     if (kind == CQL_SET)
-        return check_collection(p, cql_type_set(p->arena, first, frozen));
-    return check_collection(p, cql_type_map(p->arena, first, second, frozen));
+        return cql_type_set(p->arena, first, frozen);
+    return cql_type_map(p->arena, first, second, frozen);
 }
 
 static const struct cql_type *parse_tuple(struct parser *p, unsigned depth)
@@ -165,10 +146,6 @@ static const struct cql_type *parse_tuple(struct parser *p, unsigned depth)
         items[count] = parse(p, true, depth);
         if (items[count] == NULL)
             return NULL;
-        if (items[count]->kind == CQL_COUNTER) {
-            p->failed = errmsg_set(p->err, ERR_INVALID, "Counters are not allowed inside tuples");
-            return NULL;
-        }
         count++;
     } while (count < CQL_TYPE_ITEMS_MAX && take(p, ','));
     if (!take(p, '>'))
@@ -178,22 +155,24 @@ static const struct cql_type *parse_tuple(struct parser *p, unsigned depth)
     return t;
 }
 
-static const struct cql_type *parse_vector(struct parser *p, unsigned depth)
+static const struct cql_type *parse_vector(struct parser *p, bool in_frozen, unsigned depth)
 {
     const struct cql_type **items = arena_array(p->arena, const struct cql_type *, 1);
-    items[0] = parse(p, true, depth);
+    items[0] = parse(p, in_frozen, depth);
     if (items[0] == NULL)
         return NULL;
-    if (!take(p, ',') || !is_digit(peek(p)))
+    bool negative = take(p, ',') && take(p, '-');
+    if (!is_digit(peek(p)))
         return fail_syntax(p);
     uint64_t n = 0;
     while (is_digit(peek(p)) && n <= INT32_MAX)
         n = n * 10 + (uint64_t)(p->text.data[p->at++] - '0');
     if (n > INT32_MAX || !take(p, '>'))
         return fail_syntax(p);
-    if (n == 0) {
+    if (n == 0 || negative) {
         p->failed =
-            errmsg_set(p->err, ERR_INVALID, "vectors may only have positive dimensions; given 0");
+            errmsg_set(p->err, ERR_INVALID, "vectors may only have positive dimensions; given %s%u",
+                       negative && n > 0 ? "-" : "", (unsigned)n);
         return NULL;
     }
     struct cql_type *t = arena_new(p->arena, struct cql_type);
@@ -253,11 +232,32 @@ static const struct cql_type *parse_scalar(const char *name)
     return NULL;
 }
 
+/* 'org.apache...' between quotes. */
+static const struct cql_type *parse_class(struct parser *p)
+{
+    const struct cql_type *type = NULL;
+    size_t n = 0;
+    uint8_t *name = arena_alloc(p->arena, p->text.len - p->at);
+    for (p->at++; p->at < p->text.len; p->at++) {
+        if (p->text.data[p->at] == '\'' &&
+            (p->at + 1 == p->text.len || p->text.data[++p->at] != '\'')) {
+            if (p->text.data[p->at] == '\'')
+                p->at++;
+            p->failed = cql_type_from_class(p->arena, bytes_make(name, n), &type, p->err);
+            return p->failed == ERR_OK ? type : NULL;
+        }
+        name[n++] = p->text.data[p->at];
+    }
+    return fail_syntax(p);
+}
+
 static const struct cql_type *parse(struct parser *p, bool in_frozen, unsigned depth)
 {
     bool quoted;
     if (depth >= CQL_TYPE_DEPTH_MAX)
         return fail_depth(p);
+    if (peek(p) == '\'')
+        return parse_class(p);
     char *name = take_name(p, &quoted);
     if (name == NULL)
         return fail_syntax(p);
@@ -277,8 +277,41 @@ static const struct cql_type *parse(struct parser *p, bool in_frozen, unsigned d
     if (strcmp(name, "tuple") == 0)
         return parse_tuple(p, depth + 1);
     if (strcmp(name, "vector") == 0)
-        return parse_vector(p, depth + 1);
+        return parse_vector(p, in_frozen, depth + 1);
     return fail_syntax(p);
+}
+
+/* What CQL forbids, from the outside in, as Cassandra looks. */
+static bool check(struct parser *p, const struct cql_type *t)
+{
+    for (uint32_t i = 0; i < t->count; i++) {
+        const struct cql_type *item = t->items[i];
+        if (item->kind == CQL_COUNTER && t->kind == CQL_TUPLE) {
+            p->failed = errmsg_set(p->err, ERR_INVALID, "Counters are not allowed inside tuples");
+            return false;
+        }
+        if (!cql_type_is_collection(t))
+            continue;
+        if (item->kind == CQL_COUNTER)
+            return fail_invalid(p, "Counters are not allowed inside collections", t) != NULL;
+        if (cql_type_is_multicell(item))
+            return fail_invalid(p,
+                                item->kind == CQL_UDT
+                                    ? "Non-frozen UDTs are not allowed inside collections"
+                                    : "Non-frozen collections are not allowed inside collections",
+                                t) != NULL;
+    }
+    bool keyed = t->kind == CQL_SET || t->kind == CQL_MAP;
+    if (keyed && t->items[0]->kind == CQL_DURATION)
+        return fail_invalid(p,
+                            t->kind == CQL_SET ? "Durations are not allowed inside sets"
+                                               : "Durations are not allowed as map keys",
+                            t) != NULL;
+    for (uint32_t i = 0; i < t->count && t->kind != CQL_UDT; i++) {
+        if (!check(p, t->items[i]))
+            return false;
+    }
+    return true;
 }
 
 enum err cql_type_parse(struct arena *a, struct bytes text, const struct cql_type **ret_type,
@@ -288,6 +321,8 @@ enum err cql_type_parse(struct arena *a, struct bytes text, const struct cql_typ
     const struct cql_type *t = parse(&p, false, 0);
     if (t != NULL && peek(&p) != -1)
         fail_syntax(&p);
+    if (t != NULL && p.failed == ERR_OK)
+        (void)check(&p, t);
     if (p.failed != ERR_OK)
         return p.failed;
     *ret_type = t;

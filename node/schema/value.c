@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "node/schema/number.h"
+#include "node/schema/value_parts.h"
 
 #include <math.h>
 #include <string.h>
@@ -139,9 +140,9 @@ enum err value_validate(const struct cql_type *type, struct bytes v, struct errm
     case CQL_MAP: return check_collection(type, v, e);
     case CQL_UDT:
     case CQL_TUPLE:
-    case CQL_VECTOR: break;
+    case CQL_VECTOR: return value_parts_validate(type, v, e);
     }
-    return cql_type_supported(type, e);
+    return ERR_INVALID;
 }
 
 /* The version 1 timestamp of a UUID in the order of time, version nibble first. */
@@ -210,24 +211,6 @@ static int compare_decimal(struct bytes a, struct bytes b)
     return c;
 }
 
-/* Item by item, then the shorter first. */
-static int compare_collections(const struct cql_type *t, struct bytes a, struct bytes b)
-{
-    struct value_items x = value_items_open(t, a);
-    struct value_items y = value_items_open(t, b);
-    struct bytes p;
-    struct bytes q;
-    for (uint32_t i = 0;; i++) {
-        bool more_x = value_items_next(&x, &p);
-        bool more_y = value_items_next(&y, &q);
-        if (!more_x || !more_y)
-            return more_x - more_y;
-        int c = value_compare(t->items[i % t->count], p, q);
-        if (c != 0)
-            return c;
-    }
-}
-
 static int compare_fixed(enum cql_kind kind, const uint8_t *a, const uint8_t *b)
 {
     switch (kind) {
@@ -263,35 +246,19 @@ int value_compare(const struct cql_type *type, struct bytes a, struct bytes b)
         return (a.len > 0) - (b.len > 0);
     if (type->kind == CQL_DECIMAL)
         return compare_decimal(a, b);
-    if (cql_type_is_collection(type))
-        return compare_collections(type, a, b);
+    if (type->count > 0)
+        return value_parts_compare(type, a, b);
     if (a.len != b.len) /* not valid, but no reason to read past the end */
         return bytes_compare(a, b);
     return compare_fixed(type->kind, a.data, b.data);
-}
-
-/* Both keep the entries; only what stands in them changes, so no sorting is needed: canonical forms
- * are equal to what they came from. */
-static void canonical_collection(const struct cql_type *t, struct bytes value, struct buf *out)
-{
-    struct value_items it = value_items_open(t, value);
-    struct bytes item;
-    buf_put_u32(out, value_items_count(value));
-    for (uint32_t i = 0; value_items_next(&it, &item); i++) {
-        size_t at = out->len;
-        buf_put_u32(out, 0);
-        value_canonical(t->items[i % t->count], item, out);
-        if (!out->failed)
-            store_u32(out->data + at, (uint32_t)(out->len - at - 4));
-    }
 }
 
 void value_canonical(const struct cql_type *type, struct bytes v, struct buf *out)
 {
     if (v.len == 0)
         return;
-    if (cql_type_is_collection(type)) {
-        canonical_collection(type, v, out);
+    if (type->count > 0) {
+        value_parts_canonical(type, v, out);
     } else if (type->kind == CQL_DECIMAL) {
         struct decimal d;
         decimal_read(v, &d);

@@ -7,6 +7,8 @@
  *
  * Zero length is a value of most types ("empty", sorts first); value_validate refuses it for
  * smallint, tinyint, date, time, duration and collections, as Cassandra does.
+ *
+ * Types are resolved: user-defined ones know their fields.
  */
 #ifndef TORC_NODE_SCHEMA_VALUE_H
 #define TORC_NODE_SCHEMA_VALUE_H
@@ -24,7 +26,7 @@ int value_compare(const struct cql_type *type, struct bytes a, struct bytes b);
 
 /* The one form of a value that all equal ones share as part of a clustering key, which is what
  * order_decode gives: 1.00 -> 1 for a decimal, a varint without leading sign bytes, NaN as Java
- * writes it. Same bytes otherwise. */
+ * writes it, a tuple with all its parts. Same bytes otherwise. */
 void value_canonical(const struct cql_type *type, struct bytes value, struct buf *out);
 
 /* Append the text of a valid value. Plain: as Cassandra's CAST(v AS text) gives it, strings bare.
@@ -48,6 +50,11 @@ const char *literal_kind_name(enum literal_kind kind); /* "STRING": Cassandra's 
  * column or marker for the error text. ERR_INVALID with Cassandra's words. */
 enum err value_from_literal(const struct cql_type *type, enum literal_kind kind, struct bytes text,
                             const char *target, struct buf *out, struct errmsg *ret_err) MUST_CHECK;
+
+/* Append the value that a string stands for: Cassandra's text form of any type, `1` of an int,
+ * `1:a\:b:@` of a tuple, where @ is null. ERR_INVALID with Cassandra's words. */
+enum err value_from_text(const struct cql_type *type, struct bytes text, struct buf *out,
+                         struct errmsg *ret_err) MUST_CHECK;
 
 /* The forms a string may have, also for the shell and for COPY. */
 enum err value_date_from_text(struct bytes text, struct buf *out, struct errmsg *e) MUST_CHECK;
@@ -75,9 +82,32 @@ struct value_items value_items_open(const struct cql_type *type, struct bytes co
 bool value_items_next(struct value_items *it, struct bytes *ret_item);
 uint32_t value_items_count(struct bytes collection); /* entries; 0 for malformed */
 
-/* Build one: give the items (keys and values in turn for a map) in any order. Sets and maps are
- * sorted and de-duplicated, the later of two entries with one key wins. Items are borrowed; the
- * array is reordered. `count` is of items. */
+/* Walk over the parts of any value that has some: the items of a collection, of a tuple or a
+ * user-defined type all parts there may be, of a vector its elements. Only parts of tuples are ever
+ * null; those that the value lacks are. */
+struct value_part {
+    struct bytes bytes;
+    const struct cql_type *type;
+    bool null;
+};
+struct value_parts {
+    struct reader r;
+    const struct cql_type *type;
+    uint32_t at, count;
+    size_t size; /* of an element of a vector, 0: they differ */
+};
+struct value_parts value_parts_open(const struct cql_type *type, struct bytes value);
+bool value_parts_next(struct value_parts *p, struct value_part *ret);
+
+/* A tuple or a user-defined type of its first `count` parts. A vector of `dimension` elements,
+ * valid ones. */
+void value_tuple_build(const struct value_part *parts, size_t count, struct buf *out);
+void value_vector_build(const struct cql_type *type, const struct value_part *parts,
+                        struct buf *out);
+
+/* Build a collection: give the items (keys and values in turn for a map) in any order. Sets and
+ * maps are sorted and de-duplicated, the later of two entries with one key wins. Items are
+ * borrowed; the array is reordered. `count` is of items. */
 enum err value_collection_build(const struct cql_type *type, struct bytes *items, size_t count,
                                 struct buf *out, struct errmsg *ret_err) MUST_CHECK;
 

@@ -1,6 +1,6 @@
-/* value_duration.c - durations: months, days and nanoseconds, each a zigzag vint as Cassandra
- * writes it: the leading one bits of the first byte count the bytes that follow. */
+/* value_duration.c - durations: months, days and nanoseconds, each a zigzag vint. */
 #include "node/schema/value_time.h"
+#include "node/schema/vint.h"
 
 #include <string.h>
 
@@ -9,27 +9,13 @@
 
 static int64_t read_vint(struct reader *r)
 {
-    uint8_t first = read_u8(r);
-    unsigned more = 0;
-    while (more < 8 && (first & (0x80u >> more)) != 0)
-        more++;
-    uint64_t v = more < 8 ? first & (0xffu >> more) : 0;
-    for (unsigned i = 0; i < more; i++)
-        v = v << 8 | read_u8(r);
+    uint64_t v = vint_read(r);
     return (int64_t)(v >> 1 ^ (~(v & 1) + 1));
 }
 
 static void put_vint(int64_t value, struct buf *out)
 {
-    uint64_t v = (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
-    unsigned more = 0; /* bytes beyond the first, which holds 7 - more bits */
-    while (more < 8 && v >> (7 * (more + 1)) != 0)
-        more++;
-    uint8_t bytes[9];
-    for (unsigned i = 0; i <= more; i++)
-        bytes[i] = (uint8_t)(more - i < 8 ? v >> (8 * (more - i)) : 0);
-    bytes[0] = (uint8_t)(bytes[0] | (0xff00u >> more & 0xffu));
-    buf_put(out, bytes, more + 1);
+    vint_put((uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0), out);
 }
 
 enum err value_duration_read(struct bytes value, struct cql_duration *ret)

@@ -3,7 +3,7 @@
  *   list, set = count:i32 count*(len:i32 item)
  *   map       = count:i32 count*(len:i32 key len:i32 value)
  */
-#include "node/schema/value.h"
+#include "node/schema/value_parts.h"
 
 #include "base/mem.h"
 
@@ -106,8 +106,12 @@ enum err value_collection_build(const struct cql_type *type, struct bytes *items
 
 void value_normalize(const struct cql_type *type, struct bytes value, struct buf *out)
 {
-    if (!cql_type_is_collection(type) || value.len == 0) {
+    if (type->count == 0 || value.len == 0) {
         buf_put_bytes(out, value);
+        return;
+    }
+    if (!cql_type_is_collection(type)) {
+        value_parts_normalize(type, value, out);
         return;
     }
     size_t count = (size_t)value_items_count(value) * type->count;
@@ -117,7 +121,7 @@ void value_normalize(const struct cql_type *type, struct bytes value, struct buf
     size_t n = 0;
     while (n < count && value_items_next(&it, &items[n])) {
         buf_init(&parts[n], out->max);
-        if (cql_type_is_collection(type->items[n % type->count])) {
+        if (type->items[n % type->count]->count > 0) {
             value_normalize(type->items[n % type->count], items[n], &parts[n]);
             items[n] = buf_bytes(&parts[n]);
         }

@@ -64,17 +64,26 @@ static void print_duration(struct bytes v, struct buf *out)
         time_print_duration(&d, out);
 }
 
-static void print_items(const struct cql_type *t, struct bytes v, struct buf *out)
+/* [list], {set}, {key: map}, (tuple), {field: of a user-defined type}, [vector] */
+static void print_parts(const struct cql_type *t, struct bytes v, struct buf *out)
 {
-    struct value_items it = value_items_open(t, v);
-    struct bytes item;
-    buf_put_u8(out, t->kind == CQL_LIST ? '[' : '{');
-    for (uint32_t i = 0; value_items_next(&it, &item); i++) {
-        if (i > 0)
-            buf_put_text(out, i % t->count == 1 ? ": " : ", ");
-        value_print_literal(t->items[i % t->count], item, out);
+    bool square = t->kind == CQL_LIST || t->kind == CQL_VECTOR;
+    struct value_parts p = value_parts_open(t, v);
+    struct value_part part;
+    buf_put_u8(out, square ? '[' : t->kind == CQL_TUPLE ? '(' : '{');
+    while (value_parts_next(&p, &part)) {
+        if (p.at > 1)
+            buf_put_text(out, t->kind == CQL_MAP && p.at % 2 == 0 ? ": " : ", ");
+        if (t->kind == CQL_UDT) {
+            cql_name_print(t->fields[p.at - 1], out);
+            buf_put_text(out, ": ");
+        }
+        if (part.null)
+            buf_put_text(out, "null");
+        else
+            value_print_literal(part.type, part.bytes, out);
     }
-    buf_put_u8(out, t->kind == CQL_LIST ? ']' : '}');
+    buf_put_u8(out, square ? ']' : t->kind == CQL_TUPLE ? ')' : '}');
 }
 
 void value_print(const struct cql_type *type, struct bytes v, struct buf *out)
@@ -107,10 +116,10 @@ void value_print(const struct cql_type *type, struct bytes v, struct buf *out)
     case CQL_DURATION: print_duration(v, out); break;
     case CQL_LIST:
     case CQL_SET:
-    case CQL_MAP: print_items(type, v, out); break;
+    case CQL_MAP:
     case CQL_UDT:
     case CQL_TUPLE:
-    case CQL_VECTOR: break;
+    case CQL_VECTOR: print_parts(type, v, out); break;
     }
 }
 

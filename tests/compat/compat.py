@@ -6,6 +6,7 @@ A file of cases is a list of blocks, one a statement, with an empty line between
     ? SELECT a FROM t WHERE k = ?               prepared; `with` gives the values, as Python writes them
     with 1
     page 10                                     ask for pages of so many rows
+    raw                                         show types and values as they are on the wire
     a int | b text                              the columns of the answer and their types
     1 | 'x'                                     a row
     ---                                         another page begins
@@ -29,7 +30,8 @@ import sys
 from cassandra import ConsistencyLevel, cqltypes
 from cassandra.cluster import Cluster, ExecutionProfile, EXEC_PROFILE_DEFAULT
 from cassandra.policies import WhiteListRoundRobinPolicy
-from cassandra.protocol import _ProtocolHandler
+from cassandra.protocol import (ResultMessage, _ProtocolHandler, read_int, read_short, read_string,
+                                read_value)
 from cassandra.query import SimpleStatement, tuple_factory
 
 # As they are on the wire: Python has neither all timestamps nor all dates.
@@ -43,10 +45,56 @@ KINDS = {0x0000: "ServerError", 0x000A: "Protocol", 0x1000: "Unavailable", 0x110
          0x2200: "Invalid", 0x2300: "Config", 0x2400: "AlreadyExists", 0x2500: "Unprepared"}
 
 
+class RawType:
+    """A type as the protocol's [option] says it."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def cql_parameterized_type(self):
+        return self.text
+
+    @staticmethod
+    def read(f):
+        kind = read_short(f)
+        if kind == 0x00:
+            return read_string(f)
+        if kind in (0x20, 0x22):
+            return f"{'list' if kind == 0x20 else 'set'}<{RawType.read(f)}>"
+        if kind == 0x21:
+            return f"map<{RawType.read(f)}, {RawType.read(f)}>"
+        if kind == 0x30:
+            name = f"{read_string(f)}.{read_string(f)}"
+            fields = [f"{read_string(f)} {RawType.read(f)}" for _ in range(read_short(f))]
+            return f"udt<{name}: {', '.join(fields)}>"
+        if kind == 0x31:
+            return f"tuple<{', '.join(RawType.read(f) for _ in range(read_short(f)))}>"
+        return ResultMessage.type_codes[kind].typename
+
+
+class RawResult(ResultMessage):
+    @classmethod
+    def read_type(cls, f, user_type_map):
+        return RawType(RawType.read(f))
+
+    def recv_results_rows(self, f, protocol_version, user_type_map, result_metadata, *policy):
+        self.recv_results_metadata(f, user_type_map)
+        columns = self.column_metadata or result_metadata
+        self.column_names = [c[2] for c in columns]
+        self.column_types = [c[3] for c in columns]
+        self.parsed_rows = [tuple(read_value(f) for _ in columns) for _ in range(read_int(f))]
+
+
+class RawProtocol(_ProtocolHandler):
+    message_types_by_opcode = _ProtocolHandler.message_types_by_opcode | {
+        ResultMessage.opcode: RawResult}
+
+
 class Case:
     def __init__(self):
         self.comments, self.text, self.prepared = [], "", False
         self.values, self.page, self.answer, self.own = None, None, [], None
+        self.raw = False
         self.line = 0
 
 
@@ -71,6 +119,8 @@ def load(path):
             case.values = ast.literal_eval(f"({line[5:]},)")
         elif line.startswith("page ") and not case.answer:
             case.page = int(line[5:])
+        elif line == "raw" and not case.answer:
+            case.raw = True
         else:
             case.answer.append(line)
     return cases
@@ -86,6 +136,7 @@ def save(path, cases):
             out.append("with " + repr(c.values)[1:-1].rstrip(","))
         if c.page:
             out.append(f"page {c.page}")
+        out += ["raw"] if c.raw else []
         out += c.answer + (["torc", *c.own] if c.own else []) + [""]
     path.write_text("\n".join(out[:-1]) + "\n")
 
@@ -159,6 +210,7 @@ def ask(session, case):
         else:
             statement, head = SimpleStatement(case.text), []
         statement.fetch_size = case.page or 5000
+        session.client_protocol_handler = RawProtocol if case.raw else _ProtocolHandler
         result = session.execute(statement)
         warnings = [f"% {w}".replace("\n", " ") for w in result.response_future.warnings or []]
         return head + rows_of(result) + warnings

@@ -80,8 +80,9 @@ bool cast_allowed(const struct cql_type *from, const struct cql_type *to)
 {
     bool numbers =
         (value_is_whole(from) || value_is_real(from)) && (value_is_whole(to) || value_is_real(to));
-    return cql_type_equal(from, to) || to->kind == CQL_TEXT || to->kind == CQL_ASCII ||
-           (numbers && to->kind != CQL_COUNTER);
+    bool text = (to->kind == CQL_TEXT || to->kind == CQL_ASCII) &&
+                (from->count == 0 || cql_type_is_collection(from));
+    return cql_type_equal(from, to) || text || (numbers && to->kind != CQL_COUNTER);
 }
 
 struct cql_value value_cast(struct run *r, const struct cql_type *from, const struct cql_type *to,

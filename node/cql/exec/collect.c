@@ -1,9 +1,10 @@
-/* collect.c - collections that are not frozen: one cell an element.
+/* collect.c - collections and user-defined types that are not frozen: one cell an element or field.
  *
  *   list  path = timeuuid in order-preserving form; later appends get later ones, prepends count
  *         down from long ago, so that the newest prepend comes first
  *   set   path = the element, no value
  *   map   path = the key, value = the value
+ *   udt   path = the number of the field as u16, value = the value; a null field has no cell
  *
  * Overwriting puts a tombstone one microsecond before the elements at (column, no path), so that
  * concurrent overwrites do not add up.
@@ -66,6 +67,25 @@ static struct bytes list_path(struct run *r, struct uuid u)
     return path;
 }
 
+void collect_set_field(struct run *r, const struct column *c, struct cell_times t, uint32_t field,
+                       struct cql_value value, struct cells *out)
+{
+    uint8_t *path = arena_alloc(r->arena, 2);
+    store_u16(path, (uint16_t)field);
+    push_element(r, c, t, bytes_make(path, 2), value, out);
+}
+
+static void put_fields(struct run *r, const struct column *c, struct cell_times t,
+                       struct bytes value, struct cells *out)
+{
+    struct value_parts p = value_parts_open(c->type, value);
+    struct value_part part;
+    while (value_parts_next(&p, &part)) {
+        if (!part.null)
+            collect_set_field(r, c, t, p.at - 1, cql_value_make(part.bytes), out);
+    }
+}
+
 bool collect_put(struct run *r, const struct column *c, struct cell_times t, struct cql_value value,
                  bool overwrite, struct cells *out)
 {
@@ -79,6 +99,10 @@ bool collect_put(struct run *r, const struct column *c, struct cell_times t, str
     }
     if (value.kind != CQL_VALUE_SET)
         return true;
+    if (c->type->kind == CQL_UDT) {
+        put_fields(r, c, t, value.data, out);
+        return true;
+    }
     struct value_items it = value_items_open(c->type, value.data);
     while (value_items_next(&it, &item)) {
         second = item;
@@ -186,12 +210,40 @@ static void put_sized(struct buf *b, struct bytes item)
     buf_put_bytes(b, item);
 }
 
+/* The fields that have cells; those of a newer schema than ours are not seen. */
+static bool gather_fields(struct run *r, const struct column *c, const struct cell *cells,
+                          size_t count, int64_t now_s, struct cql_value *ret)
+{
+    struct value_part *parts = arena_array(r->arena, struct value_part, c->type->count);
+    bool any = false;
+    struct buf b;
+    for (uint32_t i = 0; i < c->type->count; i++)
+        parts[i].null = true;
+    for (size_t i = 0; i < count; i++) {
+        const struct cell *cell = &cells[i];
+        uint32_t field =
+            cell->has_path && cell->path.len == 2 ? load_u16(cell->path.data) : UINT32_MAX;
+        if (field >= c->type->count || !cell_is_live(cell, now_s))
+            continue;
+        parts[field] = (struct value_part){.bytes = cell->value};
+        any = true;
+    }
+    if (!any)
+        return false;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    value_tuple_build(parts, c->type->count, &b);
+    *ret = cql_value_make(run_take(r, &b));
+    return true;
+}
+
 bool collect_gather(struct run *r, const struct column *c, const struct cell *cells, size_t count,
                     int64_t now_s, struct cql_value *ret)
 {
     struct buf b, key;
     int32_t n = 0;
     *ret = CQL_NULL;
+    if (c->type->kind == CQL_UDT)
+        return gather_fields(r, c, cells, count, now_s, ret);
     buf_init(&b, BUF_MAX_DEFAULT);
     buf_init(&key, BUF_MAX_DEFAULT);
     buf_put_i32(&b, 0);

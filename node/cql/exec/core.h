@@ -92,6 +92,14 @@ bool slot_key(struct run *r, struct slot s, struct bytes *ret);
 /* LIMIT and the like: *ret untouched when there is no term. */
 bool slot_int(struct run *r, struct slot s, int64_t *ret, bool *ret_given);
 
+/* literal.c: of [] {} () */
+bool literal_declare(struct run *r, struct slot s);
+bool literal_value(struct run *r, struct slot s, struct cql_value *ret);
+
+/* A type a statement names, resolved; and how it is named in texts. */
+bool run_type(struct run *r, const struct ast_type *type, const struct cql_type **ret);
+const char *run_type_text(struct run *r, const struct ast_type *type);
+
 /* A term as it may stand in the name of a column of an answer. */
 const char *term_text(struct run *r, const struct ast_term *term);
 
@@ -211,6 +219,9 @@ bool collect_prepend(struct run *r, const struct column *c, struct cell_times t,
                      struct cql_value value, struct cells *out);
 bool collect_remove(struct run *r, const struct column *c, struct cell_times t,
                     struct cql_value value, const struct row *row, struct cells *out);
+/* One field of a user-defined type that is not frozen. */
+void collect_set_field(struct run *r, const struct column *c, struct cell_times t, uint32_t field,
+                       struct cql_value value, struct cells *out);
 bool collect_set_element(struct run *r, const struct column *c, struct cell_times t,
                          struct bytes key, struct cql_value value, const struct row *row,
                          struct cells *out);
@@ -266,6 +277,8 @@ void virtual_bool(struct run *r, const struct virtual_rows *v, struct cql_value 
                   const char *column, bool value);
 void virtual_uuid(struct run *r, const struct virtual_rows *v, struct cql_value *row,
                   const char *column, const struct uuid *value);
+void virtual_items(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                   const char *column, struct bytes *items, size_t count);
 void virtual_map(struct run *r, const struct virtual_rows *v, struct cql_value *row,
                  const char *column, const struct option_map *map);
 

@@ -76,8 +76,6 @@ static bool put_columns(struct run *r, const struct ast_columns *c, struct ddl *
     for (size_t i = 0; i < c->count; i++) {
         if (c->items[i].is_masked)
             return run_unsupported(r, "column masking");
-        if (c->items[i].type->custom)
-            return run_unsupported(r, "types given as Java classes");
         columns[i].name = run_text(r, c->items[i].name);
         columns[i].type = run_text(r, c->items[i].type->text);
         columns[i].is_static = c->items[i].is_static;
@@ -126,17 +124,17 @@ static bool create_table(struct run *r, const struct ast_create_table *t, struct
            put_table_options(r, &t->options.properties, ret);
 }
 
-static void put_dropped(struct run *r, const struct ast_alter_table *t, struct ddl *ret)
+/* Names, or with a step of 2 old and new ones in turn. */
+static void put_dropped(struct run *r, const struct ast_names *names, size_t step, struct ddl *ret)
 {
-    size_t step = t->kind == AST_ALTER_RENAME ? 2 : 1;
-    struct ddl_column *columns = arena_array(r->arena, struct ddl_column, t->names.count / step);
-    for (size_t i = 0; i < t->names.count / step; i++) {
-        columns[i].name = run_text(r, t->names.items[i * step]);
+    struct ddl_column *columns = arena_array(r->arena, struct ddl_column, names->count / step);
+    for (size_t i = 0; i < names->count / step; i++) {
+        columns[i].name = run_text(r, names->items[i * step]);
         if (step == 2)
-            columns[i].new_name = run_text(r, t->names.items[i * step + 1]);
+            columns[i].new_name = run_text(r, names->items[i * step + 1]);
     }
     ret->columns = columns;
-    ret->column_count = (uint32_t)(t->names.count / step);
+    ret->column_count = (uint32_t)(names->count / step);
 }
 
 static bool drop_timestamp(struct run *r, const struct ast_alter_table *t, struct ddl *ret)
@@ -162,12 +160,12 @@ static bool alter_table(struct run *r, const struct ast_alter_table *t, struct d
     case AST_ALTER_DROP:
         ret->kind = DDL_ALTER_TABLE_DROP;
         ret->if_column_exists = t->if_column;
-        put_dropped(r, t, ret);
+        put_dropped(r, &t->names, 1, ret);
         return drop_timestamp(r, t, ret);
     case AST_ALTER_RENAME:
         ret->kind = DDL_ALTER_TABLE_RENAME;
         ret->if_column_exists = t->if_column;
-        put_dropped(r, t, ret);
+        put_dropped(r, &t->names, 2, ret);
         return true;
     case AST_ALTER_WITH:
         ret->kind = DDL_ALTER_TABLE_WITH;
@@ -229,6 +227,23 @@ static bool drop_index(struct run *r, const struct ast_drop *d, struct ddl *ret)
     return true;
 }
 
+static bool user_type(struct run *r, const struct ast_user_type *t, bool create, struct ddl *ret)
+{
+    ret->if_exists = t->if_exists;
+    ret->if_not_exists = t->if_not_exists;
+    if (!put_table(r, &t->id, ret))
+        return false;
+    if (create || t->kind == AST_ALTER_TYPE_ADD) {
+        ret->kind = create ? DDL_CREATE_TYPE : DDL_ALTER_TYPE_ADD;
+        ret->if_no_column = t->if_field;
+        return put_columns(r, &t->fields, ret);
+    }
+    ret->kind = t->kind == AST_ALTER_TYPE_RENAME ? DDL_ALTER_TYPE_RENAME : DDL_ALTER_TYPE_ALTER;
+    ret->if_column_exists = t->if_field;
+    put_dropped(r, &t->names, 2, ret);
+    return true;
+}
+
 bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)
 {
     *ret = (struct ddl){0};
@@ -249,9 +264,13 @@ bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)
     case AST_ALTER_TABLE: return alter_table(r, &s->alter_table, ret);
     case AST_CREATE_INDEX: return create_index(r, &s->create_index, ret);
     case AST_DROP_INDEX: return drop_index(r, &s->drop, ret);
+    case AST_CREATE_TYPE: return user_type(r, &s->user_type, true, ret);
+    case AST_ALTER_TYPE_STMT: return user_type(r, &s->user_type, false, ret);
     default: break;
     }
-    ret->kind = s->kind == AST_TRUNCATE ? DDL_TRUNCATE_TABLE : DDL_DROP_TABLE;
+    ret->kind = s->kind == AST_TRUNCATE    ? DDL_TRUNCATE_TABLE
+                : s->kind == AST_DROP_TYPE ? DDL_DROP_TYPE
+                                           : DDL_DROP_TABLE;
     ret->if_exists = s->drop.if_exists;
     return put_table(r, &s->drop.table, ret);
 }

@@ -2,7 +2,9 @@
 #include "node/schema/describe.h"
 #include "node/cql/exec/core.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Short here, with the package in system.local: as Cassandra has it. */
 #define PARTITIONER "Murmur3Partitioner"
@@ -58,6 +60,49 @@ static void put_table(struct listing *l, const struct table *t)
         put_index(l, t, &t->indexes[i]);
 }
 
+static void put_type(struct listing *l, const struct cql_type *t)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    if (l->statements)
+        describe_type(t, &b);
+    put_row(l, t->keyspace, "type", t->name, buf_bytes(&b));
+    buf_close(&b);
+}
+
+static int compare_tables(const void *a, const void *b)
+{
+    return strcasecmp((*(const struct table *const *)a)->name,
+                      (*(const struct table *const *)b)->name);
+}
+
+static int compare_types(const void *a, const void *b)
+{
+    return strcasecmp((*(const struct cql_type *const *)a)->name,
+                      (*(const struct cql_type *const *)b)->name);
+}
+
+/* By name, upper and lower case alike, as Cassandra lists things. */
+static void put_tables(struct listing *l, const struct keyspace *k)
+{
+    const struct table **sorted = arena_array(l->r->arena, const struct table *, k->table_count);
+    for (uint32_t i = 0; i < k->table_count; i++)
+        sorted[i] = k->tables[i];
+    qsort(sorted, k->table_count, sizeof sorted[0], compare_tables);
+    for (uint32_t i = 0; i < k->table_count; i++)
+        put_table(l, sorted[i]);
+}
+
+/* TYPES lists them by name; within a keyspace they come in the order in which they can be made. */
+static void put_types(struct listing *l, const struct keyspace *k, bool by_name)
+{
+    const struct cql_type **types = describe_types_order(k, l->r->arena);
+    if (by_name)
+        qsort(types, k->types.count, sizeof types[0], compare_types);
+    for (uint32_t i = 0; i < k->types.count; i++)
+        put_type(l, types[i]);
+}
+
 static void put_keyspace(struct listing *l, const struct keyspace *k, bool only)
 {
     struct buf b;
@@ -66,8 +111,10 @@ static void put_keyspace(struct listing *l, const struct keyspace *k, bool only)
         describe_keyspace(k, &b);
     put_row(l, k->name, "keyspace", k->name, buf_bytes(&b));
     buf_close(&b);
-    for (uint32_t i = 0; !only && i < k->table_count; i++)
-        put_table(l, k->tables[i]);
+    if (only)
+        return;
+    put_types(l, k, false);
+    put_tables(l, k);
 }
 
 static bool reply(struct listing *l, const char *const *names, size_t count, uint8_t version,
@@ -144,6 +191,22 @@ static bool table(struct listing *l, const struct ast_describe *d)
     return true;
 }
 
+static bool type(struct listing *l, const struct ast_describe *d)
+{
+    const char *ks = current_or(l->r, d->id.keyspace);
+    const char *name = run_text(l->r, d->id.name);
+    const struct keyspace *k = ks != NULL ? schema_keyspace(l->r->schema, ks) : NULL;
+    if (ks == NULL)
+        return false;
+    if (k == NULL)
+        return run_invalid(l->r, "'%s' not found in keyspaces", ks);
+    const struct cql_type *t = cql_types_find(&k->types, name);
+    if (t == NULL)
+        return run_invalid(l->r, "User defined type '%s' not found in '%s'", name, ks);
+    put_type(l, t);
+    return true;
+}
+
 static bool any(struct listing *l, const struct ast_describe *d)
 {
     const char *name = run_text(l->r, d->id.name);
@@ -166,8 +229,10 @@ static bool walk(struct listing *l, const struct ast_describe *d)
             if (d->full || !keyspace_is_system(k->name))
                 put_keyspace(l, k, false);
         } else if (l->r->keyspace == NULL || strcmp(l->r->keyspace, k->name) == 0) {
-            for (uint32_t j = 0; j < k->table_count; j++)
-                put_table(l, k->tables[j]);
+            if (d->kind == AST_DESCRIBE_TYPES)
+                put_types(l, k, true);
+            else
+                put_tables(l, k);
         }
     }
     return true;
@@ -176,7 +241,6 @@ static bool walk(struct listing *l, const struct ast_describe *d)
 static bool not_there(struct run *r, const struct ast_describe *d)
 {
     const char *what = d->kind == AST_DESCRIBE_VIEW       ? "Materialized view"
-                       : d->kind == AST_DESCRIBE_TYPE     ? "User defined type"
                        : d->kind == AST_DESCRIBE_FUNCTION ? "User defined function"
                                                           : "User defined aggregate";
     const char *ks = current_or(r, d->id.keyspace);
@@ -188,13 +252,14 @@ static bool fill(struct listing *l, const struct ast_describe *d)
 {
     switch (d->kind) {
     case AST_DESCRIBE_KEYSPACES:
+    case AST_DESCRIBE_TYPES:
     case AST_DESCRIBE_TABLES: l->statements = false; return walk(l, d);
     case AST_DESCRIBE_SCHEMA: return walk(l, d);
     case AST_DESCRIBE_KEYSPACE: return keyspace(l, current_or(l->r, d->id.name), d->only);
     case AST_DESCRIBE_TABLE: return table(l, d);
     case AST_DESCRIBE_INDEX: return an_index(l, d);
     case AST_DESCRIBE_ANY: return any(l, d);
-    case AST_DESCRIBE_TYPES:
+    case AST_DESCRIBE_TYPE: return type(l, d);
     case AST_DESCRIBE_FUNCTIONS:
     case AST_DESCRIBE_AGGREGATES: l->statements = false; return true; /* there are none */
     default: return not_there(l->r, d);

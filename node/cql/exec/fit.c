@@ -96,19 +96,41 @@ static uint64_t kinds_of_literal(const struct ast_term *t)
 
 static enum fit term_fit(struct run *r, const struct ast_term *t, const struct cql_type *type);
 
+/* The type that the n-th part of a literal is to be of; NULL: there is none. */
+static const struct cql_type *part_type(const struct ast_term *t, const struct cql_type *type,
+                                        size_t n)
+{
+    if (t->kind == AST_UDT) {
+        int field = cql_type_field(type, t->names.items[n]);
+        return field >= 0 ? type->items[field] : NULL;
+    }
+    return type->items[cql_type_is_tuple(type) ? n : n % type->count];
+}
+
+/* Does the shape of the literal fit? */
+static bool shape_fits(const struct ast_term *t, const struct cql_type *type)
+{
+    switch (t->kind) {
+    case AST_LIST:
+        return type->kind == CQL_LIST ||
+               (type->kind == CQL_VECTOR && t->items.count == type->dimension);
+    case AST_SET: return type->kind == CQL_SET || (type->kind == CQL_MAP && t->items.count == 0);
+    case AST_MAP: return type->kind == CQL_MAP;
+    case AST_UDT: return type->kind == CQL_UDT;
+    default: return cql_type_is_tuple(type) && t->items.count <= type->count;
+    }
+}
+
 static enum fit items_fit(struct run *r, const struct ast_term *t, const struct cql_type *type)
 {
     enum fit worst = FIT_EXACTLY;
-    bool good = (t->kind == AST_LIST && type->kind == CQL_LIST) ||
-                (t->kind == AST_SET && type->kind == CQL_SET) ||
-                (t->kind == AST_MAP && type->kind == CQL_MAP) ||
-                (t->kind == AST_SET && type->kind == CQL_MAP && t->items.count == 0);
-    if (!good)
+    if (!shape_fits(t, type))
         return FIT_NOT;
-    if (t->items.count == 0)
-        return FIT_WEAKLY;
+    if (t->items.count == 0 || cql_type_is_tuple(type))
+        worst = FIT_WEAKLY;
     for (size_t i = 0; i < t->items.count; i++) {
-        enum fit fit = term_fit(r, t->items.items[i], type->items[i % type->count]);
+        const struct cql_type *want = part_type(t, type, i);
+        enum fit fit = want != NULL ? term_fit(r, t->items.items[i], want) : FIT_WEAKLY;
         worst = fit < worst ? fit : worst;
     }
     return worst;
@@ -117,13 +139,20 @@ static enum fit items_fit(struct run *r, const struct ast_term *t, const struct 
 static enum fit term_fit(struct run *r, const struct ast_term *t, const struct cql_type *type)
 {
     const struct cql_type *own;
-    if (t->kind == AST_TUPLE && t->items.count == 1)
+    struct function_arg arg;
+    if (t->kind == AST_TUPLE && t->items.count == 1 && !cql_type_is_tuple(type))
         return term_fit(r, t->items.items[0], type);
     if (t->kind == AST_NULL || t->kind == AST_MARKER)
         return FIT_WEAKLY;
-    if (t->kind == AST_LIST || t->kind == AST_SET || t->kind == AST_MAP)
+    if (t->kind == AST_LIST || t->kind == AST_SET || t->kind == AST_MAP || t->kind == AST_UDT ||
+        t->kind == AST_TUPLE)
         return items_fit(r, t, type);
+    if (t->kind == AST_CALL || t->kind == AST_CAST || t->kind == AST_ARITHMETIC ||
+        t->kind == AST_NEGATE)
+        return term_arg(r, t, &arg) ? function_arg_fit(r, &arg, type) : FIT_NOT;
     own = literal_type(t);
+    if (type->kind == CQL_TUPLE && own != NULL)
+        return FIT_WEAKLY; /* its parts in a string */
     if (own != NULL && own->kind == type->kind)
         return FIT_EXACTLY;
     if ((unsigned)type->kind < 64 && (kinds_of_literal(t) & UINT64_C(1) << type->kind) != 0)

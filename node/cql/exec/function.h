@@ -23,6 +23,9 @@ struct function_arg {
     const struct operand_fits *fits; /* of an operation in a value; else NULL */
 };
 
+/* What is known of a term of a statement (term.c). False after run_fail. */
+bool term_arg(struct run *r, const struct ast_term *t, struct function_arg *ret);
+
 enum fit { FIT_NOT, FIT_WEAKLY, FIT_EXACTLY };
 
 /* May the argument stand where a value of the type is wanted? */

@@ -69,6 +69,10 @@ static bool eval_op(struct run *r, const struct op *op, struct cell_times t, con
     const struct column *c = op->column;
     struct cql_value v = CQL_NULL;
     if (op->removes) {
+        if (op->kind == AST_ASSIGN_FIELD) {
+            collect_set_field(r, c, t, op->field, v, out);
+            return true;
+        }
         if (op->key.term != NULL)
             return eval_element(r, op, t, v, row, out);
         cells_push(r, out, cell_make(c, t, v));
@@ -85,6 +89,7 @@ static bool eval_op(struct run *r, const struct op *op, struct cell_times t, con
     case AST_ASSIGN_PREPEND: return collect_prepend(r, c, t, v, out);
     case AST_ASSIGN_SUB: return collect_remove(r, c, t, v, row, out);
     case AST_ASSIGN_ELEMENT: return eval_element(r, op, t, v, row, out);
+    case AST_ASSIGN_FIELD: collect_set_field(r, c, t, op->field, v, out); return true;
     default: break;
     }
     if (cql_type_is_multicell(c->type))

@@ -8,8 +8,10 @@
 struct op { /* what happens to one column */
     const struct column *column;
     enum ast_assign_kind kind;
-    bool removes; /* DELETE column, DELETE column[key] */
-    uint32_t no;  /* among those of the statement */
+    bool removes;            /* DELETE column, DELETE column[key], DELETE column.field */
+    uint32_t no;             /* among those of the statement */
+    struct bytes field_name; /* of AST_ASSIGN_FIELD */
+    uint32_t field;
     struct slot value;
     struct slot key;
 };

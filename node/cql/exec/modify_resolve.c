@@ -8,6 +8,8 @@ static const struct cql_type *op_type(struct run *r, const struct op *op)
         return cql_type_set(r->arena, t->items[0], false);
     if (op->kind == AST_ASSIGN_ELEMENT)
         return t->items[t->kind == CQL_MAP ? 1 : 0];
+    if (op->kind == AST_ASSIGN_FIELD)
+        return t->items[op->field];
     return t;
 }
 
@@ -28,11 +30,67 @@ static bool check_counting(struct run *r, const struct op *op, const struct ast_
     return true;
 }
 
-static bool check_op(struct run *r, const struct op *op)
+/* An assignment as Cassandra writes it in errors. */
+static const char *op_text(struct run *r, const struct op *op, const struct ast_term *value)
+{
+    const char *name = op->column->name;
+    const char *text = value != NULL ? term_text(r, value) : "";
+    switch (op->kind) {
+    case AST_ASSIGN_ADD: return arena_printf(r->arena, "%s = %s + %s", name, name, text);
+    case AST_ASSIGN_SUB: return arena_printf(r->arena, "%s = %s - %s", name, name, text);
+    case AST_ASSIGN_PREPEND: return arena_printf(r->arena, "%s = %s - %s", name, text, name);
+    case AST_ASSIGN_ELEMENT:
+        return arena_printf(r->arena, "%s[%s] = %s", name, term_text(r, op->key.term), text);
+    case AST_ASSIGN_FIELD:
+        return arena_printf(r->arena, "%s.%s = %s", name, run_text(r, op->field_name), text);
+    default: return arena_printf(r->arena, "%s = %s", name, text);
+    }
+}
+
+static bool no_such_op(struct run *r, const struct op *op, const struct ast_term *value,
+                       const char *kind)
+{
+    return run_invalid(r, "Invalid operation (%s) for %s column %s", op_text(r, op, value), kind,
+                       op->column->name);
+}
+
+static bool check_field(struct run *r, struct op *op, const struct ast_term *value)
 {
     const struct column *c = op->column;
-    bool collection = cql_type_is_multicell(c->type);
-    bool element = op->key.term != NULL;
+    if (c->type->kind != CQL_UDT)
+        return op->removes
+                   ? run_invalid(r, "Invalid field deletion operation for non-UDT column %s",
+                                 c->name)
+                   : no_such_op(r, op, value, "non-UDT");
+    if (c->type->frozen)
+        return op->removes ? run_invalid(r, "Frozen UDT column %s does not support field deletions",
+                                         c->name)
+                           : no_such_op(r, op, value, "frozen UDT");
+    int field = cql_type_field(c->type, op->field_name);
+    if (field < 0)
+        return run_invalid(r, "UDT column %s does not have a field named %s", c->name,
+                           run_text(r, op->field_name));
+    op->field = (uint32_t)field;
+    return true;
+}
+
+static bool check_element(struct run *r, const struct op *op, const struct ast_term *value)
+{
+    const struct column *c = op->column;
+    bool collection = cql_type_is_collection(c->type);
+    if (!collection || c->type->frozen) {
+        const char *kind = collection ? "frozen collection" : "non collection";
+        return op->removes
+                   ? run_invalid(r, "Invalid deletion operation for %s column %s", kind, c->name)
+                   : no_such_op(r, op, value, kind);
+    }
+    return op->removes || c->type->kind != CQL_SET || no_such_op(r, op, value, "set");
+}
+
+static bool check_op(struct run *r, struct op *op, const struct ast_term *value)
+{
+    const struct column *c = op->column;
+    bool collection = cql_type_is_collection(c->type);
     if (c->kind == COLUMN_PARTITION_KEY || c->kind == COLUMN_CLUSTERING)
         return op->removes
                    ? run_invalid(r,
@@ -41,20 +99,18 @@ static bool check_op(struct run *r, const struct op *op)
                                  c->name)
                    : run_invalid(r, "PRIMARY KEY part %s found in SET part", c->name);
     if (op->kind == AST_ASSIGN_FIELD)
-        return run_unsupported(r, "fields of user-defined types");
-    if (element && !collection)
-        return run_invalid(r, "Invalid operation on an element of column %s, which is %s", c->name,
-                           cql_type_is_collection(c->type) ? "frozen" : "no collection");
-    if (element && c->type->kind == CQL_SET && !op->removes)
-        return run_invalid(r, "Invalid operation (%s[_] = _) for set column %s", c->name, c->name);
+        return check_field(r, op, value);
+    if (op->key.term != NULL)
+        return check_element(r, op, value);
+    if (op->kind == AST_ASSIGN_ADD && cql_type_is_tuple(c->type))
+        return no_such_op(r, op, value, "tuple");
     if ((op->kind == AST_ASSIGN_ADD || op->kind == AST_ASSIGN_SUB) && !collection &&
-        c->type->kind != CQL_COUNTER && !op->removes)
-        return run_invalid(r, "Invalid operation (%s = %s %c _) for non counter column %s", c->name,
-                           c->name, op->kind == AST_ASSIGN_ADD ? '+' : '-', c->name);
-    if (op->kind == AST_ASSIGN_PREPEND && !op->removes &&
-        (!collection || c->type->kind != CQL_LIST))
-        return run_invalid(r, "Invalid operation (%s = _ + %s) for non list column %s", c->name,
-                           c->name, c->name);
+        c->type->kind != CQL_COUNTER)
+        return no_such_op(r, op, value, "non counter");
+    if ((op->kind == AST_ASSIGN_ADD || op->kind == AST_ASSIGN_SUB) && c->type->frozen)
+        return no_such_op(r, op, value, "frozen collection");
+    if (op->kind == AST_ASSIGN_PREPEND && (c->type->kind != CQL_LIST || c->type->frozen))
+        return no_such_op(r, op, value, c->type->kind == CQL_LIST ? "frozen list" : "non list");
     return true;
 }
 
@@ -66,7 +122,7 @@ static bool declare_op(struct run *r, struct op *op, const struct ast_term *valu
     if (c->type->kind == CQL_COUNTER && value != NULL && key == NULL && c->kind >= COLUMN_STATIC &&
         !check_counting(r, op, value))
         return false;
-    if (!check_op(r, op))
+    if (!check_op(r, op, value))
         return false;
     if (key != NULL) {
         bool list = c->type->kind == CQL_LIST;
@@ -80,6 +136,8 @@ static bool declare_op(struct run *r, struct op *op, const struct ast_term *valu
     op->value.term = value;
     op->value.type = op_type(r, op);
     op->value.name = key != NULL ? arena_printf(r->arena, "value(%s)", c->name) : c->name;
+    if (op->kind == AST_ASSIGN_FIELD)
+        op->value.name = arena_printf(r->arena, "%s.%s", c->name, run_text(r, op->field_name));
     return slot_declare(r, op->value);
 }
 
@@ -172,6 +230,14 @@ static bool check_condition(struct run *r, const struct table *t, bool exists,
     return run_unsupported(r, "IF conditions (lightweight transactions)");
 }
 
+/* One statement may do several things to a column, but not also set it as a whole. */
+static bool ops_go_together(const struct op *a, const struct op *b)
+{
+    if (a->kind == AST_ASSIGN_FIELD && b->kind == AST_ASSIGN_FIELD)
+        return !bytes_equal(a->field_name, b->field_name);
+    return a->kind != AST_ASSIGN_SET && b->kind != AST_ASSIGN_SET;
+}
+
 static bool resolve_update(struct run *r, const struct ast_update *s,
                            const struct modify_times *times, struct modify *m)
 {
@@ -192,11 +258,9 @@ static bool resolve_update(struct run *r, const struct ast_update *s,
             return run_fail(r, CQL_ERROR_SYNTAX,
                             "Only expressions of the form X = X %c<value> are supported.",
                             a->kind == AST_ASSIGN_SUB ? '-' : '+');
+        op->field_name = a->field;
         for (size_t j = 0; j < i; j++) {
-            bool adds = op->column->type->kind == CQL_COUNTER && op->kind != AST_ASSIGN_SET &&
-                        m->ops[j].kind != AST_ASSIGN_SET;
-            if (m->ops[j].column == op->column && !adds &&
-                (a->key == NULL || m->ops[j].key.term == NULL))
+            if (m->ops[j].column == op->column && !ops_go_together(&m->ops[j], op))
                 return run_fail(r, CQL_ERROR_SYNTAX, "Multiple incompatible setting of column %s",
                                 op->column->name);
         }
@@ -219,6 +283,7 @@ static bool resolve_delete(struct run *r, const struct ast_delete *s,
         struct op *op = &m->ops[m->ops_count++];
         op->removes = true;
         op->kind = a->field.len > 0 ? AST_ASSIGN_FIELD : AST_ASSIGN_SET;
+        op->field_name = a->field;
         op->column = run_column(r, m->table, a->column);
         if (op->column == NULL || !declare_op(r, op, NULL, a->key))
             return false;

@@ -87,6 +87,9 @@ void reply_change(struct exec *e, struct request *q, const struct schema_change 
     static const enum cql_change words[] = {[CHANGE_CREATED] = CQL_CHANGE_CREATED,
                                             [CHANGE_UPDATED] = CQL_CHANGE_UPDATED,
                                             [CHANGE_DROPPED] = CQL_CHANGE_DROPPED};
+    static const enum cql_target targets[] = {[SCHEMA_KEYSPACE] = CQL_TARGET_KEYSPACE,
+                                              [SCHEMA_TABLE] = CQL_TARGET_TABLE,
+                                              [SCHEMA_TYPE] = CQL_TARGET_TYPE};
     struct cql_schema_change out = {0};
     struct buf b;
     if (change->type == CHANGE_NONE) {
@@ -94,10 +97,10 @@ void reply_change(struct exec *e, struct request *q, const struct schema_change 
         return;
     }
     out.change = words[change->type];
-    out.target = change->is_table ? CQL_TARGET_TABLE : CQL_TARGET_KEYSPACE;
+    out.target = targets[change->target];
     out.keyspace = bytes_text(change->keyspace);
-    if (change->is_table)
-        out.name = bytes_text(change->table);
+    if (change->name != NULL)
+        out.name = bytes_text(change->name);
     buf_init(&b, 1 << 16);
     cql_schema_change_put(&b, &out);
     reply_body(e, q, CQL_RESULT, &b);

@@ -97,3 +97,41 @@ size_t column_index(const struct table *t, const struct column *c)
 {
     return (size_t)(c - t->columns);
 }
+
+bool run_type(struct run *r, const struct ast_type *type, const struct cql_type **ret)
+{
+    struct errmsg m;
+    struct cql_types none = {.keyspace = r->table != NULL ? r->table->keyspace : r->keyspace};
+    const struct keyspace *k =
+        none.keyspace != NULL ? schema_keyspace(r->schema, none.keyspace) : NULL;
+    return run_err(r, cql_type_parse(r->arena, type->text, ret, &m), &m) &&
+           run_err(r, cql_type_resolve(r->arena, *ret, k != NULL ? &k->types : &none, ret, &m), &m);
+}
+
+/* As it was written, with the keyspaces of user-defined types. */
+static void put_type_text(struct run *r, const struct ast_type *type, struct buf *b)
+{
+    const struct cql_type *t;
+    const char *keyspace = r->table != NULL ? r->table->keyspace : r->keyspace;
+    if (type->params_count == 0) {
+        bool udt = cql_type_parse(r->arena, type->text, &t, NULL) == ERR_OK && t->kind == CQL_UDT;
+        if (udt && t->keyspace == NULL && keyspace != NULL)
+            buf_printf(b, "%s.", keyspace);
+        buf_put_bytes(b, type->text);
+        return;
+    }
+    buf_put_bytes(b, type->id.name);
+    for (size_t i = 0; i < type->params_count; i++) {
+        buf_put_text(b, i == 0 ? "<" : ", ");
+        put_type_text(r, type->params[i], b);
+    }
+    buf_put_text(b, ">");
+}
+
+const char *run_type_text(struct run *r, const struct ast_type *type)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    put_type_text(r, type, &b);
+    return run_text(r, run_take(r, &b));
+}

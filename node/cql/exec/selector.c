@@ -100,8 +100,7 @@ static struct selector *prepare_operation(struct run *r, const struct ast_term *
 static const struct cql_type *parse_type(struct run *r, const struct ast_type *t)
 {
     const struct cql_type *type = NULL;
-    struct errmsg m;
-    return run_err(r, cql_type_parse(r->arena, t->text, &type, &m), &m) ? type : NULL;
+    return run_type(r, t, &type) ? type : NULL;
 }
 
 static struct selector *prepare_cast(struct run *r, const struct ast_term *t)
@@ -124,13 +123,80 @@ static struct selector *prepare_cast(struct run *r, const struct ast_term *t)
     return s;
 }
 
+/* (address) {street: 'x'}: of the parts of a map only the hint says that they are fields. */
+static struct selector *prepare_udt(struct run *r, const struct ast_term *t,
+                                    const struct cql_type *type)
+{
+    struct selector *s = make(r, SELECTOR_UDT, t, type, NULL);
+    size_t count = t->items.count / 2;
+    uint32_t *fields = arena_array(r->arena, uint32_t, count);
+    struct buf b;
+    s->fields = fields;
+    s->args = arena_array(r->arena, struct selector *, count);
+    buf_init(&b, BUF_MAX_DEFAULT);
+    for (; s->args_count < count; s->args_count++) {
+        size_t i = s->args_count;
+        const struct ast_term *name = t->items.items[2 * i];
+        int field = name->kind == AST_COLUMN ? cql_type_field(type, name->text) : -1;
+        if (field < 0) {
+            run_invalid(r, "Unknown field '%s' in value of user defined type %s",
+                        run_text(r, name->text), type->name);
+            break;
+        }
+        s->args[i] = selector_prepare(r, t->items.items[2 * i + 1]);
+        if (s->args[i] == NULL)
+            break;
+        fields[i] = (uint32_t)field;
+        buf_printf(&b, "%s%s: %s", i > 0 ? ", " : "", run_text(r, name->text), s->args[i]->name);
+        s->aggregates = s->aggregates || s->args[i]->aggregates;
+    }
+    s->name = arena_printf(r->arena, "{%s}", run_text(r, run_take(r, &b)));
+    return s->args_count == count ? s : NULL;
+}
+
+static struct selector *prepare_field(struct run *r, const struct ast_term *t)
+{
+    struct selector *of = selector_prepare(r, t->items.items[0]);
+    if (of == NULL || (of->type == NULL && !selector_settle(r, of, NULL)))
+        return NULL;
+    if (of->type->kind != CQL_UDT) {
+        run_invalid(r, "Invalid field selection: %s of type %s is not a user type", of->name,
+                    cql_type_text(r->arena, of->type));
+        return NULL;
+    }
+    int field = cql_type_field(of->type, t->text);
+    const char *name = run_text(r, t->text);
+    if (field < 0) {
+        run_invalid(r, "%s of type %s has no field %s", of->name, cql_type_text(r->arena, of->type),
+                    name);
+        return NULL;
+    }
+    struct selector *s = make(r, SELECTOR_FIELD, t, of->type->items[field],
+                              arena_printf(r->arena, "%s.%s", of->name, name));
+    s->field = (uint32_t)field;
+    s->args = arena_new(r->arena, struct selector *);
+    s->args[s->args_count++] = of;
+    s->aggregates = of->aggregates;
+    return s;
+}
+
 static struct selector *prepare_hint(struct run *r, const struct ast_term *t)
 {
     const struct cql_type *type = parse_type(r, t->type);
     struct selector *s = make(r, SELECTOR_SAME, t, type, NULL);
-    if (type == NULL || add_args(r, s, &t->items) == NULL)
+    const struct ast_term *of = t->items.items[0];
+    if (type == NULL)
         return NULL;
-    s->name = arena_printf(r->arena, "(%s)%s", cql_type_text(r->arena, type), s->args[0]->name);
+    if (type->kind == CQL_UDT && of->kind == AST_MAP) {
+        s->args = arena_new(r->arena, struct selector *);
+        s->args[s->args_count++] = prepare_udt(r, of, type);
+        if (s->args[0] == NULL)
+            return NULL;
+        s->aggregates = s->args[0]->aggregates;
+    } else if (add_args(r, s, &t->items) == NULL) {
+        return NULL;
+    }
+    s->name = arena_printf(r->arena, "(%s)%s", run_type_text(r, t->type), s->args[0]->name);
     return s;
 }
 
@@ -227,8 +293,16 @@ static struct selector *prepare_parentheses(struct run *r, const struct ast_term
     s->name = arena_printf(r->arena, "(%s)", names);
     if (s->args_count == 1)
         return s;
-    run_unsupported(r, "tuples in selections");
-    return NULL;
+    s->kind = SELECTOR_TUPLE;
+    const struct cql_type **items = arena_array(r->arena, const struct cql_type *, s->args_count);
+    bool known = true;
+    for (size_t i = 0; i < s->args_count; i++) {
+        items[i] = s->args[i]->type;
+        known = known && items[i] != NULL;
+    }
+    if (known)
+        s->type = cql_type_tuple(r->arena, items, (uint32_t)s->args_count);
+    return s;
 }
 
 struct selector *selector_prepare(struct run *r, const struct ast_term *t)
@@ -244,8 +318,8 @@ struct selector *selector_prepare(struct run *r, const struct ast_term *t)
     case AST_SET: return prepare_items(r, t, SELECTOR_SET);
     case AST_MAP: return prepare_items(r, t, SELECTOR_MAP);
     case AST_TUPLE: return prepare_parentheses(r, t);
-    case AST_FIELD:
-    case AST_UDT: run_unsupported(r, "fields of user-defined types"); return NULL;
+    case AST_FIELD: return prepare_field(r, t);
+    case AST_UDT: run_fail(r, CQL_ERROR_SYNTAX, "A value of a user-defined type"); return NULL;
     case AST_ARITHMETIC:
     case AST_NEGATE: return prepare_operation(r, t);
     case AST_STAR: run_fail(r, CQL_ERROR_SYNTAX, "Only count takes *"); return NULL;
@@ -255,8 +329,43 @@ struct selector *selector_prepare(struct run *r, const struct ast_term *t)
 
 /* --- types, top down */
 
+static bool settle_part(struct run *r, struct selector *arg, const struct cql_type *type)
+{
+    if (selector_fit(r, arg, type) == FIT_NOT)
+        return run_invalid(r, "Cannot assign value %s to an item of type %s", arg->name,
+                           cql_type_text(r->arena, type));
+    return selector_settle(r, arg, type);
+}
+
+static bool settle_parts(struct run *r, struct selector *s)
+{
+    if (s->kind == SELECTOR_TUPLE && (s->type->kind != CQL_TUPLE || s->type->count < s->args_count))
+        return run_invalid(r, "Cannot assign value %s to a value of type %s", s->name,
+                           cql_type_text(r->arena, s->type));
+    for (size_t i = 0; i < s->args_count; i++) {
+        size_t n = s->kind == SELECTOR_UDT ? s->fields[i] : i;
+        if (!settle_part(r, s->args[i], s->type->items[n]))
+            return false;
+    }
+    return true;
+}
+
+static bool settle_vector(struct run *r, struct selector *s)
+{
+    if (s->args_count != s->type->dimension)
+        return run_invalid(r, "Unable to create a vector selector of type %s from %zu elements",
+                           cql_type_text(r->arena, s->type), s->args_count);
+    for (size_t i = 0; i < s->args_count; i++) {
+        if (!settle_part(r, s->args[i], s->type->items[0]))
+            return false;
+    }
+    return true;
+}
+
 static bool settle_items(struct run *r, struct selector *s)
 {
+    if (s->kind == SELECTOR_LIST && s->type->kind == CQL_VECTOR)
+        return settle_vector(r, s);
     static const enum cql_kind kinds[] = {
         [SELECTOR_LIST] = CQL_LIST, [SELECTOR_SET] = CQL_SET, [SELECTOR_MAP] = CQL_MAP};
     bool empty_map = s->kind == SELECTOR_SET && s->args_count == 0 && s->type->kind == CQL_MAP;
@@ -265,10 +374,7 @@ static bool settle_items(struct run *r, struct selector *s)
                            cql_type_text(r->arena, s->type));
     for (size_t i = 0; i < s->args_count; i++) {
         const struct cql_type *item = s->type->items[s->kind == SELECTOR_MAP ? i % 2 : 0];
-        if (selector_fit(r, s->args[i], item) == FIT_NOT)
-            return run_invalid(r, "Cannot assign value %s to an item of type %s", s->args[i]->name,
-                               cql_type_text(r->arena, item));
-        if (!selector_settle(r, s->args[i], item))
+        if (!settle_part(r, s->args[i], item))
             return false;
     }
     return true;
@@ -305,7 +411,8 @@ static bool settle_call(struct run *r, struct selector *s)
 
 bool selector_settle(struct run *r, struct selector *s, const struct cql_type *want)
 {
-    if (s->type == NULL)
+    bool vector = want != NULL && want->kind == CQL_VECTOR && s->kind == SELECTOR_LIST;
+    if (s->type == NULL || vector)
         s->type = want;
     if (s->type == NULL)
         return run_invalid(r,
@@ -325,6 +432,9 @@ bool selector_settle(struct run *r, struct selector *s, const struct cql_type *w
     case SELECTOR_LIST:
     case SELECTOR_SET:
     case SELECTOR_MAP: return settle_items(r, s);
+    case SELECTOR_TUPLE:
+    case SELECTOR_UDT: return settle_parts(r, s);
+    case SELECTOR_FIELD: return selector_settle(r, s->args[0], s->args[0]->type);
     case SELECTOR_AGGREGATE: return aggregate_settle(r, s);
     case SELECTOR_FACT: return selector_settle(r, s->args[0], NULL);
     default: return true;
@@ -337,12 +447,16 @@ enum fit selector_fit(struct run *r, const struct selector *s, const struct cql_
     enum fit worst = FIT_EXACTLY;
     static const enum cql_kind kinds[] = {
         [SELECTOR_LIST] = CQL_LIST, [SELECTOR_SET] = CQL_SET, [SELECTOR_MAP] = CQL_MAP};
+    if (s->kind == SELECTOR_LIST && type->kind == CQL_VECTOR)
+        return FIT_WEAKLY; /* settling looks closely */
     if (s->type != NULL || s->kind == SELECTOR_CONSTANT)
         return function_arg_fit(r, &arg, type);
     if (s->kind == SELECTOR_SAME)
         return selector_fit(r, s->args[0], type);
     if (s->args_count == 0)
         return cql_type_is_collection(type) ? FIT_WEAKLY : FIT_NOT;
+    if (s->kind == SELECTOR_TUPLE)
+        return type->kind == CQL_TUPLE && type->count >= s->args_count ? FIT_WEAKLY : FIT_NOT;
     if (type->kind != kinds[s->kind])
         return FIT_NOT;
     for (size_t i = 0; i < s->args_count; i++) {

@@ -23,6 +23,9 @@ enum selector_kind {
     SELECTOR_CAST,      /* CAST(args[0] AS type) where it is no function */
     SELECTOR_SAME,      /* args[0]: in parentheses, or with a type hint */
     SELECTOR_ELEMENT,   /* args[0][slots[0]] of a set or map */
+    SELECTOR_FIELD,     /* args[0].field of a user-defined type */
+    SELECTOR_TUPLE,     /* (args) */
+    SELECTOR_UDT,       /* {field: args}, fields[i] is the number of the field that args[i] is */
     SELECTOR_SLICE,     /* args[0][slots[0]..slots[1]], each may have no term */
     SELECTOR_LIST,      /* [args] */
     SELECTOR_SET,       /* {args} */
@@ -43,6 +46,8 @@ struct selector {
     struct operation operation;
     enum selector_fact fact;
     struct slot slots[2];
+    uint32_t field;
+    const uint32_t *fields;
     struct selector **args;
     size_t args_count;
     struct aggregate *aggregate;

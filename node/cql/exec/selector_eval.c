@@ -95,6 +95,42 @@ static bool collection(struct run *r, const struct selector *s, const struct cql
     return run_err(r, err, &m);
 }
 
+/* A tuple, a user-defined type, a vector. */
+static bool parts(struct run *r, const struct selector *s, const struct cql_value *args,
+                  struct cql_value *ret)
+{
+    bool vector = s->type->kind == CQL_VECTOR;
+    size_t count = s->type->kind == CQL_UDT ? s->type->count : s->args_count;
+    struct value_part *of = arena_array(r->arena, struct value_part, count);
+    struct buf b;
+    for (size_t i = 0; i < count; i++)
+        of[i].null = true;
+    for (size_t i = 0; i < s->args_count; i++) {
+        if (vector && args[i].kind != CQL_VALUE_SET)
+            return run_invalid(r, "null is not supported inside vectors");
+        size_t n = s->kind == SELECTOR_UDT ? s->fields[i] : i;
+        of[n] = (struct value_part){.bytes = args[i].data, .null = args[i].kind != CQL_VALUE_SET};
+    }
+    buf_init(&b, BUF_MAX_DEFAULT);
+    if (vector)
+        value_vector_build(s->type, of, &b);
+    else
+        value_tuple_build(of, count, &b);
+    *ret = cql_value_make(run_take(r, &b));
+    return true;
+}
+
+static struct cql_value field(const struct selector *s, struct cql_value of)
+{
+    struct value_parts p = value_parts_open(s->args[0]->type, of.data);
+    struct value_part part;
+    while (of.kind == CQL_VALUE_SET && value_parts_next(&p, &part)) {
+        if (p.at - 1 == s->field)
+            return part.null ? CQL_NULL : cql_value_make(part.bytes);
+    }
+    return CQL_NULL;
+}
+
 bool selector_apply(struct run *r, const struct selector *s, const struct cql_value *args,
                     struct cql_value *ret)
 {
@@ -104,9 +140,17 @@ bool selector_apply(struct run *r, const struct selector *s, const struct cql_va
     case SELECTOR_CAST: *ret = value_cast(r, s->args[0]->type, s->type, args[0]); return true;
     case SELECTOR_ELEMENT:
     case SELECTOR_SLICE: return part_of(r, s, args[0], ret);
-    case SELECTOR_LIST: *ret = list_of_values(r, args, s->args_count); return true;
+    case SELECTOR_FIELD: *ret = field(s, args[0]); return true;
+    case SELECTOR_TUPLE:
+    case SELECTOR_UDT: return parts(r, s, args, ret);
+    case SELECTOR_LIST:
+        if (s->type->kind == CQL_VECTOR)
+            return parts(r, s, args, ret);
+        *ret = list_of_values(r, args, s->args_count);
+        return true;
     case SELECTOR_SET:
-    case SELECTOR_MAP: return collection(r, s, args, ret);
+    case SELECTOR_MAP:
+        return s->type->kind == CQL_VECTOR ? parts(r, s, args, ret) : collection(r, s, args, ret);
     case SELECTOR_CONSTANT: return slot_value(r, s->slots[0], ret);
     default: *ret = args[0]; return true;
     }

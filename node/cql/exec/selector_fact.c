@@ -15,7 +15,8 @@ struct selector *selector_prepare_fact(struct run *r, const struct ast_term *t,
 {
     const struct ast_term *of = t->items.count == 1 ? t->items.items[0] : NULL;
     const struct ast_term *root = of;
-    if (root != NULL && (root->kind == AST_ELEMENT || root->kind == AST_SLICE))
+    if (root != NULL &&
+        (root->kind == AST_ELEMENT || root->kind == AST_SLICE || root->kind == AST_FIELD))
         root = root->items.items[0];
     if (root == NULL || root->kind != AST_COLUMN) {
         run_fail(r, CQL_ERROR_SYNTAX, "%s takes a column, an element or a slice of one",
@@ -32,8 +33,8 @@ struct selector *selector_prepare_fact(struct run *r, const struct ast_term *t,
         return NULL;
     }
     const struct cql_type *one = cql_type_native(fact == FACT_TTL ? CQL_INT : CQL_BIGINT);
-    bool many =
-        cql_type_is_multicell(c->type) && of->kind != AST_ELEMENT && fact != FACT_MAX_WRITETIME;
+    bool many = cql_type_is_multicell(c->type) && of->kind != AST_ELEMENT &&
+                of->kind != AST_FIELD && fact != FACT_MAX_WRITETIME;
     struct selector *s = arena_new(r->arena, struct selector);
     s->kind = SELECTOR_FACT;
     s->term = t;
@@ -65,6 +66,12 @@ struct span {
 static bool span_of(struct run *r, const struct selector *of, struct span *ret)
 {
     struct bytes ends[2] = {BYTES_NONE, BYTES_NONE};
+    if (of->kind == SELECTOR_FIELD) {
+        uint8_t *path = arena_alloc(r->arena, 2);
+        store_u16(path, (uint16_t)of->field);
+        *ret = (struct span){bytes_make(path, 2), bytes_make(path, 2)};
+        return true;
+    }
     for (size_t i = 0; i < ARRAY_LEN(of->slots); i++) {
         struct bytes key;
         struct buf b;
@@ -89,6 +96,31 @@ static bool in_span(const struct span *span, struct bytes path)
 {
     return (span->from.len == 0 || bytes_compare(path, span->from) >= 0) &&
            (span->to.len == 0 || bytes_compare(path, span->to) <= 0);
+}
+
+/* Of all fields of a user-defined type: null where there is no cell. */
+static void of_fields(struct run *r, const struct selector *s, const struct column_cells *cells,
+                      int64_t now_s, struct cql_value *ret)
+{
+    uint32_t count = s->column->type->count;
+    const struct cell **found = arena_array(r->arena, const struct cell *, count);
+    bool any = false;
+    struct buf list;
+    for (size_t i = 0; i < cells->count; i++) {
+        const struct cell *cell = &cells->items[i];
+        uint32_t field = cell->has_path && cell->path.len == 2 ? load_u16(cell->path.data) : count;
+        if (field >= count || !cell_is_live(cell, now_s))
+            continue;
+        found[field] = cell;
+        any = true;
+    }
+    if (!any)
+        return;
+    buf_init(&list, BUF_MAX_DEFAULT);
+    buf_put_u32(&list, count);
+    for (uint32_t i = 0; i < count; i++)
+        cql_put_value(&list, found[i] != NULL ? of_cell(r, s, found[i], now_s) : CQL_NULL);
+    *ret = cql_value_make(run_take(r, &list));
 }
 
 static bool of_elements(struct run *r, const struct selector *s, const struct column_cells *cells,
@@ -130,6 +162,11 @@ bool selector_eval_fact(struct run *r, const struct selector *s, const struct ro
     const struct column_cells *cells = &row->cells[column_index(r->table, s->column)];
     if (cells->count == 0)
         return true;
+    if (cql_type_is_multicell(s->column->type) && s->column->type->kind == CQL_UDT &&
+        of->kind == SELECTOR_COLUMN && s->fact != FACT_MAX_WRITETIME) {
+        of_fields(r, s, cells, row->now_s, ret);
+        return true;
+    }
     if (cql_type_is_multicell(s->column->type))
         return of_elements(r, s, cells, row->now_s, ret);
     if (of->kind != SELECTOR_COLUMN) { /* of what is in one cell: its facts, when it is there */

@@ -28,18 +28,13 @@ static const char *type_name(struct run *r, const struct cql_type *type)
     return cql_type_text(r->arena, type);
 }
 
-/* (1) is a value in parentheses: no type of this release is a tuple. */
-static const struct ast_term *unwrap(const struct ast_term *t)
+/* (1) is a value in parentheses, but where a tuple is wanted one of one part. */
+static const struct ast_term *unwrap(const struct ast_term *t, const struct cql_type *want)
 {
-    while (t->kind == AST_TUPLE && t->items.count == 1)
+    bool tuple = want != NULL && cql_type_is_tuple(want);
+    while (t->kind == AST_TUPLE && t->items.count == 1 && !tuple)
         t = t->items.items[0];
     return t;
-}
-
-static struct slot item_slot(struct run *r, struct slot of, const struct ast_term *item, size_t n)
-{
-    const char *part = of.type->kind == CQL_MAP && n == 0 ? "key" : "value";
-    return (struct slot){item, of.type->items[n], arena_printf(r->arena, "%s(%s)", part, of.name)};
 }
 
 static bool declare_marker(struct run *r, struct slot s)
@@ -48,20 +43,6 @@ static bool declare_marker(struct run *r, struct slot s)
     m->name = s.term->text.len > 0 ? run_text(r, s.term->text) : s.name;
     m->type = s.type;
     m->table = r->table;
-    return true;
-}
-
-static bool declare_items(struct run *r, struct slot s, enum cql_kind kind, const char *what)
-{
-    const struct ast_term *t = s.term;
-    if (s.type->kind != kind && !(t->items.count == 0 && s.type->kind == CQL_MAP))
-        return run_invalid(r, "Invalid %s literal for %s of type %s", what, s.name,
-                           type_name(r, s.type));
-    for (size_t i = 0; i < t->items.count; i++) {
-        size_t n = s.type->kind == CQL_MAP ? i % 2 : 0;
-        if (!slot_declare(r, item_slot(r, s, t->items.items[i], n)))
-            return false;
-    }
     return true;
 }
 
@@ -79,15 +60,13 @@ static bool is_operation(const struct ast_term *t)
 
 static bool args_of(struct run *r, const struct ast_term *t, const struct function_arg **ret);
 
-/* What is known of a value that is an argument. Each part of it is looked at once. */
-static bool arg_of(struct run *r, const struct ast_term *t, struct function_arg *ret)
+bool term_arg(struct run *r, const struct ast_term *t, struct function_arg *ret)
 {
     const struct function_arg *args;
-    struct errmsg m;
     *ret = (struct function_arg){.term = t, .text = term_text(r, t)};
-    t = unwrap(t);
+    t = unwrap(t, NULL);
     if (t->kind == AST_CAST)
-        return run_err(r, cql_type_parse(r->arena, t->type->text, &ret->type, &m), &m);
+        return run_type(r, t->type, &ret->type);
     if (t->kind != AST_CALL && !is_operation(t))
         return true;
     if (!args_of(r, t, &args))
@@ -109,7 +88,7 @@ static bool args_of(struct run *r, const struct ast_term *t, const struct functi
     struct function_arg *args = arena_array(r->arena, struct function_arg, t->items.count);
     *ret = args;
     for (size_t i = 0; i < t->items.count; i++) {
-        if (!arg_of(r, t->items.items[i], &args[i]))
+        if (!term_arg(r, t->items.items[i], &args[i]))
             return false;
     }
     return true;
@@ -174,26 +153,31 @@ static bool declare_call(struct run *r, struct slot s)
 
 static bool declare_cast(struct run *r, struct slot s)
 {
+    const struct ast_term *of = s.term->items.items[0];
     const struct cql_type *type;
-    struct errmsg m;
-    if (!run_err(r, cql_type_parse(r->arena, s.term->type->text, &type, &m), &m))
+    struct function_arg arg;
+    if (!run_type(r, s.term->type, &type) || !term_arg(r, of, &arg))
         return false;
-    if (!cql_type_equal(type, s.type))
-        return run_invalid(r, "Type error: cannot cast the value of %s to %s where %s is needed",
-                           s.name, type_name(r, type), type_name(r, s.type));
-    return slot_declare(r, (struct slot){s.term->items.items[0], type, s.name});
+    if (function_arg_fit(r, &arg, type) == FIT_NOT)
+        return run_invalid(r, "Cannot cast value %s to type %s", arg.text, type_name(r, type));
+    struct function_arg cast = {.type = type};
+    if (function_arg_fit(r, &cast, s.type) == FIT_NOT)
+        return run_invalid(r, "Cannot assign value %s to %s of type %s", term_text(r, s.term),
+                           s.name, type_name(r, s.type));
+    return slot_declare(r, (struct slot){of, type, s.name});
 }
 
 static const char *items_text(struct run *r, const struct ast_term *t)
 {
     struct buf b;
     buf_init(&b, BUF_MAX_DEFAULT);
-    for (size_t i = 0; i < t->items.count; i++)
-        buf_printf(&b, "%s%s",
-                   i == 0                             ? ""
-                   : t->kind == AST_MAP && i % 2 == 1 ? ": "
-                                                      : ", ",
-                   term_text(r, t->items.items[i]));
+    for (size_t i = 0; i < t->items.count; i++) {
+        bool value = t->kind == AST_MAP && i % 2 == 1;
+        buf_put_text(&b, i == 0 ? "" : value ? ": " : ", ");
+        if (t->kind == AST_UDT)
+            buf_printf(&b, "%s: ", run_text(r, t->names.items[i]));
+        buf_put_text(&b, term_text(r, t->items.items[i]));
+    }
     return run_text(r, run_take(r, &b));
 }
 
@@ -205,10 +189,11 @@ const char *term_text(struct run *r, const struct ast_term *term)
     case AST_MARKER: return "?";
     case AST_NULL: return "NULL";
     case AST_CAST:
-        return arena_printf(r->arena, "(%s)%s", run_text(r, term->type->text),
+        return arena_printf(r->arena, "(%s)%s", run_type_text(r, term->type),
                             term_text(r, term->items.items[0]));
     case AST_LIST: return arena_printf(r->arena, "[%s]", items_text(r, term));
     case AST_SET:
+    case AST_UDT:
     case AST_MAP: return arena_printf(r->arena, "{%s}", items_text(r, term));
     case AST_TUPLE: return arena_printf(r->arena, "(%s)", items_text(r, term));
     case AST_CALL:
@@ -221,28 +206,34 @@ const char *term_text(struct run *r, const struct ast_term *term)
     }
 }
 
-bool slot_declare(struct run *r, struct slot s)
+/* Of a constant; a tuple may be written as a string that has its parts. */
+static bool declare_constant(struct run *r, struct slot s)
 {
-    s.term = unwrap(s.term);
-    switch (s.term->kind) {
-    case AST_NULL: return true;
-    case AST_MARKER: return declare_marker(r, s);
-    case AST_LIST: return declare_items(r, s, CQL_LIST, "list");
-    case AST_SET: return declare_items(r, s, CQL_SET, "set");
-    case AST_MAP: return declare_items(r, s, CQL_MAP, "map");
-    case AST_CALL:
-    case AST_ARITHMETIC:
-    case AST_NEGATE: return declare_call(r, s);
-    case AST_CAST: return declare_cast(r, s);
-    case AST_UDT: return run_unsupported(r, "literals of user-defined types");
-    case AST_TUPLE: return run_unsupported(r, "tuples as values");
-    default: break;
-    }
-    if (is_literal(s.term->kind) && cql_type_is_collection(s.type))
+    bool parts = s.type->count > 0 && s.type->kind != CQL_TUPLE;
+    if (is_literal(s.term->kind) && parts)
         return run_invalid(r, "Invalid %s constant (%s) for \"%s\" of type %s",
                            literal_kind_name(literal_kind_of(s.term->kind)),
                            run_text(r, s.term->text), s.name, type_name(r, s.type));
     return is_literal(s.term->kind) || run_invalid(r, "Invalid value for %s", s.name);
+}
+
+bool slot_declare(struct run *r, struct slot s)
+{
+    s.term = unwrap(s.term, s.type);
+    switch (s.term->kind) {
+    case AST_NULL: return true;
+    case AST_MARKER: return declare_marker(r, s);
+    case AST_LIST:
+    case AST_SET:
+    case AST_MAP:
+    case AST_UDT:
+    case AST_TUPLE: return literal_declare(r, s);
+    case AST_CALL:
+    case AST_ARITHMETIC:
+    case AST_NEGATE: return declare_call(r, s);
+    case AST_CAST: return declare_cast(r, s);
+    default: return declare_constant(r, s);
+    }
 }
 
 /* What is stored must fit a reply. */
@@ -271,7 +262,7 @@ static bool bound_value(struct run *r, struct slot s, struct cql_value *ret)
         return true;
     if (is_too_large(r, s, ret->data.len) || !run_err(r, value_validate(s.type, ret->data, &m), &m))
         return false;
-    if (cql_type_is_collection(s.type)) {
+    if (s.type->count > 0) {
         struct buf b;
         buf_init(&b, BUF_MAX_DEFAULT);
         value_normalize(s.type, ret->data, &b);
@@ -280,7 +271,7 @@ static bool bound_value(struct run *r, struct slot s, struct cql_value *ret)
     return true;
 }
 
-static bool literal_value(struct run *r, struct slot s, struct cql_value *ret)
+static bool constant_value(struct run *r, struct slot s, struct cql_value *ret)
 {
     struct buf b;
     struct errmsg m;
@@ -288,35 +279,12 @@ static bool literal_value(struct run *r, struct slot s, struct cql_value *ret)
     if (s.term->kind == AST_BLOB)
         text = bytes_make(text.data + 2, text.len - 2);
     buf_init(&b, BUF_MAX_DEFAULT);
-    enum err err = value_from_literal(s.type, literal_kind_of(s.term->kind), text, s.name, &b, &m);
+    enum err err =
+        s.type->kind == CQL_TUPLE
+            ? value_from_text(s.type, text, &b, &m)
+            : value_from_literal(s.type, literal_kind_of(s.term->kind), text, s.name, &b, &m);
     struct bytes data = run_take(r, &b);
     if (!run_err(r, err, &m) || is_too_large(r, s, data.len))
-        return false;
-    *ret = cql_value_make(data);
-    return true;
-}
-
-static bool collection_value(struct run *r, struct slot s, struct cql_value *ret)
-{
-    size_t count = s.term->items.count;
-    struct bytes *items = arena_array(r->arena, struct bytes, count);
-    for (size_t i = 0; i < count; i++) {
-        struct cql_value v;
-        size_t n = s.type->kind == CQL_MAP ? i % 2 : 0;
-        if (!slot_value(r, item_slot(r, s, s.term->items.items[i], n), &v))
-            return false;
-        if (v.kind == CQL_VALUE_NULL)
-            return run_invalid(r, "null is not supported inside collections");
-        if (v.kind == CQL_VALUE_UNSET)
-            return run_invalid(r, "unset value is not supported inside collections");
-        items[i] = v.data;
-    }
-    struct buf b;
-    struct errmsg m;
-    buf_init(&b, BUF_MAX_DEFAULT);
-    enum err err = value_collection_build(s.type, items, count, &b, &m);
-    struct bytes data = run_take(r, &b);
-    if (!run_err(r, err, &m))
         return false;
     *ret = cql_value_make(data);
     return true;
@@ -339,19 +307,21 @@ static bool call_value(struct run *r, struct slot s, struct cql_value *ret)
 
 bool slot_value(struct run *r, struct slot s, struct cql_value *ret)
 {
-    s.term = unwrap(s.term);
+    s.term = unwrap(s.term, s.type);
     *ret = CQL_NULL;
     switch (s.term->kind) {
     case AST_NULL: return true;
     case AST_MARKER: return bound_value(r, s, ret);
     case AST_LIST:
     case AST_SET:
-    case AST_MAP: return collection_value(r, s, ret);
+    case AST_MAP:
+    case AST_UDT:
+    case AST_TUPLE: return literal_value(r, s, ret);
     case AST_CALL:
     case AST_ARITHMETIC:
     case AST_NEGATE: return call_value(r, s, ret);
     case AST_CAST: return slot_value(r, (struct slot){s.term->items.items[0], s.type, s.name}, ret);
-    default: return literal_value(r, s, ret);
+    default: return constant_value(r, s, ret);
     }
 }
 

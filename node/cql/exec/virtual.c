@@ -53,8 +53,8 @@ void virtual_uuid(struct run *r, const struct virtual_rows *v, struct cql_value 
 }
 
 /* A collection value of the column's type. */
-static void set_collection(struct run *r, const struct virtual_rows *v, struct cql_value *row,
-                           const char *column, struct bytes *items, size_t count)
+void virtual_items(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                   const char *column, struct bytes *items, size_t count)
 {
     const struct column *c = table_column(v->table, column);
     struct buf b;
@@ -74,7 +74,7 @@ void virtual_map(struct run *r, const struct virtual_rows *v, struct cql_value *
         items[2 * i] = bytes_text(map->items[i].key);
         items[2 * i + 1] = bytes_text(map->items[i].value);
     }
-    set_collection(r, v, row, column, items, (size_t)map->count * 2);
+    virtual_items(r, v, row, column, items, (size_t)map->count * 2);
 }
 
 static void virtual_inet(struct run *r, const struct virtual_rows *v, struct cql_value *row,
@@ -90,7 +90,7 @@ static void virtual_tokens(struct run *r, const struct virtual_rows *v, struct c
     struct bytes *items = arena_array(r->arena, struct bytes, p->tokens_count);
     for (size_t i = 0; i < p->tokens_count; i++)
         items[i] = bytes_text(arena_printf(r->arena, "%lld", (long long)p->tokens[i]));
-    set_collection(r, v, row, "tokens", items, p->tokens_count);
+    virtual_items(r, v, row, "tokens", items, p->tokens_count);
 }
 
 /* What local, peers and peers_v2 have in common; a table has only some of these columns. */

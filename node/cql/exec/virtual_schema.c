@@ -142,6 +142,24 @@ static void index_rows(struct run *r, struct virtual_rows *v, const struct table
     }
 }
 
+static void type_rows(struct run *r, struct virtual_rows *v, const struct keyspace *k)
+{
+    for (uint32_t i = 0; i < k->types.count; i++) {
+        const struct cql_type *t = k->types.items[i];
+        struct cql_value *row = virtual_row(r, v);
+        struct bytes *names = arena_array(r->arena, struct bytes, t->count);
+        struct bytes *types = arena_array(r->arena, struct bytes, t->count);
+        for (uint32_t n = 0; n < t->count; n++) {
+            names[n] = bytes_text(t->fields[n]);
+            types[n] = bytes_text(cql_type_text(r->arena, t->items[n]));
+        }
+        virtual_text(r, v, row, "keyspace_name", k->name);
+        virtual_text(r, v, row, "type_name", t->name);
+        virtual_items(r, v, row, "field_names", names, t->count);
+        virtual_items(r, v, row, "field_types", types, t->count);
+    }
+}
+
 void virtual_schema_make(struct run *r, struct virtual_rows *v)
 {
     bool of_virtual = strcmp(v->table->keyspace, "system_virtual_schema") == 0;
@@ -152,6 +170,8 @@ void virtual_schema_make(struct run *r, struct virtual_rows *v)
             continue;
         if (strcmp(name, "keyspaces") == 0)
             keyspace_row(r, v, k);
+        if (strcmp(name, "types") == 0)
+            type_rows(r, v, k);
         for (uint32_t j = 0; j < k->table_count; j++) {
             if (strcmp(name, "tables") == 0)
                 table_row(r, v, k->tables[j]);

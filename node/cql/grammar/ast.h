@@ -295,7 +295,23 @@ struct ast_alter_table {
     struct ast_options options;
 };
 
-struct ast_drop { /* DROP KEYSPACE (only .name), DROP TABLE, DROP INDEX, TRUNCATE, USE */
+enum ast_alter_type_kind {
+    AST_ALTER_TYPE_ADD,
+    AST_ALTER_TYPE_RENAME,
+    AST_ALTER_TYPE_ALTER, /* ALTER f TYPE t: refused by all recent versions */
+};
+
+struct ast_user_type { /* CREATE and ALTER TYPE */
+    struct ast_table id;
+    bool if_not_exists; /* CREATE */
+    bool if_exists;     /* ALTER */
+    bool if_field;      /* ADD IF NOT EXISTS, RENAME IF EXISTS */
+    enum ast_alter_type_kind kind;
+    struct ast_columns fields; /* CREATE, ADD */
+    struct ast_names names;    /* RENAME: from, to, from, to … */
+};
+
+struct ast_drop { /* DROP KEYSPACE (only .name), DROP TABLE, DROP TYPE, DROP INDEX, TRUNCATE, USE */
     struct ast_table table;
     bool if_exists;
 };
@@ -370,6 +386,9 @@ enum ast_kind {
     AST_DROP_TABLE,
     AST_CREATE_INDEX,
     AST_DROP_INDEX,
+    AST_CREATE_TYPE,
+    AST_ALTER_TYPE_STMT,
+    AST_DROP_TYPE,
     AST_DESCRIBE,
     AST_OTHER, /* correct CQL that this release does not have: `other` names it */
 };
@@ -386,6 +405,7 @@ struct ast_stmt {
         struct ast_create_table create_table;
         struct ast_alter_table alter_table;
         struct ast_create_index create_index;
+        struct ast_user_type user_type;
         struct ast_drop drop; /* also TRUNCATE and USE */
         struct ast_describe describe;
         const char *other; /* "CREATE FUNCTION" */

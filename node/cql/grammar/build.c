@@ -268,7 +268,8 @@ static void put_name(struct buf *b, struct bytes name)
 static struct bytes type_text(struct cql_parser *p, const struct ast_type *t)
 {
     struct buf b;
-    bool number = t->id.name.len > 0 && t->id.name.data[0] >= '0' && t->id.name.data[0] <= '9';
+    uint8_t first = t->id.name.len > 0 ? t->id.name.data[0] : 0;
+    bool number = (first >= '0' && first <= '9') || first == '-'; /* of a vector */
     bool set = bytes_equal_text(t->id.name, "set") && t->params_count > 0;
     buf_init(&b, CQL_TEXT_MAX * 2);
     if (t->id.keyspace.len > 0) {
@@ -327,6 +328,25 @@ struct ast_type *cql_build_custom_type(struct cql_parser *p, struct bytes class_
     t->text = bytes_text(
         arena_printf(p->arena, "'%.*s'", (int)class_name.len, (const char *)class_name.data));
     return t;
+}
+
+struct ast_table cql_build_user_type(struct cql_parser *p, struct bytes keyspace, struct bytes name)
+{
+    static const char *const native[] = {
+        "ascii",  "bigint",    "blob",     "boolean", "counter", "date",     "decimal",
+        "double", "duration",  "float",    "inet",    "int",     "smallint", "text",
+        "time",   "timestamp", "timeuuid", "tinyint", "uuid",    "varchar",  "varint"};
+    static const char *const reserved[] = {"bitstring", "byte",     "complex",
+                                           "enum",      "interval", "macaddr"};
+    for (size_t i = 0; i < ARRAY_LEN(native); i++) {
+        if (bytes_equal_text(name, native[i]))
+            cql_parser_mismatch(p, "'.'");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(reserved); i++) {
+        if (bytes_equal_text(name, reserved[i]))
+            cql_parser_refuse(p, "Invalid (reserved) user type name", name);
+    }
+    return (struct ast_table){keyspace, name};
 }
 
 struct ast_stmt *cql_build_stmt(struct cql_parser *p, enum ast_kind kind)

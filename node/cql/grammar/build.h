@@ -45,6 +45,8 @@ struct cql_token cql_parser_token(struct cql_parser *p, struct cql_lexer *lexer)
 void cql_parser_unexpected(struct cql_parser *p, const struct cql_token *t, const void *lemon);
 void cql_parser_too_deep(struct cql_parser *p);
 void cql_parser_error(struct cql_parser *p, const char *what);
+void cql_parser_mismatch(struct cql_parser *p, const char *expected); /* of the last token */
+void cql_parser_refuse(struct cql_parser *p, const char *sentence, struct bytes name);
 
 /* build.c */
 void cql_names_push(struct cql_parser *p, struct ast_names *l, struct bytes item);
@@ -95,6 +97,9 @@ struct ast_stmt *cql_build_drop(struct cql_parser *p, enum ast_kind kind, struct
                                 bool if_exists);
 struct ast_stmt *cql_build_alter_add(struct ast_stmt *alter, bool if_not_exists,
                                      struct ast_columns columns);
+/* A name that a type may have: not one of the language's own, unless it was quoted. */
+struct ast_table cql_build_user_type(struct cql_parser *p, struct bytes keyspace,
+                                     struct bytes name);
 struct ast_stmt *cql_build_other(struct cql_parser *p, const char *what);
 void cql_table_column(struct cql_parser *p, struct ast_create_table *t, struct ast_column column);
 

@@ -102,6 +102,10 @@ types(L) ::= types(M) COMMA type_(T). { L = cql_types_push(p, M, T); }
 types(L) ::= types(M) COMMA INTEGER(I). {
     L = cql_types_push(p, M, cql_build_type(p, (struct ast_table){BYTES_NONE, I.text}, NULL));
 }
+types(L) ::= types(M) COMMA MINUS INTEGER(I). {
+    struct bytes negative = cql_build_negate(p, cql_build_leaf(p, AST_INTEGER, I.text))->text;
+    L = cql_types_push(p, M, cql_build_type(p, (struct ast_table){BYTES_NONE, negative}, NULL));
+}
 
 /* ---- terms: values in statements */
 number(X) ::= INTEGER(T). { X = cql_build_leaf(p, AST_INTEGER, T.text); }
@@ -615,6 +619,45 @@ single(S) ::= alter_head(A) WITH options(O). {
     S->alter_table.options = O;
 }
 
+/* ---- user-defined types */
+%type user_type {struct ast_table}
+%type type_fields {struct ast_columns}
+%type type_field {struct ast_column}
+user_type(I) ::= IDENT(T). { I = cql_build_user_type(p, BYTES_NONE, T.text); }
+user_type(I) ::= QUOTED(T). {
+    I = (struct ast_table){BYTES_NONE, cql_build_quoted(p, &T)};
+}
+user_type(I) ::= name(K) DOT IDENT(T). { I = cql_build_user_type(p, K, T.text); }
+user_type(I) ::= name(K) DOT QUOTED(T). {
+    I = (struct ast_table){K, cql_build_quoted(p, &T)};
+}
+type_field(C) ::= name(N) type_(T). { C = (struct ast_column){.name = N, .type = T}; }
+type_fields(L) ::= type_field(C). {
+    L = (struct ast_columns){0};
+    cql_columns_push(p, &L, C);
+}
+type_fields(L) ::= type_fields(M) COMMA type_field(C). { L = M; cql_columns_push(p, &L, C); }
+single(S) ::= CREATE TYPE opt_ine(B) user_type(I) LP type_fields(L) RP. {
+    S = cql_build_stmt(p, AST_CREATE_TYPE);
+    S->user_type = (struct ast_user_type){.id = I, .if_not_exists = B, .fields = L};
+}
+single(S) ::= ALTER TYPE opt_ie(B) user_type(I) ADD opt_ine(F) type_field(C). {
+    S = cql_build_stmt(p, AST_ALTER_TYPE_STMT);
+    S->user_type = (struct ast_user_type){.id = I, .if_exists = B, .if_field = F};
+    cql_columns_push(p, &S->user_type.fields, C);
+}
+single(S) ::= ALTER TYPE opt_ie(B) user_type(I) ALTER name TYPE type_. {
+    S = cql_build_stmt(p, AST_ALTER_TYPE_STMT);
+    S->user_type =
+        (struct ast_user_type){.id = I, .if_exists = B, .kind = AST_ALTER_TYPE_ALTER};
+}
+single(S) ::= ALTER TYPE opt_ie(B) user_type(I) RENAME opt_ie(F) renames(L). {
+    S = cql_build_stmt(p, AST_ALTER_TYPE_STMT);
+    S->user_type = (struct ast_user_type){
+        .id = I, .if_exists = B, .if_field = F, .kind = AST_ALTER_TYPE_RENAME, .names = L};
+}
+single(S) ::= DROP TYPE opt_ie(B) user_type(I). { S = cql_build_drop(p, AST_DROP_TYPE, I, B); }
+
 /* ---- DESCRIBE */
 %type describe {struct ast_describe}
 %type full {bool}
@@ -704,20 +747,12 @@ other(S) ::= DROP MATERIALIZED VIEW opt_ie id. {
     S = cql_build_other(p, "DROP MATERIALIZED VIEW");
 }
 
-other(S) ::= CREATE TYPE opt_ine id LP type_fields RP. { S = cql_build_other(p, "CREATE TYPE"); }
-type_fields ::= name type_.
-type_fields ::= type_fields COMMA name type_.
-other(S) ::= ALTER TYPE opt_ie id ADD opt_ine name type_. { S = cql_build_other(p, "ALTER TYPE"); }
-other(S) ::= ALTER TYPE opt_ie id ALTER name TYPE type_. { S = cql_build_other(p, "ALTER TYPE"); }
-other(S) ::= ALTER TYPE opt_ie id RENAME opt_ie renames. { S = cql_build_other(p, "ALTER TYPE"); }
-other(S) ::= DROP TYPE opt_ie id. { S = cql_build_other(p, "DROP TYPE"); }
-
 other(S) ::= CREATE opt_replace FUNCTION opt_ine id LP opt_arguments RP null_call ON NULL INPUT
              RETURNS type_ LANGUAGE name AS STRING. { S = cql_build_other(p, "CREATE FUNCTION"); }
 opt_replace ::= .
 opt_replace ::= OR REPLACE.
 opt_arguments ::= .
-opt_arguments ::= type_fields.
+opt_arguments ::= type_fields(A). { (void)A; }
 null_call ::= CALLED.
 null_call ::= RETURNS NULL.
 other(S) ::= DROP FUNCTION opt_ie id opt_signature. { S = cql_build_other(p, "DROP FUNCTION"); }

@@ -90,20 +90,22 @@ void cql_parser_error(struct cql_parser *p, const char *what)
     set_error(p, &p->last, what);
 }
 
+/* What is wrong wherever it stands: no position. */
+void cql_parser_refuse(struct cql_parser *p, const char *sentence, struct bytes name)
+{
+    if (p->err == ERR_OK)
+        p->err = errmsg_set(p->reterr, ERR_SYNTAX, "%s %.*s", sentence,
+                            (int)(name.len < 200 ? name.len : 200), (const char *)name.data);
+}
+
 void cql_parser_too_deep(struct cql_parser *p)
 {
     set_error(p, &p->last, "the statement is nested too deeply");
 }
 
-void cql_parser_unexpected(struct cql_parser *p, const struct cql_token *t, const void *lemon)
+static void unexpected(struct cql_parser *p, const struct cql_token *t, const char *expected)
 {
     char what[160];
-    int one = 0;
-    if (t == NULL)
-        t = &p->last;
-    const char *expected = NULL;
-    if (lemon != NULL && cql_parser_expected(lemon, &one) == 1)
-        expected = token_name(one);
     const char *input = t->code == 0 ? "<EOF>" : (const char *)t->raw.data;
     int len = t->code == 0 ? 5 : (int)(t->raw.len < 80 ? t->raw.len : 80);
     if (expected != NULL)
@@ -111,6 +113,22 @@ void cql_parser_unexpected(struct cql_parser *p, const struct cql_token *t, cons
     else
         snprintf(what, sizeof what, "no viable alternative at input '%.*s'", len, input);
     set_error(p, t, what);
+}
+
+void cql_parser_unexpected(struct cql_parser *p, const struct cql_token *t, const void *lemon)
+{
+    int one = 0;
+    if (t == NULL)
+        t = &p->last;
+    if (lemon != NULL && cql_parser_expected(lemon, &one) == 1)
+        unexpected(p, t, token_name(one));
+    else
+        unexpected(p, t, NULL);
+}
+
+void cql_parser_mismatch(struct cql_parser *p, const char *expected)
+{
+    unexpected(p, &p->last, expected);
 }
 
 /* JSON and DISTINCT right behind SELECT are words of the language only when something to select

@@ -225,7 +225,7 @@ static void show_change(struct one_node *n, const struct cql_schema_change *c)
 {
     buf_printf(&n->text, "%s %s %.*s", cql_change_name(c->change), cql_target_name(c->target),
                (int)c->keyspace.len, (const char *)c->keyspace.data);
-    if (c->target == CQL_TARGET_TABLE)
+    if (c->target != CQL_TARGET_KEYSPACE)
         buf_printf(&n->text, ".%.*s", (int)c->name.len, (const char *)c->name.data);
 }
 

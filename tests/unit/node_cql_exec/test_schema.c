@@ -62,7 +62,6 @@ static void ddl(void)
         {"SELECT * FROM t", "(no rows)"},
         {"TRUNCATE system.local", "UNAUTHORIZED: *"},
         {"CREATE TABLE c (k int PRIMARY KEY) WITH COMPACT STORAGE", "INVALID: Not supported*"},
-        {"CREATE TABLE u (k int PRIMARY KEY, t tuple<int>)", "INVALID: *"},
         {"CREATE TABLE u (k int)", "INVALID: *"},
         {"CREATE TABLE u (k int PRIMARY KEY, n counter)", "CREATED TABLE ks.u"},
         {"DROP TABLE t", "DROPPED TABLE ks.t"},

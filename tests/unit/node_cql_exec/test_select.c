@@ -227,7 +227,7 @@ static const struct story refused[] = {
      "the PRIMARY KEY"},
     {"SELECT v FROM t GROUP BY a", "INVALID: Group by currently only support groups*"},
     {"SELECT max(min(v)) FROM t", "INVALID: aggregate functions cannot be used as arguments*"},
-    {"SELECT v.x FROM t", "INVALID: Not supported by this release of Torc: fields*"},
+    {"SELECT v.x FROM t", "INVALID: Invalid field selection: v of type int is not a user type"},
     {"SELECT v FROM t WHERE v LIKE 'x'",
      "INVALID: LIKE restriction is only supported on properly indexed columns. v LIKE *"},
     {"SELECT v FORM t", "SYNTAX: line 1:9 *"},

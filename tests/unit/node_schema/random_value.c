@@ -15,10 +15,31 @@ static const struct cql_type *nested(struct rng *r, struct arena *a, unsigned de
     }
 }
 
+/* A tuple, a user-defined type or a vector. */
+static const struct cql_type *composed(struct rng *r, struct arena *a, unsigned depth,
+                                       const struct cql_type *(*item)(struct rng *, struct arena *,
+                                                                      unsigned))
+{
+    static const char *const fields[] = {"a", "b", "c"};
+    uint32_t count = 1 + (uint32_t)rng_below(r, 3);
+    const struct cql_type **items = arena_array(a, const struct cql_type *, count);
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = item(r, a, depth - 1);
+    if (rng_chance(r, 300000))
+        return cql_type_udt(a, "ks", "u", fields, items, count, true);
+    if (rng_chance(r, 500000))
+        return cql_type_tuple(a, items, count);
+    struct cql_type *t = arena_new(a, struct cql_type);
+    *t = (struct cql_type){.kind = CQL_VECTOR, .count = 1, .dimension = count, .items = items};
+    return t;
+}
+
 const struct cql_type *random_key_type(struct rng *r, struct arena *a, unsigned depth)
 {
     if (depth > 0 && rng_chance(r, 250000))
         return nested(r, a, depth, random_key_type);
+    if (depth > 0 && rng_chance(r, 250000))
+        return composed(r, a, depth, random_key_type);
     while (true) {
         const struct cql_type *t = cql_type_native((enum cql_kind)rng_below(r, CQL_DURATION));
         if (t != NULL && t->kind != CQL_COUNTER)
@@ -30,6 +51,8 @@ const struct cql_type *random_type(struct rng *r, struct arena *a, unsigned dept
 {
     if (depth > 0 && rng_chance(r, 400000))
         return nested(r, a, depth, random_type);
+    if (depth > 0 && rng_chance(r, 300000))
+        return composed(r, a, depth, random_type);
     return rng_chance(r, 50000) ? cql_type_native(CQL_DURATION) : random_key_type(r, a, 0);
 }
 
@@ -88,6 +111,24 @@ static void put_items(struct rng *r, struct arena *a, const struct cql_type *t, 
     ASSERT(err == ERR_OK);
 }
 
+static void put_parts(struct rng *r, struct arena *a, const struct cql_type *t, struct buf *out)
+{
+    bool vector = t->kind == CQL_VECTOR;
+    size_t count = vector ? t->dimension : rng_below(r, t->count + 1);
+    struct value_part parts[3];
+    for (size_t i = 0; i < count; i++) {
+        parts[i].null = !vector && rng_chance(r, 300000);
+        parts[i].bytes = random_value(r, a, t->items[vector ? 0 : i]);
+        if (vector && cql_type_fixed_size(t->items[0]) > 0) /* these have no empty value */
+            while (parts[i].bytes.len == 0)
+                parts[i].bytes = random_value(r, a, t->items[0]);
+    }
+    if (vector)
+        value_vector_build(t, parts, out);
+    else
+        value_tuple_build(parts, count, out);
+}
+
 static void put_value(struct rng *r, struct arena *a, const struct cql_type *t, struct buf *out)
 {
     switch (t->kind) {
@@ -120,6 +161,9 @@ static void put_value(struct rng *r, struct arena *a, const struct cql_type *t, 
         value_duration_put(&d, out);
         break;
     }
+    case CQL_TUPLE:
+    case CQL_UDT:
+    case CQL_VECTOR: put_parts(r, a, t, out); break;
     default: put_items(r, a, t, out); break;
     }
 }

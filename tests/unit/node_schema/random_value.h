@@ -8,7 +8,7 @@
 /* A type that may be part of a clustering key; nested up to `depth`. */
 const struct cql_type *random_key_type(struct rng *r, struct arena *a, unsigned depth);
 
-/* Any scalar or frozen collection. */
+/* Any scalar, frozen collection, tuple, vector or frozen user-defined type. */
 const struct cql_type *random_type(struct rng *r, struct arena *a, unsigned depth);
 
 /* A valid value, sets and maps sorted; bytes in the arena. */

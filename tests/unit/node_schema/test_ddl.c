@@ -69,8 +69,9 @@ static void tables_that_cannot_be(void)
         {"k", "Bad-Name", "a int", "a", "", ERR_CONFIG,
          "k.Bad-Name: Table name must not be empty or not contain non-alphanumeric-underscore "
          "characters (got \"Bad-Name\")"},
-        {"k", "x", "a int, b vector<float, 3>", "a", "", ERR_INVALID,
-         "Vectors are not supported yet by Torc: vector<float, 3>"},
+        {"k", "x", "a int, b tuple<int, duration>", "a", "b", ERR_INVALID,
+         "duration type is not supported for PRIMARY KEY column 'b'"},
+        {"k", "x", "a int, b nope", "a", "", ERR_INVALID, "Unknown type k.nope"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         expect(world_table(&f, rows[i].keyspace, rows[i].name, rows[i].columns, rows[i].partition,
@@ -205,7 +206,7 @@ static void if_exists_makes_nothing_of_it(void)
     }
     struct ddl drop = {.kind = DDL_DROP_KEYSPACE, .keyspace = "k"};
     expect(world_apply(&f, &drop), ERR_OK, NULL);
-    CU_ASSERT(f.change.type == CHANGE_DROPPED && !f.change.is_table);
+    CU_ASSERT(f.change.type == CHANGE_DROPPED && f.change.target == SCHEMA_KEYSPACE);
     CU_ASSERT_PTR_NULL(schema_keyspace(f.now, "k"));
 }
 
