@@ -215,6 +215,17 @@ static int64_t floor_day(int64_t ms)
     return ms >= 0 ? ms / MS_PER_DAY : -((MS_PER_DAY - 1 - ms) / MS_PER_DAY);
 }
 
+static enum err too_precise(const struct cql_duration *d, const char *precision, struct errmsg *e)
+{
+    struct buf text;
+    buf_init(&text, 256);
+    time_print_duration(d, &text);
+    errmsg_set(e, ERR_INVALID, "The duration must have a %s precision. Was: %.*s", precision,
+               (int)text.len, (const char *)text.data);
+    buf_close(&text);
+    return ERR_INVALID;
+}
+
 /* A timestamp or date moved by a duration. Beyond what a client can write (some 300 million years)
  * it wraps around. */
 static enum err time_apply(char op, enum cql_kind kind, struct bytes a, struct bytes b,
@@ -223,16 +234,10 @@ static enum err time_apply(char op, enum cql_kind kind, struct bytes a, struct b
     struct cql_duration d;
     if (value_duration_read(b, &d) != ERR_OK)
         return errmsg_set(e, ERR_INVALID, "The duration is malformed");
-    if (kind == CQL_DATE && d.nanos != 0) {
-        struct buf text;
-        buf_init(&text, 256);
-        time_print_duration(&d, &text);
-        enum err err =
-            errmsg_set(e, ERR_INVALID, "The duration must have a day precision. Was: %.*s",
-                       (int)text.len, (const char *)text.data);
-        buf_close(&text);
-        return err;
-    }
+    if (kind == CQL_DATE && d.nanos != 0)
+        return too_precise(&d, "day", e);
+    if (d.nanos % NANOS_PER_MS != 0)
+        return too_precise(&d, "millisecond", e);
     int64_t sign = op == '-' ? -1 : 1;
     int64_t ms = kind == CQL_DATE ? 0 : (int64_t)load_u64(a.data);
     int64_t day = kind == CQL_DATE ? (int64_t)load_u32(a.data) - DATE_AT_EPOCH : floor_day(ms);

@@ -41,8 +41,9 @@ cqltypes.SimpleDateType.deserialize = staticmethod(
 cqltypes.TimeType.deserialize = staticmethod(lambda b, v: cqltypes.int64_unpack(b))
 
 KINDS = {0x0000: "ServerError", 0x000A: "Protocol", 0x1000: "Unavailable", 0x1100: "WriteTimeout",
-         0x1200: "ReadTimeout", 0x1003: "TruncateError", 0x2000: "Syntax", 0x2100: "Unauthorized",
-         0x2200: "Invalid", 0x2300: "Config", 0x2400: "AlreadyExists", 0x2500: "Unprepared"}
+         0x1200: "ReadTimeout", 0x1003: "TruncateError", 0x1400: "FunctionFailure",
+         0x2000: "Syntax", 0x2100: "Unauthorized", 0x2200: "Invalid", 0x2300: "Config",
+         0x2400: "AlreadyExists", 0x2500: "Unprepared"}
 
 
 class RawType:

@@ -8,16 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-enum aggregate_kind {
-    AGGREGATE_ROWS, /* count(*) */
-    AGGREGATE_COUNT,
-    AGGREGATE_MIN,
-    AGGREGATE_MAX,
-    AGGREGATE_SUM,
-    AGGREGATE_AVG,
-    AGGREGATE_FIRST, /* no aggregate: what the first row of the group shows */
-};
-
 __extension__ typedef __int128 wide; /* 2^63 values of 64 bits fit */
 
 struct real_sum {
@@ -359,4 +349,18 @@ void aggregate_reset(struct selector *s)
     a->whole = 0;
     a->real = (struct real_sum){0};
     a->value = CQL_NULL;
+}
+
+bool aggregate_items(struct run *r, enum aggregate_kind kind, const struct cql_type *type,
+                     struct value_items items, struct cql_value *ret)
+{
+    struct aggregate a = {.kind = kind};
+    struct selector s = {
+        .kind = SELECTOR_AGGREGATE, .type = type, .aggregate = &a, .aggregates = true};
+    struct bytes item;
+    while (value_items_next(&items, &item)) {
+        if (!take_value(r, r->arena, &s, cql_value_make(item)))
+            return false;
+    }
+    return aggregate_value(r, &s, ret);
 }

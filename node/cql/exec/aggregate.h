@@ -9,6 +9,16 @@
 
 #include "node/cql/exec/selector.h"
 
+enum aggregate_kind {
+    AGGREGATE_ROWS, /* count(*) */
+    AGGREGATE_COUNT,
+    AGGREGATE_MIN,
+    AGGREGATE_MAX,
+    AGGREGATE_SUM,
+    AGGREGATE_AVG,
+    AGGREGATE_FIRST, /* no aggregate: what the first row of the group shows */
+};
+
 /* Is it the name of one? Then *ret is the selector, NULL after run_fail. */
 bool aggregate_prepare(struct run *r, const struct ast_term *call, struct selector **ret);
 bool aggregate_settle(struct run *r, struct selector *s);
@@ -20,5 +30,9 @@ bool aggregate_take(struct run *r, struct arena *keep, struct selector *s,
 bool aggregate_value(struct run *r, const struct selector *s, struct cql_value *ret);
 /* Begin anew with the next group. */
 void aggregate_reset(struct selector *s);
+
+/* MIN, MAX, SUM or AVG of the items of one list or set, which are of the type, as of rows. */
+bool aggregate_items(struct run *r, enum aggregate_kind kind, const struct cql_type *type,
+                     struct value_items items, struct cql_value *ret);
 
 #endif

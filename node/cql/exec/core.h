@@ -243,9 +243,11 @@ int64_t value_read_whole(struct bytes b);
 double value_read_real(const struct cql_type *type, struct bytes b); /* of whole ones too */
 struct cql_value value_put_whole(struct run *r, const struct cql_type *type, int64_t v);
 struct cql_value value_put_real(struct run *r, const struct cql_type *type, double v);
+int64_t value_whole_of_real(const struct cql_type *to, double d);
+bool cast_is_target(const struct cql_type *to); /* anything can be cast to it */
 bool cast_allowed(const struct cql_type *from, const struct cql_type *to);
-struct cql_value value_cast(struct run *r, const struct cql_type *from, const struct cql_type *to,
-                            struct cql_value v);
+bool value_cast(struct run *r, const struct cql_type *from, const struct cql_type *to,
+                struct cql_value v, struct cql_value *ret);
 
 /* --- filter.c: restrictions on the values of a row */
 struct filter {

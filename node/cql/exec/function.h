@@ -20,7 +20,9 @@ struct function_arg {
     const struct ast_term *term;     /* of a statement's value; NULL: see selector */
     const struct selector *selector; /* of a SELECT's list */
     const char *text;                /* for error texts */
-    const struct operand_fits *fits; /* of an operation in a value; else NULL */
+    const struct operand_fits *fits; /* of an operation or call in a value that may be of several
+                                        types; else NULL */
+    const struct cql_type *guess;    /* with fits: what it is when nothing is wanted; or NULL */
 };
 
 /* What is known of a term of a statement (term.c). False after run_fail. */
@@ -31,6 +33,15 @@ enum fit { FIT_NOT, FIT_WEAKLY, FIT_EXACTLY };
 /* May the argument stand where a value of the type is wanted? */
 enum fit function_arg_fit(struct run *r, const struct function_arg *arg,
                           const struct cql_type *type);
+
+/* The type to take the argument for when nothing is wanted: of a constant its smallest, of a list
+ * or set what all items can be; NULL when there is none. */
+const struct cql_type *function_arg_infer(struct run *r, const struct function_arg *arg);
+
+/* What is known of a call that is an argument itself, in a value: type, or fits and guess. False
+ * after run_fail. */
+bool function_as_arg(struct run *r, const struct ast_table *id, const struct function_arg *args,
+                     size_t count, struct function_arg *ret);
 
 /* The type a constant is of when nothing else is said: 1 an int, 'a' an ascii. NULL for others. */
 const struct cql_type *literal_type(const struct ast_term *t);

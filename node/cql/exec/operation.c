@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-static const enum cql_kind kinds[OPERAND_KINDS] = {
+static const enum cql_kind kinds[] = {
     CQL_TINYINT, CQL_SMALLINT, CQL_INT,  CQL_BIGINT,    CQL_FLOAT, CQL_DOUBLE,   CQL_DECIMAL,
     CQL_VARINT,  CQL_COUNTER,  CQL_TEXT, CQL_TIMESTAMP, CQL_DATE,  CQL_DURATION, CQL_ASCII,
 };
@@ -22,18 +22,14 @@ const char *operation_name(char op, size_t count)
 
 enum fit operand_fit(const struct operand_fits *fits, const struct cql_type *type)
 {
-    for (size_t i = 0; i < OPERAND_KINDS; i++) {
-        if (kinds[i] == type->kind)
-            return fits->of[i];
-    }
-    return FIT_NOT;
+    return (size_t)type->kind < OPERAND_KINDS ? fits->of[type->kind] : fits->others;
 }
 
 static struct operand_fits fits_of(struct run *r, const struct function_arg *arg)
 {
-    struct operand_fits fits;
-    for (size_t i = 0; i < OPERAND_KINDS; i++)
-        fits.of[i] = function_arg_fit(r, arg, cql_type_native(kinds[i]));
+    struct operand_fits fits = {.others = FIT_NOT};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        fits.of[kinds[i]] = function_arg_fit(r, arg, cql_type_native(kinds[i]));
     return fits;
 }
 
@@ -59,10 +55,10 @@ static struct found find_sign(struct run *r, const struct operand_fits *fits,
 {
     struct found f = {.count = 0};
     bool exact = false;
-    for (size_t i = 0; i < OPERAND_KINDS && !exact; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(kinds) && !exact; i++) {
         const struct cql_type *type = cql_type_native(kinds[i]);
         if (arithmetic_is_number(type))
-            try_one(r, &f, (struct operation){'-', 1, {type, NULL}, type}, fits->of[i], want,
+            try_one(r, &f, (struct operation){'-', 1, {type, NULL}, type}, fits->of[kinds[i]], want,
                     &exact);
     }
     return f;
@@ -74,10 +70,11 @@ static struct found find_pair(struct run *r, char op, const struct operand_fits 
 {
     struct found f = {.count = 0}, of_want = {.count = 0};
     bool exact = false;
-    for (size_t i = 0; i < OPERAND_KINDS && !exact; i++) {
-        for (size_t j = 0; j < OPERAND_KINDS && !exact; j++) {
+    for (size_t i = 0; i < ARRAY_LEN(kinds) && !exact; i++) {
+        for (size_t j = 0; j < ARRAY_LEN(kinds) && !exact; j++) {
             const struct cql_type *a = cql_type_native(kinds[i]), *b = cql_type_native(kinds[j]);
-            enum fit fit = fits[0].of[i] < fits[1].of[j] ? fits[0].of[i] : fits[1].of[j];
+            enum fit left = fits[0].of[kinds[i]], right = fits[1].of[kinds[j]];
+            enum fit fit = left < right ? left : right;
             size_t before = f.count;
             try_one(r, &f, (struct operation){op, 2, {a, b}, arithmetic_type(op, a, b)}, fit, want,
                     &exact);
@@ -107,7 +104,7 @@ const char *number_signatures(struct run *r, const char *name)
 {
     struct buf b;
     buf_init(&b, BUF_MAX_DEFAULT);
-    for (size_t i = 0; i < OPERAND_KINDS; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         const struct cql_type *type = cql_type_native(kinds[i]);
         const char *text = cql_type_text(r->arena, type);
         if (arithmetic_is_number(type))
@@ -152,13 +149,24 @@ void operation_fits(struct run *r, char op, const struct function_arg *args, siz
     struct operand_fits fits[2] = {0};
     for (size_t i = 0; i < count; i++)
         fits[i] = fits_of(r, &args[i]);
-    for (size_t i = 0; i < OPERAND_KINDS; i++) {
+    *ret = (struct operand_fits){.others = FIT_NOT};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         const struct cql_type *want = cql_type_native(kinds[i]);
         struct found f = find(r, op, args, count, fits, want);
-        ret->of[i] = f.count != 1                               ? FIT_NOT
-                     : cql_type_equal(f.operation.result, want) ? FIT_EXACTLY
-                                                                : FIT_WEAKLY;
+        ret->of[kinds[i]] = f.count != 1                               ? FIT_NOT
+                            : cql_type_equal(f.operation.result, want) ? FIT_EXACTLY
+                                                                       : FIT_WEAKLY;
     }
+}
+
+const struct cql_type *operation_guess(struct run *r, char op, const struct function_arg *args,
+                                       size_t count)
+{
+    struct operand_fits fits[2] = {0};
+    for (size_t i = 0; i < count; i++)
+        fits[i] = fits_of(r, &args[i]);
+    struct found f = find(r, op, args, count, fits, NULL);
+    return f.count == 1 ? f.operation.result : NULL;
 }
 
 static bool failed(struct run *r, const struct operation *o, const struct errmsg *why)

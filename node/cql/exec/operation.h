@@ -15,10 +15,12 @@ struct operation {
     const struct cql_type *result;
 };
 
-/* How well an operand of unknown type stands for each type that operands have. */
-#define OPERAND_KINDS 14
+/* How well a value whose type depends on what it is for stands for each scalar type, by its kind,
+ * and for all others. */
+#define OPERAND_KINDS 32
 struct operand_fits {
     enum fit of[OPERAND_KINDS];
+    enum fit others;
 };
 
 /* False after run_fail. `want`: the type its result is for, NULL when that says nothing. */
@@ -28,6 +30,9 @@ bool operation_find(struct run *r, char op, const struct function_arg *args, siz
 /* What a result of the operation may be, when its operands are no more than this. */
 void operation_fits(struct run *r, char op, const struct function_arg *args, size_t count,
                     struct operand_fits *ret);
+/* Its type when nothing is wanted; NULL when that is not clear. */
+const struct cql_type *operation_guess(struct run *r, char op, const struct function_arg *args,
+                                       size_t count);
 enum fit operand_fit(const struct operand_fits *fits, const struct cql_type *type);
 
 /* "_add": the function that Cassandra has for it. */

@@ -105,19 +105,28 @@ static const struct cql_type *parse_type(struct run *r, const struct ast_type *t
 
 static struct selector *prepare_cast(struct run *r, const struct ast_term *t)
 {
-    const struct cql_type *type = parse_type(r, t->type);
-    struct selector *s = make(r, SELECTOR_CAST, t, type, NULL);
-    if (type == NULL || add_args(r, s, &t->items) == NULL)
+    const struct cql_type *type = NULL; /* native ones only: any other name is no target of CAST */
+    struct errmsg m;
+    struct selector *s = make(r, SELECTOR_CAST, t, NULL, NULL);
+    if (!run_err(r, cql_type_parse(r->arena, t->type->text, &type, &m), &m) ||
+        add_args(r, s, &t->items) == NULL)
         return NULL;
     const struct selector *of = s->args[0];
+    s->type = type;
     s->name = arena_printf(r->arena, "cast(%s as %s)", of->name, cql_type_text(r->arena, type));
     if (of->type == NULL)
         return selector_settle(r, s->args[0], NULL) ? s : NULL;
+    if (cql_type_equal(of->type, type))
+        return s->args[0];
     s->function = function_of_cast(r, of->type, type);
     if (s->function != NULL) {
         s->kind = SELECTOR_CALL;
-    } else if (!cast_allowed(of->type, type)) {
+    } else if (!cast_is_target(type)) {
         run_invalid(r, "%s cannot be cast to %s", of->name, cql_type_text(r->arena, type));
+        return NULL;
+    } else if (!cast_allowed(of->type, type)) {
+        run_invalid(r, "Invalid call to function cast_as_%s, none of its type signatures match",
+                    cql_type_text(r->arena, type));
         return NULL;
     }
     return s;

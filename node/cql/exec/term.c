@@ -1,5 +1,7 @@
 #include "node/cql/exec/selector.h"
 
+#include <string.h>
+
 const struct cql_type *list_of(struct run *r, const struct cql_type *item)
 {
     return cql_type_list(r->arena, item, false);
@@ -75,12 +77,10 @@ bool term_arg(struct run *r, const struct ast_term *t, struct function_arg *ret)
         struct operand_fits *fits = arena_new(r->arena, struct operand_fits);
         operation_fits(r, op_of(t), args, t->items.count, fits);
         ret->fits = fits;
+        ret->guess = operation_guess(r, op_of(t), args, t->items.count);
         return true;
     }
-    const struct function *f = function_find(r, &t->id, args, t->items.count, NULL);
-    if (f != NULL)
-        ret->type = function_result(f);
-    return f != NULL;
+    return function_as_arg(r, &t->id, args, t->items.count, ret);
 }
 
 static bool args_of(struct run *r, const struct ast_term *t, const struct function_arg **ret)
@@ -143,11 +143,13 @@ static bool declare_call(struct run *r, struct slot s)
             return false;
     }
     struct function_arg result = {.type = c.result};
-    if (function_arg_fit(r, &result, s.type) == FIT_NOT)
-        return run_invalid(r,
-                           "Type error: cannot assign result of function %s (type %s) to %s "
-                           "(type %s)",
-                           c.name, type_name(r, c.result), s.name, type_name(r, s.type));
+    bool same = !cql_type_is_collection(c.result) || c.result->frozen == s.type->frozen;
+    if (!same || function_arg_fit(r, &result, s.type) == FIT_NOT)
+        return run_invalid(r, "Type error: cannot assign result of %s (type %s) to %s (type %s)",
+                           is_operation(s.term)
+                               ? arena_printf(r->arena, "operation %c", op_of(s.term))
+                               : arena_printf(r->arena, "function %s", c.name),
+                           type_name(r, c.result), s.name, type_name(r, s.type));
     return true;
 }
 
@@ -300,6 +302,9 @@ static bool call_value(struct run *r, struct slot s, struct cql_value *ret)
     for (size_t i = 0; i < count; i++) {
         if (!slot_value(r, arg_slot(r, &c, s.term, i), &args[i]))
             return false;
+        if (args[i].kind == CQL_VALUE_UNSET)
+            return run_invalid(r, "Invalid unset value for argument in call to function %s",
+                               strchr(c.name, '.') + 1);
     }
     return c.function != NULL ? function_call(r, c.function, args, count, ret)
                               : operation_apply(r, &c.operation, args, ret);

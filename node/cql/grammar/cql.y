@@ -159,6 +159,7 @@ call(X) ::= fname(F) LP opt_terms(L) RP. { X = cql_build_call(p, F, &L); }
 fname(F) ::= name(A). { F = (struct ast_table){BYTES_NONE, A}; }
 fname(F) ::= name(A) DOT name(B). { F = (struct ast_table){A, B}; }
 fname(F) ::= TOKEN. { F = (struct ast_table){BYTES_NONE, BYTES_LIT("token")}; }
+fname(F) ::= name(A) DOT TOKEN. { F = (struct ast_table){A, BYTES_LIT("token")}; }
 
 /* ---- selectors: what SELECT shows */
 %type sel {struct ast_term *}

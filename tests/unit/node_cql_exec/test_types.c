@@ -102,7 +102,7 @@ static const struct story other_values[] = {
     {"INSERT INTO t (k, v) VALUES (5, (int) 3)",
      "INVALID: Cannot assign value (int)3 to v of type text"},
     {"INSERT INTO t (k, v) VALUES (5, now())", "INVALID: Type error*"},
-    {"INSERT INTO t (k, v) VALUES (5, nope())", "INVALID: Unknown function 'nope'"},
+    {"INSERT INTO t (k, v) VALUES (5, nope())", "INVALID: Unknown function nope called"},
     {"INSERT INTO t (k, ts) VALUES (6, toTimestamp(now()))", "void"},
     {"SELECT ts FROM t WHERE k = 6", "'2023-11-14T22:13:20.000Z'"},
     {"SELECT toDate(ts), toUnixTimestamp(ts) FROM t WHERE k = 6", "'2023-11-14', 1700000000000"},
