@@ -59,7 +59,6 @@
     X(range_delete_of_fragment, "range tombstones do not cover rows of other fragments")           \
     X(tie_by_arrival, "of two cells with equal timestamps the one that came first wins")           \
     X(index_not_written, "what is written brings no entries of indexes")                           \
-    X(index_not_checked, "what an entry of an index points to is not looked at")                   \
     X(index_not_built, "an index is used before it has what the table had")                        \
     X(older_cell_wins, "of two fragments of a row the older cell is taken")                        \
     X(merge_forgets_deletion, "joining two parts keeps the partition deletion of the first")       \
@@ -99,6 +98,7 @@
 #define MUTANTS_OF_NODE(X)                                                                         \
     X(enter_unstored, "a node asks to be let in before its disk has who it is")                    \
     X(boot_reused, "a node that restarts goes on with the actor of its last life")                 \
+    X(index_not_filtered, "rows that a replica's index found are shown as they are joined")        \
     X(bound_included, "a condition c < x is taken for c <= x")                                     \
     X(reply_to_first_stream, "all replies of a connection go to its first stream")
 

@@ -165,6 +165,22 @@ static bool data(struct reader *key, struct bytes value, struct arena *arena, st
     return kind >= 1 && kind <= 4 && reader_done(key) && body(value, row_key, arena, ret);
 }
 
+/* Only that it is one: what it points to may be gone. */
+static bool index_entry(struct reader *key, struct bytes value, struct arena *arena)
+{
+    struct bytes term, partition, row_key;
+    (void)read_u64(key); /* table, index */
+    if (!unescape(key, arena, &term))
+        return false;
+    (void)read_u64(key); /* token */
+    if (!unescape(key, arena, &partition))
+        return false;
+    uint8_t kind = read_u8(key);
+    if (kind == 4 && !unescape(key, arena, &row_key))
+        return false;
+    return (kind == 3 || kind == 4) && reader_done(key) && value.len == 0;
+}
+
 /* --- logs and clocks */
 
 static bool log_entry(struct reader *key, struct bytes value, struct raw_entry *ret)
@@ -222,6 +238,7 @@ bool raw_read(struct bytes key, struct bytes value, struct arena *arena, struct 
     memset(ret, 0, sizeof *ret);
     switch (read_u8(&in)) {
     case 'd': return data(&in, value, arena, ret);
+    case 'i': return index_entry(&in, value, arena);
     case 'l': return log_entry(&in, value, ret);
     case 'c': return clock_entry(&in, value, arena, ret);
     case 'M':

@@ -10,7 +10,7 @@
 #include "base/arena.h"
 
 enum raw_type {
-    RAW_OTHER, /* facts and the store's own records */
+    RAW_OTHER, /* facts, entries of indexes, the store's own records */
     RAW_CLOCK,
     RAW_LOG,
     RAW_DATA,

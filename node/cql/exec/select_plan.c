@@ -1,3 +1,4 @@
+#include "base/mutant.h"
 #include "node/cql/exec/select.h"
 #include "ring/murmur3.h"
 
@@ -340,7 +341,8 @@ static bool eval_filters(struct run *r, struct select *s)
 {
     s->filters = arena_array(r->arena, struct filter, s->where.count);
     for (size_t i = 0; i < s->where.count; i++) {
-        if (s->where.items[i].used)
+        if (s->where.items[i].used ||
+            (MUTANT(index_not_filtered) && s->indexed == &s->where.items[i]))
             continue;
         struct filter *f = &s->filters[s->filters_count++];
         if (!filter_make(r, &s->where.items[i], f))

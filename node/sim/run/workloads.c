@@ -10,11 +10,11 @@
 #define STAMPS_A_USEC 1024 /* room for unique ones, however fast the clients are */
 
 extern const struct workload_ops work_registers, work_sets, work_collections, work_lists,
-    work_batches, work_scans, work_ttl, work_generated, work_schema, work_counters;
+    work_batches, work_scans, work_ttl, work_generated, work_schema, work_counters, work_index;
 
 const struct workload_ops *const workloads_all[] = {
     &work_registers, &work_sets,      &work_collections, &work_lists,    &work_batches, &work_scans,
-    &work_ttl,       &work_generated, &work_schema,      &work_counters, NULL,
+    &work_ttl,       &work_generated, &work_schema,      &work_counters, &work_index,   NULL,
 };
 
 uint32_t workload_replicas(const struct workload_env *env, enum cql_consistency level)
