@@ -59,7 +59,8 @@
     X(range_delete_of_fragment, "range tombstones do not cover rows of other fragments")           \
     X(tie_by_arrival, "of two cells with equal timestamps the one that came first wins")           \
     X(index_not_written, "what is written brings no entries of indexes")                           \
-    X(index_not_built, "an index is used before it has what the table had")                        \
+    X(index_not_settled, "an index is used before the entries of what the table had are durable")  \
+    X(index_built_empty, "an index that is made does not get what the table had")                  \
     X(older_cell_wins, "of two fragments of a row the older cell is taken")                        \
     X(merge_forgets_deletion, "joining two parts keeps the partition deletion of the first")       \
     X(row_deletion_lost, "joining two rows keeps the deletion of the first")                       \

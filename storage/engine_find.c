@@ -5,7 +5,6 @@
  * range with more is no better than the table, so that is read, as it is while the index is being
  * built. All three answer the same. */
 #include "base/mem.h"
-#include "base/mutant.h"
 #include "storage/engine_index.h"
 
 #include <stdlib.h>
@@ -465,7 +464,7 @@ enum err engine_index_scan(struct engine *e, const struct scan *scan, struct are
                            struct index_result *ret)
 {
     struct scan s = *scan;
-    const struct index_state *state = engine_index(e, s.table, s.index.no);
+    struct index_state *state = engine_index(e, s.table, s.index.no);
     if (state == NULL)
         return ERR_STALE;
     if (!s.single && s.after_token == INT64_MIN && s.upto_token == INT64_MIN)
@@ -475,7 +474,7 @@ enum err engine_index_scan(struct engine *e, const struct scan *scan, struct are
     f.work_max = (s.bytes_max > 0 ? s.bytes_max : SCAN_BYTES_DEFAULT) * (size_t)WORK_FACTOR;
     buf_init(&f.term, SIZE_MAX);
     e->stats.scans++;
-    enum err err = state->built || MUTANT(index_not_built) ? find(&f) : find_in_table(&f);
+    enum err err = index_is_usable(e, state, s.durable) ? find(&f) : find_in_table(&f);
     buf_close(&f.term);
     arena_close(&f.scratch);
     if (err == ERR_OK)

@@ -8,9 +8,13 @@
 struct index_state {
     struct index_spec spec;
     bool built;
+    bool settled;      /* and that is durable: what reads see that see nothing else */
     bool broken;       /* the table could not be read */
     struct buf cursor; /* the last key of the table that has its entries; empty: none yet */
 };
+
+/* Has every row an entry that such a read finds? */
+bool index_is_usable(struct engine *e, struct index_state *s, bool durable);
 
 struct index_state *engine_index(const struct engine *e, table_no table, index_no no);
 

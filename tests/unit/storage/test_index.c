@@ -360,6 +360,7 @@ static void stale_entries_go_when_met(void)
     engine_set_indexes(w.engine[0], all_specs, 1);
     while (engine_build_some(w.engine[0], 10))
         ;
+    sync_all(w.store[0]);
     put_value(&w, "x", 5, CELL_LIVE);
     put_value(&w, "y", 6, CELL_LIVE);
     put_value(&w, "z", 4, CELL_LIVE); /* comes late: never the value */
@@ -377,6 +378,30 @@ static void stale_entries_go_when_met(void)
     world_close(&w);
 }
 
+/* What reads tell must be durable, and so must be the entries by which they find it. */
+static void what_is_built_is_used_when_it_is_durable(void)
+{
+    struct world w;
+    struct index_result r;
+    struct scan s = whole_table();
+    world_open(&w, 1);
+    put_value(&w, "x", 5, CELL_LIVE);
+    sync_all(w.store[0]);
+    engine_set_indexes(w.engine[0], all_specs, 1);
+    while (engine_build_some(w.engine[0], 10))
+        ;
+    CU_ASSERT_TRUE(engine_index_is_built(w.engine[0], TABLE, BY_VALUE));
+    s.now_s = NOW;
+    s.durable = true;
+    s.index = (struct scan_index){BY_VALUE, BYTES_LIT("x"), bytes_make("x", 2)};
+    CU_ASSERT_EQUAL(engine_index_scan(w.engine[0], &s, &w.arena, &r), ERR_OK);
+    CU_ASSERT_EQUAL(r.count, 1);
+    sync_all(w.store[0]);
+    CU_ASSERT_EQUAL(engine_index_scan(w.engine[0], &s, &w.arena, &r), ERR_OK);
+    CU_ASSERT_EQUAL(r.count, 1);
+    world_close(&w);
+}
+
 static void an_index_that_is_not_there(void)
 {
     struct world w;
@@ -391,6 +416,7 @@ static void an_index_that_is_not_there(void)
 CU_TestInfo index_tests[] = {
     {"indexes find what reading everything finds", finds_what_reading_all_finds},
     {"entries of what was overwritten go when they are met", stale_entries_go_when_met},
+    {"what is built is used when it is durable", what_is_built_is_used_when_it_is_durable},
     {"an index that is not there", an_index_that_is_not_there},
     CU_TEST_INFO_NULL,
 };
