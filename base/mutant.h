@@ -46,7 +46,19 @@
     X(read_never_expires, "a read has no deadline")                                                \
     X(in_flight_leaks, "what a finished write held stays in the account of bytes in flight")       \
     X(index_of_one, "what one replica's index finds is taken for what all of them would")          \
-    X(replica_loses_row, "of a write of several rows a replica stores all but the last")
+    X(replica_loses_row, "of a write of several rows a replica stores all but the last")           \
+    X(cas_vote_not_durable, "a replica promises and accepts before its register is durable")       \
+    X(cas_accepts_below_promise, "a replica accepts what it has promised not to, in an IF")        \
+    X(cas_in_flight_ignored, "who prepares an IF ignores what others have in flight")              \
+    X(cas_read_without_round, "a serial read asks a quorum, and no promises")                      \
+    X(cas_ballots_repeat, "an IF makes its ballots from the time alone, in steps of 0.2 s")        \
+    X(cas_forgets_its_proposal,                                                                    \
+      "an IF that was outvoted begins anew as if it had proposed nothing")                         \
+    X(cas_done_early, "a decision is told to be in the data before it is")                         \
+    X(cas_old_set_only, "an IF on a moving range ignores those that will hold it")                 \
+    X(cas_electorate_unchecked, "a replica votes for who counts other replicas than it does")      \
+    X(cas_registers_stay, "who takes over a range does not ask for its registers")                 \
+    X(cas_stamped_early, "an IF is stamped with the time it came, whatever it then read")
 
 #define MUTANTS_OF_STORAGE(X)                                                                      \
     X(reuse_dot, "a write gets the dot of the one before")                                         \

@@ -318,8 +318,10 @@ static bool take_coord(struct node *n)
         struct coord_effect e = effects[i];
         if (e.type == COORD_SEND)
             peer_send_node(n, e.send.to, &e.send.message);
-        else
+        else if (e.type == COORD_DONE)
             client_coord_done(n, e.done.op, e.done.result);
+        else
+            meta_taken_over(n, MOVED_REGISTERS, e.ring_epoch);
         count = coord_effects(n->coord, &effects);
     }
     if (count > 0)
@@ -335,7 +337,7 @@ static bool take_heal(struct node *n)
         if (effects[i].type == HEAL_SEND)
             peer_send_node(n, effects[i].send.to, &effects[i].send.message);
         else
-            meta_moved(n, effects[i].ring_epoch);
+            meta_taken_over(n, MOVED_ROWS, effects[i].ring_epoch);
     }
     if (count > 0)
         heal_clear(n->heal);

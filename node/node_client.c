@@ -378,6 +378,24 @@ static void start_read(struct node *n, const struct exec_effect *e)
     coord_read_start(n->coord, n->now, e->op, &r);
 }
 
+static void start_cas(struct node *n, const struct exec_effect *e)
+{
+    struct coord_cas cas = {.keyspace = e->cas.keyspace,
+                            .scan = *e->cas.scan,
+                            .read_only = e->cas.read_only,
+                            .serial = (enum level)e->cas.serial,
+                            .level = (enum level)e->cas.level,
+                            .timeout_us = e->cas.read_only ? n->config.read_timeout_us
+                                                           : n->config.write_timeout_us};
+    coord_cas_start(n->coord, n->now, e->op, &cas);
+}
+
+static void start_cas_propose(struct node *n, const struct exec_effect *e)
+{
+    clock_keep(n);
+    coord_cas_propose(n->coord, n->now, e->propose.session, e->op, e->propose.part);
+}
+
 static enum schema_change_type change_of(enum ddl_kind kind)
 {
     switch (kind) {
@@ -426,6 +444,8 @@ static void take_effect(struct node *n, const struct exec_effect *e)
     case EXEC_REPLY: reply(n, e); break;
     case EXEC_WRITE: start_write(n, e); break;
     case EXEC_READ: start_read(n, e); break;
+    case EXEC_CAS: start_cas(n, e); break;
+    case EXEC_CAS_PROPOSE: start_cas_propose(n, e); break;
     case EXEC_DDL: start_ddl(n, e->op, e->ddl); break;
     case EXEC_USE:
         if (c != NULL) {
@@ -460,6 +480,19 @@ bool client_take(struct node *n)
 
 /* --- what comes back */
 
+/* What an IF is stamped with: above all that it has read, whoever stamped that, and above all that
+ * the replicas have heard of. */
+static int64_t stamp_above(struct node *n, const struct scan_result *rows)
+{
+    int64_t stamp = node_timestamp(n);
+    for (size_t i = 0; i < rows->parts_count; i++) {
+        int64_t newest = part_max_timestamp(&rows->parts[i]);
+        if (newest >= stamp && newest < INT64_MAX - 1)
+            stamp = newest + 1;
+    }
+    return stamp;
+}
+
 void client_coord_done(struct node *n, uint64_t op, const struct coord_result *result)
 {
     struct exec_result r = {.err = result->err,
@@ -469,7 +502,12 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
                             .received = result->received,
                             .failures = result->failures,
                             .data_present = result->data_present,
-                            .rows = &result->rows};
+                            .rows = &result->rows,
+                            .cas = (enum exec_cas_end)result->cas,
+                            .unknown = result->unknown,
+                            .contentions = result->contentions};
+    if (result->cas == CAS_ROWS)
+        r.stamp_us = stamp_above(n, &result->rows);
     exec_done(n->client_state->exec, n->now, op, &r);
 }
 

@@ -67,6 +67,9 @@ struct node_drop {
 
 struct index_of; /* node_meta.c */
 
+/* What a node that takes over ranges fetches: rows (healing), and registers of IF (coord). */
+enum moved { MOVED_ROWS, MOVED_REGISTERS, MOVED_COUNT };
+
 enum node_run { RUN_STARTING, RUN_READY, RUN_DRAINING, RUN_FAILED };
 
 struct clients;
@@ -111,7 +114,8 @@ struct node {
     uint64_t finish_request; /* our JOIN_FINISH that waits for its answer */
     uint64_t finish_epoch;   /* the ring_epoch that it is for: that we have pulled for */
     usec finish_retry;
-    uint64_t moving_epoch; /* the ring_epoch healing was told of */
+    uint64_t moving_epoch;             /* the ring_epoch healing was told of */
+    uint64_t taken_epoch[MOVED_COUNT]; /* for which ring_epoch what is here */
 
     struct map clients;     /* by number; node_client.c */
     bool taking;            /* the executor's effects are being performed */
@@ -157,7 +161,8 @@ const char *clock_problem(struct node *n); /* why no timestamp is given; NULL: i
 /* --- node_meta.c */
 void meta_applied(struct node *n, uint32_t changes);
 void meta_watch_move(struct node *n);
-void meta_moved(struct node *n, uint64_t ring_epoch);
+/* Of what this node takes over at ring_epoch, one half is here: when both are, it says so. */
+void meta_taken_over(struct node *n, enum moved what, uint64_t ring_epoch);
 void meta_finish_again(struct node *n);
 void meta_drop_some(struct node *n);
 void meta_build_some(struct node *n); /* of what new indexes lack */

@@ -188,7 +188,8 @@ void meta_drop_some(struct node *n)
     struct node_drop d = n->drops[n->drops_count - 1];
     struct drop_name room;
     bool done = d.index != 0 ? engine_drop_index(n->engine, d.table, d.index, DROP_KEYS_STEP)
-                             : engine_drop_table(n->engine, d.table, DROP_KEYS_STEP);
+                             : (coord_cas_drop_table(n->coord, d.table, DROP_KEYS_STEP) &&
+                                engine_drop_table(n->engine, d.table, DROP_KEYS_STEP));
     if (!done)
         return;
     engine_fact_delete(n->engine, drop_name(&d, &room), 0);
@@ -309,8 +310,10 @@ void meta_watch_move(struct node *n)
     if (n->run != RUN_READY)
         return;
     if (self == 0 || !topology_is_mover(t, self)) {
-        if (n->moving_epoch != 0)
+        if (n->moving_epoch != 0) {
             heal_move(n->heal, n->now, 0);
+            coord_cas_move(n->coord, n->now, 0);
+        }
         n->moving_epoch = 0;
         return;
     }
@@ -324,9 +327,10 @@ void meta_watch_move(struct node *n)
     }
     n->moving_epoch = t->ring_epoch;
     heal_move(n->heal, n->now, t->ring_epoch);
+    coord_cas_move(n->coord, n->now, t->ring_epoch);
 }
 
-void meta_moved(struct node *n, uint64_t ring_epoch)
+static void ask_to_own(struct node *n, uint64_t ring_epoch)
 {
     struct buf command;
     buf_init(&command, COMMAND_MAX);
@@ -342,6 +346,16 @@ void meta_moved(struct node *n, uint64_t ring_epoch)
     buf_close(&command);
 }
 
+void meta_taken_over(struct node *n, enum moved what, uint64_t ring_epoch)
+{
+    n->taken_epoch[what] = ring_epoch;
+    for (int i = 0; i < MOVED_COUNT; i++) {
+        if (n->taken_epoch[i] != ring_epoch)
+            return;
+    }
+    ask_to_own(n, ring_epoch);
+}
+
 /* What has been pulled for one ring is not enough for the next: then healing says when it is. And
  * what was not answered in time may have happened all the same. */
 void meta_finish_again(struct node *n)
@@ -349,5 +363,5 @@ void meta_finish_again(struct node *n)
     const struct topology *t = meta_topology(n->meta);
     n->finish_retry = USEC_NEVER;
     if (t->ring_epoch == n->finish_epoch && topology_is_mover(t, meta_self(n->meta)))
-        meta_moved(n, n->finish_epoch);
+        ask_to_own(n, n->finish_epoch);
 }

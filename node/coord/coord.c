@@ -1,6 +1,7 @@
 #include "node/coord/coord_core.h"
 
 #include "base/mutant.h"
+#include "node/coord/cas_core.h"
 
 struct memory *memory_new(void)
 {
@@ -18,18 +19,19 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
                         struct cluster *cluster)
 {
     struct coord *c = mem_new(struct coord);
-    struct rng rng;
     c->config = *config;
     c->engine = engine;
     c->cluster = cluster;
     map_init(&c->pending_by_request);
     map_init(&c->applying_by_ticket);
+    map_init(&c->votes_by_ticket);
+    map_init(&c->cas_by_op);
     list_init(&c->pending);
     list_init(&c->retired);
     timers_init(&c->timers);
     /* Answers to an earlier life of this node must not match a request of this one. */
-    rng_init(&rng, config->seed);
-    c->requests = rng_next(&rng) & ~UINT64_C(0xffffffff);
+    rng_init(&c->rng, config->seed);
+    c->requests = rng_next(&c->rng) % COORD_OWN_OP & ~UINT64_C(0xffffffff);
     c->read_latency = mem_new(struct histogram);
     histogram_init(c->read_latency);
     return c;
@@ -37,10 +39,11 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
 
 static void free_pending(struct coord *c, struct pending *p)
 {
-    if (p->type == PENDING_RUN)
-        write_free(c, container_of(p, struct run, pending));
-    else
-        read_free(c, container_of(p, struct round, pending));
+    switch (p->type) {
+    case PENDING_RUN: write_free(c, container_of(p, struct run, pending)); break;
+    case PENDING_ROUND: read_free(c, container_of(p, struct round, pending)); break;
+    case PENDING_CAS: cas_free(c, container_of(p, struct cas, pending)); break;
+    }
 }
 
 void coord_free(struct coord *c)
@@ -52,9 +55,14 @@ void coord_free(struct coord *c)
     map_close(&c->pending_by_request);
     map_clear(&c->applying_by_ticket, mem_free);
     map_close(&c->applying_by_ticket);
+    cas_move_free(c);
+    map_clear(&c->votes_by_ticket, vote_free);
+    map_close(&c->votes_by_ticket);
+    map_close(&c->cas_by_op);
     timers_close(&c->timers);
     coord_clear(c);
     mem_free(c->effects);
+    mem_free(c->own);
     mem_free(c->read_latency);
     mem_free(c);
 }
@@ -97,6 +105,11 @@ void coord_send(struct coord *c, node_no to, const struct wire_message *m)
 
 void coord_done(struct coord *c, uint64_t op, const struct coord_result *result)
 {
+    if ((op & COORD_OWN_OP) != 0) {
+        c->own = mem_grow(c->own, c->own_count, &c->own_cap, sizeof *c->own);
+        c->own[c->own_count++] = (struct own_result){op, result};
+        return;
+    }
     struct coord_effect *e = append(c, COORD_DONE);
     e->done.op = op;
     e->done.result = result;
@@ -106,6 +119,11 @@ void coord_done(struct coord *c, uint64_t op, const struct coord_result *result)
         c->stats.unavailable++;
     else if (result->err == ERR_OVERLOADED)
         c->stats.overloaded++;
+}
+
+void coord_moved(struct coord *c, uint64_t ring_epoch)
+{
+    append(c, COORD_MOVED)->ring_epoch = ring_epoch;
 }
 
 size_t coord_effects(const struct coord *c, const struct coord_effect **ret_effects)
@@ -125,6 +143,8 @@ void coord_clear(struct coord *c)
     }
 }
 
+static void durable(struct coord *c, struct now now, uint64_t ticket, enum err err);
+
 void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no range,
                  const struct part *part, struct dot dot, struct applying applying)
 {
@@ -133,10 +153,10 @@ void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no
     c->in_flight += applying.bytes;
     enum err err = engine_apply(c->engine, keyspace, range, part, dot, ticket);
     if (err != ERR_OK || MUTANT(ack_before_fsync))
-        coord_durable(c, now, ticket, err);
+        durable(c, now, ticket, err);
 }
 
-void coord_durable(struct coord *c, struct now now, uint64_t ticket, enum err err)
+static void durable(struct coord *c, struct now now, uint64_t ticket, enum err err)
 {
     struct applying *a = map_remove(&c->applying_by_ticket, ticket);
     if (a == NULL)
@@ -151,10 +171,53 @@ void coord_durable(struct coord *c, struct now now, uint64_t ticket, enum err er
         node_no self = cluster_self(c->cluster);
         if (p != NULL && p->type == PENDING_RUN)
             write_answer(c, now, container_of(p, struct run, pending), self, err);
-        else if (p != NULL)
+        else if (p != NULL && p->type == PENDING_ROUND)
             repair_answer(c, now, container_of(p, struct round, pending), self, err);
     }
     mem_free(a);
+}
+
+/* --- inputs: what sessions have started is heard once all else has returned */
+
+static void settle(struct coord *c, struct now now)
+{
+    while (c->own_at < c->own_count) {
+        struct own_result r = c->own[c->own_at++];
+        cas_heard(c, now, r.op & ~COORD_OWN_OP, r.result);
+    }
+    c->own_at = c->own_count = 0;
+}
+
+void coord_write_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)
+{
+    write_begin(c, now, op, w);
+    settle(c, now);
+}
+
+void coord_read_start(struct coord *c, struct now now, uint64_t op, const struct coord_read *r)
+{
+    read_begin(c, now, op, r);
+    settle(c, now);
+}
+
+void coord_cas_start(struct coord *c, struct now now, uint64_t op, const struct coord_cas *cas)
+{
+    cas_begin(c, now, op, cas);
+    settle(c, now);
+}
+
+void coord_cas_propose(struct coord *c, struct now now, uint64_t session, uint64_t op,
+                       const struct part *part)
+{
+    cas_decide(c, now, session, op, part);
+    settle(c, now);
+}
+
+void coord_durable(struct coord *c, struct now now, uint64_t ticket, enum err err)
+{
+    durable(c, now, ticket, err);
+    vote_durable(c, ticket, err);
+    settle(c, now);
 }
 
 /* An error code of a peer: numbers it cannot mean become plain failures. */
@@ -163,7 +226,7 @@ static enum err peer_err(uint32_t number)
     return number < ERR_COUNT ? (enum err)number : ERR_FAILED;
 }
 
-bool coord_receive(struct coord *c, struct now now, node_no from, const struct wire_message *m)
+static bool receive(struct coord *c, struct now now, node_no from, const struct wire_message *m)
 {
     struct pending *p;
     switch (m->type) {
@@ -178,7 +241,7 @@ bool coord_receive(struct coord *c, struct now now, node_no from, const struct w
         else if (p->type == PENDING_RUN)
             write_answer(c, now, container_of(p, struct run, pending), from,
                          peer_err(m->write_ack.err));
-        else
+        else if (p->type == PENDING_ROUND)
             repair_answer(c, now, container_of(p, struct round, pending), from,
                           peer_err(m->write_ack.err));
         return true;
@@ -189,8 +252,15 @@ bool coord_receive(struct coord *c, struct now now, node_no from, const struct w
         else
             c->stats.late++;
         return true;
-    default: return false;
+    default: return cas_receive(c, now, from, m);
     }
+}
+
+bool coord_receive(struct coord *c, struct now now, node_no from, const struct wire_message *m)
+{
+    bool ours = receive(c, now, from, m);
+    settle(c, now);
+    return ours;
 }
 
 void coord_peer_lost(struct coord *c, struct now now, node_no node)
@@ -198,11 +268,17 @@ void coord_peer_lost(struct coord *c, struct now now, node_no node)
     /* Handling one request may end it, and never starts another of an earlier place in the list. */
     list_each_safe (at, after, &c->pending) {
         struct pending *p = container_of(at, struct pending, link);
-        if (p->type == PENDING_RUN)
+        switch (p->type) {
+        case PENDING_RUN:
             write_peer_lost(c, now, container_of(p, struct run, pending), node);
-        else
+            break;
+        case PENDING_ROUND:
             read_peer_lost(c, now, container_of(p, struct round, pending), node);
+            break;
+        case PENDING_CAS: cas_peer_lost(c, now, container_of(p, struct cas, pending), node); break;
+        }
     }
+    settle(c, now);
 }
 
 usec coord_next_deadline(const struct coord *c)
@@ -218,6 +294,9 @@ static void expire(struct coord *c, struct now now, struct due *due)
     case DUE_SPECULATION:
         read_speculate(c, now, container_of(due, struct round, speculation));
         break;
+    case DUE_CAS: cas_expired(c, container_of(due, struct cas, deadline)); break;
+    case DUE_CAS_MOVE: cas_move_again(c, now); break;
+    case DUE_CAS_AGAIN: cas_again(c, now, container_of(due, struct cas, again)); break;
     }
 }
 
@@ -226,6 +305,7 @@ void coord_deadline(struct coord *c, struct now now)
     struct timer *t;
     while ((t = timers_pop(&c->timers, now.mono)) != NULL)
         expire(c, now, container_of(t, struct due, timer));
+    settle(c, now);
 }
 
 struct coord_stats coord_stats(const struct coord *c)
@@ -243,20 +323,27 @@ size_t coord_pending(const struct coord *c)
     return map_count(&c->pending_by_request);
 }
 
+static usec ends_at(const struct pending *p)
+{
+    switch (p->type) {
+    case PENDING_RUN: return container_of(p, struct run, pending)->end_mono;
+    case PENDING_ROUND: return container_of(p, struct round, pending)->op->deadline.timer.at;
+    case PENDING_CAS: return container_of(p, struct cas, pending)->deadline.timer.at;
+    }
+    return USEC_NEVER;
+}
+
 size_t coord_overdue(const struct coord *c, struct now now)
 {
     size_t overdue = 0;
     list_each (at, &c->pending) {
         const struct pending *p = container_of(at, struct pending, link);
-        usec end = p->type == PENDING_RUN
-                       ? container_of(p, struct run, pending)->end_mono
-                       : container_of(p, struct round, pending)->op->deadline.timer.at;
-        overdue += end < now.mono;
+        overdue += ends_at(p) < now.mono;
     }
     return overdue;
 }
 
 size_t coord_applying(const struct coord *c)
 {
-    return map_count(&c->applying_by_ticket);
+    return map_count(&c->applying_by_ticket) + map_count(&c->votes_by_ticket);
 }

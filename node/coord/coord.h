@@ -14,6 +14,10 @@
  *
  * Before anything is sent: fewer replicas alive than needed -> DONE unavailable.
  *
+ *   IF …    a session of Paxos among the replicas of one partition (docs/lwt.md): DONE with the
+ *           rows, perhaps more than once; the caller evaluates its conditions and proposes what
+ *           they come to; DONE with how it ended.
+ *
  * Every input appends to one ordered list of effects; the node performs them and clears the list.
  * What an effect points to is valid until the next coord_clear.
  *
@@ -66,6 +70,24 @@ struct coord_read {
     usec timeout_us;
 };
 
+/* One partition, read and perhaps written with nobody in between. */
+struct coord_cas {
+    keyspace_no keyspace;
+    struct scan scan;  /* single; copied */
+    bool read_only;    /* a SELECT at a serial level */
+    enum level serial; /* SERIAL, LOCAL_SERIAL: who is asked */
+    enum level level;  /* of the commit; at least a quorum of who is asked gets it */
+    usec timeout_us;
+};
+
+enum coord_cas_end {
+    CAS_NONE, /* not of a session, or an error */
+    CAS_ROWS, /* `rows` are what there is: to be answered with coord_cas_propose, unless read_only
+               */
+    CAS_APPLIED,
+    CAS_NOT_APPLIED,
+};
+
 /* What an error says is what the protocol's error body needs. */
 struct coord_result {
     enum err err; /* OK UNAVAILABLE TIMEOUT FAILED OVERLOADED INVALID */
@@ -76,11 +98,28 @@ struct coord_result {
     uint32_t failures;
     bool data_present; /* reads: the replica asked for data answered */
     struct scan_result rows;
+    enum coord_cas_end cas;
+    bool unknown;         /* TIMEOUT of a session: what it proposed may yet be applied, or was */
+    uint32_t contentions; /* rounds of a session that were lost to others */
 };
 
 /* `op` is the caller's name for it, unique among those running. DONE may come in the same step. */
 void coord_write_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w);
 void coord_read_start(struct coord *c, struct now now, uint64_t op, const struct coord_read *r);
+
+/* Begin a session. After CAS_ROWS, and before anything else happens: what its conditions came to,
+ * for the next DONE, which may be CAS_ROWS again. NULL: nothing is to change. The timestamps of
+ * `part` must be above all that was read. A session that is gone (its time was up) is ignored. */
+void coord_cas_start(struct coord *c, struct now now, uint64_t op, const struct coord_cas *cas);
+void coord_cas_propose(struct coord *c, struct now now, uint64_t session, uint64_t op,
+                       const struct part *part);
+
+/* This node is a mover for ring_epoch (0: no more), and all whom heal_move speaks of know it: fetch
+ * the registers of the ranges it takes over. */
+void coord_cas_move(struct coord *c, struct now now, uint64_t ring_epoch);
+
+/* Remove the registers of a table (DROP), in slices: call until it returns true. */
+bool coord_cas_drop_table(struct coord *c, table_no table, size_t max);
 
 /* --- inputs */
 
@@ -96,7 +135,11 @@ usec coord_next_deadline(const struct coord *c);
 
 /* --- effects */
 
-enum coord_effect_type { COORD_SEND, COORD_DONE };
+enum coord_effect_type {
+    COORD_SEND,
+    COORD_DONE,
+    COORD_MOVED /* the registers of what this node takes over at ring_epoch are here, durably */
+};
 
 struct coord_effect {
     enum coord_effect_type type;
@@ -109,6 +152,7 @@ struct coord_effect {
             uint64_t op;
             const struct coord_result *result;
         } done;
+        uint64_t ring_epoch;
     };
 };
 
@@ -119,9 +163,12 @@ void coord_clear(struct coord *c);
  */
 #define COORD_TICKET (UINT64_C(1) << 60)
 
+/* Operations whose number has this bit are the coordinator's own. */
+#define COORD_OWN_OP (UINT64_C(1) << 63)
+
 struct coord_stats {
     uint64_t writes, reads, forwards, digest_mismatches, repairs, speculations, timeouts,
-        unavailable, overloaded, late;
+        unavailable, overloaded, late, cas, cas_contended, cas_finished, cas_unknown;
 };
 struct coord_stats coord_stats(const struct coord *c);
 size_t coord_in_flight(const struct coord *c);

@@ -7,6 +7,7 @@
  *   coord_index.c  rounds that ask an index, before those that read what it found
  *   coord_repair.c what a round does when its replicas disagree
  *   replica.c      the other side: peers' writes and reads
+ *   cas.c          sessions of IF … and of reads at serial levels; cas_core.h
  */
 #ifndef TORC_NODE_COORD_COORD_CORE_H
 #define TORC_NODE_COORD_COORD_CORE_H
@@ -22,9 +23,9 @@
 
 #define REPLICAS_MAX 64 /* of one range, all data centres and pending ones together */
 
-/* What a request number stands for; the first member of run and round. */
+/* What a request number stands for; a member of run, round and cas. */
 struct pending {
-    enum pending_type { PENDING_RUN, PENDING_ROUND } type;
+    enum pending_type { PENDING_RUN, PENDING_ROUND, PENDING_CAS } type;
     uint64_t request;
     struct list link; /* in coord.pending, in order of start */
 };
@@ -40,7 +41,12 @@ struct applying {
 /* A timer that knows what it is for. */
 struct due {
     struct timer timer;
-    enum { DUE_RUN, DUE_READ, DUE_SPECULATION } kind;
+    enum { DUE_RUN, DUE_READ, DUE_SPECULATION, DUE_CAS, DUE_CAS_AGAIN, DUE_CAS_MOVE } kind;
+};
+
+struct own_result {
+    uint64_t op;
+    const struct coord_result *result; /* until coord_clear */
 };
 
 struct coord {
@@ -51,6 +57,13 @@ struct coord {
     uint64_t requests, tickets;
     struct map pending_by_request;
     struct map applying_by_ticket;
+    struct map votes_by_ticket; /* registers that are not durable yet */
+    struct map cas_by_op;       /* sessions */
+    struct own_result *own;     /* of operations that sessions have started, to be heard */
+    size_t own_count, own_cap, own_at;
+    struct rng rng;
+    uint64_t ballot;       /* the last one made; 0: none */
+    struct cas_move *move; /* NULL: this node takes over nothing */
     struct list pending;
     struct timers timers;
     struct coord_effect *effects;
@@ -74,6 +87,12 @@ uint64_t coord_track(struct coord *c, struct pending *p, enum pending_type type)
 void coord_untrack(struct coord *c, struct pending *p);
 void coord_send(struct coord *c, node_no to, const struct wire_message *m);
 void coord_done(struct coord *c, uint64_t op, const struct coord_result *result);
+
+void coord_moved(struct coord *c, uint64_t ring_epoch);
+
+/* As coord_write_start and coord_read_start, from within. */
+void write_begin(struct coord *c, struct now now, uint64_t op, const struct coord_write *w);
+void read_begin(struct coord *c, struct now now, uint64_t op, const struct coord_read *r);
 
 /* Apply to our own store; the outcome comes to coord_durable, also when it fails at once. */
 void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no range,

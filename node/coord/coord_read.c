@@ -441,7 +441,7 @@ void round_finish(struct coord *c, struct now now, struct round *round,
         round_start(c, now, op);
 }
 
-void coord_read_start(struct coord *c, struct now now, uint64_t op_name, const struct coord_read *r)
+void read_begin(struct coord *c, struct now now, uint64_t op_name, const struct coord_read *r)
 {
     struct memory *memory = memory_new();
     struct read_op *op = arena_new(&memory->arena, struct read_op);

@@ -272,7 +272,7 @@ static struct run *run_new(void)
     return run;
 }
 
-void coord_write_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)
+void write_begin(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)
 {
     struct memory *memory = memory_new();
     struct write_op *o = arena_new(&memory->arena, struct write_op);

@@ -23,6 +23,14 @@
     M(FORWARD_DONE, forward_done, 13)                                                              \
     M(READ, read, 14)                                                                              \
     M(READ_REPLY, read_reply, 15)                                                                  \
+    /* IF and serial reads: Paxos among the replicas of a partition (node/coord/cas.c) */          \
+    M(CAS_PREPARE, cas_prepare, 16)                                                                \
+    M(CAS_PROMISE, cas_promise, 17)                                                                \
+    M(CAS_ACCEPT, cas_accept, 18)                                                                  \
+    M(CAS_ACCEPTED, cas_accepted, 19)                                                              \
+    M(CAS_DONE, cas_done, 20)                                                                      \
+    M(CAS_FETCH, cas_fetch, 21)                                                                    \
+    M(CAS_REGISTERS, cas_registers, 22)                                                            \
     /* agreement: the metadata log (node/meta) */                                                  \
     M(META_HELLO, meta_hello, 30)                                                                  \
     M(META_WELCOME, meta_welcome, 31)                                                              \
@@ -60,6 +68,33 @@
 #define WIRE_READ(F)                                                                               \
     F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(flag, digest_only) F(bytes, scan)
 #define WIRE_READ_REPLY(F) F(u64, request) F(u32, err) F(bytes, digest) F(bytes, result)
+
+/* Ballots are dots (node/coord/cas_register.h). electorate: a hash of the replicas that the sender
+ * counts among; who counts others refuses with STALE. The partition is that of the scan, whose rows
+ * come with the promise. PROMISE with ok: `state`, the register, as it was, and `result` or the
+ * digest of it alone. Without: `highest` has to be beaten. */
+#define WIRE_CAS_PREPARE(F)                                                                        \
+    F(u64, request)                                                                                \
+    F(u64, timeout_us)                                                                             \
+    F(u32, keyspace)                                                                               \
+    F(u64, electorate) F(dot, ballot) F(flag, read) F(flag, digest_only) F(bytes, scan)
+#define WIRE_CAS_PROMISE(F)                                                                        \
+    F(u64, request)                                                                                \
+    F(u32, err) F(flag, ok) F(dot, highest) F(bytes, state) F(bytes, digest) F(bytes, result)
+#define WIRE_CAS_ACCEPT(F)                                                                         \
+    F(u64, request)                                                                                \
+    F(u64, timeout_us)                                                                             \
+    F(u32, keyspace)                                                                               \
+    F(u64, electorate) F(u32, table) F(bytes, key) F(dot, ballot) F(dot, origin) F(bytes, value)
+#define WIRE_CAS_ACCEPTED(F) F(u64, request) F(u32, err) F(flag, ok) F(dot, highest)
+
+/* All up to `ballot` is in the data of a quorum. No answer. */
+#define WIRE_CAS_DONE(F) F(u32, keyspace) F(u32, table) F(bytes, key) F(dot, ballot) F(dot, origin)
+
+/* A mover asks for the registers of the ranges that it takes over: those after the name `after`.
+ * The answer: vbytes name, vbytes register, …; `more` when it does not end the list. */
+#define WIRE_CAS_FETCH(F)     F(u64, request) F(u64, ring_epoch) F(bytes, after)
+#define WIRE_CAS_REGISTERS(F) F(u64, request) F(u32, err) F(flag, more) F(bytes, registers)
 
 /* The metadata log. `cluster`: messages of another cluster are dropped, whoever sits at the
  * address.

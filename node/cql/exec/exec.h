@@ -85,6 +85,14 @@ struct exec_request {
 /* All that is passed is borrowed for the call only. */
 void exec_request(struct exec *e, struct now now, const struct exec_request *request);
 
+/* How an EXEC_CAS or EXEC_CAS_PROPOSE ended that did not fail. */
+enum exec_cas_end {
+    EXEC_CAS_NONE,
+    EXEC_CAS_ROWS,    /* these are the rows: EXEC_CAS_PROPOSE what they come to */
+    EXEC_CAS_APPLIED, /* or an earlier proposal of the same session was */
+    EXEC_CAS_NOT_APPLIED,
+};
+
 /* The result of an operation. `rows`, for reads, is borrowed for the call. */
 struct exec_result {
     enum err err; /* OK UNAVAILABLE TIMEOUT FAILED OVERLOADED …; EXISTS INVALID CONFIG … of DDL */
@@ -97,6 +105,10 @@ struct exec_result {
     const struct scan_result *rows; /* reads */
     struct schema_change change;    /* DDL */
     const char *message;            /* DDL: the sentence of the error, or NULL */
+    enum exec_cas_end cas;
+    int64_t stamp_us; /* EXEC_CAS_ROWS: for what is proposed; above all that was read */
+    bool unknown;     /* ERR_TIMEOUT of a session: it may be applied all the same */
+    uint32_t contentions;
 };
 
 /* An operation that is not running any more (connection closed) is ignored. */
@@ -112,11 +124,13 @@ struct exec_mutation { /* one partition; no dots, timestamps set; canonical */
 
 enum exec_effect_type {
     EXEC_REPLY,
-    EXEC_WRITE,    /* apply all mutations */
-    EXEC_READ,     /* one scan */
-    EXEC_DDL,      /* propose to the metadata log, wait until applied here */
-    EXEC_USE,      /* the connection's keyspace from now on */
-    EXEC_REGISTER, /* events the connection wants, bits 1 << enum cql_event_type, in addition */
+    EXEC_WRITE,       /* apply all mutations */
+    EXEC_READ,        /* one scan */
+    EXEC_CAS,         /* read a partition to change it with nobody in between */
+    EXEC_CAS_PROPOSE, /* the change; or none */
+    EXEC_DDL,         /* propose to the metadata log, wait until applied here */
+    EXEC_USE,         /* the connection's keyspace from now on */
+    EXEC_REGISTER,    /* events the connection wants, bits 1 << enum cql_event_type, in addition */
 };
 
 struct exec_effect {
@@ -141,6 +155,17 @@ struct exec_effect {
             const struct scan *scan;
             enum cql_consistency level;
         } read;
+        struct {
+            keyspace_no keyspace;
+            const struct scan *scan;
+            enum cql_consistency serial;
+            enum cql_consistency level; /* of the change */
+            bool read_only;             /* a SELECT: EXEC_CAS_ROWS are all it wants */
+        } cas;
+        struct {
+            uint64_t session;        /* the op of the last EXEC_CAS or EXEC_CAS_PROPOSE */
+            const struct part *part; /* NULL: nothing changes */
+        } propose;
         const struct ddl *ddl;
         const char *keyspace;
         uint32_t events;

@@ -124,6 +124,14 @@ static struct tomb tomb_at(const struct modify *m)
     return (struct tomb){.timestamp = m->times.timestamp, .time_s = m->times.now_s};
 }
 
+/* With conditions, rows that a batch writes are not taken away by a larger deletion in it. */
+static struct tomb wide_tomb_at(const struct modify *m)
+{
+    struct tomb t = tomb_at(m);
+    t.timestamp -= m->with_conditions;
+    return t;
+}
+
 static bool build_rows(struct run *r, const struct modify *m, struct part *p)
 {
     const struct slices *s = &m->slices;
@@ -155,7 +163,7 @@ static void build_tombs(struct run *r, const struct modify *m, struct part *p)
         struct range_tomb *t = &p->tombs[p->tombs_count++];
         t->start = s->items[i].start;
         t->end = s->items[i].end.len > 0 ? s->items[i].end : bytes_make(beyond, sizeof beyond);
-        t->tomb = tomb_at(m);
+        t->tomb = wide_tomb_at(m);
     }
 }
 
@@ -171,7 +179,7 @@ static bool build_part(struct run *r, const struct modify *m, struct bytes key, 
     p->static_row.cells = statics.items;
     p->static_row.cells_count = statics.count;
     if (m->whole_rows && m->slices.all)
-        p->deletion = tomb_at(m);
+        p->deletion = wide_tomb_at(m);
     else if (m->whole_rows && !m->slices.rows)
         build_tombs(r, m, p);
     else if (m->touches_rows && !build_rows(r, m, p))

@@ -3,7 +3,7 @@
 #ifndef TORC_NODE_CQL_EXEC_MODIFY_H
 #define TORC_NODE_CQL_EXEC_MODIFY_H
 
-#include "node/cql/exec/core.h"
+#include "node/cql/exec/condition.h"
 
 struct op { /* what happens to one column */
     const struct column *column;
@@ -26,6 +26,8 @@ struct modify {
     struct slot timestamp, ttl;
     struct slot *key_slots; /* INSERT: by column index, for the primary key */
     struct where where;     /* the others */
+    struct conditions conditions;
+    bool with_conditions; /* of the statement, or of another one of its batch */
 
     /* evaluated */
     struct keys keys;
@@ -36,6 +38,9 @@ struct modify {
 
 bool modify_resolve(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
                     struct modify *m);
+/* Resolve, and evaluate which partitions and rows it is about. */
+bool modify_target(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
+                   struct modify *m);
 bool modify_build(struct run *r, struct modify *m, struct parts *ret);
 
 /* The entry for a row that must be seen, made when it is new. Valid until the next call. */

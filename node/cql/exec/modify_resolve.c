@@ -190,8 +190,6 @@ static bool resolve_insert(struct run *r, const struct ast_insert *s,
                               "instead");
     if (s->json != NULL)
         return run_unsupported(r, "INSERT JSON");
-    if (s->if_not_exists)
-        return run_unsupported(r, "IF NOT EXISTS (lightweight transactions)");
     if (s->columns.count != s->values.count)
         return run_invalid(r, "Unmatched column names/values");
     m->insert = true;
@@ -219,17 +217,6 @@ static bool resolve_insert(struct run *r, const struct ast_insert *s,
     return declare_using(r, m, &s->using, times);
 }
 
-static bool check_condition(struct run *r, const struct table *t, bool exists,
-                            const struct ast_relations *c)
-{
-    if (!exists && c->count == 0)
-        return true;
-    if (t->is_counter)
-        return run_invalid(r, exists ? "Conditional updates are not supported on counter tables"
-                                     : "Conditions on counters are not supported");
-    return run_unsupported(r, "IF conditions (lightweight transactions)");
-}
-
 /* One statement may do several things to a column, but not also set it as a whole. */
 static bool ops_go_together(const struct op *a, const struct op *b)
 {
@@ -242,8 +229,7 @@ static bool resolve_update(struct run *r, const struct ast_update *s,
                            const struct modify_times *times, struct modify *m)
 {
     m->table = run_table(r, &s->table);
-    if (!writable(r, m->table) || !declare_using(r, m, &s->using, times) ||
-        !check_condition(r, m->table, s->if_exists, &s->conditions))
+    if (!writable(r, m->table) || !declare_using(r, m, &s->using, times))
         return false;
     m->ops = arena_array(r->arena, struct op, s->assigns.count);
     for (size_t i = 0; i < s->assigns.count; i++) {
@@ -274,7 +260,7 @@ static bool resolve_delete(struct run *r, const struct ast_delete *s,
                            const struct modify_times *times, struct modify *m)
 {
     m->table = run_table(r, &s->table);
-    if (!writable(r, m->table) || !check_condition(r, m->table, s->if_exists, &s->conditions))
+    if (!writable(r, m->table))
         return false;
     m->ops = arena_array(r->arena, struct op, s->removals.count);
     m->whole_rows = s->removals.count == 0;
@@ -292,10 +278,28 @@ static bool resolve_delete(struct run *r, const struct ast_delete *s,
            where_resolve(r, m->table, &s->where, false, &m->where);
 }
 
+static bool has_partition_key(struct run *r, const struct modify *m)
+{
+    for (uint32_t i = 0; i < m->table->partition_key_count; i++) {
+        const struct column *c = &m->table->columns[i];
+        bool found = false;
+        for (size_t j = 0; j < m->where.count; j++)
+            found = found || m->where.items[j].columns[0] == c;
+        if (!found)
+            return run_invalid(r, "Some partition key parts are missing: %s", c->name);
+    }
+    return true;
+}
+
 static bool check_where(struct run *r, const struct modify *m)
 {
     const char *verb =
         m->whole_rows || (m->ops_count > 0 && m->ops[0].removes) ? "DELETE" : "UPDATE";
+    bool by_token = false;
+    for (size_t i = 0; i < m->where.count; i++)
+        by_token = by_token || m->where.items[i].token;
+    if (!by_token && !has_partition_key(r, m))
+        return false;
     for (size_t i = 0; i < m->where.count; i++) {
         const struct restriction *x = &m->where.items[i];
         const struct column *c = x->columns[0];
@@ -310,8 +314,10 @@ static bool check_where(struct run *r, const struct modify *m)
             return run_invalid(r, "Cannot restrict the elements of %s in %s statements", c->name,
                                verb);
         if (c->kind == COLUMN_PARTITION_KEY && x->op != AST_EQ && x->op != AST_IN)
-            return run_invalid(r, "Only EQ and IN relation are supported on the partition key "
-                                  "(unless you use the token() function)");
+            return run_invalid(r,
+                               "Only EQ and IN relation are supported on the partition key "
+                               "(unless you use the token() function) for %s statements",
+                               verb);
         if (x->op != AST_EQ && x->op != AST_IN && !m->whole_rows)
             return m->ops_count > 0 && m->ops[0].removes
                        ? run_invalid(r, "Range deletions are not supported for specific columns")
@@ -320,14 +326,48 @@ static bool check_where(struct run *r, const struct modify *m)
                                      "columns in %s statements",
                                      verb);
     }
-    for (uint32_t i = 0; i < m->table->partition_key_count; i++) {
-        const struct column *c = &m->table->columns[i];
+    return true;
+}
+
+static bool restricts_whole_key(const struct modify *m)
+{
+    for (uint32_t i = 0; i < m->table->clustering_count; i++) {
+        const struct column *c = &m->table->columns[m->table->partition_key_count + i];
         bool found = false;
-        for (size_t j = 0; j < m->where.count; j++)
-            found = found || m->where.items[j].columns[0] == c;
+        for (size_t j = 0; j < m->where.count; j++) {
+            const struct restriction *x = &m->where.items[j];
+            for (size_t k = 0; k < x->count; k++)
+                found = found || (x->columns[k] == c && (x->op == AST_EQ || x->op == AST_IN));
+        }
         if (!found)
-            return run_invalid(r, "Some partition key parts are missing: %s", c->name);
+            return false;
     }
+    return true;
+}
+
+/* What is wrong with an IF where it stands. */
+static bool check_conditions(struct run *r, const struct ast_stmt *s, const struct modify *m,
+                             const struct modify_times *times)
+{
+    bool partly = false;
+    if (m->conditions.kind == IF_NOTHING)
+        return true;
+    if (m->table->is_counter)
+        return run_invalid(r, "Conditional updates are not supported on counter tables");
+    if (m->timestamp.term != NULL &&
+        (times->batch_using == NULL || m->timestamp.term != times->batch_using->timestamp))
+        return run_invalid(r, "Cannot provide custom timestamp for conditional updates");
+    if (s->kind != AST_DELETE || restricts_whole_key(m))
+        return true;
+    for (size_t i = 0; i < m->ops_count; i++)
+        partly = partly || m->ops[i].column->kind != COLUMN_STATIC;
+    if (partly || m->whole_rows)
+        return run_invalid(r, "DELETE statements must restrict all PRIMARY KEY columns with "
+                              "equality relations in order to delete non static columns");
+    if (m->conditions.regular > 0)
+        return run_invalid(r, "DELETE statements must restrict all PRIMARY KEY columns with "
+                              "equality relations in order to use IF condition on non static "
+                              "columns");
     return true;
 }
 
@@ -337,7 +377,8 @@ bool modify_resolve(struct run *r, const struct ast_stmt *s, const struct modify
     bool good = s->kind == AST_INSERT   ? resolve_insert(r, &s->insert, times, m)
                 : s->kind == AST_UPDATE ? resolve_update(r, &s->update, times, m)
                                         : resolve_delete(r, &s->delete, times, m);
-    return good && (m->insert || check_where(r, m));
+    return good && (m->insert || check_where(r, m)) &&
+           conditions_resolve(r, m->table, s, &m->conditions) && check_conditions(r, s, m, times);
 }
 
 /* --- evaluation of keys and times */
@@ -419,10 +460,14 @@ static bool where_targets(struct run *r, struct modify *m)
                                m->where.items[i].columns[0]->name);
     }
     m->touches_rows = !statics;
-    if (statics && m->table->clustering_count > 0 && first_missing_clustering(m) == NULL)
-        return run_invalid(r, "Invalid restrictions on clustering columns since the statement "
-                              "modifies only static columns");
-    if (!m->whole_rows && !statics && !m->slices.rows) {
+    bool looks_at_row = m->conditions.regular > 0;
+    if (statics && !looks_at_row && m->table->clustering_count > 0 &&
+        first_missing_clustering(m) == NULL)
+        return run_invalid(r,
+                           "Invalid restrictions on clustering columns since the %s statement "
+                           "modifies only static columns",
+                           m->ops_count > 0 && m->ops->removes ? "DELETE" : "UPDATE");
+    if (!m->whole_rows && (!statics || looks_at_row) && !m->slices.rows) {
         const struct column *c = first_missing_clustering(m);
         return run_invalid(r, "Some clustering keys are missing: %s", c != NULL ? c->name : "?");
     }
@@ -456,16 +501,20 @@ static bool eval_times(struct run *r, struct modify *m)
     return true;
 }
 
+bool modify_target(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
+                   struct modify *m)
+{
+    return modify_resolve(r, s, times, m) && eval_times(r, m) &&
+           (m->insert ? insert_keys(r, m) : where_targets(r, m));
+}
+
 bool modify(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
             struct needs *needs, struct parts *ret)
 {
     struct modify m = {.needs = needs};
-    if (!modify_resolve(r, s, times, &m))
-        return false;
     if (ret == NULL)
-        return true;
-    return eval_times(r, &m) && (m.insert ? insert_keys(r, &m) : where_targets(r, &m)) &&
-           modify_build(r, &m, ret);
+        return modify_resolve(r, s, times, &m);
+    return modify_target(r, s, times, &m) && modify_build(r, &m, ret);
 }
 
 bool modify_batch_check(struct run *r, const struct ast_batch *b)

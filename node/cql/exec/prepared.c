@@ -179,14 +179,22 @@ static int key_marker(const struct ast_stmt *s, const struct column *c)
     return found;
 }
 
+/* The markers of the partition key; of a batch of one table those that come last. */
 static void put_key_indexes(struct run *r, const struct ast_stmt *s, struct cql_metadata *bind)
 {
     const struct table *t = r->table;
-    if (t == NULL || s->kind > AST_DELETE)
+    bool batch = s->kind == AST_BATCH;
+    if (t == NULL || (s->kind > AST_DELETE && !batch))
         return;
     uint16_t *indexes = arena_array(r->arena, uint16_t, t->partition_key_count);
+    for (size_t i = 0; batch && i < s->batch.count; i++) {
+        if (modify_table(r, s->batch.items[i]) != t)
+            return;
+    }
     for (uint32_t i = 0; i < t->partition_key_count; i++) {
-        int marker = key_marker(s, &t->columns[i]);
+        int marker = batch ? -1 : key_marker(s, &t->columns[i]);
+        for (size_t j = batch ? s->batch.count : 0; j-- > 0 && marker < 0;)
+            marker = key_marker(s->batch.items[j], &t->columns[i]);
         if (marker < 0)
             return;
         indexes[i] = (uint16_t)marker;

@@ -110,7 +110,10 @@ static enum cql_error_code outcome_code(const struct exec_result *x, bool write)
 {
     switch (x->err) {
     case ERR_UNAVAILABLE: return CQL_ERROR_UNAVAILABLE;
-    case ERR_TIMEOUT: return write ? CQL_ERROR_WRITE_TIMEOUT : CQL_ERROR_READ_TIMEOUT;
+    case ERR_TIMEOUT:
+        if (x->unknown && write)
+            return CQL_ERROR_CAS_WRITE_UNKNOWN;
+        return write ? CQL_ERROR_WRITE_TIMEOUT : CQL_ERROR_READ_TIMEOUT;
     case ERR_FAILED: return write ? CQL_ERROR_WRITE_FAILURE : CQL_ERROR_READ_FAILURE;
     default: return cql_error_code_of(x->err);
     }
@@ -123,6 +126,16 @@ void reply_outcome(struct exec *e, struct request *q, const struct exec_result *
     if (code == CQL_ERROR_UNAVAILABLE)
         text = arena_printf(&q->arena, "Cannot achieve consistency level %s",
                             cql_consistency_name(x->level));
+    else if (x->unknown)
+        text = arena_printf(&q->arena,
+                            "CAS operation result is unknown - proposal accepted by %u but not a "
+                            "quorum.",
+                            x->received);
+    else if (x->err == ERR_TIMEOUT && write && x->kind == CQL_WRITE_CAS)
+        text = arena_printf(&q->arena,
+                            "CAS operation timed out: received %u of %u required responses after "
+                            "%u contention retries",
+                            x->received, x->required, x->contentions);
     else if (x->err == ERR_TIMEOUT)
         text = arena_printf(&q->arena, "Operation timed out - received only %u responses.",
                             x->received);
@@ -135,6 +148,7 @@ void reply_outcome(struct exec *e, struct request *q, const struct exec_result *
     error.received = (int32_t)x->received;
     error.required = (int32_t)x->required;
     error.write_type = x->kind;
+    error.contentions = (uint16_t)(x->contentions < UINT16_MAX ? x->contentions : UINT16_MAX);
     error.data_present = x->data_present;
     error.failure_count = (int32_t)x->failures;
     error.failures = failures; /* whose they were is not told: none and code 0 */

@@ -85,6 +85,7 @@ static bool identify(struct request *q, const struct cql_request *in, const stru
 bool request_params(struct request *q, const struct cql_request *in, const struct cql_params *p)
 {
     q->level = p->consistency;
+    q->serial_level = (p->flags & CQL_QUERY_SERIAL) != 0 ? p->serial_consistency : CQL_CL_SERIAL;
     if ((p->flags & CQL_QUERY_TIMESTAMP) != 0) {
         q->run.timestamp_us = p->timestamp;
         q->run.no_timestamp = NULL;
@@ -186,6 +187,7 @@ void request_done(struct exec *e, struct request *q, const struct exec_result *x
     case REQUEST_DDL: request_ddl_done(e, q, x); return;
     case REQUEST_TRUNCATE: request_truncate_done(e, q, x); return;
     case REQUEST_SELECT: request_select_done(e, q, x); return;
+    case REQUEST_CAS: request_cas_done(e, q, x); return;
     case REQUEST_MODIFY: request_modify_done(e, q, x); return;
     }
 }

@@ -15,7 +15,9 @@ struct statement { /* one INSERT, UPDATE or DELETE, alone or of a batch */
     const char *keyspace;
 };
 
-enum request_kind { REQUEST_SELECT, REQUEST_MODIFY, REQUEST_DDL, REQUEST_TRUNCATE };
+enum request_kind { REQUEST_SELECT, REQUEST_MODIFY, REQUEST_CAS, REQUEST_DDL, REQUEST_TRUNCATE };
+
+struct cas_request;
 
 struct request {
     struct list link; /* of exec.requests, or exec.finished */
@@ -33,6 +35,7 @@ struct request {
     struct bytes client; /* who asks */
     struct warnings warnings;
     enum cql_consistency level;
+    enum cql_consistency serial_level;
     enum cql_write_type write_kind;
 
     struct select *select;
@@ -42,6 +45,7 @@ struct request {
     size_t need_at; /* being read */
     struct scan need_scan;
     struct parts parts;
+    struct cas_request *cas;
     struct ddl ddl;
 };
 
@@ -82,6 +86,10 @@ void request_select(struct exec *e, struct request *q, const struct ast_select *
 void request_select_done(struct exec *e, struct request *q, const struct exec_result *result);
 void request_modify(struct exec *e, struct request *q); /* its statements are set */
 void request_modify_done(struct exec *e, struct request *q, const struct exec_result *result);
+/* request_cas.c: instead, when one of them has an IF */
+bool request_is_conditional(const struct request *q);
+void request_cas(struct exec *e, struct request *q);
+void request_cas_done(struct exec *e, struct request *q, const struct exec_result *result);
 void request_text_batch(struct exec *e, struct request *q, const struct ast *ast,
                         struct cql_values values);
 void request_batch(struct exec *e, struct request *q, const struct cql_request *in);

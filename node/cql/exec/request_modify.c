@@ -132,6 +132,10 @@ void request_modify(struct exec *e, struct request *q)
         reply_failed(e, q);
         return;
     }
+    if (request_is_conditional(q)) {
+        request_cas(e, q);
+        return;
+    }
     if (cql_consistency_is_serial(q->level)) {
         request_fail(e, q, CQL_ERROR_INVALID,
                      "You must use conditional updates for serializable writes");

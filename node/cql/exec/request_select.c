@@ -1,15 +1,33 @@
 /* request_select.c - SELECT: scan after scan until the page is full. */
 #include "node/cql/exec/request.h"
 
+static enum cql_consistency plain_level(enum cql_consistency level)
+{
+    return level == CQL_CL_SERIAL         ? CQL_CL_QUORUM
+           : level == CQL_CL_LOCAL_SERIAL ? CQL_CL_LOCAL_QUORUM
+                                          : level;
+}
+
 static void select_step(struct exec *e, struct request *q)
 {
     const struct scan *scan = select_scan(&q->run, q->select);
     struct buf b;
+    /* Several partitions at a serial level: each by itself. A range of the ring has no register. */
+    if (scan != NULL && scan->single && cql_consistency_is_serial(q->level)) {
+        struct exec_effect *effect = effect_add(e, EXEC_CAS, q);
+        effect->cas.keyspace = select_table(q->select)->keyspace_no;
+        effect->cas.scan = scan;
+        effect->cas.serial = q->level;
+        effect->cas.level = q->level;
+        effect->cas.read_only = true;
+        effect_op(e, q, effect);
+        return;
+    }
     if (scan != NULL) {
         struct exec_effect *effect = effect_add(e, EXEC_READ, q);
         effect->read.keyspace = select_table(q->select)->keyspace_no;
         effect->read.scan = scan;
-        effect->read.level = q->level;
+        effect->read.level = plain_level(q->level);
         effect_op(e, q, effect);
         return;
     }
@@ -27,8 +45,6 @@ static bool check_read_level(struct run *r, enum cql_consistency level)
     if (level == CQL_CL_ANY || level == CQL_CL_EACH_QUORUM)
         return run_invalid(r, "%s ConsistencyLevel is only supported for writes",
                            cql_consistency_name(level));
-    if (cql_consistency_is_serial(level))
-        return run_unsupported(r, "reads at serial consistency (lightweight transactions)");
     return true;
 }
 

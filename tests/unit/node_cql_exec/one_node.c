@@ -103,6 +103,51 @@ static void do_read(struct one_node *n, const struct exec_effect *effect)
     arena_close(&arena);
 }
 
+/* The only replica, alone with one client: what it reads is what it may change. */
+static void do_cas(struct one_node *n, const struct exec_effect *effect)
+{
+    struct arena arena = {0};
+    struct scan_result rows = {0};
+    struct exec_result r = {.err = n->fail_reads,
+                            .level = effect->cas.serial,
+                            .kind = CQL_WRITE_CAS,
+                            .required = 2,
+                            .received = 1,
+                            .rows = &rows,
+                            .cas = EXEC_CAS_ROWS,
+                            .stamp_us = ++n->timestamp_us};
+    n->reads++;
+    if (r.err == ERR_OK)
+        r.err = engine_scan(n->engine, effect->cas.scan, &arena, &rows);
+    for (size_t i = 0; i < rows.parts_count; i++) {
+        int64_t newest = part_max_timestamp(&rows.parts[i]);
+        r.stamp_us = newest >= r.stamp_us ? newest + 1 : r.stamp_us;
+    }
+    exec_done(n->exec, n->now, effect->op, &r);
+    arena_close(&arena);
+}
+
+static void do_propose(struct one_node *n, const struct exec_effect *effect)
+{
+    struct exec_result r = {.err = n->fail_writes,
+                            .kind = CQL_WRITE_CAS,
+                            .level = CQL_CL_SERIAL,
+                            .required = 2,
+                            .received = 1,
+                            .cas = EXEC_CAS_NOT_APPLIED};
+    if (effect->propose.part != NULL && r.err == ERR_OK) {
+        struct part p = *effect->propose.part;
+        struct dot dot = engine_next_dot(n->engine, 1, 0, (struct actor){1, 1});
+        part_set_dot(&p, dot);
+        r.err = engine_apply(n->engine, 1, 0, &p, dot, 0);
+        r.cas = EXEC_CAS_APPLIED;
+        n->mutations++;
+    }
+    store_flush(n->store);
+    store_mem_sync(n->store, SIZE_MAX);
+    exec_done(n->exec, n->now, effect->op, &r);
+}
+
 static void do_ddl(struct one_node *n, uint64_t op, const struct ddl *ddl)
 {
     struct buf b;
@@ -155,6 +200,8 @@ static void perform(struct one_node *n, const struct exec_effect *effect)
     case EXEC_REPLY: do_reply(n, effect); break;
     case EXEC_WRITE: do_write(n, effect); break;
     case EXEC_READ: do_read(n, effect); break;
+    case EXEC_CAS: do_cas(n, effect); break;
+    case EXEC_CAS_PROPOSE: do_propose(n, effect); break;
     case EXEC_DDL: do_ddl(n, effect->op, effect->ddl); break;
     case EXEC_USE:
         mem_free(n->keyspace);

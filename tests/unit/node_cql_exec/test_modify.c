@@ -174,13 +174,6 @@ static void refusals(void)
         {"DELETE k FROM t WHERE k = 1", "INVALID: Invalid identifier k for deletion*"},
         {"UPDATE t SET v = v + 1 WHERE k = 1 AND c = 1",
          "INVALID: Invalid operation (v = v + 1) for non counter column v"},
-        {"INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS",
-         "INVALID: Not supported by this release of Torc: IF NOT EXISTS (lightweight "
-         "transactions)"},
-        {"UPDATE t SET v = 1 WHERE k = 1 AND c = 1 IF v = 2",
-         "INVALID: Not supported by this release of Torc: IF conditions (lightweight "
-         "transactions)"},
-        {"DELETE FROM t WHERE k = 1 IF EXISTS", "INVALID: Not supported by this release*"},
         {"INSERT INTO t JSON '{}'", "INVALID: Not supported by this release of Torc: INSERT JSON"},
         {"INSERT INTO system.local (key) VALUES ('x')",
          "UNAUTHORIZED: system keyspace is not user-modifiable."},

@@ -56,7 +56,7 @@ static const struct {
     {"DELETE s[?] FROM t WHERE a = ? AND b = ? AND c = ?", "key(s) a b c", "1 2", ""},
     {"BEGIN BATCH INSERT INTO t (a, b, c) VALUES (?, ?, ?); DELETE FROM t WHERE a = ? AND b = 1 "
      "APPLY BATCH",
-     "a b c a", "", ""},
+     "a b c a", "3 1", ""},
     {"SELECT a FROM t WHERE l CONTAINS ? ALLOW FILTERING", "value(l)", "", "a"},
     {"SELECT a FROM t WHERE token(a, b) = token(blobAsInt(?), 1)", "arg0(system.blobasint)", "",
      "a"},
