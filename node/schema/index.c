@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "node/schema/fold.h"
+#include "node/schema/form.h"
 #include "node/schema/order.h"
 
 #define TERM_OPAQUE 0x21 /* of a type without an order of keys: u32 length, the bytes */
@@ -109,10 +110,15 @@ bool index_stored_term(const struct table *t, const struct index *i, struct byte
                        struct bytes value, struct buf *out)
 {
     const struct column *c = column_of(t, i);
+    struct bytes form;
     struct buf b;
     bool good = true;
+    if (c->type->kind == CQL_MAP && !c->type->frozen && form_kept(c->type->items[0]))
+        good = form_take(value, &form, &value);
     buf_init(&b, BUF_MAX_DEFAULT);
-    if (c->kind == COLUMN_PARTITION_KEY)
+    if (!good)
+        ; /* a replica sent what is no entry */
+    else if (c->kind == COLUMN_PARTITION_KEY)
         good = partition_value(t, c, value, &b);
     else if (c->kind == COLUMN_CLUSTERING)
         good = clustering_value(t, c, value, &b);

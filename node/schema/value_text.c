@@ -202,6 +202,8 @@ enum err value_inet_from_text(struct bytes text, struct buf *out, struct errmsg 
         buf_put(out, a, 4);
         return ERR_OK;
     }
+    if (text.len > 2 && text.data[0] == '[' && text.data[text.len - 1] == ']')
+        text = bytes_make(text.data + 1, text.len - 2);
     if (text.len < sizeof copy && memchr(text.data, 0, text.len) == NULL) {
         memcpy(copy, text.data, text.len);
         copy[text.len] = 0;

@@ -185,9 +185,9 @@ static bool scan_clock_ms(struct scan *s, int64_t *ret_ms)
     int64_t m;
     int64_t sec = 0;
     int64_t nanos = 0;
-    if (!scan_digits(s, 1, 2, &h) || !scan_char(s, ':') || !scan_digits(s, 2, 2, &m))
+    if (!scan_digits(s, 1, 2, &h) || !scan_char(s, ':') || !scan_digits(s, 1, 2, &m))
         return false;
-    if (scan_char(s, ':') && !scan_digits(s, 2, 2, &sec))
+    if (scan_char(s, ':') && !scan_digits(s, 1, 2, &sec))
         return false;
     if (scan_char(s, '.') && !scan_fraction(s, &nanos))
         return false;
@@ -197,15 +197,16 @@ static bool scan_clock_ms(struct scan *s, int64_t *ret_ms)
     return true;
 }
 
-/* The rest of a timestamp: nothing, Z, UTC, GMT or +hh[[:]mm], perhaps after a space. */
+/* The rest of a timestamp: nothing, Z, UTC, GMT or +hh[[:]mm], perhaps after a space; the words
+ * only so. */
 static bool scan_zone(struct scan *s, int64_t *ret_ms)
 {
     *ret_ms = 0;
     if (s->at == s->end)
         return true;
-    scan_char(s, ' ');
+    bool space = scan_char(s, ' ');
     size_t left = (size_t)(s->end - s->at);
-    if (left == 3 && (memcmp(s->at, "UTC", 3) == 0 || memcmp(s->at, "GMT", 3) == 0))
+    if (space && left == 3 && (memcmp(s->at, "UTC", 3) == 0 || memcmp(s->at, "GMT", 3) == 0))
         return true;
     if (left == 1 && *s->at == 'Z')
         return true;

@@ -4,12 +4,14 @@
  *         down from long ago, so that the newest prepend comes first
  *   set   path = the element, no value
  *   map   path = the key, value = the value
+ *         (both: with the form of the element or key before the value, where form.h wants it)
  *   udt   path = the number of the field as u16, value = the value; a null field has no cell
  *
  * Overwriting puts a tombstone one microsecond before the elements at (column, no path), so that
  * concurrent overwrites do not add up.
  */
 #include "node/cql/exec/core.h"
+#include "node/schema/form.h"
 #include "node/schema/order.h"
 
 #include <string.h>
@@ -58,6 +60,18 @@ static bool push_element(struct run *r, const struct column *c, struct cell_time
     cell.path = path;
     cells_push(r, out, cell);
     return true;
+}
+
+/* What the cell of an element of a set, or of an entry of a map, holds. */
+static struct bytes entry_value(struct run *r, const struct column *c, struct bytes key,
+                                struct bytes value)
+{
+    struct buf b;
+    if (!form_kept(c->type->items[0]))
+        return value;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    form_put(key, value, &b);
+    return run_take(r, &b);
 }
 
 static struct bytes list_path(struct run *r, struct uuid u)
@@ -114,6 +128,8 @@ bool collect_put(struct run *r, const struct column *c, struct cell_times t, str
             second = BYTES_NONE;
         if (c->type->kind == CQL_MAP && !value_items_next(&it, &second))
             break;
+        if (c->type->kind != CQL_LIST)
+            second = entry_value(r, c, item, second);
         push_element(r, c, t, path, cql_value_make(second), out);
     }
     return true;
@@ -171,6 +187,8 @@ bool collect_set_element(struct run *r, const struct column *c, struct cell_time
     struct bytes path;
     bool good = c->type->kind == CQL_LIST ? list_cell_at(r, c, key, row, &path)
                                           : path_of(r, c->type->items[0], key, &path);
+    if (good && c->type->kind == CQL_MAP && value.kind == CQL_VALUE_SET)
+        value.data = entry_value(r, c, key, value.data);
     return good && push_element(r, c, t, path, value, out);
 }
 
@@ -249,6 +267,7 @@ bool collect_gather(struct run *r, const struct column *c, const struct cell *ce
     buf_put_i32(&b, 0);
     for (size_t i = 0; i < count; i++) {
         const struct cell *cell = &cells[i];
+        struct bytes value = cell->value, form;
         if (!cell->has_path || !cell_is_live(cell, now_s))
             continue;
         if (c->type->kind != CQL_LIST) {
@@ -256,10 +275,13 @@ bool collect_gather(struct run *r, const struct column *c, const struct cell *ce
             buf_clear(&key);
             if (order_decode(c->type->items[0], false, &in, &key) != ERR_OK)
                 continue; /* a replica sent what is no key: as if it were not there */
-            put_sized(&b, buf_bytes(&key));
+            struct bytes shown = buf_bytes(&key);
+            if (form_kept(c->type->items[0]) && form_take(value, &form, &value))
+                shown = form_or_key(c->type->items[0], form, shown);
+            put_sized(&b, shown);
         }
         if (c->type->kind != CQL_SET)
-            put_sized(&b, cell->value);
+            put_sized(&b, value);
         n++;
     }
     store_u32(b.data, (uint32_t)n);

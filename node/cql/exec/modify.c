@@ -142,7 +142,7 @@ static bool build_rows(struct run *r, const struct modify *m, struct part *p)
         row->key = s->items[i].start;
         row->deletion = m->whole_rows ? tomb_at(m) : TOMB_NONE;
         if (m->insert) {
-            struct cell marker = cell_make(m->table->columns, m->times, cql_value_make(BYTES_NONE));
+            struct cell marker = cell_make(m->table->columns, m->times, cql_value_make(m->form));
             marker.column = COLUMN_MARKER;
             cells_push(r, &cells, marker);
         }

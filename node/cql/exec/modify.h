@@ -24,6 +24,7 @@ struct modify {
     struct op *ops;
     size_t ops_count;
     struct slot timestamp, ttl;
+    struct bytes form;      /* INSERT: of the clustering key (form.h), for the marker */
     struct slot *key_slots; /* INSERT: by column index, for the primary key */
     struct where where;     /* the others */
     struct conditions conditions;

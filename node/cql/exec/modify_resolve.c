@@ -1,4 +1,5 @@
 #include "node/cql/exec/modify.h"
+#include "node/schema/form.h"
 #include "node/schema/order.h"
 
 static const struct cql_type *op_type(struct run *r, const struct op *op)
@@ -392,6 +393,18 @@ static bool only_statics(const struct modify *m)
     return m->ops_count > 0;
 }
 
+/* The forms of the clustering columns that have one, behind each other. */
+static struct bytes key_form(struct run *r, const struct table *t, const struct bytes *values)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    for (uint32_t i = 0; i < t->clustering_count; i++) {
+        if (form_kept(t->columns[t->partition_key_count + i].type))
+            form_put(values[i], BYTES_NONE, &b);
+    }
+    return run_take(r, &b);
+}
+
 static bool insert_keys(struct run *r, struct modify *m)
 {
     const struct table *t = m->table;
@@ -428,6 +441,8 @@ static bool insert_keys(struct run *r, struct modify *m)
     m->slices.items = arena_new(r->arena, struct scan_slice);
     m->slices.items[0].start = run_take(r, &b);
     m->slices.count = 1;
+    if (m->touches_rows)
+        m->form = key_form(r, t, values + t->partition_key_count);
     return good;
 }
 

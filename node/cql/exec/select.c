@@ -1,4 +1,5 @@
 #include "node/cql/exec/select.h"
+#include "node/schema/form.h"
 #include "node/schema/order.h"
 #include "ring/murmur3.h"
 
@@ -159,6 +160,24 @@ static void take_cells(struct run *r, struct select *s, const struct row *row)
     }
 }
 
+/* The clustering key as the newest INSERT wrote it. */
+static void take_form(struct run *r, struct select *s, const struct row *row)
+{
+    const struct table *t = s->table;
+    struct bytes left = BYTES_NONE, form;
+    for (size_t i = 0; i < row->cells_count; i++) {
+        const struct cell *cell = &row->cells[i];
+        if (cell->column == COLUMN_MARKER && cell_is_live(cell, r->now_s))
+            left = cell->value;
+    }
+    for (uint32_t i = 0; i < t->clustering_count && left.len > 0; i++) {
+        size_t index = t->partition_key_count + i;
+        const struct cql_type *type = t->columns[index].type;
+        if (form_kept(type) && form_take(left, &form, &left))
+            s->values[index].data = form_or_key(type, form, s->values[index].data);
+    }
+}
+
 static bool take_key(struct run *r, struct select *s, const struct part *p, const struct row *row)
 {
     const struct table *t = s->table;
@@ -179,6 +198,7 @@ static bool take_key(struct run *r, struct select *s, const struct part *p, cons
         if (err != ERR_OK)
             return run_fail(r, CQL_ERROR_SERVER, "A replica sent a clustering key that is none");
     }
+    take_form(r, s, row);
     return true;
 }
 

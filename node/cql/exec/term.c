@@ -1,6 +1,7 @@
 #include "node/cql/exec/selector.h"
 
 #include <string.h>
+#include <strings.h>
 
 const struct cql_type *list_of(struct run *r, const struct cql_type *item)
 {
@@ -280,6 +281,11 @@ static bool constant_value(struct run *r, struct slot s, struct cql_value *ret)
     struct bytes text = s.term->text;
     if (s.term->kind == AST_BLOB)
         text = bytes_make(text.data + 2, text.len - 2);
+    if (s.type->kind == CQL_TIMESTAMP && s.term->kind == AST_STRING && text.len == 3 &&
+        strncasecmp((const char *)text.data, "now", 3) == 0) {
+        *ret = value_put_whole(r, cql_type_native(CQL_BIGINT), r->now_us / USEC_PER_MS);
+        return true;
+    }
     buf_init(&b, BUF_MAX_DEFAULT);
     enum err err =
         s.type->kind == CQL_TUPLE

@@ -135,8 +135,37 @@ static void tuples_and_vectors(void)
     one_node_story(&n, story);
 }
 
+/* Equal decimals are one key, shown as the newest INSERT or element wrote them. */
+static void decimals_keep_their_form(void)
+{
+    static const struct story story[] = {
+        {"CREATE TABLE d (k int, f decimal, u frozen<tuple<decimal, int>>, v int, s set<decimal>, "
+         "m "
+         "map<decimal, int>, PRIMARY KEY (k, f, u)) WITH CLUSTERING ORDER BY (f DESC, u ASC)",
+         "CREATED TABLE ks.d"},
+        {"INSERT INTO d (k, f, u, v) VALUES (1, 1.0, (2.50, 1), 1)", "void"},
+        {"INSERT INTO d (k, f, u, v) VALUES (1, 1.00, (2.5, 1), 2)", "void"},
+        {"SELECT f, u, v FROM d", "1.00, (2.5, 1), 2"},
+        {"UPDATE d SET v = 3 WHERE k = 1 AND f = 1 AND u = (2.500, 1)", "void"},
+        {"SELECT f, u, v FROM d WHERE k = 1 AND f = 1.000", "1.00, (2.5, 1), 3"},
+        {"UPDATE d SET v = 4 WHERE k = 2 AND f = 10.0 AND u = (0.10, 1)", "void"},
+        {"SELECT f, u, v FROM d WHERE k = 2", "10, (0.1, 1), 4"},
+        {"UPDATE d SET s = {1.0, 2.50}, m = {1.0: 1} WHERE k = 3 AND f = 0 AND u = (0, 0)", "void"},
+        {"UPDATE d SET s = s + {2.500}, m[1.00] = 2, m[7.0] = 3 WHERE k = 3 AND f = 0 AND u = (0, "
+         "0)",
+         "void"},
+        {"SELECT s, m FROM d WHERE k = 3", "{1.0, 2.500}, {1.00: 2, 7.0: 3}"},
+        {"DELETE m[7] FROM d WHERE k = 3 AND f = 0 AND u = (0, 0)", "void"},
+        {"UPDATE d SET s = s - {1} WHERE k = 3 AND f = 0 AND u = (0, 0)", "void"},
+        {"SELECT s, m, m[1] FROM d WHERE k = 3", "{2.500}, {1.00: 2}, 2"},
+        {NULL, NULL},
+    };
+    one_node_story(&n, story);
+}
+
 CU_TestInfo exec_user_types_tests[] = {{"fields are cells", fields_are_cells},
                                        {"frozen ones grow too", frozen_ones_grow_too},
                                        {"keys of several parts", keys_of_several_parts},
                                        {"tuples and vectors", tuples_and_vectors},
+                                       {"decimals keep their form", decimals_keep_their_form},
                                        CU_TEST_INFO_NULL};
