@@ -129,6 +129,10 @@ enum err config_check(const struct config *c, struct errmsg *ret_message)
                           "differ",
                           (long long)c->storage_port, (long long)c->native_transport_port,
                           (long long)c->http_port);
+    if (c->authorizer == AUTHORIZER_CASSANDRA && c->authenticator == AUTHENTICATOR_ALLOW_ALL)
+        return errmsg_set(ret_message, ERR_CONFIG,
+                          "AllowAllAuthenticator can't be used with CassandraAuthorizer: nobody "
+                          "would be anybody; write authenticator: PasswordAuthenticator");
     if (c->probe_timeout >= c->probe_interval)
         return errmsg_set(ret_message, ERR_CONFIG,
                           "probe_timeout must be shorter than probe_interval: the time after it is "

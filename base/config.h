@@ -50,6 +50,19 @@
     X(TEXT, rpc_address, "127.0.0.1", "", "", "address for clients (CQL)")                         \
     X(TEXT, broadcast_rpc_address, "", "", "",                                                     \
       "address told to clients; empty: rpc_address, or broadcast_address when that is 0.0.0.0")    \
+    X(CHOICE, authenticator, "AllowAllAuthenticator",                                              \
+      "AllowAllAuthenticator|PasswordAuthenticator", "",                                           \
+      "PasswordAuthenticator: clients log in; the first superuser is cassandra, password "         \
+      "cassandra")                                                                                 \
+    X(CHOICE, authorizer, "AllowAllAuthorizer", "AllowAllAuthorizer|CassandraAuthorizer", "",      \
+      "CassandraAuthorizer: roles may do what they were granted; needs PasswordAuthenticator")     \
+    X(CHOICE, role_manager, "CassandraRoleManager", "CassandraRoleManager", "",                    \
+      "where roles are kept: in the keyspace system_auth")                                         \
+    X(DURATION, roles_validity, "2000ms", "0", "1d", "how long what a role is may be remembered")  \
+    X(DURATION, permissions_validity, "2000ms", "0", "1d",                                         \
+      "how long the permissions of a role may be remembered")                                      \
+    X(DURATION, credentials_validity, "2000ms", "0", "1d",                                         \
+      "how long a password that was right need not be hashed again")                               \
     X(NUMBER, native_transport_port, "9042", "1", "65535", "port for clients (CQL)")               \
     X(TEXT, http_address, "", "", "", "address of the HTTP server; empty: rpc_address")            \
     X(NUMBER, http_port, "9180", "0", "65535",                                                     \
@@ -118,6 +131,8 @@ struct config {
 
 /* The words of CHOICE settings, by position. log_level is an enum log_level, log_format an enum
  * log_format. */
+enum config_authenticator { AUTHENTICATOR_ALLOW_ALL, AUTHENTICATOR_PASSWORD };
+enum config_authorizer { AUTHORIZER_ALLOW_ALL, AUTHORIZER_CASSANDRA };
 enum config_commitlog_sync { COMMITLOG_SYNC_BATCH, COMMITLOG_SYNC_PERIODIC };
 
 #define CONFIG_ONE(type, name, preset, least, most, help) +1

@@ -122,7 +122,7 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     rng_init(&n->rng, config->seed);
     map_init(&n->clients);
     n->store = store;
-    n->finish_retry = USEC_NEVER;
+    n->finish_retry = n->role_retry = USEC_NEVER;
     report_init(n);
     struct engine_config engine = {.seed = rng_next(&n->rng), .ring_ranges = config->ring_ranges};
     enum err err = engine_new(store, &engine, &n->engine, reterr);
@@ -264,6 +264,7 @@ void node_check_ready(struct node *n)
     coord_set_actor(n->coord, (struct actor){meta_self(n->meta), n->boot});
     heal_begin(n->heal, n->now);
     node_log(n, false, "node %u is ready -> serving clients", (unsigned)meta_self(n->meta));
+    n->role_retry = n->config.default_role ? n->now.mono : USEC_NEVER;
     node_append(n, NODE_READY_NOW);
     tell_gossip(n);
 }
@@ -456,6 +457,8 @@ static void deadlines(struct node *n)
         heal_deadline(n->heal, n->now);
     if (n->finish_retry <= now)
         meta_finish_again(n);
+    if (n->role_retry <= now)
+        auth_setup(n);
     meta_drop_some(n);
     meta_build_some(n);
 }
@@ -518,6 +521,7 @@ struct node_effects node_step(struct node *n, const struct node_event *event)
     case NODE_CLIENT_BYTES: client_bytes(n, event->client, event->bytes); break;
     case NODE_CLIENT_CLOSED: client_closed(n, event->client); break;
     case NODE_DRAIN: drain(n); break;
+    case NODE_PASSWORD_DONE: auth_password_done(n, event); break;
     }
     settle(n);
     take_store(n);
@@ -530,7 +534,10 @@ usec node_deadline(const struct node *n)
 {
     usec next = meta_deadline(n->meta);
     usec others[] = {n->gossip != NULL ? gossip_deadline(n->gossip) : USEC_NEVER,
-                     coord_next_deadline(n->coord), heal_next_deadline(n->heal), n->finish_retry,
+                     coord_next_deadline(n->coord),
+                     heal_next_deadline(n->heal),
+                     n->finish_retry,
+                     n->role_retry,
                      n->drops_count > 0 || n->building ? n->now.mono : USEC_NEVER};
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         if (others[i] < next)

@@ -48,7 +48,11 @@ struct node_config {
     size_t in_flight_max;
     size_t frame_max;
     uint32_t pull_bytes_max; /* 0: as node/heal has it */
-    struct tracer *tracer;   /* may be NULL */
+    bool authenticate;       /* PasswordAuthenticator; else AllowAllAuthenticator */
+    bool authorize;          /* CassandraAuthorizer; else AllowAllAuthorizer */
+    bool default_role;       /* make the role `cassandra` when there is none at all */
+    usec roles_validity_us, permissions_validity_us, credentials_validity_us;
+    struct tracer *tracer; /* may be NULL */
 };
 
 struct node_event {
@@ -64,10 +68,17 @@ struct node_event {
         NODE_CLIENT_BYTES,
         NODE_CLIENT_CLOSED, /* by the client; nothing more is sent to it */
         NODE_DRAIN,
+        NODE_PASSWORD_DONE,
     } type;
     struct endpoint from; /* MESSAGE (the address the peer listens on), DATAGRAM, LINK_DOWN, OPEN */
     uint64_t client;      /* CLIENT_*: the shell's number of the connection, never reused */
     struct bytes bytes;   /* borrowed for the call */
+    struct {
+        uint64_t job;     /* of the NODE_PASSWORD */
+        bool refused;     /* too many wait */
+        bool matches;     /* it is that of the hash */
+        const char *hash; /* made of it, when there was none; borrowed for the call */
+    } password;
 };
 
 struct node_effect {
@@ -79,12 +90,19 @@ struct node_effect {
         NODE_LOG,
         NODE_READY_NOW, /* open the door for clients */
         NODE_DRAINED,
+        NODE_PASSWORD, /* slow (base/password.h): on another thread; then NODE_PASSWORD_DONE */
     } type;
     struct endpoint to;
     uint64_t client;
     struct bytes bytes;
     bool warning;     /* LOG */
     const char *text; /* LOG */
+    struct {
+        uint64_t job;
+        const char *text;
+        const char *hash; /* compare with this one; NULL: make one, with the salt */
+        uint8_t salt[16];
+    } password;
 };
 
 struct node_effects {

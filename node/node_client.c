@@ -22,6 +22,7 @@ struct client {
     struct endpoint from;
     struct cql_conn conn;
     char *keyspace; /* of USE; NULL: none */
+    char *user;     /* that has logged in; NULL: nobody */
     struct buf who; /* names the client: what its driver says of itself, else this connection */
     uint32_t events;
     struct arena arena; /* of the request being decoded */
@@ -100,9 +101,25 @@ void client_view_changed(struct node *n)
     n->client_state->view_stale = true;
 }
 
+bool client_refresh_view(struct node *n)
+{
+    refresh_view(n);
+    return !n->client_state->view_stale;
+}
+
+struct exec *client_exec(struct node *n)
+{
+    return n->client_state->exec;
+}
+
 void client_init(struct node *n)
 {
-    struct exec_config config = {.seed = rng_next(&n->rng)};
+    struct exec_config config = {.seed = rng_next(&n->rng),
+                                 .authenticate = n->config.authenticate,
+                                 .authorize = n->config.authorize,
+                                 .roles_validity_us = n->config.roles_validity_us,
+                                 .permissions_validity_us = n->config.permissions_validity_us,
+                                 .credentials_validity_us = n->config.credentials_validity_us};
     n->client_state = mem_new(struct clients);
     n->client_state->exec = exec_new(&config);
     n->client_state->view_stale = true;
@@ -122,6 +139,7 @@ static void client_free(struct client *c)
     arena_close(&c->arena);
     buf_close(&c->who);
     mem_free(c->keyspace);
+    mem_free(c->user);
     mem_free(c);
 }
 
@@ -239,6 +257,7 @@ static void client_request(struct node *n, struct client *c, const struct cql_fr
                              .version = cql_conn_version(&c->conn),
                              .request = &request,
                              .keyspace = c->keyspace,
+                             .user = c->user,
                              .timestamp_us = node_timestamp(n),
                              .no_timestamp = no_timestamp,
                              .client = buf_bytes(&c->who)};
@@ -340,6 +359,8 @@ size_t client_proposals(const struct node *n)
 static void reply(struct node *n, const struct exec_effect *e)
 {
     struct client *c = map_get(&n->clients, e->conn);
+    if (e->conn == 0)
+        auth_setup_done(n, e->reply.opcode == CQL_READY);
     if (c == NULL)
         return;
     ASSERT(c->running > 0);
@@ -447,6 +468,13 @@ static void take_effect(struct node *n, const struct exec_effect *e)
     case EXEC_CAS: start_cas(n, e); break;
     case EXEC_CAS_PROPOSE: start_cas_propose(n, e); break;
     case EXEC_DDL: start_ddl(n, e->op, e->ddl); break;
+    case EXEC_PASSWORD: auth_password(n, e); break;
+    case EXEC_LOGIN:
+        if (c != NULL) {
+            mem_free(c->user);
+            c->user = mem_text(e->user);
+        }
+        break;
     case EXEC_USE:
         if (c != NULL) {
             mem_free(c->keyspace);

@@ -4,6 +4,8 @@
  *   node_peer.c    messages to and from other nodes; who is alive
  *   node_meta.c    what an applied metadata entry changes here: cluster view, schema, moves, drops
  *   node_client.c  CQL connections and the executor
+ *   node_events.c  what registered clients are told
+ *   node_auth.c    passwords, and the first role
  *   node_report.c  metrics, status, ring
  */
 #ifndef TORC_NODE_NODE_CORE_H
@@ -73,6 +75,9 @@ enum moved { MOVED_ROWS, MOVED_REGISTERS, MOVED_COUNT };
 enum node_run { RUN_STARTING, RUN_READY, RUN_DRAINING, RUN_FAILED };
 
 struct clients;
+struct cql_event;
+struct exec;
+struct exec_effect;
 struct exec_stats;
 
 struct node {
@@ -114,6 +119,7 @@ struct node {
     uint64_t finish_request; /* our JOIN_FINISH that waits for its answer */
     uint64_t finish_epoch;   /* the ring_epoch that it is for: that we have pulled for */
     usec finish_retry;
+    usec role_retry;                   /* when to look for the first role; node_auth.c */
     uint64_t moving_epoch;             /* the ring_epoch healing was told of */
     uint64_t taken_epoch[MOVED_COUNT]; /* for which ring_epoch what is here */
 
@@ -184,15 +190,24 @@ struct exec_stats client_exec_stats(const struct node *n);
 void client_broadcast(struct node *n, const struct cql_event *event);
 void client_view_now(struct node *n);
 
-/* node_events.c */
-void client_schema_changed(struct node *n, const struct schema *before, const struct schema *after);
-void client_status_changed(struct node *n, node_no node, bool up);
-void client_topology_changed(struct node *n, const struct endpoint *cql, bool added);
+struct exec *client_exec(struct node *n);
+bool client_refresh_view(struct node *n); /* false: there is nothing to see yet */
 void client_init(struct node *n);
 void client_free_all(struct node *n);
 bool client_any_running(const struct node *n);
 size_t client_held_bytes(const struct node *n);
 size_t client_proposals(const struct node *n);
+
+/* --- node_events.c */
+void client_schema_changed(struct node *n, const struct schema *before, const struct schema *after);
+void client_status_changed(struct node *n, node_no node, bool up);
+void client_topology_changed(struct node *n, const struct endpoint *cql, bool added);
+
+/* --- node_auth.c */
+void auth_setup(struct node *n);
+void auth_setup_done(struct node *n, bool good);
+void auth_password(struct node *n, const struct exec_effect *e);
+void auth_password_done(struct node *n, const struct node_event *event);
 
 /* --- node_report.c */
 void report_init(struct node *n);

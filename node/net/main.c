@@ -216,6 +216,12 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->clock_offset_max_us = c->max_clock_offset;
     n->in_flight_max = (size_t)c->max_in_flight_bytes;
     n->frame_max = (size_t)c->native_transport_max_frame_size;
+    n->authenticate = c->authenticator == AUTHENTICATOR_PASSWORD;
+    n->authorize = c->authorizer == AUTHORIZER_CASSANDRA;
+    n->default_role = true;
+    n->roles_validity_us = c->roles_validity;
+    n->permissions_validity_us = c->permissions_validity;
+    n->credentials_validity_us = c->credentials_validity;
     n->tracer = tracer;
 }
 
@@ -264,7 +270,7 @@ static void raise_limits(void)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    mallopt(M_ARENA_MAX, 2); /* two threads */
+    mallopt(M_ARENA_MAX, 2); /* the loop, the store; passwords share */
 }
 
 int main(int argc, char **argv)

@@ -61,6 +61,7 @@ static void perform(struct shell *s, const struct node_effect *e)
     case NODE_LOG: say(s, e); break;
     case NODE_READY_NOW: event_add(s->ev_cql, NULL); break;
     case NODE_DRAINED: s->stop = true; break;
+    case NODE_PASSWORD: password_start(s, e); break;
     }
 }
 
@@ -176,7 +177,9 @@ static void end_turn(struct shell *s)
 
 static enum err open_all(struct shell *s, struct errmsg *reterr)
 {
-    enum err err = link_listen(s, &s->at_link, reterr);
+    enum err err = password_open(s, reterr);
+    if (err == ERR_OK)
+        err = link_listen(s, &s->at_link, reterr);
     if (err == ERR_OK)
         err = udp_listen(s, &s->at_link, reterr);
     if (err == ERR_OK)
@@ -216,6 +219,7 @@ enum err shell_run(struct shell *s, struct errmsg *reterr)
         cql_flush_all(s);
     }
     http_close(s);
+    password_close(s);
     cql_close_all(s);
     link_close_all(s);
     struct event *events[] = {s->ev_timer, s->ev_wake, s->ev_term, s->ev_int, s->ev_udp};

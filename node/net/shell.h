@@ -6,6 +6,7 @@
  *
  *   link.c   TCP to and from other nodes          cql.c    clients
  *   udp.c    datagrams of gossip                  http.c   /metrics /health /ready /status /ring
+ *   password.c  the thread that hashes
  *   shell.c  the turn                             main.c   torcd: config, signals, store, log
  */
 #ifndef TORC_NODE_NET_SHELL_H
@@ -31,6 +32,7 @@
 #define LINK_CONNECT_MAX USEC_PER_SEC        /* give up on connecting after this */
 
 struct link_in;
+struct passwords;
 struct client;
 
 /* A connection that we opened to send to a peer. */
@@ -61,6 +63,7 @@ struct shell {
     int listen_link, listen_cql;
     struct event *ev_udp, *ev_wake, *ev_link, *ev_cql, *ev_timer, *ev_term, *ev_int;
     struct evhttp *http;
+    struct passwords *passwords;
     struct list links;    /* struct link */
     struct list links_in; /* struct link_in */
     size_t links_in_count;
@@ -112,6 +115,11 @@ void cql_dirty(struct shell *s, uint64_t number);
 void cql_close_later(struct shell *s, uint64_t number);
 void cql_flush_all(struct shell *s);
 void cql_close_all(struct shell *s);
+
+/* --- password.c */
+enum err password_open(struct shell *s, struct errmsg *reterr) MUST_CHECK;
+void password_start(struct shell *s, const struct node_effect *effect);
+void password_close(struct shell *s);
 
 /* --- http.c */
 enum err http_listen(struct shell *s, const struct endpoint *at, struct errmsg *reterr) MUST_CHECK;

@@ -121,6 +121,8 @@ const struct system_table system_tables[] = {
      "include_all_columns boolean; incremental_backups boolean; max_index_interval int; "
      "memtable text; memtable_flush_period_in_ms int; min_index_interval int; "
      "read_repair text; read_repair_chance double; speculative_retry text; where_clause text"},
+    {SYSTEM_AUTH, "cidr_groups", "cidr groups to cidrs mapping",
+     "=cidr_group text; cidrs frozen<set<frozen<tuple<inet, smallint>>>>"},
     {SYSTEM_AUTH, "cidr_permissions", "user cidr permissions",
      "=role text; cidr_groups frozen<set<text>>"},
     {SYSTEM_AUTH, "identity_to_role", "mtls authorized identities lookup table",

@@ -9,6 +9,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/omap.h"
 #include "base/rng.h"
 #include "node/cql/exec/exec.h"
 #include "node/cql/grammar/ast.h"
@@ -347,6 +348,11 @@ bool prepared_reply(struct run *r, const struct prepared *p, uint8_t version, st
 struct exec {
     struct exec_config config;
     const struct exec_view *view;
+    struct auth {                /* what is remembered of system_auth (auth.h) */
+        struct omap roles;       /* name -> until, role */
+        struct omap permissions; /* role NUL resource -> until, bits */
+        struct omap verified;    /* role -> until, hash, salt, digest of the password */
+    } auth;
     struct rng rng;
     int64_t last_ticks; /* of timeuuids: strictly ascending */
     int64_t last_prepend;

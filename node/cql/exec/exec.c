@@ -1,6 +1,7 @@
 #include "node/cql/exec/exec.h"
 
 #include "base/mem.h"
+#include "node/cql/exec/auth.h"
 #include "node/cql/exec/request.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@ struct exec *exec_new(const struct exec_config *config)
         e->config.prepared_max = EXEC_PREPARED_MAX;
     if (e->config.prepared_bytes_max == 0)
         e->config.prepared_bytes_max = EXEC_PREPARED_BYTES_MAX;
+    auth_init(&e->auth);
     rng_init(&e->rng, config->seed);
     map_init(&e->running);
     bmap_init(&e->prepared);
@@ -28,6 +30,7 @@ static void request_free(struct request *q)
 {
     list_remove(&q->link);
     select_close(q->select);
+    inner_close(q);
     for (size_t i = 0; i < q->prepared_count; i++)
         prepared_unref(q->prepared[i]);
     schema_unref(q->schema);
@@ -48,6 +51,7 @@ void exec_free(struct exec *e)
     free_all(&e->requests);
     free_all(&e->finished);
     prepared_drop_all(e);
+    auth_close(&e->auth);
     map_close(&e->running);
     bmap_close(&e->prepared);
     mem_free(e->effects);
@@ -157,6 +161,9 @@ static struct request *request_new(struct exec *e, struct now now, const struct 
                           .stamp_us = in->timestamp_us,
                           .no_stamp = in->no_timestamp};
     q->client = arena_copy(&q->arena, in->client);
+    q->now = now;
+    if (in->user != NULL)
+        q->user = arena_text(&q->arena, bytes_text(in->user));
     if (in->keyspace != NULL && in->keyspace[0] != '\0')
         q->run.keyspace = arena_text(&q->arena, bytes_text(in->keyspace));
     list_push_back(&e->requests, &q->link);
@@ -168,6 +175,18 @@ static void answer_ready(struct exec *e, struct request *q)
     struct buf b;
     buf_init(&b, 16);
     reply_body(e, q, CQL_READY, &b);
+}
+
+static void answer_startup(struct exec *e, struct request *q)
+{
+    struct buf b;
+    if (!e->config.authenticate) {
+        answer_ready(e, q);
+        return;
+    }
+    buf_init(&b, 128);
+    cql_authenticate_put(&b, BYTES_LIT("org.apache.cassandra.auth.PasswordAuthenticator"));
+    reply_body(e, q, CQL_AUTHENTICATE, &b);
 }
 
 static void register_events(struct exec *e, struct request *q, const struct cql_request *in)
@@ -194,7 +213,8 @@ void exec_request(struct exec *e, struct now now, const struct exec_request *in)
     e->stats.requests++;
     switch (in->request->opcode) {
     case CQL_OPTIONS: reply_supported(e, q); break;
-    case CQL_STARTUP: answer_ready(e, q); break;
+    case CQL_STARTUP: answer_startup(e, q); break;
+    case CQL_AUTH_RESPONSE: request_login(e, q, in->request); break;
     case CQL_REGISTER: register_events(e, q, in->request); break;
     case CQL_QUERY: request_query(e, q, in->request); break;
     case CQL_PREPARE: request_prepare(e, q, in->request); break;
@@ -208,12 +228,21 @@ void exec_request(struct exec *e, struct now now, const struct exec_request *in)
     }
 }
 
+void exec_setup(struct exec *e, struct now now, int64_t timestamp_us)
+{
+    const struct cql_request none = {.opcode = CQL_OPTIONS};
+    const struct exec_request in = {
+        .version = CQL_VERSION_MIN, .request = &none, .timestamp_us = timestamp_us};
+    ASSERT(e->view != NULL);
+    request_setup(e, request_new(e, now, &in));
+}
+
 void exec_done(struct exec *e, struct now now, uint64_t op, const struct exec_result *result)
 {
     struct request *q = map_remove(&e->running, op);
-    (void)now; /* a request keeps the time it began with: TTLs stay consistent in it */
     if (q == NULL)
         return;
+    q->now = now; /* the run keeps the time it began with: TTLs stay consistent in it */
     q->op = 0;
     request_done(e, q, result);
 }

@@ -38,6 +38,9 @@ struct exec_config {
     uint64_t seed;
     size_t prepared_max;       /* 0: EXEC_PREPARED_MAX */
     size_t prepared_bytes_max; /* 0: EXEC_PREPARED_BYTES_MAX */
+    bool authenticate;         /* PasswordAuthenticator; else AllowAllAuthenticator */
+    bool authorize;            /* CassandraAuthorizer; else AllowAllAuthorizer */
+    usec roles_validity_us, permissions_validity_us, credentials_validity_us;
 };
 
 struct exec *exec_new(const struct exec_config *config);
@@ -76,6 +79,7 @@ struct exec_request {
     uint8_t version; /* of the protocol */
     const struct cql_request *request;
     const char *keyspace;     /* of the connection; NULL: none */
+    const char *user;         /* of the connection, as EXEC_LOGIN said; NULL: nobody */
     int64_t timestamp_us;     /* for writes that bring none: the hybrid logical clock's next */
     const char *no_timestamp; /* static; why it cannot be had, or NULL */
     struct bytes client;      /* who asks: with the timestamp that a frame brings, it names the
@@ -104,12 +108,18 @@ struct exec_result {
     bool data_present;
     const struct scan_result *rows; /* reads */
     struct schema_change change;    /* DDL */
+    const char *hash;               /* PASSWORD: that was made */
+    bool matches;                   /* PASSWORD: it is that of the hash */
     const char *message;            /* DDL: the sentence of the error, or NULL */
     enum exec_cas_end cas;
     int64_t stamp_us; /* EXEC_CAS_ROWS: for what is proposed; above all that was read */
     bool unknown;     /* ERR_TIMEOUT of a session: it may be applied all the same */
     uint32_t contentions;
 };
+
+/* Make the role `cassandra`, a superuser of that password, when there is no role at all. The reply,
+ * to connection 0, says how it went: READY, or ERROR, and then it is to be tried again. */
+void exec_setup(struct exec *e, struct now now, int64_t timestamp_us);
 
 /* An operation that is not running any more (connection closed) is ignored. */
 void exec_done(struct exec *e, struct now now, uint64_t op, const struct exec_result *result);
@@ -129,6 +139,8 @@ enum exec_effect_type {
     EXEC_CAS,         /* read a partition to change it with nobody in between */
     EXEC_CAS_PROPOSE, /* the change; or none */
     EXEC_DDL,         /* propose to the metadata log, wait until applied here */
+    EXEC_PASSWORD,    /* slow: hash it (base/password.h), or compare it with a hash */
+    EXEC_LOGIN,       /* the connection's user from now on */
     EXEC_USE,         /* the connection's keyspace from now on */
     EXEC_REGISTER,    /* events the connection wants, bits 1 << enum cql_event_type, in addition */
 };
@@ -137,7 +149,7 @@ struct exec_effect {
     enum exec_effect_type type;
     uint64_t conn;
     int16_t stream;
-    uint64_t op; /* WRITE, READ, DDL: name it to exec_done */
+    uint64_t op; /* WRITE, READ, DDL, PASSWORD: name it to exec_done */
     union {
         struct {
             enum cql_opcode opcode;
@@ -167,6 +179,12 @@ struct exec_effect {
             const struct part *part; /* NULL: nothing changes */
         } propose;
         const struct ddl *ddl;
+        struct {
+            const char *password;
+            const char *hash; /* NULL: make one, with the salt */
+            uint8_t salt[16];
+        } password;
+        const char *user;
         const char *keyspace;
         uint32_t events;
     };

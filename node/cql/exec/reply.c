@@ -106,7 +106,7 @@ void reply_change(struct exec *e, struct request *q, const struct schema_change 
     reply_body(e, q, CQL_RESULT, &b);
 }
 
-static enum cql_error_code outcome_code(const struct exec_result *x, bool write)
+enum cql_error_code reply_outcome_code(const struct exec_result *x, bool write)
 {
     switch (x->err) {
     case ERR_UNAVAILABLE: return CQL_ERROR_UNAVAILABLE;
@@ -119,30 +119,34 @@ static enum cql_error_code outcome_code(const struct exec_result *x, bool write)
     }
 }
 
-void reply_outcome(struct exec *e, struct request *q, const struct exec_result *x, bool write)
+const char *reply_outcome_text(struct request *q, const struct exec_result *x, bool write)
 {
-    enum cql_error_code code = outcome_code(x, write);
-    const char *text = x->message != NULL ? x->message : err_text(x->err);
-    if (code == CQL_ERROR_UNAVAILABLE)
-        text = arena_printf(&q->arena, "Cannot achieve consistency level %s",
+    if (x->err == ERR_UNAVAILABLE)
+        return arena_printf(&q->arena, "Cannot achieve consistency level %s",
                             cql_consistency_name(x->level));
-    else if (x->unknown)
-        text = arena_printf(&q->arena,
+    if (x->unknown)
+        return arena_printf(&q->arena,
                             "CAS operation result is unknown - proposal accepted by %u but not a "
                             "quorum.",
                             x->received);
-    else if (x->err == ERR_TIMEOUT && write && x->kind == CQL_WRITE_CAS)
-        text = arena_printf(&q->arena,
+    if (x->err == ERR_TIMEOUT && write && x->kind == CQL_WRITE_CAS)
+        return arena_printf(&q->arena,
                             "CAS operation timed out: received %u of %u required responses after "
                             "%u contention retries",
                             x->received, x->required, x->contentions);
-    else if (x->err == ERR_TIMEOUT)
-        text = arena_printf(&q->arena, "Operation timed out - received only %u responses.",
+    if (x->err == ERR_TIMEOUT)
+        return arena_printf(&q->arena, "Operation timed out - received only %u responses.",
                             x->received);
-    else if (x->err == ERR_FAILED)
-        text = arena_printf(&q->arena, "Operation failed - received %u responses and %u failures",
+    if (x->err == ERR_FAILED)
+        return arena_printf(&q->arena, "Operation failed - received %u responses and %u failures",
                             x->received, x->failures);
-    struct cql_error error = cql_error_make(code, bytes_text(text));
+    return x->message != NULL ? x->message : err_text(x->err);
+}
+
+void reply_outcome(struct exec *e, struct request *q, const struct exec_result *x, bool write)
+{
+    struct cql_error error =
+        cql_error_make(reply_outcome_code(x, write), bytes_text(reply_outcome_text(q, x, write)));
     struct cql_failure *failures = arena_array(&q->arena, struct cql_failure, x->failures);
     error.consistency = x->level;
     error.received = (int32_t)x->received;

@@ -100,24 +100,38 @@ bool request_params(struct request *q, const struct cql_request *in, const struc
 static void start(struct exec *e, struct request *q, const struct ast *ast,
                   const struct cql_params *p, struct bytes metadata_id_seen)
 {
-    const struct ast_stmt *s = ast->stmt;
-    struct cql_values values = request_values(q, &p->values);
+    q->stmt = ast->stmt;
+    q->values = request_values(q, &p->values);
+    q->params = *p;
+    q->params.values = (struct cql_values){NULL, NULL, 0};
+    q->params.paging_state = arena_copy(&q->arena, p->paging_state);
+    q->metadata_id = metadata_id_seen;
     q->write_kind = CQL_WRITE_SIMPLE;
-    if (!request_open(&q->run, ast, values, q->run.keyspace)) {
+    if (request_open(&q->run, ast, q->values, q->run.keyspace))
+        request_authorize(e, q);
+    else
         reply_failed(e, q);
+}
+
+void request_authorized(struct exec *e, struct request *q)
+{
+    const struct ast_stmt *s = q->stmt;
+    const struct ast *ast = q->run.ast;
+    if (s == NULL) {
+        request_modify(e, q);
         return;
     }
     switch (s->kind) {
-    case AST_SELECT: request_select(e, q, &s->select, p, metadata_id_seen); return;
+    case AST_SELECT: request_select(e, q, &s->select, &q->params, q->metadata_id); return;
     case AST_INSERT:
     case AST_UPDATE:
     case AST_DELETE:
         q->statements = arena_new(&q->arena, struct statement);
         q->statements_count = 1;
-        *q->statements = (struct statement){ast, s, values, {0}, q->run.keyspace};
+        *q->statements = (struct statement){ast, s, q->values, {0}, q->run.keyspace};
         request_modify(e, q);
         return;
-    case AST_BATCH: request_text_batch(e, q, ast, values); return;
+    case AST_BATCH: request_text_batch(e, q, ast, q->values); return;
     case AST_USE: request_use(e, q, s->drop.table.name); return;
     case AST_TRUNCATE: request_truncate(e, q, s); return;
     case AST_DESCRIBE: request_describe(e, q, &s->describe); return;
@@ -125,8 +139,12 @@ static void start(struct exec *e, struct request *q, const struct ast *ast,
         run_unsupported(&q->run, s->other);
         reply_failed(e, q);
         return;
-    default: request_ddl(e, q, s); return;
+    default: break;
     }
+    if (role_is_statement(s))
+        request_role(e, q);
+    else
+        request_ddl(e, q, s);
 }
 
 void request_query(struct exec *e, struct request *q, const struct cql_request *in)
@@ -189,5 +207,6 @@ void request_done(struct exec *e, struct request *q, const struct exec_result *x
     case REQUEST_SELECT: request_select_done(e, q, x); return;
     case REQUEST_CAS: request_cas_done(e, q, x); return;
     case REQUEST_MODIFY: request_modify_done(e, q, x); return;
+    default: request_answered(e, q, x); return;
     }
 }

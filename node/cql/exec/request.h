@@ -6,6 +6,7 @@
 #define TORC_NODE_CQL_EXEC_REQUEST_H
 
 #include "node/cql/exec/core.h"
+#include "node/cql/exec/role.h"
 
 struct statement { /* one INSERT, UPDATE or DELETE, alone or of a batch */
     const struct ast *ast;
@@ -15,7 +16,27 @@ struct statement { /* one INSERT, UPDATE or DELETE, alone or of a batch */
     const char *keyspace;
 };
 
-enum request_kind { REQUEST_SELECT, REQUEST_MODIFY, REQUEST_CAS, REQUEST_DDL, REQUEST_TRUNCATE };
+enum request_kind {
+    REQUEST_SELECT,
+    REQUEST_MODIFY,
+    REQUEST_CAS,
+    REQUEST_DDL,
+    REQUEST_TRUNCATE,
+    /* Begun anew after each answer to an inner question (inner.h): */
+    REQUEST_AUTHORIZE, /* may it be done? */
+    REQUEST_ROLE,      /* a statement about roles or permissions */
+    REQUEST_AFTER_DDL, /* permissions on what was made or dropped */
+    REQUEST_LOGIN,
+    REQUEST_SETUP, /* of the first superuser; nobody waits for its reply */
+};
+
+enum password_state {
+    PASSWORD_NONE,
+    PASSWORD_ASKED,
+    PASSWORD_GOOD, /* it is that of the hash, or has been hashed */
+    PASSWORD_WRONG,
+    PASSWORD_TOO_MANY,
+};
 
 struct cas_request;
 
@@ -33,6 +54,17 @@ struct request {
     size_t prepared_count;
     struct run run;
     struct bytes client; /* who asks */
+    struct now now;
+    const char *user;            /* NULL: anonymous, or not logged in */
+    const struct ast_stmt *stmt; /* NULL: a BATCH frame */
+    struct cql_values values;
+    struct cql_params params; /* without values */
+    struct bytes metadata_id;
+    struct inner *inner; /* questions asked so far, the last first */
+    enum password_state password;
+    const char *password_hash;
+    struct credentials credentials;
+    struct schema_change change; /* AFTER_DDL */
     struct warnings warnings;
     enum cql_consistency level;
     enum cql_consistency serial_level;
@@ -62,6 +94,8 @@ void reply_failed(struct exec *e, struct request *q); /* what the run says */
 void reply_unprepared(struct exec *e, struct request *q, struct bytes id);
 void reply_supported(struct exec *e, struct request *q);
 void reply_change(struct exec *e, struct request *q, const struct schema_change *change);
+enum cql_error_code reply_outcome_code(const struct exec_result *x, bool write);
+const char *reply_outcome_text(struct request *q, const struct exec_result *x, bool write);
 void reply_outcome(struct exec *e, struct request *q, const struct exec_result *result, bool write);
 
 /* request.c */
@@ -78,6 +112,17 @@ bool request_open(struct run *r, const struct ast *ast, struct cql_values values
 bool request_parse(struct request *q, struct bytes text, struct ast *ret);
 /* Takes what the frame says beside the statement. False after run_fail. */
 bool request_params(struct request *q, const struct cql_request *in, const struct cql_params *p);
+
+/* The statement may be done: go. */
+void request_authorized(struct exec *e, struct request *q);
+
+/* request_auth.c: functions that are begun anew after each answer. */
+void request_authorize(struct exec *e, struct request *q); /* then request_authorized */
+void request_role(struct exec *e, struct request *q);
+void request_after_ddl(struct exec *e, struct request *q); /* then the reply */
+void request_login(struct exec *e, struct request *q, const struct cql_request *in);
+void request_setup(struct exec *e, struct request *q);
+void request_answered(struct exec *e, struct request *q, const struct exec_result *result);
 
 /* request_select.c, request_modify.c, request_schema.c: the request is open. Each ends in an
  * operation or a reply; the operation's result comes to the _done. */

@@ -213,7 +213,7 @@ void request_batch(struct exec *e, struct request *q, const struct cql_request *
             return;
         q->statements_count++;
     }
-    request_modify(e, q);
+    request_authorize(e, q);
 }
 
 void request_modify_done(struct exec *e, struct request *q, const struct exec_result *x)

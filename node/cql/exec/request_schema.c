@@ -95,7 +95,8 @@ void request_describe(struct exec *e, struct request *q, const struct ast_descri
 void request_ddl_done(struct exec *e, struct request *q, const struct exec_result *x)
 {
     if (x->err == ERR_OK) {
-        reply_change(e, q, &x->change);
+        q->change = x->change;
+        request_after_ddl(e, q);
     } else if (x->err == ERR_EXISTS) {
         q->run.exists_keyspace = q->ddl.keyspace;
         q->run.exists_table = q->ddl.table;

@@ -370,6 +370,69 @@ struct ast_describe {
     bool internals;
 };
 
+/* In Cassandra's order, which LIST PERMISSIONS shows. */
+enum ast_permission {
+    PERMISSION_CREATE,
+    PERMISSION_ALTER,
+    PERMISSION_DROP,
+    PERMISSION_SELECT,
+    PERMISSION_MODIFY,
+    PERMISSION_AUTHORIZE,
+    PERMISSION_DESCRIBE,
+    PERMISSION_EXECUTE,
+    PERMISSION_UNMASK,
+    PERMISSION_SELECT_MASKED,
+    PERMISSION_COUNT,
+};
+#define PERMISSIONS_ALL ((1u << PERMISSION_COUNT) - 1)
+
+enum ast_resource_kind {
+    RESOURCE_ALL_KEYSPACES,
+    RESOURCE_KEYSPACE,
+    RESOURCE_ALL_TABLES, /* of a keyspace */
+    RESOURCE_TABLE,
+    RESOURCE_ALL_ROLES,
+    RESOURCE_ROLE,
+    RESOURCE_ALL_FUNCTIONS,
+    RESOURCE_KEYSPACE_FUNCTIONS,
+    RESOURCE_FUNCTION,
+    RESOURCE_ALL_MBEANS,
+    RESOURCE_MBEAN,
+};
+
+struct ast_resource {
+    enum ast_resource_kind kind;
+    struct ast_table id;    /* the keyspace, or what is in it; roles and mbeans: only a name */
+    struct ast_type *types; /* FUNCTION: a list of types; NULL: none */
+};
+
+/* WITH of CREATE and ALTER ROLE, or what CREATE and ALTER USER say instead. */
+struct ast_role_options {
+    const char *wrong; /* the complaint, when an option came twice or beside one that it excludes */
+    bool has_password, hashed, has_superuser, superuser, has_login, login, has_options;
+    bool has_dcs, has_cidrs, all_dcs, all_cidrs;
+    struct bytes password;
+    struct ast_names dcs, cidrs;
+};
+
+struct ast_role { /* CREATE, ALTER, DROP ROLE and USER; ADD and DROP IDENTITY */
+    struct bytes name;
+    struct bytes identity;
+    bool condition; /* IF NOT EXISTS of what makes, IF EXISTS of the others */
+    struct ast_role_options options;
+};
+
+struct ast_grant { /* GRANT and REVOKE, of permissions on a resource or of a role; LIST */
+    uint32_t permissions;
+    bool has_resource;
+    struct ast_resource resource;
+    struct bytes role; /* that is granted */
+    bool has_grantee;
+    struct bytes grantee;
+    bool norecursive;
+    const char *wrong; /* a complaint, as in the options of a role */
+};
+
 enum ast_kind {
     AST_SELECT,
     AST_INSERT,
@@ -390,6 +453,18 @@ enum ast_kind {
     AST_ALTER_TYPE_STMT,
     AST_DROP_TYPE,
     AST_DESCRIBE,
+    AST_CREATE_ROLE,
+    AST_ALTER_ROLE,
+    AST_DROP_ROLE,
+    AST_ADD_IDENTITY,
+    AST_DROP_IDENTITY,
+    AST_GRANT, /* permissions */
+    AST_REVOKE,
+    AST_GRANT_ROLE,
+    AST_REVOKE_ROLE,
+    AST_LIST_PERMISSIONS,
+    AST_LIST_ROLES,
+    AST_LIST_USERS,
     AST_OTHER, /* correct CQL that this release does not have: `other` names it */
 };
 
@@ -408,6 +483,8 @@ struct ast_stmt {
         struct ast_user_type user_type;
         struct ast_drop drop; /* also TRUNCATE and USE */
         struct ast_describe describe;
+        struct ast_role role;
+        struct ast_grant grant;
         const char *other; /* "CREATE FUNCTION" */
     };
 };

@@ -29,6 +29,7 @@ struct cql_parser {
     enum ast_batch_kind batch_kind;
     bool if_exists;
     struct ast_relations conditions;
+    const char *role_wrong; /* about the name of a role */
 };
 
 /* The generated parser (cql.y). `first`: a token to begin with, 0: none. */
@@ -100,6 +101,17 @@ struct ast_stmt *cql_build_alter_add(struct ast_stmt *alter, bool if_not_exists,
 /* A name that a type may have: not one of the language's own, unless it was quoted. */
 struct ast_table cql_build_user_type(struct cql_parser *p, struct bytes keyspace,
                                      struct bytes name);
+struct ast_stmt *cql_build_role(struct cql_parser *p, enum ast_kind kind, struct bytes name,
+                                bool condition, const struct ast_role_options *options);
+struct ast_stmt *cql_build_identity(struct cql_parser *p, enum ast_kind kind, struct bytes identity,
+                                    bool condition, struct bytes role);
+struct ast_stmt *cql_build_grant(struct cql_parser *p, enum ast_kind kind, struct ast_grant grant);
+/* The options of a role with one more; what is wrong with it is noted in them. */
+struct ast_role_options cql_role_options_add(struct ast_role_options all,
+                                             struct ast_role_options one);
+/* Names of roles must be known when the statement is parsed. */
+struct bytes cql_build_role_marker(struct cql_parser *p);
+struct bytes cql_build_user_quoted(struct cql_parser *p);
 struct ast_stmt *cql_build_other(struct cql_parser *p, const char *what);
 void cql_table_column(struct cql_parser *p, struct ast_create_table *t, struct ast_column column);
 

@@ -27,11 +27,11 @@
 %fallback COLON MARKER_COLON.
 %fallback IDENT ACCESS AGGREGATE AGGREGATES ALL ANN AS ASCII BIGINT BLOB BOOLEAN CALLED CAST CIDRS
     CLUSTER CLUSTERING COMPACT CONTAINS COUNT COUNTER CUSTOM DATACENTERS DATE DECIMAL DEFAULT
-    DISTINCT DOUBLE DURATION EXISTS FILTERING FINALFUNC FLOAT FROZEN FUNCTION FUNCTIONS GENERATED
+    DISTINCT DOUBLE DURATION EXISTS FILTERING FINALFUNC FLOAT FROZEN FUNCTION FUNCTIONS
     GROUP HASHED IDENTITY INET INITCOND INPUT INT INTERNALS JSON KEY KEYS KEYSPACES LANGUAGE LIKE
     LIST LOGGED LOGIN MAP MASKED MBEAN MBEANS NOLOGIN NOSUPERUSER ONLY OPTIONS PARTITION PASSWORD
     PER PERMISSION PERMISSIONS REPLACE RETURNS ROLE ROLES SELECT_MASKED SFUNC SMALLINT STATIC
-    STORAGE STYPE SUPERUSER SUPERUSERS TABLES TEXT TIME TIMESTAMP TIMEUUID TINYINT TRIGGER TTL
+    STORAGE STYPE SUPERUSER TABLES TEXT TIME TIMESTAMP TIMEUUID TINYINT TRIGGER TTL
     TUPLE TYPE TYPES UNMASK UNSET USER USERS UUID VALUES VARCHAR VARINT VECTOR WRITETIME.
 
 %type name {struct bytes}
@@ -762,8 +762,8 @@ opt_signature ::= LP RP.
 opt_signature ::= LP types RP.
 other(S) ::= CREATE opt_replace AGGREGATE opt_ine id LP opt_types RP SFUNC name STYPE type_
              opt_finalfunc opt_initcond. { S = cql_build_other(p, "CREATE AGGREGATE"); }
-opt_types ::= .
-opt_types ::= types.
+opt_types(T) ::= . { T = NULL; }
+opt_types(T) ::= types(A). { T = A; }
 opt_finalfunc ::= .
 opt_finalfunc ::= FINALFUNC name.
 opt_initcond ::= .
@@ -775,91 +775,190 @@ other(S) ::= CREATE TRIGGER opt_ine name ON id USING STRING. {
 }
 other(S) ::= DROP TRIGGER opt_ie name ON id. { S = cql_build_other(p, "DROP TRIGGER"); }
 
-role_name ::= name.
-role_name ::= STRING.
-other(S) ::= CREATE ROLE opt_ine role_name opt_role_with. { S = cql_build_other(p, "CREATE ROLE"); }
-other(S) ::= ALTER ROLE opt_ie role_name opt_role_with. { S = cql_build_other(p, "ALTER ROLE"); }
-other(S) ::= DROP ROLE opt_ie role_name. { S = cql_build_other(p, "DROP ROLE"); }
-opt_role_with ::= .
-opt_role_with ::= WITH role_options.
-role_options ::= role_option.
-role_options ::= role_options AND role_option.
-role_option ::= PASSWORD EQ STRING.
-role_option ::= HASHED PASSWORD EQ STRING.
-role_option ::= GENERATED PASSWORD.
-role_option ::= OPTIONS EQ collection.
-role_option ::= SUPERUSER EQ BOOL.
-role_option ::= LOGIN EQ BOOL.
-role_option ::= ACCESS TO ALL DATACENTERS.
-role_option ::= ACCESS TO DATACENTERS collection.
-role_option ::= ACCESS FROM ALL CIDRS.
-role_option ::= ACCESS FROM CIDRS collection.
-other(S) ::= CREATE USER opt_ine user_name opt_user_password opt_superuser. {
-    S = cql_build_other(p, "CREATE USER");
-}
-other(S) ::= ALTER USER opt_ie user_name opt_user_password opt_superuser. {
-    S = cql_build_other(p, "ALTER USER");
-}
-other(S) ::= DROP USER opt_ie user_name. { S = cql_build_other(p, "DROP USER"); }
-user_name ::= name.
-user_name ::= STRING.
-opt_user_password ::= .
-opt_user_password ::= WITH PASSWORD STRING.
-opt_user_password ::= WITH HASHED PASSWORD STRING.
-opt_user_password ::= WITH GENERATED PASSWORD.
-opt_superuser ::= .
-opt_superuser ::= SUPERUSER.
-opt_superuser ::= NOSUPERUSER.
-other(S) ::= ADD IDENTITY opt_ine STRING TO ROLE role_name. {
-    S = cql_build_other(p, "ADD IDENTITY");
-}
-other(S) ::= DROP IDENTITY opt_ie STRING. { S = cql_build_other(p, "DROP IDENTITY"); }
+/* ---- roles and permissions */
+%type role_name {struct bytes}
+%type user_name {struct bytes}
+%type role_option {struct ast_role_options}
+%type role_options {struct ast_role_options}
+%type opt_role_with {struct ast_role_options}
+%type opt_user_password {struct ast_role_options}
+%type opt_superuser {bool}
+%type opt_of_role {struct ast_grant}
+%type opt_norecursive {bool}
+%type permissions {uint32_t}
+%type permission_list {uint32_t}
+%type permission {uint32_t}
+%type resource {struct ast_resource}
+%type strings {struct ast_names}
+%type opt_types {struct ast_type *}
 
-other(S) ::= GRANT permissions ON resource TO role_name. { S = cql_build_other(p, "GRANT"); }
-other(S) ::= REVOKE permissions ON resource FROM role_name. { S = cql_build_other(p, "REVOKE"); }
-other(S) ::= GRANT role_name TO role_name. { S = cql_build_other(p, "GRANT"); }
-other(S) ::= REVOKE role_name FROM role_name. { S = cql_build_other(p, "REVOKE"); }
-other(S) ::= LIST permissions opt_on_resource opt_of_role opt_norecursive. {
-    S = cql_build_other(p, "LIST PERMISSIONS");
+role_name(N) ::= name(A). { N = A; }
+role_name(N) ::= STRING(T). { N = T.text; }
+role_name(N) ::= QMARK. { N = cql_build_role_marker(p); }
+other(S) ::= CREATE ROLE opt_ine(I) role_name(N) opt_role_with(O). {
+    S = cql_build_role(p, AST_CREATE_ROLE, N, I, &O);
 }
-other(S) ::= LIST ROLES opt_of_role opt_norecursive. { S = cql_build_other(p, "LIST ROLES"); }
-other(S) ::= LIST USERS. { S = cql_build_other(p, "LIST USERS"); }
-other(S) ::= LIST SUPERUSERS. { S = cql_build_other(p, "LIST SUPERUSERS"); }
-opt_on_resource ::= .
-opt_on_resource ::= ON resource.
-opt_of_role ::= .
-opt_of_role ::= OF role_name.
-opt_norecursive ::= .
-opt_norecursive ::= NORECURSIVE.
-permissions ::= ALL.
-permissions ::= ALL PERMISSIONS.
-permissions ::= permission_list.
-permissions ::= permission PERMISSION.
-permission_list ::= permission.
-permission_list ::= permission_list COMMA permission.
-permission ::= CREATE.
-permission ::= ALTER.
-permission ::= DROP.
-permission ::= SELECT.
-permission ::= MODIFY.
-permission ::= AUTHORIZE.
-permission ::= DESCRIBE.
-permission ::= EXECUTE.
-permission ::= UNMASK.
-permission ::= SELECT_MASKED.
-resource ::= ALL KEYSPACES.
-resource ::= KEYSPACE name.
-resource ::= ALL TABLES IN KEYSPACE name.
-resource ::= id.
-resource ::= table_kw id.
-resource ::= ALL ROLES.
-resource ::= ROLE role_name.
-resource ::= ALL FUNCTIONS.
-resource ::= ALL FUNCTIONS IN KEYSPACE name.
-resource ::= FUNCTION id LP opt_types RP.
-resource ::= ALL MBEANS.
-resource ::= MBEAN STRING.
-resource ::= MBEANS STRING.
+other(S) ::= ALTER ROLE opt_ie(I) role_name(N) opt_role_with(O). {
+    S = cql_build_role(p, AST_ALTER_ROLE, N, I, &O);
+}
+other(S) ::= DROP ROLE opt_ie(I) role_name(N). { S = cql_build_role(p, AST_DROP_ROLE, N, I, NULL); }
+opt_role_with(O) ::= . { O = (struct ast_role_options){0}; }
+opt_role_with(O) ::= WITH role_options(A). { O = A; }
+role_options(O) ::= role_option(A). { O = A; }
+role_options(O) ::= role_options(A) AND role_option(B). { O = cql_role_options_add(A, B); }
+role_option(O) ::= PASSWORD EQ STRING(T). {
+    O = (struct ast_role_options){.has_password = true, .password = T.text};
+}
+role_option(O) ::= HASHED PASSWORD EQ STRING(T). {
+    O = (struct ast_role_options){.has_password = true, .hashed = true, .password = T.text};
+}
+role_option(O) ::= OPTIONS EQ LC opt_pairs RC. {
+    O = (struct ast_role_options){.has_options = true};
+}
+role_option(O) ::= SUPERUSER EQ BOOL(T). {
+    O = (struct ast_role_options){.has_superuser = true,
+                                  .superuser = bytes_equal_text(T.text, "true")};
+}
+role_option(O) ::= LOGIN EQ BOOL(T). {
+    O = (struct ast_role_options){.has_login = true, .login = bytes_equal_text(T.text, "true")};
+}
+role_option(O) ::= ACCESS TO ALL DATACENTERS. {
+    O = (struct ast_role_options){.has_dcs = true, .all_dcs = true};
+}
+role_option(O) ::= ACCESS TO DATACENTERS LC strings(L) RC. {
+    O = (struct ast_role_options){.has_dcs = true, .dcs = L};
+}
+role_option(O) ::= ACCESS FROM ALL CIDRS. {
+    O = (struct ast_role_options){.has_cidrs = true, .all_cidrs = true};
+}
+role_option(O) ::= ACCESS FROM CIDRS LC strings(L) RC. {
+    O = (struct ast_role_options){.has_cidrs = true, .cidrs = L};
+}
+opt_pairs ::= .
+opt_pairs ::= pairs.
+strings(L) ::= STRING(T). { L = (struct ast_names){0}; cql_names_push(p, &L, T.text); }
+strings(L) ::= strings(A) COMMA STRING(T). { L = A; cql_names_push(p, &L, T.text); }
+other(S) ::= CREATE USER opt_ine(I) user_name(N) opt_user_password(O) opt_superuser(U). {
+    O.has_superuser = O.has_login = O.login = true;
+    O.superuser = U;
+    S = cql_build_role(p, AST_CREATE_ROLE, N, I, &O);
+}
+other(S) ::= ALTER USER opt_ie(I) user_name(N) opt_user_password(O). {
+    S = cql_build_role(p, AST_ALTER_ROLE, N, I, &O);
+}
+other(S) ::= ALTER USER opt_ie(I) user_name(N) opt_user_password(O) SUPERUSER. {
+    O.has_superuser = O.superuser = true;
+    S = cql_build_role(p, AST_ALTER_ROLE, N, I, &O);
+}
+other(S) ::= ALTER USER opt_ie(I) user_name(N) opt_user_password(O) NOSUPERUSER. {
+    O.has_superuser = true;
+    S = cql_build_role(p, AST_ALTER_ROLE, N, I, &O);
+}
+other(S) ::= DROP USER opt_ie(I) user_name(N). { S = cql_build_role(p, AST_DROP_ROLE, N, I, NULL); }
+user_name(N) ::= IDENT(T). { N = T.text; }
+user_name(N) ::= STRING(T). { N = T.text; }
+user_name(N) ::= QUOTED. { N = cql_build_user_quoted(p); }
+opt_user_password(O) ::= . { O = (struct ast_role_options){0}; }
+opt_user_password(O) ::= WITH PASSWORD STRING(T). {
+    O = (struct ast_role_options){.has_password = true, .password = T.text};
+}
+opt_user_password(O) ::= WITH HASHED PASSWORD STRING(T). {
+    O = (struct ast_role_options){.has_password = true, .hashed = true, .password = T.text};
+}
+opt_superuser(B) ::= . { B = false; }
+opt_superuser(B) ::= SUPERUSER. { B = true; }
+opt_superuser(B) ::= NOSUPERUSER. { B = false; }
+other(S) ::= ADD IDENTITY opt_ine(I) identity(T) TO ROLE role_name(N). {
+    S = cql_build_identity(p, AST_ADD_IDENTITY, T, I, N);
+}
+other(S) ::= DROP IDENTITY opt_ie(I) identity(T). {
+    S = cql_build_identity(p, AST_DROP_IDENTITY, T, I, BYTES_NONE);
+}
+%type identity {struct bytes}
+identity(N) ::= IDENT(T). { N = T.text; }
+identity(N) ::= STRING(T). { N = T.text; }
+identity(N) ::= QUOTED(T). { N = cql_build_quoted(p, &T); }
+
+other(S) ::= GRANT permissions(M) ON resource(R) TO role_name(N). {
+    S = cql_build_grant(p, AST_GRANT, (struct ast_grant){.permissions = M, .has_resource = true,
+                                                         .resource = R, .grantee = N});
+}
+other(S) ::= REVOKE permissions(M) ON resource(R) FROM role_name(N). {
+    S = cql_build_grant(p, AST_REVOKE, (struct ast_grant){.permissions = M, .has_resource = true,
+                                                          .resource = R, .grantee = N});
+}
+other(S) ::= GRANT role_name(A) TO role_name(B). {
+    S = cql_build_grant(p, AST_GRANT_ROLE, (struct ast_grant){.role = A, .grantee = B});
+}
+other(S) ::= REVOKE role_name(A) FROM role_name(B). {
+    S = cql_build_grant(p, AST_REVOKE_ROLE, (struct ast_grant){.role = A, .grantee = B});
+}
+other(S) ::= LIST permissions(M) opt_of_role(G) opt_norecursive(B). {
+    G.permissions = M;
+    G.norecursive = B;
+    S = cql_build_grant(p, AST_LIST_PERMISSIONS, G);
+}
+other(S) ::= LIST permissions(M) ON resource(R) opt_of_role(G) opt_norecursive(B). {
+    G.permissions = M;
+    G.has_resource = true;
+    G.resource = R;
+    G.norecursive = B;
+    S = cql_build_grant(p, AST_LIST_PERMISSIONS, G);
+}
+other(S) ::= LIST ROLES opt_of_role(G) opt_norecursive(B). {
+    G.norecursive = B;
+    S = cql_build_grant(p, AST_LIST_ROLES, G);
+}
+other(S) ::= LIST USERS. { S = cql_build_grant(p, AST_LIST_USERS, (struct ast_grant){0}); }
+opt_of_role(G) ::= . { G = (struct ast_grant){0}; }
+opt_of_role(G) ::= OF role_name(N). {
+    G = (struct ast_grant){.has_grantee = true, .grantee = N};
+}
+opt_norecursive(B) ::= . { B = false; }
+opt_norecursive(B) ::= NORECURSIVE. { B = true; }
+permissions(M) ::= ALL. { M = PERMISSIONS_ALL; }
+permissions(M) ::= ALL PERMISSIONS. { M = PERMISSIONS_ALL; }
+permissions(M) ::= permission_list(A). { M = A; }
+permissions(M) ::= permission(A) PERMISSION. { M = A; }
+permission_list(M) ::= permission(A). { M = A; }
+permission_list(M) ::= permission_list(A) COMMA permission(B). { M = A | B; }
+permission(M) ::= CREATE. { M = 1u << PERMISSION_CREATE; }
+permission(M) ::= ALTER. { M = 1u << PERMISSION_ALTER; }
+permission(M) ::= DROP. { M = 1u << PERMISSION_DROP; }
+permission(M) ::= SELECT. { M = 1u << PERMISSION_SELECT; }
+permission(M) ::= MODIFY. { M = 1u << PERMISSION_MODIFY; }
+permission(M) ::= AUTHORIZE. { M = 1u << PERMISSION_AUTHORIZE; }
+permission(M) ::= DESCRIBE. { M = 1u << PERMISSION_DESCRIBE; }
+permission(M) ::= EXECUTE. { M = 1u << PERMISSION_EXECUTE; }
+permission(M) ::= UNMASK. { M = 1u << PERMISSION_UNMASK; }
+permission(M) ::= SELECT_MASKED. { M = 1u << PERMISSION_SELECT_MASKED; }
+resource(R) ::= ALL KEYSPACES. { R = (struct ast_resource){.kind = RESOURCE_ALL_KEYSPACES}; }
+resource(R) ::= KEYSPACE name(N). {
+    R = (struct ast_resource){.kind = RESOURCE_KEYSPACE, .id = {N, BYTES_NONE}};
+}
+resource(R) ::= ALL TABLES IN KEYSPACE name(N). {
+    R = (struct ast_resource){.kind = RESOURCE_ALL_TABLES, .id = {N, BYTES_NONE}};
+}
+resource(R) ::= id(T). { R = (struct ast_resource){.kind = RESOURCE_TABLE, .id = T}; }
+resource(R) ::= table_kw id(T). { R = (struct ast_resource){.kind = RESOURCE_TABLE, .id = T}; }
+resource(R) ::= ALL ROLES. { R = (struct ast_resource){.kind = RESOURCE_ALL_ROLES}; }
+resource(R) ::= ROLE role_name(N). {
+    R = (struct ast_resource){.kind = RESOURCE_ROLE, .id = {BYTES_NONE, N}};
+}
+resource(R) ::= ALL FUNCTIONS. { R = (struct ast_resource){.kind = RESOURCE_ALL_FUNCTIONS}; }
+resource(R) ::= ALL FUNCTIONS IN KEYSPACE name(N). {
+    R = (struct ast_resource){.kind = RESOURCE_KEYSPACE_FUNCTIONS, .id = {N, BYTES_NONE}};
+}
+resource(R) ::= FUNCTION id(F) LP opt_types(T) RP. {
+    R = (struct ast_resource){.kind = RESOURCE_FUNCTION, .id = F, .types = T};
+}
+resource(R) ::= ALL MBEANS. { R = (struct ast_resource){.kind = RESOURCE_ALL_MBEANS}; }
+resource(R) ::= MBEAN STRING(T). {
+    R = (struct ast_resource){.kind = RESOURCE_MBEAN, .id = {BYTES_NONE, T.text}};
+}
+resource(R) ::= MBEANS STRING(T). {
+    R = (struct ast_resource){.kind = RESOURCE_MBEAN, .id = {BYTES_NONE, T.text}};
+}
 
 %code {
 int cql_token_fallback(int code)

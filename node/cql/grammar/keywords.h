@@ -64,7 +64,6 @@
     X(FULL)                                                                                        \
     X(FUNCTION)                                                                                    \
     X(FUNCTIONS)                                                                                   \
-    X(GENERATED)                                                                                   \
     X(GRANT)                                                                                       \
     X(GROUP)                                                                                       \
     X(HASHED)                                                                                      \
@@ -132,7 +131,6 @@
     X(STORAGE)                                                                                     \
     X(STYPE)                                                                                       \
     X(SUPERUSER)                                                                                   \
-    X(SUPERUSERS)                                                                                  \
     X(TABLE)                                                                                       \
     X(TABLES)                                                                                      \
     X(TEXT)                                                                                        \

@@ -160,6 +160,10 @@ static void after_put_server(struct cql_conn *c, int16_t stream, enum cql_opcode
         else if (opcode == CQL_ERROR && stream == c->startup_stream)
             c->state = CQL_CONN_OPENING;
     }
+    if (opcode == CQL_AUTHENTICATE)
+        c->authenticating = true;
+    if (opcode == CQL_AUTH_SUCCESS)
+        c->authenticating = false;
     if (opcode == CQL_READY || opcode == CQL_AUTH_SUCCESS)
         c->trusted = true;
 }

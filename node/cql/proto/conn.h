@@ -13,7 +13,8 @@
  * OPENING    only OPTIONS and STARTUP pass (server); frames of at most CQL_OPENING_FRAME_MAX.
  * ANSWERING  a server hands out no frame until the STARTUP is answered: whether the following
  *            bytes are segments depends on the answer. A client may put nothing.
- * OPEN       version 4: bodies compressed as chosen in STARTUP. Version 5: segments.
+ * OPEN       version 4: bodies compressed as chosen in STARTUP. Version 5: segments. After an
+ *            AUTHENTICATE only AUTH_RESPONSE passes until one was answered with AUTH_SUCCESS.
  * CLOSED     what is in cql_conn_out is still to be written; then shut down for writing and read
  *            on until the other end closes: a socket closed over unread bytes takes the answer
  *            with it. Input is dropped.
@@ -60,8 +61,9 @@ struct cql_conn {
     uint8_t version;                  /* 0 until known (server) */
     enum cql_compression compression; /* as STARTUP chose; in force from OPEN on */
     int16_t startup_stream;
-    bool trusted;      /* READY or AUTH_SUCCESS went out: larger frames are welcome */
-    struct errmsg why; /* CLOSED: what was wrong */
+    bool authenticating; /* AUTHENTICATE went out and no AUTH_SUCCESS yet (server) */
+    bool trusted;        /* READY or AUTH_SUCCESS went out: larger frames are welcome */
+    struct errmsg why;   /* CLOSED: what was wrong */
 
     struct buf in;   /* from the socket */
     size_t in_at;    /* what of it is used up */

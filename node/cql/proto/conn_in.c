@@ -82,6 +82,10 @@ static bool judge_opcode(struct cql_conn *c, const struct cql_header *h)
         errmsg_set(&c->why, ERR_INVALID, "%s before STARTUP", name);
         return false;
     }
+    if (c->authenticating && h->opcode != CQL_AUTH_RESPONSE) {
+        errmsg_set(&c->why, ERR_INVALID, "Unexpected message %s, expecting SASL_RESPONSE", name);
+        return false;
+    }
     if (c->state == CQL_CONN_OPEN && h->opcode == CQL_STARTUP) {
         errmsg_set(&c->why, ERR_INVALID, "the connection is already initialized");
         return false;

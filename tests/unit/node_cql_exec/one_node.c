@@ -32,13 +32,17 @@ static void show_schema(struct one_node *n)
 
 void one_node_open(struct one_node *n)
 {
-    struct exec_config config = {.seed = 1};
+    one_node_open_with(n, &(struct exec_config){.seed = 1});
+}
+
+void one_node_open_with(struct one_node *n, const struct exec_config *config)
+{
     struct engine_config engine = {.seed = 1, .ring_ranges = 16};
     struct errmsg m;
     *n = (struct one_node){.version = 4, .level = CQL_CL_ONE};
     n->now.wall = INT64_C(1700000000000000);
     n->timestamp_us = n->now.wall;
-    n->exec = exec_new(&config);
+    n->exec = exec_new(config);
     n->schema = schema_new();
     n->store = store_mem_new();
     CU_ASSERT_EQUAL_FATAL(engine_new(n->store, &engine, &n->engine, &m), ERR_OK);
@@ -61,9 +65,24 @@ void one_node_close(struct one_node *n)
     arena_close(&n->arena);
     buf_close(&n->text);
     mem_free(n->keyspace);
+    mem_free(n->user);
 }
 
 /* --- performing */
+
+/* Not bcrypt, which would take its time. */
+static void do_password(struct one_node *n, const struct exec_effect *effect)
+{
+    struct exec_result r = {.err = n->fail_passwords};
+    char made[128];
+    snprintf(made, sizeof made, "hash of %s", effect->password.password);
+    n->passwords++;
+    if (effect->password.hash == NULL)
+        r.hash = made;
+    else
+        r.matches = strcmp(made, effect->password.hash) == 0;
+    exec_done(n->exec, n->now, effect->op, &r);
+}
 
 static void do_write(struct one_node *n, const struct exec_effect *effect)
 {
@@ -190,8 +209,7 @@ static void do_reply(struct one_node *n, const struct exec_effect *effect)
 
 static void perform(struct one_node *n, const struct exec_effect *effect)
 {
-    bool op =
-        effect->type != EXEC_REPLY && effect->type != EXEC_USE && effect->type != EXEC_REGISTER;
+    bool op = effect->op != 0;
     if (op && n->held) {
         n->waiting = effect->op;
         return;
@@ -203,6 +221,11 @@ static void perform(struct one_node *n, const struct exec_effect *effect)
     case EXEC_CAS: do_cas(n, effect); break;
     case EXEC_CAS_PROPOSE: do_propose(n, effect); break;
     case EXEC_DDL: do_ddl(n, effect->op, effect->ddl); break;
+    case EXEC_PASSWORD: do_password(n, effect); break;
+    case EXEC_LOGIN:
+        mem_free(n->user);
+        n->user = mem_text(effect->user);
+        break;
     case EXEC_USE:
         mem_free(n->keyspace);
         n->keyspace = mem_text(effect->keyspace);
@@ -211,25 +234,56 @@ static void perform(struct one_node *n, const struct exec_effect *effect)
     }
 }
 
-void one_node_request(struct one_node *n, const struct cql_request *request)
+static void perform_all(struct one_node *n)
 {
     const struct exec_effect *effects;
-    struct exec_request r = {.conn = 1,
-                             .stream = 7,
-                             .version = n->version,
-                             .request = request,
-                             .keyspace = n->keyspace,
-                             .timestamp_us = ++n->timestamp_us};
-    arena_reset(&n->arena);
-    n->response = (struct cql_response){0};
-    n->replied = false;
-    exec_request(n->exec, n->now, &r);
     for (size_t i = 0; i < exec_effects(n->exec, &effects); i++) {
         struct exec_effect effect = effects[i]; /* the list grows meanwhile */
         perform(n, &effect);
     }
     exec_clear(n->exec);
     CU_ASSERT(n->replied || n->held);
+}
+
+void one_node_request(struct one_node *n, const struct cql_request *request)
+{
+    struct exec_request r = {.conn = 1,
+                             .stream = 7,
+                             .version = n->version,
+                             .request = request,
+                             .keyspace = n->keyspace,
+                             .user = n->user,
+                             .timestamp_us = ++n->timestamp_us};
+    arena_reset(&n->arena);
+    n->response = (struct cql_response){0};
+    n->replied = false;
+    exec_request(n->exec, n->now, &r);
+    perform_all(n);
+}
+
+const char *one_node_setup(struct one_node *n)
+{
+    arena_reset(&n->arena);
+    n->response = (struct cql_response){0};
+    n->replied = false;
+    exec_setup(n->exec, n->now, ++n->timestamp_us);
+    perform_all(n);
+    return one_node_text(n);
+}
+
+const char *one_node_login(struct one_node *n, const char *role, const char *password)
+{
+    struct cql_request r = {.opcode = CQL_AUTH_RESPONSE};
+    struct buf b;
+    buf_init(&b, 1 << 16);
+    buf_put_u8(&b, 0);
+    buf_put_text(&b, role);
+    buf_put_u8(&b, 0);
+    buf_put_text(&b, password);
+    r.auth_response = cql_value_make(buf_bytes(&b));
+    one_node_request(n, &r);
+    buf_close(&b);
+    return one_node_text(n);
 }
 
 /* --- showing */

@@ -23,9 +23,11 @@ struct one_node {
     int64_t timestamp_us;
     uint8_t version;
     char *keyspace;
+    char *user; /* NULL: nobody */
     uint32_t events;
     enum err fail_reads, fail_writes; /* what the coordinator says instead */
-    size_t reads, writes, mutations;
+    enum err fail_passwords;          /* and who hashes */
+    size_t reads, writes, mutations, passwords;
     enum cql_write_type kind;   /* of the last write */
     enum cql_consistency level; /* of requests */
     bool held;                  /* operations wait in `waiting` */
@@ -38,6 +40,7 @@ struct one_node {
 };
 
 void one_node_open(struct one_node *n);
+void one_node_open_with(struct one_node *n, const struct exec_config *config);
 void one_node_close(struct one_node *n);
 
 /* Send a request and perform what it asks for; the reply is in n->response. */
@@ -45,6 +48,10 @@ void one_node_request(struct one_node *n, const struct cql_request *request);
 
 /* The reply as text; until the next request. */
 const char *one_node_text(struct one_node *n);
+
+/* Make the first superuser; log in. The hash of a password is "hash of " and it. */
+const char *one_node_setup(struct one_node *n);
+const char *one_node_login(struct one_node *n, const char *role, const char *password);
 
 /* QUERY without values; `paging` > 0: page size, `state` as it was given or empty. */
 const char *one_node_query(struct one_node *n, const char *cql);

@@ -169,12 +169,37 @@ static void nothing_comes_out_before_the_answer(void)
     struct cql_frame frame;
     start(4, 0);
     cql_conn_feed(&f.server, wire_hex(&f.arena, "04 00 0001 01 00000002 0000"));
-    cql_conn_feed(&f.server, wire_hex(&f.arena, "04 00 0002 05 00000000"));
+    cql_conn_feed(&f.server, wire_hex(&f.arena, "04 00 0002 0f 00000004 ffffffff"));
     CU_ASSERT_EQUAL(cql_conn_next(&f.server, &frame), CQL_NEXT_FRAME);
     CU_ASSERT_EQUAL(cql_conn_next(&f.server, &frame), CQL_NEXT_MORE);
     CU_ASSERT_EQUAL(cql_conn_put(&f.server, 1, CQL_AUTHENTICATE, 0, BYTES_NONE), ERR_OK);
     CU_ASSERT_EQUAL(cql_conn_next(&f.server, &frame), CQL_NEXT_FRAME);
-    CU_ASSERT_EQUAL(frame.header.opcode, CQL_OPTIONS);
+    CU_ASSERT_EQUAL(frame.header.opcode, CQL_AUTH_RESPONSE);
+}
+
+/* Until it has logged in a client may do nothing but that; what fails may be tried again. */
+static void only_auth_response_before_the_login(void)
+{
+    struct cql_frame frame;
+    start(4, 0);
+    CU_ASSERT_EQUAL(wire_feed(&f.server, wire_hex(&f.arena, "04 00 0001 01 00000002 0000"), &frame),
+                    CQL_NEXT_FRAME);
+    CU_ASSERT_EQUAL(cql_conn_put(&f.server, 1, CQL_AUTHENTICATE, 0, BYTES_NONE), ERR_OK);
+    cql_conn_sent(&f.server, cql_conn_out(&f.server).len);
+    CU_ASSERT_EQUAL(wire_feed(&f.server, wire_hex(&f.arena, "04 00 0002 07 00000001 71"), &frame),
+                    CQL_NEXT_MORE); /* a QUERY */
+    CU_ASSERT_TRUE(cql_conn_out(&f.server).len > 0);
+    CU_ASSERT_STRING_EQUAL(f.server.why.text, "Unexpected message QUERY, expecting SASL_RESPONSE");
+    for (int round = 0; round < 2; round++) {
+        CU_ASSERT_EQUAL(
+            wire_feed(&f.server, wire_hex(&f.arena, "04 00 0003 0f 00000004 ffffffff"), &frame),
+            CQL_NEXT_FRAME);
+        enum cql_opcode answer = round == 0 ? CQL_ERROR : CQL_AUTH_SUCCESS;
+        CU_ASSERT_EQUAL(cql_conn_put(&f.server, 3, answer, 0, BYTES_NONE), ERR_OK);
+    }
+    CU_ASSERT_TRUE(f.server.trusted);
+    CU_ASSERT_EQUAL(wire_feed(&f.server, wire_hex(&f.arena, "04 00 0004 07 00000001 71"), &frame),
+                    CQL_NEXT_FRAME);
 }
 
 /* A STARTUP that the server refuses may be tried again. */
@@ -234,6 +259,7 @@ CU_TestInfo conn_tests[] = {
     {"compression makes it smaller", compression_makes_it_smaller},
     {"segments are shared", segments_are_shared},
     {"many frames in one feed", many_frames_in_one_feed},
+    {"only AUTH_RESPONSE before the login", only_auth_response_before_the_login},
     {"a handshake on the wire", handshake_on_the_wire},
     {"nothing comes out before the answer", nothing_comes_out_before_the_answer},
     {"STARTUP after a refused one", startup_after_a_refused_one},
