@@ -77,6 +77,8 @@
       "give up on a read of one partition after this")                                             \
     X(DURATION, range_request_timeout, "10000ms", "10ms", "1h", "give up on a scan after this")    \
     X(DURATION, write_request_timeout, "2000ms", "10ms", "1h", "give up on a write after this")    \
+    X(DURATION, counter_retry_window, "30s", "1s", "1h",                                           \
+      "a counter request that is sent again within this counts once")                              \
     X(CHOICE, commitlog_sync, "batch", "batch|periodic", "",                                       \
       "batch: a write is synced to disk before it is acked; periodic: up to "                      \
       "commitlog_sync_period later")                                                               \

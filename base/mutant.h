@@ -47,6 +47,15 @@
     X(in_flight_leaks, "what a finished write held stays in the account of bytes in flight")       \
     X(index_of_one, "what one replica's index finds is taken for what all of them would")          \
     X(replica_loses_row, "of a write of several rows a replica stores all but the last")           \
+    X(known_is_acked, "an increment that is known already is acked without asking the replicas")   \
+    X(fold_too_young, "increments are summed while they may still be sent again")                  \
+    X(fold_without_their_clocks, "a sum is made without what the other replicas had")              \
+    X(fold_forgets_sum, "a sum does not have the sum before it")                                   \
+    X(fold_alone, "a sum is sent without the increments that are younger")                         \
+    X(fold_without_proof, "a sum is made before all replicas are known to have what is in it")     \
+    X(promise_ignored, "increments get timestamps that were promised to be over")                  \
+    X(late_forward_counts, "a forwarded increment that was held up counts, however old it is")     \
+    X(fold_tells_undurable, "a replica tells the clock that it has, not what is durable of it")   \
     X(cas_vote_not_durable, "a replica promises and accepts before its register is durable")       \
     X(cas_accepts_below_promise, "a replica accepts what it has promised not to, in an IF")        \
     X(cas_in_flight_ignored, "who prepares an IF ignores what others have in flight")              \
@@ -113,7 +122,8 @@
     X(boot_reused, "a node that restarts goes on with the actor of its last life")                 \
     X(index_not_filtered, "rows that a replica's index found are shown as they are joined")        \
     X(bound_included, "a condition c < x is taken for c <= x")                                     \
-    X(reply_to_first_stream, "all replies of a connection go to its first stream")
+    X(reply_to_first_stream, "all replies of a connection go to its first stream")                 \
+    X(requests_unnamed, "a request that is sent again is taken for another one")
 
 enum mutant {
     MUTANT_NONE,

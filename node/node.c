@@ -135,7 +135,9 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
         return err;
     }
     n->cluster = cluster_new();
-    struct coord_config coord = {.seed = rng_next(&n->rng), .in_flight_max = config->in_flight_max};
+    struct coord_config coord = {.seed = rng_next(&n->rng),
+                                 .in_flight_max = config->in_flight_max,
+                                 .counter_window_us = config->counter_window_us};
     n->coord = coord_new(&coord, n->engine, n->cluster);
     struct heal_config heal = HEAL_CONFIG_DEFAULT;
     heal.first_question = rng_next(&n->rng) & ~UINT64_C(0xffffffff);

@@ -42,6 +42,7 @@ struct node_config {
     uint32_t ring_ranges;
     uint32_t weight;
     usec write_timeout_us, read_timeout_us, range_timeout_us;
+    usec counter_window_us; /* so long a request of a counter may be sent again and counts once */
     usec probe_interval_us, probe_timeout_us, gossip_interval_us, push_pull_interval_us;
     uint32_t suspicion_mult;
     usec clock_offset_max_us;

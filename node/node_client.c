@@ -222,8 +222,7 @@ static void refuse(struct node *n, struct client *c, int16_t stream, enum cql_er
     buf_close(&body);
 }
 
-/* A driver that says who it is is the same client on all its connections, to whichever nodes: what
- * it sends again with the same timestamp is the same request. */
+/* A driver that says who it is is the same client on all its connections. */
 static void take_startup(struct client *c, const struct cql_map *options)
 {
     struct bytes id;
@@ -521,6 +520,16 @@ static int64_t stamp_above(struct node *n, const struct scan_result *rows)
     return stamp;
 }
 
+static const char *counter_is_full(struct node *n, node_no waits_for)
+{
+    char ip[ENDPOINT_TEXT_SIZE];
+    const struct cluster_node *dead = cluster_find(n->cluster, waits_for);
+    if (dead == NULL)
+        return "Too much at once, or too much for one counter within counter_retry_window";
+    return arena_printf(&n->arena, "The counter takes no more until node %s is back or replaced",
+                        endpoint_ip_text(&dead->endpoint, ip));
+}
+
 void client_coord_done(struct node *n, uint64_t op, const struct coord_result *result)
 {
     struct exec_result r = {.err = result->err,
@@ -536,6 +545,8 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
                             .contentions = result->contentions};
     if (result->cas == CAS_ROWS)
         r.stamp_us = stamp_above(n, &result->rows);
+    if (result->err == ERR_OVERLOADED && result->kind == WRITE_COUNTER)
+        r.message = counter_is_full(n, result->waits_for);
     exec_done(n->client_state->exec, n->now, op, &r);
 }
 

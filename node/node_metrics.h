@@ -28,6 +28,10 @@
       "Reads whose replicas disagreed.")                                                           \
     X(COUNTER, NODE_REPAIRS, "torc_read_repairs_total", "",                                        \
       "Partitions sent to a replica that lacked something.")                                       \
+    X(COUNTER, NODE_REPEATS, "torc_counter_repeats_total", "",                                     \
+      "Increments that had been taken before, and count once.")                                    \
+    X(COUNTER, NODE_FOLDS, "torc_counter_folds_total", "",                                         \
+      "Times that increments of a counter were replaced by their sum.")                            \
     X(COUNTER, NODE_SPECULATIONS, "torc_speculations_total", "",                                   \
       "Reads that asked one replica more because one was slow.")                                   \
     X(COUNTER, NODE_TIMEOUTS, "torc_failed_total", "why=\"timeout\"", "Operations that failed.")   \

@@ -26,12 +26,16 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     map_init(&c->applying_by_ticket);
     map_init(&c->votes_by_ticket);
     map_init(&c->cas_by_op);
+    map_init(&c->folds);
+    map_init(&c->tells);
+    map_init(&c->lives);
     list_init(&c->pending);
     list_init(&c->retired);
     timers_init(&c->timers);
     /* Answers to an earlier life of this node must not match a request of this one. */
     rng_init(&c->rng, config->seed);
     c->requests = rng_next(&c->rng) % COORD_OWN_OP & ~UINT64_C(0xffffffff);
+    fold_load(c);
     c->read_latency = mem_new(struct histogram);
     histogram_init(c->read_latency);
     return c;
@@ -59,6 +63,8 @@ void coord_free(struct coord *c)
     map_clear(&c->votes_by_ticket, vote_free);
     map_close(&c->votes_by_ticket);
     map_close(&c->cas_by_op);
+    fold_free_all(c);
+    fold_drop_tells(c);
     timers_close(&c->timers);
     coord_clear(c);
     mem_free(c->effects);
@@ -159,8 +165,10 @@ void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no
 static void durable(struct coord *c, struct now now, uint64_t ticket, enum err err)
 {
     struct applying *a = map_remove(&c->applying_by_ticket, ticket);
-    if (a == NULL)
+    if (a == NULL) {
+        (void)fold_durable(c, now, ticket, err);
         return;
+    }
     c->in_flight -= a->bytes;
     if (a->for_peer) {
         struct wire_message m = {.type = WIRE_WRITE_ACK,
@@ -233,6 +241,8 @@ static bool receive(struct coord *c, struct now now, node_no from, const struct 
     case WIRE_WRITE: replica_write(c, now, from, &m->write); return true;
     case WIRE_READ: replica_read(c, from, &m->read); return true;
     case WIRE_FORWARD: write_forwarded(c, now, from, &m->forward); return true;
+    case WIRE_FOLD_ASK: fold_asked(c, now, from, &m->fold_ask); return true;
+    case WIRE_FOLD_TELL: fold_told(c, now, from, &m->fold_tell); return true;
     case WIRE_FORWARD_DONE: write_forward_done(c, now, &m->forward_done); return true;
     case WIRE_WRITE_ACK:
         p = map_get(&c->pending_by_request, m->write_ack.request);
@@ -291,6 +301,7 @@ static void expire(struct coord *c, struct now now, struct due *due)
     switch (due->kind) {
     case DUE_RUN: write_expired(c, container_of(due, struct run, deadline)); break;
     case DUE_READ: read_expired(c, container_of(due, struct read_op, deadline)); break;
+    case DUE_FOLD: fold_tick(c, now, due); break;
     case DUE_SPECULATION:
         read_speculate(c, now, container_of(due, struct round, speculation));
         break;

@@ -37,7 +37,8 @@ struct coord;
 
 struct coord_config {
     uint64_t seed;
-    size_t in_flight_max; /* bytes of running requests, own and for peers */
+    size_t in_flight_max;   /* bytes of running requests, own and for peers */
+    usec counter_window_us; /* so long a request of a counter may be sent again and counts once */
 };
 
 /* Borrows engine and cluster. */
@@ -96,6 +97,7 @@ struct coord_result {
     uint32_t required;
     uint32_t received; /* or alive, with UNAVAILABLE */
     uint32_t failures;
+    node_no waits_for; /* OVERLOADED: counters are full until this dead node is back; or 0 */
     bool data_present; /* reads: the replica asked for data answered */
     struct scan_result rows;
     enum coord_cas_end cas;
@@ -168,7 +170,8 @@ void coord_clear(struct coord *c);
 
 struct coord_stats {
     uint64_t writes, reads, forwards, digest_mismatches, repairs, speculations, timeouts,
-        unavailable, overloaded, late, cas, cas_contended, cas_finished, cas_unknown;
+        unavailable, overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats,
+        folds;
 };
 struct coord_stats coord_stats(const struct coord *c);
 size_t coord_in_flight(const struct coord *c);

@@ -3,6 +3,7 @@
  *   coord.c        requests, effects, deadlines, dispatch
  *   coord_write.c  runs: one mutation on its way to W replicas
  *   coord_counter.c  increments: what of them is known already
+ *   coord_fold.c   when increments may be replaced by their sum
  *   coord_read.c   operations and rounds: one span of one read on its way to R replicas
  *   coord_index.c  rounds that ask an index, before those that read what it found
  *   coord_repair.c what a round does when its replicas disagree
@@ -20,6 +21,9 @@
 #include "base/timers.h"
 #include "node/coord/coord.h"
 #include "storage/index.h"
+
+#define COUNTER_FOLD_AT        4u /* increments of a counter, before they are summed */
+#define COUNTER_INCREMENTS_MAX 8192u
 
 #define REPLICAS_MAX 64 /* of one range, all data centres and pending ones together */
 
@@ -41,7 +45,7 @@ struct applying {
 /* A timer that knows what it is for. */
 struct due {
     struct timer timer;
-    enum { DUE_RUN, DUE_READ, DUE_SPECULATION, DUE_CAS, DUE_CAS_AGAIN, DUE_CAS_MOVE } kind;
+    enum { DUE_RUN, DUE_READ, DUE_SPECULATION, DUE_CAS, DUE_CAS_AGAIN, DUE_CAS_MOVE, DUE_FOLD } kind;
 };
 
 struct own_result {
@@ -68,6 +72,10 @@ struct coord {
     struct timers timers;
     struct coord_effect *effects;
     size_t effects_count, effects_cap;
+    struct map folds;    /* of ranges, coord_fold.c */
+    struct map tells;    /* by ticket: what is said when it is durable */
+    struct map lives;    /* node -> its present boot, as far as folds have told */
+    int64_t promised;    /* no increment is taken with a timestamp up to this */
     struct list retired; /* arenas whose bytes effects may still name */
     size_t in_flight;
     struct histogram *read_latency;
@@ -116,6 +124,7 @@ struct run {
     enum level level;
     enum write_kind kind;
     usec end_mono;
+    bool repeated; /* an increment that was taken before: it counts once */
     bool forwarded;
     node_no forward_to;
     struct quorums quorums;
@@ -140,6 +149,25 @@ void write_free(struct coord *c, struct run *run); /* at shutdown */
 
 /* The increments of the run become what this replica writes. An error: it cannot tell. */
 enum err counter_take(struct coord *c, struct now now, struct run *run);
+
+/* --- coord_fold.c */
+
+/* Increments of a range up to `ts` are to be summed. */
+void fold_want(struct coord *c, struct now now, keyspace_no keyspace, range_no range, int64_t ts);
+/* Those with a timestamp up to this may be; INT64_MIN: none. */
+int64_t fold_cut(struct coord *c, keyspace_no keyspace, range_no range);
+/* A dead replica without which there is no going on; 0: there is none. */
+node_no fold_waits_for(struct coord *c, keyspace_no keyspace, range_no range);
+/* A write of a life of which the next has been heard. */
+bool fold_is_over(const struct coord *c, struct actor actor);
+void fold_note_life(struct coord *c, node_no node, uint32_t boot);
+void fold_asked(struct coord *c, struct now now, node_no from, const struct wire_fold_ask *m);
+void fold_told(struct coord *c, struct now now, node_no from, const struct wire_fold_tell *m);
+void fold_tick(struct coord *c, struct now now, struct due *due);
+bool fold_durable(struct coord *c, struct now now, uint64_t ticket, enum err err);
+void fold_load(struct coord *c); /* what was promised */
+void fold_free_all(struct coord *c);
+void fold_drop_tells(struct coord *c);
 
 /* --- coord_read.c */
 

@@ -36,7 +36,7 @@ static void run_finish(struct coord *c, struct run *run, const struct coord_resu
         struct wire_message m = {.type = WIRE_FORWARD_DONE};
         m.forward_done =
             (struct wire_forward_done){run->peer_request, (uint32_t)result->err, result->required,
-                                       result->received, result->failures};
+                                       result->received,  result->failures,      result->waits_for};
         if (MUTANT(forward_says_ok))
             m.forward_done.err = ERR_OK;
         coord_send(c, run->peer, &m);
@@ -64,6 +64,8 @@ static void run_result(struct coord *c, struct run *run, enum err err)
                                   .failures = q->failures};
     if (err == ERR_UNAVAILABLE)
         result.received = quorum_members(q);
+    if (err == ERR_OVERLOADED && run->kind == WRITE_COUNTER)
+        result.waits_for = fold_waits_for(c, run->keyspace, run->range);
     run_finish(c, run, &result);
 }
 
@@ -192,9 +194,18 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
 {
     node_no self = cluster_self(c->cluster);
     uint64_t request = run->pending.request;
-    if (run->kind == WRITE_COUNTER && counter_take(c, now, run) != ERR_OK) {
-        run_elsewhere(c, now, run);
-        return;
+    if (run->kind == WRITE_COUNTER) {
+        enum err err = counter_take(c, now, run);
+        if (MUTANT(known_is_acked) && err == ERR_OK && run->repeated) {
+            run_result(c, run, ERR_OK);
+            return;
+        }
+        if (err == ERR_OVERLOADED || err == ERR_TIMEOUT)
+            run_result(c, run, err);
+        else if (err != ERR_OK)
+            run_elsewhere(c, now, run);
+        if (err != ERR_OK)
+            return;
     }
     struct dot dot = engine_next_dot(c->engine, run->keyspace, run->range, c->self);
     part_set_dot(&run->part, dot);
@@ -335,7 +346,8 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
                                   .kind = run->kind,
                                   .required = m->required,
                                   .received = m->received,
-                                  .failures = m->failures};
+                                  .failures = m->failures,
+                                  .waits_for = m->waits_for};
     run_finish(c, run, &result);
 }
 

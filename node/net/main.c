@@ -206,6 +206,7 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->ring_ranges = (uint32_t)c->ring_ranges;
     n->weight = (uint32_t)c->num_tokens;
     n->write_timeout_us = c->write_request_timeout;
+    n->counter_window_us = c->counter_retry_window;
     n->read_timeout_us = c->read_request_timeout;
     n->range_timeout_us = c->range_request_timeout;
     n->probe_interval_us = c->probe_interval;

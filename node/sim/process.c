@@ -47,6 +47,7 @@ static void fill_config(struct sim *s, unsigned node, bool replacing, struct nod
         .write_timeout_us = or_default(l->write_timeout_us, 2 * USEC_PER_SEC),
         .read_timeout_us = or_default(l->read_timeout_us, 5 * USEC_PER_SEC),
         .range_timeout_us = or_default(l->range_timeout_us, 10 * USEC_PER_SEC),
+        .counter_window_us = or_default(l->counter_window_us, 30 * USEC_PER_SEC),
         .probe_interval_us = or_default(l->probe_interval_us, USEC_PER_SEC),
         .gossip_interval_us = 200 * USEC_PER_MS,
         .clock_offset_max_us = 500 * USEC_PER_MS,

@@ -31,6 +31,8 @@
     M(CAS_DONE, cas_done, 20)                                                                      \
     M(CAS_FETCH, cas_fetch, 21)                                                                    \
     M(CAS_REGISTERS, cas_registers, 22)                                                            \
+    M(FOLD_ASK, fold_ask, 23)                                                                      \
+    M(FOLD_TELL, fold_tell, 24)                                                                    \
     /* agreement: the metadata log (node/meta) */                                                  \
     M(META_HELLO, meta_hello, 30)                                                                  \
     M(META_WELCOME, meta_welcome, 31)                                                              \
@@ -62,7 +64,17 @@
 #define WIRE_FORWARD(F)                                                                            \
     F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(u32, level) F(u32, kind) F(bytes, part)
 #define WIRE_FORWARD_DONE(F)                                                                       \
-    F(u64, request) F(u32, err) F(u32, required) F(u32, received) F(u32, failures)
+    F(u64, request) F(u32, err) F(u32, required) F(u32, received) F(u32, failures) F(u32, waits_for)
+
+/* Counters (node/coord/coord_fold.c): promise to take no increment of the range up to a timestamp,
+ * and tell your clock. `set` stands for the replicas of the range as the sender sees them. lives:
+ * (u32 node, u32 boot)* of them. The answer comes when all that it says is durable. */
+#define WIRE_FOLD_ASK(F)                                                                           \
+    F(u64, round) F(u32, keyspace) F(u32, range) F(u64, set) F(i64, promise) F(bytes, lives)
+#define WIRE_FOLD_TELL(F)                                                                          \
+    F(u64, round)                                                                                  \
+    F(u32, err)                                                                                    \
+    F(u32, keyspace) F(u32, range) F(u64, set) F(u32, boot) F(i64, promised) F(bytes, clock)
 
 /* scan: scan_encode. digest_only: answer with the digest alone. */
 #define WIRE_READ(F)                                                                               \

@@ -42,6 +42,8 @@ struct wire_cas_accepted { WIRE_CAS_ACCEPTED(F) };
 struct wire_cas_done { WIRE_CAS_DONE(F) };
 struct wire_cas_fetch { WIRE_CAS_FETCH(F) };
 struct wire_cas_registers { WIRE_CAS_REGISTERS(F) };
+struct wire_fold_ask { WIRE_FOLD_ASK(F) };
+struct wire_fold_tell { WIRE_FOLD_TELL(F) };
 struct wire_meta_hello { WIRE_META_HELLO(F) };
 struct wire_meta_welcome { WIRE_META_WELCOME(F) };
 struct wire_meta_prepare { WIRE_META_PREPARE(F) };

@@ -1,6 +1,8 @@
 /* request.c - a request is opened and goes to what its statement is. */
 #include "node/cql/exec/request.h"
 
+#include "base/mutant.h"
+
 #include "node/cql/grammar/parse.h"
 
 #include <string.h>
@@ -59,7 +61,8 @@ static bool identify(struct request *q, const struct cql_request *in, const stru
 {
     struct buf name;
     struct bytes given;
-    bool has_given = cql_map_get(&in->payload, EXEC_REQUEST_ID, &given);
+    bool has_given =
+        cql_map_get(&in->payload, EXEC_REQUEST_ID, &given) && !MUTANT(requests_unnamed);
     if (has_given && (given.len == 0 || given.len > EXEC_REQUEST_ID_MAX))
         return run_invalid(&q->run, EXEC_REQUEST_ID " must have 1 to %d bytes",
                            EXEC_REQUEST_ID_MAX);

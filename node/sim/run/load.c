@@ -296,6 +296,10 @@ static void end(struct load *l, struct client *c, const struct sim_reply *r)
 
 static bool asks_again(struct load *l, const struct client *c)
 {
+    usec window = l->scenario->limits.counter_window_us;
+    if (c->op.name != 0 && /* what is promised is for so long; an attempt may be held up, too */
+        sim_now(l->sim) - c->op.start > (window > 0 ? window : 30 * USEC_PER_SEC) / 4)
+        return false;
     return !l->stopped && (!c->op.is_write || c->op.repeatable) &&
            rng_chance(&l->rng, l->scenario->clients.retry_ppm);
 }

@@ -208,6 +208,21 @@ static uint32_t draw_copies(struct rng *r, const struct scenario *s)
     return s->nodes >= 5 && rng_chance(r, HALF / 5) ? 5 : 3;
 }
 
+/* Counters are exact for who sends again within the window; so it is longer than a request can be
+ * held up by a node that stands still, and clients send again in its first quarter only. */
+static void draw_counter_window(struct rng *r, struct scenario *s)
+{
+    usec held_up = 0;
+    for (size_t i = 0; i < s->faults_count; i++) {
+        const struct fault *f = &s->faults[i];
+        bool holds =
+            f->kind == FAULT_pause || f->kind == FAULT_slow_node || f->kind == FAULT_slow_disk;
+        if (holds && f->lasts_us > held_up)
+            held_up = f->lasts_us;
+    }
+    s->limits.counter_window_us = held_up * 3 / 2 + SECONDS(1) + spread(r, SECONDS(1), SECONDS(20));
+}
+
 void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario *ret)
 {
     struct rng r;
@@ -236,4 +251,5 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
     s->away_max = (uint32_t)rng_between(&r, 1, rng_chance(&r, HALF) ? 1 : s->nodes);
     if (rng_chance(&r, 950000)) /* else a run without any fault */
         draw_faults(&fault_rng, s);
+    draw_counter_window(&fault_rng, s);
 }

@@ -19,7 +19,8 @@ static void open_node(struct fixture *f, node_no no, const struct cluster_node *
 {
     struct fixture_node *n = fixture_at(f, no);
     struct engine_config engine = {.seed = no, .ring_ranges = RANGES};
-    struct coord_config coord = {.seed = no, .in_flight_max = 1 << 20};
+    struct coord_config coord = {
+        .seed = no, .in_flight_max = 1 << 20, .counter_window_us = FIXTURE_WINDOW};
     struct strategy strategy = {.type = STRATEGY_SIMPLE, .rf = 3};
     struct errmsg why;
     n->store = store_mem_new();
@@ -160,16 +161,14 @@ void fixture_set_alive(struct fixture *f, node_no node, bool alive)
         cluster_set_alive(fixture_at(f, i)->cluster, node, alive);
 }
 
-static enum err write_part(struct fixture *f, node_no via, struct part *p, enum level level)
+static enum err write_part(struct fixture *f, node_no via, struct part *p, enum level level,
+                           enum write_kind kind)
 {
     struct mutation m = {.keyspace = KEYSPACE};
     part_normalise(p, &f->arena);
     m.part = *p;
-    struct coord_write w = {.mutations = &m,
-                            .count = 1,
-                            .level = level,
-                            .kind = WRITE_SIMPLE,
-                            .timeout_us = 2 * USEC_PER_SEC};
+    struct coord_write w = {
+        .mutations = &m, .count = 1, .level = level, .kind = kind, .timeout_us = 2 * USEC_PER_SEC};
     f->done = 0;
     coord_write_start(fixture_at(f, via)->coord, f->now, 1, &w);
     fixture_settle(f);
@@ -200,7 +199,7 @@ enum err fixture_write(struct fixture *f, node_no via, const char *key, const ch
         .column = 1, .kind = CELL_LIVE, .timestamp = timestamp, .value = bytes_text(value)};
     p.rows[0].cells = c;
     p.rows[0].cells_count = 1;
-    return write_part(f, via, &p, level);
+    return write_part(f, via, &p, level, WRITE_SIMPLE);
 }
 
 enum err fixture_delete(struct fixture *f, node_no via, const char *key, const char *row,
@@ -208,7 +207,7 @@ enum err fixture_delete(struct fixture *f, node_no via, const char *key, const c
 {
     struct part p = one_row(f, key, row);
     p.rows[0].deletion = (struct tomb){timestamp, timestamp / USEC_PER_SEC, {{0, 0}, 0}};
-    return write_part(f, via, &p, level);
+    return write_part(f, via, &p, level, WRITE_SIMPLE);
 }
 
 static struct scan scan_of(const struct fixture *f, const char *key)
@@ -218,6 +217,36 @@ static struct scan scan_of(const struct fixture *f, const char *key)
                          .token = murmur3_token(bytes_text(key)),
                          .key = bytes_text(key),
                          .now_s = f->now.wall / USEC_PER_SEC};
+}
+
+struct part fixture_increment(struct fixture *f, const char *key, const char *row, uint64_t request,
+                              int64_t delta, int64_t timestamp)
+{
+    struct part p = one_row(f, key, row);
+    uint8_t id[COUNTER_ID_SIZE];
+    uint8_t name[8];
+    store_u64(name, request);
+    counter_id(bytes_make(name, sizeof name), id);
+    p.rows[0].cells = arena_new(&f->arena, struct cell);
+    p.rows[0].cells[0] = counter_increment(1, id, delta, timestamp, &f->arena);
+    p.rows[0].cells_count = 1;
+    part_normalise(&p, &f->arena);
+    return p;
+}
+
+enum err fixture_count(struct fixture *f, node_no via, const char *key, const char *row,
+                       uint64_t request, int64_t delta, enum level level)
+{
+    struct part p = fixture_increment(f, key, row, request, delta, f->now.wall);
+    return write_part(f, via, &p, level, WRITE_COUNTER);
+}
+
+const struct part *fixture_part(struct fixture *f, node_no node, const char *key)
+{
+    struct scan scan = scan_of(f, key);
+    struct scan_result r;
+    enum err err = engine_scan(fixture_at(f, node)->engine, &scan, &f->arena, &r);
+    return err == ERR_OK && r.parts_count == 1 ? &r.parts[0] : NULL;
 }
 
 static enum err read_now(struct fixture *f, node_no via, const struct coord_read *r)

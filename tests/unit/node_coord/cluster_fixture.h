@@ -4,11 +4,14 @@
 #define TORC_TESTS_UNIT_NODE_COORD_CLUSTER_FIXTURE_H
 
 #include "node/coord/coord.h"
+#include "storage/counter.h"
 #include "storage/store_mem.h"
 
 #define FIXTURE_NODES 4
 #define KEYSPACE      7 /* RF 3 */
 #define TABLE         9
+
+#define FIXTURE_WINDOW (10 * USEC_PER_SEC) /* counter_window_us */
 
 struct fixture_node {
     struct store *store;
@@ -57,6 +60,14 @@ enum err fixture_read(struct fixture *f, node_no via, const char *key, uint32_t 
 
 /* The same for any scan. */
 enum err fixture_scan(struct fixture *f, node_no via, const struct scan *scan, enum level level);
+
+/* Add to the counter of that row, as the request of this number, now; settles. */
+enum err fixture_count(struct fixture *f, node_no via, const char *key, const char *row,
+                       uint64_t request, int64_t delta, enum level level);
+struct part fixture_increment(struct fixture *f, const char *key, const char *row, uint64_t request,
+                              int64_t delta, int64_t timestamp);
+/* What a replica has of a partition, in f->arena; NULL: nothing. */
+const struct part *fixture_part(struct fixture *f, node_no node, const char *key);
 
 /* The value in one replica's own store, or NULL; in f->arena. */
 const char *fixture_stored(struct fixture *f, node_no node, const char *key, const char *row);

@@ -1,2 +1,3 @@
 SUITE(quorum)
 SUITE_WITH(coord)
+SUITE_WITH(counters)
