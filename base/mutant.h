@@ -55,7 +55,7 @@
     X(fold_without_proof, "a sum is made before all replicas are known to have what is in it")     \
     X(promise_ignored, "increments get timestamps that were promised to be over")                  \
     X(late_forward_counts, "a forwarded increment that was held up counts, however old it is")     \
-    X(fold_tells_undurable, "a replica tells the clock that it has, not what is durable of it")   \
+    X(fold_tells_undurable, "a replica tells the clock that it has, not what is durable of it")    \
     X(cas_vote_not_durable, "a replica promises and accepts before its register is durable")       \
     X(cas_accepts_below_promise, "a replica accepts what it has promised not to, in an IF")        \
     X(cas_in_flight_ignored, "who prepares an IF ignores what others have in flight")              \

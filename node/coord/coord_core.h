@@ -45,7 +45,15 @@ struct applying {
 /* A timer that knows what it is for. */
 struct due {
     struct timer timer;
-    enum { DUE_RUN, DUE_READ, DUE_SPECULATION, DUE_CAS, DUE_CAS_AGAIN, DUE_CAS_MOVE, DUE_FOLD } kind;
+    enum {
+        DUE_RUN,
+        DUE_READ,
+        DUE_SPECULATION,
+        DUE_CAS,
+        DUE_CAS_AGAIN,
+        DUE_CAS_MOVE,
+        DUE_FOLD
+    } kind;
 };
 
 struct own_result {
