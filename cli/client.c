@@ -178,6 +178,43 @@ enum err client_query(struct client *c, const char *text, struct arena *a,
     return err;
 }
 
+static enum err refused(const struct cql_response *response, struct errmsg *reterr)
+{
+    return errmsg_set(reterr,
+                      response->error.code == CQL_ERROR_PROTOCOL ? ERR_UNSUPPORTED : ERR_REFUSED,
+                      "the server refused us: %.*s", (int)response->error.message.len,
+                      (const char *)response->error.message.data);
+}
+
+/* SASL PLAIN: NUL, name, NUL, password. */
+static enum err log_in(struct client *c, struct arena *a, struct errmsg *reterr)
+{
+    struct cql_request request = {.opcode = CQL_AUTH_RESPONSE};
+    struct cql_response response;
+    struct buf sasl;
+    int16_t stream;
+    if (c->config.username == NULL || c->config.password == NULL)
+        return errmsg_set(reterr, ERR_REFUSED,
+                          "the server asks who we are: --username and --password say it");
+    buf_init(&sasl, 1 << 16);
+    buf_put_u8(&sasl, 0);
+    buf_put_text(&sasl, c->config.username);
+    buf_put_u8(&sasl, 0);
+    buf_put_text(&sasl, c->config.password);
+    request.auth_response = cql_value_make(buf_bytes(&sasl));
+    enum err err = client_put(c, 0, &request, reterr);
+    buf_close(&sasl);
+    if (err == ERR_OK)
+        err =
+            client_wait(c, net_clock() + c->config.connect_timeout, a, &stream, &response, reterr);
+    if (err == ERR_OK && response.opcode == CQL_ERROR)
+        return refused(&response, reterr);
+    if (err == ERR_OK && response.opcode != CQL_AUTH_SUCCESS)
+        err = errmsg_set(reterr, ERR_MALFORMED, "the server answered our password with %s",
+                         cql_opcode_name(response.opcode));
+    return err;
+}
+
 /* STARTUP and its answer. ERR_UNSUPPORTED: the server has not this version of the protocol. */
 static enum err introduce(struct client *c, struct errmsg *reterr)
 {
@@ -194,13 +231,9 @@ static enum err introduce(struct client *c, struct errmsg *reterr)
         err = client_wait(c, net_clock() + c->config.connect_timeout, &arena, &stream, &response,
                           reterr);
     if (err == ERR_OK && response.opcode == CQL_AUTHENTICATE)
-        err = errmsg_set(reterr, ERR_REFUSED,
-                         "the server asks for a password, which this release of torc cannot give");
+        err = log_in(c, &arena, reterr);
     else if (err == ERR_OK && response.opcode == CQL_ERROR)
-        err = errmsg_set(reterr,
-                         response.error.code == CQL_ERROR_PROTOCOL ? ERR_UNSUPPORTED : ERR_REFUSED,
-                         "the server refused us: %.*s", (int)response.error.message.len,
-                         (const char *)response.error.message.data);
+        err = refused(&response, reterr);
     else if (err == ERR_OK && response.opcode != CQL_READY)
         err = errmsg_set(reterr, ERR_MALFORMED, "the server answered STARTUP with %s",
                          cql_opcode_name(response.opcode));

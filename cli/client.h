@@ -20,6 +20,8 @@
 struct client_config {
     const char *host;
     uint16_t port;
+    const char *username; /* NULL: a server that asks for it is refused */
+    const char *password;
     uint8_t version; /* of the protocol; 0: 5, or 4 when the server has no 5 */
     usec connect_timeout;
     usec request_timeout;
@@ -34,7 +36,8 @@ struct client {
     uint8_t *chunk; /* what is read from the socket */
 };
 
-/* Connect and introduce ourselves. On failure nothing is left open. */
+/* Connect, introduce ourselves, and log in when the server asks who we are. The texts of the config
+ * but for the host must live as long as the client. On failure nothing is left open. */
 enum err client_open(struct client *c, const struct client_config *config,
                      struct errmsg *reterr) MUST_CHECK;
 void client_close(struct client *c); /* accepts a zeroed or closed one */

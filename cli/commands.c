@@ -219,6 +219,13 @@ static bool run_copy(struct session *s, struct call *c)
     return request.from ? copy_from(s, &request) : copy_to(s, &request);
 }
 
+static bool run_login(struct session *s, const struct call *c)
+{
+    if (c->count < 2 || c->count > 3)
+        return usage(s, c);
+    return session_login(s, c->words[1].text, c->count == 3 ? &c->words[2].text : NULL);
+}
+
 static bool run(struct session *s, struct call *c)
 {
     switch (c->command) {
@@ -236,8 +243,7 @@ static bool run(struct session *s, struct call *c)
     case COMMAND_QUIT: s->quit = true; return true;
     case COMMAND_EXPAND: return run_switch(s, c, &s->expand, "Expanded output");
     case COMMAND_HELP: return run_help(s, c);
-    case COMMAND_LOGIN:
-        return session_complain(s, "LOGIN is not in this release: the shell has no passwords");
+    case COMMAND_LOGIN: return run_login(s, c);
     case COMMAND_PAGING: return run_paging(s, c);
     case COMMAND_SERIAL: return run_serial(s, c);
     case COMMAND_SHOW: return run_show(s, c);

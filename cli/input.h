@@ -23,7 +23,7 @@
     X(EXIT, "", "leave the shell")                                                                 \
     X(EXPAND, "[ON | OFF]", "show each row as a block of its own")                                 \
     X(HELP, "[topic]", "list the commands, or explain one")                                        \
-    X(LOGIN, "", "not in this release: the shell has no passwords")                                \
+    X(LOGIN, "name ['password']", "connect again as another role")                                 \
     X(PAGING, "[ON | OFF | rows]", "fetch and show results page by page")                          \
     X(QUIT, "", "leave the shell")                                                                 \
     X(SERIAL, "CONSISTENCY [SERIAL | LOCAL_SERIAL]",                                               \

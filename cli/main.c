@@ -88,8 +88,13 @@ static int run_shell(const struct options *o)
     struct session s;
     struct errmsg why;
     bool fine = true;
+    const char *password = o->password;
+    if (o->username != NULL && password == NULL)
+        password = session_ask_password();
     session_init(&s, &(struct client_config){.host = o->host,
                                              .port = o->port,
+                                             .username = o->username,
+                                             .password = password,
                                              .version = o->protocol,
                                              .connect_timeout = o->connect_timeout,
                                              .request_timeout = o->request_timeout});
@@ -100,9 +105,10 @@ static int run_shell(const struct options *o)
     s.progress = o->progress;
     if (o->keyspace != NULL)
         use_keyspace(&s, o->keyspace);
-    if (session_connect(&s, &why) != ERR_OK) {
+    enum err err = session_connect(&s, &why);
+    if (err != ERR_OK) {
         complain(why.text, EXIT_CONNECT);
-        if (!client_is_open(&s.client))
+        if (!client_is_open(&s.client) && err != ERR_REFUSED)
             fputs("Is torcd running there? --host and --port say where to connect.\n", stderr);
         int code = client_is_open(&s.client) ? EXIT_REQUEST : EXIT_CONNECT;
         session_close(&s);

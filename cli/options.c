@@ -131,6 +131,8 @@ static enum err take_option(struct options *o, enum option option, const char *v
         err = take_number("--port", value, 1, 65535, &n, reterr);
         o->port = (uint16_t)n;
         break;
+    case OPTION_username: o->username = value; break;
+    case OPTION_password: o->password = value; break;
     case OPTION_http_port:
         err = take_number("--http-port", value, 1, 65535, &n, reterr);
         o->http_port = (uint16_t)n;

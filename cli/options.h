@@ -16,7 +16,9 @@
 /* X(name, letter or 0, argument or "", help) */
 #define OPTION_LIST(X)                                                                             \
     X(host, 'H', "HOST", "node to ask (127.0.0.1)")                                                \
-    X(port, 'p', "PORT", "its CQL port (9042)")                                                    \
+    X(port, 'P', "PORT", "its CQL port (9042)")                                                    \
+    X(username, 'u', "NAME", "shell: log in as this role")                                         \
+    X(password, 'p', "TEXT", "shell: its password; asked for when it is not given")                \
     X(http_port, 0, "PORT", "its HTTP port (9180): status, ring, info")                            \
     X(format, 0, "FORMAT", "table, json or csv (table)")                                           \
     X(execute, 'e', "CQL", "shell: run these statements and leave")                                \
@@ -50,6 +52,8 @@ struct options {
     enum verb verb;
     const char *host;
     uint16_t port;
+    const char *username; /* NULL: do not log in */
+    const char *password; /* NULL: ask for it */
     uint16_t http_port;
     enum table_format format;
     const char *execute;

@@ -33,6 +33,8 @@ void session_close(struct session *s)
     client_close(&s->client);
     names_clear(&s->names);
     mem_free(s->keyspace);
+    mem_free(s->username);
+    mem_free(s->password);
     *s = (struct session){.client = {.fd = -1}};
 }
 
@@ -89,6 +91,43 @@ enum err session_connect(struct session *s, struct errmsg *reterr)
         s->keyspace = NULL;
     }
     return err;
+}
+
+const char *session_ask_password(void)
+{
+    return isatty(STDIN_FILENO) ? getpass("Password: ") : NULL;
+}
+
+bool session_login(struct session *s, struct bytes name, const struct bytes *password)
+{
+    struct session next = *s;
+    struct errmsg why;
+    const char *asked = password == NULL ? session_ask_password() : NULL;
+    if (password == NULL && asked == NULL)
+        return session_complain(s, "LOGIN needs a password here, where nobody can be asked");
+    next.client = (struct client){.fd = -1};
+    next.username = mem_alloc(name.len + 1);
+    memcpy(next.username, name.data, name.len);
+    if (password != NULL) {
+        next.password = mem_alloc(password->len + 1);
+        if (password->len > 0)
+            memcpy(next.password, password->data, password->len);
+    } else {
+        next.password = mem_text(asked);
+    }
+    next.config.username = next.username;
+    next.config.password = next.password;
+    if (session_connect(&next, &why) != ERR_OK) {
+        mem_free(next.username);
+        mem_free(next.password);
+        s->keyspace = next.keyspace;
+        return session_complain(s, "%s", why.text);
+    }
+    client_close(&s->client);
+    mem_free(s->username);
+    mem_free(s->password);
+    *s = next;
+    return true;
 }
 
 static void set_keyspace(struct session *s, struct bytes keyspace)

@@ -36,6 +36,8 @@ struct session {
     enum cql_consistency consistency;
     enum cql_consistency serial;
     char *keyspace; /* NULL: none */
+    char *username; /* what the config points to after a LOGIN */
+    char *password;
     struct names names;
     bool names_known;
     const char *source;  /* NULL: typed, or -e */
@@ -50,6 +52,13 @@ void session_close(struct session *s);
 
 /* Connect; ERR_OK when already connected. */
 enum err session_connect(struct session *s, struct errmsg *reterr) MUST_CHECK;
+
+/* Connect again as this role; a password that is not given is asked for on the terminal. When it
+ * does not work the connection stays as it was. */
+bool session_login(struct session *s, struct bytes name, const struct bytes *password);
+
+/* Ask for a password on the terminal; NULL when there is none. Until the next call. */
+const char *session_ask_password(void);
 
 /* Run the items at the start of `text`, whose first byte stands on s->line, which moves on. Returns
  * the bytes dealt with. *ret_failed when one failed: a script stops there. */
