@@ -125,6 +125,16 @@ bool aggregate_prepare(struct run *r, const struct ast_term *t, struct selector 
     return false;
 }
 
+const char *aggregate_function(const struct selector *s)
+{
+    static const char *const names[] = {
+        [AGGREGATE_ROWS] = "system.count_rows", [AGGREGATE_COUNT] = "system.count",
+        [AGGREGATE_MIN] = "system.min",         [AGGREGATE_MAX] = "system.max",
+        [AGGREGATE_SUM] = "system.sum",         [AGGREGATE_AVG] = "system.avg",
+    };
+    return names[s->aggregate->kind];
+}
+
 bool aggregate_settle(struct run *r, struct selector *s)
 {
     (void)r;

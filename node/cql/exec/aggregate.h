@@ -23,6 +23,9 @@ enum aggregate_kind {
 bool aggregate_prepare(struct run *r, const struct ast_term *call, struct selector **ret);
 bool aggregate_settle(struct run *r, struct selector *s);
 
+/* "system.min", for error texts. */
+const char *aggregate_function(const struct selector *s);
+
 /* The kept values live in `keep`, which must outlive the rows. */
 bool aggregate_take(struct run *r, struct arena *keep, struct selector *s,
                     const struct row_values *row);

@@ -270,6 +270,17 @@ struct virtual_rows {
 void virtual_make(struct run *r, const struct table *t, struct virtual_rows *ret);
 void virtual_schema_make(struct run *r, struct virtual_rows *v); /* virtual_schema.c */
 struct cql_value *virtual_row(struct run *r, struct virtual_rows *v);
+
+/* Of a keyspace whose tables are virtual in Cassandra, too: there filtering needs no leave. */
+bool keyspace_is_virtual(const char *name);
+
+/* --- virtual_scan.c: the same as what a replica has. In r->arena. */
+struct virtual_table;
+struct virtual_table *virtual_open(struct run *r, const struct table *t); /* NULL: run_fail */
+void virtual_scan(struct run *r, const struct virtual_table *v, const struct scan *scan,
+                  struct scan_result *ret); /* all there is: never `more` */
+void virtual_values(const struct virtual_table *v, const struct row *row, struct cql_value *ret);
+
 void virtual_set(struct run *r, const struct virtual_rows *v, struct cql_value *row,
                  const char *column, struct bytes value);
 void virtual_text(struct run *r, const struct virtual_rows *v, struct cql_value *row,

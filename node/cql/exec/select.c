@@ -1,5 +1,4 @@
 #include "node/cql/exec/select.h"
-#include "node/schema/form.h"
 #include "node/schema/order.h"
 #include "ring/murmur3.h"
 
@@ -18,7 +17,7 @@ void select_move(struct select *s, const struct position *to)
     s->at = next;
 }
 
-static bool page_full(const struct select *s)
+bool select_page_full(const struct select *s)
 {
     return (s->params.page_size > 0 && s->rows >= (uint32_t)s->params.page_size) ||
            (s->params.page_size > 0 && s->content.len >= EXEC_PAGE_FULL);
@@ -36,18 +35,31 @@ static void init_columns(struct run *r, struct select *s)
     }
 }
 
-static bool take_virtual(struct run *r, struct select *s);
+/* A virtual table answers its scans at once. */
+static bool take_virtual(struct run *r, struct select *s)
+{
+    const struct scan *scan;
+    s->virtual_table = virtual_open(r, s->table);
+    while (s->virtual_table != NULL && (scan = select_scan(r, s)) != NULL) {
+        struct scan_result rows;
+        virtual_scan(r, s->virtual_table, scan, &rows);
+        if (!select_take(r, s, &rows))
+            return false;
+    }
+    return s->virtual_table != NULL;
+}
 
 bool select_start(struct run *r, struct select *s, const struct select_params *params)
 {
     struct position from;
     s->params = *params;
+    s->arena = r->arena;
     buf_init(&s->content, EXEC_REPLY_MAX + POSITION_MAX);
     buf_init(&s->at_key, POSITION_MAX);
     buf_init(&s->at_row, POSITION_MAX);
     buf_init(&s->group, BUF_MAX_DEFAULT);
     arena_init(&s->scratch);
-    if (selection_is_aggregate(s->selection))
+    if (selection_is_aggregate(s->selection) && s->group_by_count == 0)
         s->params.page_size = 0; /* one row comes out */
     if (params->paging_state.len > 0 && s->params.page_size > 0) {
         if (!position_decode(r, s->table, params->paging_state, &from))
@@ -55,9 +67,7 @@ bool select_start(struct run *r, struct select *s, const struct select_params *p
         select_move(s, &from);
     }
     init_columns(r, s);
-    if (!select_plan_start(r, s))
-        return false;
-    return !s->is_virtual || take_virtual(r, s);
+    return select_plan_start(r, s) && (!s->is_virtual || take_virtual(r, s));
 }
 
 void select_close(struct select *s)
@@ -121,161 +131,11 @@ const struct scan *select_scan(struct run *r, struct select *s)
     return &s->scan;
 }
 
-/* --- rows */
-
-static void put_value(struct select *s, size_t index, struct cql_value v)
-{
-    s->values[index] = v;
-}
-
-/* The cells of a row, static or not, become values. */
-static void take_cells(struct run *r, struct select *s, const struct row *row)
-{
-    size_t i = 0;
-    while (i < row->cells_count) {
-        size_t first = i;
-        uint32_t id = row->cells[i].column;
-        while (i < row->cells_count && row->cells[i].column == id)
-            i++;
-        if (id == COLUMN_MARKER || id >= s->table->next_column_id || s->by_id[id] == 0)
-            continue; /* dropped, or made by a schema we do not have yet */
-        size_t index = s->by_id[id] - 1u;
-        const struct column *c = &s->table->columns[index];
-        const struct cell *cell = &row->cells[first];
-        if (cql_type_is_multicell(c->type)) {
-            struct cql_value v;
-            (void)collect_gather(r, c, cell, i - first, r->now_s, &v);
-            put_value(s, index, v);
-            s->cells[index] = (struct column_cells){cell, i - first};
-        } else if (c->type->kind == CQL_COUNTER) {
-            struct cell *sum = arena_new(r->arena, struct cell);
-            if (!counter_read(cell, i - first, r->now_s, r->arena, sum))
-                continue;
-            put_value(s, index, cql_value_make(sum->value));
-            s->cells[index] = (struct column_cells){sum, 1};
-        } else if (!cell->has_path && cell_is_live(cell, r->now_s)) {
-            put_value(s, index, cql_value_make(cell->value));
-            s->cells[index] = (struct column_cells){cell, 1};
-        }
-    }
-}
-
-/* The clustering key as the newest INSERT wrote it. */
-static void take_form(struct run *r, struct select *s, const struct row *row)
-{
-    const struct table *t = s->table;
-    struct bytes left = BYTES_NONE, form;
-    for (size_t i = 0; i < row->cells_count; i++) {
-        const struct cell *cell = &row->cells[i];
-        if (cell->column == COLUMN_MARKER && cell_is_live(cell, r->now_s))
-            left = cell->value;
-    }
-    for (uint32_t i = 0; i < t->clustering_count && left.len > 0; i++) {
-        size_t index = t->partition_key_count + i;
-        const struct cql_type *type = t->columns[index].type;
-        if (form_kept(type) && form_take(left, &form, &left))
-            s->values[index].data = form_or_key(type, form, s->values[index].data);
-    }
-}
-
-static bool take_key(struct run *r, struct select *s, const struct part *p, const struct row *row)
-{
-    const struct table *t = s->table;
-    struct bytes *parts = arena_array(r->arena, struct bytes, t->partition_key_count);
-    if (partition_key_split(p->key, t->partition_key_count, parts) != ERR_OK)
-        return run_fail(r, CQL_ERROR_SERVER, "A replica sent a partition key that is none");
-    for (uint32_t i = 0; i < t->partition_key_count; i++)
-        put_value(s, i, cql_value_make(parts[i]));
-    if (row == NULL)
-        return true;
-    struct reader in = reader_make(row->key);
-    for (uint32_t i = 0; i < t->clustering_count; i++) {
-        size_t index = t->partition_key_count + i;
-        struct buf b;
-        buf_init(&b, BUF_MAX_DEFAULT);
-        enum err err = order_decode(t->columns[index].type, t->columns[index].reversed, &in, &b);
-        put_value(s, index, cql_value_make(run_take(r, &b)));
-        if (err != ERR_OK)
-            return run_fail(r, CQL_ERROR_SERVER, "A replica sent a clustering key that is none");
-    }
-    take_form(r, s, row);
-    return true;
-}
-
-/* A row of another group than the one before: show what that one came to. */
-static bool turn_group(struct run *r, struct select *s)
-{
-    struct buf key;
-    bool good = true;
-    buf_init(&key, BUF_MAX_DEFAULT);
-    for (size_t i = 0; i < s->group_by_count; i++)
-        cql_put_value(&key, s->values[column_index(s->table, s->group_by[i])]);
-    if (s->in_group && !bytes_equal(buf_bytes(&key), buf_bytes(&s->group))) {
-        good = selection_finish(r, s->selection, &s->content);
-        s->rows++;
-        s->in_group = false;
-        s->complete = s->rows >= s->limit;
-    }
-    if (!s->in_group) {
-        buf_clear(&s->group);
-        buf_put_bytes(&s->group, buf_bytes(&key));
-        s->in_group = !s->complete;
-    }
-    buf_close(&key);
-    return good;
-}
-
-/* A row has its values: does it count, and what does it show? */
-static bool emit(struct run *r, struct select *s, bool *ret_taken)
-{
-    struct row_values row = {s->values, s->is_virtual ? NULL : s->cells, r->now_s};
-    *ret_taken = false;
-    for (size_t i = 0; i < s->filters_count; i++) {
-        if (!filter_pass(&s->filters[i], s->table, s->values))
-            return true;
-    }
-    if (s->group_by_count > 0) {
-        if (!turn_group(r, s))
-            return false;
-        if (s->complete)
-            return true;
-    }
-    *ret_taken = s->group_by_count == 0; /* LIMIT counts groups */
-    if (!selection_row(r, s->selection, &row, &s->content))
-        return false;
-    s->rows += selection_is_aggregate(s->selection) ? 0 : 1;
-    if (s->content.failed || s->content.len > EXEC_REPLY_MAX)
-        return run_invalid(r, "The result is larger than %zu bytes: %s", EXEC_REPLY_MAX,
-                           s->params.page_size > 0 ? "select fewer columns" : "use paging");
-    return true;
-}
-
-/* row NULL: the partition has static columns only. */
-static bool take_row(struct run *r, struct select *s, const struct part *p, const struct row *row)
-{
-    bool taken;
-    for (uint32_t i = 0; i < s->table->column_count; i++) {
-        s->values[i] = CQL_NULL;
-        s->cells[i] = (struct column_cells){NULL, 0};
-    }
-    if (!take_key(r, s, p, row))
-        return false;
-    if (p->has_static)
-        take_cells(r, s, &p->static_row);
-    if (row != NULL)
-        take_cells(r, s, row);
-    if (!emit(r, s, &taken))
-        return false;
-    s->at.taken += taken && !selection_is_aggregate(s->selection); /* LIMIT: of the answer */
-    s->at.taken_in_part += taken;
-    if (s->at.taken >= s->limit)
-        s->complete = true;
-    return true;
-}
+/* --- parts */
 
 static bool part_is_full(const struct select *s)
 {
-    return s->per_part > 0 && s->at.taken_in_part >= s->per_part;
+    return s->part_done || (s->per_part > 0 && s->at.taken_in_part >= s->per_part);
 }
 
 static struct position at_row(const struct select *s, const struct part *p, const struct row *row)
@@ -288,39 +148,52 @@ static struct position at_row(const struct select *s, const struct part *p, cons
     return to;
 }
 
-/* The rows of one partition, until the page or the limit is full. *ret_stopped: they were, after
- * this row of it (NULL: at its end). */
+static void move_to(struct select *s, const struct part *p, const struct row *row)
+{
+    struct position to = at_row(s, p, row);
+    select_move(s, &to);
+}
+
+/* The rows of one partition, until the page or the limit is full: *ret_stopped, and `at` is where
+ * to go on. Else `at` is only moved where the partition ends. */
 static bool take_part(struct run *r, struct select *s, const struct part *p, bool whole,
                       bool *ret_stopped)
 {
     bool resumed = s->at.has && bytes_equal(s->at.key, p->key) && s->at.token == p->token;
     const struct row *last = NULL;
+    bool page_by_rows = s->group_by_count == 0;
     *ret_stopped = false;
-    if (!resumed)
+    if (!resumed) {
         s->at.taken_in_part = s->at.live_in_part = 0;
-    for (size_t i = 0; i < p->rows_count && !part_is_full(s); i++) {
-        const struct row *row = &p->rows[s->reversed ? p->rows_count - 1 - i : i];
-        if (!row_is_live(row, r->now_s))
+        s->part_done = false;
+    }
+    for (size_t i = 0; i <= p->rows_count && !part_is_full(s); i++) {
+        /* at last, when there is no row: the static one alone */
+        bool alone = i == p->rows_count;
+        const struct row *row = alone ? NULL : &p->rows[s->reversed ? p->rows_count - 1 - i : i];
+        if (alone && !(whole && s->at.live_in_part == 0 && s->slices.all && p->has_static &&
+                       row_is_live(&p->static_row, r->now_s)))
+            break;
+        if (!alone && !s->is_virtual && !row_is_live(row, r->now_s))
             continue;
-        s->at.live_in_part++;
-        last = row;
-        if (!take_row(r, s, p, row))
+        enum row_fate fate = select_row(r, s, p, row);
+        if (fate == ROW_FAILED)
             return false;
-        if (s->complete || page_full(s)) {
-            struct position to = at_row(s, p, part_is_full(s) ? NULL : last);
-            select_move(s, &to);
+        if (fate == ROW_OF_NEXT_PAGE) {
+            if (last != NULL)
+                move_to(s, p, last);
             *ret_stopped = true;
             return true;
         }
-    }
-    bool static_only = whole && s->at.live_in_part == 0 && s->slices.all && p->has_static &&
-                       row_is_live(&p->static_row, r->now_s);
-    if (static_only && !take_row(r, s, p, NULL))
-        return false;
-    if (static_only && (s->complete || page_full(s))) {
-        struct position to = at_row(s, p, NULL);
-        select_move(s, &to);
-        *ret_stopped = true;
+        s->at.live_in_part += !alone;
+        last = row;
+        s->part_done = fate == ROW_OF_NEXT_PART;
+        s->complete = s->complete || (page_by_rows && s->at.taken >= s->limit);
+        if (s->complete || (page_by_rows && select_page_full(s))) {
+            move_to(s, p, part_is_full(s) ? NULL : last);
+            *ret_stopped = true;
+            return true;
+        }
     }
     return true;
 }
@@ -356,11 +229,7 @@ static void advance(struct select *s, const struct scan_result *rows)
         select_move(s, &to);
         return;
     }
-    if (s->by_key && ++s->key_at < s->keys.count) {
-        s->at.has = false;
-        return;
-    }
-    s->complete = true;
+    s->complete = !s->by_key || ++s->key_at >= s->keys.count;
 }
 
 static bool take_parts(struct run *r, struct select *s, const struct scan_result *rows)
@@ -373,15 +242,13 @@ static bool take_parts(struct run *r, struct select *s, const struct scan_result
         if (!take_part(r, s, p, !cut, &stopped))
             return false;
         if (stopped) {
-            s->more_pages = !s->complete && s->params.page_size > 0 &&
-                            anything_left(s, rows, i, at_last_row(s, p));
+            s->more_pages = s->more_pages || (!s->complete && s->params.page_size > 0 &&
+                                              anything_left(s, rows, i, at_last_row(s, p)));
             s->complete = true;
             return true;
         }
-        if (i + 1 == rows->parts_count && cut) { /* so that `advance` knows what was counted */
-            struct position to = at_row(s, p, p->rows_count > 0 ? &p->rows[0] : NULL);
-            select_move(s, &to);
-        }
+        /* so that `advance` knows what was counted */
+        move_to(s, p, cut && p->rows_count > 0 ? &p->rows[0] : NULL);
     }
     advance(s, rows);
     return true;
@@ -395,32 +262,6 @@ bool select_take(struct run *r, struct select *s, const struct scan_result *rows
     r->arena = arena;
     arena_reset(&s->scratch);
     return good;
-}
-
-static bool take_virtual(struct run *r, struct select *s)
-{
-    struct virtual_rows v = {0};
-    uint64_t skip = s->at.has ? s->at.taken_in_part : 0;
-    virtual_make(r, s->table, &v);
-    for (size_t i = (size_t)skip; i < v.count && s->at.taken < s->limit && !s->complete; i++) {
-        bool taken;
-        size_t n = s->reversed ? v.count - 1 - i : i;
-        for (uint32_t j = 0; j < s->table->column_count; j++)
-            s->values[j] = v.rows[n][j];
-        if (s->distinct && n > 0 && bytes_equal(v.rows[n][0].data, v.rows[n - 1][0].data))
-            continue; /* rows of one partition stand together */
-        if (!emit(r, s, &taken))
-            return false;
-        s->at.taken += taken && !selection_is_aggregate(s->selection);
-        if (page_full(s) && i + 1 < v.count) {
-            struct position to = {.taken = s->at.taken, .taken_in_part = (uint32_t)(i + 1)};
-            select_move(s, &to);
-            s->more_pages = s->at.taken < s->limit;
-            break;
-        }
-    }
-    s->complete = true;
-    return true;
 }
 
 /* --- the reply */
@@ -463,6 +304,8 @@ bool select_reply(struct run *r, struct select *s, struct buf *body)
             return false;
         s->rows++;
     }
+    if (s->sorts)
+        select_sort(s);
     rows.metadata.column_count = (uint32_t)selection_count(s->selection);
     rows.count = s->rows;
     rows.content = buf_bytes(&s->content);

@@ -1,4 +1,5 @@
-/* select.h - one SELECT: select_plan.c decides what to scan, select.c takes the rows. Private.
+/* select.h - one SELECT: select_clauses.c and select_plan.c decide what to scan, select.c takes
+ * parts and makes pages, select_row.c takes rows. Private.
  *
  * A SELECT runs as a sequence of scans: one partition after the other for `=` and IN on the
  * partition key, else slices of the token range; each as long as a replica makes them. What a scan
@@ -23,7 +24,7 @@ struct select {
     const struct index *index;         /* the one to look in */
     const struct restriction *indexed; /* what it is chosen for */
     struct scan_index terms;           /* no 0: the rows are read without it */
-    const struct column **group_by;    /* a group is a run of rows that agree in these */
+    struct selector **group_by;        /* a group is a run of rows that agree in these */
     size_t group_by_count;
 
     struct select_params params;
@@ -32,16 +33,24 @@ struct select {
     token after_token, upto_token;
     struct filter *filters;
     size_t filters_count;
-    uint64_t limit;    /* UINT64_MAX: none */
-    uint32_t per_part; /* 0: no limit */
+    uint64_t limit;           /* UINT64_MAX: none */
+    uint32_t per_part;        /* rows of one partition; 0: no limit */
+    uint32_t groups_per_part; /* the same of groups */
+    bool sorts;               /* rows of several partitions are put in order in the end */
+    uint64_t sort_limit;
 
     /* where we are */
     struct position at; /* its bytes live in at_key and at_row */
     struct buf at_key, at_row;
     size_t key_at;
+    bool part_done;  /* no more of the present partition */
     bool complete;   /* nothing more to scan for this reply */
     bool more_pages; /* and yet there is more: it goes on at `at` */
     struct scan scan;
+    struct virtual_table *virtual_table;
+    struct arena *arena; /* of the request */
+    struct sorted_row *sorted;
+    size_t sorted_count, sorted_cap;
 
     bool in_group;
     struct buf group; /* what the rows of the present group agree in */
@@ -60,7 +69,29 @@ bool index_check_filtering(struct run *r, const struct select *s);
 bool index_plan_start(struct run *r, struct select *s);
 const struct index *index_analysing(const struct select *s, const struct restriction *x);
 
+/* select_clauses.c: DISTINCT, ORDER BY, GROUP BY, the limits; the plan's restrictions are known. */
+bool select_resolve_clauses(struct run *r, struct select *s);
+bool select_eval_limits(struct run *r, struct select *s);
+
 bool select_plan_start(struct run *r, struct select *s);
+bool select_page_full(const struct select *s);
+
+/* What became of a row. */
+enum row_fate {
+    ROW_FAILED,    /* run_fail */
+    ROW_PASSED_BY, /* it does not pass a filter */
+    ROW_TAKEN,
+    ROW_OF_NEXT_PAGE, /* not taken: it begins a group that this page has no room for */
+    ROW_OF_NEXT_PART, /* not taken: its partition has shown what it may */
+};
+/* row NULL: the partition has static columns only. */
+enum row_fate select_row(struct run *r, struct select *s, const struct part *p,
+                         const struct row *row);
+
+/* select_sort.c: note what the row that was just appended is ordered by; put all in order. */
+void select_sort_note(struct run *r, struct select *s, size_t start);
+void select_sort(struct select *s);
+
 void select_move(struct select *s, const struct position *to); /* copies */
 
 #endif

@@ -101,10 +101,18 @@ bool selection_only_statics(const struct selection *s)
     return statics && !rows;
 }
 
+static bool mentions(const struct selector *s, const struct column *c)
+{
+    bool found = s->column == c;
+    for (size_t i = 0; i < s->args_count && !found; i++)
+        found = mentions(s->args[i], c);
+    return found;
+}
+
 bool selection_has_column(const struct selection *s, const struct column *c)
 {
     for (size_t i = 0; i < s->count; i++) {
-        if (s->items[i]->kind == SELECTOR_COLUMN && s->items[i]->column == c)
+        if (mentions(s->items[i], c))
             return true;
     }
     return false;

@@ -17,7 +17,7 @@ void selection_group(struct selection *s); /* as if there were an aggregate */
 bool selection_only_keys_and_statics(const struct selection *s, const char **ret_wrong);
 /* At least one static column, and none but these and partition keys. */
 bool selection_only_statics(const struct selection *s);
-bool selection_has_column(const struct selection *s, const struct column *c); /* itself */
+bool selection_has_column(const struct selection *s, const struct column *c);
 
 /* The metadata of the answer. */
 size_t selection_count(const struct selection *s);

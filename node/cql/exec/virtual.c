@@ -170,6 +170,11 @@ static const struct {
     {"system_views", "settings", make_settings},
 };
 
+bool keyspace_is_virtual(const char *name)
+{
+    return strcmp(name, "system_views") == 0 || strcmp(name, "system_virtual_schema") == 0;
+}
+
 void virtual_make(struct run *r, const struct table *t, struct virtual_rows *ret)
 {
     *ret = (struct virtual_rows){.table = t};

@@ -1,5 +1,6 @@
 SUITE_WITH(exec_types)
 SUITE_WITH(exec_select)
+SUITE_WITH(exec_pages)
 SUITE_WITH(exec_modify)
 SUITE_WITH(exec_counters)
 SUITE_WITH(exec_conditions)

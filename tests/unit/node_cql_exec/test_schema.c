@@ -92,9 +92,9 @@ static void what_drivers_ask(void)
          "'127.0.0.1', 'dc1', 'rack1', '5.0.0', '3.4.7', "
          "'org.apache.cassandra.dht.Murmur3Partitioner', {'0', '9223372036854775807'}"},
         {"SELECT peer, rpc_address, data_center, rack, tokens FROM system.peers",
-         "'127.0.0.2', '127.0.0.2', 'dc1', 'rack1', {'0', '9223372036854775807'} | '127.0.0.3', *"},
+         "'127.0.0.3', '127.0.0.3', 'dc1', 'rack1', {'0', '9223372036854775807'} | '127.0.0.2', *"},
         {"SELECT peer, peer_port, native_address, native_port FROM system.peers_v2",
-         "'127.0.0.2', 7000, '127.0.0.2', 9042 | '127.0.0.3', 7000, '127.0.0.3', 9042"},
+         "'127.0.0.3', 7000, '127.0.0.3', 9042 | '127.0.0.2', 7000, '127.0.0.2', 9042"},
         {"SELECT keyspace_name, durable_writes, replication FROM system_schema.keyspaces WHERE "
          "keyspace_name = 'ks'",
          "'ks', true, {'class': 'org.apache.cassandra.locator.SimpleStrategy', "

@@ -89,7 +89,8 @@ static const struct story found[] = {
      "9223372036854775807",
      "7"},
     {"SELECT v FROM t WHERE k = 1 PER PARTITION LIMIT 1", "112"},
-    {"SELECT count(*) FROM t PER PARTITION LIMIT 1", "3 [*"},
+    {"SELECT count(*) FROM t PER PARTITION LIMIT 1",
+     "INVALID: PER PARTITION LIMIT is not allowed with aggregate queries."},
     {"SELECT count(*), max(v) FROM t LIMIT 1", "7, 131 [*"},
     {"SELECT count(*) FROM system.local LIMIT 1", "1 [*"},
     {"SELECT v FROM t WHERE k = 2 AND token(k) = token(2)", "null"},
@@ -146,6 +147,19 @@ static const struct story grouped[] = {
     {"SELECT count(*) FROM t GROUP BY k", "5 | 1 | 1 [*"},
     {"SELECT count(*) FROM t WHERE k = 9 GROUP BY k", "(no rows)"},
     {"SELECT max(v) FROM t WHERE v < 120 GROUP BY k ALLOW FILTERING", "112 [*"},
+    {"SELECT a, v FROM t WHERE k = 1 GROUP BY k, a PER PARTITION LIMIT 2", "1, 112 | 2, 122"},
+    {"SELECT k, a FROM t WHERE k IN (2, 1) GROUP BY k, a PER PARTITION LIMIT 2 LIMIT 3",
+     "1, 1 | 1, 2 | 2, 1 [*"},
+    {"SELECT DISTINCT k, count(*) FROM t WHERE k = 1 GROUP BY k", "1, 1"},
+    {"SELECT a FROM t WHERE k = 1 GROUP BY a ORDER BY a DESC", "3 | 2 | 1"},
+    {"SELECT a FROM t WHERE k = 1 GROUP BY min(a)",
+     "INVALID: Aggregate functions are not supported within the GROUP BY clause, got: system.min"},
+    {"SELECT a FROM t WHERE k = 1 GROUP BY k, a + 1",
+     "INVALID: Only monotonic functions are supported in the GROUP BY clause*"},
+    {"SELECT k, a, b FROM t WHERE k IN (1, 2) ORDER BY a DESC, b ASC LIMIT 4",
+     "1, 3, 1 | 1, 2, 1 | 1, 2, 2 | 1, 1, 1"},
+    {"SELECT k, a, b FROM t WHERE k IN (2, 1) AND a = 1 ORDER BY a, b DESC",
+     "1, 1, 2 | 1, 1, 1 | 2, 1, 1"},
     {"SELECT keyspace_name, count(*) FROM system_schema.tables WHERE keyspace_name IN ('ks', "
      "'system') GROUP BY keyspace_name",
      "'ks', 1 | 'system', *"},
@@ -155,9 +169,6 @@ static const struct story grouped[] = {
 static void groups(void)
 {
     one_node_story(&n, grouped);
-    CU_ASSERT_STRING_EQUAL(
-        one_node_page(&n, "SELECT a, count(*) FROM t WHERE k = 1 GROUP BY a", 1, BYTES_NONE),
-        "1, 2 | 2, 2 | 3, 1");
 }
 
 static void what_it_finds(void)
@@ -240,60 +251,9 @@ static void what_it_refuses(void)
     one_node_story(&n, refused);
 }
 
-/* Walk through all pages; the rows must be the same as without paging, in any page size. */
-static void pages_of(const char *cql, int32_t size)
-{
-    char all[4096], paged[8192] = "";
-    snprintf(all, sizeof all, "%s", one_node_query(&n, cql));
-    struct bytes state = BYTES_NONE;
-    for (int i = 0; i < 100; i++) {
-        char page[4096];
-        snprintf(page, sizeof page, "%s", one_node_page(&n, cql, size, state));
-        char *more = strstr(page, " …");
-        if (more != NULL)
-            *more = '\0';
-        CU_ASSERT(n.response.rows.count <= (uint32_t)size);
-        if (n.response.rows.count > 0)
-            snprintf(paged + strlen(paged), sizeof paged - strlen(paged), "%s%s",
-                     paged[0] != '\0' ? " | " : "", page);
-        if (more == NULL)
-            break;
-        state = n.response.rows.metadata.paging_state;
-    }
-    CU_ASSERT_STRING_EQUAL(paged, all);
-}
-
-static void paging(void)
-{
-    static const char *const queries[] = {
-        "SELECT k, a, b, v, s FROM t",
-        "SELECT v FROM t WHERE k = 1",
-        "SELECT v FROM t WHERE k = 1 ORDER BY a DESC",
-        "SELECT v FROM t WHERE k = 1 LIMIT 3",
-        "SELECT k, a, b FROM t LIMIT 6",
-        "SELECT k, v FROM t WHERE k IN (3, 1, 2)",
-        "SELECT k, a FROM t WHERE k IN (3, 1, 2) PER PARTITION LIMIT 2",
-        "SELECT k, a, v FROM t PER PARTITION LIMIT 3",
-        "SELECT DISTINCT k, s FROM t",
-        "SELECT v FROM t WHERE v > 111 ALLOW FILTERING",
-        "SELECT v FROM t WHERE v > 111 PER PARTITION LIMIT 2 ALLOW FILTERING",
-        "SELECT v FROM t WHERE k = 1 AND (a, b) > (1, 1)",
-        "SELECT k FROM t WHERE token(k) > token(1)",
-        "SELECT table_name FROM system_schema.tables",
-        "SELECT table_name FROM system_schema.tables LIMIT 5",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
-        for (int32_t size = 1; size < 8; size++)
-            pages_of(queries[i], size);
-    }
-    one_node_page(&n, "SELECT v FROM t", 2, BYTES_LIT("garbage"));
-    CU_ASSERT_EQUAL(n.response.error.code, CQL_ERROR_PROTOCOL);
-}
-
 CU_TestInfo exec_select_tests[] = {
     {"what it finds", what_it_finds},
     {"what it refuses", what_it_refuses},
     {"GROUP BY", groups},
-    {"paging", paging},
     CU_TEST_INFO_NULL,
 };
