@@ -200,7 +200,9 @@ const char *term_text(struct run *r, const struct ast_term *term)
     case AST_MAP: return arena_printf(r->arena, "{%s}", items_text(r, term));
     case AST_TUPLE: return arena_printf(r->arena, "(%s)", items_text(r, term));
     case AST_CALL:
-        return arena_printf(r->arena, "%s(%s)", run_text(r, term->id.name), items_text(r, term));
+        return arena_printf(r->arena, "%s%s%s(%s)", run_text(r, term->id.keyspace),
+                            term->id.keyspace.len > 0 ? "." : "", run_text(r, term->id.name),
+                            items_text(r, term));
     case AST_ARITHMETIC:
     case AST_NEGATE:
         return arena_printf(r->arena, "system.\"%s\"(%s)",
