@@ -27,11 +27,11 @@ import pathlib
 import re
 import sys
 
-from cassandra import ConsistencyLevel, cqltypes
-from cassandra.cluster import Cluster, ExecutionProfile, EXEC_PROFILE_DEFAULT
+from cassandra import ConsistencyLevel, DriverException, cqltypes
+from cassandra.cluster import Cluster, ExecutionProfile, EXEC_PROFILE_DEFAULT, NoHostAvailable
 from cassandra.policies import WhiteListRoundRobinPolicy
-from cassandra.protocol import (ResultMessage, _ProtocolHandler, read_int, read_short, read_string,
-                                read_value)
+from cassandra.protocol import (ErrorMessage, ResultMessage, _ProtocolHandler, read_int, read_short,
+                                read_string, read_value)
 from cassandra.query import SimpleStatement, tuple_factory
 
 # As they are on the wire: Python has neither all timestamps nor all dates.
@@ -154,9 +154,7 @@ def connect(host, version=5):
 
 
 def shown(value):
-    if hasattr(value, "items") and not isinstance(value, dict):  # the driver's map
-        value = dict(value.items())
-    if isinstance(value, dict):
+    if hasattr(value, "items"):  # also the driver's own map, whose keys may be lists
         return "{" + ", ".join(f"{shown(k)}: {shown(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (set, frozenset)) or type(value).__name__ in ("SortedSet", "sortedset"):
         return "{" + ", ".join(shown(v) for v in value) + "}"
@@ -215,7 +213,7 @@ def ask(session, case):
         result = session.execute(statement)
         warnings = [f"% {w}".replace("\n", " ") for w in result.response_future.warnings or []]
         return head + rows_of(result) + warnings
-    except Exception as e:
+    except (DriverException, ErrorMessage, NoHostAvailable) as e:  # others are our mistakes
         return [error_of(e)]
 
 

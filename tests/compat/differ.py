@@ -12,13 +12,10 @@ import generate
 SHRINK_RUNS_MAX = 120
 
 
-class Statement:
-    """A case for compat.ask that is only text."""
-
-    prepared, values, page = False, None, None
-
-    def __init__(self, text):
-        self.text = text
+def statement(text):
+    case = compat.Case()
+    case.text = text
+    return case
 
 
 def normal(answer, keyspace, words):
@@ -43,16 +40,16 @@ class Differ:
         self.runs += 1
         keyspace = f"{self.prefix}_{self.runs}"
         for s in self.sessions:
-            compat.ask(s, Statement(f"DROP KEYSPACE IF EXISTS {keyspace}"))
+            compat.ask(s, statement(f"DROP KEYSPACE IF EXISTS {keyspace}"))
         found = None
         for i, text in enumerate(statements):
-            case = Statement(text.replace("KS", keyspace))
+            case = statement(text.replace("KS", keyspace))
             answers = [normal(compat.ask(s, case), keyspace, self.words) for s in self.sessions]
             if answers[0] != answers[1]:
                 found = i, answers
                 break
         for s in self.sessions:
-            compat.ask(s, Statement(f"DROP KEYSPACE IF EXISTS {keyspace}"))
+            compat.ask(s, statement(f"DROP KEYSPACE IF EXISTS {keyspace}"))
         return found
 
     def shrink(self, statements, answers):

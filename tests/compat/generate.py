@@ -37,10 +37,9 @@ class Type:
             body = ", ".join(self.items[0].literal(r, depth + 1) for _ in range(n))
             return f"[{body}]" if base == "list" else "{" + body + "}"
         if base == "map":
-            n = r.choice([0, 1, 1, 2, 3])
-            return "{" + ", ".join(
-                f"{self.items[0].literal(r, depth + 1)}: {self.items[1].literal(r, depth + 1)}"
-                for _ in range(n)) + "}"
+            pairs = {self.items[0].literal(r, depth + 1): self.items[1].literal(r, depth + 1)
+                     for _ in range(r.choice([0, 1, 1, 2, 3]))}
+            return "{" + ", ".join(f"{k}: {v}" for k, v in pairs.items()) + "}"
         if base == "tuple":
             return "(" + ", ".join(t.maybe(r, depth + 1) for t in self.items) + ")"
         if base == "vector":
