@@ -67,7 +67,12 @@
     X(cas_old_set_only, "an IF on a moving range ignores those that will hold it")                 \
     X(cas_electorate_unchecked, "a replica votes for who counts other replicas than it does")      \
     X(cas_registers_stay, "who takes over a range does not ask for its registers")                 \
-    X(cas_stamped_early, "an IF is stamped with the time it came, whatever it then read")
+    X(cas_stamped_early, "an IF is stamped with the time it came, whatever it then read")          \
+    X(batch_dropped_early, "the keepers of a batch forget it before it is written")                \
+    X(batch_kept_undurable, "a keeper says that it has a batch before its disk has it")            \
+    X(batch_not_replayed, "a keeper never writes a batch whose coordinator is gone")               \
+    X(batch_half_replayed, "a keeper writes the first partition of a batch, and forgets the rest") \
+    X(batch_restamped, "a batch that is replayed gets new timestamps")
 
 #define MUTANTS_OF_STORAGE(X)                                                                      \
     X(reuse_dot, "a write gets the dot of the one before")                                         \

@@ -137,7 +137,8 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     n->cluster = cluster_new();
     struct coord_config coord = {.seed = rng_next(&n->rng),
                                  .in_flight_max = config->in_flight_max,
-                                 .counter_window_us = config->counter_window_us};
+                                 .counter_window_us = config->counter_window_us,
+                                 .write_timeout_us = config->write_timeout_us};
     n->coord = coord_new(&coord, n->engine, n->cluster);
     struct heal_config heal = HEAL_CONFIG_DEFAULT;
     heal.first_question = rng_next(&n->rng) & ~UINT64_C(0xffffffff);
@@ -264,6 +265,7 @@ void node_check_ready(struct node *n)
         return;
     n->run = RUN_READY;
     coord_set_actor(n->coord, (struct actor){meta_self(n->meta), n->boot});
+    coord_begin(n->coord, n->now);
     heal_begin(n->heal, n->now);
     node_log(n, false, "node %u is ready -> serving clients", (unsigned)meta_self(n->meta));
     n->role_retry = n->config.default_role ? n->now.mono : USEC_NEVER;

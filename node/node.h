@@ -145,6 +145,7 @@ struct node_pending {
     size_t operations;    /* writes and reads that wait for replicas */
     size_t overdue;       /* of these, past their deadline as of the last step */
     size_t applying;      /* writes that are not durable here yet */
+    size_t batches;       /* kept until they are known to be written */
     size_t requests;      /* of clients, not answered */
     size_t client_bytes;  /* read from clients and not acted on, or not taken by them */
     size_t changes;       /* of the metadata log */

@@ -24,6 +24,12 @@
       "Operations coordinated here.")                                                              \
     X(COUNTER, NODE_FORWARDS, "torc_forwards_total", "",                                           \
       "Writes handed to a replica because this node is none.")                                     \
+    X(COUNTER, NODE_BATCHES, "torc_batches_logged_total", "",                                      \
+      "Batches of several partitions that were written down elsewhere first.")                     \
+    X(COUNTER, NODE_BATCH_REPLAYS, "torc_batch_replays_total", "",                                 \
+      "Times a kept batch was written because its coordinator did not say that it was.")           \
+    X(GAUGE, NODE_BATCHES_KEPT, "torc_batches_kept", "",                                           \
+      "Batches of other coordinators kept here until they are written.")                           \
     X(COUNTER, NODE_MISMATCHES, "torc_digest_mismatches_total", "",                                \
       "Reads whose replicas disagreed.")                                                           \
     X(COUNTER, NODE_REPAIRS, "torc_read_repairs_total", "",                                        \

@@ -33,6 +33,9 @@ static void collect_coord(struct node *n)
     catch_up(n, NODE_WRITES, c.writes);
     catch_up(n, NODE_READS, c.reads);
     catch_up(n, NODE_FORWARDS, c.forwards);
+    catch_up(n, NODE_BATCHES, c.batches);
+    catch_up(n, NODE_BATCH_REPLAYS, c.replays);
+    metrics_set(&n->metrics, NODE_BATCHES_KEPT, (int64_t)coord_kept(n->coord));
     catch_up(n, NODE_MISMATCHES, c.digest_mismatches);
     catch_up(n, NODE_REPAIRS, c.repairs);
     catch_up(n, NODE_REPEATS, c.repeats);
@@ -96,6 +99,7 @@ struct node_pending node_pending(const struct node *n)
                              .operations = coord_pending(n->coord),
                              .overdue = coord_overdue(n->coord, n->now),
                              .applying = coord_applying(n->coord),
+                             .batches = coord_kept(n->coord),
                              .requests = n->clients_running,
                              .client_bytes = client_held_bytes(n),
                              .changes = meta_pending(n->meta) + client_proposals(n)};

@@ -38,6 +38,9 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     fold_load(c);
     c->read_latency = mem_new(struct histogram);
     histogram_init(c->read_latency);
+    if (c->config.write_timeout_us == 0)
+        c->config.write_timeout_us = 2 * USEC_PER_SEC;
+    keeper_open(c);
     return c;
 }
 
@@ -47,6 +50,7 @@ static void free_pending(struct coord *c, struct pending *p)
     case PENDING_RUN: write_free(c, container_of(p, struct run, pending)); break;
     case PENDING_ROUND: read_free(c, container_of(p, struct round, pending)); break;
     case PENDING_CAS: cas_free(c, container_of(p, struct cas, pending)); break;
+    case PENDING_BATCH: batch_free(c, batch_of(p)); break;
     }
 }
 
@@ -56,6 +60,9 @@ void coord_free(struct coord *c)
         return;
     while (!list_empty(&c->pending))
         free_pending(c, container_of(c->pending.next, struct pending, link));
+    timers_close(&c->timers); /* before what they stand in goes */
+    batches_close(c);
+    keeper_close(c);
     map_close(&c->pending_by_request);
     map_clear(&c->applying_by_ticket, mem_free);
     map_close(&c->applying_by_ticket);
@@ -65,7 +72,6 @@ void coord_free(struct coord *c)
     map_close(&c->cas_by_op);
     fold_free_all(c);
     fold_drop_tells(c);
-    timers_close(&c->timers);
     coord_clear(c);
     mem_free(c->effects);
     mem_free(c->own);
@@ -77,6 +83,12 @@ void coord_set_actor(struct coord *c, struct actor self)
 {
     c->self = self;
     engine_set_actor(c->engine, self);
+}
+
+void coord_begin(struct coord *c, struct now now)
+{
+    c->now = now;
+    keeper_load(c, now);
 }
 
 uint64_t coord_track(struct coord *c, struct pending *p, enum pending_type type)
@@ -169,8 +181,11 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
         (void)fold_durable(c, now, ticket, err);
         return;
     }
+    c->now = now;
     c->in_flight -= a->bytes;
-    if (a->for_peer) {
+    if (a->kept != NULL) {
+        keeper_durable(c, now, a, err);
+    } else if (a->for_peer) {
         struct wire_message m = {.type = WIRE_WRITE_ACK,
                                  .write_ack = {.request = a->request, .err = (uint32_t)err}};
         coord_send(c, a->peer, &m);
@@ -191,14 +206,21 @@ static void settle(struct coord *c, struct now now)
 {
     while (c->own_at < c->own_count) {
         struct own_result r = c->own[c->own_at++];
-        cas_heard(c, now, r.op & ~COORD_OWN_OP, r.result);
+        if ((r.op & BATCH_OWN_OP) != 0)
+            batch_heard(c, r.op, r.result);
+        else
+            cas_heard(c, now, r.op & ~COORD_OWN_OP, r.result);
     }
     c->own_at = c->own_count = 0;
 }
 
 void coord_write_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)
 {
-    write_begin(c, now, op, w);
+    c->now = now;
+    if (w->kind == WRITE_BATCH && w->count > 1)
+        batch_start(c, now, op, w);
+    else
+        write_begin(c, now, op, w);
     settle(c, now);
 }
 
@@ -237,7 +259,15 @@ static enum err peer_err(uint32_t number)
 static bool receive(struct coord *c, struct now now, node_no from, const struct wire_message *m)
 {
     struct pending *p;
+    c->now = now;
     switch (m->type) {
+    case WIRE_BATCH_KEEP: keeper_keep(c, now, from, &m->batch_keep); return true;
+    case WIRE_BATCH_DROP: keeper_drop(c, &m->batch_drop); return true;
+    case WIRE_BATCH_KEPT:
+        p = map_get(&c->pending_by_request, m->batch_kept.request);
+        if (p != NULL && p->type == PENDING_BATCH)
+            batch_kept(c, now, batch_of(p), from, peer_err(m->batch_kept.err));
+        return true;
     case WIRE_WRITE: replica_write(c, now, from, &m->write); return true;
     case WIRE_READ: replica_read(c, from, &m->read); return true;
     case WIRE_FORWARD: write_forwarded(c, now, from, &m->forward); return true;
@@ -275,6 +305,7 @@ bool coord_receive(struct coord *c, struct now now, node_no from, const struct w
 
 void coord_peer_lost(struct coord *c, struct now now, node_no node)
 {
+    c->now = now;
     /* Handling one request may end it, and never starts another of an earlier place in the list. */
     list_each_safe (at, after, &c->pending) {
         struct pending *p = container_of(at, struct pending, link);
@@ -286,6 +317,7 @@ void coord_peer_lost(struct coord *c, struct now now, node_no node)
             read_peer_lost(c, now, container_of(p, struct round, pending), node);
             break;
         case PENDING_CAS: cas_peer_lost(c, now, container_of(p, struct cas, pending), node); break;
+        case PENDING_BATCH: batch_peer_lost(c, now, batch_of(p), node); break;
         }
     }
     settle(c, now);
@@ -308,12 +340,16 @@ static void expire(struct coord *c, struct now now, struct due *due)
     case DUE_CAS: cas_expired(c, container_of(due, struct cas, deadline)); break;
     case DUE_CAS_MOVE: cas_move_again(c, now); break;
     case DUE_CAS_AGAIN: cas_again(c, now, container_of(due, struct cas, again)); break;
+    case DUE_BATCH: batch_expired(c, batch_of_due(due)); break;
+    case DUE_KEEPER: keeper_due(c, now); break;
+    case DUE_DROPS: batch_tell_drops(c); break;
     }
 }
 
 void coord_deadline(struct coord *c, struct now now)
 {
     struct timer *t;
+    c->now = now;
     while ((t = timers_pop(&c->timers, now.mono)) != NULL)
         expire(c, now, container_of(t, struct due, timer));
     settle(c, now);
@@ -334,12 +370,13 @@ size_t coord_pending(const struct coord *c)
     return map_count(&c->pending_by_request);
 }
 
-static usec ends_at(const struct pending *p)
+static usec ends_at(struct pending *p)
 {
     switch (p->type) {
     case PENDING_RUN: return container_of(p, struct run, pending)->end_mono;
     case PENDING_ROUND: return container_of(p, struct round, pending)->op->deadline.timer.at;
     case PENDING_CAS: return container_of(p, struct cas, pending)->deadline.timer.at;
+    case PENDING_BATCH: return batch_end(batch_of(p));
     }
     return USEC_NEVER;
 }
@@ -348,7 +385,7 @@ size_t coord_overdue(const struct coord *c, struct now now)
 {
     size_t overdue = 0;
     list_each (at, &c->pending) {
-        const struct pending *p = container_of(at, struct pending, link);
+        struct pending *p = container_of(at, struct pending, link);
         overdue += ends_at(p) < now.mono;
     }
     return overdue;

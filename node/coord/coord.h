@@ -18,6 +18,10 @@
  *           rows, perhaps more than once; the caller evaluates its conditions and proposes what
  *           they come to; DONE with how it ended.
  *
+ * A write of kind BATCH that touches several partitions is *logged*: before anything is written,
+ * two other nodes keep it (coord_batch.c), and write it themselves if they do not hear that it is
+ * done (coord_keeper.c, docs/batches.md).
+ *
  * Every input appends to one ordered list of effects; the node performs them and clears the list.
  * What an effect points to is valid until the next coord_clear.
  *
@@ -39,12 +43,17 @@ struct coord_config {
     uint64_t seed;
     size_t in_flight_max;   /* bytes of running requests, own and for peers */
     usec counter_window_us; /* so long a request of a counter may be sent again and counts once */
+    usec write_timeout_us; /* of replays; a batch is replayed when its coordinator had twice as long
+                              (0: 2 s) */
 };
 
 /* Borrows engine and cluster. */
 struct coord *coord_new(const struct coord_config *config, struct engine *engine,
                         struct cluster *cluster);
 void coord_free(struct coord *c);
+
+/* The node is about to serve: batches that it keeps from before are looked for. Once. */
+void coord_begin(struct coord *c, struct now now);
 
 /* Who mints dots here. Until it is set (the node has not joined) every operation is unavailable. */
 void coord_set_actor(struct coord *c, struct actor self);
@@ -171,12 +180,16 @@ void coord_clear(struct coord *c);
 struct coord_stats {
     uint64_t writes, reads, forwards, digest_mismatches, repairs, speculations, timeouts,
         unavailable, overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats,
-        folds;
+        folds, batches, replays;
 };
 struct coord_stats coord_stats(const struct coord *c);
 size_t coord_in_flight(const struct coord *c);
 
-/* Runs and rounds that wait for others, and writes to our own store that are not durable yet. */
+/* Batches of others that this node keeps until they are known to be written. */
+size_t coord_kept(const struct coord *c);
+
+/* Runs, rounds and batches that wait for others, and writes to our own store that are not durable
+ * yet. */
 size_t coord_pending(const struct coord *c);
 size_t coord_applying(const struct coord *c);
 

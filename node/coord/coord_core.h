@@ -2,6 +2,8 @@
  *
  *   coord.c        requests, effects, deadlines, dispatch
  *   coord_write.c  runs: one mutation on its way to W replicas
+ *   coord_batch.c  logged batches: first their keepers, then their runs
+ *   coord_keeper.c  batches kept for others, and what becomes of them
  *   coord_counter.c  increments: what of them is known already
  *   coord_fold.c   when increments may be replaced by their sum
  *   coord_read.c   operations and rounds: one span of one read on its way to R replicas
@@ -27,9 +29,9 @@
 
 #define REPLICAS_MAX 64 /* of one range, all data centres and pending ones together */
 
-/* What a request number stands for; a member of run, round and cas. */
+/* What a request number stands for; a member of run, round, cas and batch. */
 struct pending {
-    enum pending_type { PENDING_RUN, PENDING_ROUND, PENDING_CAS } type;
+    enum pending_type { PENDING_RUN, PENDING_ROUND, PENDING_CAS, PENDING_BATCH } type;
     uint64_t request;
     struct list link; /* in coord.pending, in order of start */
 };
@@ -37,8 +39,9 @@ struct pending {
 /* A write to our own store, until it is durable. */
 struct applying {
     bool for_peer;
-    node_no peer;     /* who gets the ack */
-    uint64_t request; /* theirs, or our own pending one */
+    struct kept *kept; /* a batch that we keep for the peer, or NULL */
+    node_no peer;      /* who gets the ack */
+    uint64_t request;  /* theirs, or our own pending one */
     size_t bytes;
 };
 
@@ -52,7 +55,10 @@ struct due {
         DUE_CAS,
         DUE_CAS_AGAIN,
         DUE_CAS_MOVE,
-        DUE_FOLD
+        DUE_FOLD,
+        DUE_BATCH,
+        DUE_KEEPER,
+        DUE_DROPS
     } kind;
 };
 
@@ -61,12 +67,33 @@ struct own_result {
     const struct coord_result *result; /* until coord_clear */
 };
 
+/* Batches that this node keeps, and what its own keepers have yet to be told (coord_keeper.c,
+ * coord_batch.c). */
+struct keeper {
+    struct bmap by_id;   /* struct kept */
+    struct list waiting; /* for their due time, ascending */
+    struct due due;
+    size_t bytes, replaying;
+};
+
+struct drops {
+    struct drop *items;
+    size_t count, cap;
+    struct due due;
+};
+
 struct coord {
     struct coord_config config;
     struct engine *engine;
     struct cluster *cluster;
     struct actor self;
+    struct now now; /* of the last input */
     uint64_t requests, tickets;
+    int64_t last_batch; /* ticks of the last batch's id */
+    struct keeper keeper;
+    uint64_t batch_ops;
+    struct map batches_by_op; /* struct batch_op: writes of logged batches, and of replays */
+    struct drops drops;
     struct map pending_by_request;
     struct map applying_by_ticket;
     struct map votes_by_ticket; /* registers that are not durable yet */
@@ -118,6 +145,10 @@ enum replica_state { REPLICA_IDLE, REPLICA_WAITING, REPLICA_ACKED, REPLICA_LOST 
 
 /* --- coord_write.c */
 
+/* Could it be started? If not, *ret says why; nothing happens. */
+bool write_is_possible(struct coord *c, const struct mutation *m, const struct coord_write *w,
+                       struct coord_result *ret);
+
 struct run {
     struct pending pending;
     struct due deadline;
@@ -152,6 +183,47 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
 void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node);
 void write_expired(struct coord *c, struct run *run);
 void write_free(struct coord *c, struct run *run); /* at shutdown */
+
+/* --- coord_batch.c */
+
+/* Whose write it is. */
+struct batch_op {
+    struct batch *batch; /* or */
+    struct kept *kept;
+};
+#define BATCH_OWN_OP (UINT64_C(1) << 62) /* beside COORD_OWN_OP */
+
+/* Start a write of the coordinator's own; batch_heard gets the result when all else has returned.
+ */
+void batch_write(struct coord *c, struct batch_op *op, const struct coord_write *w);
+void batch_heard(struct coord *c, uint64_t op, const struct coord_result *result);
+
+#define BATCH_KEEPERS 2
+
+struct batch;
+
+void batch_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w);
+void batch_kept(struct coord *c, struct now now, struct batch *b, node_no from, enum err err);
+void batch_peer_lost(struct coord *c, struct now now, struct batch *b, node_no node);
+void batch_expired(struct coord *c, struct batch *b);
+void batch_free(struct coord *c, struct batch *b); /* at shutdown */
+usec batch_end(const struct batch *b);
+void batch_tell_drops(struct coord *c);
+void batches_close(struct coord *c);
+
+struct batch *batch_of(struct pending *p);
+struct batch *batch_of_due(struct due *due);
+
+/* --- coord_keeper.c */
+
+void keeper_open(struct coord *c);
+void keeper_close(struct coord *c);
+void keeper_load(struct coord *c, struct now now);
+void keeper_keep(struct coord *c, struct now now, node_no from, const struct wire_batch_keep *m);
+void keeper_durable(struct coord *c, struct now now, const struct applying *a, enum err err);
+void keeper_drop(struct coord *c, const struct wire_batch_drop *m);
+void keeper_due(struct coord *c, struct now now);
+void keeper_written(struct coord *c, struct kept *k, const struct coord_result *result);
 
 /* --- coord_counter.c */
 

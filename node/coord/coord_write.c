@@ -53,7 +53,7 @@ void write_free(struct coord *c, struct run *run)
     memory_retire(c, run->memory);
 }
 
-static void run_result(struct coord *c, struct run *run, enum err err)
+static struct coord_result result_of(const struct run *run, enum err err)
 {
     const struct quorum *q = quorums_telling(&run->quorums);
     struct coord_result result = {.err = err,
@@ -64,6 +64,12 @@ static void run_result(struct coord *c, struct run *run, enum err err)
                                   .failures = q->failures};
     if (err == ERR_UNAVAILABLE)
         result.received = quorum_members(q);
+    return result;
+}
+
+static void run_result(struct coord *c, struct run *run, enum err err)
+{
+    struct coord_result result = result_of(run, err);
     if (err == ERR_OVERLOADED && run->kind == WRITE_COUNTER)
         result.waits_for = fold_waits_for(c, run->keyspace, run->range);
     run_finish(c, run, &result);
@@ -310,6 +316,20 @@ void write_begin(struct coord *c, struct now now, uint64_t op, const struct coor
     if (w->count > 0)
         ok = o->result;
     op_fold(c, o, &ok);
+}
+
+bool write_is_possible(struct coord *c, const struct mutation *m, const struct coord_write *w,
+                       struct coord_result *ret)
+{
+    struct run *run = run_new();
+    run->keyspace = m->keyspace;
+    run->part = m->part;
+    run->level = w->level;
+    run->kind = w->kind;
+    enum err err = run_plan(c, run);
+    *ret = result_of(run, err);
+    memory_retire(c, run->memory);
+    return err == ERR_OK;
 }
 
 void write_forwarded(struct coord *c, struct now now, node_no from, const struct wire_forward *m)

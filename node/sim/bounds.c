@@ -67,6 +67,7 @@ bool sim_is_quiet(struct sim *s, struct errmsg *ret_why)
         good = within(ret_why, i, "bytes in flight", p.in_flight, 0) &&
                within(ret_why, i, "operations", p.operations, 0) &&
                within(ret_why, i, "writes not durable", p.applying, 0) &&
+               within(ret_why, i, "batches kept", p.batches, 0) &&
                within(ret_why, i, "requests", p.requests, 0) &&
                within(ret_why, i, "bytes of clients", p.client_bytes, 0) &&
                within(ret_why, i, "questions", m->client.open_count, 0) &&

@@ -33,6 +33,9 @@
     M(CAS_REGISTERS, cas_registers, 22)                                                            \
     M(FOLD_ASK, fold_ask, 23)                                                                      \
     M(FOLD_TELL, fold_tell, 24)                                                                    \
+    M(BATCH_KEEP, batch_keep, 25)                                                                  \
+    M(BATCH_KEPT, batch_kept, 26)                                                                  \
+    M(BATCH_DROP, batch_drop, 27)                                                                  \
     /* agreement: the metadata log (node/meta) */                                                  \
     M(META_HELLO, meta_hello, 30)                                                                  \
     M(META_WELCOME, meta_welcome, 31)                                                              \
@@ -107,6 +110,11 @@
  * The answer: vbytes name, vbytes register, …; `more` when it does not end the list. */
 #define WIRE_CAS_FETCH(F)     F(u64, request) F(u64, ring_epoch) F(bytes, after)
 #define WIRE_CAS_REGISTERS(F) F(u64, request) F(u32, err) F(flag, more) F(bytes, registers)
+/* A logged batch to one of its keepers (node/coord/batch_codec.h), who answers when
+ * it is durable there. DROP: ids, 16 bytes each, of batches that are written. */
+#define WIRE_BATCH_KEEP(F) F(u64, request) F(uuid, id) F(bytes, mutations)
+#define WIRE_BATCH_KEPT(F) F(u64, request) F(u32, err)
+#define WIRE_BATCH_DROP(F) F(bytes, ids)
 
 /* The metadata log. `cluster`: messages of another cluster are dropped, whoever sits at the
  * address.

@@ -33,6 +33,16 @@ static void open_node(struct fixture *f, node_no no, const struct cluster_node *
     coord_set_actor(n->coord, (struct actor){no, 1});
 }
 
+void fixture_restart(struct fixture *f, node_no node)
+{
+    struct fixture_node *n = fixture_at(f, node);
+    struct coord_config coord = {.seed = node + 100, .in_flight_max = 1 << 20};
+    coord_free(n->coord);
+    n->coord = coord_new(&coord, n->engine, n->cluster);
+    coord_set_actor(n->coord, (struct actor){node, 2});
+    coord_begin(n->coord, f->now);
+}
+
 void fixture_open(struct fixture *f)
 {
     struct cluster_node nodes[FIXTURE_NODES] = {{0}};

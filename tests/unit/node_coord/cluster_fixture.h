@@ -44,6 +44,9 @@ struct fixture_node *fixture_at(struct fixture *f, node_no node);
 void fixture_settle(struct fixture *f);
 void fixture_elapse(struct fixture *f, usec us);
 
+/* The process ends and starts again; its disk keeps what was synced and what was not. */
+void fixture_restart(struct fixture *f, node_no node);
+
 /* All nodes see it as dead or alive. */
 void fixture_set_alive(struct fixture *f, node_no node, bool alive);
 
