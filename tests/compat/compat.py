@@ -6,6 +6,7 @@ A file of cases is a list of blocks, one a statement, with an empty line between
     ? SELECT a FROM t WHERE k = ?               prepared; `with` gives the values, as Python writes them
     with 1
     page 10                                     ask for pages of so many rows
+    as bob 'secret'                             ask logged in as this role
     raw                                         show types and values as they are on the wire
     a int | b text                              the columns of the answer and their types
     1 | 'x'                                     a row
@@ -19,15 +20,19 @@ A file of cases is a list of blocks, one a statement, with an empty line between
 Lines that begin with # are comments. `scripts/compat --record HOST` asks Cassandra and writes its
 answers into the files. `scripts/compat --torc HOST` asks Torc, and where it differs writes `~` or a
 `torc` part: look at each with git diff before you call it on purpose. The files change schema and data of
-the keyspaces compat*: ask no server that you need.
+the keyspaces compat*: ask no server that you need. Files in the folder auth are for servers with
+PasswordAuthenticator and CassandraAuthorizer, and the superuser cassandra of that password.
 """
 import ast
 import datetime
 import pathlib
 import re
+import shlex
 import sys
+import time
 
 from cassandra import ConsistencyLevel, DriverException, cqltypes
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import Cluster, ExecutionProfile, EXEC_PROFILE_DEFAULT, NoHostAvailable
 from cassandra.policies import WhiteListRoundRobinPolicy
 from cassandra.protocol import (ErrorMessage, ResultMessage, _ProtocolHandler, read_int, read_short,
@@ -40,7 +45,7 @@ cqltypes.SimpleDateType.deserialize = staticmethod(
     lambda b, v: cqltypes.uint32_unpack(b) - 2 ** 31)
 cqltypes.TimeType.deserialize = staticmethod(lambda b, v: cqltypes.int64_unpack(b))
 
-KINDS = {0x0000: "ServerError", 0x000A: "Protocol", 0x1000: "Unavailable", 0x1100: "WriteTimeout",
+KINDS = {0x0000: "ServerError", 0x0100: "BadCredentials", 0x000A: "Protocol", 0x1000: "Unavailable", 0x1100: "WriteTimeout",
          0x1200: "ReadTimeout", 0x1003: "TruncateError", 0x1400: "FunctionFailure",
          0x2000: "Syntax", 0x2100: "Unauthorized", 0x2200: "Invalid", 0x2300: "Config",
          0x2400: "AlreadyExists", 0x2500: "Unprepared"}
@@ -96,6 +101,7 @@ class Case:
         self.comments, self.text, self.prepared = [], "", False
         self.values, self.page, self.answer, self.own = None, None, [], None
         self.raw = False
+        self.user = None  # (name, password)
         self.line = 0
 
 
@@ -120,6 +126,8 @@ def load(path):
             case.values = ast.literal_eval(f"({line[5:]},)")
         elif line.startswith("page ") and not case.answer:
             case.page = int(line[5:])
+        elif line.startswith("as ") and not case.answer:
+            case.user = tuple(shlex.split(line[3:]))
         elif line == "raw" and not case.answer:
             case.raw = True
         else:
@@ -137,18 +145,21 @@ def save(path, cases):
             out.append("with " + repr(c.values)[1:-1].rstrip(","))
         if c.page:
             out.append(f"page {c.page}")
+        out += [f"as {c.user[0]} {c.user[1]!r}"] if c.user else []
         out += ["raw"] if c.raw else []
         out += c.answer + (["torc", *c.own] if c.own else []) + [""]
     path.write_text("\n".join(out[:-1]) + "\n")
 
 
-def connect(host, version=5):
+def connect(host, version=5, user=None):
     profile = ExecutionProfile(load_balancing_policy=WhiteListRoundRobinPolicy([host]),
                                row_factory=tuple_factory, request_timeout=30,
                                consistency_level=ConsistencyLevel.ONE)
     cluster = Cluster([host], protocol_version=version, schema_metadata_enabled=False,
+                      auth_provider=user and PlainTextAuthProvider(*user),
                       execution_profiles={EXEC_PROFILE_DEFAULT: profile})
     session = cluster.connect()
+    session.others = {}
     session.client_protocol_handler = _ProtocolHandler
     return session
 
@@ -192,9 +203,24 @@ def error_of(error):
     return f"! {type(error).__name__} {error}".replace("\n", " ")
 
 
+def logged_in(session, user):
+    """A session beside this one, as another role."""
+    host = session.cluster.contact_points[0]
+    if user not in session.others:
+        session.others[user] = connect(host, user=user)
+    return session.others[user]
+
+
+def close(session):
+    for s in [*session.others.values(), session]:
+        s.cluster.shutdown()
+
+
 def ask(session, case):
     """The lines of a server's answer."""
     try:
+        if case.user:
+            session = logged_in(session, case.user)
         if case.prepared:
             # Anew each time: the driver would not notice a statement that means something else.
             statement = session.prepare(case.text)
@@ -231,11 +257,19 @@ def right(case, answer):
     return answer == case.answer
 
 
+def user_of(path):
+    return ("cassandra", "cassandra") if path.parent.name == "auth" else None
+
+
 def record(host, paths, torc):
-    session = connect(host)
     for path in paths:
         cases = load(path)
+        session = connect(host, user=user_of(path))
+        before = None
         for c in cases:
+            if c.user != before and not torc:
+                time.sleep(0.3)  # what it remembers of permissions
+            before = c.user
             answer = ask(session, c) if c.text else None
             if not c.text:
                 continue
@@ -247,7 +281,7 @@ def record(host, paths, torc):
             else:
                 c.own = answer if answer != c.answer else None
         save(path, cases)
-    session.cluster.shutdown()
+        close(session)
 
 
 if __name__ == "__main__":
