@@ -388,8 +388,23 @@ static bool asked_for(const struct judge *j, const struct partition *p)
            (!r->by_token || (p->has_token && p->token >= r->token_min && p->token <= r->token_max));
 }
 
-/* The token is always the same, and in the range. */
-static bool judge_token(struct judge *j, uint32_t at, const struct partition *last)
+/* Must b come after a? Of IN in the order of the keys, else of the tokens, as far as they are
+ * known. */
+static bool comes_after(const struct judge *j, const struct partition *a, const struct partition *b)
+{
+    const struct table *t = j->view.table;
+    if (j->read->keys_count == 0)
+        return a->has_token && b->has_token && b->token > a->token;
+    for (uint32_t k = 0; k < t->partition_count; k++) {
+        int sense = cells_compare(t->columns[k].order, a->key[k], b->key[k]);
+        if (sense != 0)
+            return sense < 0;
+    }
+    return false;
+}
+
+/* The token is always the same. */
+static bool judge_token(struct judge *j, uint32_t at)
 {
     struct partition *p = j->part;
     if (j->token_at != NOT_SELECTED) {
@@ -400,8 +415,6 @@ static bool judge_token(struct judge *j, uint32_t at, const struct partition *la
         p->has_token = true;
         p->token = told;
     }
-    if (last != NULL && last->has_token && p->has_token && last->token >= p->token)
-        return complain(j, NULL, NULL, NO_COLUMN, "partitions out of the order of tokens");
     return true;
 }
 
@@ -414,8 +427,10 @@ static bool judge_run(struct judge *j, uint32_t at, uint32_t count, bool cut_sho
     j->part = has_key ? partition_find(c, j->view.table, key) : NULL;
     if (j->part == NULL)
         return complain(j, NULL, NULL, NO_COLUMN, "a partition was read that was never written");
-    if (!judge_token(j, at, last))
+    if (!judge_token(j, at))
         return false;
+    if (last != NULL && comes_after(j, j->part, last))
+        return complain(j, NULL, NULL, NO_COLUMN, "partitions in the wrong order");
     if (j->part->mark == c->order)
         return complain(j, NULL, NULL, NO_COLUMN, "a partition came twice");
     if (!asked_for(j, j->part))
@@ -428,8 +443,7 @@ static bool judge_run(struct judge *j, uint32_t at, uint32_t count, bool cut_sho
 static bool judge_silent(struct judge *j, struct partition *p, bool full,
                          const struct partition *last)
 {
-    bool behind =
-        full && (last == NULL || !p->has_token || !last->has_token || p->token > last->token);
+    bool behind = full && (last == NULL || !comes_after(j, p, last));
     if (p->mark == j->view.c->order || behind || !asked_for(j, p))
         return true;
     j->part = p;
