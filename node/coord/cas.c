@@ -238,6 +238,10 @@ void cas_promised(struct coord *c, struct now now, struct cas *s)
     bool sought = may_be_applied(s);
     if (MUTANT(cas_forgets_its_proposal) && sought)
         sought = false;
+    if (sought && is_ours(s, t->done_origin)) {
+        finish(c, s, ERR_OK, CAS_APPLIED); /* somebody has seen it through */
+        return;
+    }
     if (cas_tally_in_flight(t)) {
         bool ours = is_ours(s, t->origin);
         if (sought && !ours && ballot_order(t->accepted, s->outstanding) > 0) {
@@ -249,10 +253,7 @@ void cas_promised(struct coord *c, struct now now, struct cas *s)
         return;
     }
     if (sought && ballot_order(t->done, s->outstanding) >= 0) {
-        if (is_ours(s, t->done_origin))
-            finish(c, s, ERR_OK, CAS_APPLIED);
-        else
-            finish_unknown(c, s);
+        finish_unknown(c, s);
         return;
     }
     see_rows(c, now, s);

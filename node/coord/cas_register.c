@@ -70,9 +70,17 @@ bool cas_register_done(struct cas_register *r, struct dot ballot, struct dot ori
     return true;
 }
 
+/* What is done already may have been accepted once more, by who had not heard of it. */
+static bool in_flight(struct dot accepted, struct dot origin, struct dot done,
+                      struct dot done_origin)
+{
+    bool same = !ballot_none(origin) && ballot_order(origin, done_origin) == 0;
+    return above(accepted, done) && !same;
+}
+
 bool cas_register_in_flight(const struct cas_register *r)
 {
-    return above(r->accepted, r->done);
+    return in_flight(r->accepted, r->origin, r->done, r->done_origin);
 }
 
 void cas_register_merge(struct cas_register *r, const struct cas_register *other)
@@ -138,5 +146,6 @@ void cas_tally_add(struct cas_tally *t, const struct cas_register *r)
 
 bool cas_tally_in_flight(const struct cas_tally *t)
 {
-    return above(t->accepted, t->done) && !MUTANT(cas_in_flight_ignored);
+    return in_flight(t->accepted, t->origin, t->done, t->done_origin) &&
+           !MUTANT(cas_in_flight_ignored);
 }

@@ -8,7 +8,8 @@
  *                  changes nothing (it only ends what might still be in flight)
  *   done           all that was decided up to this ballot is in the data of a quorum, durably
  *
- *   in flight  <=>  accepted > done: perhaps decided, and not known to be in the data of a quorum
+ *   in flight  <=>  accepted > done, and not of the same operation: perhaps decided, and not known
+ *                   to be in the data of a quorum
  *
  * Invariants:
  *   (1) none of the four ever goes down; accepted <= promised, done <= promised.

@@ -10,11 +10,23 @@
 #define STAMPS_A_USEC 1024 /* room for unique ones, however fast the clients are */
 
 extern const struct workload_ops work_registers, work_sets, work_collections, work_lists,
-    work_batches, work_scans, work_ttl, work_generated, work_schema, work_counters, work_index;
+    work_batches, work_scans, work_ttl, work_generated, work_schema, work_counters, work_index,
+    work_cas;
 
 const struct workload_ops *const workloads_all[] = {
-    &work_registers, &work_sets,      &work_collections, &work_lists,    &work_batches, &work_scans,
-    &work_ttl,       &work_generated, &work_schema,      &work_counters, &work_index,   NULL,
+    &work_registers,
+    &work_sets,
+    &work_collections,
+    &work_lists,
+    &work_batches,
+    &work_scans,
+    &work_ttl,
+    &work_generated,
+    &work_schema,
+    &work_counters,
+    &work_index,
+    &work_cas,
+    NULL,
 };
 
 uint32_t workload_replicas(const struct workload_env *env, enum cql_consistency level)
@@ -55,6 +67,7 @@ bool workload_error_is_expected(enum cql_error_code code)
     case CQL_ERROR_OVERLOADED:
     case CQL_ERROR_BOOTSTRAPPING:
     case CQL_ERROR_WRITE_TIMEOUT:
+    case CQL_ERROR_CAS_WRITE_UNKNOWN:
     case CQL_ERROR_READ_TIMEOUT:
     case CQL_ERROR_WRITE_FAILURE:
     case CQL_ERROR_READ_FAILURE: return true;
