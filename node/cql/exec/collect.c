@@ -81,6 +81,60 @@ static struct bytes list_path(struct run *r, struct uuid u)
     return path;
 }
 
+static struct uuid next_in_list(struct run *r)
+{
+    return r->lists_read ? timeuuid_make(r->exec, ++r->list_last)
+                         : timeuuid_next(r->exec, r->now_us);
+}
+
+/* Where `count` elements go that are prepended. */
+static int64_t first_in_list(struct run *r, int64_t count)
+{
+    struct exec *e = r->exec;
+    int64_t ticks = timeuuid_ticks(2 * PREPEND_REFERENCE_US - r->now_us);
+    if (r->lists_read)
+        return r->list_first -= count;
+    if (e->last_prepend != 0 && ticks >= e->last_prepend)
+        ticks = e->last_prepend - 1;
+    e->last_prepend = ticks - count;
+    return e->last_prepend;
+}
+
+static void look_at_lists(struct run *r, const struct table *t, const struct row *row)
+{
+    for (size_t i = 0; i < row->cells_count; i++) {
+        const struct cell *cell = &row->cells[i];
+        const struct column *c = NULL;
+        for (uint32_t j = 0; j < t->column_count && c == NULL && cell->has_path; j++)
+            c = t->columns[j].id == cell->column ? &t->columns[j] : NULL;
+        struct reader in = reader_make(cell->path);
+        struct buf uuid;
+        if (c == NULL || c->type->kind != CQL_LIST)
+            continue;
+        buf_init(&uuid, 64);
+        if (order_decode(cql_type_native(CQL_TIMEUUID), false, &in, &uuid) == ERR_OK &&
+            uuid.len == sizeof(struct uuid)) {
+            uint64_t ticks = (uint64_t)(load_u16(uuid.data + 6) & 0x0fff) << 48 |
+                             (uint64_t)load_u16(uuid.data + 4) << 32 | load_u32(uuid.data);
+            r->list_last = (int64_t)ticks > r->list_last ? (int64_t)ticks : r->list_last;
+            r->list_first = (int64_t)ticks < r->list_first ? (int64_t)ticks : r->list_first;
+        }
+        buf_close(&uuid);
+    }
+}
+
+void collect_lists_read(struct run *r, const struct table *t, const struct part *p,
+                        int64_t stamp_us)
+{
+    r->lists_read = true;
+    r->list_last = timeuuid_ticks(stamp_us);
+    r->list_first = timeuuid_ticks(2 * PREPEND_REFERENCE_US - stamp_us);
+    if (p->has_static)
+        look_at_lists(r, t, &p->static_row);
+    for (size_t i = 0; i < p->rows_count; i++)
+        look_at_lists(r, t, &p->rows[i]);
+}
+
 void collect_set_field(struct run *r, const struct column *c, struct cell_times t, uint32_t field,
                        struct cql_value value, struct cells *out)
 {
@@ -121,7 +175,7 @@ bool collect_put(struct run *r, const struct column *c, struct cell_times t, str
     while (value_items_next(&it, &item)) {
         second = item;
         if (c->type->kind == CQL_LIST)
-            path = list_path(r, timeuuid_next(r->exec, r->now_us));
+            path = list_path(r, next_in_list(r));
         else if (!path_of(r, c->type->items[0], item, &path))
             return false;
         if (c->type->kind == CQL_SET)
@@ -142,14 +196,10 @@ bool collect_prepend(struct run *r, const struct column *c, struct cell_times t,
     if (value.kind != CQL_VALUE_SET)
         return true;
     int64_t count = value_items_count(value.data);
-    int64_t ticks = timeuuid_ticks(2 * PREPEND_REFERENCE_US - r->now_us);
-    struct exec *e = r->exec;
-    if (e->last_prepend != 0 && ticks >= e->last_prepend)
-        ticks = e->last_prepend - 1;
-    e->last_prepend = ticks - count;
+    int64_t first = first_in_list(r, count);
     struct value_items it = value_items_open(c->type, value.data);
     for (int64_t n = 0; value_items_next(&it, &item); n++) {
-        struct uuid u = timeuuid_make(e, e->last_prepend + n);
+        struct uuid u = timeuuid_make(r->exec, first + n);
         push_element(r, c, t, list_path(r, u), cql_value_make(item), out);
     }
     return true;

@@ -47,6 +47,8 @@ struct run {
     const char *no_stamp;                /* and why there is none */
     uint8_t request_id[COUNTER_ID_SIZE]; /* a request that is sent again has the same */
     uint32_t statement_no;               /* in its batch */
+    bool lists_read;                     /* with IF: where new elements go is known, */
+    int64_t list_first, list_last;       /* before and behind these: ticks of timeuuids */
     struct warnings *warnings;           /* of the request; what run_warn says */
 
     enum cql_error_code code;
@@ -220,6 +222,9 @@ bool collect_prepend(struct run *r, const struct column *c, struct cell_times t,
                      struct cql_value value, struct cells *out);
 bool collect_remove(struct run *r, const struct column *c, struct cell_times t,
                     struct cql_value value, const struct row *row, struct cells *out);
+/* With IF the lists were read: what is appended by whatever clock comes behind what is there. */
+void collect_lists_read(struct run *r, const struct table *t, const struct part *p,
+                        int64_t stamp_us);
 /* One field of a user-defined type that is not frozen. */
 void collect_set_field(struct run *r, const struct column *c, struct cell_times t, uint32_t field,
                        struct cql_value value, struct cells *out);

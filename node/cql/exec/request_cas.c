@@ -320,8 +320,10 @@ static void evaluate(struct exec *e, struct request *q, const struct exec_result
         q->run.timestamp_us = x->stamp_us;
     q->run.message.text[0] = '\0';
     q->needs.count = 0;
-    bool good = take_rows(q, x->rows) && resolve(q) && all_hold(q, &hold) &&
-                (hold ? build(q, &part) : cas_make_answer(q));
+    bool good = take_rows(q, x->rows);
+    collect_lists_read(&q->run, q->cas->table, &q->cas->part, x->stamp_us);
+    good =
+        good && resolve(q) && all_hold(q, &hold) && (hold ? build(q, &part) : cas_make_answer(q));
     if (!good) {
         propose(e, q, NULL); /* the session ends; what is wrong is told when it has */
         q->cas->answer = BYTES_NONE;
