@@ -52,6 +52,11 @@ void schema_encode_content(const struct schema *s, struct buf *out);
 /* options.c: the WITH of a table onto `o`, and of a keyspace. New texts live in the arena. */
 enum err options_apply(struct table_options *o, const struct ddl *ddl, bool creating,
                        struct arena *a, struct errmsg *e) MUST_CHECK;
+/* options_compaction.c: the sub-options, by the short name of the class. ERR_CONFIG. */
+enum err compaction_check(const struct ddl_option *o, const char *strategy,
+                          struct errmsg *e) MUST_CHECK;
+enum err compression_check(const struct ddl_option *o, const char *class,
+                           struct errmsg *e) MUST_CHECK;
 bool option_is_table_id(const struct ddl_option *o);
 enum err replication_parse(const struct ddl_option *o, const char *keyspace, struct arena *a,
                            struct replication *ret, struct errmsg *e) MUST_CHECK;

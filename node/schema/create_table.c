@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+/* The table as it was typed: with its keyspace or without. */
+static const char *said(struct apply *ap)
+{
+    return ap->ddl->unqualified
+               ? ap->ddl->table
+               : arena_printf(&ap->scratch, "%s.%s", ap->ddl->keyspace, ap->ddl->table);
+}
+
 static enum err check_name(struct apply *ap)
 {
     const char *name = ap->ddl->table;
@@ -34,10 +42,6 @@ static enum err read_columns(struct apply *ap, struct column *columns)
     const struct ddl *ddl = ap->ddl;
     for (uint32_t i = 0; i < ddl->column_count; i++) {
         const struct ddl_column *c = &ddl->columns[i];
-        if (find(columns, i, c->name) != NULL)
-            return errmsg_set(ap->err, ERR_INVALID,
-                              "Duplicate column '%s' declaration for table '%s.%s'", c->name,
-                              ddl->keyspace, ddl->table);
         if (c->name[0] == 0 || strlen(c->name) > SCHEMA_COLUMN_MAX)
             return errmsg_set(ap->err, ERR_INVALID, "Column name is empty or too long");
         columns[i].name = c->name;
@@ -104,13 +108,6 @@ static enum err take_orders(struct apply *ap, struct column *clustering)
     const struct ddl *ddl = ap->ddl;
     for (uint32_t i = 0; i < ddl->order_count; i++) {
         const char *name = ddl->orders[i].column;
-        for (uint32_t j = 0; j < i; j++) {
-            if (strcmp(ddl->orders[j].column, name) == 0)
-                return errmsg_set(ap->err, ERR_INVALID,
-                                  "Duplicate column '%s' in CLUSTERING ORDER BY clause for table "
-                                  "'%s.%s'",
-                                  name, ddl->keyspace, ddl->table);
-        }
         if (find(clustering, ddl->clustering_count, name) == NULL)
             return errmsg_set(ap->err, ERR_INVALID,
                               "Only clustering key columns can be defined in CLUSTERING ORDER "
@@ -118,6 +115,14 @@ static enum err take_orders(struct apply *ap, struct column *clustering)
                               name);
     }
     for (uint32_t i = 0; i < ddl->order_count; i++) {
+        bool later = false;
+        for (uint32_t j = i + 1; j < ddl->order_count; j++)
+            later = later || strcmp(ddl->orders[j].column, clustering[i].name) == 0;
+        if (later)
+            return errmsg_set(ap->err, ERR_INVALID,
+                              "The order of columns in the CLUSTERING ORDER directive must match "
+                              "that of the clustering columns (%s must appear before %s)",
+                              clustering[i].name, ddl->orders[i].column);
         if (strcmp(ddl->orders[i].column, clustering[i].name) != 0)
             return errmsg_set(ap->err, ERR_INVALID, "Missing CLUSTERING ORDER for column %s",
                               clustering[i].name);
@@ -167,11 +172,6 @@ static enum err lay_out(struct apply *ap, struct table *draft, struct column *to
     enum err err = read_columns(ap, columns);
     if (err != ERR_OK)
         return err;
-    if (ddl->primary_key_clauses != 1 || ddl->partition_key_count == 0)
-        return errmsg_set(ap->err, ERR_INVALID, "%s for table '%s.%s' (exactly one required)",
-                          ddl->primary_key_clauses > 1 ? "Multiple PRIMARY KEY specified"
-                                                       : "No PRIMARY KEY specifed",
-                          ddl->keyspace, ddl->table);
     err = take_keys(ap, columns, ddl->partition_key, ddl->partition_key_count, COLUMN_PARTITION_KEY,
                     draft, to);
     if (err == ERR_OK)
@@ -186,15 +186,47 @@ static enum err lay_out(struct apply *ap, struct table *draft, struct column *to
     return err;
 }
 
+/* What is wrong whatever there is: said before anything is looked up. */
+static enum err check_statement(struct apply *ap)
+{
+    const struct ddl *ddl = ap->ddl;
+    for (uint32_t i = 0; i < ddl->column_count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (strcmp(ddl->columns[j].name, ddl->columns[i].name) == 0)
+                return errmsg_set(ap->err, ERR_INVALID,
+                                  "Duplicate column '%s' declaration for table '%s'",
+                                  ddl->columns[i].name, said(ap));
+        }
+    }
+    if (ddl->primary_key_clauses != 1 || ddl->partition_key_count == 0)
+        return errmsg_set(ap->err, ERR_INVALID, "%s for table '%s' (exactly one required)",
+                          ddl->primary_key_clauses > 1 ? "Multiple PRIMARY KEY specified"
+                                                       : "No PRIMARY KEY specifed",
+                          said(ap));
+    for (uint32_t i = 0; i < ddl->order_count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (strcmp(ddl->orders[j].column, ddl->orders[i].column) == 0)
+                return errmsg_set(ap->err, ERR_INVALID,
+                                  "Duplicate column '%s' in CLUSTERING ORDER BY clause for table "
+                                  "'%s'",
+                                  ddl->orders[i].column, said(ap));
+        }
+    }
+    return ERR_OK;
+}
+
 enum err apply_create_table(struct apply *ap, const struct keyspace *k)
 {
     const struct ddl *ddl = ap->ddl;
+    enum err err = check_statement(ap);
+    if (err != ERR_OK)
+        return err;
     if (keyspace_table(k, ddl->table) != NULL) {
         if (ddl->if_not_exists)
             return ERR_OK;
         return errmsg_set(ap->err, ERR_EXISTS, "Table '%s.%s' already exists", k->name, ddl->table);
     }
-    enum err err = check_name(ap);
+    err = check_name(ap);
     if (err != ERR_OK)
         return err;
     if (ap->old->table_count >= SCHEMA_TABLES_MAX)

@@ -69,6 +69,7 @@ struct ddl {
     bool if_not_exists;    /* the keyspace or the table */
     bool if_column_exists; /* ALTER TABLE DROP IF EXISTS, RENAME IF EXISTS */
     bool if_no_column;     /* ALTER TABLE ADD IF NOT EXISTS */
+    bool unqualified;      /* the keyspace was not typed: some errors show what was */
     const char *keyspace;
     const char *table;    /* table commands; of type commands the type */
     struct uuid table_id; /* CREATE TABLE; WITH id = ... wins over it */

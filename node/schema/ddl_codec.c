@@ -7,7 +7,7 @@
  *             index:text index_class:text options:varint (name:text is_map:u8 (value:text |
  * pairs:varint (key:text value:text)*))* primary_key_clauses:varint names   = count:varint text*
  * text    = length:varint bytes without NUL; a text that is not there is empty flags   = 1 if
- * exists, 2 if not exists, 4 if column exists, 8 if no column, 16 custom
+ * exists, 2 if not exists, 4 if column exists, 8 if no column, 16 custom, 32 unqualified
  */
 #include "base/mem.h"
 #include "node/schema/ddl.h"
@@ -54,7 +54,7 @@ void ddl_encode(const struct ddl *ddl, struct buf *out)
     buf_put_u8(out, (uint8_t)ddl->kind);
     buf_put_u8(out,
                (uint8_t)(ddl->if_exists | ddl->if_not_exists << 1 | ddl->if_column_exists << 2 |
-                         ddl->if_no_column << 3 | ddl->custom << 4));
+                         ddl->if_no_column << 3 | ddl->custom << 4 | ddl->unqualified << 5));
     put_text(out, ddl->keyspace);
     put_text(out, ddl->table);
     buf_put_uuid(out, &ddl->table_id);
@@ -170,7 +170,7 @@ enum err ddl_decode(struct bytes bytes, struct arena *a, struct ddl *ret_ddl)
     uint8_t flags = read_u8(&r);
     bool known = (kind >= DDL_CREATE_KEYSPACE && kind <= DDL_DROP_INDEX) ||
                  (kind >= DDL_CREATE_TYPE && kind <= DDL_DROP_TYPE);
-    if (r.failed || !known || flags > 31)
+    if (r.failed || !known || flags > 63)
         return ERR_MALFORMED;
     ddl.kind = (enum ddl_kind)kind;
     ddl.if_exists = flags & 1;
@@ -178,6 +178,7 @@ enum err ddl_decode(struct bytes bytes, struct arena *a, struct ddl *ret_ddl)
     ddl.if_column_exists = flags >> 2 & 1;
     ddl.if_no_column = flags >> 3 & 1;
     ddl.custom = flags >> 4 & 1;
+    ddl.unqualified = flags >> 5 & 1;
     ddl.keyspace = get_text(&r, a);
     ddl.table = get_text(&r, a);
     ddl.table_id = read_uuid(&r);

@@ -3,6 +3,7 @@
  * Tables of properties rather than code: what is a number between two bounds stands in one row.
  */
 #include "node/schema/build.h"
+#include "node/schema/number.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +75,8 @@ static enum err want_text(const struct ddl_option *o, struct errmsg *e)
 {
     return o->value != NULL
                ? ERR_OK
-               : errmsg_set(e, ERR_SYNTAX,
-                            "Invalid value for property '%s'. It should be a string.", o->name);
+               : errmsg_set(e, ERR_SYNTAX, "Invalid value for property '%s'. It should be a string",
+                            o->name);
 }
 
 static enum err want_map(const struct ddl_option *o, struct errmsg *e)
@@ -153,17 +154,21 @@ static enum err apply_double(const struct ddl_option *o, double *ret, struct err
     if (!parse_double(o->value, &v))
         return errmsg_set(e, ERR_SYNTAX, "Invalid double value %s for '%s'", o->value, o->name);
     bool bloom = strcmp(o->name, "bloom_filter_fp_chance") == 0;
-    if (bloom && !(v > 6.71e-5 && v <= 1))
-        return errmsg_set(e, ERR_CONFIG,
-                          "%s must be larger than 6.71E-5 and less than or equal to 1.0 (got %s)",
-                          o->name, o->value);
-    if (!bloom && !(v >= 0 && v <= 1))
-        return errmsg_set(e, ERR_CONFIG,
-                          "%s must be larger than or equal to 0 and smaller than or equal to 1.0 "
-                          "(got %s)",
-                          o->name, o->value);
-    *ret = v;
-    return ERR_OK;
+    if (v <= 1 && (bloom ? v > 6.71e-5 : v >= 0)) {
+        *ret = v;
+        return ERR_OK;
+    }
+    struct buf got;
+    buf_init(&got, 64);
+    double_print(v, &got);
+    err = errmsg_set(e, ERR_CONFIG,
+                     bloom ? "%s must be larger than 6.71E-5 and less than or equal to 1.0 (got "
+                             "%.*s)"
+                           : "%s must be larger than or equal to 0 and smaller than or equal to "
+                             "1.0 (got %.*s)",
+                     o->name, (int)got.len, (const char *)got.data);
+    buf_close(&got);
+    return err;
 }
 
 /* "org.apache....Name" of a name without a dot. */
@@ -274,6 +279,9 @@ static enum err apply_compaction(const struct ddl_option *o, struct option_map *
         if (strcmp(p[i].key, "class") == 0)
             p[i].value = class;
     }
+    err = compaction_check(o, strategies[s].name, e);
+    if (err != ERR_OK)
+        return err;
     if (strategies[s].thresholds) {
         pairs_default(p, &n, "max_threshold", "32");
         pairs_default(p, &n, "min_threshold", "4");
@@ -301,22 +309,36 @@ static enum err apply_compression(const struct ddl_option *o, struct option_map 
     if (err != ERR_OK)
         return err;
     const char *enabled = pair_get(o, "enabled");
-    if (o->pair_count == 0 || (enabled != NULL && strcasecmp(enabled, "false") == 0)) {
+    bool disabled = enabled != NULL && strcasecmp(enabled, "true") != 0;
+    if (disabled && o->pair_count > 1)
+        return errmsg_set(e, ERR_CONFIG,
+                          "If the 'enabled' option is set to false no other options must be "
+                          "specified");
+    if (o->pair_count == 0 || disabled) {
         *ret = (struct option_map){off, 1};
         return ERR_OK;
     }
     const char *class = pair_get(o, "class");
-    if (class == NULL || class[0] == 0)
+    if (class == NULL)
         return errmsg_set(e, ERR_CONFIG,
                           "Missing sub-option 'class' for the 'compression' option.");
+    if (class[0] == 0)
+        return errmsg_set(e, ERR_CONFIG,
+                          "The 'class' option must not be empty. To disable compression use "
+                          "'enabled' : false");
     class = full_class(a, "org.apache.cassandra.io.compress", class);
     if (!in_list(short_class(class), classes))
         return errmsg_set(e, ERR_CONFIG, "Could not create Compression for type %s", class);
     const char *length = pair_get(o, "chunk_length_in_kb");
-    if (length != NULL && (!parse_i32(length, &chunk) || chunk <= 0))
+    if (length != NULL && !parse_i32(length, &chunk))
+        return errmsg_set(e, ERR_CONFIG, "Invalid value for chunk_length_in_kb");
+    if (length != NULL && chunk <= 0)
         return errmsg_set(e, ERR_CONFIG, "Invalid negative or null chunk_length_in_kb");
     if (length != NULL && (chunk & (chunk - 1)) != 0)
         return errmsg_set(e, ERR_CONFIG, "chunk_length_in_kb must be a power of 2");
+    err = compression_check(o, short_class(class), e);
+    if (err != ERR_OK)
+        return err;
     struct option_pair *p = pairs_copy(o, 1, a);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < o->pair_count; i++) {
@@ -339,6 +361,11 @@ static enum err apply_caching(const struct ddl_option *o, struct option_map *ret
     enum err err = want_map(o, e);
     if (err != ERR_OK)
         return err;
+    static const struct option_pair nothing[] = {{"keys", "NONE"}, {"rows_per_partition", "NONE"}};
+    if (o->pair_count == 0) {
+        *ret = (struct option_map){nothing, ARRAY_LEN(nothing)};
+        return ERR_OK;
+    }
     struct option_pair *p = pairs_copy(o, 2, a);
     uint32_t n = o->pair_count;
     for (uint32_t i = 0; i < n; i++) {
@@ -358,7 +385,7 @@ static enum err apply_caching(const struct ddl_option *o, struct option_map *ret
         if (!all && !none && !(parse_i32(p[i].value, &rows) && rows >= 0))
             return errmsg_set(e, ERR_CONFIG,
                               "Invalid value '%s' for caching sub-option 'rows_per_partition': "
-                              "only 'ALL', 'NONE' and non-negative integer values are allowed",
+                              "only 'ALL', 'NONE', and integer values are allowed",
                               p[i].value);
         if (all || none)
             p[i].value = all ? "ALL" : "NONE";
@@ -376,8 +403,16 @@ static enum err apply_speculation(const struct ddl_option *o, const char **ret, 
     enum err err = want_text(o, e);
     if (err != ERR_OK)
         return err;
-    if (!speculation_parse(o->value, &s))
-        return errmsg_set(e, ERR_CONFIG, "Invalid value %s for option '%s'", o->value, o->name);
+    if (!speculation_parse(o->value, &s)) { /* both options are named so in Cassandra's words */
+        size_t number = strspn(o->value, "0123456789.");
+        bool percentile = number > 0 && (strcasecmp(o->value + number, "p") == 0 ||
+                                         strcasecmp(o->value + number, "percentile") == 0);
+        return errmsg_set(e, ERR_CONFIG,
+                          percentile ? "Invalid value %s for PERCENTILE option "
+                                       "'speculative_retry': must be between (0.0 and 100.0)"
+                                     : "Invalid value %s for option 'speculative_retry'",
+                          o->value);
+    }
     switch (s.kind) {
     case SPECULATE_NEVER: *ret = "NEVER"; break;
     case SPECULATE_ALWAYS: *ret = "ALWAYS"; break;
@@ -457,7 +492,7 @@ static enum err apply_one(const struct ddl_option *o, struct table_options *to, 
         int32_t *to;
     } integers[] = {{"default_time_to_live", 0, &to->default_time_to_live},
                     {"gc_grace_seconds", 0, &to->gc_grace_seconds},
-                    {"max_index_interval", 1, &to->max_index_interval},
+                    {"max_index_interval", INT32_MIN, &to->max_index_interval},
                     {"memtable_flush_period_in_ms", 0, &to->memtable_flush_period_in_ms},
                     {"min_index_interval", 1, &to->min_index_interval}};
     const struct {
@@ -492,7 +527,7 @@ static enum err apply_one(const struct ddl_option *o, struct table_options *to, 
     if (strcmp(o->name, "additional_write_policy") == 0)
         return apply_speculation(o, &to->additional_write_policy, a, e);
     if (strcmp(o->name, "extensions") == 0) /* of Cassandra's tools: taken and, as there, dropped */
-        return want_map(o, e);
+        return ERR_OK;
     return errmsg_set(e, ERR_SYNTAX, "Unknown property '%s'", o->name);
 }
 
@@ -512,11 +547,13 @@ enum err options_apply(struct table_options *to, const struct ddl *ddl, bool cre
         return errmsg_set(e, ERR_CONFIG,
                           "default_time_to_live must be less than or equal to %d (got %d)", TTL_MAX,
                           to->default_time_to_live);
-    if (to->max_index_interval < to->min_index_interval)
+    bool min = ddl_option_find(ddl, "min_index_interval") != NULL;
+    int32_t least = min ? to->min_index_interval : 128; /* as there: not what the table has */
+    if (ddl_option_find(ddl, "max_index_interval") != NULL && to->max_index_interval < least)
         return errmsg_set(e, ERR_CONFIG,
                           "max_index_interval must be greater than or equal to min_index_interval "
                           "(%d) (got %d)",
-                          to->min_index_interval, to->max_index_interval);
+                          least, to->max_index_interval);
     const char *class = option_map_get(&to->compaction, "class");
     if (creating && ddl_option_find(ddl, "bloom_filter_fp_chance") == NULL && class != NULL &&
         strcmp(short_class(class), "LeveledCompactionStrategy") == 0)

@@ -337,6 +337,8 @@ bool position_decode(struct run *r, const struct table *t, struct bytes state,
                      struct position *ret);
 
 /* --- ddl.c, describe.c */
+/* Keyspaces with more copies than nodes; once data centres are resolved. */
+void ddl_warn_factors(struct run *r, const struct ddl *ddl);
 bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret);
 bool describe(struct run *r, const struct ast_describe *d, struct buf *body, uint8_t version);
 

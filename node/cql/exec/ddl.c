@@ -1,6 +1,8 @@
 /* ddl.c - statements of the data definition language as commands for the metadata log. */
 #include "node/cql/exec/core.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 static struct ddl_option option(struct run *r, const struct ast_property *p)
@@ -49,6 +51,10 @@ static bool put_options(struct run *r, const struct ast_properties *p, struct dd
     return true;
 }
 
+#define NO_MASKS                                                                                   \
+    "Cannot mask columns because dynamic data masking is not enabled. You can enable it with the " \
+    "dynamic_data_masking_enabled property on cassandra.yaml"
+
 /* One warning for all the options of a table that are kept and mean nothing here. */
 static void warn_inert(struct run *r, const struct ddl *ddl)
 {
@@ -70,13 +76,22 @@ static bool put_table_options(struct run *r, const struct ast_properties *p, str
     return true;
 }
 
+/* Masking is off as it is in Cassandra, which still takes a mask when a column is added. */
+static bool mask_column(struct run *r, const char *name, const struct ddl *ddl)
+{
+    if (ddl->kind != DDL_ALTER_TABLE_ADD)
+        return run_invalid(r, NO_MASKS);
+    run_warn(r, "The mask of column %s is not kept: dynamic data masking is not enabled", name);
+    return true;
+}
+
 static bool put_columns(struct run *r, const struct ast_columns *c, struct ddl *ret)
 {
     struct ddl_column *columns = arena_array(r->arena, struct ddl_column, c->count);
     for (size_t i = 0; i < c->count; i++) {
-        if (c->items[i].is_masked)
-            return run_unsupported(r, "column masking");
         columns[i].name = run_text(r, c->items[i].name);
+        if (c->items[i].is_masked && !mask_column(r, columns[i].name, ret))
+            return false;
         columns[i].type = run_text(r, c->items[i].type->text);
         columns[i].is_static = c->items[i].is_static;
     }
@@ -98,6 +113,7 @@ static bool put_table(struct run *r, const struct ast_table *id, struct ddl *ret
 {
     ret->keyspace = id->keyspace.len > 0 ? run_text(r, id->keyspace) : r->keyspace;
     ret->table = run_text(r, id->name);
+    ret->unqualified = id->keyspace.len == 0;
     return ret->keyspace != NULL ||
            run_invalid(r, "No keyspace has been specified. USE a keyspace, or explicitly specify "
                           "keyspace.tablename");
@@ -147,9 +163,27 @@ static bool drop_timestamp(struct run *r, const struct ast_alter_table *t, struc
     return slot_int(r, s, &ret->timestamp_us, &given);
 }
 
+/* What changes nothing, or is refused, but not of a table that is not there. */
+static bool alter_nothing(struct run *r, const struct ast_alter_table *t, struct ddl *ret)
+{
+    const struct table *table = schema_table(r->schema, ret->keyspace, ret->table);
+    ret->kind = DDL_ALTER_TABLE_ADD; /* of no columns */
+    if (table == NULL)
+        return true;
+    if (t->kind == AST_ALTER_TYPE)
+        return run_invalid(r, "Altering column types is no longer supported");
+    if (t->kind == AST_ALTER_DROP_COMPACT)
+        return run_invalid(r, "Cannot DROP COMPACT STORAGE on table without COMPACT STORAGE");
+    const char *name = run_text(r, t->names.items[0]);
+    return t->if_column || table_column(table, name) != NULL ||
+           run_invalid(r, "Column with name '%s' doesn't exist on table '%s'", name, table->name);
+}
+
 static bool alter_table(struct run *r, const struct ast_alter_table *t, struct ddl *ret)
 {
     ret->if_exists = t->if_exists;
+    if (t->kind == AST_ALTER_MASK)
+        return run_invalid(r, NO_MASKS);
     if (!put_table(r, &t->table, ret))
         return false;
     switch (t->kind) {
@@ -169,15 +203,9 @@ static bool alter_table(struct run *r, const struct ast_alter_table *t, struct d
         return true;
     case AST_ALTER_WITH:
         ret->kind = DDL_ALTER_TABLE_WITH;
-        if (t->options.clustering_order.count > 0)
-            return run_invalid(r, "Cannot alter the clustering order of a table");
-        if (t->options.compact_storage)
-            return run_unsupported(r, "COMPACT STORAGE");
-        return put_table_options(r, &t->options.properties, ret);
-    case AST_ALTER_TYPE: return run_invalid(r, "Altering column types is no longer supported");
-    case AST_ALTER_DROP_COMPACT: break;
+        return put_table_options(r, &t->properties, ret);
+    default: return alter_nothing(r, t, ret);
     }
-    return run_unsupported(r, "DROP COMPACT STORAGE");
 }
 
 #define VECTOR_WARNING                                                                             \
@@ -242,6 +270,38 @@ static bool user_type(struct run *r, const struct ast_user_type *t, bool create,
     ret->if_column_exists = t->if_field;
     put_dropped(r, &t->names, 2, ret);
     return true;
+}
+
+/* How many nodes there are, of a data centre or at all. */
+static size_t nodes_of(const struct exec_view *view, const char *dc)
+{
+    size_t count = dc == NULL || strcmp(view->self.dc, dc) == 0;
+    for (size_t i = 0; i < view->peers_count; i++)
+        count += dc == NULL || strcmp(view->peers[i].dc, dc) == 0;
+    return count;
+}
+
+void ddl_warn_factors(struct run *r, const struct ddl *ddl)
+{
+    const struct ddl_option *o = NULL;
+    for (uint32_t i = 0; i < ddl->option_count; i++) {
+        if (strcmp(ddl->options[i].name, "replication") == 0)
+            o = &ddl->options[i];
+    }
+    if (o == NULL || (ddl->kind != DDL_CREATE_KEYSPACE && ddl->kind != DDL_ALTER_KEYSPACE))
+        return;
+    for (uint32_t i = 0; i < o->pair_count; i++) {
+        const char *key = o->pairs[i].key;
+        bool simple = strcmp(key, "replication_factor") == 0;
+        long factor = strtol(o->pairs[i].value, NULL, 10);
+        size_t nodes = nodes_of(r->exec->view, simple ? NULL : key);
+        if (strcmp(key, "class") == 0 || factor <= 0 || (size_t)factor <= nodes)
+            continue;
+        run_warn(r,
+                 "Your replication factor %ld for keyspace %s is higher than the number of nodes "
+                 "%zu%s%s",
+                 factor, ddl->keyspace, nodes, simple ? "" : " for datacenter ", simple ? "" : key);
+    }
 }
 
 bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)

@@ -35,6 +35,7 @@ void request_ddl(struct exec *e, struct request *q, const struct ast_stmt *s)
         reply_failed(e, q);
         return;
     }
+    ddl_warn_factors(r, &q->ddl);
     enum err err =
         schema_apply(r->schema, (uint32_t)r->schema->epoch + 1, &q->ddl, &next, &change, &m);
     schema_unref(err == ERR_OK ? next : NULL);

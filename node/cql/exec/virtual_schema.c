@@ -47,7 +47,6 @@ static void table_row(struct run *r, struct virtual_rows *v, const struct table 
     virtual_uuid(r, v, row, "id", &t->id);
     put_flags(r, v, t, row);
     virtual_text(r, v, row, "additional_write_policy", o->additional_write_policy);
-    virtual_text(r, v, row, "memtable", o->memtable);
     virtual_text(r, v, row, "read_repair", o->read_repair);
     virtual_text(r, v, row, "speculative_retry", o->speculative_retry);
     virtual_map(r, v, row, "caching", &o->caching);
@@ -63,9 +62,11 @@ static void table_row(struct run *r, struct virtual_rows *v, const struct table 
     virtual_int(r, v, row, "max_index_interval", o->max_index_interval);
     virtual_int(r, v, row, "min_index_interval", o->min_index_interval);
     virtual_int(r, v, row, "memtable_flush_period_in_ms", o->memtable_flush_period_in_ms);
-    virtual_bool(r, v, row, "allow_auto_snapshot", o->allow_auto_snapshot);
-    virtual_bool(r, v, row, "incremental_backups", o->incremental_backups);
-    virtual_bool(r, v, row, "cdc", o->cdc);
+    /* these only where they are not the default; cdc and memtable never: as Cassandra has it */
+    if (!o->allow_auto_snapshot)
+        virtual_bool(r, v, row, "allow_auto_snapshot", false);
+    if (!o->incremental_backups)
+        virtual_bool(r, v, row, "incremental_backups", false);
 }
 
 static int compare_columns(const void *a, const void *b)

@@ -278,8 +278,9 @@ enum ast_alter_kind {
     AST_ALTER_ADD,
     AST_ALTER_DROP,
     AST_ALTER_RENAME,
-    AST_ALTER_TYPE, /* ALTER c TYPE t, ALTER c MASKED …: refused by all recent versions or not had
-                     */
+    AST_ALTER_TYPE,   /* ALTER c TYPE t: refused by all recent versions */
+    AST_ALTER_MASK,   /* ALTER c MASKED WITH … */
+    AST_ALTER_UNMASK, /* ALTER c DROP MASKED */
     AST_ALTER_WITH,
     AST_ALTER_DROP_COMPACT,
 };
@@ -288,11 +289,11 @@ struct ast_alter_table {
     struct ast_table table;
     bool if_exists;
     enum ast_alter_kind kind;
-    bool if_column;             /* ADD IF NOT EXISTS, DROP IF EXISTS, RENAME IF EXISTS */
-    struct ast_columns columns; /* ADD */
-    struct ast_names names;     /* DROP: columns; RENAME: from, to, from, to … */
-    struct ast_term *timestamp; /* DROP … USING TIMESTAMP */
-    struct ast_options options;
+    bool if_column;                   /* ADD IF NOT EXISTS, DROP, RENAME and ALTER IF EXISTS */
+    struct ast_columns columns;       /* ADD */
+    struct ast_names names;           /* DROP, ALTER: columns; RENAME: from, to, from, to … */
+    struct ast_term *timestamp;       /* DROP … USING TIMESTAMP */
+    struct ast_properties properties; /* WITH */
 };
 
 enum ast_alter_type_kind {

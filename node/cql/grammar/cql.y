@@ -513,7 +513,8 @@ options(O) ::= options(B) AND property(A). { O = B; cql_properties_push(p, &O.pr
 options(O) ::= options(B) AND COMPACT STORAGE. { O = B; O.compact_storage = true; }
 options(O) ::= options(B) AND CLUSTERING ORDER BY LP orders(L) RP. {
     O = B;
-    O.clustering_order = L;
+    for (size_t i = 0; i < L.count; i++)
+        cql_orders_push(p, &O.clustering_order, L.items[i]);
 }
 
 single(S) ::= CREATE keyspace_kw opt_ine(I) name(N) WITH properties(P). {
@@ -564,8 +565,6 @@ flag_primary(B) ::= . { B = false; }
 flag_primary(B) ::= PRIMARY KEY. { B = true; }
 mask ::= MASKED WITH DEFAULT.
 mask ::= MASKED WITH fname LP opt_terms RP.
-columns(L) ::= column(C). { L = (struct ast_columns){0}; cql_columns_push(p, &L, C); }
-columns(L) ::= columns(M) COMMA column(C). { L = M; cql_columns_push(p, &L, C); }
 
 %type alter_head {struct ast_stmt *}
 alter_head(S) ::= ALTER table_kw opt_ie(I) id(T). {
@@ -573,10 +572,17 @@ alter_head(S) ::= ALTER table_kw opt_ie(I) id(T). {
     S->alter_table.table = T;
     S->alter_table.if_exists = I;
 }
-single(S) ::= alter_head(A) ADD opt_ine(I) columns(L). {
-    S = cql_build_alter_add(A, I, L);
+%type added {struct ast_column}
+%type addeds {struct ast_columns}
+added(C) ::= name(N) type_(T) flag(S) flag_mask(M). { C = (struct ast_column){N, T, S, false, M}; }
+addeds(L) ::= added(C). { L = (struct ast_columns){0}; cql_columns_push(p, &L, C); }
+addeds(L) ::= addeds(M) COMMA added(C). { L = M; cql_columns_push(p, &L, C); }
+single(S) ::= alter_head(A) ADD opt_ine(I) added(C). {
+    struct ast_columns one = {0};
+    cql_columns_push(p, &one, C);
+    S = cql_build_alter_add(A, I, one);
 }
-single(S) ::= alter_head(A) ADD opt_ine(I) LP columns(L) RP. {
+single(S) ::= alter_head(A) ADD opt_ine(I) LP addeds(L) RP. {
     S = cql_build_alter_add(A, I, L);
 }
 single(S) ::= alter_head(A) DROP COMPACT STORAGE. {
@@ -590,7 +596,7 @@ single(S) ::= alter_head(A) DROP opt_ie(I) drop_names(L) using_timestamp(U). {
     S->alter_table.names = L;
     S->alter_table.timestamp = U.timestamp;
 }
-drop_names(L) ::= names(M). { L = M; }
+drop_names(L) ::= name(N). { L = (struct ast_names){0}; cql_names_push(p, &L, N); }
 drop_names(L) ::= paren_names(M). { L = M; }
 single(S) ::= alter_head(A) RENAME opt_ie(I) renames(L). {
     S = A;
@@ -608,16 +614,28 @@ renames(L) ::= renames(M) AND name(A) TO name(B). {
     cql_names_push(p, &L, A);
     cql_names_push(p, &L, B);
 }
-single(S) ::= alter_head(A) ALTER opt_ie name TYPE type_. {
+%type alter_column {struct ast_stmt *}
+alter_column(S) ::= alter_head(A) ALTER opt_ie(I) name(N). {
+    S = A;
+    S->alter_table.if_column = I;
+    cql_names_push(p, &S->alter_table.names, N);
+}
+single(S) ::= alter_column(A) TYPE type_. {
     S = A;
     S->alter_table.kind = AST_ALTER_TYPE;
 }
-other(S) ::= alter_head ALTER opt_ie name mask. { S = cql_build_other(p, "column masking"); }
-other(S) ::= alter_head ALTER opt_ie name DROP MASKED. { S = cql_build_other(p, "column masking"); }
-single(S) ::= alter_head(A) WITH options(O). {
+single(S) ::= alter_column(A) mask. {
+    S = A;
+    S->alter_table.kind = AST_ALTER_MASK;
+}
+single(S) ::= alter_column(A) DROP MASKED. {
+    S = A;
+    S->alter_table.kind = AST_ALTER_UNMASK;
+}
+single(S) ::= alter_head(A) WITH properties(P). {
     S = A;
     S->alter_table.kind = AST_ALTER_WITH;
-    S->alter_table.options = O;
+    S->alter_table.properties = P;
 }
 
 /* ---- user-defined types */

@@ -35,6 +35,15 @@ static void ddl(void)
          "CREATED KEYSPACE nts"},
         {"SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = 'nts'",
          "{'class': 'org.apache.cassandra.locator.NetworkTopologyStrategy', 'dc1': '2'}"},
+        {"CREATE KEYSPACE many WITH replication = {'class': 'NetworkTopologyStrategy', "
+         "'replication_factor': 5}",
+         "CREATED KEYSPACE many [warning: Your replication factor 5 for keyspace many is higher "
+         "than the number of nodes 3 for datacenter dc1]"},
+        {"ALTER KEYSPACE many WITH replication = {'class': 'SimpleStrategy', "
+         "'replication_factor': 4}",
+         "UPDATED KEYSPACE many [warning: Your replication factor 4 for keyspace many is higher "
+         "than the number of nodes 3]"},
+        {"DROP KEYSPACE many", "DROPPED KEYSPACE many"},
         {"USE nope", "INVALID: Keyspace 'nope' does not exist"},
         {"CREATE TABLE t (k int PRIMARY KEY)",
          "INVALID: No keyspace has been specified. USE a keyspace, or explicitly specify "
@@ -48,7 +57,7 @@ static void ddl(void)
         {"CREATE TABLE t (k int PRIMARY KEY)", "ALREADY_EXISTS: *"},
         {"CREATE TABLE IF NOT EXISTS t (k int PRIMARY KEY)", "void"},
         {"INSERT INTO t (k, v) VALUES (1, 'a')", "void"},
-        {"ALTER TABLE t ADD w int, x text", "UPDATED TABLE ks.t"},
+        {"ALTER TABLE t ADD (w int, x text)", "UPDATED TABLE ks.t"},
         {"SELECT * FROM t", "1, 'a', null, null"},
         {"ALTER TABLE t DROP v", "UPDATED TABLE ks.t"},
         {"ALTER TABLE t ADD v text", "UPDATED TABLE ks.t"},
@@ -57,6 +66,18 @@ static void ddl(void)
         {"SELECT key FROM t", "1"},
         {"ALTER TABLE t ALTER w TYPE text",
          "INVALID: Altering column types is no longer supported"},
+        {"ALTER TABLE t ALTER w MASKED WITH DEFAULT",
+         "INVALID: Cannot mask columns because dynamic data masking is not enabled. *"},
+        {"ALTER TABLE t ALTER w DROP MASKED", "void"},
+        {"ALTER TABLE t ALTER nope DROP MASKED",
+         "INVALID: Column with name 'nope' doesn't exist on table 't'"},
+        {"ALTER TABLE IF EXISTS nope ALTER w TYPE int", "void"},
+        {"ALTER TABLE nope ALTER w TYPE int", "INVALID: Table 'ks.nope' doesn't exist"},
+        {"ALTER TABLE t DROP COMPACT STORAGE",
+         "INVALID: Cannot DROP COMPACT STORAGE on table without COMPACT STORAGE"},
+        {"ALTER TABLE t ADD m int MASKED WITH DEFAULT",
+         "UPDATED TABLE ks.t [warning: The mask of column m is not kept: dynamic data masking is "
+         "not enabled]"},
         {"ALTER KEYSPACE ks WITH durable_writes = false", "UPDATED KEYSPACE ks"},
         {"TRUNCATE t", "void"},
         {"SELECT * FROM t", "(no rows)"},

@@ -115,10 +115,10 @@ static const struct {
     {AST_CREATE_TABLE, "CREATE TABLE t (k int PRIMARY KEY) WITH speculative_retry = '99p' AND "
                        "caching = {'keys': 'ALL'} AND max_index_interval = -1 AND cdc = false"},
     {AST_ALTER_TABLE, "ALTER TABLE t ADD a int"},
-    {AST_ALTER_TABLE, "ALTER TABLE IF EXISTS ks.t ADD IF NOT EXISTS a int, b text static"},
+    {AST_ALTER_TABLE, "ALTER TABLE IF EXISTS ks.t ADD IF NOT EXISTS (a int, b text static)"},
     {AST_ALTER_TABLE, "ALTER TABLE t ADD (a int, b text)"},
     {AST_ALTER_TABLE, "ALTER TABLE t DROP a"},
-    {AST_ALTER_TABLE, "ALTER TABLE t DROP IF EXISTS a, b"},
+    {AST_ALTER_TABLE, "ALTER TABLE t DROP IF EXISTS (a, b)"},
     {AST_ALTER_TABLE, "ALTER TABLE t DROP (a, b) USING TIMESTAMP 12"},
     {AST_ALTER_TABLE, "ALTER TABLE t DROP COMPACT STORAGE"},
     {AST_ALTER_TABLE, "ALTER TABLE t RENAME a TO b AND c TO d"},
@@ -195,7 +195,8 @@ static const struct {
     {AST_LIST_PERMISSIONS, "LIST SELECT ON t NORECURSIVE"},
     {AST_LIST_ROLES, "LIST ROLES OF r"},
     {AST_LIST_USERS, "LIST USERS"},
-    {AST_OTHER, "ALTER TABLE t ALTER a MASKED WITH DEFAULT"},
+    {AST_ALTER_TABLE, "ALTER TABLE t ALTER a DROP MASKED"},
+    {AST_ALTER_TABLE, "ALTER TABLE t ALTER a MASKED WITH DEFAULT"},
 };
 
 static void accepts(void)

@@ -158,7 +158,7 @@ static void maps_of_options(void)
     expect(map_option("caching", "foo", "x", NULL, NULL), ERR_CONFIG,
            "Invalid caching sub-options [foo]: only 'keys' and 'rows_per_partition' are allowed");
     expect(map_option("comment", "foo", "x", NULL, NULL), ERR_SYNTAX,
-           "Invalid value for property 'comment'. It should be a string.");
+           "Invalid value for property 'comment'. It should be a string");
     expect(map_option("caching", "keys", "none", NULL, NULL), ERR_OK, NULL);
     const struct table *t = schema_table(f.now, "k", "t");
     CU_ASSERT_STRING_EQUAL(option_map_get(&t->options.caching, "keys"), "NONE");
@@ -190,9 +190,16 @@ static void columns_that_cannot_be_altered(void)
 
 static void if_exists_makes_nothing_of_it(void)
 {
+    static const char *const key[] = {"a"};
     struct ddl rows[] = {
         {.kind = DDL_CREATE_KEYSPACE, .keyspace = "k", .if_not_exists = true},
-        {.kind = DDL_CREATE_TABLE, .keyspace = "k", .table = "t", .if_not_exists = true},
+        {.kind = DDL_CREATE_TABLE,
+         .keyspace = "k",
+         .table = "t",
+         .if_not_exists = true,
+         .primary_key_clauses = 1,
+         .partition_key = key,
+         .partition_key_count = 1},
         {.kind = DDL_DROP_TABLE, .keyspace = "k", .table = "nope", .if_exists = true},
         {.kind = DDL_DROP_TABLE, .keyspace = "nope", .table = "nope", .if_exists = true},
         {.kind = DDL_DROP_KEYSPACE, .keyspace = "nope", .if_exists = true},
