@@ -14,6 +14,8 @@ static const char *const vector_options[] = {"construction_beam_width", "maximum
                                              "optimize_for", "similarity_function"};
 static const char *const similarities[] = {"COSINE", "DOT_PRODUCT", "EUCLIDEAN"};
 
+static const char *const aims[] = {"LATENCY", "RECALL"};
+
 static bool is_one_of(const char *name, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -159,12 +161,27 @@ static enum err check_number(struct apply *ap, const struct index *i, const char
     for (size_t k = 0; k < digits && n <= max; k++)
         n = n * 10 + (text[k] - '0');
     if (text[digits] != 0 || digits == 0)
-        return errmsg_set(ap->err, ERR_INVALID, "%s %s is not a valid integer for index %s.", what,
-                          text, i->name);
+        return errmsg_set(ap->err, ERR_INVALID, "%s %s is not a valid integer for index null", what,
+                          text);
     if (n <= 0 || n > max)
-        return errmsg_set(ap->err, ERR_INVALID, "%s for index %s cannot be <= 0 or > %d, was %s",
-                          what, i->name, max, text);
+        return errmsg_set(ap->err, ERR_INVALID, "%s for index null cannot be <= 0 or > %d, was %s",
+                          what, max, text);
     return ERR_OK;
+}
+
+/* Is the option absent, or one of the words? *ret_upper: it in capitals, as errors have it. (They
+ * also have "null" for the index: at that time Cassandra does not know its name.) */
+static bool is_known(struct apply *ap, const struct index *i, const char *option,
+                     const char *const *words, size_t count, const char **ret_upper)
+{
+    const char *text = option_map_get(&i->options, option);
+    if (text == NULL)
+        return true;
+    char *upper = arena_text(&ap->scratch, bytes_text(text));
+    for (char *c = upper; *c != 0; c++)
+        *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
+    *ret_upper = upper;
+    return is_one_of(upper, words, count);
 }
 
 static enum err check_vector(struct apply *ap, const struct index *i, const struct cql_type *type)
@@ -180,15 +197,18 @@ static enum err check_vector(struct apply *ap, const struct index *i, const stru
         check_number(ap, i, "maximum_node_connections", "Maximum number of connections", 512);
     if (err == ERR_OK)
         err = check_number(ap, i, "construction_beam_width", "Construction beam width", 3200);
-    const char *text = option_map_get(&i->options, "similarity_function");
-    bool known = text == NULL;
-    for (unsigned s = 0; text != NULL && s < ARRAY_LEN(similarities); s++)
-        known |= strcasecmp(text, similarities[s]) == 0;
-    if (err == ERR_OK && !known)
+    const char *text;
+    if (err == ERR_OK &&
+        !is_known(ap, i, "similarity_function", similarities, ARRAY_LEN(similarities), &text))
         return errmsg_set(ap->err, ERR_INVALID,
-                          "Similarity function %s was not recognized for index %s. Valid values "
+                          "Similarity function %s was not recognized for index null. Valid values "
                           "are: EUCLIDEAN, DOT_PRODUCT, COSINE",
-                          text, i->name);
+                          text);
+    if (err == ERR_OK && !is_known(ap, i, "optimize_for", aims, ARRAY_LEN(aims), &text))
+        return errmsg_set(ap->err, ERR_INVALID,
+                          "optimize_for '%s' was not recognized for index null. Valid values are: "
+                          "LATENCY, RECALL",
+                          text);
     if (err != ERR_OK)
         return err;
     if (type->items[0]->kind != CQL_FLOAT)

@@ -255,6 +255,9 @@ bool cast_allowed(const struct cql_type *from, const struct cql_type *to);
 bool value_cast(struct run *r, const struct cql_type *from, const struct cql_type *to,
                 struct cql_value v, struct cql_value *ret);
 
+/* --- function_vector.c: of two vectors of floats. NaN: of a zero vector there is no cosine. */
+double vector_similarity(enum similarity how, struct bytes a, struct bytes b);
+
 /* --- filter.c: restrictions on the values of a row */
 struct filter {
     const struct restriction *restriction;

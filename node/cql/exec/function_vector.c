@@ -79,33 +79,42 @@ static struct products products_of(struct bytes a, struct bytes b)
     return p;
 }
 
-static bool cosine(struct run *r, const struct function *f, const struct cql_value *args,
-                   size_t count, struct cql_value *ret)
+double vector_similarity(enum similarity how, struct bytes a, struct bytes b)
+{
+    struct products p = products_of(a, b);
+    if (how == SIMILARITY_COSINE)
+        return p.aa == 0 || p.bb == 0 ? (double)NAN : (1 + p.ab / sqrt(p.aa * p.bb)) / 2;
+    return how == SIMILARITY_EUCLIDEAN ? 1 / (1 + p.distance) : (1 + p.ab) / 2;
+}
+
+static bool similar(enum similarity how, const struct function *f, struct run *r,
+                    const struct cql_value *args, size_t count, struct cql_value *ret)
 {
     if (any_null(args, count))
         return true;
-    struct products p = products_of(args[0].data, args[1].data);
-    if (p.aa == 0 || p.bb == 0)
+    double s = vector_similarity(how, args[0].data, args[1].data);
+    if (isnan(s) && how == SIMILARITY_COSINE)
         return run_invalid(r, "Function %s doesn't support all-zero vectors.", f->name);
-    *ret = value_put_real(r, f->result, (1 + p.ab / sqrt(p.aa * p.bb)) / 2);
+    *ret = value_put_real(r, f->result, s);
     return true;
+}
+
+static bool cosine(struct run *r, const struct function *f, const struct cql_value *args,
+                   size_t count, struct cql_value *ret)
+{
+    return similar(SIMILARITY_COSINE, f, r, args, count, ret);
 }
 
 static bool euclidean(struct run *r, const struct function *f, const struct cql_value *args,
                       size_t count, struct cql_value *ret)
 {
-    if (!any_null(args, count))
-        *ret = value_put_real(r, f->result,
-                              1 / (1 + products_of(args[0].data, args[1].data).distance));
-    return true;
+    return similar(SIMILARITY_EUCLIDEAN, f, r, args, count, ret);
 }
 
 static bool dot_product(struct run *r, const struct function *f, const struct cql_value *args,
                         size_t count, struct cql_value *ret)
 {
-    if (!any_null(args, count))
-        *ret = value_put_real(r, f->result, (1 + products_of(args[0].data, args[1].data).ab) / 2);
-    return true;
+    return similar(SIMILARITY_DOT_PRODUCT, f, r, args, count, ret);
 }
 
 struct factories function_vector_factories(void)

@@ -10,11 +10,6 @@
 #include "node/cql/exec/where.h"
 #include "node/schema/index.h"
 
-#define FILTERING_TEXT                                                                             \
-    "Cannot execute this query as it might involve data filtering and thus may have "              \
-    "unpredictable performance. If you want to execute this query despite the performance "        \
-    "unpredictability, use ALLOW FILTERING"
-
 static bool is_range(enum ast_op op)
 {
     return op == AST_LT || op == AST_LTE || op == AST_GT || op == AST_GTE;
@@ -146,6 +141,8 @@ static void choose(struct select *s)
 bool index_plan(struct run *r, struct select *s, bool clustering_filters)
 {
     struct parts_of_where p = look(s, clustering_filters);
+    if (s->nearest != NULL) /* it stands for a restriction that an index serves */
+        p.any_index = p.others = true;
     if (!p.any_index)
         return true;
     bool key_range = p.token || !p.partition || p.partition_filters;
@@ -164,9 +161,14 @@ bool index_plan(struct run *r, struct select *s, bool clustering_filters)
                               "are not supported");
     s->uses_index = true;
     s->filters_more = !one_group_serves(s, partition, clustering);
+    if (s->nearest != NULL && s->filters_more)
+        return run_invalid(r, "ANN ordering by vector requires all restricted column(s) to be "
+                              "indexed");
     choose(s);
+    if (s->index == NULL)
+        return true;
     const struct cql_type *type = index_type(s->table, s->index);
-    if (s->index->sai && type->kind == CQL_VECTOR)
+    if (type->kind == CQL_VECTOR)
         return run_invalid(r, "Vector indexes only support ANN queries");
     return true;
 }

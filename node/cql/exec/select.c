@@ -78,6 +78,7 @@ void select_close(struct select *s)
     buf_close(&s->at_key);
     buf_close(&s->at_row);
     buf_close(&s->group);
+    nearest_close(s->nearest);
     arena_close(&s->scratch);
 }
 
@@ -87,7 +88,7 @@ static uint32_t rows_wanted(const struct select *s)
 {
     uint64_t want = s->limit == UINT64_MAX ? 0 : s->limit - s->at.taken;
     bool all = s->filters_count > 0 && s->terms.no == 0; /* of an index most rows are wanted */
-    if (all || selection_is_aggregate(s->selection))
+    if (all || s->nearest != NULL || selection_is_aggregate(s->selection))
         return 0; /* unknown how many it takes */
     if (s->params.page_size > 0) {
         uint64_t page = (uint32_t)s->params.page_size - s->rows;
@@ -299,6 +300,8 @@ bool select_reply(struct run *r, struct select *s, struct buf *body)
 {
     struct cql_rows rows = {0};
     bool grouped = s->group_by_count > 0;
+    if (!nearest_finish(r, s))
+        return false;
     if (selection_is_aggregate(s->selection) && (!grouped || s->in_group)) {
         if (!selection_finish(r, s->selection, &s->content))
             return false;

@@ -9,6 +9,11 @@
 
 #include "node/cql/exec/selection.h"
 
+#define FILTERING_TEXT                                                                             \
+    "Cannot execute this query as it might involve data filtering and thus may have "              \
+    "unpredictable performance. If you want to execute this query despite the performance "        \
+    "unpredictability, use ALLOW FILTERING"
+
 struct select {
     const struct ast_select *ast;
     const struct table *table;
@@ -24,6 +29,7 @@ struct select {
     const struct index *index;         /* the one to look in */
     const struct restriction *indexed; /* what it is chosen for */
     struct scan_index terms;           /* no 0: the rows are read without it */
+    struct nearest *nearest;           /* ORDER BY … ANN OF; NULL: there is none */
     struct selector **group_by;        /* a group is a run of rows that agree in these */
     size_t group_by_count;
 
@@ -72,6 +78,15 @@ const struct index *index_analysing(const struct select *s, const struct restric
 /* select_clauses.c: DISTINCT, ORDER BY, GROUP BY, the limits; the plan's restrictions are known. */
 bool select_resolve_clauses(struct run *r, struct select *s);
 bool select_eval_limits(struct run *r, struct select *s);
+
+/* nearest.c: what ANN OF may stand beside, in two steps; the vector and the limit; a row that
+ * passed all filters; the best rows, into the reply. */
+bool nearest_resolve(struct run *r, struct select *s);
+bool nearest_check(struct run *r, const struct select *s);
+bool nearest_start(struct run *r, struct select *s);
+bool nearest_take(struct run *r, struct select *s, const struct row_values *row);
+bool nearest_finish(struct run *r, struct select *s);
+void nearest_close(struct nearest *n);
 
 bool select_plan_start(struct run *r, struct select *s);
 bool select_page_full(const struct select *s);

@@ -21,6 +21,8 @@ static bool resolve_order(struct run *r, struct select *s)
     const struct ast_orders *orders = &s->ast->order_by;
     const struct column *c = &s->table->columns[s->table->partition_key_count];
     uint32_t at = 0;
+    if (s->nearest != NULL)
+        return nearest_check(r, s);
     if (orders->count > 0 && s->uses_index)
         return run_invalid(r, "ORDER BY with 2ndary indexes is not supported, except for ANN "
                               "queries.");
@@ -30,8 +32,6 @@ static bool resolve_order(struct run *r, struct select *s)
     for (size_t i = 0; i < orders->count; i++) {
         const struct ast_order *o = &orders->items[i];
         const struct column *column = run_column(r, s->table, o->column);
-        if (o->ann != NULL)
-            return run_unsupported(r, "ORDER BY … ANN OF (vector search)");
         if (column == NULL)
             return false;
         if (column->kind != COLUMN_CLUSTERING)

@@ -2,11 +2,6 @@
 #include "node/cql/exec/select.h"
 #include "ring/murmur3.h"
 
-#define FILTERING_TEXT                                                                             \
-    "Cannot execute this query as it might involve data filtering and thus may have "              \
-    "unpredictable performance. If you want to execute this query despite the performance "        \
-    "unpredictability, use ALLOW FILTERING"
-
 static bool is_slice_op(enum ast_op op)
 {
     return op == AST_LT || op == AST_LTE || op == AST_GT || op == AST_GTE;
@@ -141,7 +136,7 @@ bool select_resolve(struct run *r, const struct ast_select *ast, struct select *
         !where_resolve(r, s->table, &ast->where, ast->allow_filtering, &s->where))
         return false;
     s->by_key = where_has_whole_key(&s->where, s->table);
-    if (!index_plan(r, s, clustering_filters(s) != NULL))
+    if (!nearest_resolve(r, s) || !index_plan(r, s, clustering_filters(s) != NULL))
         return false;
     if (!check_statics(r, s) || !select_resolve_clauses(r, s))
         return false;
@@ -258,7 +253,7 @@ static bool plan_sort(struct run *r, struct select *s)
 
 bool select_plan_start(struct run *r, struct select *s)
 {
-    if (!select_eval_limits(r, s))
+    if (!select_eval_limits(r, s) || !nearest_start(r, s))
         return false;
     warn_of_aggregates(r, s);
     if (!eval_tokens(r, s) || (s->by_key && !where_keys(r, &s->where, s->table, &s->keys)) ||

@@ -155,6 +155,8 @@ static enum row_fate emit(struct run *r, struct select *s)
     size_t start = s->content.len;
     if (!passes(s))
         return ROW_PASSED_BY;
+    if (s->nearest != NULL) /* shown in the end, if it is one of the best */
+        return nearest_take(r, s, &row) ? ROW_PASSED_BY : ROW_FAILED;
     if (s->group_by_count > 0) {
         enum row_fate fate = turn_group(r, s, &row);
         if (fate != ROW_TAKEN)

@@ -370,7 +370,7 @@ opt_orders ::= ORDER BY orders(L). { p->select->select.order_by = L; }
 orders(L) ::= order(O). { L = (struct ast_orders){0}; cql_orders_push(p, &L, O); }
 orders(L) ::= orders(M) COMMA order(O). { L = M; cql_orders_push(p, &L, O); }
 order(O) ::= name(N) direction(D). { O = (struct ast_order){N, D, NULL}; }
-order(O) ::= name(N) ANN OF term(A). { O = (struct ast_order){N, false, A}; }
+order(O) ::= name(N) ANN OF term(A) direction(D). { O = (struct ast_order){N, D, A}; }
 direction(D) ::= . { D = false; }
 direction(D) ::= ASC. { D = false; }
 direction(D) ::= DESC. { D = true; }
