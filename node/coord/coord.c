@@ -34,7 +34,7 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     timers_init(&c->timers);
     /* Answers to an earlier life of this node must not match a request of this one. */
     rng_init(&c->rng, config->seed);
-    c->requests = rng_next(&c->rng) % COORD_OWN_OP & ~UINT64_C(0xffffffff);
+    c->requests = rng_next(&c->rng) % BATCH_OWN_OP & ~UINT64_C(0xffffffff);
     fold_load(c);
     c->read_latency = mem_new(struct histogram);
     histogram_init(c->read_latency);
