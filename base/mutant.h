@@ -59,7 +59,8 @@
     X(cas_vote_not_durable, "a replica promises and accepts before its register is durable")       \
     X(cas_accepts_below_promise, "a replica accepts what it has promised not to, in an IF")        \
     X(cas_in_flight_ignored, "who prepares an IF ignores what others have in flight")              \
-    X(cas_read_without_round, "a serial read asks a quorum, and no promises")                      \
+    X(cas_refusal_leaves_proposal,                                                                 \
+      "an IF is refused while a value of its own may still be taken up")                           \
     X(cas_ballots_repeat, "an IF makes its ballots from the time alone, in steps of 0.2 s")        \
     X(cas_forgets_its_proposal,                                                                    \
       "an IF that was outvoted begins anew as if it had proposed nothing")                         \

@@ -104,8 +104,6 @@ static void rest(struct coord *c, struct now now, struct cas *s)
 
 /* --- phases */
 
-static void start_read(struct coord *c, struct now now, struct cas *s);
-
 static void prepare(struct coord *c, struct now now, struct cas *s)
 {
     new_phase(c, s, CAS_STATE_PREPARING);
@@ -118,10 +116,7 @@ static void prepare(struct coord *c, struct now now, struct cas *s)
     s->ballot = next_ballot(c, now, s);
     if (ballot_none(s->origin))
         s->origin = s->ballot;
-    if (MUTANT(cas_read_without_round) && s->request.read_only)
-        start_read(c, now, s);
-    else
-        cas_ask_promises(c, now, s);
+    cas_ask_promises(c, now, s);
 }
 
 void cas_again(struct coord *c, struct now now, struct cas *s)
@@ -392,7 +387,7 @@ void cas_decide(struct coord *c, struct now now, uint64_t session, uint64_t op,
     s->op = op;
     map_put(&c->cas_by_op, op, s);
     s->result = (struct coord_result){0};
-    if (part == NULL && !may_be_applied(s)) {
+    if (part == NULL && (!may_be_applied(s) || MUTANT(cas_refusal_leaves_proposal))) {
         finish(c, s, ERR_OK, CAS_NOT_APPLIED);
         return;
     }

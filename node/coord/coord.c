@@ -34,6 +34,7 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     timers_init(&c->timers);
     /* Answers to an earlier life of this node must not match a request of this one. */
     rng_init(&c->rng, config->seed);
+    /* Below the bits that tell whose own operation one is. */
     c->requests = rng_next(&c->rng) % BATCH_OWN_OP & ~UINT64_C(0xffffffff);
     fold_load(c);
     c->read_latency = mem_new(struct histogram);
