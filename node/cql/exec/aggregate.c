@@ -85,6 +85,10 @@ static struct selector *prepare(struct run *r, const struct ast_term *t, enum ag
         return NULL;
     }
     const struct cql_type *type = of->type != NULL ? of->type : literal_type(arg);
+    if (type == NULL && kind >= AGGREGATE_SUM && arg->kind != AST_MARKER) {
+        refuse_type(r, name);
+        return NULL;
+    }
     if (type == NULL) {
         run_invalid(r,
                     "Cannot infer type of argument %s in call to function system.%s(any): use "

@@ -138,7 +138,7 @@ bool where_resolve(struct run *r, const struct table *t, const struct ast_relati
 
 enum value_use {
     USE_KEY,    /* = or IN of the primary key, a token */
-    USE_SLICE,  /* one end of a range of rows: null is none, then *ret_rows is 0 */
+    USE_SLICE,  /* one end of a range of rows: null is before all, then *ret_rows is 0 */
     USE_FILTER, /* compared with values of rows */
 };
 

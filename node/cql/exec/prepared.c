@@ -184,7 +184,9 @@ static void put_key_indexes(struct run *r, const struct ast_stmt *s, struct cql_
 {
     const struct table *t = r->table;
     bool batch = s->kind == AST_BATCH;
-    if (t == NULL || (s->kind > AST_DELETE && !batch))
+    if (t == NULL || (s->kind > AST_DELETE && !batch) ||
+        (batch && s->batch.using.timestamp != NULL &&
+         s->batch.using.timestamp->kind == AST_MARKER)) /* Cassandra says nothing then */
         return;
     uint16_t *indexes = arena_array(r->arena, uint16_t, t->partition_key_count);
     for (size_t i = 0; batch && i < s->batch.count; i++) {

@@ -54,6 +54,7 @@ bool select_start(struct run *r, struct select *s, const struct select_params *p
     struct position from;
     s->params = *params;
     s->arena = r->arena;
+    s->paged = params->page_size > 0;
     buf_init(&s->content, EXEC_REPLY_MAX + POSITION_MAX);
     buf_init(&s->at_key, POSITION_MAX);
     buf_init(&s->at_row, POSITION_MAX);

@@ -42,6 +42,7 @@ struct select {
     uint64_t limit;           /* UINT64_MAX: none */
     uint32_t per_part;        /* rows of one partition; 0: no limit */
     uint32_t groups_per_part; /* the same of groups */
+    bool paged;               /* the client asked for pages, whether or not there can be some */
     bool sorts;               /* rows of several partitions are put in order in the end */
     uint64_t sort_limit;
 

@@ -9,7 +9,9 @@ static bool restricted_by_eq(const struct select *s, const struct column *c)
     for (size_t i = 0; i < s->where.count; i++) {
         const struct restriction *x = &s->where.items[i];
         for (size_t j = 0; j < x->count; j++) {
-            if (x->op == AST_EQ && !x->token && x->key.term == NULL && x->columns[j] == c)
+            bool equal =
+                x->op == AST_EQ || (x->op == AST_IN && !x->in_marker && x->alternatives == 1);
+            if (equal && !x->token && x->key.term == NULL && x->columns[j] == c)
                 return true;
         }
     }
@@ -57,7 +59,6 @@ static bool resolve_order(struct run *r, struct select *s)
 static bool resolve_distinct(struct run *r, struct select *s)
 {
     const char *wrong;
-    s->distinct = s->ast->distinct;
     if (!s->distinct)
         return true;
     if (!selection_only_keys_and_statics(s->selection, &wrong))
@@ -86,11 +87,9 @@ static bool resolve_limits(struct run *r, struct select *s)
     const struct cql_type *type = cql_type_native(CQL_INT);
     s->limit_slot = (struct slot){s->ast->limit, type, "[limit]"};
     s->per_part_slot = (struct slot){s->ast->per_partition_limit, type, "[per_partition_limit]"};
+    s->distinct = s->ast->distinct;
     if (s->distinct && s->ast->per_partition_limit != NULL)
         return run_invalid(r, "PER PARTITION LIMIT is not allowed with SELECT DISTINCT queries");
-    if (s->ast->per_partition_limit != NULL && s->ast->group_by.count == 0 &&
-        selection_is_aggregate(s->selection))
-        return run_invalid(r, "PER PARTITION LIMIT is not allowed with aggregate queries.");
     return (s->ast->limit == NULL || slot_declare(r, s->limit_slot)) &&
            (s->ast->per_partition_limit == NULL || slot_declare(r, s->per_part_slot));
 }
@@ -172,18 +171,23 @@ static bool resolve_groups(struct run *r, struct select *s)
                                   "their declared order in the PRIMARY KEY");
         s->group_by[s->group_by_count++] = g;
     }
-    while (at < t->partition_key_count && restricted_by_eq(s, &t->columns[at]))
-        at++;
     if (at < t->partition_key_count)
         return run_invalid(r, "Group by is not supported on only a part of the partition key");
+    if (at > t->partition_key_count && s->distinct)
+        return run_invalid(
+            r, "Grouping on clustering columns is not allowed for SELECT DISTINCT queries");
     selection_group(s->selection);
     return true;
 }
 
 bool select_resolve_clauses(struct run *r, struct select *s)
 {
-    return resolve_distinct(r, s) && resolve_limits(r, s) && resolve_order(r, s) &&
-           resolve_groups(r, s);
+    if (!resolve_limits(r, s) || !resolve_distinct(r, s) || !resolve_groups(r, s))
+        return false;
+    if (s->ast->per_partition_limit != NULL && s->group_by_count == 0 &&
+        selection_is_aggregate(s->selection))
+        return run_invalid(r, "PER PARTITION LIMIT is not allowed with aggregate queries.");
+    return resolve_order(r, s);
 }
 
 static bool eval_limit(struct run *r, struct slot slot, int64_t *ret, bool *ret_given)

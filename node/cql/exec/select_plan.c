@@ -89,24 +89,30 @@ static bool others_filter(const struct select *s)
 {
     for (size_t i = 0; i < s->where.count; i++) {
         const struct restriction *x = &s->where.items[i];
-        if (is_of(x, COLUMN_REGULAR) || is_of(x, COLUMN_STATIC) ||
-            (is_of(x, COLUMN_CLUSTERING) && !s->by_key))
+        if (is_of(x, COLUMN_REGULAR) || is_of(x, COLUMN_STATIC))
             return true;
     }
     return false;
 }
 
+/* Filtering needs no leave where it was given, where an index does it (index_check_filtering), and
+ * in tables that are virtual in Cassandra too. */
+static bool may_filter(const struct select *s)
+{
+    return s->ast->allow_filtering || s->uses_index || keyspace_is_virtual(s->table->keyspace);
+}
+
 /* Does any restriction ask for filtering? Then ALLOW FILTERING must have been said. */
-static bool check_filtering(struct run *r, const struct select *s)
+static bool check_restrictions(struct run *r, const struct select *s)
 {
     const struct column *c = &s->table->columns[s->table->partition_key_count];
-    if (s->uses_index)
-        return index_check_filtering(r, s);
-    if (s->ast->allow_filtering)
-        return true;
-    if (key_filters(s))
-        return run_invalid(r, "%s", FILTERING_TEXT);
     const struct restriction *gap = clustering_filters(s);
+    if (key_filters(s) && !may_filter(s))
+        return run_invalid(r, "%s", FILTERING_TEXT);
+    if (!check_statics(r, s))
+        return false;
+    if (may_filter(s))
+        return true;
     if (gap != NULL && !is_plain(gap))
         return run_invalid(r, "Clustering columns can only be restricted with CONTAINS with a "
                               "secondary index or filtering");
@@ -116,6 +122,27 @@ static bool check_filtering(struct run *r, const struct select *s)
                            "\"%s\" is not restricted",
                            gap->columns[0]->name, c[clustering_served(s).equal].name);
     return !others_filter(s) || run_invalid(r, "%s", FILTERING_TEXT);
+}
+
+/* Rows of all partitions, and not all rows of each. */
+static bool check_range(struct run *r, const struct select *s)
+{
+    if (s->uses_index)
+        return index_check_filtering(r, s);
+    for (size_t i = 0; i < s->where.count && !s->by_key && !may_filter(s); i++) {
+        if (is_of(&s->where.items[i], COLUMN_CLUSTERING))
+            return run_invalid(r, "%s", FILTERING_TEXT);
+    }
+    return true;
+}
+
+static bool order_columns_exist(struct run *r, const struct select *s)
+{
+    for (size_t i = 0; i < s->ast->order_by.count; i++) {
+        if (run_column(r, s->table, s->ast->order_by.items[i].column) == NULL)
+            return false;
+    }
+    return true;
 }
 
 bool select_resolve(struct run *r, const struct ast_select *ast, struct select **ret)
@@ -128,19 +155,13 @@ bool select_resolve(struct run *r, const struct ast_select *ast, struct select *
     s->is_virtual = keyspace_is_local(s->table->keyspace);
     if (ast->json)
         return run_unsupported(r, "SELECT JSON");
-    for (size_t i = 0; i < ast->order_by.count; i++) {
-        if (run_column(r, s->table, ast->order_by.items[i].column) == NULL)
-            return false;
-    }
-    if (!selection_resolve(r, s->table, ast, &s->selection) ||
+    if (!selection_prepare(r, s->table, ast, &s->selection) || !order_columns_exist(r, s) ||
         !where_resolve(r, s->table, &ast->where, ast->allow_filtering, &s->where))
         return false;
     s->by_key = where_has_whole_key(&s->where, s->table);
-    if (!nearest_resolve(r, s) || !index_plan(r, s, clustering_filters(s) != NULL))
-        return false;
-    if (!check_statics(r, s) || !select_resolve_clauses(r, s))
-        return false;
-    if (!keyspace_is_virtual(s->table->keyspace) && !check_filtering(r, s))
+    if (!nearest_resolve(r, s) || !index_plan(r, s, clustering_filters(s) != NULL) ||
+        !check_restrictions(r, s) || !selection_settle(r, s->selection) ||
+        !select_resolve_clauses(r, s) || !check_range(r, s))
         return false;
     *ret = s;
     return true;
@@ -214,7 +235,7 @@ static bool has_key_in(const struct select *s)
     for (size_t i = 0; i < s->where.count; i++) {
         const struct restriction *x = &s->where.items[i];
         if (is_of(x, COLUMN_PARTITION_KEY) && x->op == AST_IN &&
-            (x->in_marker || x->alternatives > 1))
+            (x->in_marker || x->alternatives != 1))
             return true;
     }
     return false;
@@ -239,7 +260,7 @@ static bool plan_sort(struct run *r, struct select *s)
 {
     if (s->ast->order_by.count == 0 || !has_key_in(s))
         return true;
-    if (s->params.page_size > 0)
+    if (s->paged)
         return run_invalid(r, "Cannot page queries with both ORDER BY and a IN restriction on "
                               "the partition key; you must either remove the ORDER BY or the "
                               "IN and sort client side, or disable paging for this query");
@@ -258,7 +279,7 @@ bool select_plan_start(struct run *r, struct select *s)
     warn_of_aggregates(r, s);
     if (!eval_tokens(r, s) || (s->by_key && !where_keys(r, &s->where, s->table, &s->keys)) ||
         !where_slices(r, &s->where, s->table, &s->slices) || !index_plan_start(r, s) ||
-        !eval_filters(r, s) || !plan_sort(r, s))
+        !eval_filters(r, s))
         return false;
     if (s->by_key)
         bound_keys(s);
@@ -266,5 +287,5 @@ bool select_plan_start(struct run *r, struct select *s)
         skip_keys(s);
     s->complete = s->slices.count == 0 || (s->by_key && s->key_at >= s->keys.count) ||
                   (!s->by_key && s->after_token >= s->upto_token);
-    return true;
+    return s->complete || plan_sort(r, s);
 }

@@ -19,7 +19,7 @@ static void add(struct selection *s, struct selector *item, struct bytes alias)
     s->aggregate = s->aggregate || item->aggregates;
 }
 
-bool selection_resolve(struct run *r, const struct table *t, const struct ast_select *ast,
+bool selection_prepare(struct run *r, const struct table *t, const struct ast_select *ast,
                        struct selection **ret)
 {
     struct selection *s = arena_new(r->arena, struct selection);
@@ -37,11 +37,16 @@ bool selection_resolve(struct run *r, const struct table *t, const struct ast_se
             return false;
         add(s, item, ast->selectors.items[i].alias);
     }
+    *ret = s;
+    return true;
+}
+
+bool selection_settle(struct run *r, struct selection *s)
+{
     for (size_t i = 0; i < s->count; i++) {
         if (!selector_settle(r, s->items[i], NULL))
             return false;
     }
-    *ret = s;
     return true;
 }
 
@@ -80,11 +85,9 @@ bool selection_only_keys_and_statics(const struct selection *s, const char **ret
     return true;
 }
 
-/* Which kinds of columns are there? As Cassandra looks for them: not within writetime and ttl. */
+/* Which kinds of columns are there? */
 static void find_kinds(const struct selector *s, bool *ret_static, bool *ret_row)
 {
-    if (s->kind == SELECTOR_FACT)
-        return;
     if (s->column != NULL && s->column->kind == COLUMN_STATIC)
         *ret_static = true;
     else if (s->column != NULL && s->column->kind != COLUMN_PARTITION_KEY)

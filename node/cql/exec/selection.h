@@ -6,8 +6,11 @@
 
 struct selection; /* Opaque. In the arena of the run. */
 
-bool selection_resolve(struct run *r, const struct table *t, const struct ast_select *s,
+/* First what there is, then of which types: between the two WHERE is resolved, so that the first of
+ * several mistakes is the one that Cassandra tells. */
+bool selection_prepare(struct run *r, const struct table *t, const struct ast_select *s,
                        struct selection **ret);
+bool selection_settle(struct run *r, struct selection *s);
 
 /* One row comes out for all rows, or for each group of them. */
 bool selection_is_aggregate(const struct selection *s);

@@ -103,6 +103,16 @@ static const struct cql_type *parse_type(struct run *r, const struct ast_type *t
     return run_type(r, t, &type) ? type : NULL;
 }
 
+/* An int may stand for a date and a bigint for a timestamp, so they can be cast as these can. */
+static const struct cql_type *time_of(const struct cql_type *from, const struct cql_type *to)
+{
+    if (from->kind == CQL_INT && to->kind == CQL_TIMESTAMP)
+        return cql_type_native(CQL_DATE);
+    if (from->kind == CQL_BIGINT && to->kind == CQL_DATE)
+        return cql_type_native(CQL_TIMESTAMP);
+    return from;
+}
+
 static struct selector *prepare_cast(struct run *r, const struct ast_term *t)
 {
     const struct cql_type *type = NULL; /* native ones only: any other name is no target of CAST */
@@ -118,7 +128,7 @@ static struct selector *prepare_cast(struct run *r, const struct ast_term *t)
         return selector_settle(r, s->args[0], NULL) ? s : NULL;
     if (cql_type_equal(of->type, type))
         return s->args[0];
-    s->function = function_of_cast(r, of->type, type);
+    s->function = function_of_cast(r, time_of(of->type, type), type);
     if (s->function != NULL) {
         s->kind = SELECTOR_CALL;
     } else if (!cast_is_target(type)) {
@@ -209,27 +219,33 @@ static struct selector *prepare_hint(struct run *r, const struct ast_term *t)
     return s;
 }
 
-/* The collection that an element or a slice is taken of, with its type. */
-static struct selector *prepare_collection(struct run *r, const struct ast_term *t,
-                                           const char *what)
+/* The value that an element or a slice is taken of. Whether there is such a part of it is found out
+ * when types are settled, as in Cassandra. */
+static struct selector *prepare_whole(struct run *r, const struct ast_term *t)
 {
     struct selector *of = selector_prepare(r, t);
-    if (of == NULL)
-        return NULL;
-    if (of->kind == SELECTOR_SAME && of->term->kind == AST_TUPLE && of->type == NULL)
+    if (of != NULL && of->kind == SELECTOR_SAME && of->term->kind == AST_TUPLE && of->type == NULL)
         of->type = of->args[0]->type;
-    const struct cql_type *type = of->type;
-    if (type == NULL)
-        (void)selector_settle(r, of, NULL);
-    else if (type->kind == CQL_MAP || type->kind == CQL_SET)
-        return of;
-    else if (cql_type_is_collection(type))
-        run_invalid(r, "%s selection is only allowed on sets and maps, but %s is a %s",
-                    strcmp(what, "element") == 0 ? "Element" : "Slice", of->name, "list");
-    else
-        run_invalid(r, "Invalid %s selection: %s %sof type %s is not a collection", what, of->name,
-                    strcmp(what, "element") == 0 ? "is " : "", cql_type_text(r->arena, type));
-    return NULL;
+    return of;
+}
+
+static bool has_parts(const struct selector *of)
+{
+    return of->type != NULL && (of->type->kind == CQL_MAP || of->type->kind == CQL_SET);
+}
+
+static bool refuse_parts(struct run *r, const struct selector *s)
+{
+    bool one = s->kind == SELECTOR_ELEMENT;
+    struct selector *of = s->args[0];
+    if (of->type == NULL)
+        return selector_settle(r, of, NULL) && run_invalid(r, "%s has no parts", of->name);
+    if (cql_type_is_collection(of->type))
+        return run_invalid(r, "%s selection is only allowed on sets and maps, but %s is a list",
+                           one ? "Element" : "Slice", of->name);
+    return run_invalid(r, "Invalid %s selection: %s %sof type %s is not a collection",
+                       one ? "element" : "slice", of->name, one ? "is " : "",
+                       cql_type_text(r->arena, of->type));
 }
 
 static struct slot key_slot(struct run *r, const struct selector *of, const struct ast_term *key)
@@ -241,35 +257,41 @@ static struct slot key_slot(struct run *r, const struct selector *of, const stru
 
 static struct selector *prepare_element(struct run *r, const struct ast_term *t)
 {
-    struct selector *of = prepare_collection(r, t->items.items[0], "element");
+    struct selector *of = prepare_whole(r, t->items.items[0]);
     if (of == NULL)
         return NULL;
-    const struct cql_type *type = of->type->items[of->type->kind == CQL_MAP ? 1 : 0];
+    const struct cql_type *type = of->type != NULL && cql_type_is_collection(of->type)
+                                      ? of->type->items[of->type->kind == CQL_MAP ? 1 : 0]
+                                      : NULL;
     struct selector *s =
         make(r, SELECTOR_ELEMENT, t, type,
              arena_printf(r->arena, "%s[%s]", of->name, term_text(r, t->items.items[1])));
     s->args = arena_new(r->arena, struct selector *);
     s->args[s->args_count++] = of;
     s->aggregates = of->aggregates;
-    s->slots[0] = key_slot(r, of, t->items.items[1]);
+    if (has_parts(of))
+        s->slots[0] = key_slot(r, of, t->items.items[1]);
     return s;
 }
 
 static struct selector *prepare_slice(struct run *r, const struct ast_term *t)
 {
-    struct selector *of = prepare_collection(r, t->items.items[0], "slice");
+    struct selector *of = prepare_whole(r, t->items.items[0]);
     if (of == NULL)
         return NULL;
     const struct ast_term *from = t->items.items[1], *to = t->items.items[2];
     struct selector *s =
-        make(r, SELECTOR_SLICE, t, of->type,
+        make(r, SELECTOR_SLICE, t,
+             of->type != NULL && cql_type_is_collection(of->type) ? of->type : NULL,
              arena_printf(r->arena, "%s[%s..%s]", of->name, from != NULL ? term_text(r, from) : "",
                           to != NULL ? term_text(r, to) : ""));
     s->args = arena_new(r->arena, struct selector *);
     s->args[s->args_count++] = of;
     s->aggregates = of->aggregates;
-    s->slots[0] = key_slot(r, of, from);
-    s->slots[1] = key_slot(r, of, to);
+    if (has_parts(of)) {
+        s->slots[0] = key_slot(r, of, from);
+        s->slots[1] = key_slot(r, of, to);
+    }
     return s;
 }
 
@@ -420,6 +442,8 @@ static bool settle_call(struct run *r, struct selector *s)
 
 bool selector_settle(struct run *r, struct selector *s, const struct cql_type *want)
 {
+    if ((s->kind == SELECTOR_ELEMENT || s->kind == SELECTOR_SLICE) && !has_parts(s->args[0]))
+        return refuse_parts(r, s);
     bool vector = want != NULL && want->kind == CQL_VECTOR && s->kind == SELECTOR_LIST;
     if (s->type == NULL || vector)
         s->type = want;
@@ -462,6 +486,8 @@ enum fit selector_fit(struct run *r, const struct selector *s, const struct cql_
         return function_arg_fit(r, &arg, type);
     if (s->kind == SELECTOR_SAME)
         return selector_fit(r, s->args[0], type);
+    if (s->kind == SELECTOR_ELEMENT || s->kind == SELECTOR_SLICE)
+        return FIT_NOT; /* of what has no parts */
     if (s->args_count == 0)
         return cql_type_is_collection(type) ? FIT_WEAKLY : FIT_NOT;
     if (s->kind == SELECTOR_TUPLE)

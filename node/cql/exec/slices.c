@@ -196,8 +196,11 @@ static bool add_inequalities(struct run *r, struct where *w, const struct column
         if (!restriction_values(r, x, USE_SLICE, &values, &rows))
             return false;
         x->used = true;
-        if (rows == 0)
+        if (rows == 0) { /* null stands before all rows, whichever way they are ordered */
+            bool above = (x->op == AST_GT || x->op == AST_GTE) != c->reversed;
+            ret->count = above ? ret->count : 0;
             continue;
+        }
         for (size_t j = 0; j < p->count; j++) {
             if (!inequality(r, p->items[j], x, values, &mine))
                 return false;

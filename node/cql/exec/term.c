@@ -215,7 +215,9 @@ const char *term_text(struct run *r, const struct ast_term *term)
 static bool declare_constant(struct run *r, struct slot s)
 {
     bool parts = s.type->count > 0 && s.type->kind != CQL_TUPLE;
-    if (is_literal(s.term->kind) && parts)
+    struct function_arg arg = {.term = s.term};
+    bool fits = s.type->count > 0 ? !parts : function_arg_fit(r, &arg, s.type) != FIT_NOT;
+    if (is_literal(s.term->kind) && !fits)
         return run_invalid(r, "Invalid %s constant (%s) for \"%s\" of type %s",
                            literal_kind_name(literal_kind_of(s.term->kind)),
                            run_text(r, s.term->text), s.name, type_name(r, s.type));

@@ -1,6 +1,6 @@
 /* where_values.c - the values of restrictions. What a null means depends on the place: it is an
- * error for a key, no bound for a range of rows, and nothing to look for in the list of a filter.
- */
+ * error for a key, before all rows for a range of them, and nothing to look for in the list of a
+ * filter. */
 #include "node/cql/exec/where.h"
 
 static bool bad_value(struct run *r, const struct restriction *x, const char *name,
@@ -98,7 +98,7 @@ bool restriction_values(struct run *r, const struct restriction *x, enum value_u
                 break;
             }
             if (v.kind != CQL_VALUE_SET && use == USE_SLICE && width == 1)
-                return true; /* no bound */
+                return true;
             if (!take(r, x, s->name, v, use, &(*ret_values)[n++]))
                 return false;
             if (x->whole && !split_tuple(r, x, v.data, use, &(*ret_values)[first]))
