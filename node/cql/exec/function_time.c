@@ -14,7 +14,10 @@
 
 int64_t timeuuid_ticks(int64_t wall_us)
 {
-    return wall_us * 10 + TICKS_AT_EPOCH;
+    /* a client's timestamp may lie beyond what a timeuuid can say */
+    const int64_t most = (INT64_MAX - TICKS_AT_EPOCH) / 10;
+    int64_t us = wall_us < -most ? -most : wall_us < most ? wall_us : most;
+    return us * 10 + TICKS_AT_EPOCH;
 }
 
 static struct uuid uuid_of(uint64_t ticks, uint64_t low)
