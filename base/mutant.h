@@ -49,13 +49,8 @@
     X(replica_loses_row, "of a write of several rows a replica stores all but the last")           \
     X(known_is_acked, "an increment that is known already is acked without asking the replicas")   \
     X(fold_too_young, "increments are summed while they may still be sent again")                  \
-    X(fold_without_their_clocks, "a sum is made without what the other replicas had")              \
+    X(fold_unproved, "a sum is made of what its maker has, whatever the others have")              \
     X(fold_forgets_sum, "a sum does not have the sum before it")                                   \
-    X(fold_alone, "a sum is sent without the increments that are younger")                         \
-    X(fold_without_proof, "a sum is made before all replicas are known to have what is in it")     \
-    X(promise_ignored, "increments get timestamps that were promised to be over")                  \
-    X(late_forward_counts, "a forwarded increment that was held up counts, however old it is")     \
-    X(fold_tells_undurable, "a replica tells the clock that it has, not what is durable of it")    \
     X(cas_vote_not_durable, "a replica promises and accepts before its register is durable")       \
     X(cas_accepts_below_promise, "a replica accepts what it has promised not to, in an IF")        \
     X(cas_in_flight_ignored, "who prepares an IF ignores what others have in flight")              \

@@ -114,7 +114,7 @@ static void fold(struct row *row, const struct counter *k, int64_t cut, struct a
             continue;
         if (settled)
             old[old_count++] = k->cells[i];
-        else if (!MUTANT(fold_alone))
+        else
             cells[count++] = k->cells[i];
     }
     if (counter_read(old, old_count, 0, arena, &sum))
@@ -126,7 +126,7 @@ static void fold(struct row *row, const struct counter *k, int64_t cut, struct a
 /* What is new gets a timestamp beyond all that was promised, so no fold takes it for old. */
 static int64_t lift(const struct coord *c, int64_t timestamp, const struct counter *k)
 {
-    int64_t least = MUTANT(promise_ignored) ? INT64_MIN : c->promised;
+    int64_t least = c->promised;
     if (k != NULL && k->base != NULL && k->base->timestamp > least)
         least = k->base->timestamp;
     return timestamp > least ? timestamp : least + 1;
@@ -146,8 +146,7 @@ static enum err take_increment(struct coord *c, struct run *run, struct cell *ce
     }
     /* It was sent here before the others of its age were summed. Perhaps another replica had taken
      * it from the same coordinator by then: nobody can tell any more. */
-    if (run->owner == NULL && k->base != NULL && cell->timestamp <= k->base->timestamp &&
-        !MUTANT(late_forward_counts))
+    if (run->owner == NULL && k->base != NULL && cell->timestamp <= k->base->timestamp)
         return ERR_TIMEOUT;
     cell->timestamp = lift(c, cell->timestamp, k);
     return ERR_OK;

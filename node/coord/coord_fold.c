@@ -33,7 +33,7 @@ struct fold {
     enum fold_stage stage;
     uint64_t round;
     int64_t wanted_ts; /* of the newest increment that is to be summed */
-    usec wanted_at, begun_at, ready_at;
+    usec wanted_at, ready_at;
     struct {
         node_no node;
         uint32_t boot; /* 0: not known yet */
@@ -171,7 +171,6 @@ static void restart(struct coord *c, struct now now, struct fold *f, const struc
     f->set = number;
     f->cut = INT64_MIN;
     f->stage = FOLD_PROMISING;
-    f->begun_at = now.mono;
     f->who_count = set->count;
     for (size_t i = 0; i < set->count; i++) {
         f->who[i].node = set->node[i];
@@ -209,8 +208,7 @@ static void all_told(struct coord *c, struct now now, struct fold *f)
         f->stage = FOLD_AGING;
         f->ready_at = now.mono + (MUTANT(fold_too_young) ? 0 : c->config.counter_window_us);
     } else if (f->stage == FOLD_PROVING &&
-               (MUTANT(fold_without_their_clocks) ||
-                clock_covers(engine_clock(c->engine, f->keyspace, f->range), &f->proven))) {
+               clock_covers(engine_clock(c->engine, f->keyspace, f->range), &f->proven)) {
         f->cut = f->ts;
         f->stage = FOLD_RESTING;
     }
@@ -233,13 +231,14 @@ void fold_tick(struct coord *c, struct now now, struct due *due)
         restart(c, now, f, &set, number);
         return;
     }
-    if (f->stage == FOLD_AGING && now.mono >= f->ready_at) {
+    if (f->stage == FOLD_AGING && now.mono >= f->ready_at && MUTANT(fold_unproved)) {
+        f->cut = f->ts;
+        f->stage = FOLD_RESTING;
+    } else if (f->stage == FOLD_AGING && now.mono >= f->ready_at) {
         f->stage = FOLD_PROVING;
-        f->begun_at = now.mono;
         new_round(c, now, f);
     } else if (f->stage == FOLD_RESTING && f->wanted_ts > f->cut) {
         f->stage = FOLD_PROMISING;
-        f->begun_at = now.mono;
         new_round(c, now, f);
     } else if (f->stage == FOLD_PROMISING || f->stage == FOLD_PROVING) {
         ask_all(c, now, f);
@@ -271,7 +270,7 @@ void fold_told(struct coord *c, struct now now, node_no from, const struct wire_
         f->ts = m->promised < f->ts ? m->promised : f->ts;
         clock_merge(&f->seen, &clock);
         f->who[i].told = true;
-    } else if (clock_covers(&clock, &f->seen) || MUTANT(fold_without_proof)) {
+    } else if (clock_covers(&clock, &f->seen)) {
         clock_merge(&f->proven, &clock);
         f->who[i].told = true;
     }
@@ -373,8 +372,6 @@ void fold_asked(struct coord *c, struct now now, node_no from, const struct wire
     map_put(&c->tells, ticket, t);
     store_u64(value, (uint64_t)c->promised);
     engine_fact_put(c->engine, BYTES_LIT(FACT_PROMISED), bytes_make(value, sizeof value), ticket);
-    if (MUTANT(fold_tells_undurable))
-        (void)fold_durable(c, now, ticket, ERR_OK);
 }
 
 bool fold_durable(struct coord *c, struct now now, uint64_t ticket, enum err err)

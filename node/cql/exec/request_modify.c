@@ -122,6 +122,12 @@ static bool check_counters(struct request *q)
                            "Counter and non-counter mutations cannot exist in the same batch");
     if (kind == CQL_WRITE_BATCH)
         return run_invalid(&q->run, "Cannot include a counter statement in a logged batch");
+    if (kind == CQL_WRITE_SIMPLE && q->level == CQL_CL_ANY)
+        return run_invalid(&q->run,
+                           "Consistency level ANY is not yet supported for counter table %s",
+                           q->run.table->name);
+    if (kind == CQL_WRITE_SIMPLE && cql_consistency_is_serial(q->level))
+        return run_invalid(&q->run, "Counter operations are inherently non-serializable");
     return true;
 }
 

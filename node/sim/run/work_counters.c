@@ -10,7 +10,7 @@
 
 #include <inttypes.h>
 
-#define KEYS_MAX 24
+#define KEYS_MAX 12
 #define SLOTS    64 /* keys are slot + SLOTS * n: a counter that has got enough is left alone */
 
 struct counters {

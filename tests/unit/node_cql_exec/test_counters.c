@@ -120,6 +120,13 @@ static void refused(void)
         {NULL, NULL},
     };
     one_node_story(&n, story);
+    n.level = CQL_CL_ANY;
+    CU_ASSERT_STRING_EQUAL(
+        one_node_query(&n, "UPDATE t SET a = a + 1 WHERE k = 1 AND c = 1"),
+        "INVALID: Consistency level ANY is not yet supported for counter table t");
+    n.level = CQL_CL_SERIAL;
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "UPDATE t SET a = a + 1 WHERE k = 1 AND c = 1"),
+                           "INVALID: Counter operations are inherently non-serializable");
 }
 
 /* Counts one, as a request with this name or this timestamp. */
