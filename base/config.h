@@ -77,6 +77,12 @@
       "give up on a read of one partition after this")                                             \
     X(DURATION, range_request_timeout, "10000ms", "10ms", "1h", "give up on a scan after this")    \
     X(DURATION, write_request_timeout, "2000ms", "10ms", "1h", "give up on a write after this")    \
+    X(SIZE, batch_size_warn_threshold, "5KiB", "1KiB", "1GiB",                                     \
+      "a larger batch of several partitions gets a warning")                                       \
+    X(SIZE, batch_size_fail_threshold, "50KiB", "1KiB", "1GiB",                                    \
+      "a larger batch of several partitions is refused")                                           \
+    X(NUMBER, unlogged_batch_across_partitions_warn_threshold, "10", "1", "1000000",               \
+      "an unlogged batch of more partitions gets a warning")                                       \
     X(DURATION, counter_retry_window, "30s", "1s", "1h",                                           \
       "a counter request that is sent again within this counts once")                              \
     X(CHOICE, commitlog_sync, "batch", "batch|periodic", "",                                       \

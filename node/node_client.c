@@ -115,6 +115,9 @@ struct exec *client_exec(struct node *n)
 void client_init(struct node *n)
 {
     struct exec_config config = {.seed = rng_next(&n->rng),
+                                 .batch_warn_bytes = n->config.batch_warn_bytes,
+                                 .batch_fail_bytes = n->config.batch_fail_bytes,
+                                 .batch_warn_partitions = n->config.batch_warn_partitions,
                                  .authenticate = n->config.authenticate,
                                  .authorize = n->config.authorize,
                                  .roles_validity_us = n->config.roles_validity_us,

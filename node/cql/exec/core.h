@@ -201,6 +201,9 @@ bool modify_batch_check(struct run *r, const struct ast_batch *b);
 /* The table of one of the three statements; NULL: there is none, and no error yet. */
 const struct table *modify_table(struct run *r, const struct ast_stmt *s);
 
+/* Says what there is to say of a batch that is large, or not logged. False: it is too large. */
+bool batch_check_size(struct run *r, const struct parts *parts, enum cql_write_type kind);
+
 /* Sort by partition and merge those of one. */
 void parts_join(struct run *r, struct parts *p);
 

@@ -17,6 +17,12 @@ struct exec *exec_new(const struct exec_config *config)
     if (e->config.prepared_bytes_max == 0)
         e->config.prepared_bytes_max = EXEC_PREPARED_BYTES_MAX;
     auth_init(&e->auth);
+    if (e->config.batch_warn_bytes == 0)
+        e->config.batch_warn_bytes = EXEC_BATCH_WARN_BYTES;
+    if (e->config.batch_fail_bytes == 0)
+        e->config.batch_fail_bytes = EXEC_BATCH_FAIL_BYTES;
+    if (e->config.batch_warn_partitions == 0)
+        e->config.batch_warn_partitions = EXEC_BATCH_WARN_PARTITIONS;
     rng_init(&e->rng, config->seed);
     map_init(&e->running);
     bmap_init(&e->prepared);

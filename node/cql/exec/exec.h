@@ -22,24 +22,29 @@
 #include "node/schema/ddl.h"
 #include "storage/engine.h"
 
-#define EXEC_PREPARED_MAX       10000
-#define EXEC_PREPARED_BYTES_MAX ((size_t)64 << 20)
-#define EXEC_REPLY_MAX          ((size_t)14 << 20) /* bytes of rows in one reply */
-#define EXEC_PAGE_FULL          ((size_t)2 << 20)  /* a page with so many bytes is full */
-#define EXEC_VALUE_MAX          (EXEC_REPLY_MAX - EXEC_PAGE_FULL) /* so that it can be read back */
-#define EXEC_REQUEST_ID         "torc_request_id" /* custom payload: names the request */
-#define EXEC_REQUEST_ID_MAX     64
-#define EXEC_IN_MAX             10000 /* partitions or slices one IN may make */
-#define EXEC_TTL_MAX            (20 * 365 * 24 * 60 * 60)
+#define EXEC_PREPARED_MAX          10000
+#define EXEC_PREPARED_BYTES_MAX    ((size_t)64 << 20)
+#define EXEC_REPLY_MAX             ((size_t)14 << 20) /* bytes of rows in one reply */
+#define EXEC_PAGE_FULL             ((size_t)2 << 20)  /* a page with so many bytes is full */
+#define EXEC_VALUE_MAX             (EXEC_REPLY_MAX - EXEC_PAGE_FULL) /* so that it can be read back */
+#define EXEC_REQUEST_ID            "torc_request_id" /* custom payload: names the request */
+#define EXEC_REQUEST_ID_MAX        64
+#define EXEC_IN_MAX                10000 /* partitions or slices one IN may make */
+#define EXEC_BATCH_WARN_BYTES      ((size_t)5 << 10)
+#define EXEC_BATCH_FAIL_BYTES      ((size_t)50 << 10)
+#define EXEC_BATCH_WARN_PARTITIONS ((size_t)10)
+#define EXEC_TTL_MAX               (20 * 365 * 24 * 60 * 60)
 
 struct exec; /* Opaque. */
 
 struct exec_config {
     uint64_t seed;
-    size_t prepared_max;       /* 0: EXEC_PREPARED_MAX */
-    size_t prepared_bytes_max; /* 0: EXEC_PREPARED_BYTES_MAX */
-    bool authenticate;         /* PasswordAuthenticator; else AllowAllAuthenticator */
-    bool authorize;            /* CassandraAuthorizer; else AllowAllAuthorizer */
+    size_t prepared_max;                       /* 0: EXEC_PREPARED_MAX */
+    size_t prepared_bytes_max;                 /* 0: EXEC_PREPARED_BYTES_MAX */
+    size_t batch_warn_bytes, batch_fail_bytes; /* of several partitions; 0: 5 and 50 KiB */
+    size_t batch_warn_partitions;              /* of an unlogged one; 0: 10 */
+    bool authenticate; /* PasswordAuthenticator; else AllowAllAuthenticator */
+    bool authorize;    /* CassandraAuthorizer; else AllowAllAuthorizer */
     usec roles_validity_us, permissions_validity_us, credentials_validity_us;
 };
 

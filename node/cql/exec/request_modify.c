@@ -62,6 +62,14 @@ static void modify_step(struct exec *e, struct request *q)
         reply_void(e, q);
         return;
     }
+    if (q->statements->times.in_batch && !batch_check_size(&q->run, &q->parts, q->write_kind)) {
+        reply_failed(e, q);
+        return;
+    }
+    if (q->parts.count == 1 && q->write_kind != CQL_WRITE_COUNTER)
+        q->write_kind = CQL_WRITE_SIMPLE;
+    else if (q->write_kind == CQL_WRITE_SIMPLE)
+        q->write_kind = CQL_WRITE_UNLOGGED_BATCH;
     struct exec_effect *effect = effect_add(e, EXEC_WRITE, q);
     effect->write.mutations = q->parts.items;
     effect->write.count = q->parts.count;

@@ -478,8 +478,9 @@ batch_kind ::= . { p->batch_kind = AST_BATCH_LOGGED; }
 batch_kind ::= UNLOGGED. { p->batch_kind = AST_BATCH_UNLOGGED; }
 batch_kind ::= COUNTER. { p->batch_kind = AST_BATCH_COUNTER; }
 batch_items ::= .
-batch_items ::= batch_items change(S). { cql_batch_push(p, &p->batch->batch, S); }
-batch_items ::= batch_items SEMI.
+batch_items ::= batch_items change(S) batch_semi. { cql_batch_push(p, &p->batch->batch, S); }
+batch_semi ::= .
+batch_semi ::= SEMI.
 
 /* ---- keyspaces and tables */
 %type property {struct ast_property}

@@ -206,6 +206,9 @@ static void batches(void)
     CU_ASSERT_EQUAL(n.mutations, 2); /* one a partition */
     CU_ASSERT_EQUAL(n.kind, CQL_WRITE_BATCH);
     one_node_story(&n, story);
+    CU_ASSERT_EQUAL(n.kind, CQL_WRITE_SIMPLE); /* of one partition */
+    one_node_query(&n, "BEGIN UNLOGGED BATCH INSERT INTO kv (k) VALUES (1); INSERT INTO kv (k) "
+                       "VALUES (2) APPLY BATCH");
     CU_ASSERT_EQUAL(n.kind, CQL_WRITE_UNLOGGED_BATCH);
 }
 
