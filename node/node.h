@@ -28,6 +28,11 @@
 struct gossip;
 struct node; /* Opaque. */
 
+struct node_setting {
+    const char *name;
+    const char *value;
+};
+
 struct node_config {
     uint64_t seed; /* of all randomness of this start; differs between nodes and starts */
     const char *cluster_name;
@@ -50,10 +55,12 @@ struct node_config {
     usec clock_offset_max_us;
     size_t in_flight_max;
     size_t frame_max;
-    uint32_t pull_bytes_max; /* 0: as node/heal has it */
-    bool authenticate;       /* PasswordAuthenticator; else AllowAllAuthenticator */
-    bool authorize;          /* CassandraAuthorizer; else AllowAllAuthorizer */
-    bool default_role;       /* make the role `cassandra` when there is none at all */
+    uint32_t pull_bytes_max;             /* 0: as node/heal has it */
+    bool authenticate;                   /* PasswordAuthenticator; else AllowAllAuthenticator */
+    bool authorize;                      /* CassandraAuthorizer; else AllowAllAuthorizer */
+    bool default_role;                   /* make the role `cassandra` when there is none at all */
+    const struct node_setting *settings; /* to be shown in system_views.settings; they stay */
+    size_t settings_count;
     usec roles_validity_us, permissions_validity_us, credentials_validity_us;
     struct tracer *tracer; /* may be NULL */
 };

@@ -4,108 +4,16 @@
  * A connection that has CLIENT_RUNNING_MAX requests under way (fewer when their replies are large:
  * window.h), or CLIENT_OUT_MAX bytes waiting to be taken, is not read from until it has fewer: so
  * what a client can make us hold is bounded. */
+#include "node/node_client.h"
 #include "base/mutant.h"
-#include "node/cql/exec/exec.h"
-#include "node/cql/proto/conn.h"
-#include "node/cql/proto/window.h"
-#include "node/node_core.h"
 
 #include <string.h>
 
 #define CLIENT_RUNNING_MAX 1024
 #define CLIENT_OUT_MAX     ((size_t)8 << 20)
 #define CLIENT_ID_MAX      ((size_t)256)
+#define STARTUP_MAX        4096                /* bytes of options that are kept to be shown */
 #define EXEC_REQUEST       (UINT64_C(1) << 62) /* proposals of clients, apart from our own */
-
-struct client {
-    uint64_t number;
-    struct endpoint from;
-    struct cql_conn conn;
-    char *keyspace; /* of USE; NULL: none */
-    char *user;     /* that has logged in; NULL: nobody */
-    struct buf who; /* names the client: what its driver says of itself, else this connection */
-    uint32_t events;
-    struct arena arena; /* of the request being decoded */
-    size_t running;
-    struct cql_window window;
-    bool stalled; /* frames wait because too much is under way */
-    bool pumping;
-    bool closing;
-};
-
-/* A change that a client asked for and the metadata log has yet to decide. */
-struct proposal {
-    uint64_t op;
-    struct arena arena;
-    struct schema_change change; /* what it is if it changes anything */
-};
-
-struct clients {
-    struct exec *exec;
-    struct map proposals; /* op -> struct proposal */
-    struct arena view[2]; /* the present view and the one before */
-    size_t view_at;
-    bool view_stale;
-};
-
-/* --- what the executor sees */
-
-static struct exec_peer exec_peer_of(struct node *n, struct arena *arena,
-                                     const struct topology_node *node)
-{
-    const struct topology *t = meta_topology(n->meta);
-    struct exec_peer p = {.host_id = node->info.host_id,
-                          .internode = node->info.endpoint,
-                          .cql = node->info.cql,
-                          .release_version = "5.0.0"};
-    p.dc = arena_text(arena, bytes_text(node->info.dc));
-    p.rack = arena_text(arena, bytes_text(node->info.rack));
-    token *tokens = arena_array(arena, token, t->ring->ranges);
-    p.tokens_count = ring_tokens(t->ring, RING_NOW, node->node, tokens);
-    p.tokens = tokens;
-    /* A node that has yet to apply the last change is not in agreement with us. */
-    if (node->node == meta_self(n->meta) ||
-        meta_applied_by(n->meta, node->node) >= n->schema->epoch)
-        p.schema_version = n->schema->version;
-    return p;
-}
-
-static void refresh_view(struct node *n)
-{
-    struct clients *cs = n->client_state;
-    const struct topology *t = meta_topology(n->meta);
-    if (!cs->view_stale || t->ring == NULL || n->schema == NULL)
-        return;
-    cs->view_at ^= 1;
-    struct arena *arena = &cs->view[cs->view_at];
-    arena_reset(arena);
-    struct exec_peer *peers = arena_array(arena, struct exec_peer, t->count + 1);
-    struct exec_view *view = arena_new(arena, struct exec_view);
-    view->schema = n->schema;
-    view->cluster_name = n->config.cluster_name;
-    view->gossip_generation = (int32_t)n->boot;
-    view->peers = peers;
-    for (size_t i = 0; i < t->count; i++) {
-        const struct topology_node *node = &t->nodes[i];
-        if (node->node == meta_self(n->meta))
-            view->self = exec_peer_of(n, arena, node);
-        else if (node->state == NODE_NORMAL || node->state == NODE_LEAVING)
-            peers[view->peers_count++] = exec_peer_of(n, arena, node);
-    }
-    exec_set_view(cs->exec, view);
-    cs->view_stale = false;
-}
-
-void client_view_changed(struct node *n)
-{
-    n->client_state->view_stale = true;
-}
-
-bool client_refresh_view(struct node *n)
-{
-    refresh_view(n);
-    return !n->client_state->view_stale;
-}
 
 struct exec *client_exec(struct node *n)
 {
@@ -125,6 +33,7 @@ void client_init(struct node *n)
                                  .credentials_validity_us = n->config.credentials_validity_us};
     n->client_state = mem_new(struct clients);
     n->client_state->exec = exec_new(&config);
+    views_init(n);
     n->client_state->view_stale = true;
     map_init(&n->client_state->proposals);
 }
@@ -141,6 +50,7 @@ static void client_free(struct client *c)
     cql_conn_close(&c->conn);
     arena_close(&c->arena);
     buf_close(&c->who);
+    buf_close(&c->startup);
     mem_free(c->keyspace);
     mem_free(c->user);
     mem_free(c);
@@ -176,6 +86,7 @@ void client_open(struct node *n, uint64_t number, const struct endpoint *from)
     struct cql_conn_config config = {.end = CQL_SERVER, .frame_max = n->config.frame_max};
     c->number = number;
     c->from = *from;
+    buf_init(&c->startup, STARTUP_MAX);
     cql_conn_init(&c->conn, &config);
     cql_window_init(&c->window);
     buf_init(&c->who, CLIENT_ID_MAX + 64);
@@ -229,6 +140,12 @@ static void refuse(struct node *n, struct client *c, int16_t stream, enum cql_er
 static void take_startup(struct client *c, const struct cql_map *options)
 {
     struct bytes id;
+    buf_clear(&c->startup);
+    cql_put_string_map(&c->startup, *options);
+    if (c->startup.failed) { /* more than a driver says */
+        buf_close(&c->startup);
+        buf_init(&c->startup, STARTUP_MAX);
+    }
     if (!cql_map_get(options, "CLIENT_ID", &id) || id.len == 0 || id.len > CLIENT_ID_MAX)
         return;
     buf_clear(&c->who);
@@ -250,7 +167,7 @@ static void client_request(struct node *n, struct client *c, const struct cql_fr
                n->run == RUN_DRAINING ? CQL_ERROR_OVERLOADED : CQL_ERROR_SERVER, node_phase(n));
         return;
     }
-    refresh_view(n);
+    client_refresh_view(n);
     if (request.opcode == CQL_STARTUP)
         take_startup(c, &request.startup);
     const char *no_timestamp = clock_problem(n);
@@ -264,6 +181,7 @@ static void client_request(struct node *n, struct client *c, const struct cql_fr
                              .no_timestamp = no_timestamp,
                              .client = buf_bytes(&c->who)};
     c->running++;
+    c->requests++;
     n->clients_running++;
     exec_request(n->client_state->exec, n->now, &r);
 }
@@ -569,7 +487,7 @@ void client_meta_done(struct node *n, uint64_t request, enum err err, uint32_t c
     r.required = t->members_count / 2 + 1;
     for (uint32_t i = 0; i < t->members_count; i++)
         r.received += cluster_is_alive(n->cluster, t->members[i]);
-    refresh_view(n);
+    client_refresh_view(n);
     exec_done(cs->exec, n->now, p->op, &r);
     proposal_free(p);
 }
@@ -589,10 +507,4 @@ void client_broadcast(struct node *n, const struct cql_event *event)
     }
     mem_free(numbers);
     buf_close(&body);
-}
-
-void client_view_now(struct node *n)
-{
-    client_view_changed(n);
-    refresh_view(n);
 }

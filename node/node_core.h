@@ -5,6 +5,7 @@
  *   node_meta.c    what an applied metadata entry changes here: cluster view, schema, moves, drops
  *   node_client.c  CQL connections and the executor
  *   node_events.c  what registered clients are told
+ *   node_views.c   rows of system_views
  *   node_auth.c    passwords, and the first role
  *   node_report.c  metrics, status, ring
  */
@@ -202,6 +203,9 @@ size_t client_proposals(const struct node *n);
 void client_schema_changed(struct node *n, const struct schema *before, const struct schema *after);
 void client_status_changed(struct node *n, node_no node, bool up);
 void client_topology_changed(struct node *n, const struct endpoint *cql, bool added);
+
+/* --- node_views.c */
+void views_init(struct node *n);
 
 /* --- node_auth.c */
 void auth_setup(struct node *n);

@@ -4,6 +4,7 @@
 #include "node/net/shell.h"
 #include "storage/store_leveldb.h"
 
+#include "base/arena.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -229,6 +230,21 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->tracer = tracer;
 }
 
+/* All settings as texts, for who asks the node. */
+static struct node_setting *show_settings(const struct config *c, struct arena *arena)
+{
+    struct node_setting *settings = arena_array(arena, struct node_setting, CONFIG_COUNT);
+    struct buf value;
+    for (size_t i = 0; i < CONFIG_COUNT; i++) {
+        buf_init(&value, BUF_MAX_DEFAULT);
+        config_value_text(c, i, &value);
+        settings[i].name = config_name(i);
+        settings[i].value = arena_text(arena, buf_bytes(&value));
+        buf_close(&value);
+    }
+    return settings;
+}
+
 static enum err run(const struct config *c, struct log *log, struct errmsg *reterr)
 {
     struct tracer tracer = log_tracer(log);
@@ -236,6 +252,9 @@ static enum err run(const struct config *c, struct log *log, struct errmsg *rete
     char path[CONFIG_ITEMS_MAX];
     struct shell shell = {.config = c, .log = log, .data = path};
     struct store *store = NULL;
+    struct arena settings = {0};
+    config.settings = show_settings(c, &settings);
+    config.settings_count = CONFIG_COUNT;
     fill_config(c, &config, log_wants(log, LOG_DEBUG) ? &tracer : NULL);
     enum err err = find_addresses(c, &shell, &config, reterr);
     (void)endpoint_ip_text(&shell.endpoint, log->node);
@@ -243,8 +262,10 @@ static enum err run(const struct config *c, struct log *log, struct errmsg *rete
         err = find_seeds(c, &config, log, reterr);
     if (err == ERR_OK)
         err = open_store(c, path, &store, reterr);
-    if (err != ERR_OK)
+    if (err != ERR_OK) {
+        arena_close(&settings);
         return err;
+    }
     shell.store = store;
     shell.wake_fd = store_leveldb_wake_fd(store);
     if (store_leveldb_torn(store) > 0)
@@ -262,6 +283,7 @@ static enum err run(const struct config *c, struct log *log, struct errmsg *rete
         node_free(shell.node);
     }
     store_close(store);
+    arena_close(&settings);
     log_line(log, shell_now().wall, LOG_INFO, "stopped");
     return err;
 }

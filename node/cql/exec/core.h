@@ -7,6 +7,7 @@
 #ifndef TORC_NODE_CQL_EXEC_CORE_H
 #define TORC_NODE_CQL_EXEC_CORE_H
 
+#include "base/histogram.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/omap.h"
@@ -325,6 +326,7 @@ bool select_take(struct run *r, struct select *s, const struct scan_result *rows
 bool select_reply(struct run *r, struct select *s, struct buf *body);
 size_t select_columns(struct run *r, const struct select *s, const struct cql_column **ret);
 const struct table *select_table(const struct select *s);
+bool select_is_by_key(const struct select *s); /* of partitions, not of the ring */
 void select_close(struct select *s);
 
 /* What a page ends at. */
@@ -369,6 +371,8 @@ void metadata_id(const struct cql_column *columns, size_t count, uint8_t ret_id[
 bool prepared_reply(struct run *r, const struct prepared *p, uint8_t version, struct buf *body);
 
 /* --- exec.c */
+enum batch_kind { BATCH_LOGGED, BATCH_UNLOGGED, BATCH_COUNTERS, BATCH_KINDS };
+
 struct exec {
     struct exec_config config;
     const struct exec_view *view;
@@ -391,6 +395,10 @@ struct exec {
     struct arena out; /* what effects point to, until exec_clear */
     struct list finished;
     struct exec_stats stats;
+    struct exec_source source;
+    struct map latencies;                  /* table_no -> struct latency (latency.h) */
+    usec first, latest;                    /* mono: the first request, the last event */
+    struct histogram batches[BATCH_KINDS]; /* partitions of each */
 };
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "node/cql/exec/auth.h"
+#include "node/cql/exec/latency.h"
 #include "node/cql/exec/request.h"
 
 #include <string.h>
@@ -24,6 +25,7 @@ struct exec *exec_new(const struct exec_config *config)
     if (e->config.batch_warn_partitions == 0)
         e->config.batch_warn_partitions = EXEC_BATCH_WARN_PARTITIONS;
     rng_init(&e->rng, config->seed);
+    map_init(&e->latencies);
     map_init(&e->running);
     bmap_init(&e->prepared);
     list_init(&e->requests);
@@ -57,6 +59,7 @@ void exec_free(struct exec *e)
     free_all(&e->requests);
     free_all(&e->finished);
     prepared_drop_all(e);
+    latency_close(e);
     auth_close(&e->auth);
     map_close(&e->running);
     bmap_close(&e->prepared);
@@ -68,6 +71,11 @@ void exec_free(struct exec *e)
 void exec_set_view(struct exec *e, const struct exec_view *view)
 {
     e->view = view;
+}
+
+void exec_set_source(struct exec *e, const struct exec_source *source)
+{
+    e->source = *source;
 }
 
 /* --- effects */
@@ -109,6 +117,7 @@ static uint8_t put_prefix(struct exec *e, struct request *q, struct bytes body, 
 void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struct buf *body)
 {
     ASSERT(!q->replied);
+    latency_note(e, q);
     q->replied = true;
     struct exec_effect *effect = effect_add(e, EXEC_REPLY, q);
     if (body->failed) {
@@ -168,6 +177,10 @@ static struct request *request_new(struct exec *e, struct now now, const struct 
                           .no_stamp = in->no_timestamp};
     q->client = arena_copy(&q->arena, in->client);
     q->now = now;
+    q->began = now.mono;
+    e->latest = now.mono;
+    if (e->first == 0)
+        e->first = now.mono;
     if (in->user != NULL)
         q->user = arena_text(&q->arena, bytes_text(in->user));
     if (in->keyspace != NULL && in->keyspace[0] != '\0')
@@ -248,6 +261,7 @@ void exec_done(struct exec *e, struct now now, uint64_t op, const struct exec_re
     struct request *q = map_remove(&e->running, op);
     if (q == NULL)
         return;
+    e->latest = now.mono;
     q->now = now; /* the run keeps the time it began with: TTLs stay consistent in it */
     q->op = 0;
     request_done(e, q, result);

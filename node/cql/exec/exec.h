@@ -74,6 +74,23 @@ struct exec_view {
     int32_t gossip_generation;
 };
 
+/* Where rows of system_views come from that the executor does not know: `fill` begins each row and
+ * puts values into its columns, by name; a table that it does not know has none. Texts are copied.
+ */
+struct exec_rows;
+struct exec_source {
+    void (*fill)(void *arg, const char *table, struct exec_rows *out);
+    void *arg;
+};
+void exec_set_source(struct exec *e, const struct exec_source *source);
+void exec_row(struct exec_rows *o);
+void exec_put_text(struct exec_rows *o, const char *column, const char *value); /* NULL: null */
+void exec_put_int(struct exec_rows *o, const char *column, int32_t value);
+void exec_put_bigint(struct exec_rows *o, const char *column, int64_t value);
+void exec_put_bool(struct exec_rows *o, const char *column, bool value);
+void exec_put_inet(struct exec_rows *o, const char *column, const struct endpoint *value);
+void exec_put_map(struct exec_rows *o, const char *column, const struct option_map *value);
+
 /* Borrowed until the next exec_set_view; what it points to must stay unchanged that long. Needed
  * before the first request. */
 void exec_set_view(struct exec *e, const struct exec_view *view);
@@ -200,7 +217,7 @@ size_t exec_effects(const struct exec *e, const struct exec_effect **ret_effects
 void exec_clear(struct exec *e);
 
 struct exec_stats {
-    uint64_t requests, errors, prepares, prepared_hits, prepared_misses, evictions;
+    uint64_t requests, errors, queries, prepares, prepared_hits, prepared_misses, evictions;
     size_t running, prepared, prepared_bytes;
 };
 struct exec_stats exec_stats(const struct exec *e);

@@ -153,6 +153,8 @@ void request_authorized(struct exec *e, struct request *q)
 void request_query(struct exec *e, struct request *q, const struct cql_request *in)
 {
     struct ast *ast = arena_new(&q->arena, struct ast);
+    e->stats.queries++;
+    q->text = arena_copy(&q->arena, in->query.text);
     if (!request_params(q, in, &in->query.params) || !request_parse(q, in->query.text, ast)) {
         reply_failed(e, q);
         return;
@@ -192,6 +194,7 @@ void request_execute(struct exec *e, struct request *q, const struct cql_request
         return;
     }
     q->prepared[q->prepared_count++] = p;
+    q->text = p->text; /* as long as the reference */
     if (p->keyspace != NULL)
         q->run.keyspace = p->keyspace;
     if (!request_params(q, in, &in->execute.params)) {

@@ -55,6 +55,8 @@ struct request {
     struct run run;
     struct bytes client; /* who asks */
     struct now now;
+    usec began;                  /* mono */
+    struct bytes text;           /* of a QUERY or what was prepared; for people */
     const char *user;            /* NULL: anonymous, or not logged in */
     const struct ast_stmt *stmt; /* NULL: a BATCH frame */
     struct cql_values values;

@@ -44,6 +44,24 @@ static bool build(struct request *q)
     return true;
 }
 
+/* For system_views.batch_metrics. */
+static void note_batch(struct exec *e, const struct request *q)
+{
+    switch (q->write_kind) {
+    case CQL_WRITE_BATCH:
+        histogram_record(&e->batches[BATCH_LOGGED], (int64_t)q->parts.count);
+        break;
+    case CQL_WRITE_UNLOGGED_BATCH:
+        histogram_record(&e->batches[BATCH_UNLOGGED], (int64_t)q->parts.count);
+        break;
+    case CQL_WRITE_COUNTER:
+        if (q->statements_count > 1)
+            histogram_record(&e->batches[BATCH_COUNTERS], (int64_t)q->parts.count);
+        break;
+    default: break;
+    }
+}
+
 /* Evaluate; read what must be read first; then write. */
 static void modify_step(struct exec *e, struct request *q)
 {
@@ -62,6 +80,7 @@ static void modify_step(struct exec *e, struct request *q)
         reply_void(e, q);
         return;
     }
+    note_batch(e, q);
     if (q->statements->times.in_batch && !batch_check_size(&q->run, &q->parts, q->write_kind)) {
         reply_failed(e, q);
         return;

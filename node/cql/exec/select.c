@@ -274,6 +274,11 @@ size_t select_columns(struct run *r, const struct select *s, const struct cql_co
     return selection_count(s->selection);
 }
 
+bool select_is_by_key(const struct select *s)
+{
+    return s->by_key;
+}
+
 const struct table *select_table(const struct select *s)
 {
     return s->table;

@@ -1,4 +1,5 @@
 /* virtual.c - the system tables as rows, made anew from the view for each SELECT. */
+#include "node/cql/exec/virtual.h"
 #include "node/cql/exec/core.h"
 
 #include <string.h>
@@ -36,6 +37,22 @@ void virtual_int(struct run *r, const struct virtual_rows *v, struct cql_value *
     uint8_t b[4];
     store_u32(b, (uint32_t)value);
     virtual_set(r, v, row, column, bytes_make(b, sizeof b));
+}
+
+void virtual_bigint(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                    const char *column, int64_t value)
+{
+    uint8_t b[8];
+    store_u64(b, (uint64_t)value);
+    virtual_set(r, v, row, column, bytes_make(b, sizeof b));
+}
+
+void virtual_double(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                    const char *column, double value)
+{
+    int64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    virtual_bigint(r, v, row, column, bits);
 }
 
 void virtual_bool(struct run *r, const struct virtual_rows *v, struct cql_value *row,
@@ -77,8 +94,8 @@ void virtual_map(struct run *r, const struct virtual_rows *v, struct cql_value *
     virtual_items(r, v, row, column, items, (size_t)map->count * 2);
 }
 
-static void virtual_inet(struct run *r, const struct virtual_rows *v, struct cql_value *row,
-                         const char *column, const struct endpoint *e)
+void virtual_inet(struct run *r, const struct virtual_rows *v, struct cql_value *row,
+                  const char *column, const struct endpoint *e)
 {
     bool v4 = endpoint_is_v4(e);
     virtual_set(r, v, row, column, bytes_make(v4 ? e->ip + 12 : e->ip, v4 ? 4 : 16));
@@ -141,24 +158,6 @@ static void make_peers(struct run *r, struct virtual_rows *v)
     }
 }
 
-static void make_settings(struct run *r, struct virtual_rows *v)
-{
-    const struct exec_view *view = r->exec->view;
-    char cql[ENDPOINT_TEXT_SIZE], internode[ENDPOINT_TEXT_SIZE];
-    const char *rows[][2] = {
-        {"cluster_name", view->cluster_name},
-        {"endpoint", endpoint_text(&view->self.internode, internode)},
-        {"native_transport", endpoint_text(&view->self.cql, cql)},
-        {"partitioner", PARTITIONER},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct cql_value *row = virtual_row(r, v);
-        virtual_text(r, v, row, "name", rows[i][0]);
-        virtual_text(r, v, row, "value", rows[i][1]);
-    }
-}
-
-/* Tables that are not here have nothing to show: they are for tools that ask for them. */
 static const struct {
     const char *keyspace;
     const char *table;
@@ -167,7 +166,6 @@ static const struct {
     {"system", "local", make_local},
     {"system", "peers", make_peers},
     {"system", "peers_v2", make_peers},
-    {"system_views", "settings", make_settings},
 };
 
 bool keyspace_is_virtual(const char *name)
@@ -185,4 +183,7 @@ void virtual_make(struct run *r, const struct table *t, struct virtual_rows *ret
     if (strcmp(t->keyspace, "system_schema") == 0 ||
         strcmp(t->keyspace, "system_virtual_schema") == 0)
         virtual_schema_make(r, ret);
+    /* What nobody makes rows for has nothing to show: it is there for tools that ask for it. */
+    else if (!virtual_views_make(r, ret))
+        virtual_source_make(r, ret);
 }

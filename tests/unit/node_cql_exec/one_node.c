@@ -30,6 +30,21 @@ static void show_schema(struct one_node *n)
     exec_set_view(n->exec, &n->view);
 }
 
+/* What a node would tell of itself. */
+static void fill_settings(void *arg, const char *table, struct exec_rows *out)
+{
+    static const char *const settings[][2] = {{"cluster_name", "test cluster"},
+                                              {"endpoint", "127.0.0.1:7000"},
+                                              {"native_transport", "127.0.0.1:9042"},
+                                              {"partitioner", "murmur3"}};
+    (void)arg;
+    for (size_t i = 0; strcmp(table, "settings") == 0 && i < ARRAY_LEN(settings); i++) {
+        exec_row(out);
+        exec_put_text(out, "name", settings[i][0]);
+        exec_put_text(out, "value", settings[i][1]);
+    }
+}
+
 void one_node_open(struct one_node *n)
 {
     one_node_open_with(n, &(struct exec_config){.seed = 1});
@@ -43,6 +58,7 @@ void one_node_open_with(struct one_node *n, const struct exec_config *config)
     n->now.wall = INT64_C(1700000000000000);
     n->timestamp_us = n->now.wall;
     n->exec = exec_new(config);
+    exec_set_source(n->exec, &(struct exec_source){fill_settings, NULL});
     n->schema = schema_new();
     n->store = store_mem_new();
     CU_ASSERT_EQUAL_FATAL(engine_new(n->store, &engine, &n->engine, &m), ERR_OK);
