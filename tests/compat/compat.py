@@ -165,8 +165,9 @@ def connect(host, version=5, user=None):
 
 
 def shown(value):
-    if hasattr(value, "items"):  # also the driver's own map, whose keys may be lists
-        return "{" + ", ".join(f"{shown(k)}: {shown(v)}" for k, v in value.items()) + "}"
+    if hasattr(value, "items"):  # also the driver's own map: keys may be lists and hold NaN
+        items = getattr(value, "_items", None) or value.items()
+        return "{" + ", ".join(f"{shown(k)}: {shown(v)}" for k, v in items) + "}"
     if isinstance(value, (set, frozenset)) or type(value).__name__ in ("SortedSet", "sortedset"):
         return "{" + ", ".join(shown(v) for v in value) + "}"
     if isinstance(value, (list, tuple)):
