@@ -42,7 +42,7 @@ static struct selector *make(struct run *r, const struct ast_term *t, enum aggre
 
 static bool is_constant(const struct ast_term *t)
 {
-    return t->kind >= AST_INTEGER && t->kind <= AST_MARKER;
+    return t->kind >= AST_INTEGER && t->kind < AST_MARKER;
 }
 
 static void refuse_type(struct run *r, const char *name)
@@ -85,6 +85,17 @@ static struct selector *prepare(struct run *r, const struct ast_term *t, enum ag
         return NULL;
     }
     const struct cql_type *type = of->type != NULL ? of->type : literal_type(arg);
+    const struct cql_type *blob = cql_type_native(CQL_BLOB);
+    if (type == NULL && kind == AGGREGATE_COUNT) { /* what it counts are bytes */
+        if (selector_fit(r, of, blob) == FIT_NOT) {
+            run_invalid(r,
+                        "Type error: %s cannot be passed as argument 0 of function system.count of "
+                        "type blob",
+                        of->name);
+            return NULL;
+        }
+        type = blob;
+    }
     if (type == NULL && kind >= AGGREGATE_SUM && arg->kind != AST_MARKER) {
         refuse_type(r, name);
         return NULL;

@@ -169,8 +169,11 @@ static int key_marker(const struct ast_stmt *s, const struct column *c)
         const struct ast_relation *a = &where->items[i];
         if (a->kind != AST_REL_COLUMN || !bytes_equal_text(a->columns.items[0], c->name))
             continue;
-        if (a->op == AST_EQ && a->value->kind == AST_MARKER)
-            found = (int)a->value->marker;
+        const struct ast_term *value = a->value;
+        if (a->op == AST_EQ && value->kind == AST_CAST) /* (int)? */
+            value = value->items.items[0];
+        if (a->op == AST_EQ && value->kind == AST_MARKER)
+            found = (int)value->marker;
         for (size_t j = 0; a->op == AST_IN && j < a->list.count; j++) { /* the last one, as there */
             if (a->list.items[j]->kind == AST_MARKER)
                 found = (int)a->list.items[j]->marker;

@@ -103,16 +103,6 @@ static const struct cql_type *parse_type(struct run *r, const struct ast_type *t
     return run_type(r, t, &type) ? type : NULL;
 }
 
-/* An int may stand for a date and a bigint for a timestamp, so they can be cast as these can. */
-static const struct cql_type *time_of(const struct cql_type *from, const struct cql_type *to)
-{
-    if (from->kind == CQL_INT && to->kind == CQL_TIMESTAMP)
-        return cql_type_native(CQL_DATE);
-    if (from->kind == CQL_BIGINT && to->kind == CQL_DATE)
-        return cql_type_native(CQL_TIMESTAMP);
-    return from;
-}
-
 static struct selector *prepare_cast(struct run *r, const struct ast_term *t)
 {
     const struct cql_type *type = NULL; /* native ones only: any other name is no target of CAST */
@@ -128,17 +118,12 @@ static struct selector *prepare_cast(struct run *r, const struct ast_term *t)
         return selector_settle(r, s->args[0], NULL) ? s : NULL;
     if (cql_type_equal(of->type, type))
         return s->args[0];
-    s->function = function_of_cast(r, time_of(of->type, type), type);
-    if (s->function != NULL) {
-        s->kind = SELECTOR_CALL;
-    } else if (!cast_is_target(type)) {
+    if (!cast_is_target(type)) {
         run_invalid(r, "%s cannot be cast to %s", of->name, cql_type_text(r->arena, type));
         return NULL;
-    } else if (!cast_allowed(of->type, type)) {
-        run_invalid(r, "Invalid call to function cast_as_%s, none of its type signatures match",
-                    cql_type_text(r->arena, type));
-        return NULL;
     }
+    if (!cast_find(r, type, as_args(r, s), &s->cast))
+        return NULL;
     return s;
 }
 

@@ -11,6 +11,7 @@
 #ifndef TORC_NODE_CQL_EXEC_SELECTOR_H
 #define TORC_NODE_CQL_EXEC_SELECTOR_H
 
+#include "node/cql/exec/cast_call.h"
 #include "node/cql/exec/operation.h"
 
 struct aggregate;
@@ -20,7 +21,7 @@ enum selector_kind {
     SELECTOR_CONSTANT,  /* slots[0]; also a marker */
     SELECTOR_CALL,      /* function(args) */
     SELECTOR_OPERATION, /* args[0] op args[1], -args[0] */
-    SELECTOR_CAST,      /* CAST(args[0] AS type) where it is no function */
+    SELECTOR_CAST,      /* CAST(args[0] AS type) */
     SELECTOR_SAME,      /* args[0]: in parentheses, or with a type hint */
     SELECTOR_ELEMENT,   /* args[0][slots[0]] of a set or map */
     SELECTOR_FIELD,     /* args[0].field of a user-defined type */
@@ -44,6 +45,7 @@ struct selector {
     const struct column *column;
     const struct function *function;
     struct operation operation;
+    struct cast cast;
     enum selector_fact fact;
     struct slot slots[2];
     uint32_t field;

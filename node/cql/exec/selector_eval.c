@@ -137,7 +137,7 @@ bool selector_apply(struct run *r, const struct selector *s, const struct cql_va
     switch (s->kind) {
     case SELECTOR_CALL: return function_call(r, s->function, args, s->args_count, ret);
     case SELECTOR_OPERATION: return operation_apply(r, &s->operation, args, ret);
-    case SELECTOR_CAST: return value_cast(r, s->args[0]->type, s->type, args[0], ret);
+    case SELECTOR_CAST: return cast_apply(r, &s->cast, args[0], ret);
     case SELECTOR_ELEMENT:
     case SELECTOR_SLICE: return part_of(r, s, args[0], ret);
     case SELECTOR_FIELD: *ret = field(s, args[0]); return true;

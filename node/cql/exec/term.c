@@ -70,6 +70,8 @@ bool term_arg(struct run *r, const struct ast_term *t, struct function_arg *ret)
     t = unwrap(t, NULL);
     if (t->kind == AST_CAST)
         return run_type(r, t->type, &ret->type);
+    if (t->kind == AST_CAST_AS)
+        return run_type(r, t->type, &ret->type);
     if (t->kind != AST_CALL && !is_operation(t))
         return true;
     if (!args_of(r, t, &args))
@@ -95,10 +97,11 @@ static bool args_of(struct run *r, const struct ast_term *t, const struct functi
     return true;
 }
 
-/* The function or operation that a term is. */
+/* The function, operation or CAST that a term is. */
 struct call {
-    const struct function *function; /* NULL: an operation */
+    const struct function *function;
     struct operation operation;
+    struct cast cast;
     const char *name;
     const struct cql_type *result;
 };
@@ -117,6 +120,12 @@ static bool find_call(struct run *r, struct slot s, struct call *ret)
         ret->name = arena_printf(r->arena, "system.%s", operation_name(op_of(t), t->items.count));
         return true;
     }
+    if (t->kind == AST_CAST_AS) {
+        if (!run_type(r, t->type, &ret->result) || !cast_find(r, ret->result, args, &ret->cast))
+            return false;
+        ret->name = ret->cast.name;
+        return true;
+    }
     ret->function = function_find(r, &t->id, args, t->items.count, s.type);
     if (ret->function == NULL)
         return false;
@@ -128,8 +137,9 @@ static bool find_call(struct run *r, struct slot s, struct call *ret)
 static struct slot arg_slot(struct run *r, const struct call *c, const struct ast_term *call,
                             size_t n)
 {
-    const struct cql_type *type =
-        c->function != NULL ? function_arg_type(c->function, n) : c->operation.args[n];
+    const struct cql_type *type = c->function != NULL    ? function_arg_type(c->function, n)
+                                  : c->cast.name != NULL ? c->cast.from
+                                                         : c->operation.args[n];
     return (struct slot){call->items.items[n], type,
                          arena_printf(r->arena, "arg%zu(%s)", n, c->name)};
 }
@@ -194,6 +204,9 @@ const char *term_text(struct run *r, const struct ast_term *term)
     case AST_CAST:
         return arena_printf(r->arena, "(%s)%s", run_type_text(r, term->type),
                             term_text(r, term->items.items[0]));
+    case AST_CAST_AS:
+        return arena_printf(r->arena, "system.cast_as_%s(%s)", run_text(r, term->type->text),
+                            items_text(r, term));
     case AST_LIST: return arena_printf(r->arena, "[%s]", items_text(r, term));
     case AST_SET:
     case AST_UDT:
@@ -236,6 +249,7 @@ bool slot_declare(struct run *r, struct slot s)
     case AST_UDT:
     case AST_TUPLE: return literal_declare(r, s);
     case AST_CALL:
+    case AST_CAST_AS:
     case AST_ARITHMETIC:
     case AST_NEGATE: return declare_call(r, s);
     case AST_CAST: return declare_cast(r, s);
@@ -316,6 +330,8 @@ static bool call_value(struct run *r, struct slot s, struct cql_value *ret)
             return run_invalid(r, "Invalid unset value for argument in call to function %s",
                                strchr(c.name, '.') + 1);
     }
+    if (c.cast.name != NULL)
+        return cast_apply(r, &c.cast, args[0], ret);
     return c.function != NULL ? function_call(r, c.function, args, count, ret)
                               : operation_apply(r, &c.operation, args, ret);
 }
@@ -333,6 +349,7 @@ bool slot_value(struct run *r, struct slot s, struct cql_value *ret)
     case AST_UDT:
     case AST_TUPLE: return literal_value(r, s, ret);
     case AST_CALL:
+    case AST_CAST_AS:
     case AST_ARITHMETIC:
     case AST_NEGATE: return call_value(r, s, ret);
     case AST_CAST: return slot_value(r, (struct slot){s.term->items.items[0], s.type, s.name}, ret);

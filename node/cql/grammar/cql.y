@@ -156,6 +156,7 @@ pairs(L) ::= pairs(M) COMMA term(A) COLON term(B). {
 fields(F) ::= name(N) COLON term(A). { F = cql_build_field_value(p, NULL, N, A); }
 fields(F) ::= fields(G) COMMA name(N) COLON term(A). { F = cql_build_field_value(p, G, N, A); }
 call(X) ::= fname(F) LP opt_terms(L) RP. { X = cql_build_call(p, F, &L); }
+call(X) ::= fname(F) LP term(A) as type_(T) RP. { X = cql_build_cast_as(p, F, A, T); }
 fname(F) ::= name(A). { F = (struct ast_table){BYTES_NONE, A}; }
 fname(F) ::= name(A) DOT name(B). { F = (struct ast_table){A, B}; }
 fname(F) ::= TOKEN. { F = (struct ast_table){BYTES_NONE, BYTES_LIT("token")}; }

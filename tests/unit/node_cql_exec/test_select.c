@@ -143,6 +143,15 @@ static const struct story found[] = {
     {"SELECT v FROM t WHERE k = 1 AND b = 1 AND a > 1",
      "INVALID: PRIMARY KEY column \"b\" cannot be restricted (preceding column \"a\" is "
      "restricted by a non-EQ relation)"},
+    {"SELECT v FROM t WHERE k = cast(2.0 AS int)", "null"},
+    {"SELECT v FROM t WHERE k = cast('2' AS int)",
+     "INVALID: Invalid call to function system.cast*"},
+    {"SELECT v FROM t WHERE k = cast(2 AS int)",
+     "INVALID: Ambiguous call to function system.cast*"},
+    {"SELECT count('x'), count(v) FROM t WHERE k = 1", "5, 5"},
+    {"SELECT count(k[1]) FROM t",
+     "INVALID: Type error: k[1] cannot be passed as argument 0 of function system.count of type "
+     "blob"},
     {"SELECT sum(v) + 1, max(v) - min(v) FROM t WHERE k = 9", "1, null"},
     {"SELECT count(*) FROM t WHERE v > 111 ALLOW FILTERING", "4 [*"},
     {NULL, NULL},
