@@ -124,10 +124,40 @@ static void print_collection(const struct cql_type *type, struct bytes v, struct
     buf_put_u8(out, map ? '}' : ']');
 }
 
+/* A tuple, a vector, or with the names of its fields a user-defined type. */
+static void print_parts(const struct cql_type *type, struct bytes v, struct buf *out)
+{
+    bool udt = type->kind == CQL_UDT;
+    struct value_parts parts = value_parts_open(type, v);
+    struct value_part part;
+    if (v.len == 0 && type->kind == CQL_VECTOR) { /* there is no vector of nothing */
+        buf_put_text(out, "null");
+        return;
+    }
+    buf_put_u8(out, udt ? '{' : '[');
+    for (uint32_t i = 0; value_parts_next(&parts, &part); i++) {
+        if (i > 0)
+            buf_put_text(out, ", ");
+        if (udt) {
+            json_print_name(type->fields[i], out);
+            buf_put_text(out, ": ");
+        }
+        if (part.null)
+            buf_put_text(out, "null");
+        else
+            value_print_json(type->items[type->kind == CQL_VECTOR ? 0 : i], part.bytes, out);
+    }
+    buf_put_u8(out, udt ? '}' : ']');
+}
+
 void value_print_json(const struct cql_type *type, struct bytes v, struct buf *out)
 {
     if (cql_type_is_collection(type)) {
         print_collection(type, v, out);
+        return;
+    }
+    if (cql_type_is_tuple(type) || type->kind == CQL_VECTOR) {
+        print_parts(type, v, out);
         return;
     }
     bool text = type->kind == CQL_TEXT || type->kind == CQL_ASCII;

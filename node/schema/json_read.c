@@ -131,12 +131,13 @@ static bool read_hex4(struct scanner *s, uint32_t *ret)
 
 static uint8_t *put_utf8(uint8_t *to, uint32_t c)
 {
+    static const uint8_t leads[] = {0, 0xc0, 0xe0, 0xf0};
     if (c < 0x80) {
         *to++ = (uint8_t)c;
         return to;
     }
     unsigned more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    *to++ = (uint8_t)((0xf00u >> more & 0xf0u) | c >> (6 * more));
+    *to++ = (uint8_t)(leads[more] | c >> (6 * more));
     while (more-- > 0)
         *to++ = (uint8_t)(0x80 | (c >> (6 * more) & 0x3f));
     return to;

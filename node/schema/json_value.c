@@ -282,10 +282,8 @@ static enum err from_boolean(const struct source *s, struct buf *out)
     const struct json *j = s->json;
     bool yes = j->kind == JSON_TRUE;
     if (is_string(j)) {
-        if (j->text.len == 0)
-            return ERR_OK;
         yes = equals_nocase(j->text, "true");
-        if (!yes && !equals_nocase(j->text, "false"))
+        if (!yes && j->text.len > 0 && !equals_nocase(j->text, "false"))
             return errmsg_set(s->err, ERR_INVALID, "Unable to make boolean from '%.*s'",
                               (int)(j->text.len < 200 ? j->text.len : 200),
                               (const char *)j->text.data);
@@ -428,6 +426,99 @@ static enum err from_collection(const struct source *s, const struct cql_type *t
                          : value_collection_build(type, parts.items, parts.count, out, s->err);
 }
 
+/* Of a tuple or a user-defined type: null is a part like others. */
+static enum err tuple_part(const struct source *s, const struct cql_type *type,
+                           const struct json *j, struct value_part *ret)
+{
+    struct buf b;
+    bool null;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    enum err err = value_from_json(s->arena, type, j, &b, &null, s->err);
+    if (err == ERR_OK)
+        err = buf_finish(&b);
+    *ret = (struct value_part){.null = null, .bytes = arena_copy(s->arena, buf_bytes(&b))};
+    buf_close(&b);
+    return err;
+}
+
+static enum err wrong_count(const struct source *s, const char *format, size_t want, size_t have)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    json_print_plain(s->json, &b);
+    int n = (int)(b.len < 200 ? b.len : 200);
+    const char *text = b.len > 0 ? (const char *)b.data : "";
+    if (have == 0)
+        errmsg_set(s->err, ERR_INVALID, "Tuple %s items (expected %zu): %.*s", format, want, n,
+                   text);
+    else
+        errmsg_set(s->err, ERR_INVALID, "%s: expected %zu but given %zu; %.*s", format, want,
+                   have - 1, n, text);
+    buf_close(&b);
+    return ERR_INVALID;
+}
+
+static enum err from_tuple(const struct source *s, const struct cql_type *type, struct buf *out)
+{
+    const struct json *j = s->json;
+    if (j->kind != JSON_ARRAY)
+        return expected(s, "a list representation of a tuple");
+    if (j->count != type->count)
+        return wrong_count(s, j->count > type->count ? "contains extra" : "is missing", type->count,
+                           0);
+    struct value_part *parts = arena_array(s->arena, struct value_part, j->count);
+    for (size_t i = 0; i < j->count; i++) {
+        enum err err = tuple_part(s, type->items[i], &j->items[i], &parts[i]);
+        if (err != ERR_OK)
+            return err;
+    }
+    value_tuple_build(parts, j->count, out);
+    return ERR_OK;
+}
+
+static enum err from_udt(const struct source *s, const struct cql_type *type, struct buf *out)
+{
+    const struct json *j = s->json;
+    if (j->kind != JSON_OBJECT)
+        return expected(s, "a map");
+    struct value_part *parts = arena_array(s->arena, struct value_part, type->count);
+    for (uint32_t i = 0; i < type->count; i++)
+        parts[i] = (struct value_part){.null = true};
+    for (size_t i = 0; i < j->count; i++) {
+        struct bytes name = json_name(s->arena, j->names[i]);
+        int field = cql_type_field(type, name);
+        if (field < 0)
+            return errmsg_set(s->err, ERR_INVALID,
+                              "Unknown field '%.*s' in value of user defined type %s",
+                              (int)(name.len < 100 ? name.len : 100),
+                              name.len > 0 ? (const char *)name.data : "", type->name);
+        enum err err = tuple_part(s, type->items[field], &j->items[i], &parts[field]);
+        if (err != ERR_OK)
+            return err;
+    }
+    value_tuple_build(parts, type->count, out);
+    return ERR_OK;
+}
+
+static enum err from_vector(const struct source *s, const struct cql_type *type, struct buf *out)
+{
+    const struct json *j = s->json;
+    if (j->kind != JSON_ARRAY)
+        return expected(s, "a list");
+    if (j->count != type->dimension)
+        return wrong_count(s, "List had incorrect size", type->dimension, j->count + 1);
+    struct value_part *parts = arena_array(s->arena, struct value_part, j->count);
+    for (size_t i = 0; i < j->count; i++) {
+        parts[i] = (struct value_part){.null = false};
+        enum err err =
+            part(s, type->items[0], &j->items[i], "Invalid null element in list", &parts[i].bytes);
+        if (err != ERR_OK)
+            return err;
+    }
+    value_vector_build(type, parts, out);
+    return ERR_OK;
+}
+
 /* A string may hold what else has parts. */
 static enum err unwrapped(struct source *s)
 {
@@ -468,11 +559,18 @@ enum err value_from_json(struct arena *a, const struct cql_type *type, const str
     *ret_null = j->kind == JSON_NULL;
     if (*ret_null)
         return ERR_OK;
-    if (!cql_type_is_collection(type))
+    if (!cql_type_is_collection(type) && !cql_type_is_tuple(type) && type->kind != CQL_VECTOR)
         return from_scalar(&s, type, out);
     enum err err = unwrapped(&s);
     if (err != ERR_OK)
         return err;
     *ret_null = s.json->kind == JSON_NULL;
-    return *ret_null ? ERR_OK : from_collection(&s, type, out);
+    if (*ret_null)
+        return ERR_OK;
+    switch (type->kind) {
+    case CQL_TUPLE: return from_tuple(&s, type, out);
+    case CQL_UDT: return from_udt(&s, type, out);
+    case CQL_VECTOR: return from_vector(&s, type, out);
+    default: return from_collection(&s, type, out);
+    }
 }

@@ -62,15 +62,16 @@ static float component(struct bytes v, size_t n)
     return f;
 }
 
+/* In floats, as Cassandra sums: the last digits are those of its answers. */
 struct products {
-    double ab, aa, bb, distance;
+    float ab, aa, bb, distance;
 };
 
 static struct products products_of(struct bytes a, struct bytes b)
 {
     struct products p = {0};
     for (size_t i = 0; i < a.len / 4 && i < b.len / 4; i++) {
-        double x = (double)component(a, i), y = (double)component(b, i);
+        float x = component(a, i), y = component(b, i);
         p.ab += x * y;
         p.aa += x * x;
         p.bb += y * y;
@@ -82,9 +83,14 @@ static struct products products_of(struct bytes a, struct bytes b)
 double vector_similarity(enum similarity how, struct bytes a, struct bytes b)
 {
     struct products p = products_of(a, b);
-    if (how == SIMILARITY_COSINE)
-        return p.aa == 0 || p.bb == 0 ? (double)NAN : (1 + p.ab / sqrt(p.aa * p.bb)) / 2;
-    return how == SIMILARITY_EUCLIDEAN ? 1 / (1 + p.distance) : (1 + p.ab) / 2;
+    if (how == SIMILARITY_EUCLIDEAN)
+        return (double)(1 / (1 + p.distance));
+    if (how == SIMILARITY_DOT_PRODUCT)
+        return (double)((1 + p.ab) / 2);
+    if (p.aa == 0 || p.bb == 0)
+        return (double)NAN;
+    float cos = (float)((double)p.ab / sqrt((double)p.aa * (double)p.bb));
+    return (double)((1 + cos) / 2);
 }
 
 static bool similar(enum similarity how, const struct function *f, struct run *r,

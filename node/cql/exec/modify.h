@@ -18,6 +18,7 @@ struct op { /* what happens to one column */
 
 struct modify {
     const struct table *table;
+    bool evaluates; /* values are there */
     bool insert;
     bool whole_rows;   /* DELETE FROM */
     bool touches_rows; /* not only static columns */
@@ -42,6 +43,8 @@ bool modify_resolve(struct run *r, const struct ast_stmt *s, const struct modify
 /* Resolve, and evaluate which partitions and rows it is about. */
 bool modify_target(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
                    struct modify *m);
+/* modify_json.c: INSERT JSON. The columns of m->table get their values out of the text. */
+bool modify_json(struct run *r, const struct ast_insert *s, struct modify *m);
 bool modify_build(struct run *r, struct modify *m, struct parts *ret);
 
 /* The entry for a row that must be seen, made when it is new. Valid until the next call. */

@@ -189,11 +189,11 @@ static bool resolve_insert(struct run *r, const struct ast_insert *s,
     if (m->table->is_counter)
         return run_invalid(r, "INSERT statements are not allowed on counter tables, use UPDATE "
                               "instead");
-    if (s->json != NULL)
-        return run_unsupported(r, "INSERT JSON");
     if (s->columns.count != s->values.count)
         return run_invalid(r, "Unmatched column names/values");
     m->insert = true;
+    if (s->json != NULL)
+        return modify_json(r, s, m) && declare_using(r, m, &s->using, times);
     m->ops = arena_array(r->arena, struct op, s->columns.count);
     m->key_slots = arena_array(r->arena, struct slot,
                                m->table->partition_key_count + m->table->clustering_count);
@@ -519,6 +519,7 @@ static bool eval_times(struct run *r, struct modify *m)
 bool modify_target(struct run *r, const struct ast_stmt *s, const struct modify_times *times,
                    struct modify *m)
 {
+    m->evaluates = true;
     return modify_resolve(r, s, times, m) && eval_times(r, m) &&
            (m->insert ? insert_keys(r, m) : where_targets(r, m));
 }

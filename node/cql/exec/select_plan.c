@@ -153,8 +153,6 @@ bool select_resolve(struct run *r, const struct ast_select *ast, struct select *
     if (s->table == NULL)
         return false;
     s->is_virtual = keyspace_is_local(s->table->keyspace);
-    if (ast->json)
-        return run_unsupported(r, "SELECT JSON");
     if (!selection_prepare(r, s->table, ast, &s->selection) || !order_columns_exist(r, s) ||
         !where_resolve(r, s->table, &ast->where, ast->allow_filtering, &s->where))
         return false;

@@ -1,13 +1,15 @@
 #include "node/cql/exec/selection.h"
 
 #include "node/cql/exec/aggregate.h"
+#include "node/schema/json.h"
 
 struct selection {
     struct arena *arena; /* of the request: outlives the rows */
     struct selector **items;
     struct bytes *aliases; /* empty: the name of the selector */
     size_t count;
-    bool all; /* SELECT * */
+    bool all;  /* SELECT * */
+    bool json; /* SELECT JSON: a row is one text */
     bool aggregate;
     struct cql_value *values; /* of the row that is made */
 };
@@ -29,6 +31,7 @@ bool selection_prepare(struct run *r, const struct table *t, const struct ast_se
     s->aliases = arena_array(r->arena, struct bytes, count);
     s->values = arena_array(r->arena, struct cql_value, count);
     s->all = ast->selectors.count == 0;
+    s->json = ast->json;
     for (uint32_t i = 0; s->all && i < t->column_count; i++)
         add(s, selector_of_column(r, &t->columns[i]), BYTES_NONE);
     for (size_t i = 0; i < ast->selectors.count; i++) {
@@ -125,7 +128,12 @@ bool selection_has_column(const struct selection *s, const struct column *c)
 
 size_t selection_count(const struct selection *s)
 {
-    return s->count;
+    return s->json ? 1 : s->count;
+}
+
+static const char *name_of(struct run *r, const struct selection *s, size_t i)
+{
+    return s->aliases[i].len > 0 ? run_text(r, s->aliases[i]) : s->items[i]->name;
 }
 
 struct cql_column result_column(struct run *r, const char *keyspace, const char *table,
@@ -141,17 +149,42 @@ struct cql_column result_column(struct run *r, const char *keyspace, const char 
 const struct cql_column *selection_columns(struct run *r, const struct table *t,
                                            const struct selection *s)
 {
-    struct cql_column *columns = arena_array(r->arena, struct cql_column, s->count);
-    for (size_t i = 0; i < s->count; i++) {
-        const char *name = s->aliases[i].len > 0 ? run_text(r, s->aliases[i]) : s->items[i]->name;
-        columns[i] = result_column(r, t->keyspace, t->name, name, s->items[i]->type);
-    }
+    size_t count = selection_count(s);
+    struct cql_column *columns = arena_array(r->arena, struct cql_column, count);
+    if (s->json)
+        columns[0] = result_column(r, t->keyspace, t->name, "[json]", cql_type_native(CQL_TEXT));
+    for (size_t i = 0; i < count && !s->json; i++)
+        columns[i] = result_column(r, t->keyspace, t->name, name_of(r, s, i), s->items[i]->type);
     return columns;
 }
 
-/* The finished row, s->values, as it goes to the client. */
-static void put_row(const struct selection *s, struct buf *out)
+/* {"name": value, …} */
+static void put_json(struct run *r, const struct selection *s, struct buf *out)
 {
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    for (size_t i = 0; i < s->count; i++) {
+        buf_put_text(&b, i == 0 ? "{" : ", ");
+        json_print_name(name_of(r, s, i), &b);
+        buf_put_text(&b, ": ");
+        if (s->values[i].kind == CQL_VALUE_SET)
+            value_print_json(s->items[i]->type, s->values[i].data, &b);
+        else
+            buf_put_text(&b, "null");
+    }
+    buf_put_u8(&b, '}');
+    cql_put_value(out, cql_value_make(buf_bytes(&b)));
+    out->failed = out->failed || b.failed;
+    buf_close(&b);
+}
+
+/* The finished row, s->values, as it goes to the client. */
+static void put_row(struct run *r, const struct selection *s, struct buf *out)
+{
+    if (s->json) {
+        put_json(r, s, out);
+        return;
+    }
     for (size_t i = 0; i < s->count; i++)
         cql_put_value(out, s->values[i]);
 }
@@ -166,7 +199,7 @@ bool selection_row(struct run *r, struct selection *s, const struct row_values *
             return false;
     }
     if (!s->aggregate)
-        put_row(s, out);
+        put_row(r, s, out);
     return true;
 }
 
@@ -176,7 +209,7 @@ bool selection_finish(struct run *r, struct selection *s, struct buf *out)
         if (!aggregate_value(r, s->items[i], &s->values[i]))
             return false;
     }
-    put_row(s, out);
+    put_row(r, s, out);
     for (size_t i = 0; i < s->count; i++)
         aggregate_reset(s->items[i]);
     return true;

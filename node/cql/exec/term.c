@@ -342,6 +342,8 @@ bool slot_value(struct run *r, struct slot s, struct cql_value *ret)
     *ret = CQL_NULL;
     switch (s.term->kind) {
     case AST_NULL: return true;
+    case AST_VALUE: *ret = cql_value_make(s.term->text); return true;
+    case AST_UNSET: ret->kind = CQL_VALUE_UNSET; return true;
     case AST_MARKER: return bound_value(r, s, ret);
     case AST_LIST:
     case AST_SET:

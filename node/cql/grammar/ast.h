@@ -58,6 +58,9 @@ enum ast_term_kind {
     AST_ELEMENT, /* items[0][items[1]] */
     AST_SLICE,   /* items[0][items[1]..items[2]], the last two may be NULL */
     AST_FIELD,   /* items[0].text */
+    /* only made by who executes statements */
+    AST_VALUE, /* text: the bytes of a value of the type that is wanted there */
+    AST_UNSET, /* as if a client had bound nothing */
 };
 
 struct ast_terms {

@@ -394,6 +394,7 @@ opt_allow ::= ALLOW FILTERING. { p->select->select.allow_filtering = true; }
 %type removals {struct ast_removals}
 %type removal {struct ast_removal}
 %type json_default {bool}
+%type json_text {struct ast_term *}
 %type batch_head {struct ast_stmt *}
 using(U) ::= . { U = (struct ast_using){0}; }
 using(U) ::= USING using_items(A). { U = A; }
@@ -409,11 +410,13 @@ change(S) ::= INSERT INTO id(T) paren_names(N) VALUES LP terms(V) RP opt_ine(I) 
     S->insert = (struct ast_insert){
         .table = T, .columns = N, .values = V, .if_not_exists = I, .using = U};
 }
-change(S) ::= INSERT INTO id(T) JSON term(V) json_default(D) opt_ine(I) using(U). {
+change(S) ::= INSERT INTO id(T) JSON json_text(V) json_default(D) opt_ine(I) using(U). {
     S = cql_build_stmt(p, AST_INSERT);
     S->insert = (struct ast_insert){
         .table = T, .json = V, .json_default_unset = D, .if_not_exists = I, .using = U};
 }
+json_text(X) ::= STRING(T). { X = cql_build_leaf(p, AST_STRING, T.text); }
+json_text(X) ::= marker(A). { X = A; }
 json_default(D) ::= . { D = false; }
 json_default(D) ::= DEFAULT NULL. { D = false; }
 json_default(D) ::= DEFAULT UNSET. { D = true; }

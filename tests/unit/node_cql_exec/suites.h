@@ -1,4 +1,5 @@
 SUITE_WITH(exec_types)
+SUITE_WITH(exec_functions)
 SUITE_WITH(exec_select)
 SUITE_WITH(exec_pages)
 SUITE_WITH(exec_modify)

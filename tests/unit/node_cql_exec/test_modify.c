@@ -174,7 +174,7 @@ static void refusals(void)
         {"DELETE k FROM t WHERE k = 1", "INVALID: Invalid identifier k for deletion*"},
         {"UPDATE t SET v = v + 1 WHERE k = 1 AND c = 1",
          "INVALID: Invalid operation (v = v + 1) for non counter column v"},
-        {"INSERT INTO t JSON '{}'", "INVALID: Not supported by this release of Torc: INSERT JSON"},
+        {"INSERT INTO t JSON '{}'", "INVALID: Invalid null value in condition for column k"},
         {"INSERT INTO system.local (key) VALUES ('x')",
          "UNAUTHORIZED: system keyspace is not user-modifiable."},
         {NULL, NULL},

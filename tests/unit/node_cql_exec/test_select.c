@@ -251,7 +251,6 @@ static const struct story refused[] = {
      "to: v"},
     {"SELECT v FROM t WHERE k = 1 AND (a, b) > (1)",
      "INVALID: Expected 2 elements in value tuple, but got 1: (1)"},
-    {"SELECT JSON v FROM t", "INVALID: Not supported by this release of Torc: SELECT JSON"},
     {"SELECT v FROM t GROUP BY v",
      "INVALID: Group by is currently only supported on the columns of the PRIMARY KEY, got v"},
     {"SELECT v FROM t GROUP BY k, b",
