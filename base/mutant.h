@@ -54,15 +54,11 @@
     X(cas_vote_not_durable, "a replica promises and accepts before its register is durable")       \
     X(cas_accepts_below_promise, "a replica accepts what it has promised not to, in an IF")        \
     X(cas_in_flight_ignored, "who prepares an IF ignores what others have in flight")              \
-    X(cas_refusal_leaves_proposal,                                                                 \
-      "an IF is refused while a value of its own may still be taken up")                           \
     X(cas_ballots_repeat, "an IF makes its ballots from the time alone, in steps of 0.2 s")        \
     X(cas_forgets_its_proposal,                                                                    \
       "an IF that was outvoted begins anew as if it had proposed nothing")                         \
     X(cas_done_early, "a decision is told to be in the data before it is")                         \
     X(cas_old_set_only, "an IF on a moving range ignores those that will hold it")                 \
-    X(cas_electorate_unchecked, "a replica votes for who counts other replicas than it does")      \
-    X(cas_registers_stay, "who takes over a range does not ask for its registers")                 \
     X(cas_stamped_early, "an IF is stamped with the time it came, whatever it then read")          \
     X(batch_dropped_early, "the keepers of a batch forget it before it is written")                \
     X(batch_kept_undurable, "a keeper says that it has a batch before its disk has it")            \

@@ -38,8 +38,10 @@ static void finish(struct coord *c, struct cas *s, enum err err, enum coord_cas_
     r->received = down ? quorum_members(q) : quorum_acked(q);
     r->failures = q->failures;
     r->contentions = s->attempts;
-    if (r->unknown)
+    if (r->unknown) {
+        r->received = s->taken;
         c->stats.cas_unknown++;
+    }
     coord_done(c, s->op, r);
     drop(c, s);
 }
@@ -387,7 +389,7 @@ void cas_decide(struct coord *c, struct now now, uint64_t session, uint64_t op,
     s->op = op;
     map_put(&c->cas_by_op, op, s);
     s->result = (struct coord_result){0};
-    if (part == NULL && (!may_be_applied(s) || MUTANT(cas_refusal_leaves_proposal))) {
+    if (part == NULL && !may_be_applied(s)) {
         finish(c, s, ERR_OK, CAS_NOT_APPLIED);
         return;
     }

@@ -124,6 +124,7 @@ void cas_ask_promises(struct coord *c, struct now now, struct cas *s)
 void cas_ask_accepts(struct coord *c, struct now now, struct cas *s)
 {
     s->asked = s->refused = 0;
+    s->taken = s->own ? 0 : s->taken;
     quorums_restart(&s->quorums);
     for (size_t i = 0; i < s->targets; i++) {
         struct cas_target *t = &s->target[i];
@@ -225,6 +226,7 @@ void cas_on_accepted(struct coord *c, struct now now, struct cas *s, node_no fro
         return;
     if (err == ERR_OK && m->ok) {
         t->state = REPLICA_ACKED;
+        s->taken += s->own;
         quorums_ack(&s->quorums, t->standing);
     } else {
         count_no(s, t, err, m->highest);

@@ -75,6 +75,7 @@ struct cas {
     struct dot value_origin;
     struct bytes value;
     uint32_t asked, refused; /* of the proposal under way */
+    uint32_t taken;          /* so many have accepted the last one of our own */
     size_t bytes;            /* in the account of bytes in flight */
     struct coord_result result;
 };

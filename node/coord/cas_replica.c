@@ -187,9 +187,8 @@ static enum err check(struct coord *c, keyspace_no keyspace, uint64_t electorate
         ballot.n > DOT_N_MAX)
         return ERR_MALFORMED;
     range_no range = ring_range_of(place, ranges);
-    bool same = cas_electorate(c, keyspace, place) == electorate;
     if (!cluster_is_replica(c->cluster, keyspace, range, c->self.node) ||
-        (!same && !MUTANT(cas_electorate_unchecked)))
+        cas_electorate(c, keyspace, place) != electorate)
         return ERR_STALE;
     if (cluster_table_is_gone(c->cluster, table))
         return ERR_FAILED;

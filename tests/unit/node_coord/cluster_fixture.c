@@ -102,6 +102,8 @@ static bool perform(struct fixture *f, node_no no)
             continue;
         }
         struct wire_message m = effects[i].send.message;
+        if (no == f->mute && m.type != WIRE_CAS_ACCEPT)
+            continue;
         size_t slot = f->queued++ % ARRAY_LEN(f->queue);
         m.from = no;
         f->writes_sent += m.type == WIRE_WRITE;
@@ -154,6 +156,13 @@ void fixture_settle(struct fixture *f)
             more |= perform(f, i);
         }
     }
+}
+
+void fixture_settle_without(struct fixture *f, node_no node)
+{
+    f->mute = node;
+    fixture_settle(f);
+    f->mute = 0;
 }
 
 void fixture_elapse(struct fixture *f, usec us)

@@ -34,6 +34,7 @@ struct fixture {
     struct arena arena;
     uint64_t done; /* its name */
     size_t writes_sent;
+    node_no mute; /* fixture_settle_without */
 };
 
 void fixture_open(struct fixture *f);
@@ -42,6 +43,8 @@ struct fixture_node *fixture_at(struct fixture *f, node_no node);
 
 /* Deliver, sync and perform until nothing moves. */
 void fixture_settle(struct fixture *f);
+/* The same, but from this node nothing but questions for votes goes out: as if it died then. */
+void fixture_settle_without(struct fixture *f, node_no node);
 void fixture_elapse(struct fixture *f, usec us);
 
 /* The process ends and starts again; its disk keeps what was synced and what was not. */
