@@ -16,6 +16,20 @@ static enum err from_boolean(struct bytes text, struct buf *out, struct errmsg *
     return ERR_OK;
 }
 
+/* Hexadecimal digits of the bytes, which must be of the type. */
+static enum err from_hex(const struct cql_type *type, struct bytes text, struct buf *out,
+                         struct errmsg *e)
+{
+    size_t at = out->len;
+    enum err err = value_from_literal(cql_type_native(CQL_BLOB), LITERAL_HEX, text, "", out, e);
+    if (err != ERR_OK || out->failed)
+        return err;
+    struct bytes value = {0};
+    if (out->len > at)
+        value = bytes_make(out->data + at, out->len - at);
+    return value_validate(type, value, e);
+}
+
 /* The length of the part in front, up to the ':' that ends it or to the end. */
 static size_t part_length(struct bytes text)
 {
@@ -76,8 +90,8 @@ static enum err from_parts(const struct cql_type *type, struct bytes text, struc
         enum err err = put_part(type->items[i], bytes_make(text.data, len), out, e);
         if (err != ERR_OK)
             return err;
-        size_t skip = len < text.len ? len + 1 : len;
-        text = bytes_make(text.data + skip, text.len - skip);
+        if (len < text.len)
+            text = bytes_make(text.data + len + 1, text.len - len - 1);
     }
     return ERR_OK;
 }
@@ -109,8 +123,7 @@ enum err value_from_text(const struct cql_type *type, struct bytes text, struct 
     case CQL_LIST:
     case CQL_SET:
     case CQL_MAP:
-    case CQL_VECTOR:
-        return value_from_literal(cql_type_native(CQL_BLOB), LITERAL_HEX, text, "", out, ret_err);
+    case CQL_VECTOR: return from_hex(type, text, out, ret_err);
     default: break;
     }
     bool empty = text.len == 0 && value_validate(type, text, NULL) == ERR_OK;

@@ -23,7 +23,29 @@ static const char *const types[] = {"bigint",
                                     "uuid",
                                     "varint",
                                     "frozen<list<decimal>>",
-                                    "frozen<map<text, frozen<set<varint>>>>"};
+                                    "frozen<map<text, frozen<set<varint>>>>",
+                                    "tuple<int, text, tuple<decimal, blob>>",
+                                    "vector<float, 3>",
+                                    "vector<text, 2>",
+                                    "vector<duration, 2>",
+                                    "frozen<u>"};
+
+/* What `u` stands for. */
+static const char *const field_names[] = {"a", "b"};
+
+static const struct cql_type *type_of(struct arena *a, uint8_t which)
+{
+    const struct cql_type *items[ARRAY_LEN(field_names)] = {cql_type_native(CQL_DECIMAL),
+                                                            cql_type_native(CQL_TEXT)};
+    const struct cql_type *u = cql_type_udt(a, "k", "u", field_names, items, 2, false);
+    const struct cql_types scope = {"k", &u, 1};
+    const struct cql_type *type;
+    enum err err = cql_type_parse(a, bytes_text(types[which % ARRAY_LEN(types)]), &type, NULL);
+    ASSERT(err == ERR_OK);
+    err = cql_type_resolve(a, type, &scope, &type, NULL);
+    ASSERT(err == ERR_OK);
+    return type;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -31,19 +53,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf value;
     struct buf key;
     struct buf again;
-    const struct cql_type *type;
     if (size == 0)
         return 0;
     bool reversed = data[0] >= 0x80;
     buf_init(&value, 1 << 24);
     buf_init(&key, 1 << 24);
     buf_init(&again, 1 << 24);
-    enum err err =
-        cql_type_parse(&a, bytes_text(types[data[0] % 0x80 % ARRAY_LEN(types)]), &type, NULL);
-    ASSERT(err == ERR_OK);
+    const struct cql_type *type = type_of(&a, data[0] % 0x80);
     struct reader r = reader_make(bytes_make(data + 1, size - 1));
     if (order_decode(type, reversed, &r, &value) == ERR_OK) {
-        err = order_encode(type, reversed, buf_bytes(&value), &key, NULL);
+        enum err err = order_encode(type, reversed, buf_bytes(&value), &key, NULL);
         ASSERT(err == ERR_OK);
         struct reader back = reader_make(buf_bytes(&key));
         err = order_decode(type, reversed, &back, &again);

@@ -232,6 +232,46 @@ static void scalars_survive_their_text(void)
     }
 }
 
+/* Whole values as strings: a part that is bytes must be of its type as well. */
+static void strings_become_values_of_any_type(void)
+{
+    static const struct {
+        const char *type;
+        const char *text;
+        const char *hex; /* NULL: refused */
+    } rows[] = {{"int", "7", "00000007"},
+                {"boolean", "TRUE", "01"},
+                {"boolean", "yes", NULL},
+                {"tuple<int, text>", "1:a\\:b", "000000040000000100000003613a62"},
+                {"tuple<int, text>", "@:\\@", "ffffffff0000000140"},
+                {"tuple<int, text>", "1", "0000000400000001"},
+                {"tuple<int, text>", "1:a:b", NULL},
+                {"tuple<int, text>", "x:a", NULL},
+                {"tuple<text, tuple<text, text>>", ":", "000000000000000400000000"},
+                {"tuple<list<int>>", "00000000", "0000000400000000"},
+                {"tuple<list<int>>", "", NULL},
+                {"tuple<list<int>>", "01", NULL},
+                {"vector<tinyint, 2>", "01010102", "01010102"},
+                {"vector<tinyint, 2>", "0102", NULL}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct arena a = {0};
+        struct buf out;
+        buf_init(&out, 1000);
+        enum err err =
+            value_from_text(type_of(&a, rows[i].type), bytes_text(rows[i].text), &out, NULL);
+        bool good = rows[i].hex == NULL
+                        ? err == ERR_INVALID
+                        : err == ERR_OK && bytes_equal(buf_bytes(&out), from_hex(&a, rows[i].hex));
+        if (!good) {
+            printf("%s from '%s': err %d, %zu bytes\n", rows[i].type, rows[i].text, (int)err,
+                   out.len);
+            CU_FAIL("another value");
+        }
+        buf_close(&out);
+        arena_close(&a);
+    }
+}
+
 CU_TestInfo value_tests[] = {
     {"constants become what Cassandra makes of them",
      constants_become_what_cassandra_makes_of_them},
@@ -239,4 +279,5 @@ CU_TestInfo value_tests[] = {
     {"values are ordered as in Cassandra", values_are_ordered_as_in_cassandra},
     {"sets and maps are sorted and unique", sets_and_maps_are_sorted_and_unique},
     {"scalars survive their text", scalars_survive_their_text},
+    {"strings become values of any type", strings_become_values_of_any_type},
     CU_TEST_INFO_NULL};
