@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PASSWORDS_MAX 256
+#define PASSWORDS_MAX 64 /* a few seconds of work: who waits longer has given up */
 
 struct job {
     struct list link;
