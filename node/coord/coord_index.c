@@ -50,7 +50,9 @@ bool index_next(struct read_op *op)
     return true;
 }
 
-/* The rows that were found, as a scan of the ring. */
+/* The rows that were found, as a scan of the ring from the first to the last of them and no
+ * further: an answer that ends with the scan must not claim what the index was not asked for yet.
+ */
 static struct scan scan_of_points(const struct read_op *op, const struct index_result *found)
 {
     struct scan s = op->request.scan;
@@ -61,10 +63,8 @@ static struct scan scan_of_points(const struct read_op *op, const struct index_r
     s.has_points = true;
     s.points = found->points;
     s.points_count = found->count;
-    if (s.single) {
-        s.after_token = s.token == INT64_MIN ? INT64_MIN : s.token - 1;
-        s.upto_token = s.token;
-    }
+    s.after_token = first->token == INT64_MIN ? INT64_MIN : first->token - 1;
+    s.upto_token = found->points[found->count - 1].token;
     s.single = false;
     s.has_from = resumes; /* a partition that was found, and read in part */
     return s;
