@@ -13,7 +13,7 @@
  * never in a product: to hand it down to every core would change the code that is to be tested.
  *
  * A mutant belongs here when a client or an operator could suffer from it. What the product does
- * not have yet (hints, siblings, counters, dropping tombstones by proof, Merkle trees)
+ * not have yet (hints, siblings, dropping tombstones by proof, Merkle trees)
  * brings its mutants with it.
  */
 #ifndef TORC_BASE_MUTANT_H
