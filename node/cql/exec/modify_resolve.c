@@ -18,6 +18,9 @@ static const struct cql_type *op_type(struct run *r, const struct op *op)
 static bool check_counting(struct run *r, const struct op *op, const struct ast_term *value)
 {
     const char *name = op->column->name;
+    if (op->kind == AST_ASSIGN_PREPEND && value->kind == AST_LIST)
+        return run_invalid(r, "Unexpected receiver type 'counter'; only list and vector are "
+                              "expected");
     if (op->kind == AST_ASSIGN_PREPEND)
         return run_invalid(r, "Invalid operation (%s = %s - %s) for non list column %s", name,
                            term_text(r, value), name, name);
@@ -484,6 +487,8 @@ static bool where_targets(struct run *r, struct modify *m)
                            m->ops_count > 0 && m->ops->removes ? "DELETE" : "UPDATE");
     if (!m->whole_rows && (!statics || looks_at_row) && !m->slices.rows) {
         const struct column *c = first_missing_clustering(m);
+        if (m->ops_count > 0 && m->ops->removes)
+            return run_invalid(r, "Range deletions are not supported for specific columns");
         return run_invalid(r, "Some clustering keys are missing: %s", c != NULL ? c->name : "?");
     }
     return true;
