@@ -4,6 +4,7 @@
 #include "node/schema/arithmetic.h"
 #include "node/schema/number_big.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,6 +210,8 @@ static enum err elementary(enum number_function f, struct big *b, struct errmsg 
         digits = DECIMAL_PRECISION_MAX;
     if (f == NUMBER_EXP)
         return big_exp(b, digits, e);
+    if (big_precision(b->unscaled) > DECIMAL_PRECISION_MAX)
+        return big_overflow(e); /* near 1 all its digits count: this would take long */
     if (mpz_sgn(b->unscaled) <= 0)
         return errmsg_set(e, ERR_INVALID, "%s of number zero or less",
                           f == NUMBER_LOG ? "Natural log" : "Log10");
@@ -289,6 +292,9 @@ int64_t varint_to_int(struct bytes v)
 double varint_to_double(struct bytes v)
 {
     struct buf b;
+    v = varint_trim(v);
+    if (v.len > 129) /* beyond 2^1024 */
+        return v.data[0] < 0x80 ? INFINITY : -INFINITY;
     buf_init(&b, BUF_MAX_DEFAULT);
     varint_print(v, &b);
     buf_put_u8(&b, 0);

@@ -213,7 +213,14 @@ static void machine_numbers_come_and_go(void)
     }
     struct arena a = {0};
     struct buf b;
+    uint8_t large[20000] = {0x80};
+    CU_ASSERT_EQUAL(varint_to_double(bytes_make(large, sizeof large)), -(double)INFINITY);
+    large[0] = 1;
+    CU_ASSERT_EQUAL(varint_to_double(bytes_make(large, 130)), (double)INFINITY);
+    CU_ASSERT_EQUAL(varint_to_double(bytes_make(large, 128)), ldexp(1, 127 * 8));
     buf_init(&b, 100);
+    CU_ASSERT_EQUAL(varint_function(NUMBER_LOG, bytes_make(large, sizeof large), &b, NULL),
+                    ERR_INVALID); /* its 48,000 digits would all count */
     CU_ASSERT_EQUAL(varint_to_int(value_of(&a, CQL_VARINT, "36893488147419103239")), 7);
     decimal_from_double(1e21, &b);
     CU_ASSERT_STRING_EQUAL(text_of(&a, CQL_DECIMAL, buf_bytes(&b)), "1.0E+21");
