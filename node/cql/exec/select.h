@@ -105,7 +105,7 @@ enum row_fate select_row(struct run *r, struct select *s, const struct part *p,
                          const struct row *row);
 
 /* select_sort.c: note what the row that was just appended is ordered by; put all in order. */
-void select_sort_note(struct run *r, struct select *s, size_t start);
+bool select_sort_note(struct run *r, struct select *s, size_t start);
 void select_sort(struct select *s);
 
 void select_move(struct select *s, const struct position *to); /* copies */

@@ -172,8 +172,8 @@ static enum row_fate emit(struct run *r, struct select *s)
                     s->params.page_size > 0 ? "select fewer columns" : "use paging");
         return ROW_FAILED;
     }
-    if (s->sorts)
-        select_sort_note(r, s, start);
+    if (s->sorts && !select_sort_note(r, s, start))
+        return ROW_FAILED;
     return ROW_TAKEN;
 }
 

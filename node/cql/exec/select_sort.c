@@ -1,5 +1,6 @@
 /* select_sort.c - ORDER BY over several partitions: the rows of the answer are put in order when
- * all are there. So such a SELECT has no pages, and is bounded by EXEC_REPLY_MAX. */
+ * all are there. So such a SELECT has no pages, and is bounded by EXEC_SORT_MAX and EXEC_REPLY_MAX.
+ */
 #include "node/cql/exec/select.h"
 #include "node/schema/order.h"
 
@@ -10,9 +11,12 @@ struct sorted_row {
     size_t start, end; /* where the row stands in the content */
 };
 
-void select_sort_note(struct run *r, struct select *s, size_t start)
+bool select_sort_note(struct run *r, struct select *s, size_t start)
 {
     struct buf b;
+    if (s->sorted_count == EXEC_SORT_MAX)
+        return run_invalid(r, "ORDER BY with IN on the partition key: more than %d rows",
+                           EXEC_SORT_MAX);
     buf_init(&b, BUF_MAX_DEFAULT);
     for (size_t i = 0; i < s->ast->order_by.count; i++) {
         const struct ast_order *o = &s->ast->order_by.items[i];
@@ -27,6 +31,7 @@ void select_sort_note(struct run *r, struct select *s, size_t start)
     s->sorted[s->sorted_count++] =
         (struct sorted_row){arena_copy(s->arena, buf_bytes(&b)), start, s->content.len};
     buf_close(&b);
+    return true;
 }
 
 /* Rows that are equal stay in the order they came in. */
