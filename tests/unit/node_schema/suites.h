@@ -1,6 +1,7 @@
 SUITE(type)
 SUITE(value)
 SUITE(number)
+SUITE(arithmetic)
 SUITE(json)
 SUITE(order)
 SUITE_WITH(schema)
