@@ -92,10 +92,7 @@ static bool run_paging(struct session *s, const struct call *c)
 
 static bool run_tracing(struct session *s, const struct call *c)
 {
-    if (c->count == 2 && word_is(&c->words[1], "ON"))
-        return session_complain(s, "TRACING is not in this release: requests are not traced");
-    session_print(s, "Tracing is off; it is not in this release.\n");
-    return true;
+    return run_switch(s, c, &s->tracing, "Tracing");
 }
 
 static bool run_capture(struct session *s, const struct call *c)
@@ -143,6 +140,16 @@ static bool run_source(struct session *s, const struct call *c)
     return fine;
 }
 
+static bool show_session(struct session *s, const struct call *c)
+{
+    char text[UUID_TEXT_SIZE];
+    struct uuid id;
+    struct bytes word = c->words[2].text;
+    if (!uuid_parse((const char *)word.data, word.len, &id))
+        return session_complain(s, "SHOW SESSION needs the id of a session");
+    return session_show_trace(s, uuid_text(&id, text));
+}
+
 static bool run_show(struct session *s, const struct call *c)
 {
     struct cql_response response;
@@ -152,10 +159,13 @@ static bool run_show(struct session *s, const struct call *c)
         session_print(s, "Connected to %s port %u.\n", s->config.host, s->config.port);
         return true;
     }
-    if (c->count != 2 || !word_is(&c->words[1], "VERSION"))
+    bool session = c->count == 3 && word_is(&c->words[1], "SESSION");
+    if (!session && (c->count != 2 || !word_is(&c->words[1], "VERSION")))
         return usage(s, c);
     if (session_connect(s, &why) != ERR_OK)
         return session_complain(s, "%s", why.text);
+    if (session)
+        return show_session(s, c);
     arena_init(&arena);
     bool fine = client_query(&s->client,
                              "SELECT release_version, cql_version, cluster_name FROM system.local",

@@ -28,9 +28,10 @@
     X(QUIT, "", "leave the shell")                                                                 \
     X(SERIAL, "CONSISTENCY [SERIAL | LOCAL_SERIAL]",                                               \
       "show or set the consistency level of conditional writes")                                   \
-    X(SHOW, "VERSION | HOST", "show versions, or what we are connected to")                        \
+    X(SHOW, "VERSION | HOST | SESSION id",                                                         \
+      "show versions, what we are connected to, or a traced request")                              \
     X(SOURCE, "'file'", "run the statements of a file")                                            \
-    X(TRACING, "[ON | OFF]", "not in this release: requests are not traced")
+    X(TRACING, "[ON | OFF]", "show what each node did for a statement")
 
 enum command {
 #define X(name, arguments, help) COMMAND_##name,

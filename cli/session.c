@@ -257,9 +257,9 @@ static bool show_result(struct session *s, struct cql_request *request,
 
 bool session_statement(struct session *s, struct bytes text)
 {
-    struct cql_request request = {.opcode = CQL_QUERY};
+    struct cql_request request = {.opcode = CQL_QUERY, .tracing = s->tracing};
     struct cql_params *params = &request.query.params;
-    struct cql_response response;
+    struct cql_response response = {.opcode = CQL_ERROR};
     struct errmsg why;
     struct arena arena;
     if (session_connect(s, &why) != ERR_OK)
@@ -277,6 +277,10 @@ bool session_statement(struct session *s, struct bytes text)
         fine = session_complain(s, "%s", why.text);
     else
         fine = show_result(s, &request, &response, &arena);
+    if (response.prefix.tracing) {
+        char id[UUID_TEXT_SIZE];
+        fine &= session_show_trace(s, uuid_text(&response.prefix.trace_id, id));
+    }
     arena_close(&arena);
     fflush(s->out);
     return fine;

@@ -32,6 +32,7 @@ struct session {
     enum table_format format;
     bool expand;
     bool paging;
+    bool tracing;
     int32_t page_rows;
     enum cql_consistency consistency;
     enum cql_consistency serial;
@@ -70,6 +71,9 @@ bool session_text(struct session *s, const char *text);
 
 /* Run one CQL statement and show its result; false when it failed. */
 bool session_statement(struct session *s, struct bytes text);
+
+/* Show what is known of a traced request, once it is complete (tracing.c). */
+bool session_show_trace(struct session *s, const char *id);
 
 /* Run one command of the shell (commands.c). */
 bool session_command(struct session *s, enum command command, struct bytes text);

@@ -1,16 +1,14 @@
 #include "node/node_core.h"
+#include "node/node_trace.h"
 
 #include "base/mutant.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define FACT_HOST_ID "n/host_id"
 #define FACT_BOOT    "n/boot"
-
-#define DAMAGE_TOLD_EVERY (60 * USEC_PER_SEC)
 
 struct node_effect *node_append(struct node *n, enum node_effect_type type)
 {
@@ -140,6 +138,7 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
                                  .counter_window_us = config->counter_window_us,
                                  .write_timeout_us = config->write_timeout_us};
     n->coord = coord_new(&coord, n->engine, n->cluster);
+    trace_open(n);
     struct heal_config heal = HEAL_CONFIG_DEFAULT;
     heal.first_question = rng_next(&n->rng) & ~UINT64_C(0xffffffff);
     if (config->pull_bytes_max > 0)
@@ -459,6 +458,8 @@ static void deadlines(struct node *n)
         coord_deadline(n->coord, n->now);
     if (heal_next_deadline(n->heal) <= now)
         heal_deadline(n->heal, n->now);
+    if (tracing_next(coord_tracing(n->coord)) <= now)
+        trace_due(n);
     if (n->finish_retry <= now)
         meta_finish_again(n);
     if (n->role_retry <= now)
@@ -484,20 +485,6 @@ static void check_drained(struct node *n)
     n->drained = true;
     engine_save_clocks(n->engine); /* so that the next start has no log to read */
     node_append(n, NODE_DRAINED);
-}
-
-/* Other replicas answer in our place, so nobody but the log would notice. */
-static void tell_damage(struct node *n)
-{
-    uint64_t damaged = engine_stats(n->engine).damaged;
-    if (damaged == n->damage_told || n->now.mono < n->damage_next)
-        return;
-    node_log(n, true,
-             "%" PRIu64 " reads met damage in the store -> other replicas answer; replace "
-             "this node's data",
-             damaged - n->damage_told);
-    n->damage_told = damaged;
-    n->damage_next = n->now.mono + DAMAGE_TOLD_EVERY;
 }
 
 struct node_effects node_step(struct node *n, const struct node_event *event)
@@ -529,7 +516,7 @@ struct node_effects node_step(struct node *n, const struct node_event *event)
     }
     settle(n);
     take_store(n);
-    tell_damage(n);
+    report_damage(n);
     check_drained(n);
     return (struct node_effects){n->effects, n->effects_count};
 }
@@ -540,6 +527,7 @@ usec node_deadline(const struct node *n)
     usec others[] = {n->gossip != NULL ? gossip_deadline(n->gossip) : USEC_NEVER,
                      coord_next_deadline(n->coord),
                      heal_next_deadline(n->heal),
+                     tracing_next(coord_tracing(n->coord)),
                      n->finish_retry,
                      n->role_retry,
                      n->drops_count > 0 || n->building ? n->now.mono : USEC_NEVER};

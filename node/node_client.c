@@ -6,6 +6,7 @@
  * what a client can make us hold is bounded. */
 #include "node/node_client.h"
 #include "base/mutant.h"
+#include "node/node_trace.h"
 
 #include <string.h>
 
@@ -179,6 +180,7 @@ static void client_request(struct node *n, struct client *c, const struct cql_fr
                              .user = c->user,
                              .timestamp_us = node_timestamp(n),
                              .no_timestamp = no_timestamp,
+                             .trace = trace_begin(n, &c->from, &request),
                              .client = buf_bytes(&c->who)};
     c->running++;
     c->requests++;
@@ -281,6 +283,7 @@ static void reply(struct node *n, const struct exec_effect *e)
     struct client *c = map_get(&n->clients, e->conn);
     if (e->conn == 0)
         auth_setup_done(n, e->reply.opcode == CQL_READY);
+    trace_end(n, e);
     if (c == NULL)
         return;
     ASSERT(c->running > 0);
@@ -381,6 +384,8 @@ static void start_ddl(struct node *n, uint64_t op, const struct ddl *ddl)
 static void take_effect(struct node *n, const struct exec_effect *e)
 {
     struct client *c = map_get(&n->clients, e->conn);
+    struct tracing *t = coord_tracing(n->coord);
+    struct uuid before = tracing_enter(t, n->now, &e->trace);
     switch (e->type) {
     case EXEC_REPLY: reply(n, e); break;
     case EXEC_WRITE: start_write(n, e); break;
@@ -406,6 +411,7 @@ static void take_effect(struct node *n, const struct exec_effect *e)
             c->events |= e->events;
         break;
     }
+    tracing_leave(t, &before);
 }
 
 bool client_take(struct node *n)
@@ -427,19 +433,6 @@ bool client_take(struct node *n)
 }
 
 /* --- what comes back */
-
-/* What an IF is stamped with: above all that it has read, whoever stamped that, and above all that
- * the replicas have heard of. */
-static int64_t stamp_above(struct node *n, const struct scan_result *rows)
-{
-    int64_t stamp = node_timestamp(n);
-    for (size_t i = 0; i < rows->parts_count; i++) {
-        int64_t newest = part_max_timestamp(&rows->parts[i]);
-        if (newest >= stamp && newest < INT64_MAX - 1)
-            stamp = newest + 1;
-    }
-    return stamp;
-}
 
 static const char *counter_is_full(struct node *n, node_no waits_for)
 {
@@ -465,7 +458,7 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
                             .unknown = result->unknown,
                             .contentions = result->contentions};
     if (result->cas == CAS_ROWS)
-        r.stamp_us = stamp_above(n, &result->rows);
+        r.stamp_us = clock_above(n, &result->rows);
     if (result->err == ERR_OVERLOADED && result->kind == WRITE_COUNTER)
         r.message = counter_is_full(n, result->waits_for);
     exec_done(n->client_state->exec, n->now, op, &r);

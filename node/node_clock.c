@@ -135,3 +135,16 @@ const char *clock_problem(struct node *n)
     n->clock_problem = problem;
     return problem;
 }
+
+/* What an IF is stamped with: above all that it has read, whoever stamped that, and above all that
+ * the replicas have heard of. */
+int64_t clock_above(struct node *n, const struct scan_result *rows)
+{
+    int64_t stamp = node_timestamp(n);
+    for (size_t i = 0; i < rows->parts_count; i++) {
+        int64_t newest = part_max_timestamp(&rows->parts[i]);
+        if (newest >= stamp && newest < INT64_MAX - 1)
+            stamp = newest + 1;
+    }
+    return stamp;
+}

@@ -163,6 +163,8 @@ void clock_start(struct node *n);
 void clock_keep(struct node *n);                               /* before each write of a client */
 int64_t clock_tell(struct node *n);                            /* what a message of ours says */
 void clock_heard(struct node *n, struct peer *p, int64_t hlc); /* p: NULL when of nobody we know */
+/* The next timestamp that is above all in these rows, too. */
+int64_t clock_above(struct node *n, const struct scan_result *rows);
 const char *clock_problem(struct node *n); /* why no timestamp is given; NULL: it is */
 
 /* --- node_meta.c */
@@ -215,6 +217,7 @@ void auth_password_done(struct node *n, const struct node_event *event);
 
 /* --- node_report.c */
 void report_init(struct node *n);
+void report_damage(struct node *n); /* to the log, what has come since */
 void node_metric_malformed(struct node *n);
 
 #endif

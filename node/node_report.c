@@ -3,6 +3,7 @@
 #include "node/node_core.h"
 #include "node/node_metrics.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 
 static const struct metric_def defs[] = {NODE_METRICS(METRIC_DEF)};
@@ -219,4 +220,22 @@ void node_ring_json(struct node *n, struct buf *out)
     json_object_set_new(j, "owners", owners);
     json_object_set_new(j, "nodes", nodes);
     put_json(j, out);
+}
+
+/* --- the log */
+
+#define DAMAGE_TOLD_EVERY (60 * USEC_PER_SEC)
+
+/* Other replicas answer in our place, so nobody but the log would notice. */
+void report_damage(struct node *n)
+{
+    uint64_t damaged = engine_stats(n->engine).damaged;
+    if (damaged == n->damage_told || n->now.mono < n->damage_next)
+        return;
+    node_log(n, true,
+             "%" PRIu64 " reads met damage in the store -> other replicas answer; replace "
+             "this node's data",
+             damaged - n->damage_told);
+    n->damage_told = damaged;
+    n->damage_next = n->now.mono + DAMAGE_TOLD_EVERY;
 }

@@ -82,6 +82,7 @@ bool coord_cas_drop_table(struct coord *c, table_no table, size_t max)
 
 struct vote {
     node_no to;
+    struct uuid trace;
     struct wire_message answer;
     struct memory *memory; /* what the answer points to */
     size_t bytes;
@@ -147,10 +148,14 @@ uint64_t cas_ticket(struct coord *c)
 void vote_durable(struct coord *c, uint64_t ticket, enum err err)
 {
     struct vote *v = map_remove(&c->votes_by_ticket, ticket);
-    if (v != NULL)
-        vote_cast(c, v, err);
-    else
+    if (v == NULL) {
         cas_move_durable(c, ticket, err);
+        return;
+    }
+    struct uuid before = tracing_enter(&c->trace, c->now, &v->trace);
+    tracing_say(&c->trace, "The vote is durable");
+    vote_cast(c, v, err);
+    tracing_leave(&c->trace, &before);
 }
 
 /* The register goes to the disk; the vote waits for it. */
@@ -168,6 +173,7 @@ static struct vote *vote_new(struct coord *c, node_no to, enum wire_type type, s
 {
     struct vote *v = mem_new(struct vote);
     v->to = to;
+    v->trace = tracing_session(&c->trace);
     v->answer.type = type;
     v->memory = memory_new();
     v->bytes = bytes;

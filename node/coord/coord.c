@@ -42,6 +42,7 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     if (c->config.write_timeout_us == 0)
         c->config.write_timeout_us = 2 * USEC_PER_SEC;
     keeper_open(c);
+    tracing_init(&c->trace);
     return c;
 }
 
@@ -63,6 +64,7 @@ void coord_free(struct coord *c)
         free_pending(c, container_of(c->pending.next, struct pending, link));
     timers_close(&c->timers); /* before what they stand in goes */
     batches_close(c);
+    tracing_close(&c->trace);
     keeper_close(c);
     map_close(&c->pending_by_request);
     map_clear(&c->applying_by_ticket, mem_free);
@@ -83,7 +85,19 @@ void coord_free(struct coord *c)
 void coord_set_actor(struct coord *c, struct actor self)
 {
     c->self = self;
+    c->trace.self = self;
     engine_set_actor(c->engine, self);
+}
+
+struct tracing *coord_tracing(struct coord *c)
+{
+    return &c->trace;
+}
+
+static const char *name_of(const struct coord *c, node_no node, char text[ENDPOINT_TEXT_SIZE])
+{
+    const struct cluster_node *n = cluster_find(c->cluster, node);
+    return n != NULL ? endpoint_text(&n->endpoint, text) : "a node that is gone";
 }
 
 void coord_begin(struct coord *c, struct now now)
@@ -120,6 +134,12 @@ void coord_send(struct coord *c, node_no to, const struct wire_message *m)
     struct coord_effect *e = append(c, COORD_SEND);
     e->send.to = to;
     e->send.message = *m;
+    e->send.message.trace = tracing_session(&c->trace);
+    if (c->trace.on != NULL) {
+        char text[ENDPOINT_TEXT_SIZE];
+        tracing_put(&c->trace, "Sending %s message to %s", wire_name(m->type),
+                    name_of(c, to, text));
+    }
 }
 
 void coord_done(struct coord *c, uint64_t op, const struct coord_result *result)
@@ -168,6 +188,9 @@ void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no
                  const struct part *part, struct dot dot, struct applying applying)
 {
     uint64_t ticket = COORD_TICKET | ++c->tickets;
+    applying.trace = tracing_session(&c->trace);
+    tracing_say(&c->trace, "Writing %zu rows of a partition of %s to the store",
+                part->rows_count + part->has_static, tracing_table(&c->trace, part->table));
     map_put(&c->applying_by_ticket, ticket, mem_copy(&applying, sizeof applying));
     c->in_flight += applying.bytes;
     enum err err = engine_apply(c->engine, keyspace, range, part, dot, ticket);
@@ -184,6 +207,8 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
     }
     c->now = now;
     c->in_flight -= a->bytes;
+    struct uuid before = tracing_enter(&c->trace, now, &a->trace);
+    tracing_say(&c->trace, err == ERR_OK ? "The write is durable" : "The write has failed");
     if (a->kept != NULL) {
         keeper_durable(c, now, a, err);
     } else if (a->for_peer) {
@@ -198,6 +223,7 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
         else if (p != NULL && p->type == PENDING_ROUND)
             repair_answer(c, now, container_of(p, struct round, pending), self, err);
     }
+    tracing_leave(&c->trace, &before);
     mem_free(a);
 }
 
@@ -218,6 +244,9 @@ static void settle(struct coord *c, struct now now)
 void coord_write_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)
 {
     c->now = now;
+    tracing_say(&c->trace, w->kind == WRITE_BATCH && w->count > 1
+                               ? "Determining replicas for atomic batch"
+                               : "Determining replicas for mutation");
     if (w->kind == WRITE_BATCH && w->count > 1)
         batch_start(c, now, op, w);
     else
@@ -246,6 +275,7 @@ void coord_cas_propose(struct coord *c, struct now now, uint64_t session, uint64
 
 void coord_durable(struct coord *c, struct now now, uint64_t ticket, enum err err)
 {
+    c->now = now;
     durable(c, now, ticket, err);
     vote_durable(c, ticket, err);
     settle(c, now);
@@ -299,8 +329,15 @@ static bool receive(struct coord *c, struct now now, node_no from, const struct 
 
 bool coord_receive(struct coord *c, struct now now, node_no from, const struct wire_message *m)
 {
+    struct uuid before = tracing_enter(&c->trace, now, &m->trace);
+    if (c->trace.on != NULL) {
+        char text[ENDPOINT_TEXT_SIZE];
+        tracing_put(&c->trace, "%s message received from %s", wire_name(m->type),
+                    name_of(c, from, text));
+    }
     bool ours = receive(c, now, from, m);
     settle(c, now);
+    tracing_leave(&c->trace, &before);
     return ours;
 }
 

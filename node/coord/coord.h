@@ -34,6 +34,7 @@
 
 #include "node/coord/cluster.h"
 #include "node/coord/level.h"
+#include "node/coord/tracing.h"
 #include "node/wire/wire.h"
 #include "storage/engine.h"
 
@@ -57,6 +58,9 @@ void coord_begin(struct coord *c, struct now now);
 
 /* Who mints dots here. Until it is set (the node has not joined) every operation is unavailable. */
 void coord_set_actor(struct coord *c, struct actor self);
+
+/* What is done while a session is entered there is traced; messages carry it to others and back. */
+struct tracing *coord_tracing(struct coord *c);
 
 /* --- operations of this node's clients */
 

@@ -19,9 +19,6 @@
 #define DROPS_MAX       512                 /* told at once */
 #define DROPS_LATEST_US (100 * USEC_PER_MS) /* keepers are in no hurry */
 
-/* 100 ns from the beginning of the Gregorian calendar to that of Unix. */
-#define TICKS_BEFORE_1970 INT64_C(0x01b21dd213814000)
-
 struct drop {
     node_no to;
     struct uuid id;
@@ -58,24 +55,6 @@ struct batch *batch_of_due(struct due *due)
 usec batch_end(const struct batch *b)
 {
     return b->end_mono;
-}
-
-/* Time-based (version 1), and unique: the node and its boot stand where a MAC address would. */
-static struct uuid batch_id(struct coord *c)
-{
-    struct uuid id;
-    int64_t ticks = c->now.wall * 10 + TICKS_BEFORE_1970;
-    if (ticks <= c->last_batch)
-        ticks = c->last_batch + 1;
-    c->last_batch = ticks;
-    uint64_t t = (uint64_t)ticks;
-    store_u32(id.b, (uint32_t)t);
-    store_u16(id.b + 4, (uint16_t)(t >> 32));
-    store_u16(id.b + 6, (uint16_t)((t >> 48 & 0xfff) | 0x1000));
-    store_u16(id.b + 8, (uint16_t)(0x8000 | (c->self.boot >> 16 & 0x3fff)));
-    store_u32(id.b + 10, c->self.node);
-    store_u16(id.b + 14, (uint16_t)c->self.boot);
-    return id;
 }
 
 /* --- keepers */
@@ -355,7 +334,7 @@ void batch_start(struct coord *c, struct now now, uint64_t op, const struct coor
     b->write.mutations = mutations;
     c->stats.batches++;
     coord_track(c, &b->pending, PENDING_BATCH);
-    b->id = batch_id(c);
+    b->id = timeid(&c->last_batch, now.wall, c->self);
     b->end_mono = now.mono + w->timeout_us;
     b->deadline.kind = DUE_BATCH;
     timers_set(&c->timers, &b->deadline.timer, b->end_mono);

@@ -39,6 +39,7 @@ struct pending {
 /* A write to our own store, until it is durable. */
 struct applying {
     bool for_peer;
+    struct uuid trace;
     struct kept *kept; /* a batch that we keep for the peer, or NULL */
     node_no peer;      /* who gets the ack */
     uint64_t request;  /* theirs, or our own pending one */
@@ -88,6 +89,7 @@ struct coord {
     struct cluster *cluster;
     struct actor self;
     struct now now; /* of the last input */
+    struct tracing trace;
     uint64_t requests, tickets;
     int64_t last_batch; /* ticks of the last batch's id */
     struct keeper keeper;

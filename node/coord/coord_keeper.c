@@ -199,7 +199,9 @@ void keeper_keep(struct coord *c, struct now now, node_no from, const struct wir
         return;
     }
     struct kept *k = keeper_add(c, m->id, m->mutations.len);
-    struct applying a = {.kept = k, .peer = from, .request = m->request};
+    struct applying a = {
+        .kept = k, .peer = from, .request = m->request, .trace = tracing_session(&c->trace)};
+    tracing_say(&c->trace, "Keeping a batch of %zu bytes", m->mutations.len);
     uint64_t ticket = COORD_TICKET | ++c->tickets;
     k->storing = true;
     map_put(&c->applying_by_ticket, ticket, mem_copy(&a, sizeof a));

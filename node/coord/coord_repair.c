@@ -15,6 +15,7 @@ static bool has_answered(const struct answer *a)
 void repair_start(struct coord *c, struct now now, struct round *round)
 {
     round->phase = ROUND_FULL;
+    tracing_say(&c->trace, "Digests differ, asking for the rows");
     c->stats.digest_mismatches++;
     for (size_t i = 0; i < round->answers; i++) {
         struct answer *a = &round->answer[i];

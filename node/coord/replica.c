@@ -87,7 +87,15 @@ enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *
 {
     struct scan s = durable(scan);
     enum err err = check_scan(c, keyspace, scan);
-    return err == ERR_OK ? engine_scan(c->engine, &s, arena, ret) : err;
+    tracing_say(&c->trace, "Executing a %s on %s",
+                scan->single ? "query of a single partition" : "scan of a part of the ring",
+                tracing_table(&c->trace, scan->table));
+    if (err == ERR_OK)
+        err = engine_scan(c->engine, &s, arena, ret);
+    if (err == ERR_OK)
+        tracing_say(&c->trace, "Read %u live rows of %zu partitions", (unsigned)ret->live_rows,
+                    ret->parts_count);
+    return err;
 }
 
 enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *scan,

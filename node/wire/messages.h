@@ -1,12 +1,12 @@
 /* messages.h - every message between nodes, declared once.
  *
- * A message is a msgpack array [number, from, hlc, epoch, field, field, ...]; structs, encoder,
- * decoder and metrics come from these lists. The numbers and the order of fields are the wire
- * format: do not renumber; append fields at the end (a decoder ignores fields it does not know and
- * gives zero to those that are missing).
+ * A message is a msgpack array [number, from, hlc, epoch, trace, field, field, ...]; structs,
+ * encoder, decoder and metrics come from these lists. The numbers and the order of fields are the
+ * wire format: do not renumber; append fields at the end (a decoder ignores fields it does not know
+ * and gives zero to those that are missing).
  *
  * Every message carries in its envelope the sender's node number (0 before it has joined), its
- * hybrid logical clock (us) and its metadata epoch.
+ * hybrid logical clock (us), its metadata epoch and the request it is traced for, mostly none.
  *
  * Field types: u32 u64 i64 flag uuid dot bytes.
  */

@@ -4,7 +4,7 @@
 #include <msgpack/unpack.h>
 #include <string.h>
 
-#define ENVELOPE_FIELDS 4
+#define ENVELOPE_FIELDS 5
 
 static int append(void *data, const char *bytes, size_t len)
 {
@@ -78,6 +78,7 @@ void wire_encode(const struct wire_message *m, struct buf *out)
     put_u32(p, m->from);
     put_i64(p, m->hlc);
     put_u64(p, m->epoch);
+    put_bytes(p, bytes_make(m->trace.b, uuid_is_zero(&m->trace) ? 0 : sizeof m->trace.b));
 #define F(type, field) put_##type(p, body->field);
     switch (m->type) {
 #define M(NAME, name, number)                                                                      \
@@ -230,6 +231,11 @@ static enum err decode_fields(struct fields *f, struct wire_message *ret)
     m.from = get_u32(f);
     m.hlc = get_i64(f);
     m.epoch = get_u64(f);
+    struct bytes trace = get_bytes(f);
+    if (trace.len == sizeof m.trace.b)
+        memcpy(m.trace.b, trace.data, sizeof m.trace.b);
+    else if (trace.len > 0)
+        return ERR_MALFORMED;
     m.type = (enum wire_type)type;
 #define F(type, field) body->field = get_##type(f);
     switch (m.type) {

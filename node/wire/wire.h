@@ -67,9 +67,10 @@ struct wire_pull_reply { WIRE_PULL_REPLY(F) };
 
 struct wire_message {
     enum wire_type type;
-    node_no from;   /* 0: the sender has not joined */
-    int64_t hlc;    /* the sender's hybrid logical clock, us since the epoch */
-    uint64_t epoch; /* the last metadata entry the sender has applied */
+    node_no from;      /* 0: the sender has not joined */
+    int64_t hlc;       /* the sender's hybrid logical clock, us since the epoch */
+    uint64_t epoch;    /* the last metadata entry the sender has applied */
+    struct uuid trace; /* the session that the sender acts for (node/coord/tracing.h); zero: none */
     union {
 #define M(NAME, name, number) struct wire_##name name;
         WIRE_MESSAGES(M)

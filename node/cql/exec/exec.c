@@ -84,7 +84,8 @@ struct exec_effect *effect_add(struct exec *e, enum exec_effect_type type, struc
 {
     e->effects = mem_grow(e->effects, e->effects_count, &e->effects_cap, sizeof e->effects[0]);
     struct exec_effect *effect = &e->effects[e->effects_count++];
-    *effect = (struct exec_effect){.type = type, .conn = q->conn, .stream = q->stream};
+    *effect =
+        (struct exec_effect){.type = type, .trace = q->trace, .conn = q->conn, .stream = q->stream};
     return effect;
 }
 
@@ -98,7 +99,9 @@ void effect_op(struct exec *e, struct request *q, struct exec_effect *effect)
 /* The body behind what the protocol has before it. Returns the flags of the frame. */
 static uint8_t put_prefix(struct exec *e, struct request *q, struct bytes body, struct bytes *ret)
 {
-    struct cql_prefix prefix = {.warnings = {q->warnings.items, q->warnings.count}};
+    struct cql_prefix prefix = {.tracing = !uuid_is_zero(&q->trace),
+                                .trace_id = q->trace,
+                                .warnings = {q->warnings.items, q->warnings.count}};
     struct buf b;
     for (size_t i = 0; i < q->warnings.count; i++)
         q->warnings.items[i] = reply_readable(q, q->warnings.items[i]);
@@ -129,7 +132,9 @@ void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struc
         opcode = CQL_ERROR;
     }
     effect->reply.opcode = opcode;
-    if (q->warnings.count > 0)
+    if (!uuid_is_zero(&q->trace))
+        trace_params(e, q, effect);
+    if (q->warnings.count > 0 || !uuid_is_zero(&q->trace))
         effect->reply.flags = put_prefix(e, q, buf_bytes(body), &effect->reply.body);
     else
         effect->reply.body = arena_copy(&e->out, buf_bytes(body));
@@ -176,6 +181,7 @@ static struct request *request_new(struct exec *e, struct now now, const struct 
                           .stamp_us = in->timestamp_us,
                           .no_stamp = in->no_timestamp};
     q->client = arena_copy(&q->arena, in->client);
+    q->trace = in->trace;
     q->now = now;
     q->began = now.mono;
     e->latest = now.mono;

@@ -105,6 +105,7 @@ struct exec_request {
     const char *user;         /* of the connection, as EXEC_LOGIN said; NULL: nobody */
     int64_t timestamp_us;     /* for writes that bring none: the hybrid logical clock's next */
     const char *no_timestamp; /* static; why it cannot be had, or NULL */
+    struct uuid trace;        /* the session that follows it; zero: none */
     struct bytes client;      /* who asks: with the timestamp that a frame brings, it names the
                                  request, so that one that is sent again counts once */
 };
@@ -168,8 +169,13 @@ enum exec_effect_type {
     EXEC_REGISTER,    /* events the connection wants, bits 1 << enum cql_event_type, in addition */
 };
 
+struct exec_trace_param {
+    const char *name, *value;
+};
+
 struct exec_effect {
     enum exec_effect_type type;
+    struct uuid trace; /* of the request */
     uint64_t conn;
     int16_t stream;
     uint64_t op; /* WRITE, READ, DDL, PASSWORD: name it to exec_done */
@@ -178,6 +184,8 @@ struct exec_effect {
             enum cql_opcode opcode;
             uint8_t flags;
             struct bytes body;
+            const struct exec_trace_param *params; /* what a trace should tell, too */
+            size_t params_count;
         } reply;
         struct {
             const struct exec_mutation *mutations;

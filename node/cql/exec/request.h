@@ -54,6 +54,7 @@ struct request {
     size_t prepared_count;
     struct run run;
     struct bytes client; /* who asks */
+    struct uuid trace;   /* zero: nobody follows it */
     struct now now;
     usec began;                  /* mono */
     struct bytes text;           /* of a QUERY or what was prepared; for people */
@@ -87,6 +88,9 @@ struct request {
 struct exec_effect *effect_add(struct exec *e, enum exec_effect_type type, struct request *q);
 void effect_op(struct exec *e, struct request *q, struct exec_effect *effect);
 void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struct buf *body);
+
+/* trace_params.c */
+void trace_params(struct exec *e, struct request *q, struct exec_effect *reply);
 
 /* reply.c: the body is written, the reply is an effect, the request is over */
 struct bytes reply_readable(struct request *q, struct bytes text);

@@ -78,7 +78,7 @@ static void settings(void)
     CU_ASSERT_TRUE(f.session.expand && f.session.page_rows == 7);
     CU_ASSERT_EQUAL(f.session.serial, CQL_CL_LOCAL_SERIAL);
     CU_ASSERT_TRUE(fixture_run(&f, "HELP; HELP COPY; TRACING OFF; SHOW HOST"));
-    CU_ASSERT_FALSE(fixture_run(&f, "TRACING ON"));
+    CU_ASSERT_TRUE(fixture_run(&f, "TRACING ON; TRACING; TRACING OFF"));
     CU_ASSERT_FALSE(fixture_run(&f, "CONSISTENCY most"));
     CU_ASSERT_FALSE(fixture_run(&f, "LOGIN me"));
     CU_ASSERT_FALSE(fixture_run(&f, "SOURCE nothing"));
