@@ -17,6 +17,7 @@ static void drop(struct coord *c, struct cas *s)
     timers_cancel(&c->timers, &s->again.timer);
     map_remove(&c->cas_by_op, s->op);
     c->in_flight -= s->bytes;
+    memory_retire(c, s->attempt);
     memory_retire(c, s->memory);
 }
 
@@ -109,6 +110,10 @@ static void rest(struct coord *c, struct now now, struct cas *s)
 static void prepare(struct coord *c, struct now now, struct cas *s)
 {
     new_phase(c, s, CAS_STATE_PREPARING);
+    c->in_flight -= s->bytes;
+    s->bytes = 0;
+    memory_retire(c, s->attempt);
+    s->attempt = memory_new();
     s->tally = (struct cas_tally){0};
     enum err err = cas_plan(c, s);
     if (err != ERR_OK) {
@@ -199,7 +204,9 @@ static void start_read(struct coord *c, struct now now, struct cas *s)
                            .scan = s->request.scan,
                            .level = quorum_of(s->request.serial),
                            .timeout_us = time_left(s, now)};
+    c->in_flight -= s->bytes; /* it is not to be refused for what it holds itself */
     read_begin(c, now, COORD_OWN_OP | s->pending.request, &r);
+    c->in_flight += s->bytes;
 }
 
 /* Nothing is in flight: the rows are those of this moment. Equal ones lie on a quorum and stay
@@ -306,7 +313,7 @@ void cas_accepted(struct coord *c, struct now now, struct cas *s)
         decided(c, now, s);
         return;
     }
-    if (part_decode(s->value, &s->memory->arena, &m.part) != ERR_OK ||
+    if (part_decode(s->value, &s->attempt->arena, &m.part) != ERR_OK ||
         m.part.table != s->request.scan.table || !bytes_equal(m.part.key, s->request.scan.key)) {
         fail(c, s, ERR_CORRUPT);
         return;
@@ -318,7 +325,9 @@ void cas_accepted(struct coord *c, struct now now, struct cas *s)
                             .level = s->commit,
                             .kind = WRITE_CAS,
                             .timeout_us = time_left(s, now)};
+    c->in_flight -= s->bytes;
     write_begin(c, now, COORD_OWN_OP | s->pending.request, &w);
+    c->in_flight += s->bytes;
 }
 
 void cas_heard(struct coord *c, struct now now, uint64_t number, const struct coord_result *r)
@@ -335,8 +344,8 @@ void cas_heard(struct coord *c, struct now now, uint64_t number, const struct co
         buf_init(&copy, WIRE_MESSAGE_MAX);
         scan_result_encode(&rows, &copy);
         cas_keep(c, s, copy.len);
-        enum err err = scan_result_decode(arena_copy(&s->memory->arena, buf_bytes(&copy)),
-                                          &s->memory->arena, &rows);
+        enum err err = scan_result_decode(arena_copy(&s->attempt->arena, buf_bytes(&copy)),
+                                          &s->attempt->arena, &rows);
         buf_close(&copy);
         if (err == ERR_OK)
             tell_rows(c, s, &rows);
@@ -355,6 +364,7 @@ void cas_begin(struct coord *c, struct now now, uint64_t op, const struct coord_
     struct cas *s = arena_new(&memory->arena, struct cas);
     struct buf copy;
     s->memory = memory;
+    s->attempt = memory_new();
     s->op = op;
     s->request = *request;
     s->deadline.kind = DUE_CAS;
@@ -397,7 +407,7 @@ void cas_decide(struct coord *c, struct now now, uint64_t session, uint64_t op,
         buf_init(&out, CAS_VALUE_MAX);
         part_encode(part, &out);
         enum err err = buf_finish(&out);
-        value = arena_copy(&s->memory->arena, buf_bytes(&out));
+        value = arena_copy(&s->attempt->arena, buf_bytes(&out));
         buf_close(&out);
         if (err != ERR_OK) {
             fail(c, s, ERR_TOO_BIG);

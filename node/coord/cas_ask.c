@@ -105,7 +105,7 @@ void cas_ask_promises(struct coord *c, struct now now, struct cas *s)
     }
     buf_init(&scan, WIRE_MESSAGE_MAX);
     scan_encode(&s->request.scan, &scan);
-    struct bytes encoded = arena_copy(&s->memory->arena, buf_bytes(&scan));
+    struct bytes encoded = arena_copy(&s->attempt->arena, buf_bytes(&scan));
     buf_close(&scan);
     for (size_t i = 0; i < s->targets; i++) {
         if (s->target[i].state != REPLICA_IDLE)
@@ -180,7 +180,7 @@ static void count_no(struct cas *s, struct cas_target *t, enum err err, struct d
 static enum err take_promise(struct coord *c, struct cas *s, struct cas_target *t,
                              const struct wire_cas_promise *m)
 {
-    struct arena *arena = &s->memory->arena;
+    struct arena *arena = &s->attempt->arena;
     struct cas_register r;
     enum err err = cas_register_decode(arena_copy(arena, m->state), &r);
     if (err == ERR_OK && m->digest.len != sizeof t->digest.b)

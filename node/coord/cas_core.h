@@ -56,7 +56,8 @@ struct cas {
     struct pending pending;
     uint64_t op; /* whom to tell */
     struct due deadline, again;
-    struct memory *memory;
+    struct memory *memory;  /* of the session and its request */
+    struct memory *attempt; /* of what was heard and proposed since the last prepare */
     struct coord_cas request;
     enum cas_state state;
     uint64_t electorate;
@@ -76,7 +77,7 @@ struct cas {
     struct bytes value;
     uint32_t asked, refused; /* of the proposal under way */
     uint32_t taken;          /* so many have accepted the last one of our own */
-    size_t bytes;            /* in the account of bytes in flight */
+    size_t bytes;            /* of the attempt, in the account of bytes in flight */
     struct coord_result result;
 };
 
