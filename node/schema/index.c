@@ -61,8 +61,6 @@ bool index_term(const struct table *t, const struct index *i, struct bytes value
 {
     struct arena arena = {0};
     size_t start = out->len;
-    if (value.len > INDEX_TERM_MAX)
-        return false;
     put_term(index_type(t, i), index_analyse(i, value, &arena), out);
     arena_close(&arena);
     return out->len > start;
@@ -70,8 +68,6 @@ bool index_term(const struct table *t, const struct index *i, struct bytes value
 
 bool index_term_key(const struct table *t, const struct index *i, struct bytes key, struct buf *out)
 {
-    if (key.len > INDEX_TERM_MAX)
-        return false;
     put_term(column_of(t, i)->type->items[0], key, out);
     return true;
 }

@@ -10,8 +10,6 @@
 
 #include "node/schema/schema.h"
 
-#define INDEX_TERM_MAX 65535 /* longer values are not found through an index, nor written */
-
 /* The type of what is compared with: the column's, or its elements', keys' or values'. Of entries:
  * the values'. */
 const struct cql_type *index_type(const struct table *t, const struct index *i);

@@ -195,7 +195,7 @@ static bool put_terms(struct run *r, const struct select *s, const struct restri
     }
     if (!restriction_values(r, x, USE_FILTER, &values, &rows))
         return false;
-    (void)index_term(s->table, s->index, values[0], out); /* too long: nothing is found */
+    (void)index_term(s->table, s->index, values[0], out);
     return true;
 }
 
