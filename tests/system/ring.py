@@ -219,13 +219,14 @@ class Ring:
         self.wait_ready()
 
     def wait_ready(self, seconds=30):
-        """Every running node is ready and believes every other running one to be up."""
+        """Every running node is ready, owns its ranges and believes every other running one up."""
         running = [n for n in self.nodes if n.is_running()]
         for node in running:
             node.wait_ready(seconds)
         for node in running:
             until(f"{node} sees {len(running)} nodes up", seconds,
-                  lambda n=node: sum(m["up"] for m in n.json("/status")["nodes"]) >= len(running))
+                  lambda n=node: sum(m["up"] and m["state"] == "NORMAL"
+                                     for m in n.json("/status")["nodes"]) >= len(running))
 
     def check_alive(self):
         """No node has ended that was not told to."""
