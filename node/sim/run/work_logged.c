@@ -52,7 +52,7 @@ static uint64_t key_of(uint64_t generation, uint32_t place)
 static void ask_write(struct logged *w, struct op *op)
 {
     struct rng *rng = &w->env->rng;
-    uint32_t all = w->env->rf * w->env->dcs;
+    uint32_t majority = w->env->rf * w->env->dcs / 2 + 1;
     uint32_t places = 0;
     uint64_t left = 2 + rng_below(rng, 4);
     if (op->level == CQL_CL_ANY)
@@ -62,8 +62,10 @@ static void ask_write(struct logged *w, struct op *op)
         left -= (places & bit) == 0;
         places |= bit;
     }
-    /* What is said to be done is on a majority at least: else its keepers still have it. */
-    op->n[0] = whole_begin(w->whole, places, all / 2 + 1, sim_now(w->env->sim));
+    /* Keepers forget it when all of it has its level, or a majority by their own doing. */
+    uint32_t copies = workload_replicas(w->env, op->level);
+    op->n[0] =
+        whole_begin(w->whole, places, copies < majority ? copies : majority, sim_now(w->env->sim));
     op->is_write = true;
     op->repeatable = true;
     buf_put_text(&op->cql, "BEGIN BATCH ");
