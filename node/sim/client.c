@@ -97,7 +97,7 @@ static void answered(struct sim *s, struct question *q, enum sim_outcome outcome
 /* The request for the first page, or for the one behind `state`. */
 static struct bytes query(struct question *q, struct bytes state)
 {
-    struct cql_request request = {.opcode = CQL_QUERY};
+    struct cql_request request = {.opcode = CQL_QUERY, .tracing = q->traced};
     struct cql_params *params = &request.query.params;
     struct cql_pair pair = {.key = BYTES_LIT("torc_request_id")};
     uint8_t name[8];
@@ -139,6 +139,7 @@ static uint64_t question(struct sim *s, unsigned via, enum cql_consistency level
     q->level = level;
     q->page_size = page_size;
     q->name = name;
+    q->traced = s->config.trace_every > 0 && q->number % s->config.trace_every == 0;
     q->body = query(q, BYTES_NONE);
     if (c->number == 0)
         start(s, via);

@@ -88,6 +88,7 @@ struct question {
     enum cql_consistency level;
     int32_t page_size; /* 0: all at once */
     uint64_t name;     /* 0: none */
+    bool traced;
     uint8_t flags;     /* of the frame */
     struct bytes body; /* of the request for the next page */
     struct sim_reply reply;

@@ -54,6 +54,7 @@ struct sim_config {
     int32_t clock_drift_ppm; /* [0] each machine's clocks run too fast or slow by up to so much */
     uint32_t dcs;            /* [1] data centres; machines are dealt out in turn, dc1 first */
     uint32_t racks;          /* [1] of each data centre, dealt out in the same way */
+    uint32_t trace_every;    /* [0] one question in so many is traced (TRACING ON) */
     struct sim_limits limits;
     void (*print)(void *arg, const char *line); /* sees every trace line; may be NULL */
     void *print_arg;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TRACE_EVERY  97 /* requests: some are followed, and nothing comes of it but rows */
 #define CONVERGE_MAX (120 * USEC_PER_SEC)
 #define LOOK_EVERY   (200 * USEC_PER_MS)
 #define WATCH_EVERY  USEC_PER_SEC
@@ -143,6 +144,7 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
 {
     const struct scenario *s = config->scenario;
     struct sim_config sc = {.seed = s->seed,
+                            .trace_every = TRACE_EVERY,
                             .ring_ranges = s->ring_ranges,
                             .latency_us = s->network.latency_us,
                             .jitter_us = s->network.jitter_us,
