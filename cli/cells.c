@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#define FLOAT_DIGITS  5
-#define DOUBLE_DIGITS 12
+#define DIGITS 5 /* of float and double, as cqlsh has it */
 
 const struct cql_type *cell_type(struct bytes option, struct arena *a)
 {
@@ -50,8 +49,9 @@ static double number_of(const struct cql_type *type, struct bytes v)
 }
 
 /* So many digits behind the point, or so many in all once it would take an exponent. */
-static void put_float(double d, int digits, struct buf *out)
+static void put_float(double d, struct buf *out)
 {
+    int digits = DIGITS;
     if (isnan(d)) {
         buf_put_text(out, "NaN");
     } else if (isinf(d)) {
@@ -94,7 +94,8 @@ static void put_hex(struct bytes v, struct buf *out)
     }
 }
 
-/* Control characters would move the cursor or ring the bell; broken UTF-8 would break the table. */
+/* Control characters would move the cursor or ring the bell; broken UTF-8 would break the table.
+ * Backslashes are doubled: so what is escaped can be told from what was typed. */
 static void put_text(struct bytes v, struct buf *out)
 {
     size_t at = 0;
@@ -103,8 +104,8 @@ static void put_text(struct bytes v, struct buf *out)
         size_t n = utf8_next(v, at, &c);
         if (n == 0)
             buf_put_text(out, "\xef\xbf\xbd");
-        else if (c == '\n' || c == '\r' || c == '\t')
-            buf_printf(out, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+        else if (c == '\n' || c == '\r' || c == '\t' || c == '\\')
+            buf_printf(out, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : '\\');
         else if (c < 0x20 || (c >= 0x7f && c < 0xa0))
             buf_printf(out, "\\x%02x", (unsigned)c);
         else
@@ -165,8 +166,8 @@ static void put_value(const struct cql_type *type, struct bytes v, bool inside, 
         buf_put_u8(out, '\'');
     switch (type->kind) {
     case CQL_BOOLEAN: buf_put_text(out, v.data[0] != 0 ? "True" : "False"); break;
-    case CQL_FLOAT: put_float(number_of(type, v), FLOAT_DIGITS, out); break;
-    case CQL_DOUBLE: put_float(number_of(type, v), DOUBLE_DIGITS, out); break;
+    case CQL_FLOAT: put_float(number_of(type, v), out); break;
+    case CQL_DOUBLE: put_float(number_of(type, v), out); break;
     case CQL_TIMESTAMP: put_timestamp(type, v, out); break;
     case CQL_INET: put_inet(v, out); break;
     case CQL_LIST:

@@ -270,36 +270,3 @@ enum err client_open(struct client *c, const struct client_config *config, struc
         client_close(c);
     return err;
 }
-
-static void put_failures(const struct cql_error *e, struct buf *out)
-{
-    char text[ENDPOINT_TEXT_SIZE];
-    buf_printf(out, ", %d failed", e->failure_count);
-    for (int32_t i = 0; i < e->failure_count && e->failures != NULL && i < 16; i++)
-        buf_printf(out, "%s%s", i == 0 ? ": " : " ",
-                   endpoint_ip_text(&e->failures[i].replica, text));
-}
-
-void client_error_text(const struct cql_error *e, struct buf *out)
-{
-    const char *level = cql_consistency_name((unsigned)e->consistency);
-    buf_printf(out, "%s: ", cql_error_text((unsigned)e->code));
-    buf_put_bytes(out, e->message);
-    switch (e->code) {
-    case CQL_ERROR_UNAVAILABLE:
-        buf_printf(out, " (%s needs %d replicas, %d alive)", level, e->required, e->received);
-        break;
-    case CQL_ERROR_WRITE_TIMEOUT:
-    case CQL_ERROR_READ_TIMEOUT:
-    case CQL_ERROR_CAS_WRITE_UNKNOWN:
-        buf_printf(out, " (%s needs %d answers, %d came)", level, e->required, e->received);
-        break;
-    case CQL_ERROR_READ_FAILURE:
-    case CQL_ERROR_WRITE_FAILURE:
-        buf_printf(out, " (%s needs %d answers, %d came", level, e->required, e->received);
-        put_failures(e, out);
-        buf_put_text(out, ")");
-        break;
-    default: break;
-    }
-}

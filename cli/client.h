@@ -67,7 +67,7 @@ enum err client_ask(struct client *c, const struct cql_request *request, struct 
 enum err client_query(struct client *c, const char *text, struct arena *a,
                       struct cql_response *ret_response, struct errmsg *reterr) MUST_CHECK;
 
-/* What an ERROR says to a person, on one line. */
+/* What an ERROR says to a person, in the words of cqlsh (error.c). */
 void client_error_text(const struct cql_error *error, struct buf *out);
 
 #endif

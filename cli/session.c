@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define SCRIPT_CHUNK   ((size_t)64 << 10)
@@ -20,7 +21,7 @@ void session_init(struct session *s, const struct client_config *config)
                           .out = stdout,
                           .err = stderr,
                           .paging = true,
-                          .page_rows = 100,
+                          .page_rows = SESSION_PAGE_ROWS,
                           .consistency = CQL_CL_ONE,
                           .serial = CQL_CL_SERIAL,
                           .line = 1};
@@ -32,6 +33,7 @@ void session_close(struct session *s)
         fclose(s->capture);
     client_close(&s->client);
     names_clear(&s->names);
+    mem_free(s->capture_path);
     mem_free(s->keyspace);
     mem_free(s->username);
     mem_free(s->password);
@@ -148,7 +150,7 @@ static bool complain_of(struct session *s, const struct cql_error *error)
     client_error_text(error, &text);
     buf_put_u8(&text, 0);
     if (error->code == CQL_ERROR_SYNTAX && error->message.len > 6 &&
-        sscanf((const char *)text.data, "syntax error: line %u:", &line) == 1 && line > 1)
+        sscanf((const char *)text.data, "SyntaxException: line %u:", &line) == 1 && line > 1)
         s->line += line - 1;
     session_complain(s, "%s", (const char *)text.data);
     s->line = before;
@@ -156,11 +158,37 @@ static bool complain_of(struct session *s, const struct cql_error *error)
     return false;
 }
 
-static void show_warnings(struct session *s, const struct cql_prefix *prefix)
+/* Behind a table they stand as in cqlsh. CSV and JSON are for programs: there they are complaints.
+ */
+static void put_warnings(const struct session *s, const struct cql_prefix *prefix, struct buf *out)
 {
-    for (size_t i = 0; i < prefix->warnings.count; i++)
-        fprintf(s->err, "warning: %.*s\n", (int)prefix->warnings.items[i].len,
-                (const char *)prefix->warnings.items[i].data);
+    bool table = s->format == TABLE_AS_TABLE;
+    buf_put_text(out, table && prefix->warnings.count > 0 ? "\nWarnings :\n" : "");
+    for (size_t i = 0; i < prefix->warnings.count; i++) {
+        buf_put_text(out, table ? "" : "warning: ");
+        buf_put_bytes(out, prefix->warnings.items[i]);
+        buf_put_text(out, table ? "\n\n" : "\n");
+    }
+}
+
+static void show_warnings(struct session *s, const struct buf *text)
+{
+    if (s->format == TABLE_AS_TABLE)
+        session_write(s, buf_bytes(text));
+    else if (text->len > 0)
+        fwrite(text->data, 1, text->len, s->err);
+}
+
+/* What IF answers is not counted. */
+static bool is_counted(struct bytes text)
+{
+    static const char *const others[] = {"insert", "update", "delete", "begin"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        size_t n = strlen(others[i]);
+        if (text.len > n && strncasecmp((const char *)text.data, others[i], n) == 0)
+            return false;
+    }
+    return true;
 }
 
 /* False: the user has seen enough. */
@@ -205,7 +233,7 @@ static bool show_rows(struct session *s, struct cql_request *request, struct cql
         const struct cql_metadata *m = &response->rows.metadata;
         shown_add(&shown, &response->rows);
         more = (m->flags & CQL_META_MORE_PAGES) != 0;
-        table_print(&shown.table, &out, !more, true);
+        table_print(&shown.table, &out, !more, is_counted(request->query.text));
         if (buf_finish(&out) != ERR_OK)
             fine = session_complain(s, "one page of rows is longer than 1 GiB; PAGING with fewer");
         session_write(s, buf_bytes(&out));
@@ -234,7 +262,9 @@ static bool show_result(struct session *s, struct cql_request *request,
                         struct cql_response *response, struct arena *arena)
 {
     struct buf out;
-    show_warnings(s, &response->prefix);
+    if (response->opcode == CQL_ERROR && is_description(request->query.text))
+        return session_complain(s, "%.*s", (int)response->error.message.len,
+                                (const char *)response->error.message.data);
     if (response->opcode == CQL_ERROR)
         return complain_of(s, &response->error);
     if (response->opcode != CQL_RESULT)
@@ -246,13 +276,26 @@ static bool show_result(struct session *s, struct cql_request *request,
     case CQL_RESULT_ROWS:
         buf_init(&out, SHOWN_TEXT_MAX);
         bool told = s->format == TABLE_AS_TABLE && is_description(request->query.text) &&
-                    show_description(&response->rows, &out);
+                    show_description(&response->rows, s->keyspace, &out);
         session_write(s, buf_bytes(&out));
         buf_close(&out);
         return told || show_rows(s, request, response, arena);
     default: break;
     }
     return true;
+}
+
+/* The result and what the server warns of, which the next page would drop. */
+static bool show_answer(struct session *s, struct cql_request *request,
+                        struct cql_response *response, struct arena *arena)
+{
+    struct buf warnings;
+    buf_init(&warnings, SHOWN_TEXT_MAX);
+    put_warnings(s, &response->prefix, &warnings);
+    bool fine = show_result(s, request, response, arena);
+    show_warnings(s, &warnings);
+    buf_close(&warnings);
+    return fine;
 }
 
 bool session_statement(struct session *s, struct bytes text)
@@ -276,7 +319,7 @@ bool session_statement(struct session *s, struct bytes text)
     if (client_ask(&s->client, &request, &arena, &response, &why) != ERR_OK)
         fine = session_complain(s, "%s", why.text);
     else
-        fine = show_result(s, &request, &response, &arena);
+        fine = show_answer(s, &request, &response, &arena);
     if (response.prefix.tracing) {
         char id[UUID_TEXT_SIZE];
         fine &= session_show_trace(s, uuid_text(&response.prefix.trace_id, id));

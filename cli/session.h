@@ -17,6 +17,7 @@
 #define SESSION_SOURCE_MAX 16                 /* how deep SOURCE may nest */
 #define SESSION_INPUT_MAX  ((size_t)64 << 20) /* one statement of a script */
 #define SESSION_WORDS_MAX  ((size_t)4096)     /* of one command */
+#define SESSION_PAGE_ROWS  100                /* unless PAGING says otherwise */
 
 struct session {
     struct client_config config;
@@ -25,6 +26,7 @@ struct session {
     FILE *out;
     FILE *err;
     FILE *capture; /* NULL: results go to `out` */
+    char *capture_path;
     bool interactive;
     bool terminal; /* `out` is one */
     bool colours;
@@ -100,7 +102,8 @@ void shown_open(struct shown *w, const struct cql_metadata *metadata, enum table
 void shown_add(struct shown *w, const struct cql_rows *rows);
 void shown_close(struct shown *w);
 
-/* Append the answer of DESCRIBE as a person wants it; false when it has another form (show.c). */
-bool show_description(const struct cql_rows *rows, struct buf *out);
+/* Append the answer of DESCRIBE as cqlsh shows it, the keyspace that is in use (or NULL) not named;
+ * false when it has another form (describe.c). */
+bool show_description(const struct cql_rows *rows, const char *keyspace, struct buf *out);
 
 #endif

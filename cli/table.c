@@ -243,7 +243,7 @@ void table_print(struct table *t, struct buf *out, bool last, bool count)
         put_csv(t, out, rows);
     else if (t->format == TABLE_AS_JSON)
         put_json(t, out, rows);
-    else if (t->expand)
+    else if (t->expand && (rows > 0 || t->headed)) /* of no rows there is the heading */
         put_expanded(t, out, rows);
     else
         put_aligned(t, out, rows);

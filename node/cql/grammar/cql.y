@@ -26,8 +26,8 @@
 %fallback MINUS NEGATIVE.
 %fallback COLON MARKER_COLON.
 %fallback IDENT ACCESS AGGREGATE AGGREGATES ALL ANN AS ASCII BIGINT BLOB BOOLEAN CALLED CAST CIDRS
-    CLUSTER CLUSTERING COMPACT CONTAINS COUNT COUNTER CUSTOM DATACENTERS DATE DECIMAL DEFAULT
-    DISTINCT DOUBLE DURATION EXISTS FILTERING FINALFUNC FLOAT FROZEN FUNCTION FUNCTIONS
+    CLUSTER CLUSTERING COLUMNFAMILIES COMPACT CONTAINS COUNT COUNTER CUSTOM DATACENTERS DATE DECIMAL
+    DEFAULT DISTINCT DOUBLE DURATION EXISTS FILTERING FINALFUNC FLOAT FROZEN FUNCTION FUNCTIONS
     GROUP HASHED IDENTITY INET INITCOND INPUT INT INTERNALS JSON KEY KEYS KEYSPACES LANGUAGE LIKE
     LIST LOGGED LOGIN MAP MASKED MBEAN MBEANS NOLOGIN NOSUPERUSER ONLY OPTIONS PARTITION PASSWORD
     PER PERMISSION PERMISSIONS REPLACE RETURNS ROLE ROLES SELECT_MASKED SFUNC SMALLINT STATIC
@@ -85,6 +85,8 @@ opt_ie(B) ::= . { B = false; }
 opt_ie(B) ::= IF EXISTS. { B = true; }
 table_kw ::= TABLE.
 table_kw ::= COLUMNFAMILY.
+tables_kw ::= TABLES.
+tables_kw ::= COLUMNFAMILIES.
 keyspace_kw ::= KEYSPACE.
 keyspace_kw ::= SCHEMA.
 
@@ -706,7 +708,7 @@ describe(D) ::= KEYSPACE opt_name(N). {
 describe(D) ::= ONLY KEYSPACE opt_name(N). {
     D = (struct ast_describe){.kind = AST_DESCRIBE_KEYSPACE, .id.name = N, .only = true};
 }
-describe(D) ::= TABLES. { D = (struct ast_describe){.kind = AST_DESCRIBE_TABLES}; }
+describe(D) ::= tables_kw. { D = (struct ast_describe){.kind = AST_DESCRIBE_TABLES}; }
 describe(D) ::= table_kw id(I). { D = (struct ast_describe){.kind = AST_DESCRIBE_TABLE, .id = I}; }
 describe(D) ::= INDEX id(I). { D = (struct ast_describe){.kind = AST_DESCRIBE_INDEX, .id = I}; }
 describe(D) ::= MATERIALIZED VIEW id(I). {
@@ -959,7 +961,7 @@ resource(R) ::= ALL KEYSPACES. { R = (struct ast_resource){.kind = RESOURCE_ALL_
 resource(R) ::= KEYSPACE name(N). {
     R = (struct ast_resource){.kind = RESOURCE_KEYSPACE, .id = {N, BYTES_NONE}};
 }
-resource(R) ::= ALL TABLES IN KEYSPACE name(N). {
+resource(R) ::= ALL tables_kw IN KEYSPACE name(N). {
     R = (struct ast_resource){.kind = RESOURCE_ALL_TABLES, .id = {N, BYTES_NONE}};
 }
 resource(R) ::= id(T). { R = (struct ast_resource){.kind = RESOURCE_TABLE, .id = T}; }

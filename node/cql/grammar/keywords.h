@@ -35,6 +35,7 @@
     X(CIDRS)                                                                                       \
     X(CLUSTER)                                                                                     \
     X(CLUSTERING)                                                                                  \
+    X(COLUMNFAMILIES)                                                                              \
     X(COLUMNFAMILY)                                                                                \
     X(COMPACT)                                                                                     \
     X(CONTAINS)                                                                                    \

@@ -121,14 +121,26 @@ static void give_schema(struct serving *v, int16_t stream, struct bytes text)
     static const char *const names[] = {"keyspace_name", "type", "name", "create_statement"};
     static const char *const table[] = {"ks", "table", "t", "CREATE TABLE ks.t (id int);"};
     static const char *const tables[] = {"ks", "table", "t", "ks", "table", "u"};
+    static const char *const many[] = {"ks",    "table", "a_name_of_thirty_characters_12",
+                                       "ks",    "table", "b",
+                                       "ks",    "table", "c",
+                                       "ks",    "table", "d_name_of_thirty_characters_12",
+                                       "ks",    "table", "e_name_of_thirty_characters_12",
+                                       "other", "table", "z"};
     static const char *const columns[] = {"ks", "t", "id", "ks", "t", "name"};
     static const char *const keyspaces[] = {"ks", "other"};
     if (starts(text, "DESCRIBE TABLE t"))
         give_texts(v, stream, names, 4, table, 1);
+    else if (starts(text, "DESCRIBE EMPTY"))
+        give_texts(v, stream, names, 3, tables, 0);
+    else if (starts(text, "DESCRIBE MANY"))
+        give_texts(v, stream, names, 3, many, ARRAY_LEN(many) / 3);
     else if (starts(text, "DESCRIBE"))
         give_texts(v, stream, names, 3, tables, 2);
     else if (starts(text, "SELECT keyspace_name FROM"))
         give_texts(v, stream, names, 1, keyspaces, 2);
+    else if (starts(text, "SELECT cluster_name"))
+        give_texts(v, stream, names, 1, keyspaces, 1);
     else
         give_texts(v, stream, names, 3, columns, 2);
 }
@@ -138,7 +150,8 @@ static void query(struct serving *v, int16_t stream, const struct cql_request *q
     struct bytes text = q->query.text;
     struct cql_response r = {.opcode = CQL_RESULT};
     v->s->consistency = q->query.params.consistency;
-    if (starts(text, "SELECT keyspace_name") || starts(text, "DESCRIBE")) {
+    if (starts(text, "SELECT keyspace_name") || starts(text, "SELECT cluster_name") ||
+        starts(text, "DESCRIBE")) {
         give_schema(v, stream, text);
     } else if (starts(text, "SELECT")) {
         give_page(v, stream, &q->query.params);

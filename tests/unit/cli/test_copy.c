@@ -197,7 +197,7 @@ static void rows_inside_a_script(void)
     server_sync(&f->server);
     CU_ASSERT_EQUAL(f->server.rows_count, 2);
     CU_ASSERT_TRUE(said("mind the gap"));
-    CU_ASSERT_TRUE(said("stdin:6: not enough replicas"));
+    CU_ASSERT_TRUE(said("stdin:6: Unavailable: "));
 }
 
 static void to_standard_output(void)

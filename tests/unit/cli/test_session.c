@@ -48,15 +48,20 @@ static void errors_name_their_line(void)
     f.session.source = "a.cql";
     CU_ASSERT_FALSE(fixture_run(&f, "-- one\n\nSELECT 1 FROM t;\n  SYNTAX\n x;\nSELECT;"));
     CU_ASSERT_TRUE(fixture_said(&f, " id | name | tags | n\n----+------+------+---\n\n(0 rows)\n",
-                                "a.cql:5: syntax error: line 2:3 no viable alternative\n"));
+                                "a.cql:5: SyntaxException: line 2:3 no viable alternative\n"));
     CU_ASSERT_FALSE(fixture_run(&f, "\nUNAVAILABLE;"));
-    CU_ASSERT_TRUE(fixture_said(
-        &f, "", "a.cql:2: not enough replicas alive: no (QUORUM needs 2 replicas, 1 alive)\n"));
+    CU_ASSERT_TRUE(fixture_said(&f, "",
+                                "a.cql:2: Unavailable: Error from server: code=1000 [Unavailable "
+                                "exception] message=\"no\" info={'consistency': 'QUORUM', "
+                                "'required_replicas': 2, 'alive_replicas': 1}\n"));
 }
 
 static void warnings_and_keyspaces(void)
 {
     CU_ASSERT_TRUE(fixture_run(&f, "WARN; USE ks; CREATE x;"));
+    CU_ASSERT_TRUE(fixture_said(&f, "\nWarnings :\nmind the gap\n\n", ""));
+    f.session.format = TABLE_AS_CSV;
+    CU_ASSERT_TRUE(fixture_run(&f, "WARN;"));
     CU_ASSERT_TRUE(fixture_said(&f, "", "warning: mind the gap\n"));
     CU_ASSERT_STRING_EQUAL(f.session.keyspace, "ks");
 }
@@ -80,6 +85,7 @@ static void settings(void)
     CU_ASSERT_TRUE(fixture_run(&f, "HELP; HELP COPY; TRACING OFF; SHOW HOST"));
     CU_ASSERT_TRUE(fixture_run(&f, "TRACING ON; TRACING; TRACING OFF"));
     CU_ASSERT_FALSE(fixture_run(&f, "CONSISTENCY most"));
+    CU_ASSERT_FALSE(fixture_run(&f, "SHOW REPLICAS"));
     CU_ASSERT_FALSE(fixture_run(&f, "LOGIN me"));
     CU_ASSERT_FALSE(fixture_run(&f, "SOURCE nothing"));
     CU_ASSERT_FALSE(fixture_run(&f, "SOURCE '/nowhere/nothing.cql'"));
@@ -87,12 +93,52 @@ static void settings(void)
     CU_ASSERT_TRUE(f.session.quit);
 }
 
+static void commands_answer_as_cqlsh(void)
+{
+    CU_ASSERT_TRUE(fixture_run(&f, "EXPAND; EXPAND ON; EXPAND ON; EXPAND; SELECT; EXPAND OFF"));
+    CU_ASSERT_TRUE(fixture_said(&f,
+                                "EXPAND is OFF\nEXPAND set to ON\nEXPAND is already ON\n"
+                                "EXPAND is ON\n id | name | tags | n\n----+------+------+---\n\n"
+                                "(0 rows)\nEXPAND set to OFF\n",
+                                ""));
+    CU_ASSERT_TRUE(fixture_run(&f, "PAGING 7; PAGING; PAGING OFF; PAGING ON"));
+    CU_ASSERT_TRUE(fixture_said(&f,
+                                "Page size: 7\nPAGING is ON\nPage size: 7\nPAGING set to OFF\n"
+                                "PAGING set to ON\nPage size: 100\n",
+                                ""));
+    CU_ASSERT_TRUE(fixture_run(&f, "CAPTURE; CAPTURE '/dev/null'; SELECT; CAPTURE"));
+    CU_ASSERT_FALSE(fixture_run(&f, "CAPTURE '/dev/null'"));
+    CU_ASSERT_TRUE(fixture_run(&f, "CAPTURE OFF"));
+    CU_ASSERT_FALSE(fixture_run(&f, "CAPTURE OFF"));
+    CU_ASSERT_FALSE(fixture_run(&f, "CAPTURE '/nowhere/nothing'"));
+    CU_ASSERT_TRUE(
+        fixture_said(&f,
+                     "Currently not capturing query output.\n"
+                     "Now capturing query output to '/dev/null'.\n"
+                     "Currently capturing query output to '/dev/null'.\n",
+                     "Already capturing output to /dev/null. Use CAPTURE OFF to disable.\n"
+                     "Not currently capturing output.\n"
+                     "Could not open '/nowhere/nothing' for append: No such file or directory\n"));
+}
+
 static void descriptions(void)
 {
     CU_ASSERT_TRUE(fixture_run(&f, "DESCRIBE TABLE t\n"));
-    CU_ASSERT_TRUE(fixture_said(&f, "\nCREATE TABLE ks.t (id int);\n\n", ""));
+    CU_ASSERT_TRUE(fixture_said(&f, "\nCREATE TABLE ks.t (id int);\n", ""));
     CU_ASSERT_TRUE(fixture_run(&f, "DESCRIBE TABLES;"));
     CU_ASSERT_TRUE(fixture_said(&f, "\nKeyspace ks\n-----------\nt  u\n\n", ""));
+    CU_ASSERT_TRUE(fixture_run(&f, "DESCRIBE EMPTY;"));
+    CU_ASSERT_TRUE(fixture_said(&f, "", ""));
+    CU_ASSERT_TRUE(fixture_run(&f, "DESCRIBE MANY;"));
+    CU_ASSERT_TRUE(fixture_said(&f,
+                                "\nKeyspace ks\n-----------\n"
+                                "a_name_of_thirty_characters_12  d_name_of_thirty_characters_12\n"
+                                "b                               e_name_of_thirty_characters_12\n"
+                                "c\n"
+                                "\nKeyspace other\n--------------\nz\n\n",
+                                ""));
+    CU_ASSERT_TRUE(fixture_run(&f, "USE ks; DESCRIBE TABLES;"));
+    CU_ASSERT_TRUE(fixture_said(&f, "\nt  u\n\n", ""));
 }
 
 static void learns_names(void)
@@ -122,6 +168,7 @@ CU_TestInfo session_tests[] = {
     {"warnings and keyspaces", warnings_and_keyspaces},
     {"comes back after a lost connection", comes_back_after_a_lost_connection},
     {"settings", settings},
+    {"commands answer as cqlsh", commands_answer_as_cqlsh},
     {"descriptions", descriptions},
     {"learns names", learns_names},
     {"nobody there", nobody_there},
