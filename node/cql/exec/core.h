@@ -77,6 +77,9 @@ const struct table *run_table(struct run *r, const struct ast_table *id);
 const struct column *run_column(struct run *r, const struct table *t, struct bytes name);
 size_t column_index(const struct table *t, const struct column *c);
 
+/* Is the row there for who asks? Cells of columns that were dropped hold none up. */
+bool row_shows(const struct table *t, const struct row *row, int64_t now_s);
+
 /* A buffer whose bytes move into the run's arena. */
 struct bytes run_take(struct run *r, struct buf *b);
 

@@ -211,7 +211,7 @@ static const struct row *find_row(const struct request *q, struct bytes key)
 {
     const struct part *p = &q->cas->part;
     for (size_t i = 0; i < p->rows_count; i++) {
-        if (bytes_equal(p->rows[i].key, key) && row_is_live(&p->rows[i], q->run.now_s))
+        if (bytes_equal(p->rows[i].key, key) && row_shows(q->cas->table, &p->rows[i], q->run.now_s))
             return &p->rows[i];
     }
     return NULL;
@@ -220,7 +220,7 @@ static const struct row *find_row(const struct request *q, struct bytes key)
 const struct row *cas_static_row(const struct request *q)
 {
     const struct part *p = &q->cas->part;
-    return p->has_static && row_is_live(&p->static_row, q->run.now_s) ? &p->static_row : NULL;
+    return p->has_static && row_shows(q->cas->table, &p->static_row, q->run.now_s) ? &p->static_row : NULL;
 }
 
 static bool item_holds(struct request *q, const struct cas_item *item, bool *ret)

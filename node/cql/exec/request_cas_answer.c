@@ -140,7 +140,7 @@ static bool put_rows(struct request *q, const struct shown *s, struct buf *conte
     *ret_rows = 0;
     for (size_t i = 0; i < p->rows_count; i++) {
         bool first_only = !q->cas->row_conditions && *ret_rows == 1;
-        if (first_only || !row_is_live(&p->rows[i], q->run.now_s) ||
+        if (first_only || !row_shows(q->cas->table, &p->rows[i], q->run.now_s) ||
             !is_asked_about(q, &p->rows[i]))
             continue;
         if (!put_row(q, s, &p->rows[i], content))

@@ -135,3 +135,16 @@ const char *run_type_text(struct run *r, const struct ast_type *type)
     put_type_text(r, type, &b);
     return run_text(r, run_take(r, &b));
 }
+
+bool row_shows(const struct table *t, const struct row *row, int64_t now_s)
+{
+    if (t->dropped_count == 0)
+        return row_is_live(row, now_s);
+    for (size_t i = 0; i < row->cells_count; i++) {
+        const struct cell *c = &row->cells[i];
+        if (cell_is_live(c, now_s) &&
+            (c->column == COLUMN_MARKER || table_column_by_id(t, c->column) != NULL))
+            return true;
+    }
+    return false;
+}

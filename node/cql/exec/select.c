@@ -174,10 +174,12 @@ static bool take_part(struct run *r, struct select *s, const struct part *p, boo
         bool alone = i == p->rows_count;
         const struct row *row = alone ? NULL : &p->rows[s->reversed ? p->rows_count - 1 - i : i];
         if (alone && !(whole && s->at.live_in_part == 0 && s->slices.all && p->has_static &&
-                       row_is_live(&p->static_row, r->now_s)))
+                       row_shows(s->table, &p->static_row, r->now_s)))
             break;
-        if (!alone && !s->is_virtual && !row_is_live(row, r->now_s))
+        if (!alone && !s->is_virtual && !row_shows(s->table, row, r->now_s)) {
+            s->at.live_in_part += row_is_live(row, r->now_s); /* replicas count it */
             continue;
+        }
         enum row_fate fate = select_row(r, s, p, row);
         if (fate == ROW_FAILED)
             return false;
