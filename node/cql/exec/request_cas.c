@@ -220,7 +220,8 @@ static const struct row *find_row(const struct request *q, struct bytes key)
 const struct row *cas_static_row(const struct request *q)
 {
     const struct part *p = &q->cas->part;
-    return p->has_static && row_shows(q->cas->table, &p->static_row, q->run.now_s) ? &p->static_row : NULL;
+    return p->has_static && row_shows(q->cas->table, &p->static_row, q->run.now_s) ? &p->static_row
+                                                                                   : NULL;
 }
 
 static bool item_holds(struct request *q, const struct cas_item *item, bool *ret)
