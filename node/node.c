@@ -275,8 +275,8 @@ void node_check_ready(struct node *n)
 static void finish_answered(struct node *n, const struct todo *t)
 {
     n->finish_request = 0;
-    if (t->err == ERR_OK)
-        return;
+    if (t->err == ERR_OK || meta_topology(n->meta)->ring_epoch != n->finish_epoch)
+        return; /* another ring came in between: we are on our way to that one */
     node_log(n, true, "could not take over our ranges yet: %s -> trying again", t->text);
     n->finish_retry = n->now.mono + USEC_PER_SEC;
 }

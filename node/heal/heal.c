@@ -125,6 +125,7 @@ static void session_idle(struct session *s)
     s->pull = 0;
     s->ticket = 0;
     s->progressed = false;
+    s->refused = false;
 }
 
 static void session_ask(struct heal *h, struct now now, struct session *s)
@@ -191,8 +192,9 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
             break;
     }
     if (s->wants_at == s->wants_count) {
-        /* Compare again, it may have got more meanwhile; but not over dots that nobody can give. */
-        session_end(h, now, s, s->progressed);
+        /* Compare again: it may have got more meanwhile, and a mover must once see that it lacks
+         * nothing, also when others brought it all. But not over dots that nobody can give. */
+        session_end(h, now, s, s->progressed || !s->refused);
         return;
     }
     if (h->puller != 0 && h->puller != s->peer) {
@@ -314,6 +316,7 @@ static void pull_without(struct heal *h, struct now now, struct session *s)
     clock_close(&w->clock);
     clock_init(&w->clock);
     s->wants_at++;
+    s->refused = true;
     pull_next(h, now, s);
 }
 
@@ -395,6 +398,13 @@ void heal_move(struct heal *h, struct now now, uint64_t ring_epoch)
     h->moved = false;
     if (ring_epoch == 0)
         return;
+    /* What was asked before counts for nothing; and who did not know us yet has dropped it, so that
+     * we would wait for an answer until the time is up. */
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        struct session *s = &h->sessions[i];
+        if (s->state != SESSION_PULLING)
+            session_idle(s);
+    }
     ask_everybody(h, now);
     check_moved(h);
 }

@@ -3,7 +3,8 @@
  * Every message carries its sender's epoch. A place that is ahead of us is remembered and asked for
  * what we lack; who does not answer is asked again, and forgotten after a few times. Once a second
  * a node asks another one at random, so that a lost entry is found even in a cluster that is
- * silent.
+ * silent. A mover must know that all the others have applied the ring before it may begin: it asks
+ * them, for of themselves they tell only who has decided it.
  */
 #include "node/meta/internal.h"
 
@@ -135,6 +136,34 @@ static void ask_everybody(struct meta *m)
     m->recover_retry = m->now.mono + RECOVER_RETRY_US;
 }
 
+/* Nodes that must apply the ring before this mover may begin, and may not have. Dead ones are not
+ * asked, they are when they are back. */
+static void ask_about_move(struct meta *m)
+{
+    const struct topology *t = &m->state.topology;
+    m->move_ask_at = USEC_NEVER;
+    for (size_t i = 0; i < t->count; i++) {
+        if (!meta_talks_to(m, &t->nodes[i]))
+            continue;
+        const struct peer *p = catchup_peer(m, t->nodes[i].node);
+        if (p->dead || p->applied >= t->ring_epoch)
+            continue;
+        catchup_say(m, &t->nodes[i].info.endpoint, true);
+        m->move_ask_at = m->now.mono + MOVE_RETRY_US;
+    }
+}
+
+static void ask_about_move_soon(struct meta *m)
+{
+    if (m->move_ask_at > m->now.mono + MOVE_ASK_US)
+        m->move_ask_at = m->now.mono + MOVE_ASK_US;
+}
+
+static bool is_mover(const struct meta *m)
+{
+    return m->self != 0 && topology_is_mover(&m->state.topology, m->self);
+}
+
 void catchup_start(struct meta *m)
 {
     m->recover_until = m->now.mono + RECOVER_US;
@@ -214,6 +243,7 @@ void catchup_ask(struct meta *m, const struct endpoint *from, const struct wire_
 void catchup_applied(struct meta *m)
 {
     drop_reached(m);
+    ask_about_move_soon(m);
     for (size_t i = m->askers_count; i > 0; i--) {
         if (m->askers[i - 1].slot > metalog_applied(m))
             continue;
@@ -247,6 +277,7 @@ void catchup_liveness(struct meta *m, node_no node, bool alive)
     if (p == NULL || p->dead == !alive)
         return;
     p->dead = !alive;
+    ask_about_move_soon(m);
     wanted_progress(m);
     try_ready(m);
 }
@@ -282,6 +313,8 @@ void catchup_deadline(struct meta *m)
 {
     if (m->is_fetching && m->now.mono >= m->fetch_until)
         fetch_failed(m);
+    if (is_mover(m) && m->now.mono >= m->move_ask_at)
+        ask_about_move(m);
     if (m->phase == META_RECOVERING) {
         if (m->now.mono >= m->recover_retry)
             ask_everybody(m);
@@ -296,6 +329,8 @@ usec catchup_next(const struct meta *m)
     usec next = USEC_NEVER;
     if (m->is_fetching)
         next = m->fetch_until;
+    if (is_mover(m) && m->move_ask_at < next)
+        next = m->move_ask_at;
     if (m->phase == META_RECOVERING) {
         next = m->recover_retry < next ? m->recover_retry : next;
         if (m->now.mono < m->recover_until && m->recover_until < next)

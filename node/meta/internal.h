@@ -46,6 +46,8 @@
 #define SPREAD_US        (10 * USEC_PER_SEC) /* waiting for all live nodes to apply */
 #define SPREAD_RETRY_US  (100 * USEC_PER_MS)
 #define IDLE_ASK_US      USEC_PER_SEC
+#define MOVE_ASK_US      (10 * USEC_PER_MS) /* several nodes that join at once are asked about once */
+#define MOVE_RETRY_US    (200 * USEC_PER_MS)
 
 struct log_entry {
     struct bytes bytes; /* owned */
@@ -178,6 +180,7 @@ struct meta {
     usec recover_until;
     usec recover_retry;
     usec idle_at;
+    usec move_ask_at; /* while a mover: who has yet to apply the ring? */
 
     /* proposing.c */
     uint32_t life;

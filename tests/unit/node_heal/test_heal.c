@@ -353,6 +353,44 @@ static void a_comparison_from_before_the_move_does_not_count(void)
     CU_ASSERT_EQUAL(f.node[2].moved_dots, 1);
 }
 
+/* Who did not know us yet has dropped our question. With the move it knows us, and is asked anew at
+ * once: the first question is not waited for. */
+static void a_question_lost_before_the_move_delays_nothing(void)
+{
+    for (unsigned i = 0; i < 20; i++)
+        write_to(3, 1, i, i + 1);
+    f.node[0].down = f.node[1].down = true;
+    heal_begin(f.node[2].heal, f.now);
+    settle();
+    f.node[0].down = f.node[1].down = false;
+    heal_move(f.node[2].heal, f.now, 5);
+    settle();
+    CU_ASSERT_EQUAL(f.node[2].moved, 5);
+    CU_ASSERT_EQUAL(f.node[2].moved_dots, 20);
+}
+
+/* The next ring, while rows of the last one are on their way: they count, the comparison does not.
+ */
+static void a_move_that_is_overtaken_goes_on_with_the_next(void)
+{
+    for (unsigned i = 0; i < 60; i++)
+        write_to(i % 2 == 0 ? 1 : 2, 1 + i % 2, i, i + 1);
+    begin();
+    heal_move(f.node[2].heal, f.now, 5);
+    perform(3);
+    for (unsigned i = 0; i < 40; i++) { /* in the middle of pulling */
+        deliver();
+        for (node_no n = 1; n <= NODES; n++)
+            perform(n);
+    }
+    CU_ASSERT_EQUAL(f.node[2].moved, 0);
+    heal_move(f.node[2].heal, f.now, 6);
+    settle();
+    CU_ASSERT_EQUAL(f.node[2].moved, 6);
+    CU_ASSERT_EQUAL(f.node[2].moved_dots, 60);
+    CU_ASSERT_EQUAL(heal_stats(f.node[2].heal).dots_pulled, 60); /* each once */
+}
+
 /* Clocks of a keyspace are sent once a question, whatever the question says. */
 static void a_greedy_question_gets_one_answer(void)
 {
@@ -445,6 +483,10 @@ CU_TestInfo heal_tests[] = {
     {"a lost peer does not stop the others", a_lost_peer_does_not_stop_the_others},
     {"a comparison from before the move does not count",
      a_comparison_from_before_the_move_does_not_count},
+    {"a question lost before the move delays nothing",
+     a_question_lost_before_the_move_delays_nothing},
+    {"a move that is overtaken goes on with the next",
+     a_move_that_is_overtaken_goes_on_with_the_next},
     {"a mover is done when it has all of everybody", a_mover_is_done_when_it_has_all_of_everybody},
     {"a mover waits for a dead owner", a_mover_waits_for_a_dead_owner},
     {"a greedy question gets one answer", a_greedy_question_gets_one_answer},

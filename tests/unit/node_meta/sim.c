@@ -346,6 +346,8 @@ void sim_crash(struct sim *s, uint32_t i)
     meta_free(n->meta);
     n->meta = NULL;
     n->life++;
+    n->finished = 0; /* it asks again: what it asked for may be lost */
+    n->finish_request = 0;
 }
 
 void sim_wipe(struct sim *s, uint32_t i)

@@ -104,6 +104,41 @@ static void two_joins_at_once(void)
     CU_ASSERT_EQUAL(seen_by(1)->members_count, 5);
 }
 
+/* Each mover knows of every node that it has applied the ring: only then it may begin. */
+static bool movers_know(struct sim *s)
+{
+    for (uint32_t i = 1; i <= s->count; i++) {
+        const struct topology *t = seen_by(i);
+        if (!topology_is_mover(t, meta_self(s->nodes[i].meta)))
+            continue;
+        for (size_t n = 0; n < t->count; n++) {
+            if (meta_applied_by(s->nodes[i].meta, t->nodes[n].node) < t->ring_epoch)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void movers_learn_soon_who_knows_of_the_move(void)
+{
+    ring_with_data(3, 9);
+    for (uint32_t i = 4; i <= 9; i++)
+        sim_start(f, i);
+    CU_ASSERT_TRUE(sim_run_until(f, sim_all_ready, 5 * USEC_PER_SEC));
+    CU_ASSERT_TRUE(seen_by(1)->movers_count >= 6);
+    CU_ASSERT_TRUE(sim_run_until(f, movers_know, USEC_PER_SEC / 5));
+}
+
+static void movers_learn_it_though_messages_are_lost(void)
+{
+    ring_with_data(3, 9);
+    for (uint32_t i = 4; i <= 9; i++)
+        sim_start(f, i);
+    CU_ASSERT_TRUE(sim_run_until(f, sim_all_ready, 5 * USEC_PER_SEC));
+    f->lose = 300000;
+    CU_ASSERT_TRUE(sim_run_until(f, movers_know, 2 * USEC_PER_SEC));
+}
+
 /* Anchors 27: a join that never finishes owns nothing and answers for nothing. */
 static void a_joining_node_that_dies_owns_nothing(void)
 {
@@ -226,6 +261,8 @@ static void a_joining_node_is_replaced(void)
 CU_TestInfo move_tests[] = {
     {"a join settles when all movers have pulled", a_join_settles_when_all_movers_have_pulled},
     {"two joins at once", two_joins_at_once},
+    {"movers learn soon who knows of the move", movers_learn_soon_who_knows_of_the_move},
+    {"movers learn it though messages are lost", movers_learn_it_though_messages_are_lost},
     {"a joining node that dies owns nothing", a_joining_node_that_dies_owns_nothing},
     {"a node leaves", a_node_leaves},
     {"a dead node is replaced", a_dead_node_is_replaced},
