@@ -4,7 +4,7 @@ A file of cases is a list of blocks, one a statement, with an empty line between
 
     > SELECT a, b FROM t WHERE k = 1            a statement
     ? SELECT a FROM t WHERE k = ?               prepared; `with` gives the values, as Python writes them
-    with 1
+    with 1                                    ... is a value that is not set
     page 10                                     ask for pages of so many rows
     as bob 'secret'                             ask logged in as this role
     raw                                         show types and values as they are on the wire
@@ -37,7 +37,7 @@ from cassandra.cluster import Cluster, ExecutionProfile, EXEC_PROFILE_DEFAULT, N
 from cassandra.policies import WhiteListRoundRobinPolicy
 from cassandra.protocol import (ErrorMessage, ResultMessage, _ProtocolHandler, read_int, read_short,
                                 read_string, read_value)
-from cassandra.query import SimpleStatement, tuple_factory
+from cassandra.query import UNSET_VALUE, SimpleStatement, tuple_factory
 
 # As they are on the wire: Python has neither all timestamps nor all dates.
 cqltypes.DateType.deserialize = staticmethod(lambda b, v: cqltypes.int64_unpack(b))
@@ -142,7 +142,7 @@ def save(path, cases):
         if c.text:
             out += [("? " if c.prepared else "> ") + part for part in c.text.split("\n")]
         if c.values is not None:
-            out.append("with " + repr(c.values)[1:-1].rstrip(","))
+            out.append("with " + repr(c.values)[1:-1].rstrip(",").replace("Ellipsis", "..."))
         if c.page:
             out.append(f"page {c.page}")
         out += [f"as {c.user[0]} {c.user[1]!r}"] if c.user else []
@@ -232,7 +232,7 @@ def ask(session, case):
             head = [head]
             if case.values is None:
                 return head
-            statement = statement.bind(case.values)
+            statement = statement.bind([UNSET_VALUE if v is ... else v for v in case.values])
         else:
             statement, head = SimpleStatement(case.text), []
         statement.fetch_size = case.page or 5000

@@ -128,12 +128,14 @@ struct restriction {
     size_t alternatives; /* 1 unless IN */
     bool in_marker;
     bool whole; /* a slot holds a tuple of all columns, not one of them: (a, b) = ? */
+    bool tuple; /* written as one, (a) = (1) too: errors say so */
     bool used;  /* the plan has it; not to be filtered */
 };
 
 struct where {
     struct restriction *items;
     size_t count;
+    bool removes; /* a range of rows to delete, so null is no end of it */
 };
 
 /* `filtering`: ALLOW FILTERING was said. */

@@ -51,15 +51,24 @@ static bool op_needs_row(const struct op *op)
     return op->column->type->kind == CQL_LIST && (element || op->kind == AST_ASSIGN_SUB);
 }
 
+static bool no_such_key(struct run *r, enum cql_kind kind, bool null)
+{
+    const char *what = null ? "null" : "unset";
+    if (kind == CQL_LIST)
+        return run_invalid(r, "Invalid %s value for list index", what);
+    return run_invalid(r, "Invalid %s %s", what, kind == CQL_MAP ? "map key" : "set element");
+}
+
 static bool eval_element(struct run *r, const struct op *op, struct cell_times t,
                          struct cql_value value, const struct row *row, struct cells *out)
 {
     struct cql_value key;
     if (!slot_value(r, op->key, &key))
         return false;
+    if (key.kind == CQL_VALUE_UNSET && op->removes && op->column->type->kind != CQL_MAP)
+        return true;
     if (key.kind != CQL_VALUE_SET)
-        return run_invalid(r, "Invalid %s value for %s",
-                           key.kind == CQL_VALUE_NULL ? "null" : "unset", op->key.name);
+        return no_such_key(r, op->column->type->kind, key.kind == CQL_VALUE_NULL);
     return collect_set_element(r, op->column, t, key.data, value, row, out);
 }
 

@@ -129,9 +129,10 @@ static bool declare_op(struct run *r, struct op *op, const struct ast_term *valu
     if (!check_op(r, op, value))
         return false;
     if (key != NULL) {
-        bool list = c->type->kind == CQL_LIST;
-        op->key.type = list ? cql_type_native(CQL_INT) : c->type->items[0];
-        op->key.name = arena_printf(r->arena, "%s(%s)", list ? "idx" : "key", c->name);
+        enum cql_kind kind = c->type->kind;
+        const char *what = kind == CQL_LIST ? "idx" : kind == CQL_SET ? "value" : "key";
+        op->key.type = kind == CQL_LIST ? cql_type_native(CQL_INT) : c->type->items[0];
+        op->key.name = arena_printf(r->arena, "%s(%s)", what, c->name);
         if (!slot_declare(r, op->key))
             return false;
     }
@@ -467,6 +468,7 @@ static const struct column *first_missing_clustering(const struct modify *m)
 static bool where_targets(struct run *r, struct modify *m)
 {
     bool statics = only_statics(m);
+    m->where.removes = true;
     if (!where_keys(r, &m->where, m->table, &m->keys) ||
         !where_slices(r, &m->where, m->table, &m->slices))
         return false;
@@ -494,6 +496,20 @@ static bool where_targets(struct run *r, struct modify *m)
     return true;
 }
 
+/* Null is none, and what is not given that of the table. */
+static bool ttl_of(struct run *r, struct slot s, int64_t *ret)
+{
+    struct cql_value v;
+    bool given;
+    if (s.term == NULL)
+        return true;
+    if (!slot_value(r, s, &v))
+        return false;
+    if (v.kind == CQL_VALUE_NULL)
+        *ret = 0;
+    return v.kind != CQL_VALUE_SET || slot_int(r, s, ret, &given);
+}
+
 static bool eval_times(struct run *r, struct modify *m)
 {
     int64_t ttl = m->table->options.default_time_to_live;
@@ -510,7 +526,7 @@ static bool eval_times(struct run *r, struct modify *m)
     if (m->times.timestamp < INT64_MIN + 2) /* the lowest means none, and overwrites take one off */
         return run_invalid(r, "Out of bound timestamp, must be in [%lld, %lld]",
                            (long long)INT64_MIN + 2, (long long)INT64_MAX);
-    if (!slot_int(r, m->ttl, &ttl, &given))
+    if (!ttl_of(r, m->ttl, &ttl))
         return false;
     if (ttl < 0)
         return run_invalid(r, "A TTL must be greater or equal to 0, but was %lld", (long long)ttl);

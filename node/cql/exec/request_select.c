@@ -42,7 +42,7 @@ static void select_step(struct exec *e, struct request *q)
 
 static bool check_read_level(struct run *r, enum cql_consistency level)
 {
-    if (level == CQL_CL_ANY || level == CQL_CL_EACH_QUORUM)
+    if (level == CQL_CL_ANY)
         return run_invalid(r, "%s ConsistencyLevel is only supported for writes",
                            cql_consistency_name(level));
     return true;

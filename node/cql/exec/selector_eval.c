@@ -1,6 +1,8 @@
 /* selector_eval.c - the value of a selector for one row. */
 #include "node/cql/exec/selector.h"
 
+#include <string.h>
+
 static struct cql_value element(struct run *r, const struct selector *s, struct bytes collection,
                                 struct bytes key)
 {
@@ -20,7 +22,7 @@ static struct cql_value element(struct run *r, const struct selector *s, struct 
 
 /* Null when nothing is left of what is no single cell: there is no empty one. */
 static bool slice(struct run *r, const struct selector *s, struct bytes collection,
-                  const struct bytes *bounds, struct cql_value *ret)
+                  const struct bytes *const *ends, struct cql_value *ret)
 {
     const struct cql_type *type = s->type;
     struct value_items it = value_items_open(type, collection);
@@ -33,8 +35,8 @@ static bool slice(struct run *r, const struct selector *s, struct bytes collecti
         value = item;
         if (type->kind == CQL_MAP && !value_items_next(&it, &value))
             break;
-        if ((s->slots[0].term != NULL && value_compare(type->items[0], item, bounds[0]) < 0) ||
-            (s->slots[1].term != NULL && value_compare(type->items[0], item, bounds[1]) > 0))
+        if ((ends[0] != NULL && value_compare(type->items[0], item, *ends[0]) < 0) ||
+            (ends[1] != NULL && value_compare(type->items[0], item, *ends[1]) > 0))
             continue;
         buf_put_i32(&b, (int32_t)item.len);
         buf_put_bytes(&b, item);
@@ -50,20 +52,40 @@ static bool slice(struct run *r, const struct selector *s, struct bytes collecti
     return true;
 }
 
+/* The key of an element, or an end of a slice: NULL, open, where there is none. */
+static bool part_key(struct run *r, const struct selector *s, struct slot at,
+                     const struct bytes **ret)
+{
+    struct cql_value *v = arena_new(r->arena, struct cql_value);
+    bool slice = s->kind == SELECTOR_SLICE;
+    *ret = NULL;
+    if (at.term == NULL)
+        return true;
+    if (!slot_value(r, at, v))
+        return false;
+    if (v->kind == CQL_VALUE_SET)
+        *ret = &v->data;
+    if (v->kind == CQL_VALUE_SET || (v->kind == CQL_VALUE_UNSET && slice))
+        return true;
+    return run_invalid(r, "Invalid %s value for %s selection on %s",
+                       v->kind == CQL_VALUE_NULL ? "null" : "unset", slice ? "slice" : "element",
+                       s->args[0]->name);
+}
+
 static bool part_of(struct run *r, const struct selector *s, struct cql_value of,
                     struct cql_value *ret)
 {
-    struct bytes keys[2] = {BYTES_NONE, BYTES_NONE};
+    const struct bytes *keys[2];
     *ret = CQL_NULL;
     for (size_t i = 0; i < ARRAY_LEN(s->slots); i++) {
-        if (s->slots[i].term != NULL && !slot_key(r, s->slots[i], &keys[i]))
+        if (!part_key(r, s, s->slots[i], &keys[i]))
             return false;
     }
     if (of.kind != CQL_VALUE_SET)
         return true;
     if (s->kind == SELECTOR_SLICE)
         return slice(r, s, of.data, keys, ret);
-    *ret = element(r, s, of.data, keys[0]);
+    *ret = element(r, s, of.data, *keys[0]);
     return true;
 }
 
@@ -169,6 +191,9 @@ bool selector_eval(struct run *r, const struct selector *s, const struct row_val
     for (size_t i = 0; i < s->args_count; i++) {
         if (!selector_eval(r, s->args[i], row, &args[i]))
             return false;
+        if (args[i].kind == CQL_VALUE_UNSET && s->kind == SELECTOR_CALL)
+            return run_invalid(r, "Invalid unset value for argument in call to function %s",
+                               strchr(function_name(s->function), '.') + 1);
     }
     return selector_apply(r, s, args, ret);
 }

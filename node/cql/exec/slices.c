@@ -196,6 +196,8 @@ static bool add_inequalities(struct run *r, struct where *w, const struct column
         if (!restriction_values(r, x, USE_SLICE, &values, &rows))
             return false;
         x->used = true;
+        if (rows == 0 && w->removes)
+            return run_invalid(r, "Invalid null value in condition for column %s", c->name);
         if (rows == 0) { /* null stands before all rows, whichever way they are ordered */
             bool above = (x->op == AST_GT || x->op == AST_GTE) != c->reversed;
             ret->count = above ? ret->count : 0;

@@ -383,7 +383,8 @@ bool slot_int(struct run *r, struct slot s, int64_t *ret, bool *ret_given)
     if (v.kind == CQL_VALUE_UNSET)
         return true;
     if (v.kind == CQL_VALUE_NULL)
-        return run_invalid(r, "Invalid null value of %s", s.name);
+        return run_invalid(r, "Invalid null value of %s",
+                           strcmp(s.name, "[timestamp]") == 0 ? "timestamp" : s.name);
     if (v.data.len != 4 && v.data.len != 8)
         return run_invalid(r, "Invalid value of %s", s.name);
     *ret = v.data.len == 4 ? (int32_t)load_u32(v.data.data) : (int64_t)load_u64(v.data.data);

@@ -122,6 +122,7 @@ static bool tuple_slots(struct run *r, const struct ast_relation *a, struct rest
     const char *name;
     const struct cql_type *type = tuple_of(r, x, &name);
     x->alternatives = a->op == AST_IN ? a->list.count : 1;
+    x->tuple = true;
     x->whole = (a->op == AST_IN && a->value != NULL) ||
                (x->alternatives > 0 && alternative(a, 0)->kind == AST_MARKER);
     if (x->whole) {

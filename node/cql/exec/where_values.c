@@ -15,7 +15,9 @@ static bool bad_value(struct run *r, const struct restriction *x, const char *na
                            name == x->key.name ? "key" : "value", column);
     if (use == USE_FILTER)
         return run_invalid(r, "Unsupported %s value for column %s", what, column);
-    if (v.kind == CQL_VALUE_UNSET || (x->count > 1 && !relation_is_slice(x->op)))
+    if (v.kind == CQL_VALUE_UNSET && x->whole)
+        return run_invalid(r, "Invalid unset value for tuple %s", name);
+    if (v.kind == CQL_VALUE_UNSET || (x->tuple && !relation_is_slice(x->op)))
         return run_invalid(r, "Invalid %s value for column %s", what, name);
     return run_invalid(r, "Invalid null value in condition for column %s", name);
 }
@@ -61,6 +63,8 @@ static bool in_marker_values(struct run *r, const struct restriction *x, enum va
     size_t n = 0;
     if (!slot_value(r, *x->slots, &list))
         return false;
+    if (list.kind == CQL_VALUE_UNSET && x->whole)
+        return run_invalid(r, "Invalid unset value for %s", x->slots->name);
     if (list.kind != CQL_VALUE_SET)
         return x->whole ? run_invalid(r, "Invalid null value for IN restriction")
                         : run_invalid(r, "Invalid %s value for column %s",
@@ -97,8 +101,10 @@ bool restriction_values(struct run *r, const struct restriction *x, enum value_u
                 n = first;
                 break;
             }
-            if (v.kind != CQL_VALUE_SET && use == USE_SLICE && width == 1)
+            if (v.kind == CQL_VALUE_NULL && use == USE_SLICE && !x->tuple)
                 return true;
+            if (v.kind == CQL_VALUE_UNSET && x->tuple && !x->whole)
+                return run_invalid(r, "Invalid unset value for tuple field number %zu", j);
             if (!take(r, x, s->name, v, use, &(*ret_values)[n++]))
                 return false;
             if (x->whole && !split_tuple(r, x, v.data, use, &(*ret_values)[first]))

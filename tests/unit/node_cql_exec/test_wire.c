@@ -53,7 +53,7 @@ static const struct {
     {"INSERT INTO t (a, b, c, l) VALUES (?, ?, ?, [?, 2])", "a b c value(l)", "0 1", ""},
     {"UPDATE t SET l[?] = ?, s = s + ? WHERE a = ? AND b = ? AND c IN (?, ?)",
      "idx(l) value(l) s a b c c", "3 4", ""},
-    {"DELETE s[?] FROM t WHERE a = ? AND b = ? AND c = ?", "key(s) a b c", "1 2", ""},
+    {"DELETE s[?] FROM t WHERE a = ? AND b = ? AND c = ?", "value(s) a b c", "1 2", ""},
     {"BEGIN BATCH INSERT INTO t (a, b, c) VALUES (?, ?, ?); DELETE FROM t WHERE a = ? AND b = 1 "
      "APPLY BATCH",
      "a b c a", "3 1", ""},
@@ -121,6 +121,35 @@ static void bound_values(void)
                            "INVALID: Invalid unset value for column a");
     one_node_execute(&n, insert, bad, 4);
     CU_ASSERT_EQUAL(n.response.error.code, CQL_ERROR_INVALID);
+}
+
+/* What has no value is no end of a range: nothing is deleted by mistake. */
+static void ranges_without_end(void)
+{
+    static const struct {
+        const char *range;
+        bool null;
+        const char *reply;
+    } cases[] = {
+        {"c > ?", false, "INVALID: Invalid unset value for column c"},
+        {"c <= ?", false, "INVALID: Invalid unset value for column c"},
+        {"c > 0 AND c < ?", false, "INVALID: Invalid unset value for column c"},
+        {"(c) > (?)", false, "INVALID: Invalid unset value for tuple field number 0"},
+        {"(c) > ?", false, "INVALID: Invalid unset value for tuple (c)"},
+        {"(c) IN ?", false, "INVALID: Invalid unset value for in(c)"},
+        {"c > ?", true, "INVALID: Invalid null value in condition for column c"},
+        {"c <= ?", true, "INVALID: Invalid null value in condition for column c"},
+        {"(c) > (?)", true, "INVALID: Invalid null value in condition for column c"},
+        {"(c) = (?)", true, "INVALID: Invalid null value for column c"},
+    };
+    one_node_query(&n, "INSERT INTO t (a, b, c, v) VALUES (1, 1, 1, 'x')");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char cql[128];
+        struct cql_value value = cases[i].null ? CQL_NULL : CQL_UNSET;
+        snprintf(cql, sizeof cql, "DELETE FROM t WHERE a = 1 AND b = 1 AND %s", cases[i].range);
+        CU_ASSERT_STRING_EQUAL(one_node_execute(&n, cql, &value, 1), cases[i].reply);
+    }
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "SELECT v FROM t"), "'x'");
 }
 
 static void named_values(void)
@@ -227,6 +256,8 @@ static void levels(void)
     one_node_query(&n, "SELECT * FROM t");
     CU_ASSERT_EQUAL(n.response.error.code, CQL_ERROR_INVALID);
     CU_ASSERT_STRING_EQUAL(one_node_query(&n, "INSERT INTO t (a, b, c) VALUES (1, 1, 1)"), "void");
+    n.level = CQL_CL_EACH_QUORUM;
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "SELECT a FROM t"), "1");
     n.level = CQL_CL_SERIAL;
     CU_ASSERT_STRING_EQUAL(one_node_query(&n, "INSERT INTO t (a, b, c) VALUES (1, 1, 1)"),
                            "INVALID: You must use conditional updates for serializable writes");
@@ -329,6 +360,7 @@ CU_TestInfo exec_wire_tests[] = {
     {"large values", large_values},
     {"metadata of prepared statements", metadata_of_prepared_statements},
     {"bound values: null, unset, wrong", bound_values},
+    {"ranges whose end is null or unset", ranges_without_end},
     {"named values and the protocol's timestamp", named_values},
     {"unknown ids", unprepared},
     {"old statements go", old_statements_go},
