@@ -38,6 +38,7 @@ enum ddl_kind {
 };
 
 #define DDL_BYTES_MAX ((size_t)1 << 20) /* one encoded command */
+#define DDL_ITEMS_MAX 4096              /* columns, key columns, orders, options, pairs */
 
 /* CREATE TABLE and ADD: name, type, is_static. DROP: name. RENAME: name and new_name. CREATE INDEX:
  * name, and in `type` what of it: index_target_name. The fields of a user-defined type likewise. */

@@ -15,7 +15,6 @@
 #include <string.h>
 
 #define CODEC_VERSION 1
-#define ITEMS_MAX     4096 /* columns, key columns, orders, options, pairs */
 
 static void put_text(struct buf *out, const char *text)
 {
@@ -90,7 +89,7 @@ static const char *get_text(struct reader *r, struct arena *a)
 static uint32_t get_count(struct reader *r)
 {
     uint64_t n = read_varint(r);
-    if (n > ITEMS_MAX || n > reader_left(r))
+    if (n > DDL_ITEMS_MAX || n > reader_left(r))
         r->failed = true;
     return r->failed ? 0 : (uint32_t)n;
 }

@@ -205,15 +205,45 @@ bool collect_prepend(struct run *r, const struct column *c, struct cell_times t,
     return true;
 }
 
-/* The live elements of a column in a row, in order. */
+size_t cells_of(const struct row *row, const struct column *c, size_t *ret_end)
+{
+    size_t low = 0, high = row->cells_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (row->cells[middle].column < c->id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *ret_end = low;
+    while (*ret_end < row->cells_count && row->cells[*ret_end].column == c->id)
+        (*ret_end)++;
+    return low;
+}
+
+/* The live elements of a column in a row, in order. Those of the row that was last asked for are
+ * kept: a statement may set thousands of elements of one long list. */
 static struct cells live_elements(struct run *r, const struct column *c, const struct row *row)
 {
+    struct live_lists *known = &r->live;
     struct cells out = {0};
-    for (size_t i = 0; row != NULL && i < row->cells_count; i++) {
+    if (row == NULL)
+        return out;
+    if (known->row != row)
+        *known = (struct live_lists){.row = row};
+    for (size_t i = 0; i < known->count; i++) {
+        if (known->items[i].column == c)
+            return known->items[i].cells;
+    }
+    size_t end;
+    for (size_t i = cells_of(row, c, &end); i < end; i++) {
         const struct cell *cell = &row->cells[i];
-        if (cell->column == c->id && cell->has_path && cell_is_live(cell, r->now_s))
+        if (cell->has_path && cell_is_live(cell, r->now_s))
             cells_push(r, &out, *cell);
     }
+    known->items =
+        arena_grow(r->arena, known->items, known->count, &known->cap, sizeof known->items[0]);
+    known->items[known->count++] = (struct live_list){c, out};
     return out;
 }
 
@@ -242,28 +272,68 @@ bool collect_set_element(struct run *r, const struct column *c, struct cell_time
     return good && push_element(r, c, t, path, value, out);
 }
 
+/* The different elements of a list, in order. */
+static struct bytes *sorted_elements(struct run *r, const struct cql_type *list, struct bytes value,
+                                     size_t *ret_count)
+{
+    const struct cql_type *set = cql_type_set(r->arena, list->items[0], true);
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    value_normalize(set, value, &b);
+    struct bytes sorted = run_take(r, &b);
+    struct bytes *items =
+        arena_array(r->arena, struct bytes, (size_t)value_items_count(sorted) + 1);
+    struct value_items it = value_items_open(set, sorted);
+    size_t n = 0;
+    while (value_items_next(&it, &items[n]))
+        n++;
+    *ret_count = n;
+    return items;
+}
+
+static bool is_among(const struct cql_type *type, const struct bytes *items, size_t count,
+                     struct bytes value)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int c = value_compare(type, items[middle], value);
+        if (c == 0)
+            return true;
+        if (c < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+/* Both lists may be long: what is to go is sorted, and each element looked up in it. */
+static void remove_from_list(struct run *r, const struct column *c, struct cell_times t,
+                             struct bytes value, const struct row *row, struct cells *out)
+{
+    size_t count;
+    struct cells live = live_elements(r, c, row);
+    struct bytes *gone = sorted_elements(r, c->type, value, &count);
+    for (size_t i = 0; i < live.count; i++) {
+        if (is_among(c->type->items[0], gone, count, live.items[i].value))
+            push_element(r, c, t, live.items[i].path, CQL_NULL, out);
+    }
+}
+
 bool collect_remove(struct run *r, const struct column *c, struct cell_times t,
                     struct cql_value value, const struct row *row, struct cells *out)
 {
     struct bytes item, path;
     if (value.kind != CQL_VALUE_SET)
         return true;
-    struct cells live = live_elements(r, c, row);
-    struct value_items it = {0};
     if (c->type->kind == CQL_LIST) {
-        for (size_t i = 0; i < live.count; i++) {
-            it = value_items_open(c->type, value.data);
-            while (value_items_next(&it, &item)) {
-                if (value_compare(c->type->items[0], item, live.items[i].value) != 0)
-                    continue;
-                push_element(r, c, t, live.items[i].path, CQL_NULL, out);
-                break;
-            }
-        }
+        remove_from_list(r, c, t, value.data, row, out);
         return true;
     }
     /* of a map, what is taken away is a set of keys */
-    it = value_items_open(cql_type_set(r->arena, c->type->items[0], true), value.data);
+    struct value_items it =
+        value_items_open(cql_type_set(r->arena, c->type->items[0], true), value.data);
     while (value_items_next(&it, &item)) {
         if (!path_of(r, c->type->items[0], item, &path))
             return false;

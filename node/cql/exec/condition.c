@@ -151,15 +151,13 @@ bool conditions_resolve(struct run *r, const struct table *t, const struct ast_s
 struct cql_value row_value(struct run *r, const struct column *c, const struct row *row)
 {
     struct cql_value v = CQL_NULL;
-    size_t first = 0;
-    while (row != NULL && first < row->cells_count && row->cells[first].column != c->id)
-        first++;
-    if (row == NULL || first == row->cells_count)
+    if (row == NULL)
+        return v;
+    size_t end;
+    size_t first = cells_of(row, c, &end);
+    if (first == end)
         return v;
     const struct cell *cell = &row->cells[first];
-    size_t end = first;
-    while (end < row->cells_count && row->cells[end].column == c->id)
-        end++;
     if (cql_type_is_multicell(c->type))
         (void)collect_gather(r, c, cell, end - first, r->now_s, &v);
     else if (!cell->has_path && cell_is_live(cell, r->now_s))
@@ -305,15 +303,34 @@ static bool holds(struct run *r, const struct condition *c, struct cql_value hav
     return true;
 }
 
+/* What a column holds is gathered once, however many conditions it has. */
+struct gathered {
+    const struct column *column;
+    struct cql_value value;
+};
+
+static struct cql_value gather_once(struct run *r, const struct column *c, const struct row *row,
+                                    struct gathered *all, size_t *count)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (all[i].column == c)
+            return all[i].value;
+    }
+    all[*count] = (struct gathered){c, row_value(r, c, row)};
+    return all[(*count)++].value;
+}
+
 bool conditions_hold(struct run *r, const struct conditions *c, bool statics, const struct row *row,
                      bool *ret_true)
 {
     size_t from = statics ? c->regular : 0;
     size_t end = statics ? c->count : c->regular;
+    struct gathered *gathered = arena_array(r->arena, struct gathered, end - from);
+    size_t gathered_count = 0;
     *ret_true = true;
     for (size_t i = from; i < end; i++) {
         const struct condition *one = &c->items[i];
-        struct cql_value have = row_value(r, one->column, row);
+        struct cql_value have = gather_once(r, one->column, row, gathered, &gathered_count);
         struct bytes key;
         bool good = false;
         if (one->key.term != NULL) {

@@ -31,6 +31,21 @@ struct warnings {
     size_t count;
 };
 
+struct cells {
+    struct cell *items;
+    size_t count, cap;
+};
+
+/* The live elements of columns of one row: lists that are changed by value or by index. */
+struct live_lists {
+    const struct row *row;
+    struct live_list {
+        const struct column *column;
+        struct cells cells;
+    } * items;
+    size_t count, cap;
+};
+
 struct run {
     struct exec *exec;
     struct arena *arena;
@@ -50,6 +65,7 @@ struct run {
     uint32_t statement_no;               /* in its batch */
     bool lists_read;                     /* with IF: where new elements go is known, */
     int64_t list_first, list_last;       /* before and behind these: ticks of timeuuids */
+    struct live_lists live;              /* of the row that was last looked at */
     struct warnings *warnings;           /* of the request; what run_warn says */
 
     enum cql_error_code code;
@@ -192,6 +208,7 @@ struct need {
 struct needs {
     struct need *items;
     size_t count, cap;
+    struct omap found; /* what they are of, and their numbers */
 };
 
 struct modify_times {
@@ -214,10 +231,6 @@ bool batch_check_size(struct run *r, const struct parts *parts, enum cql_write_t
 void parts_join(struct run *r, struct parts *p);
 
 /* --- collect.c: cells of collections */
-struct cells {
-    struct cell *items;
-    size_t count, cap;
-};
 struct cell_times {
     int64_t timestamp;
     int32_t ttl;
@@ -225,6 +238,8 @@ struct cell_times {
 };
 struct cell cell_make(const struct column *c, struct cell_times t, struct cql_value value);
 void cells_push(struct run *r, struct cells *out, struct cell cell);
+/* The number of the first cell of a column in a row, and of the one behind its last. */
+size_t cells_of(const struct row *row, const struct column *c, size_t *ret_end);
 bool collect_put(struct run *r, const struct column *c, struct cell_times t, struct cql_value value,
                  bool overwrite, struct cells *out);
 bool collect_prepend(struct run *r, const struct column *c, struct cell_times t,

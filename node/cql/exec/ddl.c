@@ -28,8 +28,17 @@ static bool is_constant(const struct ast_term *t)
     return t->kind >= AST_INTEGER && t->kind <= AST_DURATION;
 }
 
+/* More than a change of the schema has room for is refused before anybody compares it all. */
+static bool too_many(struct run *r, size_t count)
+{
+    return run_invalid(r, "The statement lists %zu things, at most %d are possible", count,
+                       DDL_ITEMS_MAX);
+}
+
 static bool put_options(struct run *r, const struct ast_properties *p, struct ddl *ret)
 {
+    if (p->count > DDL_ITEMS_MAX)
+        return too_many(r, p->count);
     struct ddl_option *options = arena_array(r->arena, struct ddl_option, p->count);
     for (size_t i = 0; i < p->count; i++) {
         const struct ast_term *v = p->items[i].value;
@@ -304,7 +313,7 @@ void ddl_warn_factors(struct run *r, const struct ddl *ddl)
     }
 }
 
-bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)
+static bool resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)
 {
     *ret = (struct ddl){0};
     switch (s->kind) {
@@ -333,4 +342,21 @@ bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)
                                            : DDL_DROP_TABLE;
     ret->if_exists = s->drop.if_exists;
     return put_table(r, &s->drop.table, ret);
+}
+
+static bool check_counts(struct run *r, const struct ddl *ddl)
+{
+    uint32_t most = 0;
+    const uint32_t counts[] = {ddl->column_count, ddl->partition_key_count, ddl->clustering_count,
+                               ddl->order_count, ddl->option_count};
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+        most = counts[i] > most ? counts[i] : most;
+    for (uint32_t i = 0; i < ddl->option_count; i++)
+        most = ddl->options[i].pair_count > most ? ddl->options[i].pair_count : most;
+    return most <= DDL_ITEMS_MAX || too_many(r, most);
+}
+
+bool ddl_resolve(struct run *r, const struct ast_stmt *s, struct ddl *ret)
+{
+    return resolve(r, s, ret) && check_counts(r, ret);
 }

@@ -39,6 +39,7 @@ static void request_free(struct request *q)
     list_remove(&q->link);
     select_close(q->select);
     inner_close(q);
+    omap_close(&q->needs.found);
     for (size_t i = 0; i < q->prepared_count; i++)
         prepared_unref(q->prepared[i]);
     schema_unref(q->schema);

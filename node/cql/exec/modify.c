@@ -14,15 +14,22 @@ const struct need *modify_need(struct run *r, const struct modify *m, struct byt
                                struct bytes row_key, bool want_static)
 {
     struct needs *needs = m->needs;
-    for (size_t i = 0; i < needs->count; i++) {
-        const struct need *n = &needs->items[i];
-        if (n->table == m->table->no && bytes_equal(n->key, key) &&
-            bytes_equal(n->row_key, row_key) && n->want_static == want_static)
-            return n;
-    }
+    struct buf name;
+    buf_init(&name, BUF_MAX_DEFAULT);
+    buf_put_u32(&name, m->table->no);
+    buf_put_u8(&name, want_static);
+    buf_put_vbytes(&name, key);
+    buf_put_bytes(&name, row_key);
+    struct bytes full = run_take(r, &name);
+    struct bytes no;
+    if (omap_get(&needs->found, full, &no))
+        return &needs->items[load_u32(no.data)];
     needs->items =
         arena_grow(r->arena, needs->items, needs->count, &needs->cap, sizeof needs->items[0]);
     struct need *n = &needs->items[needs->count++];
+    uint8_t number[4];
+    store_u32(number, (uint32_t)needs->count - 1);
+    omap_put(&needs->found, full, bytes_make(number, sizeof number));
     *n = (struct need){.keyspace = m->table->keyspace_no,
                        .table = m->table->no,
                        .key = key,
@@ -222,19 +229,32 @@ static int compare_mutations(const void *a, const void *b)
     return bytes_compare(x->key, y->key);
 }
 
+/* Halves first: merging them one after the other would copy the rows of all before again and again.
+ */
+static struct part join_parts(struct run *r, const struct exec_mutation *items, size_t count)
+{
+    if (count == 1)
+        return items->part;
+    struct part left = join_parts(r, items, count / 2);
+    struct part right = join_parts(r, items + count / 2, count - count / 2);
+    struct part joined;
+    part_merge(&left, &right, r->arena, &joined);
+    return joined;
+}
+
 void parts_join(struct run *r, struct parts *p)
 {
     size_t n = 0;
     if (p->count > 1)
         qsort(p->items, p->count, sizeof p->items[0], compare_mutations);
-    for (size_t i = 0; i < p->count; i++) {
-        if (n > 0 && compare_mutations(&p->items[n - 1], &p->items[i]) == 0) {
-            struct part joined;
-            part_merge(&p->items[n - 1].part, &p->items[i].part, r->arena, &joined);
-            p->items[n - 1].part = joined;
-        } else {
-            p->items[n++] = p->items[i];
+    for (size_t i = 0, end; i < p->count; i = end) {
+        for (end = i + 1; end < p->count; end++) {
+            if (compare_mutations(&p->items[i], &p->items[end]) != 0)
+                break;
         }
+        struct exec_mutation joined = p->items[i];
+        joined.part = join_parts(r, &p->items[i], end - i);
+        p->items[n++] = joined;
     }
     p->count = n;
 }

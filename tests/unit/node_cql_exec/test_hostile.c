@@ -193,10 +193,79 @@ static void text_that_is_no_text(void)
     CU_ASSERT_EQUAL(exec_stats(n.exec).prepared, before); /* what failed is not kept */
 }
 
+/* `head`, then `count` times `each` with the number for "%d" and commas between, then `tail`. */
+static const char *repeat(struct buf *b, const char *head, const char *each, int count,
+                          const char *between, const char *tail)
+{
+    buf_clear(b);
+    buf_printf(b, "%s", head);
+    for (int i = 0; i < count; i++) {
+        const char *number = strstr(each, "%d");
+        buf_printf(b, "%s%.*s", i > 0 ? between : "",
+                   number != NULL ? (int)(number - each) : (int)strlen(each), each);
+        if (number != NULL)
+            buf_printf(b, "%d%s", i, number + 2);
+    }
+    buf_printf(b, "%s", tail);
+    buf_put_u8(b, 0);
+    CU_ASSERT_FATAL(!b->failed);
+    return one_node_query(&n, (const char *)b->data);
+}
+
+/* Each of these took as long, or as much memory, as the square of what was sent. */
+static void long_statements(void)
+{
+    struct buf b;
+    buf_init(&b, (size_t)16 << 20);
+    CU_ASSERT_STRING_EQUAL(repeat(&b, "BEGIN UNLOGGED BATCH ",
+                                  "INSERT INTO t (k, c, b) VALUES (900, 'c%d', 1)", 10000, "; ",
+                                  " APPLY BATCH"),
+                           "void");
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "SELECT count(*) FROM t WHERE k = 900"), "10000");
+    CU_ASSERT_STRING_EQUAL(
+        repeat(&b, "INSERT INTO t (k, c, l) VALUES (901, 'x', [", "%d", 30000, ",", "])"), "void");
+    CU_ASSERT_STRING_EQUAL(
+        repeat(&b, "UPDATE t SET ", "l[%d] = 7", 10000, ",", " WHERE k = 901 AND c = 'x'"), "void");
+    CU_ASSERT_STRING_EQUAL(
+        repeat(&b, "UPDATE t SET l = l - [", "%d", 30000, ",", "] WHERE k = 901 AND c = 'x'"),
+        "void");
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "SELECT l FROM t WHERE k = 901"), "null");
+    CU_ASSERT_STRING_EQUAL(
+        repeat(&b, "UPDATE t SET l = l - [1] WHERE k IN (", "%d", 5000, ",", ") AND c = 'none'"),
+        "void");
+    CU_ASSERT_STRING_EQUAL(
+        repeat(&b, "INSERT INTO t (k, c, s) VALUES (902, 'x', {", "'e%d'", 20000, ",", "})"),
+        "void");
+    CU_ASSERT_STRING_EQUAL(repeat(&b, "UPDATE t SET b = 2 WHERE k = 902 AND c = 'x' IF ",
+                                  "s CONTAINS 'e0'", 3000, " AND ", ""),
+                           "true");
+    buf_close(&b);
+}
+
+static void schema_changes_that_are_too_long(void)
+{
+    struct buf b;
+    buf_init(&b, (size_t)16 << 20);
+    static const char *const refused =
+        "INVALID: The statement lists 20000 things, at most 4096 are possible";
+    CU_ASSERT_STRING_EQUAL(
+        repeat(&b, "CREATE TABLE y (", "c%d int", 20000, ",", ", PRIMARY KEY (c0))"), refused);
+    CU_ASSERT_STRING_EQUAL(repeat(&b, "CREATE TYPE y (", "c%d int", 20000, ",", ")"), refused);
+    CU_ASSERT_STRING_EQUAL(
+        repeat(&b, "CREATE TABLE y (k int PRIMARY KEY) WITH ", "p%d = 'x'", 20000, " AND ", ""),
+        refused);
+    const char *options = repeat(&b, "CREATE TABLE y (k int PRIMARY KEY) WITH compaction = {",
+                                 "'p%d': 'x'", 20000, ",", "}");
+    CU_ASSERT_EQUAL(strncmp(options, refused, strlen(refused)), 0);
+    buf_close(&b);
+}
+
 CU_TestInfo exec_hostile_tests[] = {
     {"spliced statements", spliced_statements},
     {"values of any bytes", values_of_any_bytes},
     {"forged paging states", forged_paging_states},
     {"text that is no text", text_that_is_no_text},
+    {"long statements", long_statements},
+    {"schema changes that are too long", schema_changes_that_are_too_long},
     CU_TEST_INFO_NULL,
 };
