@@ -231,7 +231,7 @@ static bool resolve(struct run *r, const struct ast_stmt *s, struct cql_metadata
                 return false;
         }
         return true;
-    case AST_OTHER: return run_unsupported(r, s->other);
+    case AST_OTHER: return s->other.kind != NULL || run_unsupported(r, s->other.what);
     default: return true;
     }
 }

@@ -138,10 +138,7 @@ void request_authorized(struct exec *e, struct request *q)
     case AST_USE: request_use(e, q, s->drop.table.name); return;
     case AST_TRUNCATE: request_truncate(e, q, s); return;
     case AST_DESCRIBE: request_describe(e, q, &s->describe); return;
-    case AST_OTHER:
-        run_unsupported(&q->run, s->other);
-        reply_failed(e, q);
-        return;
+    case AST_OTHER: request_other(e, q, &s->other); return;
     default: break;
     }
     if (role_is_statement(s))

@@ -150,5 +150,6 @@ void request_truncate(struct exec *e, struct request *q, const struct ast_stmt *
 void request_truncate_done(struct exec *e, struct request *q, const struct exec_result *result);
 void request_use(struct exec *e, struct request *q, struct bytes name);
 void request_describe(struct exec *e, struct request *q, const struct ast_describe *d);
+void request_other(struct exec *e, struct request *q, const struct ast_other *o);
 
 #endif

@@ -93,6 +93,34 @@ void request_describe(struct exec *e, struct request *q, const struct ast_descri
     reply_failed(e, q);
 }
 
+/* Nothing of these kinds is ever there: what alters or drops one is answered as where none was
+ * made. */
+static bool find_other(struct run *r, const struct ast_other *o)
+{
+    const char *keyspace = o->id.keyspace.len > 0 ? run_text(r, o->id.keyspace) : r->keyspace;
+    const char *name = run_text(r, o->id.name), *detail = run_text(r, o->detail);
+    if (o->kind == NULL)
+        return run_unsupported(r, o->what);
+    if (keyspace == NULL || keyspace[0] == '\0')
+        return run_invalid(r, "No keyspace has been specified. USE a keyspace, or explicitly "
+                              "specify keyspace.tablename");
+    if (keyspace_is_local(keyspace))
+        return run_invalid(r, "System keyspace '%s' is not user-modifiable", keyspace);
+    if (o->if_exists)
+        return true;
+    if (strcmp(o->kind, "Trigger") == 0)
+        return run_invalid(r, "Trigger '%s' on '%s.%s' doesn't exist", detail, keyspace, name);
+    return run_invalid(r, "%s '%s.%s%s' doesn't exist", o->kind, keyspace, name, detail);
+}
+
+void request_other(struct exec *e, struct request *q, const struct ast_other *o)
+{
+    if (find_other(&q->run, o))
+        reply_void(e, q);
+    else
+        reply_failed(e, q);
+}
+
 void request_ddl_done(struct exec *e, struct request *q, const struct exec_result *x)
 {
     if (x->err == ERR_OK) {

@@ -469,7 +469,15 @@ enum ast_kind {
     AST_LIST_PERMISSIONS,
     AST_LIST_ROLES,
     AST_LIST_USERS,
-    AST_OTHER, /* correct CQL that this release does not have: `other` names it */
+    AST_OTHER, /* correct CQL that this release does not have */
+};
+
+struct ast_other {
+    const char *what; /* "CREATE FUNCTION" */
+    const char *kind; /* "Function", of what alters or drops one; else NULL */
+    struct ast_table id;
+    struct bytes detail; /* "(int, text)", the name of a trigger */
+    bool if_exists;
 };
 
 struct ast_stmt {
@@ -489,7 +497,7 @@ struct ast_stmt {
         struct ast_describe describe;
         struct ast_role role;
         struct ast_grant grant;
-        const char *other; /* "CREATE FUNCTION" */
+        struct ast_other other;
     };
 };
 

@@ -380,10 +380,10 @@ struct ast_stmt *cql_build_alter_add(struct ast_stmt *alter, bool if_not_exists,
     return alter;
 }
 
-struct ast_stmt *cql_build_other(struct cql_parser *p, const char *what)
+struct ast_stmt *cql_build_other(struct cql_parser *p, struct ast_other other)
 {
     struct ast_stmt *s = cql_build_stmt(p, AST_OTHER);
-    s->other = what;
+    s->other = other;
     return s;
 }
 

@@ -112,7 +112,7 @@ struct ast_role_options cql_role_options_add(struct ast_role_options all,
 /* Names of roles must be known when the statement is parsed. */
 struct bytes cql_build_role_marker(struct cql_parser *p);
 struct bytes cql_build_user_quoted(struct cql_parser *p);
-struct ast_stmt *cql_build_other(struct cql_parser *p, const char *what);
+struct ast_stmt *cql_build_other(struct cql_parser *p, struct ast_other other);
 void cql_table_column(struct cql_parser *p, struct ast_create_table *t, struct ast_column column);
 
 #endif

@@ -37,6 +37,7 @@
 %type name {struct bytes}
 %type opt_name {struct bytes}
 %type id {struct ast_table}
+%type opt_signature {struct bytes}
 %type names {struct ast_names}
 %type paren_names {struct ast_names}
 %type opt_ine {bool}
@@ -760,45 +761,55 @@ single(S) ::= DROP INDEX opt_ie(I) id(T). { S = cql_build_drop(p, AST_DROP_INDEX
 /* ---- what this release refuses by name */
 other(S) ::= CREATE MATERIALIZED VIEW opt_ine id AS SELECT select_list FROM id where
              PRIMARY KEY LP view_key RP opt_options. {
-    S = cql_build_other(p, "CREATE MATERIALIZED VIEW");
+    S = cql_build_other(p, (struct ast_other){.what = "CREATE MATERIALIZED VIEW"});
 }
 view_key ::= view_partition.
 view_key ::= view_partition COMMA names.
 view_partition ::= name.
 view_partition ::= paren_names.
-other(S) ::= ALTER MATERIALIZED VIEW opt_ie id WITH options. {
-    S = cql_build_other(p, "ALTER MATERIALIZED VIEW");
+other(S) ::= ALTER MATERIALIZED VIEW opt_ie(I) id(T) WITH options. {
+    S = cql_build_other(p, (struct ast_other){"ALTER MATERIALIZED VIEW", "Materialized view", T,
+                                              BYTES_NONE, I});
 }
-other(S) ::= DROP MATERIALIZED VIEW opt_ie id. {
-    S = cql_build_other(p, "DROP MATERIALIZED VIEW");
+other(S) ::= DROP MATERIALIZED VIEW opt_ie(I) id(T). {
+    S = cql_build_other(p, (struct ast_other){"DROP MATERIALIZED VIEW", "Materialized view", T,
+                                              BYTES_NONE, I});
 }
 
 other(S) ::= CREATE opt_replace FUNCTION opt_ine id LP opt_arguments RP null_call ON NULL INPUT
-             RETURNS type_ LANGUAGE name AS STRING. { S = cql_build_other(p, "CREATE FUNCTION"); }
+             RETURNS type_ LANGUAGE name AS STRING. { S = cql_build_other(p, (struct ast_other){.what = "CREATE FUNCTION"}); }
 opt_replace ::= .
 opt_replace ::= OR REPLACE.
 opt_arguments ::= .
 opt_arguments ::= type_fields(A). { (void)A; }
 null_call ::= CALLED.
 null_call ::= RETURNS NULL.
-other(S) ::= DROP FUNCTION opt_ie id opt_signature. { S = cql_build_other(p, "DROP FUNCTION"); }
-opt_signature ::= .
-opt_signature ::= LP RP.
-opt_signature ::= LP types RP.
+other(S) ::= DROP FUNCTION opt_ie(I) id(T) opt_signature(A). {
+    S = cql_build_other(p, (struct ast_other){"DROP FUNCTION", "Function", T, A, I});
+}
+opt_signature(A) ::= . { A = BYTES_NONE; }
+opt_signature(A) ::= LP RP. { A = BYTES_LIT("()"); }
+opt_signature(A) ::= LP(L) types RP(R). {
+    A = bytes_make(L.raw.data, (size_t)(R.raw.data - L.raw.data) + R.raw.len);
+}
 other(S) ::= CREATE opt_replace AGGREGATE opt_ine id LP opt_types RP SFUNC name STYPE type_
-             opt_finalfunc opt_initcond. { S = cql_build_other(p, "CREATE AGGREGATE"); }
+             opt_finalfunc opt_initcond. { S = cql_build_other(p, (struct ast_other){.what = "CREATE AGGREGATE"}); }
 opt_types(T) ::= . { T = NULL; }
 opt_types(T) ::= types(A). { T = A; }
 opt_finalfunc ::= .
 opt_finalfunc ::= FINALFUNC name.
 opt_initcond ::= .
 opt_initcond ::= INITCOND term.
-other(S) ::= DROP AGGREGATE opt_ie id opt_signature. { S = cql_build_other(p, "DROP AGGREGATE"); }
+other(S) ::= DROP AGGREGATE opt_ie(I) id(T) opt_signature(A). {
+    S = cql_build_other(p, (struct ast_other){"DROP AGGREGATE", "Aggregate", T, A, I});
+}
 
 other(S) ::= CREATE TRIGGER opt_ine name ON id USING STRING. {
-    S = cql_build_other(p, "CREATE TRIGGER");
+    S = cql_build_other(p, (struct ast_other){.what = "CREATE TRIGGER"});
 }
-other(S) ::= DROP TRIGGER opt_ie name ON id. { S = cql_build_other(p, "DROP TRIGGER"); }
+other(S) ::= DROP TRIGGER opt_ie(I) name(N) ON id(T). {
+    S = cql_build_other(p, (struct ast_other){"DROP TRIGGER", "Trigger", T, N, I});
+}
 
 /* ---- roles and permissions */
 %type role_name {struct bytes}
