@@ -88,7 +88,7 @@ enum err factor_parse(const char *text, uint32_t *ret, struct errmsg *e)
     char *end;
     bool number = text[0] == '-' || (text[0] >= '0' && text[0] <= '9');
     if (strchr(text, '/') != NULL)
-        return errmsg_set(e, ERR_CONFIG, "Transient replication is not supported yet by Torc");
+        return errmsg_set(e, ERR_CONFIG, "Transient replication is not enabled on this node");
     long v = number ? strtol(text, &end, 10) : 0;
     if (!number || *end != 0 || end == text)
         return errmsg_set(e, ERR_CONFIG, "For input string: \"%s\"", text);
@@ -229,8 +229,11 @@ static enum err spell_out(const struct ddl *ddl, const struct ddl_option *o, str
             others = o->pairs[i].value;
             continue;
         }
-        if (strcmp(key, "class") != 0 && !names_dc(dcs, dc_count, key))
+        if (strcmp(key, "class") != 0 && !names_dc(dcs, dc_count, key)) {
+            if (strcmp(o->pairs[i].value, "0") == 0)
+                continue; // nothing is asked of it
             return unrecognized(&o->pairs[i], "NetworkTopologyStrategy", ddl->keyspace, e);
+        }
         p[n++] = o->pairs[i];
     }
     uint32_t named = n;

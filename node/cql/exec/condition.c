@@ -18,6 +18,12 @@ enum if_kind conditions_kind(const struct ast_stmt *s)
 
 /* --- resolving */
 
+static const char *kind_text(const struct cql_type *collection)
+{
+    enum cql_kind kind = collection->kind;
+    return kind == CQL_LIST ? "list" : kind == CQL_SET ? "set" : "map";
+}
+
 static const char *op_text(enum ast_op op)
 {
     static const char *const texts[] = {"=",  "!=", "<",        "<=",           ">",
@@ -215,11 +221,16 @@ static struct cql_value field_of(const struct cql_type *type, struct bytes value
 /* --- comparing */
 
 /* A collection that is not frozen has no empty value: it is then not there. */
-static void fold_empty(const struct condition *c, struct cql_value *v)
+static bool is_empty(const struct condition *c, const struct cql_value *v)
 {
     bool whole = c->key.term == NULL && cql_type_is_multicell(c->column->type) &&
                  cql_type_is_collection(c->column->type);
-    if (whole && v->kind == CQL_VALUE_SET && value_items_count(v->data) == 0)
+    return whole && v->kind == CQL_VALUE_SET && value_items_count(v->data) == 0;
+}
+
+static void fold_empty(const struct condition *c, struct cql_value *v)
+{
+    if (is_empty(c, v))
         *v = CQL_NULL;
 }
 
@@ -298,6 +309,9 @@ static bool holds(struct run *r, const struct condition *c, struct cql_value hav
         *ret = contains(c, have, want.data);
         return true;
     }
+    if (is_empty(c, &want) && c->op != AST_EQ && c->op != AST_NEQ)
+        return run_invalid(r, "Invalid comparison with an empty %s for operator \"%s\"",
+                           kind_text(c->column->type), op_text(c->op));
     fold_empty(c, &want);
     *ret = compare(c, have, want);
     return true;

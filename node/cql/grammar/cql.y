@@ -177,6 +177,7 @@ fname(F) ::= name(A) DOT TOKEN. { F = (struct ast_table){A, BYTES_LIT("token")};
 
 %type sel_paren {struct ast_term *}
 %type sel_hint {struct ast_term *}
+%type typed_field {struct ast_term *}
 %type hinted {struct ast_term *}
 %type sel_braces {struct ast_term *}
 %type hint_type {struct ast_type *}
@@ -185,6 +186,7 @@ sel(X) ::= name(N). { X = cql_build_leaf(p, AST_COLUMN, N); }
 sel(X) ::= sel_post(A). { X = A; }
 sel(X) ::= sel_paren(A). { X = A; }
 sel(X) ::= sel_hint(A). { X = A; }
+sel(X) ::= typed_field(A). { X = A; }
 sel(X) ::= literal(A). { X = A; }
 sel(X) ::= marker(A). { X = A; }
 sel(X) ::= LB opt_sels(L) RB. { X = cql_build_node(p, AST_LIST, &L); }
@@ -208,6 +210,13 @@ sel_hint(X) ::= LP hint_type(T) RP hinted(A). { X = cql_build_cast(p, T, A); }
 sel_hint(X) ::= LP hint_type(T) RP LB opt_sels(L) RB. {
     X = cql_build_cast(p, T, cql_build_node(p, AST_LIST, &L));
 }
+typed_field(X) ::= LP sels(L) RP sel_braces(A) DOT name(F). {
+    X = cql_build_field(p, cql_build_sel_cast(p, &L, A), F);
+}
+typed_field(X) ::= LP hint_type(T) RP sel_braces(A) DOT name(F). {
+    X = cql_build_field(p, cql_build_cast(p, T, A), F);
+}
+typed_field(X) ::= typed_field(A) DOT name(F). { X = cql_build_field(p, A, F); }
 hint_type(T) ::= name(N) LT types(L) GT. {
     T = cql_build_type(p, (struct ast_table){BYTES_NONE, N}, L);
 }
@@ -552,6 +561,7 @@ single(S) ::= CREATE table_kw opt_ine(I) id(T) LP table_start table_items RP opt
 table_start ::= . { p->table = cql_build_stmt(p, AST_CREATE_TABLE); }
 table_items ::= table_item.
 table_items ::= table_items COMMA table_item.
+table_items ::= table_items COMMA.
 table_item ::= column(C). { cql_table_column(p, &p->table->create_table, C); }
 table_item ::= PRIMARY KEY LP partition_key RP. { p->table->create_table.primary_keys++; }
 table_item ::= PRIMARY KEY LP partition_key COMMA names(L) RP. {
@@ -649,6 +659,7 @@ single(S) ::= alter_head(A) WITH properties(P). {
 /* ---- user-defined types */
 %type user_type {struct ast_table}
 %type type_fields {struct ast_columns}
+%type type_list {struct ast_columns}
 %type type_field {struct ast_column}
 user_type(I) ::= IDENT(T). { I = cql_build_user_type(p, BYTES_NONE, T.text); }
 user_type(I) ::= QUOTED(T). {
@@ -659,12 +670,18 @@ user_type(I) ::= name(K) DOT QUOTED(T). {
     I = (struct ast_table){K, cql_build_quoted(p, &T)};
 }
 type_field(C) ::= name(N) type_(T). { C = (struct ast_column){.name = N, .type = T}; }
+type_list(L) ::= type_field(C). {
+    L = (struct ast_columns){0};
+    cql_columns_push(p, &L, C);
+}
+type_list(L) ::= type_list(M) COMMA type_field(C). { L = M; cql_columns_push(p, &L, C); }
+type_list(L) ::= type_list(M) COMMA. { L = M; }
 type_fields(L) ::= type_field(C). {
     L = (struct ast_columns){0};
     cql_columns_push(p, &L, C);
 }
 type_fields(L) ::= type_fields(M) COMMA type_field(C). { L = M; cql_columns_push(p, &L, C); }
-single(S) ::= CREATE TYPE opt_ine(B) user_type(I) LP type_fields(L) RP. {
+single(S) ::= CREATE TYPE opt_ine(B) user_type(I) LP type_list(L) RP. {
     S = cql_build_stmt(p, AST_CREATE_TYPE);
     S->user_type = (struct ast_user_type){.id = I, .if_not_exists = B, .fields = L};
 }
