@@ -304,9 +304,27 @@ enum err convert_text(const struct cql_type *type, struct bytes text, const char
     return err;
 }
 
+/* 2026-01-02 03:04:05.006+0000: cqlsh's COPY FROM takes a time behind a T for midnight. */
+static void print_timestamp(struct bytes value, struct buf *out)
+{
+    size_t at = out->len;
+    value_print(cql_type_native(CQL_TIMESTAMP), value, out);
+    for (size_t i = at; i < out->len; i++) {
+        if (out->data[i] == 'T')
+            out->data[i] = ' ';
+    }
+    if (out->len > at) {
+        out->len--;
+        buf_put_text(out, "+0000");
+    }
+}
+
 void convert_print(const struct cql_type *type, struct bytes value, struct buf *out)
 {
-    if (value_validate(type, value, NULL) == ERR_OK)
+    bool valid = value_validate(type, value, NULL) == ERR_OK;
+    if (valid && type->kind == CQL_TIMESTAMP)
+        print_timestamp(value, out);
+    else if (valid)
         value_print(type, value, out);
     else /* shown as bytes, so that reading it back fails rather than makes a null of it */
         value_print(cql_type_native(CQL_BLOB), value, out);
