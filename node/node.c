@@ -136,7 +136,8 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     struct coord_config coord = {.seed = rng_next(&n->rng),
                                  .in_flight_max = config->in_flight_max,
                                  .counter_window_us = config->counter_window_us,
-                                 .write_timeout_us = config->write_timeout_us};
+                                 .write_timeout_us = config->write_timeout_us,
+                                 .stopwatch = config->stopwatch};
     n->coord = coord_new(&coord, n->engine, n->cluster);
     trace_open(n);
     struct heal_config heal = HEAL_CONFIG_DEFAULT;
@@ -493,7 +494,10 @@ struct node_effects node_step(struct node *n, const struct node_event *event)
     n->effects_count = 0;
     arena_reset(&n->arena);
     switch (event->type) {
-    case NODE_START: start(n); break;
+    case NODE_START:
+        n->started = event->now.mono;
+        start(n);
+        break;
     case NODE_DEADLINE: deadlines(n); break;
     case NODE_STORE: break;
     case NODE_MESSAGE:

@@ -62,6 +62,9 @@ struct node_config {
     const struct node_setting *settings; /* to be shown in system_views.settings; they stay */
     size_t settings_count;
     usec roles_validity_us, permissions_validity_us, credentials_validity_us;
+    usec (*stopwatch)(
+        void);             /* the time of now.mono, as it goes on within a turn: how long something
+                              took. Only shown, so that it decides nothing. NULL: none */
     struct tracer *tracer; /* may be NULL */
 };
 

@@ -31,7 +31,8 @@ void client_init(struct node *n)
                                  .authorize = n->config.authorize,
                                  .roles_validity_us = n->config.roles_validity_us,
                                  .permissions_validity_us = n->config.permissions_validity_us,
-                                 .credentials_validity_us = n->config.credentials_validity_us};
+                                 .credentials_validity_us = n->config.credentials_validity_us,
+                                 .stopwatch = n->config.stopwatch};
     n->client_state = mem_new(struct clients);
     n->client_state->exec = exec_new(&config);
     views_init(n);

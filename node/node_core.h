@@ -55,6 +55,8 @@ struct peer {
     usec down_since;             /* mono; when link_down */
     int64_t ahead, ahead_before; /* of our wall clock, us: the best since, and in the time before */
     usec ahead_until;            /* mono; 0: nothing heard */
+    uint64_t sent, sent_bytes;   /* messages, since we started */
+    uint64_t received, received_bytes;
 };
 
 /* A link that has just broken is not believed to be mended for so long: datagrams that were on
@@ -107,6 +109,7 @@ struct node {
     usec damage_next;            /* when it may tell of more */
     uint64_t load;               /* bytes on our disk */
     const struct schema *schema; /* the one the cores know */
+    usec started;                /* mono */
     struct peer *peers;          /* by node number */
     size_t peers_count, peers_cap;
     struct node_drop *drops;

@@ -131,6 +131,12 @@ void peer_send(struct node *n, const struct endpoint *to, struct wire_message *m
         struct node_effect *e = node_append(n, NODE_SEND);
         e->to = *to;
         e->bytes = arena_copy(&n->arena, buf_bytes(&out));
+        const struct topology_node *t = topology_find_endpoint(meta_topology(n->meta), to);
+        struct peer *p = t != NULL ? peer_get(n, t->node) : NULL;
+        if (p != NULL) {
+            p->sent++;
+            p->sent_bytes += out.len;
+        }
     }
     buf_close(&out);
 }
@@ -156,7 +162,12 @@ void peer_receive(struct node *n, const struct endpoint *from, struct bytes byte
         return;
     }
     bool is_other = m.from != meta_self(n->meta) && cluster_find(n->cluster, m.from) != NULL;
-    clock_heard(n, is_other ? peer_get(n, m.from) : NULL, m.hlc);
+    struct peer *p = is_other ? peer_get(n, m.from) : NULL;
+    if (p != NULL) {
+        p->received++;
+        p->received_bytes += bytes.len;
+    }
+    clock_heard(n, p, m.hlc);
     if (is_meta(m.type)) {
         struct meta_event event = {.type = META_EVENT_MESSAGE};
         event.message.from = *from;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define MEBIBYTE ((uint64_t)1 << 20)
+
 /* --- the ring */
 
 static struct exec_peer exec_peer_of(struct node *n, struct arena *arena,
@@ -181,18 +183,152 @@ static void fill_gossip(struct node *n, struct exec_rows *out, struct arena *are
     }
 }
 
+/* --- what was sent to others, and heard of them */
+
+static void peer_row(struct node *n, struct exec_rows *out, const struct peer *p,
+                     struct arena *arena)
+{
+    const struct topology_node *t = topology_find(meta_topology(n->meta), p->node);
+    exec_row(out);
+    exec_put_inet(out, "address", &t->info.endpoint);
+    exec_put_int(out, "port", t->info.endpoint.port);
+    exec_put_text(out, "dc", arena_text(arena, bytes_text(t->info.dc)));
+    exec_put_text(out, "rack", arena_text(arena, bytes_text(t->info.rack)));
+}
+
+static void zeros(struct exec_rows *out, const char *const *columns, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        exec_put_bigint(out, columns[i], 0);
+}
+
+static bool is_listed(const struct node *n, const struct peer *p)
+{
+    return p->node != meta_self(n->meta) && topology_find(meta_topology(n->meta), p->node) != NULL;
+}
+
+static void fill_inbound(struct node *n, struct exec_rows *out, struct arena *arena)
+{
+    static const char *const none[] = {"corrupt_frames_recovered",
+                                       "corrupt_frames_unrecovered",
+                                       "error_bytes",
+                                       "error_count",
+                                       "expired_bytes",
+                                       "expired_count",
+                                       "scheduled_bytes",
+                                       "scheduled_count",
+                                       "throttled_count",
+                                       "throttled_nanos",
+                                       "using_bytes",
+                                       "using_reserve_bytes"};
+    for (size_t i = 0; i < n->peers_count; i++) {
+        const struct peer *p = &n->peers[i];
+        if (!is_listed(n, p))
+            continue;
+        peer_row(n, out, p, arena);
+        exec_put_bigint(out, "received_count", (int64_t)p->received);
+        exec_put_bigint(out, "received_bytes", (int64_t)p->received_bytes);
+        exec_put_bigint(out, "processed_count", (int64_t)p->received);
+        exec_put_bigint(out, "processed_bytes", (int64_t)p->received_bytes);
+        zeros(out, none, ARRAY_LEN(none));
+    }
+}
+
+static void fill_outbound(struct node *n, struct exec_rows *out, struct arena *arena)
+{
+    static const char *const none[] = {
+        "error_bytes",    "error_count",   "expired_bytes", "expired_count", "overload_bytes",
+        "overload_count", "pending_bytes", "pending_count", "using_bytes",   "using_reserve_bytes"};
+    for (size_t i = 0; i < n->peers_count; i++) {
+        const struct peer *p = &n->peers[i];
+        if (!is_listed(n, p))
+            continue;
+        peer_row(n, out, p, arena);
+        exec_put_bigint(out, "active_connections", p->sent > 0 && !p->link_down);
+        exec_put_bigint(out, "sent_count", (int64_t)p->sent);
+        exec_put_bigint(out, "sent_bytes", (int64_t)p->sent_bytes);
+        zeros(out, none, ARRAY_LEN(none));
+    }
+}
+
+/* --- tables of this replica */
+
+static void histogram_row(struct exec_rows *out, const struct histogram *h, bool is_time,
+                          double seconds)
+{
+    static const struct histogram none;
+    double unit = is_time ? (double)USEC_PER_MS : 1.0;
+    h = h != NULL ? h : &none;
+    exec_put_bigint(out, "count", (int64_t)h->count);
+    exec_put_double(out, is_time ? "max_ms" : "max", (double)h->max / unit);
+    exec_put_double(out, is_time ? "p50th_ms" : "p50th",
+                    (double)histogram_percentile(h, 500000) / unit);
+    exec_put_double(out, is_time ? "p99th_ms" : "p99th",
+                    (double)histogram_percentile(h, 990000) / unit);
+    if (is_time)
+        exec_put_double(out, "per_second", seconds > 0 ? (double)h->count / seconds : 0.0);
+}
+
+/* What is done for a view with a row for each table. */
+struct table_view {
+    const char *name;
+    bool size; /* else the histogram of this kind */
+    enum usage_kind kind;
+};
+
+static void table_row(struct node *n, struct exec_rows *out, const struct table *t,
+                      const struct table_view *view)
+{
+    double seconds = (double)(n->now.mono - n->started) / (double)USEC_PER_SEC;
+    exec_row(out);
+    exec_put_text(out, "keyspace_name", t->keyspace);
+    exec_put_text(out, "table_name", t->name);
+    if (view->size)
+        exec_put_bigint(out, "mebibytes",
+                        (int64_t)((engine_table_size(n->engine, t->no) + MEBIBYTE - 1) / MEBIBYTE));
+    else
+        histogram_row(out, usage_find(coord_usages(n->coord), t->no, view->kind),
+                      view->kind < USAGE_ROWS, seconds);
+}
+
+static bool fill_tables(struct node *n, const char *name, struct exec_rows *out)
+{
+    static const struct table_view views[] = {
+        {"disk_usage", true, 0},
+        {"local_read_latency", false, USAGE_READ},
+        {"local_scan_latency", false, USAGE_SCAN},
+        {"local_write_latency", false, USAGE_WRITE},
+        {"rows_per_read", false, USAGE_ROWS},
+        {"tombstones_per_read", false, USAGE_TOMBSTONES},
+    };
+    const struct table_view *view = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+        if (strcmp(views[i].name, name) == 0)
+            view = &views[i];
+    }
+    if (view == NULL || n->schema == NULL)
+        return view != NULL;
+    for (uint32_t i = 0; i < n->schema->keyspace_count; i++) {
+        const struct keyspace *k = n->schema->keyspaces[i];
+        for (uint32_t j = 0; j < k->table_count && !keyspace_is_local(k->name); j++)
+            table_row(n, out, k->tables[j], view);
+    }
+    return true;
+}
+
 static void fill(void *arg, const char *table, struct exec_rows *out)
 {
     static const struct {
         const char *table;
         void (*fill)(struct node *n, struct exec_rows *out, struct arena *arena);
     } tables[] = {
-        {"clients", fill_clients},
-        {"gossip_info", fill_gossip},
-        {"settings", fill_settings},
-        {"thread_pools", fill_thread_pools},
+        {"clients", fill_clients},           {"gossip_info", fill_gossip},
+        {"internode_inbound", fill_inbound}, {"internode_outbound", fill_outbound},
+        {"settings", fill_settings},         {"thread_pools", fill_thread_pools},
     };
     struct arena arena = {0};
+    if (fill_tables(arg, table, out))
+        return;
     for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
         if (strcmp(tables[i].table, table) == 0)
             tables[i].fill(arg, out, &arena);

@@ -109,6 +109,25 @@ struct engine_stats engine_stats(const struct engine *e)
     return e->stats;
 }
 
+static uint64_t size_between(struct engine *e, table_no table,
+                             void (*key)(struct buf *out, table_no table))
+{
+    struct buf from, to;
+    buf_init(&from, 64);
+    buf_init(&to, 64);
+    key(&from, table);
+    key(&to, table + 1);
+    uint64_t size = store_size(e->store, buf_bytes(&from), buf_bytes(&to));
+    buf_close(&from);
+    buf_close(&to);
+    return size;
+}
+
+uint64_t engine_table_size(struct engine *e, table_no table)
+{
+    return size_between(e, table, key_table) + size_between(e, table, key_indexes);
+}
+
 enum err engine_note(struct engine *e, enum err err)
 {
     if (err == ERR_CORRUPT || err == ERR_IO)

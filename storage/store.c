@@ -153,6 +153,11 @@ size_t store_backlog(const struct store *s)
     return s->ops->backlog(s);
 }
 
+uint64_t store_size(struct store *s, struct bytes from, struct bytes to)
+{
+    return s->ops->size(s, from, to);
+}
+
 void store_close(struct store *s)
 {
     if (s != NULL)

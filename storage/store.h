@@ -72,6 +72,7 @@ struct store_ops {
     bool (*completed)(struct store *s, struct store_done *ret_done); /* false: none is waiting */
     const char *(*failure)(const struct store *s);                   /* NULL while healthy */
     size_t (*backlog)(const struct store *s);
+    uint64_t (*size)(struct store *s, struct bytes from, struct bytes to);
     void (*close)(struct store *s);
 };
 
@@ -104,6 +105,10 @@ const char *store_failure(const struct store *s);
 
 /* Bytes written that are not durable yet. The node sheds load when it gets long. */
 size_t store_backlog(const struct store *s);
+
+/* About how many bytes the keys from <= k < to take up on the disk, without reading them. What the
+ * disk's store has yet in memory may not be counted. */
+uint64_t store_size(struct store *s, struct bytes from, struct bytes to);
 void store_close(struct store *s); /* waits for what was flushed; accepts NULL */
 
 #endif

@@ -553,6 +553,14 @@ static void ldb_close(struct store *s)
     mem_free(l);
 }
 
+static uint64_t ldb_size(struct store *s, struct bytes from, struct bytes to)
+{
+    const char *starts[] = {(const char *)from.data}, *ends[] = {(const char *)to.data};
+    uint64_t size = 0;
+    leveldb_approximate_sizes(ldb_of(s)->db, 1, starts, &from.len, ends, &to.len, &size);
+    return size;
+}
+
 static const struct store_ops ldb_ops = {
     .get = ldb_get,
     .iter_new = ldb_iter_new,
@@ -570,6 +578,7 @@ static const struct store_ops ldb_ops = {
     .completed = ldb_completed,
     .failure = ldb_failure,
     .backlog = ldb_backlog,
+    .size = ldb_size,
     .close = ldb_close,
 };
 

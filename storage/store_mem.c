@@ -296,6 +296,18 @@ static size_t mem_backlog(const struct store *s)
     return mem_of(s)->backlog;
 }
 
+static uint64_t mem_size(struct store *s, struct bytes from, struct bytes to)
+{
+    struct overlay_iter i;
+    uint64_t size = 0;
+    overlay_iter_init(&i, &mem_of(s)->view);
+    for (overlay_iter_seek(&i, from); i.valid && bytes_compare(overlay_iter_key(&i), to) < 0;
+         overlay_iter_next(&i))
+        size += overlay_iter_key(&i).len + overlay_iter_entry(&i).value.len;
+    overlay_iter_close(&i);
+    return size;
+}
+
 static void mem_close(struct store *s)
 {
     struct store_mem *m = mem_of(s);
@@ -328,6 +340,7 @@ static const struct store_ops mem_ops = {
     .completed = mem_completed,
     .failure = mem_failure,
     .backlog = mem_backlog,
+    .size = mem_size,
     .close = mem_close,
 };
 

@@ -27,6 +27,7 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     map_init(&c->votes_by_ticket);
     map_init(&c->cas_by_op);
     map_init(&c->folds);
+    usages_init(&c->usages);
     map_init(&c->tells);
     map_init(&c->lives);
     list_init(&c->pending);
@@ -65,6 +66,7 @@ void coord_free(struct coord *c)
     timers_close(&c->timers); /* before what they stand in goes */
     batches_close(c);
     tracing_close(&c->trace);
+    usages_close(&c->usages);
     keeper_close(c);
     map_close(&c->pending_by_request);
     map_clear(&c->applying_by_ticket, mem_free);
@@ -189,6 +191,8 @@ void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no
 {
     uint64_t ticket = COORD_TICKET | ++c->tickets;
     applying.trace = tracing_session(&c->trace);
+    applying.table = part->table;
+    applying.began = now.mono;
     tracing_say(&c->trace, "Writing %zu rows of a partition of %s to the store",
                 part->rows_count + part->has_static, tracing_table(&c->trace, part->table));
     map_put(&c->applying_by_ticket, ticket, mem_copy(&applying, sizeof applying));
@@ -207,6 +211,7 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
     }
     c->now = now;
     c->in_flight -= a->bytes;
+    usage_note(&c->usages, a->table, USAGE_WRITE, now.mono - a->began);
     struct uuid before = tracing_enter(&c->trace, now, &a->trace);
     tracing_say(&c->trace, err == ERR_OK ? "The write is durable" : "The write has failed");
     if (a->kept != NULL) {
@@ -391,6 +396,11 @@ void coord_deadline(struct coord *c, struct now now)
     while ((t = timers_pop(&c->timers, now.mono)) != NULL)
         expire(c, now, container_of(t, struct due, timer));
     settle(c, now);
+}
+
+const struct usages *coord_usages(const struct coord *c)
+{
+    return &c->usages;
 }
 
 struct coord_stats coord_stats(const struct coord *c)

@@ -35,6 +35,7 @@
 #include "node/coord/cluster.h"
 #include "node/coord/level.h"
 #include "node/coord/tracing.h"
+#include "node/coord/usage.h"
 #include "node/wire/wire.h"
 #include "storage/engine.h"
 
@@ -46,6 +47,7 @@ struct coord_config {
     usec counter_window_us; /* so long a request of a counter may be sent again and counts once */
     usec write_timeout_us; /* of replays; a batch is replayed when its coordinator had twice as long
                               (0: 2 s) */
+    usec (*stopwatch)(void); /* mono, as it goes on within a turn; for statistics. NULL: none */
 };
 
 /* Borrows engine and cluster. */
@@ -187,6 +189,7 @@ struct coord_stats {
         folds, batches, replays;
 };
 struct coord_stats coord_stats(const struct coord *c);
+const struct usages *coord_usages(const struct coord *c);
 size_t coord_in_flight(const struct coord *c);
 
 /* Batches of others that this node keeps until they are known to be written. */

@@ -40,6 +40,8 @@ struct pending {
 struct applying {
     bool for_peer;
     struct uuid trace;
+    table_no table;
+    usec began;        /* mono */
     struct kept *kept; /* a batch that we keep for the peer, or NULL */
     node_no peer;      /* who gets the ack */
     uint64_t request;  /* theirs, or our own pending one */
@@ -90,6 +92,7 @@ struct coord {
     struct actor self;
     struct now now; /* of the last input */
     struct tracing trace;
+    struct usages usages;
     uint64_t requests, tickets;
     int64_t last_batch; /* ticks of the last batch's id */
     struct keeper keeper;

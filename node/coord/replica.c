@@ -86,12 +86,16 @@ enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *
                       struct arena *arena, struct scan_result *ret)
 {
     struct scan s = durable(scan);
+    usec (*watch)(void) = c->config.stopwatch;
+    usec began = watch != NULL ? watch() : 0;
     enum err err = check_scan(c, keyspace, scan);
     tracing_say(&c->trace, "Executing a %s on %s",
                 scan->single ? "query of a single partition" : "scan of a part of the ring",
                 tracing_table(&c->trace, scan->table));
     if (err == ERR_OK)
         err = engine_scan(c->engine, &s, arena, ret);
+    if (err == ERR_OK)
+        usage_note_read(&c->usages, scan, ret, watch != NULL ? watch() - began : 0);
     if (err == ERR_OK)
         tracing_say(&c->trace, "Read %u live rows of %zu partitions", (unsigned)ret->live_rows,
                     ret->parts_count);

@@ -197,6 +197,11 @@ static enum err open_store(const struct config *c, char path[CONFIG_ITEMS_MAX], 
     return store_leveldb_open(&store, ret, reterr);
 }
 
+static usec stopwatch(void)
+{
+    return shell_now().mono;
+}
+
 static void fill_config(const struct config *c, struct node_config *n, struct tracer *tracer)
 {
     ssize_t got = getrandom(&n->seed, sizeof n->seed, 0);
@@ -227,6 +232,7 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->roles_validity_us = c->roles_validity;
     n->permissions_validity_us = c->permissions_validity;
     n->credentials_validity_us = c->credentials_validity;
+    n->stopwatch = stopwatch;
     n->tracer = tracer;
 }
 

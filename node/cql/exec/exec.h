@@ -47,6 +47,7 @@ struct exec_config {
     bool authenticate; /* PasswordAuthenticator; else AllowAllAuthenticator */
     bool authorize;    /* CassandraAuthorizer; else AllowAllAuthorizer */
     usec roles_validity_us, permissions_validity_us, credentials_validity_us;
+    usec (*stopwatch)(void); /* mono, as it goes on within a turn; for latencies. NULL: none */
 };
 
 struct exec *exec_new(const struct exec_config *config);
@@ -88,6 +89,7 @@ void exec_row(struct exec_rows *o);
 void exec_put_text(struct exec_rows *o, const char *column, const char *value); /* NULL: null */
 void exec_put_int(struct exec_rows *o, const char *column, int32_t value);
 void exec_put_bigint(struct exec_rows *o, const char *column, int64_t value);
+void exec_put_double(struct exec_rows *o, const char *column, double value);
 void exec_put_bool(struct exec_rows *o, const char *column, bool value);
 void exec_put_inet(struct exec_rows *o, const char *column, const struct endpoint *value);
 void exec_put_map(struct exec_rows *o, const char *column, const struct option_map *value);

@@ -56,5 +56,6 @@ void latency_note(struct exec *e, const struct request *q)
     }
     if (l->of[kind] == NULL)
         l->of[kind] = mem_new(struct histogram);
-    histogram_record(l->of[kind], q->now.mono - q->began);
+    usec now = e->config.stopwatch != NULL ? e->config.stopwatch() : q->now.mono;
+    histogram_record(l->of[kind], now - q->began);
 }

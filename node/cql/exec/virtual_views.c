@@ -292,6 +292,11 @@ void exec_put_bigint(struct exec_rows *o, const char *column, int64_t value)
     virtual_bigint(o->run, o->rows, o->row, column, value);
 }
 
+void exec_put_double(struct exec_rows *o, const char *column, double value)
+{
+    virtual_double(o->run, o->rows, o->row, column, value);
+}
+
 void exec_put_bool(struct exec_rows *o, const char *column, bool value)
 {
     virtual_bool(o->run, o->rows, o->row, column, value);

@@ -404,6 +404,43 @@ static void a_damaged_block_is_an_error_and_never_data(void)
     store_iter_free(it);
 }
 
+/* 100 values of 10,000 bytes that do not compress, half of them below "k050". */
+static void fill(struct store *s)
+{
+    struct rng r;
+    char key[8], value[10001] = "";
+    rng_init(&r, 1);
+    for (unsigned i = 0; i < 100; i++) {
+        for (size_t j = 0; j < sizeof value - 1; j++)
+            value[j] = (char)(1 + rng_next(&r) % 255);
+        snprintf(key, sizeof key, "k%03u", i);
+        put(s, key, value, i + 1);
+    }
+    store_flush(s);
+}
+
+static void check_sizes(struct store *s)
+{
+    uint64_t all = store_size(s, BYTES_LIT("k"), BYTES_LIT("l"));
+    uint64_t half = store_size(s, BYTES_LIT("k"), BYTES_LIT("k050"));
+    CU_ASSERT_TRUE(all > 900000 && all < 1200000);
+    CU_ASSERT_TRUE(half > 400000 && half < 600000);
+    CU_ASSERT_EQUAL(store_size(s, BYTES_LIT("x"), BYTES_LIT("y")), 0);
+}
+
+static void sizes_are_about_right(void)
+{
+    struct store *s = store_mem_new();
+    fill(s);
+    check_sizes(s);
+    store_close(s);
+    open_leveldb();
+    fill(f.store);
+    CU_ASSERT_EQUAL(wait_for(f.store, 100), ERR_OK);
+    reopen(); /* what is only in the log has no size */
+    check_sizes(f.store);
+}
+
 CU_TestInfo store_tests[] = {
     {"LevelDB with overlay equals a model", leveldb_equals_model},
     {"the memory store equals a model", mem_equals_model},
@@ -412,5 +449,6 @@ CU_TestInfo store_tests[] = {
     {"a full disk fails all that follows", mem_full_disk_fails_all_that_follows},
     {"a locked or wrong directory says so", a_locked_directory_says_so},
     {"a damaged block is an error and never data", a_damaged_block_is_an_error_and_never_data},
+    {"sizes are about right", sizes_are_about_right},
     CU_TEST_INFO_NULL,
 };
