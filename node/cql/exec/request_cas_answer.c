@@ -105,10 +105,15 @@ static bool put_row(struct request *q, const struct shown *s, const struct row *
     return true;
 }
 
-/* Does the static row, as far as it was read, hold anything? */
+/* Does the static row hold anything? Where rows are changed too: of what was read. */
 static bool statics_show(struct request *q)
 {
     const struct table *t = q->cas->table;
+    bool rows = false;
+    for (size_t i = 0; i < q->statements_count; i++)
+        rows = rows || q->cas->items[i].has_row;
+    if (!rows)
+        return cas_static_row(q) != NULL;
     for (uint32_t i = 0; i < t->column_count; i++) {
         const struct column *c = &t->columns[i];
         if (c->kind == COLUMN_STATIC && is_read(q, c) &&
