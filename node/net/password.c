@@ -119,12 +119,14 @@ void password_start(struct shell *s, const struct node_effect *e)
     memcpy(j->salt, e->password.salt, sizeof j->salt);
     list_init(&j->link);
     pthread_mutex_lock(&p->mutex);
-    j->refused = p->count >= PASSWORDS_MAX;
+    bool full =
+        p->count >= PASSWORDS_MAX; /* of our own: the job is the thread's once it is there */
+    j->refused = full;
     p->count++;
-    list_push_back(j->refused ? &p->done : &p->waiting, &j->link);
+    list_push_back(full ? &p->done : &p->waiting, &j->link);
     pthread_cond_signal(&p->more);
     pthread_mutex_unlock(&p->mutex);
-    if (j->refused)
+    if (full)
         event_active(p->event, EV_READ, 0); /* not now: a step is running */
 }
 
