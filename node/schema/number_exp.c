@@ -9,7 +9,16 @@
 #include "node/schema/number_big.h"
 
 #define GUARD_BITS 96
-#define ROOTS      8 /* square roots taken of m, so that the series of artanh is short */
+
+/* How often a number is halved, or square roots are taken of it, so that its series is short: each
+ * costs about as much as a term, and one bit. */
+static unsigned steps_for(mp_bitcnt_t bits)
+{
+    unsigned steps = 16;
+    while ((mp_bitcnt_t)steps * steps < bits)
+        steps++;
+    return steps;
+}
 
 static mp_bitcnt_t bits_for(size_t digits)
 {
@@ -44,31 +53,30 @@ static void twice_artanh(mpz_t ret, const mpz_t y, mp_bitcnt_t bits)
     mpz_clear(part);
 }
 
-/* ln of n/d = 2*artanh((n-d)/(n+d)) */
-static void log_of_ratio(mpz_t ret, unsigned long n, unsigned long d, mp_bitcnt_t bits)
+/* ret += times * artanh(1/n): its terms need no more than divisions by small numbers. */
+static void add_artanh(mpz_t ret, unsigned long times, unsigned long n, mp_bitcnt_t bits)
 {
-    mpz_t y;
-    mpz_init_set_ui(y, n - d);
-    mpz_mul_2exp(y, y, bits);
-    mpz_tdiv_q_ui(y, y, n + d);
-    twice_artanh(ret, y, bits);
-    mpz_clear(y);
+    mpz_t power;
+    mpz_t part;
+    mpz_init_set_ui(power, times);
+    mpz_init(part);
+    mpz_mul_2exp(power, power, bits);
+    mpz_tdiv_q_ui(power, power, n);
+    for (unsigned long i = 1; mpz_sgn(power) != 0; i += 2) {
+        mpz_tdiv_q_ui(part, power, i);
+        mpz_add(ret, ret, part);
+        mpz_tdiv_q_ui(power, power, n * n);
+    }
+    mpz_clear(power);
+    mpz_clear(part);
 }
 
-static void log_2(mpz_t ret, mp_bitcnt_t bits)
+static void log_10(mpz_t ret, mp_bitcnt_t bits) /* 10 = (32/30)^23 * (50/48)^17 * (162/160)^10 */
 {
-    log_of_ratio(ret, 2, 1, bits);
-}
-
-static void log_10(mpz_t ret, mp_bitcnt_t bits) /* 3*ln 2 + ln(10/8) */
-{
-    mpz_t rest;
-    mpz_init(rest);
-    log_2(ret, bits);
-    mpz_mul_ui(ret, ret, 3);
-    log_of_ratio(rest, 5, 4, bits);
-    mpz_add(ret, ret, rest);
-    mpz_clear(rest);
+    mpz_set_ui(ret, 0);
+    add_artanh(ret, 46, 31, bits);
+    add_artanh(ret, 34, 49, bits);
+    add_artanh(ret, 20, 161, bits);
 }
 
 /* |b| as fixed point; b is no larger than the bits allow. */
@@ -85,7 +93,9 @@ static void to_fixed(mpz_t ret, const struct big *b, mp_bitcnt_t bits)
     mpz_clear(power);
 }
 
-/* From fixed point to `digits` decimal digits. */
+/* From fixed point to `digits` decimal digits. It is rounded twice: SPARE_DIGITS make it unlikely
+ * that the first time makes a half out of what was none. */
+#define SPARE_DIGITS 20
 static void from_fixed(struct big *ret, const mpz_t v, mp_bitcnt_t bits, size_t digits)
 {
     mpz_t power;
@@ -93,7 +103,7 @@ static void from_fixed(struct big *ret, const mpz_t v, mp_bitcnt_t bits, size_t 
         mpz_sgn(v) == 0
             ? 0
             : (int64_t)(((double)mpz_sizeinbase(v, 2) - (double)bits) * 0.30102999566398120);
-    int64_t scale = (int64_t)digits + 2 - whole;
+    int64_t scale = (int64_t)digits + SPARE_DIGITS - whole;
     mpz_init(power);
     if (scale < 0)
         scale = 0;
@@ -108,11 +118,10 @@ static void from_fixed(struct big *ret, const mpz_t v, mp_bitcnt_t bits, size_t 
 }
 
 /* exp of 0 <= x < ln 10, in place */
-static void fixed_exp(mpz_t x, mp_bitcnt_t bits)
+static void fixed_exp(mpz_t x, mp_bitcnt_t bits, unsigned halvings)
 {
     mpz_t part;
     mpz_t sum;
-    unsigned halvings = 16;
     mpz_init(part);
     mpz_init(sum);
     mpz_tdiv_q_2exp(x, x, halvings);
@@ -145,7 +154,8 @@ enum err big_exp(struct big *b, size_t digits, struct errmsg *e)
         b->scale = 0;
         return big_set_scale(b, (int64_t)digits - 1, e);
     }
-    mp_bitcnt_t bits = bits_for(digits) + 64;
+    unsigned halvings = steps_for(bits_for(digits));
+    mp_bitcnt_t bits = bits_for(digits) + 64 + halvings;
     mpz_t x;
     mpz_t ln10;
     mpz_t n;
@@ -156,7 +166,7 @@ enum err big_exp(struct big *b, size_t digits, struct errmsg *e)
     log_10(ln10, bits);
     mpz_fdiv_qr(n, x, x, ln10); /* 0 <= x < ln 10 */
     int64_t power = mpz_get_si(n);
-    fixed_exp(x, bits);
+    fixed_exp(x, bits, halvings);
     from_fixed(b, x, bits, digits);
     b->scale -= power;
     mpz_clear(x);
@@ -166,7 +176,7 @@ enum err big_exp(struct big *b, size_t digits, struct errmsg *e)
 }
 
 /* ln b in fixed point; b > 0. */
-static void fixed_log(mpz_t ret, const struct big *b, mp_bitcnt_t bits)
+static void fixed_log(mpz_t ret, const struct big *b, mp_bitcnt_t bits, unsigned roots)
 {
     mpz_t m;
     mpz_t one;
@@ -181,7 +191,7 @@ static void fixed_log(mpz_t ret, const struct big *b, mp_bitcnt_t bits)
     mpz_set(digits.unscaled, b->unscaled);
     digits.scale = b->scale + power;
     to_fixed(m, &digits, bits);
-    for (unsigned i = 0; i < ROOTS; i++) {
+    for (unsigned i = 0; i < roots; i++) {
         mpz_mul_2exp(m, m, bits);
         mpz_sqrt(m, m);
     }
@@ -190,7 +200,7 @@ static void fixed_log(mpz_t ret, const struct big *b, mp_bitcnt_t bits)
     mpz_mul_2exp(part, part, bits);
     mpz_tdiv_q(part, part, m);
     twice_artanh(ret, part, bits);
-    mpz_mul_2exp(ret, ret, ROOTS);
+    mpz_mul_2exp(ret, ret, roots);
     log_10(part, bits);
     mpz_mul_si(part, part, (long)power);
     mpz_add(ret, ret, part);
@@ -232,9 +242,10 @@ enum err big_log(struct big *b, size_t digits, struct errmsg *e)
         set_zero(b, 0);
         return ERR_OK;
     }
-    mp_bitcnt_t bits = log_bits(b, digits);
+    unsigned roots = steps_for(bits_for(digits));
+    mp_bitcnt_t bits = log_bits(b, digits) + roots;
     mpz_init(x);
-    fixed_log(x, b, bits);
+    fixed_log(x, b, bits, roots);
     from_fixed(b, x, bits, digits);
     mpz_clear(x);
     return ERR_OK;
