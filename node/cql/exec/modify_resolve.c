@@ -283,17 +283,48 @@ static bool resolve_delete(struct run *r, const struct ast_delete *s,
            where_resolve(r, m->table, &s->where, false, &m->where);
 }
 
+static bool is_key_given(const struct modify *m, uint32_t i)
+{
+    if (m->insert)
+        return m->key_slots[i].term != NULL;
+    for (size_t j = 0; j < m->where.count; j++) {
+        for (size_t k = 0; k < m->where.items[j].count; k++) {
+            if (m->where.items[j].columns[k] == &m->table->columns[i])
+                return true;
+        }
+    }
+    return false;
+}
+
+/* The columns of the primary key from `from` on that are not given, or NULL. */
+static const char *missing_keys(struct run *r, const struct modify *m, uint32_t from,
+                                uint32_t count)
+{
+    struct buf b;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    for (uint32_t i = from; i < from + count; i++) {
+        if (!is_key_given(m, i))
+            buf_printf(&b, "%s%s", b.len > 0 ? ", " : "", m->table->columns[i].name);
+    }
+    struct bytes names = run_take(r, &b);
+    return names.len > 0 ? run_text(r, names) : NULL;
+}
+
 static bool has_partition_key(struct run *r, const struct modify *m)
 {
-    for (uint32_t i = 0; i < m->table->partition_key_count; i++) {
-        const struct column *c = &m->table->columns[i];
-        bool found = false;
-        for (size_t j = 0; j < m->where.count; j++)
-            found = found || m->where.items[j].columns[0] == c;
-        if (!found)
-            return run_invalid(r, "Some partition key parts are missing: %s", c->name);
-    }
-    return true;
+    const char *missing = missing_keys(r, m, 0, m->table->partition_key_count);
+    return missing == NULL || run_invalid(r, "Some partition key parts are missing: %s", missing);
+}
+
+static const char *missing_clustering(struct run *r, const struct modify *m)
+{
+    return missing_keys(r, m, m->table->partition_key_count, m->table->clustering_count);
+}
+
+static bool has_clustering(struct run *r, const struct modify *m)
+{
+    const char *missing = missing_clustering(r, m);
+    return missing == NULL || run_invalid(r, "Some clustering keys are missing: %s", missing);
 }
 
 static bool check_where(struct run *r, const struct modify *m)
@@ -420,14 +451,11 @@ static bool insert_keys(struct run *r, struct modify *m)
     for (uint32_t i = t->partition_key_count; i < total; i++)
         clustering = clustering || m->key_slots[i].term != NULL;
     m->touches_rows = clustering || !only_statics(m) || t->clustering_count == 0;
+    if (!has_partition_key(r, m) || (m->touches_rows && !has_clustering(r, m)))
+        return false;
     for (uint32_t i = 0; i < total; i++) {
-        bool partition = i < t->partition_key_count;
-        if (!partition && !m->touches_rows)
+        if (i >= t->partition_key_count && !m->touches_rows)
             break;
-        if (m->key_slots[i].term == NULL)
-            return run_invalid(r, "Some %s are missing: %s",
-                               partition ? "partition key parts" : "clustering keys",
-                               t->columns[i].name);
         if (!slot_key(r, m->key_slots[i], &values[i]))
             return false;
     }
@@ -450,27 +478,15 @@ static bool insert_keys(struct run *r, struct modify *m)
     return good;
 }
 
-static const struct column *first_missing_clustering(const struct modify *m)
-{
-    const struct column *c = &m->table->columns[m->table->partition_key_count];
-    for (uint32_t i = 0; i < m->table->clustering_count; i++) {
-        bool found = false;
-        for (size_t j = 0; j < m->where.count; j++) {
-            for (size_t k = 0; k < m->where.items[j].count; k++)
-                found = found || m->where.items[j].columns[k] == &c[i];
-        }
-        if (!found)
-            return &c[i];
-    }
-    return NULL;
-}
-
 static bool where_targets(struct run *r, struct modify *m)
 {
     bool statics = only_statics(m);
     m->where.removes = true;
     if (!where_keys(r, &m->where, m->table, &m->keys) ||
         !where_slices(r, &m->where, m->table, &m->slices))
+        return false;
+    bool removes = m->whole_rows || (m->ops_count > 0 && m->ops->removes);
+    if (!removes && !statics && !has_clustering(r, m))
         return false;
     for (size_t i = 0; i < m->where.count; i++) {
         if (!m->where.items[i].used)
@@ -482,16 +498,17 @@ static bool where_targets(struct run *r, struct modify *m)
     m->touches_rows = !statics;
     bool looks_at_row = m->conditions.regular > 0;
     if (statics && !looks_at_row && m->table->clustering_count > 0 &&
-        first_missing_clustering(m) == NULL)
+        missing_clustering(r, m) == NULL)
         return run_invalid(r,
                            "Invalid restrictions on clustering columns since the %s statement "
                            "modifies only static columns",
                            m->ops_count > 0 && m->ops->removes ? "DELETE" : "UPDATE");
     if (!m->whole_rows && (!statics || looks_at_row) && !m->slices.rows) {
-        const struct column *c = first_missing_clustering(m);
-        if (m->ops_count > 0 && m->ops->removes)
+        if (removes)
             return run_invalid(r, "Range deletions are not supported for specific columns");
-        return run_invalid(r, "Some clustering keys are missing: %s", c != NULL ? c->name : "?");
+        return has_clustering(r, m) &&
+               run_invalid(r, "Slice restrictions are not supported on the clustering columns in "
+                              "UPDATE statements");
     }
     return true;
 }
