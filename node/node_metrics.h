@@ -38,6 +38,8 @@
       "Increments that had been taken before, and count once.")                                    \
     X(COUNTER, NODE_FOLDS, "torc_counter_folds_total", "",                                         \
       "Times that increments of a counter were replaced by their sum.")                            \
+    X(COUNTER, NODE_COUNTERS_READ, "torc_counter_reads_total", "",                                 \
+      "Times a row was read for an increment, because the counter was not in memory.")             \
     X(COUNTER, NODE_SPECULATIONS, "torc_speculations_total", "",                                   \
       "Reads that asked one replica more because one was slow.")                                   \
     X(COUNTER, NODE_TIMEOUTS, "torc_failed_total", "why=\"timeout\"", "Operations that failed.")   \

@@ -82,6 +82,7 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     buf_init(&e->key, SIZE_MAX);
     buf_init(&e->value, BUF_MAX_DEFAULT);
     buf_init(&e->term, BUF_MAX_DEFAULT);
+    counter_sets_init(&e->counters, config->seed, COUNTER_SETS_BYTES_MAX);
     enum err err = meta_open(e, config, reterr);
     if (err != ERR_OK) {
         engine_free(e);
@@ -101,7 +102,13 @@ void engine_free(struct engine *e)
     buf_close(&e->value);
     buf_close(&e->term);
     engine_indexes_free(e);
+    counter_sets_close(&e->counters);
     mem_free(e);
+}
+
+struct counter_sets *engine_counters(struct engine *e)
+{
+    return &e->counters;
 }
 
 struct engine_stats engine_stats(const struct engine *e)

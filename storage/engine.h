@@ -12,6 +12,7 @@
 #define TORC_STORAGE_ENGINE_H
 
 #include "storage/clock.h"
+#include "storage/counter_set.h"
 #include "storage/part.h"
 #include "storage/store.h"
 
@@ -56,6 +57,9 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
 /* The dot the next local write of this actor in this range gets. */
 struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,
                            struct actor self);
+
+/* Counters in memory. They hear of all that is written here; who loads one reads the row first. */
+struct counter_sets *engine_counters(struct engine *e);
 
 /* Remove all data of a table and the entries of its indexes (DROP), in slices: call until it
  * returns true (also when the store cannot be read, which its failure then tells). */

@@ -347,6 +347,7 @@ bool engine_drop_table(struct engine *e, table_no table, size_t keys_max)
     uint8_t name[FACT_SIZE];
     buf_init(&prefix, SIZE_MAX);
     key_table(&prefix, table);
+    counter_sets_drop_table(&e->counters, table);
     bool done = drop_prefix(e, buf_bytes(&prefix), keys_max);
     if (done) {
         key_indexes(&prefix, table);

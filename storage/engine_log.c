@@ -109,7 +109,9 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
     e->stats.writes++;
     e->stats.bytes_written += e->batch.ops.len;
     store_write(e->store, &e->batch, ticket);
-    if (fresh && p->rows_count > 0 && p->rows_count <= COLLAPSE_ROWS_MAX &&
+    if (fresh)
+        counter_sets_feed(&e->counters, p);
+    if (fresh && (p->rows_count > 0 || p->has_static) && p->rows_count <= COLLAPSE_ROWS_MAX &&
         rng_below(&e->rng, COLLAPSE_ODDS) == 0)
         engine_collapse(e, p);
     return ERR_OK;

@@ -15,6 +15,7 @@
 
 #include "base/omap.h"
 #include "base/rng.h"
+#include "storage/counter_set.h"
 #include "storage/engine.h"
 #include "storage/keys.h"
 #include "storage/part_private.h"
@@ -26,6 +27,9 @@
 #define REMOVALS_MAX      4096u /* deleted rows that one read removes */
 #define COLLAPSE_ODDS     64u   /* one write in so many reads its rows and collapses them */
 #define COLLAPSE_ROWS_MAX 8u    /* ... when it has at most so many rows */
+#define COLLAPSE_TIERS_AT 1024u /* cells of a row that is collapsed in tiers */
+#define COLLAPSE_SHARE    32u   /* ... when what is new in it is so small a part of it */
+#define LARGE_ROWS        64u   /* rows of which it is remembered that they are large */
 #define LOG_ROWS_MAX      64u   /* a log entry with more rows names the whole partition */
 #define WRITE_BYTES_MAX   ((size_t)32 << 20)
 
@@ -54,6 +58,11 @@ struct engine {
     struct index_state *indexes; /* by (table, number) */
     size_t indexes_count;
     struct buf term; /* scratch */
+    struct counter_sets counters;
+    struct {
+        uint64_t row;  /* hash of its key */
+        uint32_t skip; /* so many collapses are left out */
+    } large[LARGE_ROWS];
     struct engine_stats stats;
 };
 
@@ -138,6 +147,7 @@ struct rows {
     size_t fixes;
     bool look_only; /* no collapsing */
     size_t bytes;   /* of values read: the work done */
+    size_t cells;   /* of fragments of rows that were read */
 };
 
 /* durable: see only what is durable. Collapsing must see all there is (a fragment that is on its

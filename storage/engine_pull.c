@@ -406,6 +406,8 @@ static enum err read_pull(struct engine *e, const struct range_state *r, struct 
             return err;
         if (!MUTANT(pull_without_rows))
             engine_batch_part(e, &parts[i]);
+        if (!MUTANT(pull_not_counted))
+            counter_sets_feed(&e->counters, &parts[i]);
     }
     enum err err = read_entries(e, r, &reader, arena, count, ret_dots, ret_count);
     if (err == ERR_OK)
@@ -433,6 +435,7 @@ enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range
         store_write(e->store, &e->batch, ticket);
     } else {
         e->bound = bound;
+        counter_sets_drop_all(&e->counters); /* they may have heard of what was not written */
     }
     arena_close(&arena);
     return err;

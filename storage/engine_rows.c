@@ -4,7 +4,10 @@
  * that met COLLAPSE_AT fragments or more puts their join in their place, and one that met a row
  * which is deleted as a whole removes it, in one batch when the read ends. Rows that are written
  * and never read are collapsed by one write in COLLAPSE_ODDS (engine_collapse): so the expected
- * number of fragments is bounded whatever the workload, without any counters to keep.
+ * number of fragments is bounded whatever the workload, without any counters to keep. A row with
+ * thousands of cells is read for it more seldom the larger it is, and only its small fragments are
+ * written anew: else a counter that everybody counts (counter.h) or a large collection would be
+ * rewritten with every 64 cells that come to it.
  */
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -36,8 +39,7 @@ enum err rows_close(struct rows *r)
     return err;
 }
 
-/* Join the fragment under the iterator into *into. */
-static enum err read_fragment(struct rows *r, struct part *into, bool first)
+static enum err read_fragment(struct rows *r, struct part *ret)
 {
     struct bytes value = arena_copy(r->arena, store_iter_value(r->it));
     struct reader in = reader_make(value);
@@ -47,17 +49,14 @@ static enum err read_fragment(struct rows *r, struct part *into, bool first)
     r->e->stats.fragments_read++;
     if (part_body_read(&in, r->arena, &p) != ERR_OK || !reader_done(&in))
         return ERR_CORRUPT;
-    if (first)
-        *into = p;
-    else
-        part_merge(into, &p, r->arena, into);
+    *ret = p;
     return ERR_OK;
 }
 
-/* Put `joined` in the place of the fragments just read, or nothing when it is empty. */
-static void collapse(struct rows *r, const struct part *joined)
+/* Put `joined` in the place of the fragments with these keys, or nothing when it is empty. */
+static void collapse(struct rows *r, struct bytes keys, const struct part *joined)
 {
-    struct reader in = reader_make(buf_bytes(&r->keys));
+    struct reader in = reader_make(keys);
     struct bytes key = BYTES_NONE;
     bool empty = part_is_empty(joined) ||
                  (MUTANT(purge_early) && joined->rows_count == 1 && joined->rows->cells_count == 0);
@@ -105,6 +104,125 @@ enum err rows_error(const struct rows *r)
     return store_iter_error(r->it);
 }
 
+/* The fragments of one row, in tiers: two neighbours are one when the first is not more than twice
+ * as large as the second. So there are no more tiers than the logarithm of what they hold. */
+struct tier {
+    struct row row; /* their join, after join_tiers */
+    size_t keys;    /* where those of its fragments begin */
+    size_t first;   /* fragment */
+    size_t fragments;
+    size_t cells;
+};
+
+#define TIERS_MAX 64u
+
+struct tiers {
+    struct tier of[TIERS_MAX];
+    size_t count;
+    struct row *rows; /* as they were read */
+    size_t fragments, cap, cells;
+};
+
+static void tiers_begin(struct tiers *t)
+{
+    t->rows = NULL;
+    t->count = t->fragments = t->cap = t->cells = 0;
+}
+
+static void add_fragment(struct tiers *t, const struct row *row, size_t keys, struct arena *arena)
+{
+    t->rows = arena_grow(arena, t->rows, t->fragments, &t->cap, sizeof *t->rows);
+    t->rows[t->fragments] = *row;
+    struct tier last = {
+        .keys = keys, .first = t->fragments++, .fragments = 1, .cells = row->cells_count};
+    t->cells += row->cells_count;
+    while (t->count > 0 && (t->of[t->count - 1].cells <= 2 * last.cells || t->count == TIERS_MAX)) {
+        const struct tier *before = &t->of[--t->count];
+        last = (struct tier){.keys = before->keys,
+                             .first = before->first,
+                             .fragments = before->fragments + last.fragments,
+                             .cells = before->cells + last.cells};
+    }
+    t->of[t->count++] = last;
+}
+
+static struct row join_tiers(struct tiers *t, struct arena *arena)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        struct tier *tier = &t->of[i];
+        if (tier->fragments == 1)
+            tier->row = t->rows[tier->first];
+        else
+            row_join(&t->rows[tier->first], tier->fragments, arena, &tier->row);
+    }
+    struct row all = t->of[t->count - 1].row;
+    for (size_t i = t->count - 1; i-- > 0;)
+        row_merge(&t->of[i].row, &all, arena, &all);
+    return all;
+}
+
+static void collapse_row(struct rows *r, struct bytes keys, const struct row *row, bool is_static)
+{
+    struct row nameless = *row;
+    struct part p = {.deletion = TOMB_NONE, .static_row = {.deletion = TOMB_NONE}};
+    nameless.key = BYTES_NONE; /* the store's key says it */
+    if (MUTANT(collapse_loses_cell) && row->cells_count > 1)
+        nameless.cells_count--;
+    if (!row_is_empty(row) && is_static) {
+        p.has_static = true;
+        p.static_row = nameless;
+    } else if (!row_is_empty(row)) {
+        p.rows = &nameless;
+        p.rows_count = 1;
+    }
+    collapse(r, keys, &p);
+}
+
+/* Of a large row what is large stays as it is, so that writing it anew is worth it each time; but
+ * not when half of it is gone. */
+static void collapse_tiers(struct rows *r, const struct tiers *t, const struct row *all,
+                           bool is_static)
+{
+    struct bytes keys = buf_bytes(&r->keys);
+    if (row_is_empty(all) || t->cells < COLLAPSE_TIERS_AT || all->cells_count < t->cells / 2) {
+        collapse_row(r, keys, all, is_static);
+        return;
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        size_t end = i + 1 < t->count ? t->of[i + 1].keys : keys.len;
+        if (t->of[i].fragments > 1)
+            collapse_row(r, bytes_make(keys.data + t->of[i].keys, end - t->of[i].keys),
+                         &t->of[i].row, is_static);
+    }
+}
+
+/* The fragments of one kind, joined. *ret_tiers: of the static row. */
+static enum err read_kind(struct rows *r, enum key_kind this, struct part *joined,
+                          struct tiers *ret_tiers)
+{
+    enum key_kind kind;
+    struct bytes rest;
+    tiers_begin(ret_tiers);
+    for (size_t count = 0; at_kind(r, &kind, &rest) && kind == this; count++) {
+        struct part p;
+        size_t key = r->keys.len;
+        enum err err = read_fragment(r, &p);
+        if (err != ERR_OK)
+            return err;
+        if (p.rows_count > 0 || (this == KEY_STATIC && !p.has_static))
+            return ERR_CORRUPT;
+        if (count == 0)
+            *joined = p;
+        else if (this != KEY_STATIC)
+            part_merge(joined, &p, r->arena, joined);
+        add_fragment(ret_tiers, &p.static_row, key, r->arena);
+        store_iter_next(r->it);
+    }
+    if (this == KEY_STATIC)
+        joined->static_row = join_tiers(ret_tiers, r->arena);
+    return ERR_OK;
+}
+
 /* The iterator stands at the first key of the partition or behind it. */
 static enum err read_head(struct rows *r)
 {
@@ -113,17 +231,11 @@ static enum err read_head(struct rows *r)
     while (at_kind(r, &kind, &rest) && kind < KEY_ROW) {
         enum key_kind this = kind;
         struct part joined;
-        size_t count = 0;
+        struct tiers tiers;
         buf_clear(&r->keys);
-        while (at_kind(r, &kind, &rest) && kind == this) {
-            enum err err = read_fragment(r, &joined, count == 0);
-            if (err != ERR_OK)
-                return err;
-            if (joined.rows_count > 0)
-                return ERR_CORRUPT;
-            count++;
-            store_iter_next(r->it);
-        }
+        enum err err = read_kind(r, this, &joined, &tiers);
+        if (err != ERR_OK)
+            return err;
         struct part before = r->head; /* what a kind before shadows goes, too */
         part_merge(&before, &joined, r->arena, &r->head);
         if (this == KEY_TOMBS) {
@@ -132,9 +244,12 @@ static enum err read_head(struct rows *r)
         } else if (this == KEY_STATIC) {
             joined.has_static = r->head.has_static;
             joined.static_row = r->head.static_row;
+            r->cells += tiers.cells;
         }
-        if (count >= COLLAPSE_AT || part_is_empty(&joined))
-            collapse(r, &joined);
+        if (this == KEY_STATIC && (tiers.fragments >= COLLAPSE_AT || part_is_empty(&joined)))
+            collapse_tiers(r, &tiers, &joined.static_row, true);
+        else if (tiers.fragments >= COLLAPSE_AT || part_is_empty(&joined))
+            collapse(r, buf_bytes(&r->keys), &joined);
     }
     r->at_first = true;
     return rows_error(r);
@@ -232,9 +347,8 @@ enum err rows_next(struct rows *r, bool reversed, struct row *ret)
     enum key_kind kind;
     struct bytes rest;
     struct bytes row_bytes;
-    struct part joined;
+    struct tiers tiers;
     size_t len;
-    size_t count = 0;
     if (!at_kind(r, &kind, &rest) || kind != KEY_ROW) {
         enum err err = rows_error(r);
         return err != ERR_OK ? err : ERR_NOT_FOUND;
@@ -244,13 +358,16 @@ enum err rows_next(struct rows *r, bool reversed, struct row *ret)
     if (!key_unescape(own, r->arena, &row_bytes, &len) || len != escaped)
         return ERR_CORRUPT;
     buf_clear(&r->keys);
+    tiers_begin(&tiers);
     do {
-        enum err err = read_fragment(r, &joined, count == 0);
+        struct part fragment;
+        size_t key = r->keys.len;
+        enum err err = read_fragment(r, &fragment);
         if (err != ERR_OK)
             return err;
-        if (joined.rows_count != 1)
+        if (fragment.rows_count != 1)
             return ERR_CORRUPT;
-        count++;
+        add_fragment(&tiers, &fragment.rows[0], key, r->arena);
         if (reversed)
             store_iter_prev(r->it);
         else
@@ -261,23 +378,34 @@ enum err rows_next(struct rows *r, bool reversed, struct row *ret)
     struct tomb cover = part_deletion_at(&r->head, row_bytes);
     if (MUTANT(range_delete_of_fragment))
         cover = r->head.deletion;
-    row_cover(&joined.rows[0], &cover, r->arena, ret);
+    struct row all = join_tiers(&tiers, r->arena);
+    row_cover(&all, &cover, r->arena, ret);
     r->e->stats.rows_read++;
-    if (count >= COLLAPSE_AT || row_is_empty(ret)) {
-        struct part whole = {.deletion = TOMB_NONE, .rows = ret, .rows_count = 1};
-        if (MUTANT(collapse_loses_cell) && ret->cells_count > 1)
-            ret->cells_count--;
-        whole.static_row.deletion = TOMB_NONE;
-        whole.rows_count = row_is_empty(ret) ? 0 : 1;
-        ret->key = BYTES_NONE;
-        collapse(r, &whole);
-    }
+    r->cells += tiers.cells;
+    if (tiers.fragments >= COLLAPSE_AT || row_is_empty(ret))
+        collapse_tiers(r, &tiers, ret, false);
     ret->key = row_bytes;
     return store_iter_error(r->it);
 }
 
+/* What is remembered of the row of p, when it is one. */
+static size_t large_at(struct engine *e, const struct part *p, uint64_t *ret_hash)
+{
+    key_part(&e->key, p->table, p->token, p->key);
+    if (p->rows_count > 0)
+        key_add_escaped(&e->key, p->rows[0].key);
+    *ret_hash = bytes_hash(buf_bytes(&e->key)) | 1;
+    return (size_t)(*ret_hash >> 32) % LARGE_ROWS;
+}
+
 void engine_collapse(struct engine *e, const struct part *p)
 {
+    uint64_t hash;
+    size_t at = large_at(e, p, &hash);
+    if (e->large[at].row == hash && e->large[at].skip > 0) {
+        e->large[at].skip--;
+        return;
+    }
     struct arena arena;
     struct rows r;
     struct row row;
@@ -293,5 +421,7 @@ void engine_collapse(struct engine *e, const struct part *p)
     if (err != ERR_OK) /* what is damaged is not rewritten */
         store_batch_clear(&r.fix);
     err = rows_close(&r);
+    e->large[at].row = hash;
+    e->large[at].skip = (uint32_t)(r.cells / (COLLAPSE_ODDS * COLLAPSE_SHARE));
     arena_close(&arena);
 }

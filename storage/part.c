@@ -289,6 +289,25 @@ void part_normalise(struct part *p, struct arena *arena)
     part_settle_rows(p);
 }
 
+void row_join(const struct row *rows, size_t count, struct arena *arena, struct row *ret)
+{
+    struct row out = rows[0];
+    size_t cells = 0;
+    for (size_t i = 0; i < count; i++)
+        cells += rows[i].cells_count;
+    out.cells = arena_array(arena, struct cell, cells);
+    out.cells_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        out.deletion = tomb_max(&out.deletion, &rows[i].deletion);
+        if (rows[i].cells_count > 0)
+            memcpy(out.cells + out.cells_count, rows[i].cells,
+                   rows[i].cells_count * sizeof *rows[i].cells);
+        out.cells_count += rows[i].cells_count;
+    }
+    row_normalise(&out);
+    *ret = out;
+}
+
 static bool row_is_canonical(const struct row *r, const struct tomb *cover)
 {
     for (size_t i = 0; i < r->cells_count; i++) {

@@ -99,6 +99,8 @@ void part_normalise(struct part *p, struct arena *arena);
 /* ret := join of a and b, canonical; both canonical and of one table and key. May share memory with
  * its inputs. */
 void part_merge(const struct part *a, const struct part *b, struct arena *arena, struct part *ret);
+/* Of many rows at once: one copy of all cells, sorted. */
+void row_join(const struct row *rows, size_t count, struct arena *arena, struct row *ret);
 void row_merge(const struct row *a, const struct row *b, struct arena *arena, struct row *ret);
 
 /* ret := what `have` lacks to become merge(have, want): the repair to send. False when nothing. */

@@ -186,7 +186,7 @@ void coord_clear(struct coord *c);
 struct coord_stats {
     uint64_t writes, reads, forwards, digest_mismatches, repairs, speculations, timeouts,
         unavailable, overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats,
-        folds, batches, replays;
+        folds, counters_read, batches, replays;
 };
 struct coord_stats coord_stats(const struct coord *c);
 const struct usages *coord_usages(const struct coord *c);

@@ -24,8 +24,11 @@
 #include "node/coord/coord.h"
 #include "storage/index.h"
 
-#define COUNTER_FOLD_AT        4u /* increments of a counter, before they are summed */
-#define COUNTER_INCREMENTS_MAX 8192u
+#define COUNTER_FOLD_AT 4u /* increments of a counter, before they are summed */
+/* Unsummed increments. What came since the last cut is two windows at most, so of 30 s this is
+ * 2,600 a second; about 8 MB, when a replica sends all of them, of the 32 MiB that a message may
+ * have. */
+#define COUNTER_INCREMENTS_MAX 163840u
 
 #define REPLICAS_MAX 64 /* of one range, all data centres and pending ones together */
 

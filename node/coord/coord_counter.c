@@ -1,10 +1,11 @@
-/* Counters at the replica that takes an increment. It reads before it writes: an increment that is
- * there already, from an earlier try of the same request, keeps the timestamp it has, so it is the
- * same cell and counts once; it gets a dot again and goes to the replicas again, because the client
- * is told that so many have it. What the last request of this very turn wrote is seen, too. */
+/* Counters at the replica that takes an increment. It looks before it writes, at what the engine
+ * has of the counter in memory (storage/counter_set.h) or, when it has nothing, in the row: an
+ * increment that is there already, from an earlier try of the same request, keeps the timestamp it
+ * has, so it is the same cell and counts once; it gets a dot again and goes to the replicas again,
+ * because the client is told that so many have it. What the last request of this very turn wrote is
+ * seen, too. */
 #include "node/coord/coord_core.h"
 
-#include "base/mutant.h"
 #include "storage/counter.h"
 
 #include <string.h>
@@ -53,139 +54,116 @@ static enum err read_rows(struct coord *c, struct now now, const struct part *p,
     return ERR_OK;
 }
 
-static const struct cell *find_cell(const struct row *row, const struct cell *like)
-{
-    size_t low = 0;
-    size_t high = row->cells_count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        const struct cell *at = &row->cells[mid];
-        int order = at->column != like->column ? (at->column < like->column ? -1 : 1)
-                    : !at->has_path            ? -1
-                                               : bytes_compare(at->path, like->path);
-        if (order == 0)
-            return at;
-        if (order < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return NULL;
-}
-
-/* The cells of one counter in a row. */
-struct counter {
-    const struct cell *cells;
-    size_t count, increments;
-    const struct cell *base; /* or NULL */
-    int64_t newest;          /* increment */
-};
-
-static struct counter counter_of(const struct row *row, uint32_t column)
-{
-    struct counter k = {.newest = TIMESTAMP_NONE};
-    size_t i = 0;
-    while (row != NULL && i < row->cells_count && row->cells[i].column < column)
-        i++;
-    for (; row != NULL && i < row->cells_count && row->cells[i].column == column; i++) {
-        const struct cell *cell = &row->cells[i];
-        k.cells = k.count++ == 0 ? cell : k.cells;
-        if (!cell->has_path)
-            k.base = cell;
-        else if (++k.increments > 0 && cell->timestamp > k.newest)
-            k.newest = cell->timestamp;
-    }
-    return k;
-}
-
-/* The sum of all that is settled takes its place; what is not goes with it, so that who gets the
- * sum has of each request what we have. */
-static void fold(struct row *row, const struct counter *k, int64_t cut, struct arena *arena)
-{
-    struct cell sum;
-    struct cell *old = arena_array(arena, struct cell, k->count);
-    struct cell *cells = arena_array(arena, struct cell, row->cells_count + k->count + 1);
-    size_t old_count = 0;
-    size_t count = row->cells_count;
-    memcpy(cells, row->cells, row->cells_count * sizeof *cells);
-    for (size_t i = 0; i < k->count; i++) {
-        bool settled = k->cells[i].timestamp <= cut || !k->cells[i].has_path;
-        if (MUTANT(fold_forgets_sum) && !k->cells[i].has_path)
-            continue;
-        if (settled)
-            old[old_count++] = k->cells[i];
-        else
-            cells[count++] = k->cells[i];
-    }
-    if (counter_read(old, old_count, 0, arena, &sum))
-        cells[count++] = sum;
-    row->cells = cells;
-    row->cells_count = count;
-}
-
 /* What is new gets a timestamp beyond all that was promised, so no fold takes it for old. */
-static int64_t lift(const struct coord *c, int64_t timestamp, const struct counter *k)
+static int64_t lift(const struct coord *c, int64_t timestamp, int64_t base)
 {
-    int64_t least = c->promised;
-    if (k != NULL && k->base != NULL && k->base->timestamp > least)
-        least = k->base->timestamp;
+    int64_t least = c->promised > base ? c->promised : base;
     return timestamp > least ? timestamp : least + 1;
 }
 
-/* One increment of the part. */
-static enum err take_increment(struct coord *c, struct run *run, struct cell *cell,
-                               const struct row *have, const struct counter *k)
+/* What is taken: a part, and of it this row. */
+struct take {
+    struct coord *c;
+    struct now now;
+    struct run *run;
+    struct row *row;
+    bool is_static;
+    bool read; /* `have` is what we have of the rows of the part */
+    struct part have;
+};
+
+static enum err find_set(struct take *t, uint32_t column, struct counter_set **ret)
 {
-    const struct cell *known = have != NULL ? find_cell(have, cell) : NULL;
+    const struct part *p = &t->run->part;
+    struct counter_sets *sets = engine_counters(t->c->engine);
+    struct counter_place place = {p->table, p->token, p->key, t->is_static, t->row->key, column};
+    *ret = counter_sets_find(sets, &place);
+    if (*ret != NULL)
+        return ERR_OK;
+    if (!t->read) {
+        enum err err = read_rows(t->c, t->now, p, &t->run->memory->arena, &t->have);
+        if (err != ERR_OK)
+            return err;
+        t->read = true;
+        t->c->stats.counters_read++;
+    }
+    *ret = counter_sets_load(sets, &place, &t->have);
+    return ERR_OK;
+}
+
+/* One increment of the part. */
+static enum err take_increment(struct take *t, struct cell *cell, const struct counter_set *set)
+{
+    const struct counter_entry *known = counter_set_get(set, cell->path.data);
+    int64_t base = counter_set_base(set);
     if (known != NULL) {
+        uint8_t value[sizeof known->value];
+        store_u64(value, (uint64_t)known->value);
         cell->timestamp = known->timestamp;
-        cell->value = known->value;
-        c->stats.repeats++;
-        run->repeated = true;
+        cell->value = arena_copy(&t->run->memory->arena, bytes_make(value, sizeof value));
+        t->c->stats.repeats++;
+        t->run->repeated = true;
         return ERR_OK;
     }
     /* It was sent here before the others of its age were summed. Perhaps another replica had taken
      * it from the same coordinator by then: nobody can tell any more. */
-    if (run->owner == NULL && k->base != NULL && cell->timestamp <= k->base->timestamp)
+    if (t->run->owner == NULL && base != TIMESTAMP_NONE && cell->timestamp <= base)
         return ERR_TIMEOUT;
-    cell->timestamp = lift(c, cell->timestamp, k);
+    cell->timestamp = lift(t->c, cell->timestamp, base);
     return ERR_OK;
+}
+
+/* The sum of all that is settled takes its place; what is not goes with it, so that who gets the
+ * sum has of each request what we have. */
+static void fold(struct take *t, const struct counter_set *set, uint32_t column, int64_t cut)
+{
+    struct arena *arena = &t->run->memory->arena;
+    struct row *row = t->row;
+    size_t more;
+    const struct cell *folded = counter_set_fold(set, column, cut, arena, &more);
+    struct cell *cells = arena_array(arena, struct cell, row->cells_count + more);
+    memcpy(cells, row->cells, row->cells_count * sizeof *cells);
+    memcpy(cells + row->cells_count, folded, more * sizeof *cells);
+    row->cells = cells;
+    row->cells_count += more;
+    t->c->stats.folds++;
 }
 
 static void lift_tomb(const struct coord *c, struct tomb *t)
 {
     if (!tomb_is_none(t))
-        t->timestamp = lift(c, t->timestamp, NULL);
+        t->timestamp = lift(c, t->timestamp, TIMESTAMP_NONE);
 }
 
-static enum err take_row(struct coord *c, struct now now, struct run *run, struct row *row,
-                         const struct row *have)
+static enum err take_row(struct take *t, struct row *row, bool is_static)
 {
+    struct coord *c = t->c;
+    const struct run *run = t->run;
     uint32_t folded = COLUMN_MARKER; /* the last column that was looked at */
     size_t count = row->cells_count; /* folding adds some */
+    t->row = row;
+    t->is_static = is_static;
     lift_tomb(c, &row->deletion);
     for (size_t i = 0; i < count; i++) {
         struct cell *cell = &row->cells[i];
+        struct counter_set *set;
         if (!cell_is_increment(cell)) {
-            cell->timestamp = lift(c, cell->timestamp, NULL);
+            cell->timestamp = lift(c, cell->timestamp, TIMESTAMP_NONE);
             continue;
         }
-        struct counter k = counter_of(have, cell->column);
-        enum err err = take_increment(c, run, cell, have, &k);
+        enum err err = find_set(t, cell->column, &set);
+        if (err == ERR_OK)
+            err = take_increment(t, cell, set);
         if (err != ERR_OK)
             return err;
-        if (cell->column == folded || k.increments < COUNTER_FOLD_AT)
+        if (cell->column == folded || counter_set_count(set) < COUNTER_FOLD_AT)
             continue;
         folded = cell->column;
         int64_t cut = fold_cut(c, run->keyspace, run->range);
-        fold_want(c, now, run->keyspace, run->range, k.newest);
-        size_t settled = 0;
-        for (size_t j = 0; j < k.count; j++)
-            settled += k.cells[j].has_path && k.cells[j].timestamp <= cut;
-        if (settled >= COUNTER_FOLD_AT) {
-            fold(row, &k, cut, &run->memory->arena);
-            c->stats.folds++;
-        } else if (k.increments >= COUNTER_INCREMENTS_MAX)
+        fold_want(c, t->now, run->keyspace, run->range, counter_set_newest(set));
+        if (counter_set_settled(set, cut) >= COUNTER_FOLD_AT)
+            fold(t, set, folded, cut);
+        else if (counter_set_count(set) >= COUNTER_INCREMENTS_MAX)
             return ERR_OVERLOADED;
     }
     return ERR_OK;
@@ -193,27 +171,19 @@ static enum err take_row(struct coord *c, struct now now, struct run *run, struc
 
 enum err counter_take(struct coord *c, struct now now, struct run *run)
 {
-    struct arena *arena = &run->memory->arena;
     struct part *p = &run->part;
-    struct part have;
+    struct take t = {.c = c, .now = now, .run = run};
+    enum err err = ERR_OK;
     if (c->promised == INT64_MAX)
         return ERR_CORRUPT;
-    enum err err = read_rows(c, now, p, arena, &have);
-    if (err != ERR_OK)
-        return err;
-    size_t k = 0;
     lift_tomb(c, &p->deletion);
     for (size_t i = 0; i < p->tombs_count; i++)
         lift_tomb(c, &p->tombs[i].tomb);
-    for (size_t i = 0; i < p->rows_count && err == ERR_OK; i++) {
-        while (k < have.rows_count && bytes_compare(have.rows[k].key, p->rows[i].key) < 0)
-            k++;
-        bool there = k < have.rows_count && bytes_equal(have.rows[k].key, p->rows[i].key);
-        err = take_row(c, now, run, &p->rows[i], there ? &have.rows[k] : NULL);
-    }
+    for (size_t i = 0; i < p->rows_count && err == ERR_OK; i++)
+        err = take_row(&t, &p->rows[i], false);
     if (p->has_static && err == ERR_OK)
-        err = take_row(c, now, run, &p->static_row, have.has_static ? &have.static_row : NULL);
+        err = take_row(&t, &p->static_row, true);
     if (err == ERR_OK)
-        part_normalise(p, arena);
+        part_normalise(p, &run->memory->arena);
     return err;
 }

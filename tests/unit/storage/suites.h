@@ -1,6 +1,7 @@
 SUITE(clock)
 SUITE(part)
 SUITE(counter)
+SUITE(counter_set)
 SUITE(engine)
 SUITE_WITH(store)
 SUITE_WITH(log_tail)
