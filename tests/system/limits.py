@@ -118,7 +118,7 @@ def prepared_statements(node, session, watch, count=10_000):
     session.execute("CREATE TABLE p (k int PRIMARY KEY, v int)")
     statements, times = [], []
     for i in range(count):
-        s, t = timed(lambda: session.prepare(f"SELECT v, {i} FROM p WHERE k = ?"))
+        s, t = timed(lambda: session.prepare(f"SELECT v, (int) {i} FROM p WHERE k = ?"))
         statements.append(s)
         times.append(t)
         if i % 1000 == 0:
