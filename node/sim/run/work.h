@@ -55,4 +55,13 @@ bool work_items(const struct sim_reply *r, uint32_t row, uint32_t column, uint32
 /* Between 1 and `most`, growing with the size of the run. */
 uint32_t work_scaled(const struct workload_env *env, uint32_t most);
 
+/* The partition of an int key, and where it lies. */
+struct work_place {
+    token token;
+    uint64_t key;
+};
+
+/* The keys 0 to count - 1, in the order of a scan of the whole table. */
+void work_places(struct work_place *places, uint32_t count);
+
 #endif

@@ -7,11 +7,9 @@
  */
 #include "base/mem.h"
 #include "node/sim/run/work.h"
-#include "ring/murmur3.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define KEYS_MAX 12
 #define ROWS     3 /* of a partition */
@@ -21,11 +19,6 @@
 
 #define INDEX_MADE    "CREATE INDEX IF NOT EXISTS idx_tag ON r.idx (tag) USING 'sai'"
 #define INDEX_DROPPED "DROP INDEX IF EXISTS r.idx_tag"
-
-struct place {
-    token token;
-    uint64_t key;
-};
 
 enum kind { ASK_WRITE, ASK_READ, ASK_INDEX };
 
@@ -41,27 +34,15 @@ struct request {
 struct index {
     struct work base;
     uint32_t keys;
-    struct place places[KEYS_MAX]; /* by token */
+    struct work_place places[KEYS_MAX]; /* by token */
 };
-
-static int by_token(const void *a, const void *b)
-{
-    token x = ((const struct place *)a)->token;
-    token y = ((const struct place *)b)->token;
-    return x < y ? -1 : x > y;
-}
 
 static void *begin(struct workload_env *env)
 {
     struct index *w = mem_new(struct index);
     work_open(&w->base, env, "indexed row", "indexed row");
     w->keys = work_scaled(env, KEYS_MAX);
-    for (uint32_t k = 0; k < w->keys; k++) {
-        uint8_t bytes[4];
-        store_u32(bytes, k);
-        w->places[k] = (struct place){murmur3_token(bytes_make(bytes, sizeof bytes)), k};
-    }
-    qsort(w->places, w->keys, sizeof w->places[0], by_token);
+    work_places(w->places, w->keys);
     return w;
 }
 

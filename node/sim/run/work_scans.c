@@ -7,20 +7,13 @@
  */
 #include "base/mem.h"
 #include "node/sim/run/work.h"
-#include "ring/murmur3.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define KEYS_MAX 40
 #define IDS      6
 #define PAGE_MAX 20
-
-struct place {
-    token token;
-    uint64_t key;
-};
 
 struct request {
     uint64_t key;
@@ -32,27 +25,15 @@ struct request {
 struct scans {
     struct work base;
     uint32_t keys;
-    struct place places[KEYS_MAX]; /* by token */
+    struct work_place places[KEYS_MAX]; /* by token */
 };
-
-static int by_token(const void *a, const void *b)
-{
-    token x = ((const struct place *)a)->token;
-    token y = ((const struct place *)b)->token;
-    return x < y ? -1 : x > y;
-}
 
 static void *begin(struct workload_env *env)
 {
     struct scans *w = mem_new(struct scans);
     work_open(&w->base, env, "scanned partition", "stamped scanned partition");
     w->keys = work_scaled(env, KEYS_MAX);
-    for (uint32_t k = 0; k < w->keys; k++) {
-        uint8_t bytes[4];
-        store_u32(bytes, k);
-        w->places[k] = (struct place){murmur3_token(bytes_make(bytes, sizeof bytes)), k};
-    }
-    qsort(w->places, w->keys, sizeof w->places[0], by_token);
+    work_places(w->places, w->keys);
     return w;
 }
 
@@ -103,7 +84,8 @@ static void ask_write(struct scans *w, struct op *op, struct request *q)
 }
 
 /* `only`: that partition; NULL: some part of the ring. */
-static void ask_read(struct scans *w, struct op *op, struct request *q, const struct place *only)
+static void ask_read(struct scans *w, struct op *op, struct request *q,
+                     const struct work_place *only)
 {
     struct rng *rng = &w->base.env->rng;
     q->after = INT64_MIN; /* no key has this token */
@@ -177,7 +159,7 @@ static bool judge(struct scans *w, const struct op *op, const struct answer *a, 
             return errmsg_set(why, ERR_FAILED, "a row without a key") == ERR_OK;
     }
     for (uint32_t i = 0; i < w->keys && !ended; i++) {
-        const struct place *p = &w->places[i];
+        const struct work_place *p = &w->places[i];
         if (p->token > q->after && p->token <= q->upto &&
             !judge_one(w, op, a, p->key, &at, &ended, why))
             return false;

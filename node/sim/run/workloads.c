@@ -1,6 +1,9 @@
 /* The list of all workloads, and what they share. */
 #include "base/mem.h"
 #include "node/sim/run/work.h"
+#include "ring/murmur3.h"
+
+#include <stdlib.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -215,4 +218,21 @@ bool work_items(const struct sim_reply *r, uint32_t row, uint32_t column, uint32
 uint32_t work_scaled(const struct workload_env *env, uint32_t most)
 {
     return 1 + (most - 1) * env->size / 100;
+}
+
+static int by_token(const void *a, const void *b)
+{
+    token x = ((const struct work_place *)a)->token;
+    token y = ((const struct work_place *)b)->token;
+    return x < y ? -1 : x > y;
+}
+
+void work_places(struct work_place *places, uint32_t count)
+{
+    for (uint32_t k = 0; k < count; k++) {
+        uint8_t bytes[4];
+        store_u32(bytes, k);
+        places[k] = (struct work_place){murmur3_token(bytes_make(bytes, sizeof bytes)), k};
+    }
+    qsort(places, count, sizeof places[0], by_token);
 }
