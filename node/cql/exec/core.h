@@ -31,6 +31,13 @@ struct warnings {
     size_t count;
 };
 
+/* What the reply's custom payload says. */
+#define PAYLOAD_MAX 8
+struct payload {
+    struct cql_pair items[PAYLOAD_MAX];
+    size_t count;
+};
+
 struct cells {
     struct cell *items;
     size_t count, cap;
@@ -67,6 +74,7 @@ struct run {
     int64_t list_first, list_last;       /* before and behind these: ticks of timeuuids */
     struct live_lists live;              /* of the row that was last looked at */
     struct warnings *warnings;           /* of the request; what run_warn says */
+    struct payload *payload;             /* of the request; what run_payload says */
 
     enum cql_error_code code;
     struct errmsg message;
@@ -85,6 +93,10 @@ bool run_err(struct run *r, enum err err, const struct errmsg *m); /* true when 
 /* The reply, whatever it will be, gets this warning. The same sentence only once, however often the
  * statement is evaluated; beyond WARNINGS_MAX they are dropped. */
 void run_warn(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The reply, whatever it will be, carries this in its custom payload; a key said before is replaced.
+ * The value is copied. Keys are few and ours: at most PAYLOAD_MAX of them. */
+void run_payload(struct run *r, const char *key, struct bytes value);
 
 const char *run_text(struct run *r, struct bytes b);
 

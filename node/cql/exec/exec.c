@@ -102,7 +102,8 @@ static uint8_t put_prefix(struct exec *e, struct request *q, struct bytes body, 
 {
     struct cql_prefix prefix = {.tracing = !uuid_is_zero(&q->trace),
                                 .trace_id = q->trace,
-                                .warnings = {q->warnings.items, q->warnings.count}};
+                                .warnings = {q->warnings.items, q->warnings.count},
+                                .payload = {q->payload.items, q->payload.count}};
     struct buf b;
     for (size_t i = 0; i < q->warnings.count; i++)
         q->warnings.items[i] = reply_readable(q, q->warnings.items[i]);
@@ -135,7 +136,7 @@ void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struc
     effect->reply.opcode = opcode;
     if (!uuid_is_zero(&q->trace))
         trace_params(e, q, effect);
-    if (q->warnings.count > 0 || !uuid_is_zero(&q->trace))
+    if (q->warnings.count > 0 || q->payload.count > 0 || !uuid_is_zero(&q->trace))
         effect->reply.flags = put_prefix(e, q, buf_bytes(body), &effect->reply.body);
     else
         effect->reply.body = arena_copy(&e->out, buf_bytes(body));
@@ -174,6 +175,7 @@ static struct request *request_new(struct exec *e, struct now now, const struct 
     q->run = (struct run){.exec = e,
                           .arena = &q->arena,
                           .warnings = &q->warnings,
+                          .payload = &q->payload,
                           .schema = q->schema,
                           .now_us = now.wall,
                           .now_s = now.wall / USEC_PER_SEC,

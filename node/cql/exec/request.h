@@ -69,6 +69,7 @@ struct request {
     struct credentials credentials;
     struct schema_change change; /* AFTER_DDL */
     struct warnings warnings;
+    struct payload payload;
     enum cql_consistency level;
     enum cql_consistency serial_level;
     enum cql_write_type write_kind;

@@ -1,5 +1,7 @@
 #include "node/cql/exec/core.h"
 
+#include "base/mem.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +52,17 @@ void run_warn(struct run *r, const char *format, ...)
     }
     if (w->count < WARNINGS_MAX)
         w->items[w->count++] = arena_copy(r->arena, text);
+}
+
+void run_payload(struct run *r, const char *key, struct bytes value)
+{
+    struct payload *p = r->payload;
+    size_t at = 0;
+    while (at < p->count && !bytes_equal(p->items[at].key, bytes_text(key)))
+        at++;
+    ASSERT(at < PAYLOAD_MAX);
+    p->count = at < p->count ? p->count : at + 1;
+    p->items[at] = (struct cql_pair){bytes_text(key), arena_copy(r->arena, value)};
 }
 
 const char *run_text(struct run *r, struct bytes b)
