@@ -94,8 +94,8 @@ bool run_err(struct run *r, enum err err, const struct errmsg *m); /* true when 
  * statement is evaluated; beyond WARNINGS_MAX they are dropped. */
 void run_warn(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The reply, whatever it will be, carries this in its custom payload; a key said before is replaced.
- * The value is copied. Keys are few and ours: at most PAYLOAD_MAX of them. */
+/* The reply, whatever it will be, carries this in its custom payload; a key said before is
+ * replaced. The value is copied. Keys are few and ours: at most PAYLOAD_MAX of them. */
 void run_payload(struct run *r, const char *key, struct bytes value);
 
 const char *run_text(struct run *r, struct bytes b);
