@@ -28,7 +28,8 @@
     X(STALE, 15, "stale epoch")                                                                    \
     X(CLOSED, 16, "closed")                                                                        \
     X(FAILED, 17, "a replica failed")                                                              \
-    X(REFUSED, 18, "refused")
+    X(REFUSED, 18, "refused")                                                                      \
+    X(BEHIND, 19, "lacks what must come first")
 
 enum err {
 #define X(name, number, text) ERR_##name = number,

@@ -49,10 +49,19 @@ void engine_set_actor(struct engine *e, struct actor self);
 /* Apply a part whose cells carry their dots. `dot` with n > 0: the whole part is that dot's effect;
  * it enters log and clock (nothing happens when the clock has it already; the ticket still
  * completes). n == 0: the part is state from elsewhere (read repair), merged; when it has dots that
- * the clock lacks it gets one of the actor's, too.
- * The ticket completes when durable. ERR_TOO_BIG when the part does not fit a batch. */
+ * the clock lacks it gets one of the actor's, too. What has a dot that the clock has is here, or
+ * was removed here: it is left out.
+ *
+ * `context` (NULL: none) is what its minter had when it minted the write: a tombstone here that
+ * covers the write, with a dot in the context, was dropped there, so it goes first
+ * (docs/versions.md). A replica that is about to take the range over gives a context only when its
+ * own clock covers that; when it does not it must refuse the write.
+ *
+ * The ticket completes when durable. ERR_TOO_BIG when the part does not fit a batch, ERR_BEHIND
+ * when what must go first is too much for one call: engine_purge does it first, the write comes
+ * again (by a pull). */
 enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
-                      struct dot dot, uint64_t ticket) MUST_CHECK;
+                      struct dot dot, const struct clock *context, uint64_t ticket) MUST_CHECK;
 
 /* The dot the next local write of this actor in this range gets. */
 struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,
@@ -201,15 +210,36 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
 
 /* Apply what engine_log_read of another replica produced: states merged, log entries kept, their
  * dots added to the clock, all in one batch. What no dot tells of, and was not here
- * before, gets one of the actor's. */
+ * before, gets one of the actor's.
+ *
+ * `context` (NULL: none): the durable clock of the giver, as for engine_apply. `trusted`: this
+ * replica holds the range (and is not only about to), so the context may be relied upon though the
+ * clock here does not cover it. What would need it otherwise is left out, with its dots: it is
+ * missing still, and comes with a later pull. */
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
-                          uint64_t ticket) MUST_CHECK;
+                          const struct clock *context, bool trusted, uint64_t ticket) MUST_CHECK;
 
 /* Remove log entries of dots in `known` (every replica has them), at most entries_max; *ret_done:
  * there are no more. The clock keeps the dots: its snapshot goes with the removal. What a log no
  * longer has, engine_log_read leaves out of its ret_done: who lacks that needs the trees. */
 enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct clock *known, size_t entries_max, bool *ret_done) MUST_CHECK;
+
+/* --- dropping what was deleted, by proof (docs/versions.md)
+ *
+ * Remove garbage of the range whose dots are in `agreed`: tombstones and deletions with all that
+ * they shadow here, and cells that expired before expired_before_s (a time that no clock of the
+ * cluster is behind). At most about work_max fragments are looked at in one call; the next goes on
+ * from there. *ret_done: the end of the index was come to, there is nothing more to do until
+ * `agreed` or the time has grown. */
+enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
+                      const struct clock *agreed, int64_t expired_before_s, size_t work_max,
+                      bool *ret_done) MUST_CHECK;
+
+/* A bound of the timestamps of what was ever dropped here in partitions like this one,
+ * TIMESTAMP_NONE when nothing was: a write without a dot (the replay of a batch) that is not above
+ * it may have been deleted by something that is gone. */
+int64_t engine_purged_bound(const struct engine *e, table_no table, token place);
 
 /* An upper bound of all timestamps ever applied here, TIMESTAMP_NONE when nothing was. */
 int64_t engine_max_timestamp(const struct engine *e);

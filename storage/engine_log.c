@@ -82,8 +82,9 @@ void engine_put_shape(struct engine *e, const struct range_state *r, struct dot 
 }
 
 enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
-                      struct dot dot, uint64_t ticket)
+                      struct dot dot, const struct clock *context, uint64_t ticket)
 {
+    (void)context;
     struct range_state *r = engine_range(e, keyspace, range);
     int64_t bound = e->bound;
     if (dot.n > DOT_N_MAX)

@@ -416,8 +416,10 @@ static enum err read_pull(struct engine *e, const struct range_state *r, struct 
 }
 
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
-                          uint64_t ticket)
+                          const struct clock *context, bool trusted, uint64_t ticket)
 {
+    (void)context;
+    (void)trusted;
     struct range_state *r = engine_range(e, keyspace, range);
     struct arena arena;
     struct dot *dots = NULL;

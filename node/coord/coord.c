@@ -197,7 +197,7 @@ void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no
                 part->rows_count + part->has_static, tracing_table(&c->trace, part->table));
     map_put(&c->applying_by_ticket, ticket, mem_copy(&applying, sizeof applying));
     c->in_flight += applying.bytes;
-    enum err err = engine_apply(c->engine, keyspace, range, part, dot, ticket);
+    enum err err = engine_apply(c->engine, keyspace, range, part, dot, NULL, ticket);
     if (err != ERR_OK || MUTANT(ack_before_fsync))
         durable(c, now, ticket, err);
 }

@@ -344,7 +344,7 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
         s->ticket = HEAL_TICKET | ++h->tickets;
         h->stats.dots_pulled += clock_count(&done);
         h->stats.bytes_pulled += m->rows.len;
-        err = engine_log_apply(h->engine, m->keyspace, m->range, m->rows, s->ticket);
+        err = engine_log_apply(h->engine, m->keyspace, m->range, m->rows, NULL, true, s->ticket);
     }
     if (err != ERR_OK)
         session_end(h, now, s, false); /* the next round tries anew */

@@ -150,7 +150,7 @@ static void write_part(struct part *p, bool is_new)
     struct row row;
     store_batch_clear(&f.batch);
     if (f.layout == ENGINE) {
-        enum err err = engine_apply(f.engine, 1, 1, p, p->rows->cells->dot, 0);
+        enum err err = engine_apply(f.engine, 1, 1, p, p->rows->cells->dot, NULL, 0);
         ASSERT(err == ERR_OK);
     } else if (f.layout == CELLS) {
         put_cells(p);

@@ -135,7 +135,7 @@ static void write_one(struct life *l)
     w->dot = engine_next_dot(l->engine, TALLY_KEYSPACE, w->range, self);
     t->count = i + 1;
     struct part p = tally_part(t, i, &l->arena);
-    enum err err = engine_apply(l->engine, TALLY_KEYSPACE, w->range, &p, w->dot, i + 1ull);
+    enum err err = engine_apply(l->engine, TALLY_KEYSPACE, w->range, &p, w->dot, NULL, i + 1ull);
     if (err != ERR_OK)
         wrong(l, "write", err_text(err));
     arena_reset(&l->arena);

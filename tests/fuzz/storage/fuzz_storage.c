@@ -96,7 +96,7 @@ static void fuzz_pull(struct bytes in, struct arena *arena)
 {
     struct store *store = store_mem_new();
     struct engine *e = engine_over(store);
-    if (engine_log_apply(e, 1, 2, in, 0) == ERR_OK) {
+    if (engine_log_apply(e, 1, 2, in, NULL, true, 0) == ERR_OK) {
         struct clock done;
         struct buf out;
         clock_init(&done);

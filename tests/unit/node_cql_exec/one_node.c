@@ -114,7 +114,7 @@ static void do_write(struct one_node *n, const struct exec_effect *effect)
         struct part p = m->part;
         struct dot dot = engine_next_dot(n->engine, m->keyspace, 0, (struct actor){1, 1});
         part_set_dot(&p, dot);
-        r.err = engine_apply(n->engine, m->keyspace, 0, &p, dot, 0);
+        r.err = engine_apply(n->engine, m->keyspace, 0, &p, dot, NULL, 0);
         n->mutations++;
     }
     store_flush(n->store);
@@ -174,7 +174,7 @@ static void do_propose(struct one_node *n, const struct exec_effect *effect)
         struct part p = *effect->propose.part;
         struct dot dot = engine_next_dot(n->engine, 1, 0, (struct actor){1, 1});
         part_set_dot(&p, dot);
-        r.err = engine_apply(n->engine, 1, 0, &p, dot, 0);
+        r.err = engine_apply(n->engine, 1, 0, &p, dot, NULL, 0);
         r.cas = EXEC_CAS_APPLIED;
         n->mutations++;
     }

@@ -183,7 +183,8 @@ static void write_quietly(unsigned mask, node_no by, unsigned key, int64_t times
     part_set_dot(&p, dot);
     for (size_t i = 0; i < NODES; i++) {
         if (mask & 1u << i)
-            CU_ASSERT_EQUAL(engine_apply(f.node[i].engine, KEYSPACE, range, &p, dot, 0), ERR_OK);
+            CU_ASSERT_EQUAL(engine_apply(f.node[i].engine, KEYSPACE, range, &p, dot, NULL, 0),
+                            ERR_OK);
     }
 }
 
@@ -282,7 +283,7 @@ static void writes_on_their_way_are_not_pulled(void)
     CU_ASSERT_EQUAL_FATAL(rows.parts_count, 1);
     p = rows.parts[0];
     CU_ASSERT_EQUAL(engine_apply(f.node[2].engine, KEYSPACE, ring_range_of(p.token, RANGES), &p,
-                                 p.rows[0].cells[0].dot, 0),
+                                 p.rows[0].cells[0].dot, NULL, 0),
                     ERR_OK);
     elapse(USEC_PER_SEC);
     CU_ASSERT_EQUAL(heal_stats(f.node[2].heal).dots_pulled, 0);

@@ -132,12 +132,12 @@ static bool write_some(struct world *w, size_t i)
         return true;
     part_set_dot(&p, dot);
     part_normalise(&p, &w->arena);
-    bool good = engine_apply(w->engine[i], KEYSPACE, RANGE, &p, dot, 0) == ERR_OK;
+    bool good = engine_apply(w->engine[i], KEYSPACE, RANGE, &p, dot, NULL, 0) == ERR_OK;
     size_t other = (i + 1) % ENGINES;
     if (rng_chance(&w->rng, 300000)) /* it comes to the other one, with its dot or as a repair */
         good = good && engine_apply(w->engine[other], KEYSPACE, RANGE, &p,
                                     rng_chance(&w->rng, 500000) ? dot : (struct dot){{0, 0}, 0},
-                                    0) == ERR_OK;
+                                    NULL, 0) == ERR_OK;
     return good;
 }
 
@@ -160,9 +160,10 @@ static bool pull(struct world *w, size_t i)
         if (good &&
             rng_chance(&w->rng, 100000)) { /* half of it: refused, and nothing is heard of it */
             struct bytes half = bytes_make(b.data, b.len - 1);
-            good = engine_log_apply(w->engine[i], KEYSPACE, RANGE, half, 0) != ERR_OK;
+            good = engine_log_apply(w->engine[i], KEYSPACE, RANGE, half, NULL, true, 0) != ERR_OK;
         }
-        good = good && engine_log_apply(w->engine[i], KEYSPACE, RANGE, buf_bytes(&b), 0) == ERR_OK;
+        good = good && engine_log_apply(w->engine[i], KEYSPACE, RANGE, buf_bytes(&b), NULL, true,
+                                        0) == ERR_OK;
     }
     clock_close(&wanted);
     clock_close(&done);

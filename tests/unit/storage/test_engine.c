@@ -86,7 +86,7 @@ static bool apply(struct replica *r, const struct event *events, size_t count, s
     struct part p = place_part(gen_part(events, count, arena), place);
     memcpy(&r->seen.events[place][r->seen.count[place]], events, count * sizeof *events);
     r->seen.count[place] += count;
-    return engine_apply(r->engine, 1, 2, &p, dot, 0) == ERR_OK;
+    return engine_apply(r->engine, 1, 2, &p, dot, NULL, 0) == ERR_OK;
 }
 
 /* One write to one or more replicas. */

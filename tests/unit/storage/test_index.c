@@ -100,7 +100,8 @@ static void write_something(struct world *w)
     unsigned to = 1 + (unsigned)rng_below(&w->rng, 3); /* one of them, or both */
     for (int i = 0; i < REPLICAS; i++) {
         if (to >> i & 1)
-            CU_ASSERT_EQUAL_FATAL(engine_apply(w->engine[i], KEYSPACE, RANGE, &p, dot, 0), ERR_OK);
+            CU_ASSERT_EQUAL_FATAL(engine_apply(w->engine[i], KEYSPACE, RANGE, &p, dot, NULL, 0),
+                                  ERR_OK);
     }
 }
 
@@ -338,7 +339,7 @@ static void put_value(struct world *w, const char *value, int64_t timestamp, enu
     if (kind == CELL_LIVE)
         e.cell.value = bytes_text(value);
     struct part p = gen_part(&e, 1, &w->arena);
-    CU_ASSERT_EQUAL_FATAL(engine_apply(w->engine[0], KEYSPACE, RANGE, &p, dot, 0), ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(engine_apply(w->engine[0], KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
 }
 
 static size_t find_value(struct world *w, const char *value)

@@ -78,11 +78,11 @@ static bool write_some(struct world *w)
         events[i] = gen_event(&w->rng, dot);
     w->count[place] += count;
     struct part p = place_part(gen_part(events, count, &w->arena), place);
-    bool good = engine_apply(me->engine, KEYSPACE, RANGE, &p, dot, 0) == ERR_OK;
+    bool good = engine_apply(me->engine, KEYSPACE, RANGE, &p, dot, NULL, 0) == ERR_OK;
     for (size_t i = 0; i < REPLICAS; i++) {
         struct replica *r = &w->replicas[i];
         while (r != me && rng_chance(&w->rng, 400000)) /* lost, once, or repeated */
-            good = good && engine_apply(r->engine, KEYSPACE, RANGE, &p, dot, 0) == ERR_OK;
+            good = good && engine_apply(r->engine, KEYSPACE, RANGE, &p, dot, NULL, 0) == ERR_OK;
     }
     return good;
 }
@@ -101,14 +101,16 @@ static bool pull(struct world *w, struct replica *from, struct replica *to, size
         if (clock_empty(&wanted))
             break;
         sync_all(from->store); /* only what is durable is given */
-        good = engine_log_read(from->engine, KEYSPACE, RANGE, &wanted,
-                               engine_clock(to->engine, KEYSPACE, RANGE), bytes_max, &b,
-                               &done) == ERR_OK &&
-               !clock_empty(&done) && clock_covers(&wanted, &done) &&
-               engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), 0) == ERR_OK &&
-               clock_covers(engine_clock(to->engine, KEYSPACE, RANGE), &done);
+        good =
+            engine_log_read(from->engine, KEYSPACE, RANGE, &wanted,
+                            engine_clock(to->engine, KEYSPACE, RANGE), bytes_max, &b,
+                            &done) == ERR_OK &&
+            !clock_empty(&done) && clock_covers(&wanted, &done) &&
+            engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0) == ERR_OK &&
+            clock_covers(engine_clock(to->engine, KEYSPACE, RANGE), &done);
         if (good && rng_chance(&w->rng, 200000)) /* once more does no harm */
-            good = engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), 0) == ERR_OK;
+            good = engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0) ==
+                   ERR_OK;
     }
     good = good && clock_empty(&wanted);
     clock_close(&wanted);
@@ -240,9 +242,9 @@ static void a_pull_carries_what_became_of_a_dot(void)
     struct event deletion = {.kind = EVENT_RANGE, .start = BYTES_LIT("a"), .end = BYTES_LIT("c")};
     deletion.tomb = (struct tomb){9, 100, second};
     struct part p = one_row(&w.arena, "b", 5, first);
-    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, first, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, first, NULL, 0), ERR_OK);
     p = gen_part(&deletion, 1, &w.arena);
-    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, second, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, second, NULL, 0), ERR_OK);
     CU_ASSERT_EQUAL(engine_scan(from, &s, &w.arena, &r), ERR_OK); /* removes the row */
     clock_add(&wanted, first);
     clock_add(&have, second); /* says the asker, so its entry does not go with it */
@@ -250,7 +252,7 @@ static void a_pull_carries_what_became_of_a_dot(void)
     CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted, &have, 1000, &b, &done),
                     ERR_OK);
     CU_ASSERT_TRUE(clock_equal(&done, &wanted));
-    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0), ERR_OK);
     CU_ASSERT_TRUE(clock_equal(engine_clock(to, KEYSPACE, RANGE), &wanted));
     CU_ASSERT_EQUAL(engine_scan(to, &s, &w.arena, &r), ERR_OK);
     CU_ASSERT_EQUAL_FATAL(r.parts_count, 1);
@@ -268,12 +270,12 @@ static void write_and_overwrite(struct world *w, struct engine *e)
     struct dot first = {{1, 1}, 1};
     struct dot second = {{1, 1}, 2};
     struct part p = one_row(&w->arena, "b", 5, first);
-    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, first, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, first, NULL, 0), ERR_OK);
     p = one_row(&w->arena, "b", 7, second);
     struct row rows[2] = {p.rows[0], one_row(&w->arena, "c", 7, second).rows[0]};
     p.rows = rows;
     p.rows_count = 2;
-    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, second, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, second, NULL, 0), ERR_OK);
 }
 
 /* Only dot 1 is asked for. */
@@ -290,7 +292,7 @@ static void pull_first(struct replica *from, struct engine *to)
                                     engine_clock(to, KEYSPACE, RANGE), 1000, &b, &done),
                     ERR_OK);
     CU_ASSERT_TRUE(clock_covers(&done, &wanted));
-    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0), ERR_OK);
     CU_ASSERT_TRUE(clock_covers(engine_clock(to, KEYSPACE, RANGE), &done));
     clock_close(&wanted);
     clock_close(&done);
@@ -334,7 +336,8 @@ static void have_first(struct world *w)
     struct part p = one_row(&w->arena, "b", 5, first);
     engine_set_actor(w->replicas[1].engine, w->replicas[1].self);
     engine_set_actor(w->replicas[2].engine, w->replicas[2].self);
-    CU_ASSERT_EQUAL(engine_apply(w->replicas[2].engine, KEYSPACE, RANGE, &p, first, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_apply(w->replicas[2].engine, KEYSPACE, RANGE, &p, first, NULL, 0),
+                    ERR_OK);
 }
 
 /* What a pull shows of later writes outlives who gave it. */
@@ -362,8 +365,8 @@ static void what_comes_from_far_ahead_is_handed_on(void)
     other.actor.boot = 0;
     for (other.n = 1; other.n <= 5000; other.n++) {
         part_set_dot(&p, other);
-        CU_ASSERT_EQUAL_FATAL(engine_apply(w.replicas[0].engine, KEYSPACE, RANGE, &p, other, 0),
-                              ERR_OK);
+        CU_ASSERT_EQUAL_FATAL(
+            engine_apply(w.replicas[0].engine, KEYSPACE, RANGE, &p, other, NULL, 0), ERR_OK);
     }
     write_and_overwrite(&w, w.replicas[0].engine);
     pull_first(&w.replicas[0], w.replicas[1].engine);
@@ -394,10 +397,10 @@ static void a_pull_gives_only_what_is_durable(void)
     struct event deletion = {.kind = EVENT_RANGE, .start = BYTES_LIT("a"), .end = BYTES_LIT("c")};
     deletion.tomb = (struct tomb){9, 100, second};
     struct part p = one_row(&w.arena, "b", 5, first);
-    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, first, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, first, NULL, 0), ERR_OK);
     sync_all(w.replicas[0].store);
     p = gen_part(&deletion, 1, &w.arena);
-    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, second, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, second, NULL, 0), ERR_OK);
     clock_add(&wanted, first);
     clock_add(&wanted, second);
     clock_add(&one, first);
@@ -405,7 +408,7 @@ static void a_pull_gives_only_what_is_durable(void)
                                     engine_clock(to, KEYSPACE, RANGE), 1000, &b, &done),
                     ERR_OK);
     CU_ASSERT_TRUE(clock_equal(&done, &one));
-    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0), ERR_OK);
     CU_ASSERT_EQUAL(engine_scan(to, &s, &w.arena, &r), ERR_OK);
     CU_ASSERT_EQUAL(r.live_rows, 1);
     clock_close(&wanted);

@@ -23,7 +23,7 @@ static void the_clock_is_found_again(void)
         for (uint64_t n = 1; n <= 5000; n++) { /* beyond one snapshot; with holes */
             struct dot dot = {{1 + (uint32_t)(n % 2), 3}, n % 7 == 0 ? n : n / 2 + 1};
             struct part p = one_row(&arena, "a", (int64_t)n, dot);
-            CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, 0), ERR_OK);
+            CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
             arena_reset(&arena);
         }
         CU_ASSERT_TRUE(engine_stats(e).collapses > 0); /* of a row that nobody reads */
@@ -62,7 +62,7 @@ static void ranges_are_walked_in_order(void)
         for (size_t i = 0; i < ARRAY_LEN(ranges) && round < 2; i++) {
             struct dot dot = {{1, 1 + (uint32_t)round}, 1};
             struct part p = one_row(&arena, "a", 1, dot);
-            CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, ranges[i], &p, dot, 0), ERR_OK);
+            CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, ranges[i], &p, dot, NULL, 0), ERR_OK);
         }
         CU_ASSERT_TRUE(engine_drop_table(e, TABLE, SIZE_MAX)); /* nothing between the two records */
         for (range_no at = 0; engine_next_range(e, KEYSPACE, at, &at) && found < 16; at++) {
@@ -103,7 +103,7 @@ static void a_pruned_log_keeps_its_clock(void)
     for (uint64_t n = 1; n <= 10; n++) {
         struct dot dot = {actor, n};
         struct part p = one_row(&arena, "a", (int64_t)n, dot);
-        CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, 0), ERR_OK);
+        CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
     }
     clock_add_run(&known, actor, 1, 4);
     clock_add_run(&known, actor, 6, 12);
@@ -139,7 +139,7 @@ static void a_read_collapses_what_it_met(void)
     for (uint64_t n = 1; n <= 20; n++) {
         struct dot dot = {{1, 1}, n};
         struct part p = one_row(&arena, "a", (int64_t)n, dot);
-        CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, 0), ERR_OK);
+        CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
     }
     CU_ASSERT_EQUAL(engine_scan(e, &scan, &arena, &r), ERR_OK);
     uint64_t before = engine_stats(e).fragments_read;
@@ -208,14 +208,14 @@ static void damage_is_not_served(void)
     arena_init(&arena);
     CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
     struct part p = one_row(&arena, "a", 1, dot);
-    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
     store_mem_fail_reads(s, BYTES_LIT("d"), BYTES_LIT("e"), ERR_CORRUPT);
     CU_ASSERT_EQUAL(engine_scan(e, &scan, &arena, &r), ERR_CORRUPT);
     engine_free(e);
     CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
     store_mem_fail_reads(s, BYTES_LIT("l"), BYTES_LIT("m"), ERR_CORRUPT);
     CU_ASSERT_TRUE(clock_empty(engine_clock(e, KEYSPACE, RANGE))); /* it claims nothing */
-    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, 0), ERR_CORRUPT);
+    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_CORRUPT);
     engine_free(e);
     store_close(s);
     arena_close(&arena);
