@@ -147,6 +147,10 @@ static enum err check_counters(struct apply *ap, const struct table *draft)
     if (counters > 0 && others > 0)
         return errmsg_set(ap->err, ERR_INVALID,
                           "Cannot mix counter and non counter columns in the same table");
+    if (counters > 0 && draft->options.conflicts == CONFLICTS_SIBLINGS)
+        return errmsg_set(ap->err, ERR_CONFIG,
+                          "conflicts = 'siblings' is not for counters: their increments never "
+                          "conflict");
     if (counters > 0 && draft->options.default_time_to_live > 0)
         return errmsg_set(ap->err, ERR_INVALID,
                           "Cannot set default_time_to_live on a table with counters");

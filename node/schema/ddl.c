@@ -309,6 +309,10 @@ static enum err alter_options(struct apply *ap, const struct table *t, struct ta
     if (err == ERR_OK && t->is_counter && draft->options.default_time_to_live > 0)
         return errmsg_set(ap->err, ERR_INVALID,
                           "Cannot set default_time_to_live on a table with counters");
+    /* What is stored already has lost, or kept, what the other policy would not have. */
+    if (err == ERR_OK && draft->options.conflicts != t->options.conflicts)
+        return errmsg_set(ap->err, ERR_CONFIG,
+                          "Cannot alter conflicts: it is chosen when a table is created");
     return err;
 }
 

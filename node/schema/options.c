@@ -444,14 +444,13 @@ static enum err apply_word(const struct ddl_option *o, struct table_options *to,
                               o->value);
         to->read_repair = blocking ? "BLOCKING" : "NONE";
     } else { /* conflicts */
-        if (strcasecmp(o->value, "siblings") == 0)
-            return errmsg_set(e, ERR_CONFIG, "conflicts = 'siblings' is not supported yet by Torc");
-        if (strcasecmp(o->value, "lww") != 0)
+        bool siblings = strcasecmp(o->value, "siblings") == 0;
+        if (!siblings && strcasecmp(o->value, "lww") != 0)
             return errmsg_set(e, ERR_CONFIG,
                               "Invalid value %s for option 'conflicts': only 'lww' and 'siblings' "
                               "are known",
                               o->value);
-        to->conflicts = CONFLICTS_LWW;
+        to->conflicts = siblings ? CONFLICTS_SIBLINGS : CONFLICTS_LWW;
     }
     return ERR_OK;
 }

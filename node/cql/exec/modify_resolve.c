@@ -153,6 +153,11 @@ static bool declare_using(struct run *r, struct modify *m, const struct ast_usin
     if (m->table->is_counter && (u->timestamp != NULL || u->ttl != NULL))
         return run_invalid(r, "Cannot provide custom %s for counter updates",
                            u->timestamp != NULL ? "timestamp" : "TTL");
+    if (u->causality != NULL && m->table->options.conflicts != CONFLICTS_SIBLINGS)
+        return run_invalid(r,
+                           "USING CAUSALITY is for tables WITH conflicts = 'siblings', which "
+                           "%s.%s is not",
+                           m->table->keyspace, m->table->name);
     if (u->timestamp != NULL && batch != NULL && batch->timestamp != NULL)
         return run_invalid(r, "Timestamp must be set either on BATCH or individual statements");
     m->timestamp = (struct slot){u->timestamp, cql_type_native(CQL_BIGINT), "[timestamp]"};
@@ -575,6 +580,8 @@ bool modify_batch_check(struct run *r, const struct ast_batch *b)
 {
     if (b->using.ttl != NULL)
         return run_invalid(r, "Global TTL on the BATCH statement is not supported.");
+    if (b->using.causality != NULL)
+        return run_invalid(r, "Causality must be set on individual statements, not on BATCH");
     if (b->using.timestamp != NULL && b->kind == AST_BATCH_COUNTER)
         return run_invalid(r, "Cannot provide custom timestamp for counter BATCH");
     return true;

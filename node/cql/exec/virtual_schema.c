@@ -40,7 +40,8 @@ static void table_row(struct run *r, struct virtual_rows *v, const struct table 
 {
     struct cql_value *row = virtual_row(r, v);
     const struct table_options *o = &t->options;
-    static const struct option_map none = {NULL, 0};
+    static const struct option_pair siblings[] = {{"conflicts", "siblings"}};
+    struct option_map extensions = {siblings, o->conflicts == CONFLICTS_SIBLINGS};
     virtual_text(r, v, row, "keyspace_name", t->keyspace);
     virtual_text(r, v, row, "table_name", t->name);
     virtual_text(r, v, row, "comment", o->comment);
@@ -52,7 +53,7 @@ static void table_row(struct run *r, struct virtual_rows *v, const struct table 
     virtual_map(r, v, row, "caching", &o->caching);
     virtual_map(r, v, row, "compaction", &o->compaction);
     virtual_map(r, v, row, "compression", &o->compression);
-    virtual_map(r, v, row, "extensions", &none);
+    virtual_map(r, v, row, "extensions", &extensions);
     put_double(r, v, row, "bloom_filter_fp_chance", o->bloom_filter_fp_chance);
     put_double(r, v, row, "crc_check_chance", o->crc_check_chance);
     put_double(r, v, row, "dclocal_read_repair_chance", 0.0);

@@ -156,6 +156,7 @@ struct ast_select {
 struct ast_using {
     struct ast_term *timestamp;
     struct ast_term *ttl;
+    struct ast_term *causality; /* of siblings tables: what was read and is superseded */
 };
 
 struct ast_insert {

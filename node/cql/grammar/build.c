@@ -349,6 +349,15 @@ struct ast_table cql_build_user_type(struct cql_parser *p, struct bytes keyspace
     return (struct ast_table){keyspace, name};
 }
 
+struct ast_using cql_build_using(struct ast_using a, struct ast_using b)
+{
+    return (struct ast_using){
+        .timestamp = b.timestamp != NULL ? b.timestamp : a.timestamp,
+        .ttl = b.ttl != NULL ? b.ttl : a.ttl,
+        .causality = b.causality != NULL ? b.causality : a.causality,
+    };
+}
+
 struct ast_stmt *cql_build_stmt(struct cql_parser *p, enum ast_kind kind)
 {
     struct ast_stmt *s = arena_new(p->arena, struct ast_stmt);

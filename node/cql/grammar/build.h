@@ -92,6 +92,8 @@ struct ast_type *cql_types_push(struct cql_parser *p, struct ast_type *list, str
 struct ast_type *cql_build_type(struct cql_parser *p, struct ast_table id, struct ast_type *params);
 struct ast_type *cql_build_custom_type(struct cql_parser *p, struct bytes class_name);
 
+/* Both; what both say is as the second has it. */
+struct ast_using cql_build_using(struct ast_using a, struct ast_using b);
 struct ast_stmt *cql_build_stmt(struct cql_parser *p, enum ast_kind kind);
 void cql_build_select(struct cql_parser *p, bool distinct, bool json);
 struct ast_stmt *cql_build_drop(struct cql_parser *p, enum ast_kind kind, struct ast_table table,

@@ -25,8 +25,8 @@
 
 %fallback MINUS NEGATIVE.
 %fallback COLON MARKER_COLON.
-%fallback IDENT ACCESS AGGREGATE AGGREGATES ALL ANN AS ASCII BIGINT BLOB BOOLEAN CALLED CAST CIDRS
-    CLUSTER CLUSTERING COLUMNFAMILIES COMPACT CONTAINS COUNT COUNTER CUSTOM DATACENTERS DATE DECIMAL
+%fallback IDENT ACCESS AGGREGATE AGGREGATES ALL ANN AS ASCII BIGINT BLOB BOOLEAN CALLED CAST CAUSALITY
+    CIDRS CLUSTER CLUSTERING COLUMNFAMILIES COMPACT CONTAINS COUNT COUNTER CUSTOM DATACENTERS DATE DECIMAL
     DEFAULT DISTINCT DOUBLE DURATION EXISTS FILTERING FINALFUNC FLOAT FROZEN FUNCTION FUNCTIONS
     GROUP HASHED IDENTITY INET INITCOND INPUT INT INTERNALS JSON KEY KEYS KEYSPACES LANGUAGE LIKE
     LIST LOGGED LOGIN MAP MASKED MBEAN MBEANS NOLOGIN NOSUPERUSER ONLY OPTIONS PARTITION PASSWORD
@@ -400,7 +400,12 @@ opt_allow ::= ALLOW FILTERING. { p->select->select.allow_filtering = true; }
 /* ---- INSERT, UPDATE, DELETE, BATCH */
 %type using {struct ast_using}
 %type using_items {struct ast_using}
+%type using_item {struct ast_using}
+%type using_delete {struct ast_using}
+%type using_delete_items {struct ast_using}
+%type using_delete_item {struct ast_using}
 %type using_timestamp {struct ast_using}
+%type context {struct ast_term *}
 %type assigns {struct ast_assigns}
 %type assign {struct ast_assign}
 %type removals {struct ast_removals}
@@ -410,12 +415,23 @@ opt_allow ::= ALLOW FILTERING. { p->select->select.allow_filtering = true; }
 %type batch_head {struct ast_stmt *}
 using(U) ::= . { U = (struct ast_using){0}; }
 using(U) ::= USING using_items(A). { U = A; }
-using_items(U) ::= TIMESTAMP count_(X). { U = (struct ast_using){X, NULL}; }
-using_items(U) ::= TTL count_(X). { U = (struct ast_using){NULL, X}; }
-using_items(U) ::= using_items(A) AND TIMESTAMP count_(X). { U = A; U.timestamp = X; }
-using_items(U) ::= using_items(A) AND TTL count_(X). { U = A; U.ttl = X; }
+using_items(U) ::= using_item(A). { U = A; }
+using_items(U) ::= using_items(A) AND using_item(B). { U = cql_build_using(A, B); }
+using_item(U) ::= using_delete_item(A). { U = A; }
+using_item(U) ::= TTL count_(X). { U = (struct ast_using){.ttl = X}; }
+using_delete(U) ::= . { U = (struct ast_using){0}; }
+using_delete(U) ::= USING using_delete_items(A). { U = A; }
+using_delete_items(U) ::= using_delete_item(A). { U = A; }
+using_delete_items(U) ::= using_delete_items(A) AND using_delete_item(B). {
+    U = cql_build_using(A, B);
+}
+using_delete_item(U) ::= TIMESTAMP count_(X). { U = (struct ast_using){.timestamp = X}; }
+using_delete_item(U) ::= CAUSALITY context(X). { U = (struct ast_using){.causality = X}; }
+context(X) ::= HEX(T). { X = cql_build_leaf(p, AST_BLOB, T.text); }
+context(X) ::= NULL. { X = cql_build_leaf(p, AST_NULL, BYTES_NONE); }
+context(X) ::= marker(A). { X = A; }
 using_timestamp(U) ::= . { U = (struct ast_using){0}; }
-using_timestamp(U) ::= USING TIMESTAMP count_(X). { U = (struct ast_using){X, NULL}; }
+using_timestamp(U) ::= USING TIMESTAMP count_(X). { U = (struct ast_using){.timestamp = X}; }
 
 change(S) ::= INSERT INTO id(T) paren_names(N) VALUES LP terms(V) RP opt_ine(I) using(U). {
     S = cql_build_stmt(p, AST_INSERT);
@@ -468,12 +484,12 @@ assign(A) ::= name(N) DOT name(F) EQ term(V). {
     A = (struct ast_assign){.kind = AST_ASSIGN_FIELD, .column = N, .field = F, .value = V};
 }
 
-change(S) ::= DELETE removals(R) FROM id(T) using_timestamp(U) where(W) opt_update_if. {
+change(S) ::= DELETE removals(R) FROM id(T) using_delete(U) where(W) opt_update_if. {
     S = cql_build_stmt(p, AST_DELETE);
     S->delete = (struct ast_delete){.table = T, .using = U, .removals = R, .where = W,
                                     .if_exists = p->if_exists, .conditions = p->conditions};
 }
-change(S) ::= DELETE FROM id(T) using_timestamp(U) where(W) opt_update_if. {
+change(S) ::= DELETE FROM id(T) using_delete(U) where(W) opt_update_if. {
     S = cql_build_stmt(p, AST_DELETE);
     S->delete = (struct ast_delete){.table = T, .using = U, .where = W,
                                     .if_exists = p->if_exists, .conditions = p->conditions};

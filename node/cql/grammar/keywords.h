@@ -32,6 +32,7 @@
     X(BY)                                                                                          \
     X(CALLED)                                                                                      \
     X(CAST)                                                                                        \
+    X(CAUSALITY)                                                                                   \
     X(CIDRS)                                                                                       \
     X(CLUSTER)                                                                                     \
     X(CLUSTERING)                                                                                  \

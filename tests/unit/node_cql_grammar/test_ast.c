@@ -43,6 +43,20 @@ static void markers_are_numbered_in_order(void)
     arena_close(&arena);
 }
 
+static void using_takes_its_parts_in_any_order(void)
+{
+    struct ast_using u =
+        parse(
+            "INSERT INTO t (a) VALUES (1) USING TTL 1 AND CAUSALITY 0xAB AND TIMESTAMP 2 AND TTL 3")
+            .stmt->insert.using;
+    CU_ASSERT(is(u.ttl->text, "3") && is(u.timestamp->text, "2"));
+    CU_ASSERT_EQUAL(u.causality->kind, AST_BLOB);
+    CU_ASSERT(is(u.causality->text, "0xAB"));
+    u = parse("DELETE FROM t USING CAUSALITY null WHERE a = 1").stmt->delete.using;
+    CU_ASSERT(u.causality->kind == AST_NULL && u.timestamp == NULL);
+    arena_close(&arena);
+}
+
 static void select_parts(void)
 {
     struct ast_select s =
@@ -160,6 +174,7 @@ static void terms(void)
 CU_TestInfo cql_ast_tests[] = {
     {"names fold unless quoted", names_fold},
     {"markers are numbered in textual order", markers_are_numbered_in_order},
+    {"using takes its parts in any order", using_takes_its_parts_in_any_order},
     {"the parts of SELECT", select_parts},
     {"IN lists", in_lists},
     {"assignments", assignments},
