@@ -24,8 +24,16 @@ def startup():
     return frame(STARTUP, struct.pack(">H", 1) + text("CQL_VERSION") + text("3.0.0"))
 
 
-def query(statement, level=1, stream=1):
-    return frame(QUERY, long_text(statement) + struct.pack(">HB", level, 0), stream)
+PAYLOAD_FLAG = 0x04
+
+
+def query(statement, level=1, stream=1, payload=None):
+    """payload: the custom payload, bytes by name."""
+    body = long_text(statement) + struct.pack(">HB", level, 0)
+    if payload is None:
+        return frame(QUERY, body, stream)
+    extra = b"".join(text(k) + struct.pack(">i", len(v)) + v for k, v in payload.items())
+    return frame(QUERY, struct.pack(">H", len(payload)) + extra + body, stream, flags=PAYLOAD_FLAG)
 
 
 def receive_exactly(connection, n):
