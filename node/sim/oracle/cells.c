@@ -106,6 +106,14 @@ void cells_acked(struct cells *c, uint32_t write, uint32_t copies)
     seen_add(c, &w->acked, copies, w->asked.losses);
 }
 
+void cells_over(struct cells *c, uint32_t write)
+{
+    ASSERT(write < c->writes_count);
+    c->order++;
+    if (c->writes[write].over > c->order)
+        c->writes[write].over = c->order;
+}
+
 /* --- finding and making places */
 
 static struct bytes compose(struct cells *c, const struct table *t, const struct bytes *key)
@@ -226,6 +234,7 @@ static void prune(struct cells *c, struct partition *part, struct row *r, struct
     struct event keep;
     size_t kept = 0;
     int64_t floor = settled_deletion(c, r, p);
+    const struct place *whole = p->has_path ? place_find(r, p->column, false, BYTES_NONE) : NULL;
     for (size_t i = 0; i < p->count; i++) {
         const struct event *e = &p->events[i];
         if (is_settled(c, e->write, &e->shown) && (best == NULL || event_beats(e, best)))
@@ -236,7 +245,9 @@ static void prune(struct cells *c, struct partition *part, struct row *r, struct
     for (size_t i = 0; i < p->count; i++) {
         struct event *e = &p->events[i];
         bool is_old = c->writes[e->write].asked.order + JUDGED_WITHIN < c->order;
-        bool is_over = e->timestamp <= floor || (best != NULL && event_beats(&keep, e));
+        int64_t forgotten = is_old && !e->dead ? newest_forgotten(c, r, whole, p, e) : NO_TIME;
+        bool is_over = (e->timestamp <= floor && floor > forgotten) ||
+                       (best != NULL && event_beats(&keep, e) && keep.timestamp > forgotten);
         if (!is_old || !is_over)
             p->events[kept++] = *e;
     }
@@ -307,7 +318,7 @@ uint32_t cells_write(struct cells *c, uint32_t table, const struct bytes *key,
     struct partition *p = partition_get(c, t, key);
     uint32_t write = (uint32_t)c->writes_count;
     c->writes = mem_grow(c->writes, c->writes_count, &c->writes_cap, sizeof *c->writes);
-    c->writes[c->writes_count++] = (struct write){.asked = cells_now(c)};
+    c->writes[c->writes_count++] = (struct write){.asked = cells_now(c), .over = UINT64_MAX};
     for (size_t i = 0; i < count; i++) {
         if (changes[i].kind == CELLS_COVER)
             add_cover(c, t, p, write, &changes[i]);

@@ -19,6 +19,10 @@
  * (one deletion that cannot be both seen and not) is not held against an answer: nothing right is
  * refused. When all is known to be on all copies, exactly one answer is allowed.
  *
+ * A deletion is forgotten when all copies have it and have told each other. What is executed only
+ * then is new, however old its timestamp is. So a deletion, and what it had overruled, does not
+ * count against a write that was not over when the deletion was asked for.
+ *
  * Ties: at one timestamp a deletion beats a write, a write with a TTL one without, the later end
  * the earlier (equal TTLs: either), the larger value (unsigned bytes) the smaller. TTLs must be
  * longer than the run and further apart: nothing expires here.
@@ -116,6 +120,9 @@ struct cells_moment cells_now(const struct cells *c);
 uint32_t cells_write(struct cells *c, uint32_t table, const struct bytes *key,
                      const struct cells_change *changes, size_t count);
 void cells_acked(struct cells *c, uint32_t write, uint32_t copies);
+
+/* No attempt of it is under way: it is not executed from now on. */
+void cells_over(struct cells *c, uint32_t write);
 
 /* One copy of everything is gone: what was on k copies is on k - 1 for sure. */
 void cells_lost_copy(struct cells *c);

@@ -37,6 +37,7 @@ struct seen {
 struct write {
     struct seen acked;
     struct cells_moment asked;
+    uint64_t over; /* the order since which it is not executed any more */
 };
 
 struct event {
@@ -126,6 +127,8 @@ struct view {
 /* The strongest deletions that cover a place, from outside of it. */
 struct fate {
     int64_t must, any;
+    const struct row *row;
+    const struct place *whole; /* the deletions of the collection; NULL: none */
 };
 
 /* --- cells.c */
@@ -144,6 +147,11 @@ bool row_find(const struct table *t, const struct partition *p, const struct byt
               size_t *ret_index);
 
 /* --- cells_judge.c */
+
+/* The newest deletion of the place that may have been forgotten when `e` was executed: neither it
+ * nor what it had overruled counts against e. NO_TIME: none. `whole`: as in struct fate. */
+int64_t newest_forgotten(const struct cells *c, const struct row *r, const struct place *whole,
+                         const struct place *p, const struct event *e);
 bool must_see(const struct view *v, uint32_t write, const struct seen *shown);
 struct fate fate_of_row(const struct view *v, const struct row *r);
 struct fate fate_of_column(const struct view *v, const struct row *r, struct fate row,

@@ -31,7 +31,7 @@ static void fate_add(struct fate *f, int64_t timestamp, bool must)
 
 struct fate fate_of_row(const struct view *v, const struct row *r)
 {
-    struct fate f = {NO_TIME, NO_TIME};
+    struct fate f = {.must = NO_TIME, .any = NO_TIME, .row = r};
     for (size_t i = 0; i < r->covers_count; i++) {
         const struct cover_at *d = &r->covers[i];
         bool matters = d->cover->timestamp > f.must;
@@ -47,6 +47,7 @@ struct fate fate_of_column(const struct view *v, const struct row *r, struct fat
     const struct place *whole = place_find(r, column, false, BYTES_NONE);
     if (column == MARKER || v->table->columns[column].shape == CELLS_ONE || whole == NULL)
         return f;
+    f.whole = whole;
     for (size_t i = 0; i < whole->count; i++)
         fate_add(&f, whole->events[i].timestamp, must_see_event(v, &whole->events[i]));
     return f;
@@ -65,18 +66,48 @@ bool event_beats(const struct event *a, const struct event *b)
     return bytes_compare(a->value, b->value) > 0;
 }
 
+static void forget(const struct cells *c, const struct event *e, uint32_t write, int64_t timestamp,
+                   int64_t *newest)
+{
+    if (timestamp > *newest && c->writes[write].asked.order < c->writes[e->write].over)
+        *newest = timestamp;
+}
+
+int64_t newest_forgotten(const struct cells *c, const struct row *r, const struct place *whole,
+                         const struct place *p, const struct event *e)
+{
+    int64_t newest = NO_TIME;
+    for (size_t i = 0; i < r->covers_count; i++)
+        forget(c, e, r->covers[i].cover->write, r->covers[i].cover->timestamp, &newest);
+    for (size_t i = 0; whole != NULL && i < whole->count; i++)
+        forget(c, e, whole->events[i].write, whole->events[i].timestamp, &newest);
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->events[i].dead)
+            forget(c, e, p->events[i].write, p->events[i].timestamp, &newest);
+    }
+    return newest;
+}
+
+/* The newest of what must be seen and overrules it; NO_TIME: nothing does. */
+static int64_t newest_above(const struct view *v, const struct fate *f, const struct place *p,
+                            const struct event *e)
+{
+    int64_t above = e->timestamp <= f->must ? f->must : NO_TIME;
+    for (size_t i = 0; i < p->count; i++) {
+        const struct event *other = &p->events[i];
+        if (other != e && event_beats(other, e) && other->timestamp > above &&
+            must_see_event(v, other))
+            above = other->timestamp;
+    }
+    return above;
+}
+
 /* Nothing that must be seen overrules it. */
 static bool may_stand(const struct view *v, const struct fate *f, const struct place *p,
                       const struct event *e)
 {
-    if (e->timestamp <= f->must)
-        return false;
-    for (size_t i = 0; i < p->count; i++) {
-        const struct event *other = &p->events[i];
-        if (other != e && event_beats(other, e) && must_see_event(v, other))
-            return false;
-    }
-    return true;
+    int64_t above = newest_above(v, f, p, e);
+    return above == NO_TIME || above <= newest_forgotten(v->c, f->row, f->whole, p, e);
 }
 
 bool place_may_show(const struct view *v, const struct fate *f, struct place *p,
@@ -130,7 +161,9 @@ bool place_may_live(const struct view *v, const struct fate *f, const struct pla
             floor = e->timestamp;
     }
     for (size_t i = 0; i < p->count; i++) {
-        if (!p->events[i].dead && p->events[i].timestamp > floor)
+        const struct event *e = &p->events[i];
+        if (!e->dead &&
+            (e->timestamp > floor || floor <= newest_forgotten(v->c, f->row, f->whole, p, e)))
             return true;
     }
     return false;

@@ -168,7 +168,7 @@ size_t write_new(struct history *h, struct write w)
 {
     uint32_t n = h->config.replicas;
     size_t cap = h->cap;
-    w.end = w.shown = USEC_NEVER;
+    w.end = w.over = w.shown = USEC_NEVER;
     w.reader = HISTORY_NOBODY;
     h->writes = mem_grow(h->writes, h->count, &h->cap, sizeof *h->writes);
     if (cap != h->cap)
@@ -249,6 +249,7 @@ void history_wrote(struct history *h, size_t write, const struct history_end *en
     struct write *w = &h->writes[write];
     w->end = end->open ? USEC_NEVER : end->end;
     w->more = end->open || end->again;
+    w->over = end->replicas > 0 && !w->more ? end->end : USEC_NEVER;
     w->single = h->config.stamped || !w->more;
     make_known(h, write, replicas_left(h, end->replicas, w->start, end->end), end->end);
 }

@@ -28,6 +28,11 @@
  *   (4) What expired does not come back.
  *   (5) Of two concurrent writes the one that was seen to win has won for all.
  *
+ * With timestamps of clients (2) has an exception. A delete is forgotten when all replicas have it
+ * and have told each other; what is executed only then, with an older timestamp, is new, and there.
+ * So a delete (or an expiry) and what it had deleted do not count against a value whose write was
+ * not over when the delete was asked for: not acked, or asked for again.
+ *
  * Sessions. Where w + r > replicas, (2) and (5) hold whoever asks, so each client has read your
  * writes, monotonic reads, monotonic writes and writes follow reads; the message names the one that
  * is broken. Where levels do not overlap nothing is promised to a session either.

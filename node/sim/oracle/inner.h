@@ -16,6 +16,7 @@ struct write {
     int64_t stamp;
     usec start;
     usec end;        /* its timestamp is not from later */
+    usec over;       /* it is not executed later, whoever coordinates it */
     usec ttl;        /* 0: for ever */
     uint32_t reader; /* who was shown it first, and when */
     usec shown;

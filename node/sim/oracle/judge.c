@@ -103,11 +103,42 @@ static bool is_held(const struct judge *j, const struct cell *c, const struct pa
     return part_is_later(j->h, floor, &c->parts[0]);
 }
 
+/* Once all replicas had y, a delete or a value that expires, it may have been forgotten, and `o`
+ * have been executed only then. */
+static bool may_go_before(const struct judge *j, const struct part *y, const struct part *o,
+                          const struct part *floor)
+{
+    const struct write *w = &j->h->writes[y->write];
+    if (y->write != floor->write && part_order(j->h, y, floor) == 0)
+        return false;
+    usec from = y->is_delete ? w->start : w->start + w->ttl - EXPIRY_UNIT - j->h->config.skew_us;
+    return !w->seen && (y->is_delete || w->ttl > 0) && from < j->h->writes[o->write].over;
+}
+
+/* `floor`, or what has overruled it, may have been forgotten before `o` came. */
+static bool is_forgotten(const struct judge *j, const struct cell *c, const struct part *o,
+                         const struct part *floor)
+{
+    for (size_t i = c->count; i > 0 && part_order(j->h, &c->parts[i - 1], floor) >= 0; i--) {
+        if (may_go_before(j, &c->parts[i - 1], o, floor))
+            return true;
+    }
+    for (size_t i = j->p->ranges_count; i > 0; i--) {
+        const struct range *range = &j->p->ranges[i - 1];
+        if (part_order(j->h, &range->part, floor) < 0)
+            break;
+        if (touches(j, range, c) && may_go_before(j, &range->part, o, floor))
+            return true;
+    }
+    return false;
+}
+
 /* It can stand against all that must be seen. */
-static bool can_stand(const struct judge *j, const struct part *o, const struct part *floor)
+static bool can_stand(const struct judge *j, const struct cell *c, const struct part *o,
+                      const struct part *floor)
 {
     if (floor != NULL && floor != o && part_is_later(j->h, floor, o))
-        return false;
+        return j->h->config.stamped && !o->is_delete && is_forgotten(j, c, o, floor);
     return o->beaten == NO_WRITE || !must_see(j, o->beaten);
 }
 
@@ -266,11 +297,11 @@ struct found {
     const struct part *any;    /* of the others the last found */
 };
 
-static void consider(const struct judge *j, const struct part *o, const struct part *floor,
-                     struct found *f)
+static void consider(const struct judge *j, const struct cell *c, const struct part *o,
+                     const struct part *floor, struct found *f)
 {
     const struct write *w = &j->h->writes[o->write];
-    if (!can_stand(j, o, floor)) {
+    if (!can_stand(j, c, o, floor)) {
         f->any = o;
         return;
     }
@@ -324,18 +355,18 @@ static bool judge_nothing(struct judge *j, struct cell *c)
         const struct part *o = &c->parts[i - 1];
         const struct write *w = &j->h->writes[o->write];
         if (!w->seen && (o->is_delete || may_have_expired(j, w)))
-            consider(j, o, floor, &f);
+            consider(j, c, o, floor, &f);
     }
     for (size_t i = j->p->ranges_count; i > 0; i--) {
         const struct range *range = &j->p->ranges[i - 1];
         if (c->id < range->first || c->id > range->last)
             continue;
-        if (!can_stand(j, &range->part, floor)) {
+        if (!can_stand(j, c, &range->part, floor)) {
             f.any = f.any != NULL ? f.any : &range->part;
             continue;
         }
         if (touches(j, range, c))
-            consider(j, &range->part, floor, &f);
+            consider(j, c, &range->part, floor, &f);
         if (f.only == &range->part)
             f.is_of_range = true;
     }
@@ -352,7 +383,7 @@ static bool judge_value(struct judge *j, struct cell *c, int64_t value)
     bool expired = false;
     j->held |= is_held(j, c, floor);
     if (value == HISTORY_ANY && floor != NULL && !floor->is_delete &&
-        j->h->writes[floor->write].ttl == 0 && can_stand(j, floor, floor))
+        j->h->writes[floor->write].ttl == 0 && can_stand(j, c, floor, floor))
         return true; /* nothing new */
     for (size_t i = c->count; i > 0; i--) {
         const struct part *o = &c->parts[i - 1];
@@ -362,7 +393,7 @@ static bool judge_value(struct judge *j, struct cell *c, int64_t value)
         if (has_expired(j, w))
             expired = true;
         else
-            consider(j, o, floor, &f);
+            consider(j, c, o, floor, &f);
         if (value != HISTORY_ANY)
             break;
     }

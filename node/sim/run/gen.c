@@ -95,6 +95,8 @@ static bool generated_take(void *own, struct op *op, const struct answer *a, str
     if (op->is_write) {
         if (a->acked)
             cells_acked(w->gen.cells, (uint32_t)op->n[0], op->replicas);
+        if (a->acked && !a->open && !a->again)
+            cells_over(w->gen.cells, (uint32_t)op->n[0]);
         return good;
     }
     struct pending *p = &w->pending[op->n[0]];

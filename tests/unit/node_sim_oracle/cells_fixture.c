@@ -61,7 +61,9 @@ uint32_t table_write(struct cells_change change)
 
 void table_write_acked(struct cells_change change, uint32_t copies)
 {
-    cells_acked(cells_fixture.cells, table_write(change), copies);
+    uint32_t write = table_write(change);
+    cells_acked(cells_fixture.cells, write, copies);
+    cells_over(cells_fixture.cells, write);
 }
 
 struct cells_change table_put(int64_t row, uint32_t column, int64_t value, int64_t timestamp)

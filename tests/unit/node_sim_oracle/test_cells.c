@@ -32,14 +32,42 @@ static void one_copy_may_not_have_it(void)
 
 static void what_a_quorum_showed_stays(void)
 {
-    table_write(table_put(1, A, 7, 10));
+    uint32_t w = table_write(table_put(1, A, 7, 10));
     CU_ASSERT(table_reads(QUORUM, EMPTY));
     CU_ASSERT(table_reads(QUORUM, ROWS({0, 1, NONE, 7, NONE, 0}), 1));
     CU_ASSERT(!table_reads(QUORUM, EMPTY));
+    cells_over(cells_fixture.cells, w);
     table_write(table_removal(1, A, 11));
     CU_ASSERT(table_reads(QUORUM, ROWS({0, 1, NONE, 7, NONE, 0}), 1));
     CU_ASSERT(table_reads(QUORUM, EMPTY));
     CU_ASSERT(!table_reads(QUORUM, ROWS({0, 1, NONE, 7, NONE, 0}), 1));
+}
+
+/* What comes after a deletion, with an older timestamp, may find it forgotten, and what it had
+ * deleted too; what was over before it stays deleted. */
+static void what_deletions_leave_room_for(void)
+{
+    table_write_acked(table_put(1, A, 6, 9), COPIES);
+    table_write_acked(table_put(1, A, 7, 10), COPIES);
+    table_write_acked(table_cover(0, 5, 12), COPIES);
+    CU_ASSERT(!table_reads(1, ROWS({0, 1, NONE, 7, NONE, 0}), 1));
+    table_write_acked(table_put(1, A, 8, 8), COPIES);
+    CU_ASSERT(table_reads(1, EMPTY));
+    CU_ASSERT(table_reads(1, ROWS({0, 1, NONE, 8, NONE, 0}), 1));
+    CU_ASSERT(!table_reads(1, ROWS({0, 1, NONE, 7, NONE, 0}), 1));
+    CU_ASSERT(!table_reads(1, ROWS({0, 1, NONE, 6, NONE, 0}), 1));
+    table_write_acked(table_put(1, A, 5, 13), COPIES);
+    CU_ASSERT(!table_reads(1, ROWS({0, 1, NONE, 8, NONE, 0}), 1));
+}
+
+/* It is asked for again while the deletion is there: the first attempt may come last. */
+static void what_is_not_over_may_come_after_a_deletion(void)
+{
+    uint32_t w = table_write(table_put(1, A, 7, 10));
+    cells_acked(cells_fixture.cells, w, COPIES);
+    table_write_acked(table_removal(1, A, 11), COPIES);
+    CU_ASSERT(table_reads(1, ROWS({0, 1, NONE, 7, NONE, 0}), 1));
+    CU_ASSERT(table_reads(1, EMPTY));
 }
 
 /* Which of two deletions it was cannot be known. */
@@ -284,6 +312,8 @@ static void tokens(void)
 CU_TestInfo cells_tests[] = {
     {"acked by a quorum is read by a quorum", acked_by_a_quorum_is_read_by_a_quorum},
     {"one copy may not have it", one_copy_may_not_have_it},
+    {"what deletions leave room for", what_deletions_leave_room_for},
+    {"what is not over may come after a deletion", what_is_not_over_may_come_after_a_deletion},
     {"what a quorum showed stays", what_a_quorum_showed_stays},
     {"what may be one of two was not shown", what_may_be_one_of_two_was_not_shown},
     {"a read that began before the ack", a_read_that_began_before_the_ack},

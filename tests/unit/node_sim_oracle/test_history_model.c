@@ -68,6 +68,19 @@ static int seen_by(const struct model *m, uint32_t need, usec start, const int *
     return place;
 }
 
+/* The place of the last delete that may have been forgotten when a put was executed: what comes
+ * before it does not count against that put. -1: none. */
+static int forgotten_before(const struct model *m, const struct model_write *put, usec now)
+{
+    int place = -1;
+    for (size_t i = 0; m->stamped && i < m->writes_count; i++) {
+        const struct model_write *w = &m->writes[m->order[i]];
+        if (w->is_delete && w->start <= now && (w->start < put->end || put->replicas == 0))
+            place = (int)i;
+    }
+    return place;
+}
+
 /* Reads in the order of their ends. A value names its place; nothing is the first delete that can
  * be: later ones would demand more of the others. */
 static bool all_right(const struct model *m)
@@ -81,7 +94,9 @@ static bool all_right(const struct model *m)
         bool found = r->value == HISTORY_NOTHING && least < 0;
         for (size_t k = 0; k < m->writes_count && !found; k++) {
             const struct model_write *w = &m->writes[m->order[k]];
-            if (w->start > r->end || (int)k < least)
+            bool stands =
+                (int)k >= least || (!w->is_delete && forgotten_before(m, w, r->end) >= least);
+            if (w->start > r->end || !stands)
                 continue;
             if (r->value == HISTORY_NOTHING ? w->is_delete
                                             : !w->is_delete && w->value == r->value) {
@@ -143,6 +158,9 @@ static void draw(struct rng *rng, struct model *m, bool stamped)
         w->is_delete = rng_chance(rng, 300000);
         w->value = (int64_t)i + 1;
         w->stamp = rng_between(rng, 1, 4);
+        for (size_t k = 0; k < i; k++) /* which of two equal deletes was seen cannot be told */
+            w->is_delete =
+                w->is_delete && !(m->writes[k].is_delete && m->writes[k].stamp == w->stamp);
         w->start = MS(rng_between(rng, 0, 100));
         w->end = w->start + MS(rng_between(rng, 1, 20));
         w->replicas = (uint32_t)rng_below(rng, REPLICAS + 1);

@@ -1,0 +1,111 @@
+/* What a history says of deletes that are forgotten once all replicas have them. */
+#include "node/sim/oracle/history.h"
+
+#include <CUnit/CUnit.h>
+
+#define MS(n)    ((n)*USEC_PER_MS)
+#define REPLICAS 3
+
+void forgotten_setup(void);
+void forgotten_teardown(void);
+
+static struct history *h;
+
+void forgotten_setup(void)
+{
+    const struct history_config config = {"cell", REPLICAS, MS(5), true};
+    h = history_new(&config);
+}
+
+void forgotten_teardown(void)
+{
+    history_free(h);
+}
+
+/* --- short words. Times are in ms; all is about cell 0 of partition 1. */
+
+static size_t put_at(int64_t stamp, int64_t start, int64_t value)
+{
+    size_t w = history_write(h, 0, stamp, MS(start));
+    history_put(h, w, 1, 0, value);
+    return w;
+}
+
+static size_t delete_at(int64_t stamp, int64_t start, int64_t first, int64_t last)
+{
+    size_t w = history_write(h, 0, stamp, MS(start));
+    history_delete(h, w, 1, first, last);
+    return w;
+}
+
+static void acked(size_t w, int64_t end, uint32_t replicas)
+{
+    struct history_end e = {.end = MS(end), .replicas = replicas};
+    history_wrote(h, w, &e);
+}
+
+static bool reads(int64_t start, int64_t end, int64_t value, uint32_t replicas)
+{
+    struct history_read r = {
+        .client = 9, .replicas = replicas, .start = MS(start), .end = MS(end), .key = 1};
+    struct history_row row = {0, value};
+    struct errmsg why;
+    return history_judge(h, &r, &row, value != HISTORY_NOTHING, &why);
+}
+
+/* What comes after a delete, with an older timestamp, may find it forgotten, and what it had
+ * deleted too; what was over before it stays deleted. */
+static void forgotten_deletes(void)
+{
+    acked(put_at(100, 0, 2), 10, 3);
+    acked(put_at(90, 10, 1), 20, 3);
+    acked(delete_at(110, 30, 0, 0), 40, 3);
+    CU_ASSERT(!reads(50, 60, 2, 1));
+    acked(put_at(80, 50, 3), 60, 3);
+    CU_ASSERT(reads(70, 80, HISTORY_NOTHING, 3));
+    CU_ASSERT(reads(70, 80, 3, 3));
+    CU_ASSERT(!reads(80, 90, 1, 1));
+    CU_ASSERT(!reads(80, 90, 2, 1));
+    acked(put_at(120, 90, 4), 100, 3);
+    CU_ASSERT(!reads(110, 120, 3, 1));
+}
+
+static void forgotten_ranges(void)
+{
+    acked(put_at(100, 0, 1), 10, 3);
+    acked(delete_at(110, 20, -5, 5), 30, 3);
+    acked(put_at(105, 40, 2), 50, 3);
+    CU_ASSERT(reads(60, 70, 2, 3));
+    CU_ASSERT(!reads(60, 70, 1, 3));
+}
+
+static void forgotten_expiries(void)
+{
+    size_t w = put_at(100, 0, 1);
+    history_expires(h, w, MS(5000));
+    acked(w, 10, 3);
+    acked(put_at(90, 1000, 2), 1010, 3);
+    CU_ASSERT(!reads(1020, 1030, 2, 1));
+    acked(put_at(80, 9000, 3), 9010, 3);
+    CU_ASSERT(!reads(9020, 9030, 2, 1));
+    CU_ASSERT(reads(9020, 9030, 3, 1));
+}
+
+/* One of its attempts may come after the delete. */
+static void forgotten_before_an_attempt(void)
+{
+    size_t w = put_at(100, 0, 1);
+    struct history_end e = {.end = MS(10), .replicas = 3, .again = true};
+    history_wrote(h, w, &e);
+    acked(delete_at(110, 20, 0, 0), 30, 3);
+    CU_ASSERT(reads(40, 50, HISTORY_NOTHING, 3));
+    CU_ASSERT(reads(60, 70, 1, 3));
+}
+
+CU_TestInfo forgotten_tests[] = {
+    {"deletes", forgotten_deletes},
+    {"deletes of ranges", forgotten_ranges},
+    {"expiries", forgotten_expiries},
+    {"before an attempt", forgotten_before_an_attempt},
+    CU_TEST_INFO_NULL,
+};
