@@ -97,7 +97,11 @@
     X(no_pulls, "differing clocks are found, and nothing is pulled")                               \
     X(compare_first_range, "only the first range of a keyspace is compared")                       \
     X(turn_never_passed, "who has finished pulling never lets the next one pull")                  \
-    X(mover_done_early, "a mover reports that it has everything before it has compared anything")
+    X(mover_done_early, "a mover reports that it has everything before it has compared anything")  \
+    X(acks_are_proof, "a tombstone goes when everybody has it, whatever else is on its way")       \
+    X(proof_is_agreement, "a tombstone goes where it is proved, before the others have proved it") \
+    X(told_undurable, "a node tells a clock that its disk does not have yet")                      \
+    X(foreign_epoch_counts, "what is told by who knows another ring counts")
 
 #define MUTANTS_OF_META(X)                                                                         \
     X(promise_forgotten, "an acceptor forgets its promise when its node restarts")                 \

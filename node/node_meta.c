@@ -57,6 +57,7 @@ static void set_nodes(struct node *n)
         to->alive = peer_is_alive(n, from->node);
     }
     cluster_set_nodes(n->cluster, meta_self(n->meta), nodes, count, t->ring, t->epoch);
+    cluster_set_ring_epoch(n->cluster, t->ring_epoch);
 }
 
 static struct strategy strategy_of(const struct node *n, const struct keyspace *k)

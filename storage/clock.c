@@ -260,6 +260,35 @@ void clock_missing(const struct clock *a, const struct clock *b, struct clock *r
     }
 }
 
+/* Add to ret what of first..last is in b's entry y. */
+static void add_common(struct clock *ret, struct actor actor, uint64_t first, uint64_t last,
+                       const struct clock_entry *y)
+{
+    if (y->base >= first)
+        clock_add_run(ret, actor, first, last < y->base ? last : y->base);
+    for (size_t k = run_place(y, first); k < y->runs_count && y->runs[k].first <= last; k++) {
+        uint64_t from = y->runs[k].first > first ? y->runs[k].first : first;
+        uint64_t upto = y->runs[k].last < last ? y->runs[k].last : last;
+        clock_add_run(ret, actor, from, upto);
+    }
+}
+
+void clock_common(const struct clock *a, const struct clock *b, struct clock *ret)
+{
+    ASSERT(ret != a && ret != b);
+    clock_close(ret);
+    for (size_t i = 0; i < a->count; i++) {
+        const struct clock_entry *x = &a->entries[i];
+        const struct clock_entry *y = entry_find(b, x->actor);
+        if (y == NULL)
+            continue;
+        if (x->base > 0)
+            add_common(ret, x->actor, 1, x->base, y);
+        for (size_t k = 0; k < x->runs_count; k++)
+            add_common(ret, x->actor, x->runs[k].first, x->runs[k].last, y);
+    }
+}
+
 bool clock_empty(const struct clock *c)
 {
     return c->count == 0;

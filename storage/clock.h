@@ -52,6 +52,9 @@ bool clock_equal(const struct clock *a, const struct clock *b);
 
 /* ret := the dots of a that are not in b, as a clock. */
 void clock_missing(const struct clock *a, const struct clock *b, struct clock *ret);
+
+/* ret := the dots of a that are in b, too. */
+void clock_common(const struct clock *a, const struct clock *b, struct clock *ret);
 bool clock_empty(const struct clock *c);
 uint64_t clock_count(const struct clock *c); /* number of dots, saturating */
 

@@ -236,6 +236,11 @@ enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
                       const struct clock *agreed, int64_t expired_before_s, size_t work_max,
                       bool *ret_done) MUST_CHECK;
 
+/* Ranges of the keyspace that have garbage which may be dropped as soon as it is agreed: the first
+ * >= from, or false. A range that has none costs nothing. */
+bool engine_next_garbage(struct engine *e, keyspace_no keyspace, range_no from,
+                         int64_t expired_before_s, range_no *ret_range);
+
 /* A bound of the timestamps of what was ever dropped here in partitions like this one,
  * TIMESTAMP_NONE when nothing was: a write without a dot (the replay of a batch) that is not above
  * it may have been deleted by something that is gone. */

@@ -12,6 +12,17 @@ enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
     return engine_range_error(e, keyspace, range);
 }
 
+bool engine_next_garbage(struct engine *e, keyspace_no keyspace, range_no from,
+                         int64_t expired_before_s, range_no *ret_range)
+{
+    (void)e;
+    (void)keyspace;
+    (void)from;
+    (void)expired_before_s;
+    (void)ret_range;
+    return false;
+}
+
 int64_t engine_purged_bound(const struct engine *e, table_no table, token place)
 {
     (void)e;

@@ -14,7 +14,7 @@ struct keyspace {
 
 struct cluster {
     node_no self;
-    uint64_t epoch;
+    uint64_t epoch, ring_epoch;
     struct cluster_node *nodes; /* ascending by number */
     size_t nodes_count;
     char (*dcs)[RING_NAME_SIZE]; /* sorted */
@@ -161,6 +161,16 @@ node_no cluster_self(const struct cluster *c)
 uint64_t cluster_epoch(const struct cluster *c)
 {
     return c->epoch;
+}
+
+void cluster_set_ring_epoch(struct cluster *c, uint64_t ring_epoch)
+{
+    c->ring_epoch = ring_epoch;
+}
+
+uint64_t cluster_ring_epoch(const struct cluster *c)
+{
+    return c->ring_epoch;
 }
 
 uint32_t cluster_ranges(const struct cluster *c)

@@ -36,6 +36,10 @@ void cluster_set_alive(struct cluster *c, node_no node, bool alive);
 
 node_no cluster_self(const struct cluster *c);
 uint64_t cluster_epoch(const struct cluster *c);
+
+/* The slot that last changed the ring or its target: equal on all nodes that know of this ring. */
+void cluster_set_ring_epoch(struct cluster *c, uint64_t ring_epoch);
+uint64_t cluster_ring_epoch(const struct cluster *c);
 uint32_t cluster_ranges(const struct cluster *c);         /* Q; 0 before there is a ring */
 const struct ring *cluster_ring(const struct cluster *c); /* NULL before there is one */
 const struct cluster_node *cluster_find(const struct cluster *c, node_no node); /* or NULL */

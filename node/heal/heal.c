@@ -12,7 +12,8 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     h->rounds = h->requests = config->first_question;
     h->engine = engine;
     h->cluster = cluster;
-    h->next_round = USEC_NEVER;
+    h->next_round = h->tidy_due = USEC_NEVER;
+    omap_init(&h->agreements);
     return h;
 }
 
@@ -32,7 +33,9 @@ void heal_free(struct heal *h)
     for (size_t i = 0; i < h->sessions_count; i++) {
         drop_wants(&h->sessions[i]);
         mem_free(h->sessions[i].wants);
+        agree_forget_talk(&h->sessions[i]);
     }
+    agree_free(h);
     arena_close(&h->arena);
     mem_free(h->sessions);
     mem_free(h->effects);
@@ -75,7 +78,7 @@ void heal_clear(struct heal *h)
 
 /* --- sessions */
 
-static struct session *session_of(struct heal *h, node_no peer)
+struct session *heal_session(struct heal *h, node_no peer)
 {
     size_t at = 0;
     while (at < h->sessions_count && h->sessions[at].peer < peer)
@@ -110,7 +113,7 @@ static void check_moved(struct heal *h)
     for (size_t i = 0; i < count; i++) {
         if (!is_to_be_heard(h, &nodes[i]) || MUTANT(mover_done_early))
             continue;
-        if (session_of(h, nodes[i].node)->covered_epoch != h->ring_epoch)
+        if (heal_session(h, nodes[i].node)->covered_epoch != h->ring_epoch)
             return;
     }
     h->moved = true;
@@ -374,7 +377,7 @@ void heal_peer_up(struct heal *h, struct now now, node_no peer)
 {
     if (!h->begun)
         return;
-    struct session *s = session_of(h, peer);
+    struct session *s = heal_session(h, peer);
     if (s->state == SESSION_IDLE)
         session_ask(h, now, s);
     else
@@ -383,8 +386,9 @@ void heal_peer_up(struct heal *h, struct now now, node_no peer)
 
 void heal_peer_lost(struct heal *h, struct now now, node_no peer)
 {
-    struct session *s = session_of(h, peer);
+    struct session *s = heal_session(h, peer);
     session_idle(s);
+    agree_forget_talk(s);
     s->soon = false;
     pass_turn(h, now, s);
     check_moved(h); /* perhaps we waited for nobody but it, and it leaves the ring anyhow */
@@ -413,15 +417,22 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
 {
     switch (m->type) {
     case WIRE_CLOCK_DIGESTS: serve_digests(h, from, &m->clock_digests); return true;
-    case WIRE_CLOCKS: receive_clocks(h, now, session_of(h, from), &m->clocks); return true;
+    case WIRE_CLOCKS: receive_clocks(h, now, heal_session(h, from), &m->clocks); return true;
     case WIRE_PULL: serve_pull(h, from, &m->pull); return true;
-    case WIRE_PULL_REPLY: receive_rows(h, now, session_of(h, from), &m->pull_reply); return true;
+    case WIRE_PULL_REPLY: receive_rows(h, now, heal_session(h, from), &m->pull_reply); return true;
+    case WIRE_AGREE_ASK: agree_receive_ask(h, now, heal_session(h, from), &m->agree_ask); break;
+    case WIRE_AGREE_TELL: agree_receive_tell(h, now, heal_session(h, from), &m->agree_tell); break;
     default: return false;
     }
+    return true;
 }
 
 void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
 {
+    if (ticket == h->seal_ticket) {
+        agree_sealed(h, now, err);
+        return;
+    }
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
         if (s->seal == ticket) {
@@ -467,7 +478,10 @@ void heal_deadline(struct heal *h, struct now now)
             h->last_peer = peer;
             heal_peer_up(h, now, peer);
         }
+        tidy_tick(h, now);
     }
+    if (now.mono >= h->tidy_due)
+        tidy_some(h, now);
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
         if (now.mono < s->due)
@@ -481,7 +495,7 @@ void heal_deadline(struct heal *h, struct now now)
 
 usec heal_next_deadline(const struct heal *h)
 {
-    usec next = h->next_round;
+    usec next = h->next_round < h->tidy_due ? h->next_round : h->tidy_due;
     for (size_t i = 0; i < h->sessions_count; i++) {
         if (h->sessions[i].due < next)
             next = h->sessions[i].due;
@@ -492,6 +506,22 @@ usec heal_next_deadline(const struct heal *h)
 struct heal_stats heal_stats(const struct heal *h)
 {
     return h->stats;
+}
+
+void heal_set_busy(struct heal *h, bool busy)
+{
+    h->busy = busy;
+}
+
+size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since)
+{
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        if (h->sessions[i].peer != peer)
+            continue;
+        *ret_since = h->sessions[i].pins_since;
+        return h->sessions[i].pins;
+    }
+    return 0;
 }
 
 size_t heal_pending(const struct heal *h, size_t *ret_bytes)

@@ -33,10 +33,12 @@ struct heal_config {
     uint32_t pull_bytes_max;
     uint64_t first_question; /* their numbers begin there: answers to an earlier life of this node
                                 must not match a question of this one */
+    usec clock_offset_us;    /* clocks of the cluster differ by no more */
 };
 
 #define HEAL_CONFIG_DEFAULT                                                                        \
-    ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 0})
+    ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 0,             \
+                          USEC_PER_SEC})
 
 /* Borrows engine and cluster. */
 struct heal *heal_new(const struct heal_config *config, struct engine *engine,
@@ -83,8 +85,17 @@ void heal_clear(struct heal *h); /* effects performed: their bytes are freed */
 
 struct heal_stats {
     uint64_t rounds, equal, pulls, dots_pulled, bytes_pulled, bytes_served, unserved;
+    uint64_t purges;         /* turns of removing garbage */
+    uint64_t garbage_ranges; /* that had some when looked at last, */
+    uint64_t pinned_ranges;  /* and of these, ones where a replica is dead, so that none may go */
 };
 struct heal_stats heal_stats(const struct heal *h);
+
+/* Clients wait for this node: what can wait does. */
+void heal_set_busy(struct heal *h, bool busy);
+
+/* In so many ranges garbage stays because this node is dead; since when (mono). */
+size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since);
 
 /* Ranges that sessions have yet to pull, and the bytes of the clocks that say so. */
 size_t heal_pending(const struct heal *h, size_t *ret_bytes);

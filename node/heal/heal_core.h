@@ -2,6 +2,9 @@
  *
  *   heal.c     sessions: comparing, settling, pulling, moving
  *   serve.c    the other side: digests, clocks and rows for peers
+ *   agree.c    what may be forgotten of deletions (agree.h)
+ *   agree_talk.c  questions and answers about that
+ *   tidy.c     garbage is found and, where agreed, removed
  */
 #ifndef TORC_NODE_HEAL_HEAL_CORE_H
 #define TORC_NODE_HEAL_HEAL_CORE_H
@@ -9,6 +12,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "node/heal/agree.h"
 #include "node/heal/heal.h"
 
 #define CLOCKS_MESSAGE_MAX ((size_t)256 << 10) /* clocks go out in messages of about this size */
@@ -47,6 +51,16 @@ struct session {
     uint64_t seal;        /* ticket after which all that was covered is durable */
     uint64_t seal_epoch;
     uint64_t covered_epoch; /* the ring_epoch for which we once had all it had */
+    /* agree_talk.c */
+    uint64_t agree_round; /* our question that it has yet to answer; 0: none */
+    usec agree_due;
+    struct buf asking;       /* while a question is made */
+    struct buf question;     /* its own, which waits for */
+    unsigned question_waits; /* so many seals */
+    uint64_t question_round;
+    /* tidy.c */
+    size_t pins, pins_now; /* ranges with garbage that it, being dead, has not agreed about */
+    usec pins_since;       /* mono */
 };
 
 struct heal {
@@ -61,12 +75,21 @@ struct heal {
     node_no last_peer;
     uint64_t rounds, requests, tickets;
     uint64_t ring_epoch;
-    bool moved; /* HEAL_MOVED for ring_epoch is out */
+    bool moved;             /* HEAL_MOVED for ring_epoch is out */
+    struct omap agreements; /* u32 keyspace, u32 range -> struct agreement * */
+    uint64_t seal_ticket;   /* copies of clocks are durable with it; 0: none on its way */
+    uint64_t ask_from;      /* agreements before this one were asked about */
+    uint64_t tidy_from;     /* purging goes on here */
+    usec tidy_due;
+    bool busy; /* clients wait */
+    size_t pinned_now, garbage_now;
     struct heal_effect *effects;
     size_t effects_count, effects_cap;
     struct arena arena; /* bytes of effects */
     struct heal_stats stats;
 };
+
+struct session *heal_session(struct heal *h, node_no peer); /* valid until another one is made */
 
 void heal_send(struct heal *h, node_no to, const struct wire_message *m);
 struct bytes heal_keep(struct heal *h, const struct buf *b); /* a copy that lives as the effects */

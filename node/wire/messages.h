@@ -52,7 +52,9 @@
     M(CLOCK_DIGESTS, clock_digests, 50)                                                            \
     M(CLOCKS, clocks, 51)                                                                          \
     M(PULL, pull, 52)                                                                              \
-    M(PULL_REPLY, pull_reply, 53)
+    M(PULL_REPLY, pull_reply, 53)                                                                  \
+    M(AGREE_ASK, agree_ask, 54)                                                                    \
+    M(AGREE_TELL, agree_tell, 55)
 
 #define WIRE_GOSSIP(F) F(bytes, payload)
 
@@ -169,5 +171,10 @@
     F(u64, request) F(u32, keyspace) F(u32, range) F(u32, bytes_max) F(bytes, wanted) F(bytes, have)
 #define WIRE_PULL_REPLY(F)                                                                         \
     F(u64, request) F(u32, err) F(u32, keyspace) F(u32, range) F(bytes, done) F(bytes, rows)
+
+/* What may be forgotten of deletions (node/heal/agree.c): which clocks are durable, and proved, of
+ * these ranges, unless they are as told before? The answer is in parts. */
+#define WIRE_AGREE_ASK(F)  F(u64, round) F(bytes, ranges)
+#define WIRE_AGREE_TELL(F) F(u64, round) F(flag, last) F(bytes, clocks)
 
 #endif

@@ -62,6 +62,8 @@ struct wire_clock_digests { WIRE_CLOCK_DIGESTS(F) };
 struct wire_clocks { WIRE_CLOCKS(F) };
 struct wire_pull { WIRE_PULL(F) };
 struct wire_pull_reply { WIRE_PULL_REPLY(F) };
+struct wire_agree_ask { WIRE_AGREE_ASK(F) };
+struct wire_agree_tell { WIRE_AGREE_TELL(F) };
 /* clang-format on */
 #undef F
 

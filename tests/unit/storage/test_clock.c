@@ -82,14 +82,15 @@ static bool codec_works(struct rng *r, const struct clock *c)
 static bool run(uint64_t seed)
 {
     struct rng r;
-    struct clock a, b, missing, merged;
-    struct model ma = {0}, mb = {0}, mm, mj;
+    struct clock a, b, missing, merged, common;
+    struct model ma = {0}, mb = {0}, mm, mj, mc;
     bool good = true;
     bool covers = true;
     rng_init(&r, seed);
     clock_init(&a);
     clock_init(&b);
     clock_init(&missing);
+    clock_init(&common);
     clock_init(&merged);
     random_adds(&r, &a, &ma, &good);
     if (rng_chance(&r, 500000)) {
@@ -101,19 +102,23 @@ static bool run(uint64_t seed)
         for (size_t n = 0; n <= DOTS; n++) {
             mm.has[i][n] = mb.has[i][n] && !ma.has[i][n];
             mj.has[i][n] = ma.has[i][n] || mb.has[i][n];
+            mc.has[i][n] = ma.has[i][n] && mb.has[i][n];
             covers = covers && !mm.has[i][n];
         }
     }
     clock_missing(&b, &a, &missing);
+    clock_common(&a, &b, &common);
     clock_copy(&merged, &a);
     clock_merge(&merged, &b);
-    good = good && same(&a, &ma) && same(&b, &mb) && same(&missing, &mm) && same(&merged, &mj);
+    good = good && same(&a, &ma) && same(&b, &mb) && same(&missing, &mm) && same(&merged, &mj) &&
+           same(&common, &mc);
     good = good && clock_covers(&a, &b) == covers && clock_covers(&merged, &a);
     good = good && clock_equal(&a, &b) == (memcmp(&ma, &mb, sizeof ma) == 0);
     good = good && codec_works(&r, &merged);
     clock_close(&a);
     clock_close(&b);
     clock_close(&missing);
+    clock_close(&common);
     clock_close(&merged);
     return good;
 }

@@ -1,0 +1,296 @@
+/* The agreements: see agree.h. */
+#include "node/heal/heal_core.h"
+
+#include "base/mutant.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void range_key(uint8_t room[8], uint64_t key)
+{
+    store_u64(room, key);
+}
+
+uint64_t agree_key(const struct agreement *a)
+{
+    return (uint64_t)a->keyspace << 32 | a->range;
+}
+
+static struct agreement *value_of(const struct omap_node *n)
+{
+    struct agreement *a = NULL;
+    if (n != NULL)
+        memcpy(&a, omap_value(n).data, sizeof a);
+    return a;
+}
+
+struct agreement *agree_seek(struct heal *h, uint64_t key)
+{
+    uint8_t room[8];
+    range_key(room, key);
+    return value_of(omap_seek(&h->agreements, bytes_make(room, sizeof room)));
+}
+
+struct agreement *agree_find(struct heal *h, keyspace_no keyspace, range_no range)
+{
+    uint8_t room[8];
+    range_key(room, (uint64_t)keyspace << 32 | range);
+    return value_of(omap_find(&h->agreements, bytes_make(room, sizeof room)));
+}
+
+static void close_told(struct agree_told *t)
+{
+    clock_close(&t->heard);
+    clock_close(&t->seen);
+    clock_close(&t->theirs);
+}
+
+static void forget(struct agreement *a)
+{
+    for (size_t i = 0; i < a->told_count; i++)
+        close_told(&a->told[i]);
+    mem_free(a->told);
+    clock_close(&a->taken);
+    clock_close(&a->durable);
+    clock_close(&a->proved);
+    clock_close(&a->agreed);
+}
+
+static void drop(struct heal *h, struct agreement *a)
+{
+    uint8_t room[8];
+    range_key(room, agree_key(a));
+    omap_remove(&h->agreements, bytes_make(room, sizeof room));
+    forget(a);
+    mem_free(a);
+}
+
+void agree_free(struct heal *h)
+{
+    for (struct agreement *a = agree_seek(h, 0); a != NULL; a = agree_seek(h, 0))
+        drop(h, a);
+    omap_close(&h->agreements);
+}
+
+/* --- who must agree */
+
+static int compare_nodes(const void *a, const void *b)
+{
+    node_no x = *(const node_no *)a;
+    node_no y = *(const node_no *)b;
+    return x < y ? -1 : x > y;
+}
+
+struct set {
+    node_no node[AGREE_SET_MAX];
+    size_t count;
+    uint64_t tag;
+};
+
+static bool add_nodes(struct set *s, struct replicas replicas)
+{
+    if (s->count + replicas.count > AGREE_SET_MAX)
+        return false;
+    for (uint32_t i = 0; i < replicas.count; i++)
+        s->node[s->count++] = replicas.node[i];
+    return true;
+}
+
+/* The replicas of the range, now and later, ascending; pending ones are not among those of now.
+ * False when we are none of them or they are too many. */
+static bool find_set(struct heal *h, keyspace_no keyspace, range_no range, struct set *ret)
+{
+    const struct placement *p = cluster_placement(h->cluster, keyspace);
+    uint64_t epoch = cluster_ring_epoch(h->cluster);
+    ret->count = 0;
+    if (p == NULL || range >= p->ranges || !add_nodes(ret, placement_replicas(p, range)) ||
+        !add_nodes(ret, placement_pending(p, range)))
+        return false;
+    qsort(ret->node, ret->count, sizeof ret->node[0], compare_nodes);
+    ret->tag = bytes_hash(bytes_make(ret->node, ret->count * sizeof ret->node[0]));
+    ret->tag = (ret->tag ^ epoch) * UINT64_C(0x9e3779b97f4a7c15) ^ epoch;
+    node_no self = cluster_self(h->cluster);
+    return bsearch(&self, ret->node, ret->count, sizeof self, compare_nodes) != NULL;
+}
+
+static bool all_alive(const struct heal *h, const struct set *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (!cluster_is_alive(h->cluster, s->node[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Nothing of what was told under another tag counts; but our own clock is what it is. */
+static void begin_anew(struct agreement *a, const struct set *s, node_no self)
+{
+    for (size_t i = 0; i < a->told_count; i++)
+        close_told(&a->told[i]);
+    mem_free(a->told);
+    a->told = mem_alloc(s->count * sizeof *a->told);
+    a->told_count = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->node[i] != self)
+            a->told[a->told_count++] = (struct agree_told){.peer = s->node[i]};
+    }
+    clock_close(&a->proved);
+    clock_close(&a->agreed);
+    a->proved_hash = 0;
+    a->purging = false;
+    a->quiet = 0;
+    a->next_ask = 0;
+    a->tag = s->tag;
+}
+
+struct agreement *agree_open(struct heal *h, keyspace_no keyspace, range_no range)
+{
+    struct set set;
+    struct agreement *a = agree_find(h, keyspace, range);
+    if (!find_set(h, keyspace, range, &set) || !all_alive(h, &set) ||
+        engine_range_error(h->engine, keyspace, range) != ERR_OK) {
+        if (a != NULL)
+            drop(h, a);
+        return NULL;
+    }
+    if (a == NULL) {
+        uint8_t room[8];
+        if (omap_count(&h->agreements) >= AGREED_RANGES_MAX)
+            return NULL;
+        a = mem_new(struct agreement);
+        a->keyspace = keyspace;
+        a->range = range;
+        a->tag = ~set.tag;
+        range_key(room, agree_key(a));
+        omap_put(&h->agreements, bytes_make(room, sizeof room), bytes_make(&a, sizeof a));
+    }
+    if (a->tag != set.tag) {
+        begin_anew(a, &set, cluster_self(h->cluster));
+        agree_conclude(a);
+    }
+    return a;
+}
+
+void agree_refresh(struct heal *h, struct now now)
+{
+    struct agreement *next;
+    for (struct agreement *a = agree_seek(h, 0); a != NULL; a = next) {
+        uint64_t after = agree_key(a) + 1;
+        if (!a->garbage && a->wanted_until <= now.mono && a->kept_until <= now.mono)
+            drop(h, a);
+        else
+            (void)agree_open(h, a->keyspace, a->range);
+        next = agree_seek(h, after);
+    }
+}
+
+struct agree_told *agree_told_by(struct agreement *a, node_no peer)
+{
+    for (size_t i = 0; i < a->told_count; i++) {
+        if (a->told[i].peer == peer)
+            return &a->told[i];
+    }
+    return NULL;
+}
+
+/* --- our own clock */
+
+/* From copy to what may be told. */
+static void settle(struct agreement *a)
+{
+    clock_close(&a->durable);
+    a->durable = a->taken;
+    clock_init(&a->taken);
+    a->durable_hash = a->taken_hash;
+    a->seal = 0;
+    a->next_ask = 0;
+    agree_conclude(a);
+}
+
+static bool take(struct heal *h, struct now now, struct agreement *a)
+{
+    uint64_t hash = engine_clock_hash(h->engine, a->keyspace, a->range) | 1;
+    if (a->seal != 0 || hash == a->durable_hash ||
+        (a->durable_hash != 0 && now.mono - a->taken_at < AGREE_FRESH))
+        return false;
+    clock_copy(&a->taken, engine_clock(h->engine, a->keyspace, a->range));
+    a->taken_hash = hash;
+    a->taken_at = now.mono;
+    if (MUTANT(told_undurable)) {
+        settle(a);
+        return false;
+    }
+    a->seal = h->seal_ticket;
+    return true;
+}
+
+bool agree_seal(struct heal *h, struct now now)
+{
+    bool any = false;
+    if (h->seal_ticket != 0)
+        return true;
+    h->seal_ticket = HEAL_TICKET | ++h->tickets;
+    for (struct agreement *a = agree_seek(h, 0); a != NULL; a = agree_seek(h, agree_key(a) + 1))
+        any |= take(h, now, a);
+    if (any)
+        engine_fact_put(h->engine, BYTES_LIT("h/agree"), BYTES_LIT("1"), h->seal_ticket);
+    else
+        h->seal_ticket = 0;
+    return any;
+}
+
+void agree_sealed(struct heal *h, struct now now, enum err err)
+{
+    uint64_t seal = h->seal_ticket;
+    h->seal_ticket = 0;
+    for (struct agreement *a = agree_seek(h, 0); a != NULL; a = agree_seek(h, agree_key(a) + 1)) {
+        if (a->seal == seal && err == ERR_OK)
+            settle(a);
+        else if (a->seal == seal)
+            a->seal = 0;
+    }
+    agree_ask_all(h, now);
+    agree_answer(h, now);
+}
+
+/* --- conclusions */
+
+static void intersect(struct clock *into, const struct clock *with)
+{
+    struct clock both;
+    clock_init(&both);
+    clock_common(into, with, &both);
+    clock_close(into);
+    *into = both;
+}
+
+/* We have all that it had: a completed pull. Later reports only add to what is to be had, so the
+ * one that waits is kept until then. */
+static void note_pulled(const struct agreement *a, struct agree_told *t)
+{
+    if (clock_empty(&t->heard) ||
+        (!clock_covers(&a->durable, &t->heard) && !MUTANT(acks_are_proof)))
+        return;
+    clock_close(&t->seen);
+    t->seen = t->heard;
+    clock_init(&t->heard);
+}
+
+void agree_conclude(struct agreement *a)
+{
+    struct clock agreed;
+    clock_copy(&a->proved, &a->durable);
+    for (size_t i = 0; i < a->told_count; i++) {
+        note_pulled(a, &a->told[i]);
+        intersect(&a->proved, &a->told[i].seen);
+    }
+    a->proved_hash = clock_hash(&a->proved) | 1;
+    clock_init(&agreed);
+    clock_copy(&agreed, &a->proved);
+    for (size_t i = 0; i < a->told_count && !MUTANT(proof_is_agreement); i++)
+        intersect(&agreed, &a->told[i].theirs);
+    if (!clock_covers(&a->agreed, &agreed))
+        a->purging = true;
+    clock_close(&a->agreed);
+    a->agreed = agreed;
+}

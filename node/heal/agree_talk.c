@@ -1,0 +1,253 @@
+/* Questions and answers about agreements (agree.h).
+ *
+ *   ranges (asked) = (u32 keyspace, u32 range, u64 tag, u8 flags, u64 durable, u64 proved)*
+ *           flags: 1 there is garbage; hashes of what was told last, 0: nothing
+ *   clocks (told)  = (u32 keyspace, u32 range, u64 tag, u8 flags, [vbytes D], [vbytes P])*
+ *           flags: 1 D follows, 2 P follows; what is as told before is left out
+ *
+ * Both ascend by (keyspace, range), so a question costs what there is, not what it says. One
+ * question is on its way to a peer, one of a peer waits here. */
+#include "node/heal/heal_core.h"
+
+#include "base/mutant.h"
+
+enum { ASK_GARBAGE = 1, TELL_DURABLE = 1, TELL_PROVED = 2 };
+
+void agree_forget_talk(struct session *s)
+{
+    s->agree_round = 0;
+    s->question_waits = 0;
+    buf_close(&s->asking);
+    buf_close(&s->question);
+}
+
+/* --- asking */
+
+static void put_question(struct heal *h, struct now now, const struct agreement *a,
+                         const struct agree_told *t)
+{
+    struct session *s = heal_session(h, t->peer);
+    if (s->agree_round != 0 && now.mono < s->agree_due)
+        return; /* its turn comes again */
+    if (s->asking.len == 0)
+        buf_init(&s->asking, WIRE_MESSAGE_MAX / 4);
+    buf_put_u32(&s->asking, a->keyspace);
+    buf_put_u32(&s->asking, a->range);
+    buf_put_u64(&s->asking, a->tag);
+    buf_put_u8(&s->asking, a->garbage ? ASK_GARBAGE : 0);
+    buf_put_u64(&s->asking, t->durable_hash);
+    buf_put_u64(&s->asking, t->proved_hash);
+}
+
+static void send_question(struct heal *h, struct now now, struct session *s)
+{
+    struct wire_message m = {.type = WIRE_AGREE_ASK};
+    if (s->asking.len == 0)
+        return;
+    s->agree_round = ++h->rounds;
+    s->agree_due = now.mono + h->config.timeout_us;
+    m.agree_ask = (struct wire_agree_ask){s->agree_round, heal_keep(h, &s->asking)};
+    heal_send(h, s->peer, &m);
+    buf_close(&s->asking);
+}
+
+void agree_ask_all(struct heal *h, struct now now)
+{
+    size_t asked = 0;
+    struct agreement *a = agree_seek(h, h->ask_from);
+    h->ask_from = 0;
+    for (; a != NULL; a = agree_seek(h, agree_key(a) + 1)) {
+        if (now.mono < a->next_ask || (!a->garbage && a->wanted_until <= now.mono))
+            continue;
+        if (asked++ == AGREE_ASK_MAX) {
+            h->ask_from = agree_key(a); /* from here, the next time */
+            break;
+        }
+        for (size_t i = 0; i < a->told_count; i++)
+            put_question(h, now, a, &a->told[i]);
+        a->next_ask = now.mono + (h->config.interval_us << a->quiet) - h->config.interval_us / 8;
+        a->quiet += a->quiet < AGREE_BACKOFF_MAX;
+    }
+    for (size_t i = 0; i < h->sessions_count; i++)
+        send_question(h, now, &h->sessions[i]);
+}
+
+/* --- answering */
+
+static void tell(struct heal *h, node_no to, uint64_t round, struct buf *clocks, bool last)
+{
+    struct wire_message m = {.type = WIRE_AGREE_TELL};
+    m.agree_tell = (struct wire_agree_tell){round, last, heal_keep(h, clocks)};
+    heal_send(h, to, &m);
+    buf_clear(clocks);
+}
+
+static void put_clock(struct buf *out, const struct clock *c)
+{
+    struct buf one;
+    buf_init(&one, WIRE_MESSAGE_MAX);
+    clock_encode(c, &one);
+    buf_put_vbytes(out, buf_bytes(&one));
+    buf_close(&one);
+}
+
+static void put_answer(struct buf *out, const struct agreement *a, uint64_t durable,
+                       uint64_t proved)
+{
+    bool d = a->durable_hash != 0 && a->durable_hash != durable;
+    bool p = a->proved_hash != 0 && a->proved_hash != proved;
+    if (!d && !p)
+        return;
+    buf_put_u32(out, a->keyspace);
+    buf_put_u32(out, a->range);
+    buf_put_u64(out, a->tag);
+    buf_put_u8(out, (uint8_t)((d ? TELL_DURABLE : 0) | (p ? TELL_PROVED : 0)));
+    if (d)
+        put_clock(out, &a->durable);
+    if (p)
+        put_clock(out, &a->proved);
+}
+
+static void answer(struct heal *h, struct session *s)
+{
+    struct reader r = reader_make(buf_bytes(&s->question));
+    struct buf clocks;
+    buf_init(&clocks, WIRE_MESSAGE_MAX);
+    while (reader_left(&r) > 0) {
+        keyspace_no keyspace = read_u32(&r);
+        range_no range = read_u32(&r);
+        (void)read_u64(&r);
+        (void)read_u8(&r);
+        uint64_t durable = read_u64(&r);
+        uint64_t proved = read_u64(&r);
+        const struct agreement *a = r.failed ? NULL : agree_find(h, keyspace, range);
+        if (a != NULL)
+            put_answer(&clocks, a, durable, proved);
+        if (clocks.len >= CLOCKS_MESSAGE_MAX)
+            tell(h, s->peer, s->question_round, &clocks, false);
+    }
+    tell(h, s->peer, s->question_round, &clocks, true);
+    buf_close(&clocks);
+    buf_close(&s->question);
+}
+
+void agree_answer(struct heal *h, struct now now)
+{
+    bool more = false;
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        struct session *s = &h->sessions[i];
+        if (s->question_waits > 0 && --s->question_waits == 0)
+            answer(h, s);
+        more |= s->question_waits > 0;
+    }
+    if (more && !agree_seal(h, now)) /* nothing has changed since */
+        agree_answer(h, now);
+}
+
+/* Whatever is asked about is kept for a while; where there is garbage we need to prove, too. */
+static bool open_asked(struct heal *h, struct now now, struct bytes ranges)
+{
+    struct reader r = reader_make(ranges);
+    uint64_t least = 0;
+    for (size_t count = 0; reader_left(&r) > 0; count++) {
+        keyspace_no keyspace = read_u32(&r);
+        range_no range = read_u32(&r);
+        (void)read_u64(&r);
+        uint8_t flags = read_u8(&r);
+        (void)read_u64(&r);
+        (void)read_u64(&r);
+        uint64_t key = (uint64_t)keyspace << 32 | range;
+        if (r.failed || key < least || count == AGREE_ASK_MAX)
+            return false;
+        least = key + 1;
+        struct agreement *a = agree_open(h, keyspace, range);
+        if (a == NULL)
+            continue;
+        a->kept_until = now.mono + AGREE_INTEREST;
+        if (flags & ASK_GARBAGE)
+            a->wanted_until = a->kept_until;
+    }
+    return true;
+}
+
+void agree_receive_ask(struct heal *h, struct now now, struct session *s,
+                       const struct wire_agree_ask *m)
+{
+    bool sealing = h->seal_ticket != 0;
+    if (!open_asked(h, now, m->ranges))
+        return;
+    buf_close(&s->question);
+    buf_init(&s->question, WIRE_MESSAGE_MAX / 4);
+    buf_put_bytes(&s->question, m->ranges);
+    s->question_round = m->round;
+    s->question_waits = sealing ? 2 : 1; /* the one under way may be without what was opened now */
+    if (sealing)
+        return;
+    if (!agree_seal(h, now)) {
+        agree_ask_all(h, now);
+        agree_answer(h, now);
+    }
+}
+
+/* --- being told */
+
+/* False when it is not what one of us sends. */
+static bool take_clock(struct reader *r, struct clock *ret)
+{
+    struct bytes encoded = read_vbytes(r);
+    return !r->failed && clock_decode(encoded, ret) == ERR_OK;
+}
+
+static void hear(struct agreement *a, struct agree_told *t, struct clock *durable,
+                 struct clock *proved)
+{
+    if (durable != NULL && clock_empty(&t->heard)) { /* else it is told again */
+        t->durable_hash = clock_hash(durable) | 1;
+        clock_close(&t->heard);
+        t->heard = *durable;
+        clock_init(durable);
+    }
+    if (proved != NULL) {
+        t->proved_hash = clock_hash(proved) | 1;
+        clock_close(&t->theirs);
+        t->theirs = *proved;
+        clock_init(proved);
+    }
+    a->quiet = 0;
+    agree_conclude(a);
+}
+
+static bool take_told(struct heal *h, node_no from, struct reader *r)
+{
+    struct clock durable, proved;
+    keyspace_no keyspace = read_u32(r);
+    range_no range = read_u32(r);
+    uint64_t tag = read_u64(r);
+    uint8_t flags = read_u8(r);
+    clock_init(&durable);
+    clock_init(&proved);
+    bool good = !r->failed && (!(flags & TELL_DURABLE) || take_clock(r, &durable)) &&
+                (!(flags & TELL_PROVED) || take_clock(r, &proved));
+    struct agreement *a = good ? agree_open(h, keyspace, range) : NULL;
+    struct agree_told *t = a != NULL ? agree_told_by(a, from) : NULL;
+    if (t != NULL && (tag == a->tag || MUTANT(foreign_epoch_counts)))
+        hear(a, t, flags & TELL_DURABLE ? &durable : NULL, flags & TELL_PROVED ? &proved : NULL);
+    clock_close(&durable);
+    clock_close(&proved);
+    return good;
+}
+
+void agree_receive_tell(struct heal *h, struct now now, struct session *s,
+                        const struct wire_agree_tell *m)
+{
+    struct reader r = reader_make(m->clocks);
+    if (s->agree_round == 0 || s->agree_round != m->round)
+        return;
+    node_no from = s->peer;
+    while (reader_left(&r) > 0 && take_told(h, from, &r))
+        continue;
+    s->agree_due = now.mono + h->config.timeout_us;
+    if (m->last)
+        s->agree_round = 0;
+    tidy_soon(h, now);
+}

@@ -1,0 +1,104 @@
+/* Garbage: where there is some, whether it may go, and its removal, a little at a time. */
+#include "node/heal/heal_core.h"
+
+/* What has expired by now on every clock. */
+static int64_t expired_before(const struct heal *h, struct now now)
+{
+    return (now.wall - h->config.clock_offset_us) / USEC_PER_SEC;
+}
+
+/* Nobody can agree in the place of the dead: that is to be seen by who can replace them. */
+static void note_pinned(struct heal *h, struct now now, keyspace_no keyspace, range_no range)
+{
+    const struct placement *p = cluster_placement(h->cluster, keyspace);
+    if (p == NULL || range >= p->ranges)
+        return;
+    struct replicas sets[] = {placement_replicas(p, range), placement_pending(p, range)};
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+        for (uint32_t j = 0; j < sets[i].count; j++) {
+            if (cluster_is_alive(h->cluster, sets[i].node[j]))
+                continue;
+            struct session *s = heal_session(h, sets[i].node[j]);
+            s->pins_now++;
+            s->pins_since = s->pins_since == 0 ? now.mono : s->pins_since;
+        }
+    }
+    h->pinned_now++;
+}
+
+static void find_garbage(struct heal *h, struct now now)
+{
+    keyspace_no keyspace = 0;
+    while (cluster_next_keyspace(h->cluster, keyspace, &keyspace)) {
+        range_no range = 0;
+        while (engine_next_garbage(h->engine, keyspace, range, expired_before(h, now), &range)) {
+            struct agreement *a = agree_open(h, keyspace, range);
+            h->garbage_now++;
+            if (a == NULL) {
+                note_pinned(h, now, keyspace, range);
+            } else {
+                a->garbage = true;
+                /* What comes to be due when all is agreed already. */
+                a->purging |= clock_equal(&a->agreed, &a->durable) && !clock_empty(&a->agreed);
+            }
+            range++;
+        }
+        keyspace++;
+    }
+}
+
+void tidy_tick(struct heal *h, struct now now)
+{
+    for (struct agreement *a = agree_seek(h, 0); a != NULL; a = agree_seek(h, agree_key(a) + 1))
+        a->garbage = false;
+    for (size_t i = 0; i < h->sessions_count; i++)
+        h->sessions[i].pins_now = 0;
+    h->pinned_now = h->garbage_now = 0;
+    find_garbage(h, now);
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        struct session *s = &h->sessions[i];
+        s->pins = s->pins_now;
+        s->pins_since = s->pins > 0 ? s->pins_since : 0;
+    }
+    h->stats.pinned_ranges = h->pinned_now;
+    h->stats.garbage_ranges = h->garbage_now;
+    agree_refresh(h, now);
+    if (!agree_seal(h, now))
+        agree_ask_all(h, now);
+    tidy_soon(h, now);
+}
+
+void tidy_soon(struct heal *h, struct now now)
+{
+    if (h->tidy_due == USEC_NEVER)
+        h->tidy_due = now.mono;
+}
+
+/* The next one in turn that engine_purge may find something in. */
+static struct agreement *next_purge(struct heal *h)
+{
+    struct agreement *a = agree_seek(h, h->tidy_from);
+    while (a != NULL && !(a->garbage && a->purging))
+        a = agree_seek(h, agree_key(a) + 1);
+    if (a == NULL && h->tidy_from > 0) {
+        h->tidy_from = 0;
+        return next_purge(h);
+    }
+    return a;
+}
+
+void tidy_some(struct heal *h, struct now now)
+{
+    bool done = false;
+    struct agreement *a = next_purge(h);
+    h->tidy_due = USEC_NEVER;
+    if (a == NULL)
+        return;
+    enum err err = engine_purge(h->engine, a->keyspace, a->range, &a->agreed,
+                                expired_before(h, now), PURGE_WORK, &done);
+    if (done || err != ERR_OK)
+        a->purging = false;
+    h->tidy_from = agree_key(a) + (a->purging ? 0 : 1);
+    h->stats.purges++;
+    h->tidy_due = now.mono + (h->busy ? PURGE_PAUSE_BUSY : PURGE_PAUSE);
+}
