@@ -64,7 +64,9 @@
     X(batch_kept_undurable, "a keeper says that it has a batch before its disk has it")            \
     X(batch_not_replayed, "a keeper never writes a batch whose coordinator is gone")               \
     X(batch_half_replayed, "a keeper writes the first partition of a batch, and forgets the rest") \
-    X(batch_restamped, "a batch that is replayed gets new timestamps")
+    X(batch_restamped, "a batch that is replayed gets new timestamps")                             \
+    X(token_ignored, "a replica answers a session whatever it has seen elsewhere")                 \
+    X(write_before_dependencies, "a write of a session is applied before what it depends on")
 
 #define MUTANTS_OF_STORAGE(X)                                                                      \
     X(reuse_dot, "a write gets the dot of the one before")                                         \
@@ -91,7 +93,8 @@
     X(strays_unnamed, "what a pull shows beside what was asked for gets no name")                  \
     X(short_page, "answers joined under a limit claim to be complete")                             \
     X(page_repeats_row, "a page begins with the row that the one before ended with")               \
-    X(expired_is_live, "what has expired is shown for ever")
+    X(expired_is_live, "what has expired is shown for ever")                                       \
+    X(token_without_tombstones, "the token of a session does not know of the tombstones it read")
 
 #define MUTANTS_OF_HEAL(X)                                                                         \
     X(no_pulls, "differing clocks are found, and nothing is pulled")                               \

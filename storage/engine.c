@@ -202,6 +202,12 @@ enum err engine_fact_next(struct engine *e, struct bytes prefix, struct bytes af
 
 /* --- writes */
 
+void engine_barrier(struct engine *e, uint64_t ticket)
+{
+    engine_batch_begin(e);
+    store_write(e->store, &e->batch, ticket);
+}
+
 void engine_batch_begin(struct engine *e)
 {
     store_batch_clear(&e->batch);

@@ -180,6 +180,14 @@ const struct clock *engine_clock(struct engine *e, keyspace_no keyspace, range_n
 /* clock_hash of it; costs nothing when it has not changed since it was last asked for. */
 uint64_t engine_clock_hash(struct engine *e, keyspace_no keyspace, range_no range);
 
+/* Has the range all of these dots, and would a power cut leave them? */
+enum engine_has { ENGINE_LACKS, ENGINE_HAS_YOUNG, ENGINE_HAS };
+enum engine_has engine_has(struct engine *e, keyspace_no keyspace, range_no range,
+                           const struct clock *need);
+
+/* Writes nothing; the ticket completes when all that was applied before it is durable. */
+void engine_barrier(struct engine *e, uint64_t ticket);
+
 /* ERR_OK, or why the clock of the range cannot be read: then nothing can be applied, and no dot may
  * be minted, for it is not known which were. Damage is for good, ERR_IO is tried again. */
 enum err engine_range_error(struct engine *e, keyspace_no keyspace, range_no range);

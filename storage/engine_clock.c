@@ -114,6 +114,7 @@ void engine_ranges_free(struct engine *e)
     for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n)) {
         struct range_state *r = state_of(n);
         clock_close(&r->clock);
+        mem_free(r->young);
         mem_free(r);
     }
     omap_close(&e->ranges);
@@ -129,10 +130,52 @@ void engine_range_save(struct engine *e, struct range_state *r)
     r->unsaved = 0;
 }
 
+/* Forget those that are durable meanwhile. */
+static void grow_old(const struct engine *e, struct range_state *r)
+{
+    size_t old = 0;
+    while (old < r->young_count && r->young[old].batch <= e->store->durable)
+        old++;
+    r->young_count -= old;
+    if (old > 0 && r->young_count > 0)
+        memmove(r->young, r->young + old, r->young_count * sizeof *r->young);
+}
+
+/* The batch that brings the dot is the next to be written. */
+static void note_young(struct engine *e, struct range_state *r, struct dot dot)
+{
+    uint64_t batch = e->store->written + 1;
+    if (r->young_count >= 16 && r->young[0].batch <= e->store->durable)
+        grow_old(e, r);
+    if (r->young_count == YOUNG_MAX) {
+        r->young_all = batch;
+        return;
+    }
+    r->young = mem_grow(r->young, r->young_count, &r->young_cap, sizeof *r->young);
+    r->young[r->young_count++] = (struct young_dot){dot, batch};
+}
+
+enum engine_has engine_has(struct engine *e, keyspace_no keyspace, range_no range,
+                           const struct clock *need)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    if (r->err != ERR_OK || !clock_covers(&r->clock, need))
+        return ENGINE_LACKS;
+    grow_old(e, r);
+    if (r->young_all > e->store->durable)
+        return ENGINE_HAS_YOUNG;
+    for (size_t i = 0; i < r->young_count; i++) {
+        if (clock_has(need, r->young[i].dot))
+            return ENGINE_HAS_YOUNG;
+    }
+    return ENGINE_HAS;
+}
+
 void engine_range_add(struct engine *e, struct range_state *r, struct dot dot)
 {
     if (!clock_add(&r->clock, dot))
         return;
+    note_young(e, r, dot);
     if (MUTANT(clock_claims_gaps))
         clock_add_run(&r->clock, dot.actor, 1, dot.n);
     r->hashed = false;

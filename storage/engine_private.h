@@ -21,6 +21,7 @@
 #include "storage/part_private.h"
 
 #define ENGINE_FORMAT     1u
+#define YOUNG_MAX         4096u /* of a range, remembered one by one */
 #define CLOCK_SNAPSHOT_AT 4096u /* writes of a range between two snapshots of its clock */
 #define COLLAPSE_AT       4u    /* fragments met in a read that make it worth rewriting them */
 #define COLLAPSES_MAX     64u   /* rewritten rows and parts of one read */
@@ -33,6 +34,12 @@
 #define LOG_ROWS_MAX      64u   /* a log entry with more rows names the whole partition */
 #define WRITE_BYTES_MAX   ((size_t)32 << 20)
 
+/* A dot that is applied and was not durable when somebody last looked. */
+struct young_dot {
+    struct dot dot;
+    uint64_t batch; /* of the store */
+};
+
 struct range_state {
     keyspace_no keyspace;
     range_no range;
@@ -41,6 +48,9 @@ struct range_state {
     enum err err;     /* its clock could not be read: not served */
     uint64_t hash;    /* of the clock, when `hashed` */
     bool hashed;
+    struct young_dot *young; /* in the order of their batches */
+    size_t young_count, young_cap;
+    uint64_t young_all; /* too many: whatever there is, as long as this batch is not durable */
 };
 
 struct engine {

@@ -129,6 +129,7 @@ enum err store_iter_error(const struct store_iter *i)
 
 void store_write(struct store *s, const struct store_batch *b, uint64_t ticket)
 {
+    s->written++;
     ASSERT(!b->ops.failed);
     s->ops->write(s, b, ticket);
 }

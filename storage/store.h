@@ -78,6 +78,8 @@ struct store_ops {
 
 struct store {
     const struct store_ops *ops;
+    uint64_t written; /* batches so far */
+    uint64_t durable; /* and so many of them, the first, are durable */
 };
 
 struct store_iter {

@@ -28,6 +28,7 @@ struct group {
     uint64_t *tickets;
     size_t tickets_count, tickets_cap, tickets_done;
     bool sync_wanted;
+    uint64_t last; /* batch in it */
     enum err err;
 };
 
@@ -210,6 +211,7 @@ static void ldb_write(struct store *s, const struct store_batch *b, uint64_t tic
     }
     if (l->failure != NULL)
         return; /* the ticket will say so */
+    g->last = s->written;
     buf_put_bytes(&g->batch.ops, buf_bytes(&b->ops));
     g->batch.count += b->count;
     l->backlog += b->ops.len;
@@ -265,8 +267,11 @@ static void collect_done(struct store_leveldb *l)
     list_each (at, &done) {
         struct group *g = container_of(at, struct group, link);
         l->backlog -= g->batch.ops.len;
-        if (g->err == ERR_OK) /* else it stays readable: it may or may not be on the disk */
-            leave_overlay(l, g);
+        if (g->err != ERR_OK) /* it stays readable: it may or may not be on the disk */
+            continue;
+        leave_overlay(l, g);
+        if (g->last > l->store.durable)
+            l->store.durable = g->last;
     }
     list_move_all(&done, &l->ready);
 }

@@ -25,6 +25,7 @@ struct group {
     uint64_t *tickets;
     size_t tickets_count, tickets_cap, tickets_done;
     size_t bytes;
+    uint64_t last; /* batch in it */
     enum err err;
 };
 
@@ -240,6 +241,7 @@ static void mem_write(struct store *s, const struct store_batch *b, uint64_t tic
         else
             store_batch_delete(&g->ops, op.key);
     }
+    g->last = s->written;
     g->bytes += b->ops.len;
     m->backlog += b->ops.len;
     if (ticket != 0) {
@@ -255,6 +257,8 @@ static void group_done(struct store_mem *m, struct group *g, bool written, enum 
     while (written && store_batch_next(&g->ops, &at, &op))
         set(&m->durable, op.key, op.is_put, op.value);
     store_batch_close(&g->ops);
+    if (written && g->last > m->store.durable)
+        m->store.durable = g->last;
     g->err = err;
     m->backlog -= g->bytes;
     list_remove(&g->link);

@@ -1,4 +1,5 @@
 SUITE(clock)
+SUITE(seen)
 SUITE(part)
 SUITE(counter)
 SUITE(counter_set)
