@@ -34,6 +34,7 @@ void heal_free(struct heal *h)
         drop_wants(&h->sessions[i]);
         mem_free(h->sessions[i].wants);
         agree_forget_talk(&h->sessions[i]);
+        serve_forget(&h->sessions[i]);
     }
     agree_free(h);
     arena_close(&h->arena);
@@ -323,6 +324,27 @@ static void pull_without(struct heal *h, struct now now, struct session *s)
     pull_next(h, now, s);
 }
 
+/* Into the store, with the giver's clock, by which can be told what was dropped there. Who only
+ * takes the range over may rely on that only for what it has itself: engine_log_apply leaves out
+ * the rest. */
+static enum err take_rows(struct heal *h, struct session *s, const struct wire_pull_reply *m)
+{
+    struct clock context;
+    const struct placement *p = cluster_placement(h->cluster, m->keyspace);
+    bool holds = p != NULL && m->range < p->ranges &&
+                 replicas_have(placement_replicas(p, m->range), cluster_self(h->cluster));
+    clock_init(&context);
+    enum err err = clock_decode(m->context, &context);
+    if (err == ERR_OK) {
+        s->ticket = HEAL_TICKET | ++h->tickets;
+        h->stats.bytes_pulled += m->rows.len;
+        err = engine_log_apply(h->engine, m->keyspace, m->range, m->rows,
+                               MUTANT(pull_without_context) ? NULL : &context, holds, s->ticket);
+    }
+    clock_close(&context);
+    return err;
+}
+
 static void receive_rows(struct heal *h, struct now now, struct session *s,
                          const struct wire_pull_reply *m)
 {
@@ -343,15 +365,27 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
     if (err == ERR_OK && clock_empty(&done)) {
         pull_without(h, now, s);
     } else if (err == ERR_OK) {
-        s->progressed = true;
-        s->ticket = HEAL_TICKET | ++h->tickets;
         h->stats.dots_pulled += clock_count(&done);
-        h->stats.bytes_pulled += m->rows.len;
-        err = engine_log_apply(h->engine, m->keyspace, m->range, m->rows, NULL, true, s->ticket);
+        err = take_rows(h, s, m);
     }
     if (err != ERR_OK)
         session_end(h, now, s, false); /* the next round tries anew */
     clock_close(&done);
+}
+
+/* The rows are stored. When none of the dots came with them, as they could not be taken yet, the
+ * same question would bring the same answer. */
+static void rows_stored(struct heal *h, struct now now, struct session *s)
+{
+    struct want *w = &s->wants[s->wants_at];
+    uint64_t missing = clock_count(&w->clock);
+    shrink(h, w);
+    if (!clock_empty(&w->clock) && clock_count(&w->clock) == missing) {
+        pull_without(h, now, s);
+    } else {
+        s->progressed = true;
+        pull_next(h, now, s);
+    }
 }
 
 /* --- inputs */
@@ -389,6 +423,7 @@ void heal_peer_lost(struct heal *h, struct now now, node_no peer)
     struct session *s = heal_session(h, peer);
     session_idle(s);
     agree_forget_talk(s);
+    serve_forget(s);
     s->soon = false;
     pass_turn(h, now, s);
     check_moved(h); /* perhaps we waited for nobody but it, and it leaves the ring anyhow */
@@ -433,6 +468,8 @@ void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
         agree_sealed(h, now, err);
         return;
     }
+    if (serve_durable(h, ticket, err))
+        return;
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
         if (s->seal == ticket) {
@@ -445,7 +482,7 @@ void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
             continue;
         s->ticket = 0;
         if (err == ERR_OK)
-            pull_next(h, now, s);
+            rows_stored(h, now, s);
         else
             session_end(h, now, s, false);
         return;
