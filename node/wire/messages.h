@@ -164,8 +164,8 @@
 
 /* One hash for each keyspace over the clocks of all ranges that two nodes share; then the clocks of
  * the keyspaces that differ; then rows behind missing dots. `done`: the dots a reply has served.
- * `have`: the clock of who asks; `context`: of who gives, durable: what is in it and not in the rows
- * was removed there. */
+ * `have`: the clock of who asks; `context`: of who gives, durable: what is in it and not in the
+ * rows was removed there. */
 #define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(bytes, digests)
 #define WIRE_CLOCKS(F)        F(u64, round) F(flag, last) F(bytes, clocks)
 #define WIRE_PULL(F)                                                                               \
