@@ -26,7 +26,8 @@
 #define MUTANT_LIST(X)                                                                             \
     MUTANTS_OF_COORD(X)                                                                            \
     MUTANTS_OF_STORAGE(X)                                                                          \
-    MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X) MUTANTS_OF_NODE(X)
+    MUTANTS_OF_SIBLINGS(X) MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X)              \
+        MUTANTS_OF_NODE(X)
 
 #define MUTANTS_OF_COORD(X)                                                                        \
     X(ack_before_fsync, "a write is acked when it is applied, not when it is durable")             \
@@ -95,6 +96,12 @@
     X(page_repeats_row, "a page begins with the row that the one before ended with")               \
     X(expired_is_live, "what has expired is shown for ever")                                       \
     X(token_without_tombstones, "the token of a session does not know of the tombstones it read")
+
+#define MUTANTS_OF_SIBLINGS(X)                                                                     \
+    X(removal_lost, "a sibling that was removed wins over its removal")                            \
+    X(unseen_stays, "a write leaves what its client has seen, and its minter has not got yet")     \
+    X(blind_write_takes_all, "a write without a context takes away what others wrote")             \
+    X(limit_takes_winner, "of too many siblings the winner goes")
 
 #define MUTANTS_OF_HEAL(X)                                                                         \
     X(no_pulls, "differing clocks are found, and nothing is pulled")                               \

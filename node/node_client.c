@@ -297,13 +297,16 @@ static void reply(struct node *n, const struct exec_effect *e)
         client_pump(n, c);
 }
 
+static struct mutation mutation_of(const struct exec_mutation *m)
+{
+    return (struct mutation){.keyspace = m->keyspace, .part = m->part, .supersede = m->supersede};
+}
+
 static void start_write(struct node *n, const struct exec_effect *e)
 {
     struct mutation *mutations = arena_array(&n->arena, struct mutation, e->write.count);
-    for (size_t i = 0; i < e->write.count; i++) {
-        mutations[i].keyspace = e->write.mutations[i].keyspace;
-        mutations[i].part = e->write.mutations[i].part;
-    }
+    for (size_t i = 0; i < e->write.count; i++)
+        mutations[i] = mutation_of(&e->write.mutations[i]);
     struct coord_write w = {.mutations = mutations,
                             .count = e->write.count,
                             .level = (enum level)e->write.level,
@@ -337,8 +340,12 @@ static void start_cas(struct node *n, const struct exec_effect *e)
 
 static void start_cas_propose(struct node *n, const struct exec_effect *e)
 {
+    const struct exec_mutation *m = e->propose.change;
+    struct mutation change = {0};
+    if (m != NULL)
+        change = mutation_of(m);
     clock_keep(n);
-    coord_cas_propose(n->coord, n->now, e->propose.session, e->op, e->propose.part);
+    coord_cas_propose(n->coord, n->now, e->propose.session, e->op, m != NULL ? &change : NULL);
 }
 
 static enum schema_change_type change_of(enum ddl_kind kind)
@@ -453,6 +460,7 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
                             .required = result->required,
                             .received = result->received,
                             .failures = result->failures,
+                            .merged = result->merged,
                             .data_present = result->data_present,
                             .rows = &result->rows,
                             .cas = (enum exec_cas_end)result->cas,

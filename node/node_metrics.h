@@ -38,6 +38,8 @@
       "Increments that had been taken before, and count once.")                                    \
     X(COUNTER, NODE_FOLDS, "torc_counter_folds_total", "",                                         \
       "Times that increments of a counter were replaced by their sum.")                            \
+    X(COUNTER, NODE_MERGED, "torc_siblings_merged_total", "",                                      \
+      "Values that went because a place had more siblings than it may have.")                      \
     X(COUNTER, NODE_COUNTERS_READ, "torc_counter_reads_total", "",                                 \
       "Times a row was read for an increment, because the counter was not in memory.")             \
     X(COUNTER, NODE_SPECULATIONS, "torc_speculations_total", "",                                   \

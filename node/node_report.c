@@ -41,6 +41,7 @@ static void collect_coord(struct node *n)
     catch_up(n, NODE_REPAIRS, c.repairs);
     catch_up(n, NODE_REPEATS, c.repeats);
     catch_up(n, NODE_FOLDS, c.folds);
+    catch_up(n, NODE_MERGED, c.merged);
     catch_up(n, NODE_COUNTERS_READ, c.counters_read);
     catch_up(n, NODE_SPECULATIONS, c.speculations);
     catch_up(n, NODE_TIMEOUTS, c.timeouts);

@@ -254,7 +254,8 @@ static void put_kind(struct engine *e, const struct part *p, enum key_kind kind,
 
 void engine_batch_part(struct engine *e, const struct part *p)
 {
-    const struct part none = {.deletion = TOMB_NONE, .static_row = {.deletion = TOMB_NONE}};
+    const struct part none = {
+        .siblings = p->siblings, .deletion = TOMB_NONE, .static_row = {.deletion = TOMB_NONE}};
     struct part f = none;
     if (!tomb_is_none(&p->deletion)) {
         f.deletion = p->deletion;

@@ -22,7 +22,7 @@ static bool row_is_known(const struct clock *c, const struct row *row)
 {
     bool known = dot_is_known(c, row->deletion.dot);
     for (size_t i = 0; i < row->cells_count && known; i++)
-        known = dot_is_known(c, row->cells[i].dot);
+        known = dot_is_known(c, cell_event(&row->cells[i]));
     return known;
 }
 

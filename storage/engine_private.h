@@ -5,6 +5,7 @@
  *   engine_scan.c   scans over rows_*
  *   engine_clock.c  range clocks: loading, snapshots
  *   engine_name.c   dots for what comes without
+ *   engine_siblings.c  what a write to a siblings table takes away
  *   engine_log.c    writes under a dot, range logs
  *   engine_pull.c   what other replicas lack, read and applied
  *   engine_index.c  entries of secondary indexes, building and dropping them

@@ -150,6 +150,7 @@ static void add_row(struct arena *arena, struct part *p, size_t *cap, const stru
         return;
     p->rows = arena_grow(arena, p->rows, p->rows_count, cap, sizeof *row);
     p->rows[p->rows_count++] = *row;
+    p->siblings |= row->siblings;
 }
 
 /* The smallest range of one row. */

@@ -164,7 +164,8 @@ static struct row join_tiers(struct tiers *t, struct arena *arena)
 static void collapse_row(struct rows *r, struct bytes keys, const struct row *row, bool is_static)
 {
     struct row nameless = *row;
-    struct part p = {.deletion = TOMB_NONE, .static_row = {.deletion = TOMB_NONE}};
+    struct part p = {
+        .siblings = row->siblings, .deletion = TOMB_NONE, .static_row = {.deletion = TOMB_NONE}};
     nameless.key = BYTES_NONE; /* the store's key says it */
     if (MUTANT(collapse_loses_cell) && row->cells_count > 1)
         nameless.cells_count--;

@@ -103,6 +103,7 @@ static void add_row(struct run *run, struct page_part *p, const struct row *row)
     p->part.rows =
         arena_grow(run->arena, p->part.rows, p->part.rows_count, &p->rows_cap, sizeof *row);
     p->part.rows[p->part.rows_count++] = *row;
+    p->part.siblings |= row->siblings;
     run->bytes += row_bytes(row);
     if (row_is_live(row, run->scan->now_s)) {
         p->live++;

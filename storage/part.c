@@ -71,6 +71,11 @@ struct tomb tomb_max(const struct tomb *a, const struct tomb *b)
     return tomb_wins(a, b) ? *a : *b;
 }
 
+struct dot cell_event(const struct cell *c)
+{
+    return c->kind == CELL_REMOVED ? c->remover : c->dot;
+}
+
 bool cell_is_live(const struct cell *c, int64_t now_s)
 {
     if (MUTANT(expired_is_live) && c->kind == CELL_EXPIRING)
@@ -87,20 +92,29 @@ bool row_is_live(const struct row *r, int64_t now_s)
     return false;
 }
 
-static int cell_place_compare(const struct cell *a, const struct cell *b)
+static int cell_place_compare(const struct cell *a, const struct cell *b, bool siblings)
 {
+    int c = 0;
     if (a->column != b->column)
         return a->column < b->column ? -1 : 1;
     if (a->has_path != b->has_path)
         return a->has_path ? 1 : -1;
-    return a->has_path ? bytes_compare(a->path, b->path) : 0;
+    if (a->has_path)
+        c = bytes_compare(a->path, b->path);
+    return c == 0 && siblings ? dot_compare(a->dot, b->dot) : c;
 }
 
 /* --- rows */
 
-static bool cells_equal(const struct cell *a, const struct cell *b)
+/* Of two cells in one place a stays. */
+static bool cell_beats(const struct cell *a, const struct cell *b, bool siblings)
 {
-    return !cell_wins(a, b) && !cell_wins(b, a);
+    return siblings ? siblings_beats(a, b) : cell_wins(a, b);
+}
+
+static bool cells_equal(const struct cell *a, const struct cell *b, bool siblings)
+{
+    return !cell_beats(a, b, siblings) && !cell_beats(b, a, siblings);
 }
 
 /* Whether the cell is dropped; *at walks along with the cells of one row. */
@@ -136,6 +150,10 @@ static bool shadow_covers(struct shadow *s, const struct cell *c)
 static void row_settle(struct row *r, const struct tomb *cover)
 {
     size_t kept = 0;
+    if (r->siblings) {
+        siblings_settle(r);
+        return;
+    }
     if (!tomb_is_none(&r->deletion) && tomb_shadows(cover, r->deletion.timestamp))
         r->deletion = TOMB_NONE;
     struct shadow s = shadow_begin(r, cover);
@@ -148,6 +166,8 @@ static void row_settle(struct row *r, const struct tomb *cover)
 
 static bool row_is_settled(const struct row *r, const struct tomb *cover)
 {
+    if (r->siblings)
+        return siblings_are_settled(r);
     if (!tomb_is_none(&r->deletion) && tomb_shadows(cover, r->deletion.timestamp))
         return false;
     struct shadow s = shadow_begin(r, cover);
@@ -178,6 +198,7 @@ void row_cover(const struct row *r, const struct tomb *cover, struct arena *aren
 void row_merge(const struct row *a, const struct row *b, struct arena *arena, struct row *ret)
 {
     struct row out = {.key = a->key, .deletion = tomb_max(&a->deletion, &b->deletion)};
+    out.siblings = a->siblings || b->siblings;
     if (MUTANT(row_deletion_lost))
         out.deletion = a->deletion;
     struct tomb none = TOMB_NONE;
@@ -185,11 +206,13 @@ void row_merge(const struct row *a, const struct row *b, struct arena *arena, st
     size_t k = 0;
     out.cells = arena_array(arena, struct cell, a->cells_count + b->cells_count);
     while (i < a->cells_count || k < b->cells_count) {
-        int c = i == a->cells_count   ? 1
-                : k == b->cells_count ? -1
-                                      : cell_place_compare(&a->cells[i], &b->cells[k]);
+        int c = i == a->cells_count ? 1
+                : k == b->cells_count
+                    ? -1
+                    : cell_place_compare(&a->cells[i], &b->cells[k], out.siblings);
         const struct cell *from = c < 0 ? &a->cells[i] : &b->cells[k];
-        if (c == 0 && cell_wins(&a->cells[i], &b->cells[k]) != MUTANT(older_cell_wins))
+        if (c == 0 &&
+            cell_beats(&a->cells[i], &b->cells[k], out.siblings) != MUTANT(older_cell_wins))
             from = &a->cells[i];
         out.cells[out.cells_count++] = *from;
         i += c <= 0;
@@ -203,7 +226,29 @@ void row_merge(const struct row *a, const struct row *b, struct arena *arena, st
 
 static int cell_sort_compare(const void *a, const void *b)
 {
-    return cell_place_compare(a, b);
+    return cell_place_compare(a, b, false);
+}
+
+static int sibling_sort_compare(const void *a, const void *b)
+{
+    return cell_place_compare(a, b, true);
+}
+
+/* What its kind does not have. */
+static void cell_normalise(struct cell *c)
+{
+    if (c->kind != CELL_EXPIRING)
+        c->ttl = 0;
+    if (c->kind == CELL_LIVE || c->kind == CELL_REMOVED)
+        c->time_s = 0;
+    if (c->kind == CELL_TOMBSTONE || c->kind == CELL_REMOVED)
+        c->value = BYTES_NONE;
+    if (c->kind == CELL_REMOVED)
+        c->writer = 0;
+    else
+        c->remover = (struct dot){{0, 0}, 0};
+    if (!c->has_path)
+        c->path = BYTES_NONE;
 }
 
 static int row_sort_compare(const void *a, const void *b)
@@ -217,24 +262,16 @@ static void row_normalise(struct row *r)
     size_t kept = 0;
     if (tomb_is_none(&r->deletion))
         r->deletion = TOMB_NONE;
-    for (size_t i = 0; i < r->cells_count; i++) {
-        struct cell *c = &r->cells[i];
-        if (c->kind != CELL_EXPIRING)
-            c->ttl = 0;
-        if (c->kind == CELL_LIVE)
-            c->time_s = 0;
-        if (c->kind == CELL_TOMBSTONE)
-            c->value = BYTES_NONE;
-        if (!c->has_path)
-            c->path = BYTES_NONE;
-    }
+    for (size_t i = 0; i < r->cells_count; i++)
+        cell_normalise(&r->cells[i]);
     if (r->cells_count > 1)
-        qsort(r->cells, r->cells_count, sizeof *r->cells, cell_sort_compare);
+        qsort(r->cells, r->cells_count, sizeof *r->cells,
+              r->siblings ? sibling_sort_compare : cell_sort_compare);
     for (size_t i = 0; i < r->cells_count; i++) {
         struct cell *last = kept > 0 ? &r->cells[kept - 1] : NULL;
-        if (last == NULL || cell_place_compare(last, &r->cells[i]) != 0)
+        if (last == NULL || cell_place_compare(last, &r->cells[i], r->siblings) != 0)
             r->cells[kept++] = r->cells[i];
-        else if (cell_wins(&r->cells[i], last))
+        else if (cell_beats(&r->cells[i], last, r->siblings))
             *last = r->cells[i];
     }
     r->cells_count = kept;
@@ -264,16 +301,21 @@ static void part_settle_rows(struct part *p)
 void part_normalise(struct part *p, struct arena *arena)
 {
     size_t kept = 0;
-    if (tomb_is_none(&p->deletion))
+    if (tomb_is_none(&p->deletion) || p->siblings)
         p->deletion = TOMB_NONE;
+    if (p->siblings)
+        p->tombs_count = 0;
     struct tomb_list tombs = tombs_normalise(p->tombs, p->tombs_count, arena);
     tombs = tombs_settle(tombs, &p->deletion, arena);
     p->tombs = tombs.items;
     p->tombs_count = tombs.count;
-    for (size_t i = 0; i < p->rows_count; i++)
+    for (size_t i = 0; i < p->rows_count; i++) {
+        p->rows[i].siblings = p->siblings;
         row_normalise(&p->rows[i]);
+    }
     if (p->has_static) {
         p->static_row.key = BYTES_NONE;
+        p->static_row.siblings = p->siblings;
         row_normalise(&p->static_row);
     }
     if (p->rows_count > 1)
@@ -299,6 +341,7 @@ void row_join(const struct row *rows, size_t count, struct arena *arena, struct 
     out.cells_count = 0;
     for (size_t i = 0; i < count; i++) {
         out.deletion = tomb_max(&out.deletion, &rows[i].deletion);
+        out.siblings |= rows[i].siblings;
         if (rows[i].cells_count > 0)
             memcpy(out.cells + out.cells_count, rows[i].cells,
                    rows[i].cells_count * sizeof *rows[i].cells);
@@ -312,10 +355,12 @@ static bool row_is_canonical(const struct row *r, const struct tomb *cover)
 {
     for (size_t i = 0; i < r->cells_count; i++) {
         const struct cell *c = &r->cells[i];
-        if (i > 0 && cell_place_compare(&r->cells[i - 1], c) >= 0)
+        if (i > 0 && cell_place_compare(&r->cells[i - 1], c, r->siblings) >= 0)
             return false;
         if ((c->kind != CELL_EXPIRING && c->ttl != 0) || (c->kind == CELL_LIVE && c->time_s != 0) ||
             (c->kind == CELL_TOMBSTONE && c->value.len > 0))
+            return false;
+        if (r->siblings ? !sibling_is_canonical(c) : c->kind == CELL_REMOVED || c->writer != 0)
             return false;
     }
     return !row_is_empty(r) && row_is_settled(r, cover);
@@ -324,6 +369,8 @@ static bool row_is_canonical(const struct row *r, const struct tomb *cover)
 bool part_is_canonical(const struct part *p)
 {
     size_t at = 0;
+    if (p->siblings && (!tomb_is_none(&p->deletion) || p->tombs_count > 0))
+        return false;
     for (size_t i = 0; i < p->tombs_count; i++) {
         const struct range_tomb *t = &p->tombs[i];
         const struct range_tomb *last = i > 0 ? t - 1 : NULL;
@@ -378,17 +425,26 @@ static void merge_rows(const struct part *a, const struct part *b, struct arena 
     }
 }
 
+static void merge_deletions(const struct part *a, const struct part *b, struct arena *arena,
+                            struct part *out)
+{
+    out->deletion = tomb_max(&a->deletion, &b->deletion);
+    if (MUTANT(merge_forgets_deletion))
+        out->deletion = a->deletion;
+    struct tomb_list tombs = tombs_overlay((struct tomb_list){a->tombs, a->tombs_count},
+                                           (struct tomb_list){b->tombs, b->tombs_count}, arena);
+    tombs = tombs_settle(tombs, &out->deletion, arena);
+    out->tombs = tombs.items;
+    out->tombs_count = tombs.count;
+}
+
 void part_merge(const struct part *a, const struct part *b, struct arena *arena, struct part *ret)
 {
     struct part out = {.table = a->table, .token = a->token, .key = a->key};
-    out.deletion = tomb_max(&a->deletion, &b->deletion);
-    if (MUTANT(merge_forgets_deletion))
-        out.deletion = a->deletion;
-    struct tomb_list tombs = tombs_overlay((struct tomb_list){a->tombs, a->tombs_count},
-                                           (struct tomb_list){b->tombs, b->tombs_count}, arena);
-    tombs = tombs_settle(tombs, &out.deletion, arena);
-    out.tombs = tombs.items;
-    out.tombs_count = tombs.count;
+    out.siblings = a->siblings || b->siblings;
+    out.deletion = TOMB_NONE;
+    if (!out.siblings)
+        merge_deletions(a, b, arena, &out);
     out.static_row.deletion = TOMB_NONE;
     if (a->has_static || b->has_static) {
         struct row both = a->has_static ? a->static_row : b->static_row;
@@ -408,16 +464,18 @@ static bool row_lacks(const struct row *have, const struct row *full, struct are
                       struct row *ret)
 {
     size_t k = 0;
-    *ret = (struct row){.key = full->key, .deletion = full->deletion};
+    *ret = (struct row){.key = full->key, .siblings = full->siblings, .deletion = full->deletion};
     if (have != NULL && tomb_equal(&have->deletion, &full->deletion))
         ret->deletion = TOMB_NONE;
     ret->cells = arena_array(arena, struct cell, full->cells_count);
     for (size_t i = 0; i < full->cells_count; i++) {
         const struct cell *c = &full->cells[i];
-        while (have != NULL && k < have->cells_count && cell_place_compare(&have->cells[k], c) < 0)
+        while (have != NULL && k < have->cells_count &&
+               cell_place_compare(&have->cells[k], c, full->siblings) < 0)
             k++;
         bool there = have != NULL && k < have->cells_count &&
-                     cell_place_compare(&have->cells[k], c) == 0 && cells_equal(&have->cells[k], c);
+                     cell_place_compare(&have->cells[k], c, full->siblings) == 0 &&
+                     cells_equal(&have->cells[k], c, full->siblings);
         if (!there)
             ret->cells[ret->cells_count++] = *c;
     }
@@ -448,6 +506,7 @@ bool part_lacks(const struct part *have, const struct part *want, struct arena *
     struct part out = {.table = want->table, .token = want->token, .key = want->key};
     size_t k = 0;
     part_merge(have, want, arena, &full);
+    out.siblings = full.siblings;
     out.deletion = full.deletion;
     if (tomb_equal(&have->deletion, &full.deletion))
         out.deletion = TOMB_NONE;

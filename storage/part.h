@@ -10,6 +10,8 @@
  * is one cell per element (`has_path`), and a tombstone at (column, no path) shadows its elements.
  * So is a counter, one cell per increment (counter.h).
  *
+ * Parts of tables that keep siblings have another place for a cell, and no deletions: siblings.h.
+ *
  * Merge is the join of Cassandra's last-write-wins order (part_merge): commutative, associative,
  * idempotent, and its result is canonical: parts with the same meaning are the same bytes.
  * Nothing here looks at the wall clock except where a function takes `now_s`.
@@ -20,11 +22,13 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-#define COLUMN_MARKER  0u /* the row marker; real columns begin at 1 */
+#define COLUMN_MARKER  0u         /* the row marker; real columns begin at 1 */
+#define COLUMN_ROW     UINT32_MAX /* siblings: a removed cell for the whole row */
 #define TIMESTAMP_NONE INT64_MIN
 #define PART_ROWS_MAX  (1u << 20) /* decoders refuse more of any list */
 
-enum cell_kind { CELL_LIVE = 0, CELL_EXPIRING = 1, CELL_TOMBSTONE = 2 };
+/* CELL_REMOVED: in tables with siblings, and CELL_TOMBSTONE is not. */
+enum cell_kind { CELL_LIVE = 0, CELL_EXPIRING = 1, CELL_TOMBSTONE = 2, CELL_REMOVED = 3 };
 
 struct cell {
     uint32_t column;
@@ -36,7 +40,9 @@ struct cell {
                           time; live: 0 */
     struct bytes path; /* element key, order-preserving */
     struct bytes value;
-    struct dot dot;
+    struct dot dot;     /* that wrote it; of a removed cell: that is removed */
+    struct dot remover; /* removed only: the dot of the removal, whose timestamp it has */
+    uint64_t writer;    /* siblings, not removed: who wrote it; 0: nobody in particular */
 };
 
 /* A deletion of everything with a timestamp <= its own. timestamp == TIMESTAMP_NONE: there is none.
@@ -51,8 +57,9 @@ struct tomb {
 
 struct row {
     struct bytes key; /* encoded clustering key; empty for the static row and without clustering */
+    bool siblings;    /* as its part; part_normalise sets it */
     struct tomb deletion;
-    struct cell *cells; /* ascending by (column, has_path, path) */
+    struct cell *cells; /* ascending by (column, has_path, path), and dot with siblings */
     size_t cells_count;
 };
 
@@ -65,6 +72,7 @@ struct range_tomb {
 
 struct part {
     table_no table;
+    bool siblings; /* of a table that keeps them; an empty part need not know */
     token token;
     struct bytes key; /* serialised partition key */
     struct tomb deletion;
@@ -86,7 +94,10 @@ bool tomb_is_none(const struct tomb *t);
 /* Deletions shadow ties: timestamp <= t->timestamp. */
 bool tomb_shadows(const struct tomb *t, int64_t timestamp);
 
-/* Live at now_s: not a tombstone and not expired. */
+/* The dot of the write that made the cell what it is: what a clock says of it. */
+struct dot cell_event(const struct cell *c);
+
+/* Live at now_s: not a tombstone, not removed, and not expired. */
 bool cell_is_live(const struct cell *c, int64_t now_s);
 
 /* A row is there when its marker or any cell is live. */
@@ -112,7 +123,7 @@ struct tomb part_deletion_at(const struct part *p, struct bytes row_key);
 
 bool part_is_empty(const struct part *p);
 
-/* Every cell and tombstone of p gets this dot (what minting does). */
+/* Every cell and tombstone of p gets this dot (what minting does; not with siblings). */
 void part_set_dot(struct part *p, struct dot dot);
 
 /* The largest timestamp in the part, TIMESTAMP_NONE when there is none. */

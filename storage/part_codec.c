@@ -1,19 +1,19 @@
 /* part_codec.c - the bytes of a part, version 1. Stored and sent: do not renumber.
  *
  *   part  = u8 version, varint table, i64 token, vbytes key, body
- *   body  = u8 flags (1 deletion, 2 tombs, 4 static, 8 rows), varint dots, dot*, svarint base,
- *           [stamp], [varint count, tomb*], [row], [varint count, (vbytes key, row)*]
- *   dot   = varint node, varint boot, varint n              ascending: the distinct ones
- *   base  = the smallest timestamp
- *   mark  = varint (timestamp - base), varint number of the dot
- *   stamp = mark, svarint time_s
- *   tomb  = vbytes start, vbytes end (empty: unbounded), stamp
- *   row   = u8 flags (1 deletion), [stamp], varint count, cell*
- *   cell  = varint column, u8 flags (kind, 4 path, 8 new mark), [mark], [varint ttl if expiring],
- *           [svarint time_s unless live], [vbytes path], [vbytes value unless tombstone]
+ *   body  = u8 flags (1 deletion, 2 tombs, 4 static, 8 rows, 16 siblings), varint dots, dot*,
+ * svarint base, [stamp], [varint count, tomb*], [row], [varint count, (vbytes key, row)*] dot   =
+ * varint node, varint boot, varint n              ascending: the distinct ones base  = the smallest
+ * timestamp mark  = varint (timestamp - base), varint number of the dot stamp = mark, svarint
+ * time_s tomb  = vbytes start, vbytes end (empty: unbounded), stamp row   = u8 flags (1 deletion),
+ * [stamp], varint count, cell* cell  = varint column, u8 flags (kind, 4 path, 8 new mark, 16 new
+ * writer), [mark], [u64 writer], [varint ttl if expiring], [svarint time_s if expiring or
+ * tombstone], [vbytes path], [vbytes value if live or expiring], [varint remover if removed]
+ *   remover = the number of its dot
  *
  * A cell without a mark has that of the cell before it, the first one (base, dot 0): a write of one
- * dot and one timestamp stores both once, whatever the number of its cells.
+ * dot and one timestamp stores both once, whatever the number of its cells. So with writers; the
+ * first one is 0.
  */
 #include "base/mem.h"
 #include "storage/clock.h"
@@ -24,9 +24,21 @@
 
 #define PART_VERSION 1
 
-enum body_flags { BODY_DELETION = 1, BODY_TOMBS = 2, BODY_STATIC = 4, BODY_ROWS = 8 };
+enum body_flags {
+    BODY_DELETION = 1,
+    BODY_TOMBS = 2,
+    BODY_STATIC = 4,
+    BODY_ROWS = 8,
+    BODY_SIBLINGS = 16
+};
 enum row_flags { ROW_DELETION = 1 };
-enum cell_flags { CELL_KIND_MASK = 3, CELL_PATH = 4, CELL_MARK = 8, CELL_FLAGS_END = 16 };
+enum cell_flags {
+    CELL_KIND_MASK = 3,
+    CELL_PATH = 4,
+    CELL_MARK = 8,
+    CELL_WRITER = 16,
+    CELL_FLAGS_END = 32
+};
 
 /* --- writing */
 
@@ -38,6 +50,7 @@ struct writer {
     int64_t base;
     int64_t last_timestamp; /* of the cell before */
     size_t last_dot;
+    uint64_t last_writer;
 };
 
 static void gather(struct writer *w, int64_t timestamp, struct dot dot)
@@ -54,8 +67,12 @@ static void gather_row(struct writer *w, const struct row *r)
 {
     if (!tomb_is_none(&r->deletion))
         gather(w, r->deletion.timestamp, r->deletion.dot);
-    for (size_t i = 0; i < r->cells_count; i++)
-        gather(w, r->cells[i].timestamp, r->cells[i].dot);
+    for (size_t i = 0; i < r->cells_count; i++) {
+        const struct cell *c = &r->cells[i];
+        gather(w, c->timestamp, c->dot);
+        if (c->kind == CELL_REMOVED)
+            gather(w, c->timestamp, c->remover);
+    }
 }
 
 static int dot_sort_compare(const void *a, const void *b)
@@ -120,21 +137,26 @@ static void write_cell(struct writer *w, const struct cell *c)
     enum cell_kind kind = expired ? CELL_TOMBSTONE : c->kind;
     size_t dot = dot_number(w, c->dot);
     bool same = c->timestamp == w->last_timestamp && dot == w->last_dot;
+    bool writer = kind != CELL_REMOVED && c->writer != w->last_writer;
     buf_put_varint(w->out, c->column);
-    buf_put_u8(w->out,
-               (uint8_t)((int)kind | (c->has_path ? CELL_PATH : 0) | (same ? 0 : CELL_MARK)));
+    buf_put_u8(w->out, (uint8_t)((int)kind | (c->has_path ? CELL_PATH : 0) |
+                                 (same ? 0 : CELL_MARK) | (writer ? CELL_WRITER : 0)));
     if (!same)
         write_mark(w, c->timestamp, dot);
+    if (writer)
+        buf_put_u64(w->out, w->last_writer = c->writer);
     if (kind == CELL_EXPIRING)
         buf_put_varint(w->out, (uint64_t)c->ttl);
-    if (kind != CELL_LIVE)
+    if (kind == CELL_EXPIRING || kind == CELL_TOMBSTONE)
         buf_put_svarint(w->out, c->time_s);
     if (c->has_path)
         buf_put_vbytes(w->out, c->path);
-    if (kind != CELL_TOMBSTONE)
+    if (kind == CELL_LIVE || kind == CELL_EXPIRING)
         buf_put_vbytes(w->out, c->value);
     w->last_timestamp = c->timestamp;
     w->last_dot = dot;
+    if (kind == CELL_REMOVED)
+        buf_put_varint(w->out, dot_number(w, c->remover));
 }
 
 static void write_row(struct writer *w, const struct row *r)
@@ -155,7 +177,8 @@ void part_body_write(const struct part *p, int64_t now_s, struct buf *out)
     gather_part(&w, p);
     w.last_timestamp = w.base;
     buf_put_u8(out, (uint8_t)((deletion ? BODY_DELETION : 0) | (p->tombs_count ? BODY_TOMBS : 0) |
-                              (p->has_static ? BODY_STATIC : 0) | (p->rows_count ? BODY_ROWS : 0)));
+                              (p->has_static ? BODY_STATIC : 0) | (p->rows_count ? BODY_ROWS : 0) |
+                              (p->siblings ? BODY_SIBLINGS : 0)));
     buf_put_varint(out, w.dots_count);
     for (size_t i = 0; i < w.dots_count; i++)
         buf_put_dot(out, w.dots[i]);
@@ -216,6 +239,8 @@ struct body_reader {
     int64_t base;
     int64_t last_timestamp;
     struct dot last_dot;
+    uint64_t last_writer;
+    bool siblings;
 };
 
 /* A count of items of at least `least` bytes each; 0 when they cannot be there. */
@@ -240,16 +265,23 @@ static void read_dots(struct body_reader *b)
     }
 }
 
+static struct dot read_dot_number(struct body_reader *b)
+{
+    uint64_t number = read_varint(b->in);
+    if (number < b->dots_count)
+        return b->dots[number];
+    b->in->failed = true;
+    return (struct dot){{0, 0}, 0};
+}
+
 static void read_mark(struct body_reader *b, int64_t *ret_timestamp, struct dot *ret_dot)
 {
     uint64_t timestamp = read_varint(b->in) + (uint64_t)b->base;
-    uint64_t number = read_varint(b->in);
-    if (number >= b->dots_count) {
-        b->in->failed = true;
+    struct dot dot = read_dot_number(b);
+    if (b->in->failed)
         return;
-    }
     *ret_timestamp = (int64_t)timestamp;
-    *ret_dot = b->dots[number];
+    *ret_dot = dot;
 }
 
 static void read_stamp(struct body_reader *b, struct tomb *ret)
@@ -266,8 +298,7 @@ static void read_cell(struct body_reader *b, struct cell *c)
     uint64_t column = read_varint(b->in);
     uint8_t flags = read_u8(b->in);
     int kind = flags & CELL_KIND_MASK;
-    if (column > UINT32_MAX || flags >= CELL_FLAGS_END || kind > CELL_TOMBSTONE ||
-        b->dots_count == 0)
+    if (column > UINT32_MAX || flags >= CELL_FLAGS_END || b->dots_count == 0)
         b->in->failed = true;
     if (b->in->failed)
         return;
@@ -277,25 +308,32 @@ static void read_cell(struct body_reader *b, struct cell *c)
         read_mark(b, &b->last_timestamp, &b->last_dot);
     c->timestamp = b->last_timestamp;
     c->dot = b->last_dot;
+    if ((flags & CELL_WRITER) != 0)
+        b->last_writer = read_u64(b->in);
+    if (c->kind != CELL_REMOVED)
+        c->writer = b->last_writer;
     if (c->kind == CELL_EXPIRING) {
         uint64_t ttl = read_varint(b->in);
         if (ttl > INT32_MAX)
             b->in->failed = true;
         c->ttl = (int32_t)(ttl & INT32_MAX);
     }
-    if (c->kind != CELL_LIVE)
+    if (c->kind == CELL_EXPIRING || c->kind == CELL_TOMBSTONE)
         c->time_s = read_svarint(b->in);
     c->has_path = (flags & CELL_PATH) != 0;
     if (c->has_path)
         c->path = read_vbytes(b->in);
-    if (c->kind != CELL_TOMBSTONE)
+    if (c->kind == CELL_LIVE || c->kind == CELL_EXPIRING)
         c->value = read_vbytes(b->in);
+    if (c->kind == CELL_REMOVED)
+        c->remover = read_dot_number(b);
 }
 
 static void read_row(struct body_reader *b, struct row *r)
 {
     uint8_t flags = read_u8(b->in);
     r->deletion = TOMB_NONE;
+    r->siblings = b->siblings;
     if (flags > ROW_DELETION)
         b->in->failed = true;
     if ((flags & ROW_DELETION) != 0)
@@ -331,13 +369,14 @@ enum err part_body_read(struct reader *in, struct arena *arena, struct part *ret
 {
     struct body_reader b = {.in = in, .arena = arena};
     uint8_t flags = read_u8(in);
-    if (flags >= BODY_ROWS << 1)
+    if (flags >= BODY_SIBLINGS << 1)
         in->failed = true;
     read_dots(&b);
     b.base = read_svarint(in);
     b.last_timestamp = b.base;
     if (b.dots_count > 0)
         b.last_dot = b.dots[0];
+    b.siblings = ret->siblings = (flags & BODY_SIBLINGS) != 0;
     ret->deletion = TOMB_NONE;
     ret->static_row.deletion = TOMB_NONE;
     if ((flags & BODY_DELETION) != 0)

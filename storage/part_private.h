@@ -26,6 +26,14 @@ struct tomb_list tombs_normalise(struct range_tomb *items, size_t count, struct 
 /* The deletion that covers the key; *at, from 0, walks along with ascending keys. */
 struct tomb tombs_at(const struct part *p, size_t *at, struct bytes key);
 
+/* siblings.c: the join of two cells in one place of a siblings table; the row without what its
+ * removed cells take away and without what such a table does not have; what a canonical part of one
+ * may hold. */
+bool siblings_beats(const struct cell *a, const struct cell *b);
+void siblings_settle(struct row *r);
+bool siblings_are_settled(const struct row *r);
+bool sibling_is_canonical(const struct cell *c);
+
 bool row_is_empty(const struct row *r);
 
 /* ret := the row without what `cover` shadows; shares the cells when nothing is shadowed. */

@@ -6,13 +6,17 @@ void batch_encode(const struct mutation *mutations, size_t count, struct buf *ou
 {
     buf_put_u32(out, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
-        struct buf part;
+        struct buf part, supersede;
         buf_init(&part, BATCH_BYTES_MAX);
+        buf_init(&supersede, BATCH_BYTES_MAX);
         part_encode(&mutations[i].part, &part);
-        out->failed |= part.failed;
+        supersede_encode(&mutations[i].supersede, &supersede);
+        out->failed |= part.failed || supersede.failed;
         buf_put_u32(out, mutations[i].keyspace);
         buf_put_vbytes(out, buf_bytes(&part));
+        buf_put_vbytes(out, buf_bytes(&supersede));
         buf_close(&part);
+        buf_close(&supersede);
     }
 }
 
@@ -27,7 +31,9 @@ enum err batch_decode(struct bytes in, struct arena *arena, struct mutation **re
     for (uint32_t i = 0; i < count; i++) {
         items[i].keyspace = read_u32(&r);
         struct bytes part = read_vbytes(&r);
+        struct bytes supersede = read_vbytes(&r);
         if (r.failed || part_decode(part, arena, &items[i].part) != ERR_OK ||
+            supersede_decode(supersede, arena, &items[i].supersede) != ERR_OK ||
             items[i].part.token != murmur3_token(items[i].part.key))
             return ERR_MALFORMED;
     }

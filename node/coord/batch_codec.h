@@ -1,6 +1,7 @@
-/* batch_codec.h - the mutations of a logged batch as bytes: what its keepers store and replay.
+/* batch_codec.h - mutations as bytes: of a logged batch, what its keepers store and replay; of an
+ * IF, one, the value that is decided.
  *
- *   batch = count:u32 { keyspace:u32 vbytes(part) }*count
+ *   batch = count:u32 { keyspace:u32 vbytes(part) vbytes(supersede) }*count
  */
 #ifndef TORC_NODE_COORD_BATCH_CODEC_H
 #define TORC_NODE_COORD_BATCH_CODEC_H

@@ -1,4 +1,5 @@
 /* The states of a session; cas_core.h has the picture, docs/lwt.md why it is right. */
+#include "node/coord/batch_codec.h"
 #include "node/coord/cas_core.h"
 
 #include "base/mutant.h"
@@ -303,7 +304,8 @@ static void decided(struct coord *c, struct now now, struct cas *s)
 /* The value is decided: from now on it is a write like any other, which anybody may repeat. */
 void cas_accepted(struct coord *c, struct now now, struct cas *s)
 {
-    struct mutation m = {.keyspace = s->request.keyspace};
+    struct mutation *change;
+    size_t count;
     /* Ours was below: it was not decided when a quorum promised, and now it cannot be any more. */
     if (!s->own && ballot_order(s->tally.accepted, s->outstanding) <= 0)
         s->outstanding = s->outstanding_before = (struct dot){{0, 0}, 0};
@@ -313,14 +315,15 @@ void cas_accepted(struct coord *c, struct now now, struct cas *s)
         decided(c, now, s);
         return;
     }
-    if (part_decode(s->value, &s->attempt->arena, &m.part) != ERR_OK ||
-        m.part.table != s->request.scan.table || !bytes_equal(m.part.key, s->request.scan.key)) {
+    if (batch_decode(s->value, &s->attempt->arena, &change, &count) != ERR_OK || count != 1 ||
+        change->keyspace != s->request.keyspace || change->part.table != s->request.scan.table ||
+        !bytes_equal(change->part.key, s->request.scan.key)) {
         fail(c, s, ERR_CORRUPT);
         return;
     }
     if (MUTANT(cas_done_early))
         cas_tell_done(c, s);
-    struct coord_write w = {.mutations = &m,
+    struct coord_write w = {.mutations = change,
                             .count = 1,
                             .level = s->commit,
                             .kind = WRITE_CAS,
@@ -388,7 +391,7 @@ void cas_begin(struct coord *c, struct now now, uint64_t op, const struct coord_
 }
 
 void cas_decide(struct coord *c, struct now now, uint64_t session, uint64_t op,
-                const struct part *part)
+                const struct mutation *change)
 {
     struct cas *s = map_get(&c->cas_by_op, session);
     struct bytes value = BYTES_NONE;
@@ -399,13 +402,13 @@ void cas_decide(struct coord *c, struct now now, uint64_t session, uint64_t op,
     s->op = op;
     map_put(&c->cas_by_op, op, s);
     s->result = (struct coord_result){0};
-    if (part == NULL && !may_be_applied(s)) {
+    if (change == NULL && !may_be_applied(s)) {
         finish(c, s, ERR_OK, CAS_NOT_APPLIED);
         return;
     }
-    if (part != NULL) {
+    if (change != NULL) {
         buf_init(&out, CAS_VALUE_MAX);
-        part_encode(part, &out);
+        batch_encode(change, 1, &out);
         enum err err = buf_finish(&out);
         value = arena_copy(&s->attempt->arena, buf_bytes(&out));
         buf_close(&out);
@@ -416,5 +419,5 @@ void cas_decide(struct coord *c, struct now now, uint64_t session, uint64_t op,
         cas_keep(c, s, value.len);
     }
     /* What changes nothing is nobody's: it must not be taken for a change that we made before. */
-    propose(c, now, s, true, part != NULL ? s->origin : (struct dot){{0, 0}, 0}, value);
+    propose(c, now, s, true, change != NULL ? s->origin : (struct dot){{0, 0}, 0}, value);
 }

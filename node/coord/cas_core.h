@@ -84,7 +84,7 @@ struct cas {
 /* --- cas.c */
 void cas_begin(struct coord *c, struct now now, uint64_t op, const struct coord_cas *request);
 void cas_decide(struct coord *c, struct now now, uint64_t session, uint64_t op,
-                const struct part *part);
+                const struct mutation *change);
 void cas_heard(struct coord *c, struct now now, uint64_t number, const struct coord_result *r);
 void cas_promised(struct coord *c, struct now now, struct cas *s); /* by a quorum */
 void cas_accepted(struct coord *c, struct now now, struct cas *s); /* by a quorum */

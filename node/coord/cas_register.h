@@ -38,7 +38,7 @@ struct cas_register {
     struct dot read_promised;
     struct dot accepted;
     struct dot origin;  /* of `accepted`: the first ballot of the operation that wants it */
-    struct bytes value; /* of `accepted`, an encoded part; borrowed */
+    struct bytes value; /* of `accepted`, an encoded mutation (batch_codec.h); borrowed */
     struct dot done;
     struct dot done_origin; /* the operation that `done` was for */
     keyspace_no keyspace;   /* of the partition: whose replicas hold it */

@@ -272,9 +272,9 @@ void coord_cas_start(struct coord *c, struct now now, uint64_t op, const struct 
 }
 
 void coord_cas_propose(struct coord *c, struct now now, uint64_t session, uint64_t op,
-                       const struct part *part)
+                       const struct mutation *change)
 {
-    cas_decide(c, now, session, op, part);
+    cas_decide(c, now, session, op, change);
     settle(c, now);
 }
 

@@ -68,7 +68,8 @@ struct tracing *coord_tracing(struct coord *c);
 
 struct mutation {
     keyspace_no keyspace;
-    struct part part; /* no dots yet; timestamps set */
+    struct part part;           /* no dots yet; timestamps set */
+    struct supersede supersede; /* of a siblings table: what it takes away, or all zero */
 };
 
 struct coord_write {
@@ -112,6 +113,7 @@ struct coord_result {
     uint32_t required;
     uint32_t received; /* or alive, with UNAVAILABLE */
     uint32_t failures;
+    uint32_t merged;   /* writes: values that went because there were too many siblings */
     node_no waits_for; /* OVERLOADED: counters are full until this dead node is back; or 0 */
     bool data_present; /* reads: the replica asked for data answered */
     struct scan_result rows;
@@ -126,10 +128,10 @@ void coord_read_start(struct coord *c, struct now now, uint64_t op, const struct
 
 /* Begin a session. After CAS_ROWS, and before anything else happens: what its conditions came to,
  * for the next DONE, which may be CAS_ROWS again. NULL: nothing is to change. The timestamps of
- * `part` must be above all that was read. A session that is gone (its time was up) is ignored. */
+ * the part must be above all that was read. A session that is gone (its time was up) is ignored. */
 void coord_cas_start(struct coord *c, struct now now, uint64_t op, const struct coord_cas *cas);
 void coord_cas_propose(struct coord *c, struct now now, uint64_t session, uint64_t op,
-                       const struct part *part);
+                       const struct mutation *change);
 
 /* This node is a mover for ring_epoch (0: no more), and all whom heal_move speaks of know it: fetch
  * the registers of the ranges it takes over. */
@@ -186,7 +188,7 @@ void coord_clear(struct coord *c);
 struct coord_stats {
     uint64_t writes, reads, forwards, digest_mismatches, repairs, speculations, timeouts,
         unavailable, overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats,
-        folds, counters_read, batches, replays;
+        folds, merged, counters_read, batches, replays;
 };
 struct coord_stats coord_stats(const struct coord *c);
 const struct usages *coord_usages(const struct coord *c);

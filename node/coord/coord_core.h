@@ -168,6 +168,9 @@ struct run {
     range_no range;
     struct part part;
     struct bytes encoded;
+    struct supersede supersede;
+    struct bytes supersede_encoded;
+    size_t merged; /* values that its minter had to merge, or rather drop */
     enum level level;
     enum write_kind kind;
     usec end_mono;

@@ -15,8 +15,10 @@ struct write_op {
 /* One result for all runs of an operation: the first that is not well wins. */
 static void op_fold(struct coord *c, struct write_op *op, const struct coord_result *result)
 {
+    uint32_t merged = op->result.merged + result->merged;
     if (op->result.err == ERR_OK)
         op->result = *result;
+    op->result.merged = merged;
     ASSERT(op->left > 0);
     if (--op->left > 0)
         return;
@@ -34,9 +36,9 @@ static void run_finish(struct coord *c, struct run *run, const struct coord_resu
         op_fold(c, run->owner, result);
     } else {
         struct wire_message m = {.type = WIRE_FORWARD_DONE};
-        m.forward_done =
-            (struct wire_forward_done){run->peer_request, (uint32_t)result->err, result->required,
-                                       result->received,  result->failures,      result->waits_for};
+        m.forward_done = (struct wire_forward_done){
+            run->peer_request, (uint32_t)result->err, result->required, result->received,
+            result->failures,  result->waits_for,     result->merged};
         if (MUTANT(forward_says_ok))
             m.forward_done.err = ERR_OK;
         coord_send(c, run->peer, &m);
@@ -61,7 +63,8 @@ static struct coord_result result_of(const struct run *run, enum err err)
                                   .kind = run->kind,
                                   .required = quorum_need(q),
                                   .received = quorum_acked(q),
-                                  .failures = q->failures};
+                                  .failures = q->failures,
+                                  .merged = (uint32_t)run->merged};
     if (err == ERR_UNAVAILABLE)
         result.received = quorum_members(q);
     return result;
@@ -170,8 +173,9 @@ static bool run_forward(struct coord *c, struct now now, struct run *run)
     run->forward_to = run->target[best].node;
     struct wire_message m = {.type = WIRE_FORWARD};
     m.forward =
-        (struct wire_forward){run->pending.request, (uint64_t)left_us(run, now), run->keyspace,
-                              (uint32_t)run->level, (uint32_t)run->kind,         run->encoded};
+        (struct wire_forward){run->pending.request,  (uint64_t)left_us(run, now), run->keyspace,
+                              (uint32_t)run->level,  (uint32_t)run->kind,         run->encoded,
+                              run->supersede_encoded};
     coord_send(c, run->forward_to, &m);
     c->stats.forwards++;
     return true;
@@ -186,13 +190,29 @@ static void run_elsewhere(struct coord *c, struct now now, struct run *run)
         run_result(c, run, ERR_UNAVAILABLE);
 }
 
-static void encode_part(struct run *run)
+static enum err encode_part(struct run *run)
 {
     struct buf out;
     buf_init(&out, STORE_BATCH_MAX);
     part_encode(&run->part, &out);
+    enum err err = buf_finish(&out);
     run->encoded = arena_copy(&run->memory->arena, buf_bytes(&out));
     buf_close(&out);
+    return err;
+}
+
+/* What the request becomes under its dot. False: the run is over, or goes on elsewhere. */
+static bool mint_siblings(struct coord *c, struct now now, struct run *run, struct dot dot)
+{
+    enum err err =
+        engine_supersede(c->engine, run->keyspace, run->range, &run->part, &run->supersede, dot,
+                         now.wall / USEC_PER_SEC, &run->memory->arena, &run->part, &run->merged);
+    if (err == ERR_INVALID)
+        run_result(c, run, ERR_FAILED);
+    else if (err != ERR_OK)
+        run_elsewhere(c, now, run);
+    c->stats.merged += err == ERR_OK ? run->merged : 0;
+    return err == ERR_OK;
 }
 
 /* We are a replica: the write gets its dot here. */
@@ -214,10 +234,17 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
             return;
     }
     struct dot dot = engine_next_dot(c->engine, run->keyspace, run->range, c->self);
-    part_set_dot(&run->part, dot);
+    if (run->supersede.siblings && !mint_siblings(c, now, run, dot))
+        return;
+    if (!run->supersede.siblings)
+        part_set_dot(&run->part, dot);
     c->in_flight -= run->encoded.len;
-    encode_part(run);
+    enum err err = encode_part(run);
     c->in_flight += run->encoded.len;
+    if (err != ERR_OK) { /* a dot and what it removes may be more than was asked for */
+        run_result(c, run, ERR_TOO_BIG);
+        return;
+    }
     for (size_t i = 0; i < run->targets; i++) {
         if (run->target[i].state == REPLICA_LOST)
             continue;
@@ -268,16 +295,22 @@ static void run_start(struct coord *c, struct now now, struct run *run, usec tim
     run_elsewhere(c, now, run);
 }
 
-/* A part of our own, deep in the run's memory. */
-static bool copy_part(struct run *run, const struct part *part)
+/* Of our own, deep in the run's memory. */
+static bool copy_mutation(struct run *run, const struct mutation *m)
 {
+    struct arena *arena = &run->memory->arena;
     struct buf out;
     buf_init(&out, STORE_BATCH_MAX);
-    part_encode(part, &out);
+    part_encode(&m->part, &out);
     enum err err = buf_finish(&out);
-    run->encoded = arena_copy(&run->memory->arena, buf_bytes(&out));
+    run->encoded = arena_copy(arena, buf_bytes(&out));
+    buf_clear(&out);
+    supersede_encode(&m->supersede, &out);
+    err = err == ERR_OK ? buf_finish(&out) : err;
+    run->supersede_encoded = arena_copy(arena, buf_bytes(&out));
     buf_close(&out);
-    return err == ERR_OK && part_decode(run->encoded, &run->memory->arena, &run->part) == ERR_OK;
+    return err == ERR_OK && part_decode(run->encoded, arena, &run->part) == ERR_OK &&
+           supersede_decode(run->supersede_encoded, arena, &run->supersede) == ERR_OK;
 }
 
 static struct run *run_new(void)
@@ -304,7 +337,7 @@ void write_begin(struct coord *c, struct now now, uint64_t op, const struct coor
         run->keyspace = w->mutations[i].keyspace;
         run->level = w->level;
         run->kind = w->kind;
-        if (copy_part(run, &w->mutations[i].part)) {
+        if (copy_mutation(run, &w->mutations[i])) {
             run_start(c, now, run, w->timeout_us);
         } else {
             struct coord_result too_big = {.err = ERR_TOO_BIG, .level = w->level, .kind = w->kind};
@@ -336,6 +369,7 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
 {
     struct run *run = run_new();
     run->encoded = arena_copy(&run->memory->arena, m->part);
+    run->supersede_encoded = arena_copy(&run->memory->arena, m->supersede);
     run->peer = from;
     run->peer_request = m->request;
     run->keyspace = m->keyspace;
@@ -343,7 +377,8 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
     run->kind = (enum write_kind)m->kind;
     if (!level_valid(m->level) || m->timeout_us > (uint64_t)(3600 * USEC_PER_SEC) ||
         part_decode(run->encoded, &run->memory->arena, &run->part) != ERR_OK ||
-        !part_is_placed(&run->part)) {
+        !part_is_placed(&run->part) ||
+        supersede_decode(run->supersede_encoded, &run->memory->arena, &run->supersede) != ERR_OK) {
         memory_retire(c, run->memory); /* a peer that speaks nonsense gets no answer */
         return;
     }
@@ -367,7 +402,8 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
                                   .required = m->required,
                                   .received = m->received,
                                   .failures = m->failures,
-                                  .waits_for = m->waits_for};
+                                  .waits_for = m->waits_for,
+                                  .merged = m->merged};
     run_finish(c, run, &result);
 }
 

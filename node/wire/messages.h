@@ -65,11 +65,15 @@
     F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(u32, range) F(dot, dot) F(bytes, part)
 #define WIRE_WRITE_ACK(F) F(u64, request) F(u32, err)
 
-/* A whole request handed to a replica that will coordinate it. `parts`: vbytes of encoded parts. */
+/* A whole request handed to a replica that will coordinate it. supersede: supersede_encode. */
 #define WIRE_FORWARD(F)                                                                            \
-    F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(u32, level) F(u32, kind) F(bytes, part)
+    F(u64, request)                                                                                \
+    F(u64, timeout_us)                                                                             \
+    F(u32, keyspace) F(u32, level) F(u32, kind) F(bytes, part) F(bytes, supersede)
 #define WIRE_FORWARD_DONE(F)                                                                       \
-    F(u64, request) F(u32, err) F(u32, required) F(u32, received) F(u32, failures) F(u32, waits_for)
+    F(u64, request)                                                                                \
+    F(u32, err)                                                                                    \
+    F(u32, required) F(u32, received) F(u32, failures) F(u32, waits_for) F(u32, merged)
 
 /* Counters (node/coord/coord_fold.c): promise to take no increment of the range up to a timestamp,
  * and tell your clock. `set` stands for the replicas of the range as the sender sees them. lives:

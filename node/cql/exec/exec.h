@@ -131,6 +131,7 @@ struct exec_result {
     uint32_t required;
     uint32_t received; /* UNAVAILABLE: alive */
     uint32_t failures;
+    uint32_t merged; /* writes: values that went because there were too many siblings */
     bool data_present;
     const struct scan_result *rows; /* reads */
     struct schema_change change;    /* DDL */
@@ -156,6 +157,7 @@ void exec_conn_closed(struct exec *e, uint64_t conn);
 struct exec_mutation { /* one partition; no dots, timestamps set; canonical */
     keyspace_no keyspace;
     struct part part;
+    struct supersede supersede; /* of a siblings table (storage/siblings.h), or all zero */
 };
 
 enum exec_effect_type {
@@ -208,8 +210,8 @@ struct exec_effect {
             bool read_only;             /* a SELECT: EXEC_CAS_ROWS are all it wants */
         } cas;
         struct {
-            uint64_t session;        /* the op of the last EXEC_CAS or EXEC_CAS_PROPOSE */
-            const struct part *part; /* NULL: nothing changes */
+            uint64_t session; /* the op of the last EXEC_CAS or EXEC_CAS_PROPOSE */
+            const struct exec_mutation *change; /* NULL: nothing changes */
         } propose;
         const struct ddl *ddl;
         struct {

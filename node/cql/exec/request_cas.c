@@ -260,7 +260,7 @@ static bool all_hold(struct request *q, bool *ret)
 /* --- what it comes to */
 
 /* The mutation, stamped; what must be seen for it was read. */
-static bool build(struct request *q, const struct part **ret)
+static bool build(struct request *q, const struct exec_mutation **ret)
 {
     bool again = true;
     while (again) {
@@ -280,7 +280,7 @@ static bool build(struct request *q, const struct part **ret)
         }
     }
     parts_join(&q->run, &q->parts);
-    q->cas->change = q->parts.count > 0 ? q->parts.items[0].part : (struct part){0};
+    q->cas->change = q->parts.count > 0 ? q->parts.items[0] : (struct exec_mutation){0};
     *ret = q->parts.count > 0 ? &q->cas->change : NULL;
     return true;
 }
@@ -304,18 +304,18 @@ static bool take_rows(struct request *q, const struct scan_result *rows)
            run_fail(&q->run, CQL_ERROR_SERVER, "A replica sent rows that are none");
 }
 
-static void propose(struct exec *e, struct request *q, const struct part *part)
+static void propose(struct exec *e, struct request *q, const struct exec_mutation *change)
 {
     struct exec_effect *effect = effect_add(e, EXEC_CAS_PROPOSE, q);
     effect->propose.session = q->cas->session;
-    effect->propose.part = part;
+    effect->propose.change = change;
     effect_op(e, q, effect);
     q->cas->session = q->op;
 }
 
 static void evaluate(struct exec *e, struct request *q, const struct exec_result *x)
 {
-    const struct part *part = NULL;
+    const struct exec_mutation *change = NULL;
     bool hold = false;
     if (!MUTANT(cas_stamped_early))
         q->run.timestamp_us = x->stamp_us;
@@ -324,7 +324,7 @@ static void evaluate(struct exec *e, struct request *q, const struct exec_result
     bool good = take_rows(q, x->rows);
     collect_lists_read(&q->run, q->cas->table, &q->cas->part, x->stamp_us);
     good =
-        good && resolve(q) && all_hold(q, &hold) && (hold ? build(q, &part) : cas_make_answer(q));
+        good && resolve(q) && all_hold(q, &hold) && (hold ? build(q, &change) : cas_make_answer(q));
     if (!good) {
         propose(e, q, NULL); /* the session ends; what is wrong is told when it has */
         q->cas->answer = BYTES_NONE;
@@ -332,7 +332,7 @@ static void evaluate(struct exec *e, struct request *q, const struct exec_result
     }
     if (hold)
         q->cas->answer = BYTES_NONE;
-    propose(e, q, part);
+    propose(e, q, change);
 }
 
 /* Conditions on static columns alone, beside rows that were written: Cassandra tells of the first

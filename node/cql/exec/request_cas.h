@@ -21,7 +21,7 @@ struct cas_request {
     bool static_conditions, row_conditions;
     struct scan scan;
     struct part part; /* what was read; its own copy */
-    struct part change;
+    struct exec_mutation change;
     struct bytes answer; /* when it is not applied: the body of the result */
     uint64_t session;
     bool finding_row; /* the read of the first row is under way */

@@ -161,8 +161,11 @@ static const char *seen(void)
 
 static void propose(node_no via, const struct part *p)
 {
+    struct mutation m = {.keyspace = KEYSPACE};
+    if (p != NULL)
+        m.part = *p;
     f.done = 0;
-    coord_cas_propose(fixture_at(&f, via)->coord, f.now, 70, 71, p);
+    coord_cas_propose(fixture_at(&f, via)->coord, f.now, 70, 71, p != NULL ? &m : NULL);
 }
 
 static void one_after_the_other(void)

@@ -170,8 +170,8 @@ static void do_propose(struct one_node *n, const struct exec_effect *effect)
                             .required = 2,
                             .received = 1,
                             .cas = EXEC_CAS_NOT_APPLIED};
-    if (effect->propose.part != NULL && r.err == ERR_OK) {
-        struct part p = *effect->propose.part;
+    if (effect->propose.change != NULL && r.err == ERR_OK) {
+        struct part p = effect->propose.change->part;
         struct dot dot = engine_next_dot(n->engine, 1, 0, (struct actor){1, 1});
         part_set_dot(&p, dot);
         r.err = engine_apply(n->engine, 1, 0, &p, dot, NULL, 0);
