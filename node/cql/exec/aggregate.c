@@ -352,7 +352,9 @@ bool aggregate_value(struct run *r, const struct selector *s, struct cql_value *
     if (s->aggregates && s->kind != SELECTOR_AGGREGATE)
         return value_of_args(r, s, ret);
     if (s->kind != SELECTOR_AGGREGATE && (a == NULL || !a->seen)) /* there was no row */
-        return s->kind == SELECTOR_COLUMN || s->kind == SELECTOR_FACT || value_of_args(r, s, ret);
+        return s->kind == SELECTOR_COLUMN || s->kind == SELECTOR_FACT ||
+               s->kind == SELECTOR_SIBLINGS || s->kind == SELECTOR_CAUSALITY ||
+               value_of_args(r, s, ret);
     switch (a->kind) {
     case AGGREGATE_ROWS:
     case AGGREGATE_COUNT: *ret = value_put_whole(r, s->type, (int64_t)a->count); return true;

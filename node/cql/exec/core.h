@@ -69,6 +69,8 @@ struct run {
     int64_t stamp_us;                    /* of counters, which take no timestamp of a client's, */
     const char *no_stamp;                /* and why there is none */
     uint8_t request_id[COUNTER_ID_SIZE]; /* a request that is sent again has the same */
+    uint64_t writer;                     /* of values in tables that keep siblings */
+    const struct bytes *causality;       /* that the custom payload brought, or NULL */
     uint32_t statement_no;               /* in its batch */
     bool lists_read;                     /* with IF: where new elements go is known, */
     int64_t list_first, list_last;       /* before and behind these: ticks of timeuuids */
@@ -214,6 +216,11 @@ struct need {
     struct bytes key;
     struct bytes row_key;
     bool want_static;
+    bool range; /* all rows of these slices, all there are when none; else the one row_key */
+    struct scan_slice *slices;
+    size_t slices_count;
+    bool has_page; /* of a range: `part` has the first rows */
+    size_t rows_cap;
     bool known;
     struct part part; /* when known; no rows when there is nothing */
 };
@@ -349,6 +356,7 @@ struct select_params {
     struct bytes metadata_id; /* version 5: what the client has; empty: nothing */
     uint8_t version;
     enum cql_consistency level;
+    bool want_causality; /* in the custom payload of the answer */
 };
 bool select_resolve(struct run *r, const struct ast_select *ast, struct select **ret);
 bool select_start(struct run *r, struct select *s, const struct select_params *params);

@@ -29,8 +29,10 @@
 #define EXEC_VALUE_MAX             (EXEC_REPLY_MAX - EXEC_PAGE_FULL) /* so that it can be read back */
 #define EXEC_REQUEST_ID            "torc_request_id" /* custom payload: names the request */
 #define EXEC_REQUEST_ID_MAX        64
+#define EXEC_CAUSALITY             "torc_causality" /* custom payload: USING CAUSALITY; and of answers */
 #define EXEC_SORT_MAX              100000 /* rows that ORDER BY over several partitions sorts */
 #define EXEC_IN_MAX                10000  /* partitions or slices one IN may make */
+#define EXEC_REMOVE_MAX            10000  /* rows with siblings that a range of a DELETE may have */
 #define EXEC_BATCH_WARN_BYTES      ((size_t)5 << 10)
 #define EXEC_BATCH_FAIL_BYTES      ((size_t)50 << 10)
 #define EXEC_BATCH_WARN_PARTITIONS ((size_t)10)

@@ -10,17 +10,11 @@
 
 #include <stdlib.h>
 
-const struct need *modify_need(struct run *r, const struct modify *m, struct bytes key,
-                               struct bytes row_key, bool want_static)
+/* The need of that name; a new one when there is none, which the caller fills in. */
+static struct need *need_named(struct run *r, const struct modify *m, struct buf *name)
 {
     struct needs *needs = m->needs;
-    struct buf name;
-    buf_init(&name, BUF_MAX_DEFAULT);
-    buf_put_u32(&name, m->table->no);
-    buf_put_u8(&name, want_static);
-    buf_put_vbytes(&name, key);
-    buf_put_bytes(&name, row_key);
-    struct bytes full = run_take(r, &name);
+    struct bytes full = run_take(r, name);
     struct bytes no;
     if (omap_get(&needs->found, full, &no))
         return &needs->items[load_u32(no.data)];
@@ -30,19 +24,51 @@ const struct need *modify_need(struct run *r, const struct modify *m, struct byt
     uint8_t number[4];
     store_u32(number, (uint32_t)needs->count - 1);
     omap_put(&needs->found, full, bytes_make(number, sizeof number));
-    *n = (struct need){.keyspace = m->table->keyspace_no,
-                       .table = m->table->no,
-                       .key = key,
-                       .row_key = row_key,
-                       .want_static = want_static};
+    *n = (struct need){.keyspace = m->table->keyspace_no, .table = m->table->no};
     return n;
 }
 
-/* The row an operation must see; NULL when it is not known yet or not there. */
-static const struct row *seen_row(const struct need *n)
+const struct need *modify_need(struct run *r, const struct modify *m, struct bytes key,
+                               struct bytes row_key, bool want_static)
 {
-    if (!n->known)
-        return NULL;
+    struct buf name;
+    buf_init(&name, BUF_MAX_DEFAULT);
+    buf_put_u32(&name, m->table->no);
+    buf_put_u8(&name, want_static);
+    buf_put_vbytes(&name, key);
+    buf_put_bytes(&name, row_key);
+    struct need *n = need_named(r, m, &name);
+    n->key = key;
+    n->row_key = row_key;
+    n->want_static = want_static;
+    return n;
+}
+
+const struct need *modify_need_range(struct run *r, const struct modify *m, const struct part *p)
+{
+    struct buf name;
+    bool all = !tomb_is_none(&p->deletion);
+    buf_init(&name, BUF_MAX_DEFAULT);
+    buf_put_u32(&name, m->table->no);
+    buf_put_u8(&name, 2);
+    buf_put_vbytes(&name, p->key);
+    for (size_t i = 0; i < p->tombs_count && !all; i++) {
+        buf_put_vbytes(&name, p->tombs[i].start);
+        buf_put_vbytes(&name, p->tombs[i].end);
+    }
+    struct need *n = need_named(r, m, &name);
+    n->key = p->key;
+    n->range = true;
+    n->want_static = all && m->table->static_count > 0;
+    n->slices_count = all ? 0 : p->tombs_count;
+    n->slices = arena_array(r->arena, struct scan_slice, n->slices_count);
+    for (size_t i = 0; i < n->slices_count; i++)
+        n->slices[i] = (struct scan_slice){p->tombs[i].start, p->tombs[i].end};
+    return n;
+}
+
+static const struct row *row_of(const struct need *n)
+{
     if (n->want_static)
         return n->part.has_static ? &n->part.static_row : NULL;
     for (size_t i = 0; i < n->part.rows_count; i++) {
@@ -50,6 +76,17 @@ static const struct row *seen_row(const struct need *n)
             return &n->part.rows[i];
     }
     return NULL;
+}
+
+/* The row an operation must see, as readers do; NULL when it is not there. */
+static const struct row *seen_row(struct run *r, const struct modify *m, const struct need *n)
+{
+    const struct row *row = row_of(n);
+    if (row == NULL || !modify_keeps_siblings(m))
+        return row;
+    struct row *winners = arena_new(r->arena, struct row);
+    row_winners(row, r->now_s, r->arena, winners);
+    return winners;
 }
 
 static bool op_needs_row(const struct op *op)
@@ -127,7 +164,7 @@ static bool eval_ops(struct run *r, const struct modify *m, struct bytes key, st
             const struct need *n = modify_need(r, m, key, row_key, statics);
             if (!n->known)
                 continue; /* the statement will be evaluated again */
-            row = seen_row(n);
+            row = seen_row(r, m, n);
         }
         if (!eval_op(r, op, m->times, row, out))
             return false;
@@ -208,7 +245,8 @@ bool modify_build(struct run *r, struct modify *m, struct parts *ret)
 {
     for (size_t i = 0; i < m->keys.count; i++) {
         struct exec_mutation mutation = {.keyspace = m->table->keyspace_no};
-        if (!build_part(r, m, m->keys.items[i], &mutation.part))
+        if (!build_part(r, m, m->keys.items[i], &mutation.part) ||
+            !modify_supersede(r, m, &mutation))
             return false;
         if (part_is_empty(&mutation.part))
             continue;
@@ -220,13 +258,16 @@ bool modify_build(struct run *r, struct modify *m, struct parts *ret)
 
 static int compare_mutations(const void *a, const void *b)
 {
-    const struct part *x = &((const struct exec_mutation *)a)->part;
-    const struct part *y = &((const struct exec_mutation *)b)->part;
+    const struct exec_mutation *one = a, *other = b;
+    const struct part *x = &one->part;
+    const struct part *y = &other->part;
+    int c;
     if (x->table != y->table)
         return x->table < y->table ? -1 : 1;
     if (x->token != y->token)
         return x->token < y->token ? -1 : 1;
-    return bytes_compare(x->key, y->key);
+    c = bytes_compare(x->key, y->key);
+    return c != 0 ? c : modify_compare_supersede(&one->supersede, &other->supersede);
 }
 
 /* Halves first: merging them one after the other would copy the rows of all before again and again.
@@ -253,8 +294,31 @@ void parts_join(struct run *r, struct parts *p)
                 break;
         }
         struct exec_mutation joined = p->items[i];
+        for (size_t j = i + 1; j < end && !joined.supersede.causal; j++)
+            joined.supersede.seen =
+                causality_join(r, &joined.supersede.seen, &p->items[j].supersede.seen);
         joined.part = join_parts(r, &p->items[i], end - i);
         p->items[n++] = joined;
     }
     p->count = n;
+}
+
+bool modify_batch_check(struct run *r, const struct ast_batch *b)
+{
+    if (b->using.ttl != NULL)
+        return run_invalid(r, "Global TTL on the BATCH statement is not supported.");
+    if (b->using.causality != NULL)
+        return run_invalid(r, "Causality must be set on individual statements, not on BATCH");
+    if (b->using.timestamp != NULL && b->kind == AST_BATCH_COUNTER)
+        return run_invalid(r, "Cannot provide custom timestamp for counter BATCH");
+    return true;
+}
+
+const struct table *modify_table(struct run *r, const struct ast_stmt *s)
+{
+    const struct ast_table *id = s->kind == AST_INSERT   ? &s->insert.table
+                                 : s->kind == AST_UPDATE ? &s->update.table
+                                                         : &s->delete.table;
+    const char *keyspace = id->keyspace.len > 0 ? run_text(r, id->keyspace) : r->keyspace;
+    return keyspace != NULL ? schema_table(r->schema, keyspace, run_text(r, id->name)) : NULL;
 }

@@ -3,6 +3,7 @@
 #ifndef TORC_NODE_CQL_EXEC_MODIFY_H
 #define TORC_NODE_CQL_EXEC_MODIFY_H
 
+#include "node/cql/exec/causality.h"
 #include "node/cql/exec/condition.h"
 
 struct op { /* what happens to one column */
@@ -24,7 +25,7 @@ struct modify {
     bool touches_rows; /* not only static columns */
     struct op *ops;
     size_t ops_count;
-    struct slot timestamp, ttl;
+    struct slot timestamp, ttl, causality;
     struct bytes form;      /* INSERT: of the clustering key (form.h), for the marker */
     struct slot *key_slots; /* INSERT: by column index, for the primary key */
     struct where where;     /* the others */
@@ -35,6 +36,8 @@ struct modify {
     struct keys keys;
     struct slices slices;
     struct cell_times times;
+    bool causal;           /* it takes away what is in `seen`, and no more */
+    struct causality seen; /* of a table that keeps siblings */
     struct needs *needs;
 };
 
@@ -50,5 +53,18 @@ bool modify_build(struct run *r, struct modify *m, struct parts *ret);
 /* The entry for a row that must be seen, made when it is new. Valid until the next call. */
 const struct need *modify_need(struct run *r, const struct modify *m, struct bytes key,
                                struct bytes row_key, bool want_static);
+/* The same for all rows that the deletions of ranges in a part, or of all of it, cover. */
+const struct need *modify_need_range(struct run *r, const struct modify *m, const struct part *p);
+
+/* modify_siblings.c: of a table that keeps siblings */
+bool modify_keeps_siblings(const struct modify *m);
+bool modify_eval_causality(struct run *r, struct modify *m); /* USING CAUSALITY, or the payload's */
+/* What the mutation takes away, once its part is known; ranges of rows become rows. Before what
+ * must be read was read, it is not all. */
+bool modify_supersede(struct run *r, const struct modify *m, struct exec_mutation *mutation);
+/* With IF: takes away all that was read. */
+void modify_supersede_all(struct run *r, struct modify *m, const struct part *seen);
+/* 0: mutations of one partition may be joined. */
+int modify_compare_supersede(const struct supersede *a, const struct supersede *b);
 
 #endif

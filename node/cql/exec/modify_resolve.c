@@ -162,10 +162,12 @@ static bool declare_using(struct run *r, struct modify *m, const struct ast_usin
         return run_invalid(r, "Timestamp must be set either on BATCH or individual statements");
     m->timestamp = (struct slot){u->timestamp, cql_type_native(CQL_BIGINT), "[timestamp]"};
     m->ttl = (struct slot){u->ttl, cql_type_native(CQL_INT), "[ttl]"};
+    m->causality = (struct slot){u->causality, cql_type_native(CQL_BLOB), "[causality]"};
     if (u->timestamp == NULL && batch != NULL)
         m->timestamp.term = batch->timestamp;
     return (m->timestamp.term == NULL || slot_declare(r, m->timestamp)) &&
-           (m->ttl.term == NULL || slot_declare(r, m->ttl));
+           (m->ttl.term == NULL || slot_declare(r, m->ttl)) &&
+           (m->causality.term == NULL || slot_declare(r, m->causality));
 }
 
 static bool writable(struct run *r, const struct table *t)
@@ -398,8 +400,14 @@ static bool check_conditions(struct run *r, const struct ast_stmt *s, const stru
     if (m->timestamp.term != NULL &&
         (times->batch_using == NULL || m->timestamp.term != times->batch_using->timestamp))
         return run_invalid(r, "Cannot provide custom timestamp for conditional updates");
+    if (m->causality.term != NULL)
+        return run_invalid(r, "Cannot provide causality for conditional updates: they supersede "
+                              "what they see");
     if (s->kind != AST_DELETE || restricts_whole_key(m))
         return true;
+    if (m->whole_rows && modify_keeps_siblings(m))
+        return run_invalid(r, "Conditional deletions of several rows are not supported on tables "
+                              "WITH conflicts = 'siblings'");
     for (size_t i = 0; i < m->ops_count; i++)
         partly = partly || m->ops[i].column->kind != COLUMN_STATIC;
     if (partly || m->whole_rows)
@@ -563,7 +571,7 @@ bool modify_target(struct run *r, const struct ast_stmt *s, const struct modify_
                    struct modify *m)
 {
     m->evaluates = true;
-    return modify_resolve(r, s, times, m) && eval_times(r, m) &&
+    return modify_resolve(r, s, times, m) && eval_times(r, m) && modify_eval_causality(r, m) &&
            (m->insert ? insert_keys(r, m) : where_targets(r, m));
 }
 
@@ -574,24 +582,4 @@ bool modify(struct run *r, const struct ast_stmt *s, const struct modify_times *
     if (ret == NULL)
         return modify_resolve(r, s, times, &m);
     return modify_target(r, s, times, &m) && modify_build(r, &m, ret);
-}
-
-bool modify_batch_check(struct run *r, const struct ast_batch *b)
-{
-    if (b->using.ttl != NULL)
-        return run_invalid(r, "Global TTL on the BATCH statement is not supported.");
-    if (b->using.causality != NULL)
-        return run_invalid(r, "Causality must be set on individual statements, not on BATCH");
-    if (b->using.timestamp != NULL && b->kind == AST_BATCH_COUNTER)
-        return run_invalid(r, "Cannot provide custom timestamp for counter BATCH");
-    return true;
-}
-
-const struct table *modify_table(struct run *r, const struct ast_stmt *s)
-{
-    const struct ast_table *id = s->kind == AST_INSERT   ? &s->insert.table
-                                 : s->kind == AST_UPDATE ? &s->update.table
-                                                         : &s->delete.table;
-    const char *keyspace = id->keyspace.len > 0 ? run_text(r, id->keyspace) : r->keyspace;
-    return keyspace != NULL ? schema_table(r->schema, keyspace, run_text(r, id->name)) : NULL;
 }

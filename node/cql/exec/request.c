@@ -4,6 +4,7 @@
 #include "base/mutant.h"
 
 #include "node/cql/grammar/parse.h"
+#include "ring/murmur3.h"
 
 #include <string.h>
 
@@ -85,8 +86,26 @@ static bool identify(struct request *q, const struct cql_request *in, const stru
     return true;
 }
 
+/* Who writes, to tables that keep siblings. */
+static uint64_t writer_of(struct bytes client)
+{
+    uint64_t h = murmur3_hash(client).h1;
+    return h != WRITER_NONE ? h : 1;
+}
+
+static void take_causality(struct request *q, const struct cql_map *payload)
+{
+    struct bytes given;
+    q->run.writer = writer_of(q->client);
+    if (!cql_map_get(payload, EXEC_CAUSALITY, &given))
+        return;
+    q->causality = arena_copy(&q->arena, given);
+    q->run.causality = &q->causality;
+}
+
 bool request_params(struct request *q, const struct cql_request *in, const struct cql_params *p)
 {
+    take_causality(q, &in->payload);
     q->level = p->consistency;
     q->serial_level = (p->flags & CQL_QUERY_SERIAL) != 0 ? p->serial_consistency : CQL_CL_SERIAL;
     if ((p->flags & CQL_QUERY_TIMESTAMP) != 0) {

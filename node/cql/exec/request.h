@@ -53,8 +53,9 @@ struct request {
     struct prepared **prepared; /* references */
     size_t prepared_count;
     struct run run;
-    struct bytes client; /* who asks */
-    struct uuid trace;   /* zero: nobody follows it */
+    struct bytes client;    /* who asks */
+    struct bytes causality; /* of the custom payload, when the run has it */
+    struct uuid trace;      /* zero: nobody follows it */
     struct now now;
     usec began;                  /* mono */
     struct bytes text;           /* of a QUERY or what was prepared; for people */

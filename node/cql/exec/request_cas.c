@@ -268,6 +268,7 @@ static bool build(struct request *q, const struct exec_mutation **ret)
         q->parts = (struct parts){0};
         for (size_t i = 0; i < q->statements_count; i++) {
             const struct statement *s = &q->statements[i];
+            modify_supersede_all(&q->run, &q->cas->items[i].modify, &q->cas->seen);
             if (!request_open(&q->run, s->ast, s->values, s->keyspace) ||
                 !modify_build(&q->run, &q->cas->items[i].modify, &q->parts))
                 return false;
@@ -276,7 +277,7 @@ static bool build(struct request *q, const struct exec_mutation **ret)
             struct need *n = &q->needs.items[i];
             again |= !n->known;
             n->known = true;
-            n->part = q->cas->part;
+            n->part = q->cas->seen;
         }
     }
     parts_join(&q->run, &q->parts);
@@ -296,12 +297,17 @@ static bool take_rows(struct request *q, const struct scan_result *rows)
                               .key = cas->key,
                               .deletion = TOMB_NONE,
                               .static_row.deletion = TOMB_NONE};
+    cas->seen = cas->part;
     if (rows == NULL || rows->parts_count == 0)
         return true;
     buf_init(&b, BUF_MAX_DEFAULT);
     part_encode(&rows->parts[0], &b);
-    return part_decode(run_take(&q->run, &b), &q->arena, &cas->part) == ERR_OK ||
-           run_fail(&q->run, CQL_ERROR_SERVER, "A replica sent rows that are none");
+    if (part_decode(run_take(&q->run, &b), &q->arena, &cas->seen) != ERR_OK)
+        return run_fail(&q->run, CQL_ERROR_SERVER, "A replica sent rows that are none");
+    cas->part = cas->seen;
+    if (cas->table->options.conflicts == CONFLICTS_SIBLINGS)
+        part_winners(&cas->seen, q->run.now_s, &q->arena, &cas->part);
+    return true;
 }
 
 static void propose(struct exec *e, struct request *q, const struct exec_mutation *change)

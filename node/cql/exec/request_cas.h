@@ -20,7 +20,8 @@ struct cas_request {
     bool rows, statics;     /* some statement writes rows, static columns */
     bool static_conditions, row_conditions;
     struct scan scan;
-    struct part part; /* what was read; its own copy */
+    struct part seen; /* what was read; its own copy */
+    struct part part; /* the same as it is shown: of siblings the winners */
     struct exec_mutation change;
     struct bytes answer; /* when it is not applied: the body of the result */
     uint64_t session;

@@ -3,17 +3,12 @@
 #include "node/cql/exec/request.h"
 #include "ring/murmur3.h"
 
-static void read_need(struct exec *e, struct request *q)
+#include <string.h>
+
+static void plan_row(struct request *q, const struct need *n)
 {
-    struct need *n = &q->needs.items[q->need_at];
     struct scan_slice *slice = arena_new(&q->arena, struct scan_slice);
     struct buf end;
-    q->need_scan = (struct scan){.table = n->table,
-                                 .single = true,
-                                 .key = n->key,
-                                 .token = murmur3_token(n->key),
-                                 .want_static = n->want_static,
-                                 .now_s = q->run.now_s};
     if (n->row_key.len > 0) {
         buf_init(&end, BUF_MAX_DEFAULT);
         buf_put_bytes(&end, n->row_key);
@@ -24,11 +19,33 @@ static void read_need(struct exec *e, struct request *q)
     } else if (n->want_static) {
         q->need_scan.rows_max = 1;
     }
+}
+
+static void ask_need(struct exec *e, struct request *q)
+{
     struct exec_effect *effect = effect_add(e, EXEC_READ, q);
-    effect->read.keyspace = n->keyspace;
+    effect->read.keyspace = q->needs.items[q->need_at].keyspace;
     effect->read.scan = &q->need_scan;
     effect->read.level = q->level == CQL_CL_ANY ? CQL_CL_ONE : q->level;
     effect_op(e, q, effect);
+}
+
+static void read_need(struct exec *e, struct request *q)
+{
+    struct need *n = &q->needs.items[q->need_at];
+    q->need_scan = (struct scan){.table = n->table,
+                                 .single = true,
+                                 .key = n->key,
+                                 .token = murmur3_token(n->key),
+                                 .want_static = n->want_static,
+                                 .now_s = q->run.now_s};
+    if (n->range) {
+        q->need_scan.slices = n->slices;
+        q->need_scan.slices_count = n->slices_count;
+    } else {
+        plan_row(q, n);
+    }
+    ask_need(e, q);
 }
 
 static bool build(struct request *q)
@@ -97,19 +114,87 @@ static void modify_step(struct exec *e, struct request *q)
     effect_op(e, q, effect);
 }
 
+/* Of the rows of a range only the dots matter. */
+static struct part without_values(struct request *q, const struct part *page)
+{
+    struct part p = *page;
+    p.rows = arena_array(&q->arena, struct row, p.rows_count);
+    for (size_t i = 0; i < p.rows_count; i++) {
+        struct row *row = &p.rows[i];
+        *row = page->rows[i];
+        row->cells = arena_array(&q->arena, struct cell, row->cells_count);
+        for (size_t j = 0; j < row->cells_count; j++) {
+            row->cells[j] = page->rows[i].cells[j];
+            row->cells[j].value = BYTES_NONE;
+        }
+    }
+    return p;
+}
+
+/* They come page by page. False after run_fail. */
+static bool take_page(struct request *q, struct need *n, const struct part *page)
+{
+    struct part *p = &n->part;
+    if (!n->has_page) {
+        n->has_page = true;
+        *p = *page;
+        n->rows_cap = page->rows_count;
+    } else {
+        for (size_t i = 0; i < page->rows_count; i++) {
+            p->rows =
+                arena_grow(&q->arena, p->rows, p->rows_count, &n->rows_cap, sizeof p->rows[0]);
+            p->rows[p->rows_count++] = page->rows[i];
+        }
+    }
+    return p->rows_count <= EXEC_REMOVE_MAX ||
+           run_invalid(&q->run,
+                       "More than %d rows of a table WITH conflicts = 'siblings' cannot be deleted "
+                       "at once: delete smaller ranges",
+                       EXEC_REMOVE_MAX);
+}
+
+static bool read_on(struct exec *e, struct request *q, const struct scan_result *rows)
+{
+    struct scan *s = &q->need_scan;
+    if (!q->needs.items[q->need_at].range || !rows->more)
+        return false;
+    s->has_from = true;
+    s->from_token = rows->upto_token;
+    s->from_key = arena_copy(&q->arena, rows->upto_key);
+    s->from_in_part = rows->upto_in_part;
+    s->from_row = arena_copy(&q->arena, rows->upto_row);
+    s->from_rows = rows->upto_rows;
+    ask_need(e, q);
+    return true;
+}
+
+static bool take_rows(struct request *q, struct need *n, const struct scan_result *rows)
+{
+    struct buf b;
+    struct part page;
+    if (rows == NULL || rows->parts_count == 0)
+        return true;
+    buf_init(&b, BUF_MAX_DEFAULT);
+    page = n->range ? without_values(q, &rows->parts[0]) : rows->parts[0];
+    part_encode(&page, &b);
+    if (part_decode(run_take(&q->run, &b), &q->arena, &page) != ERR_OK)
+        return run_fail(&q->run, CQL_ERROR_SERVER, "A replica sent rows that are none");
+    if (n->range)
+        return take_page(q, n, &page);
+    n->part = page;
+    return true;
+}
+
 static void take_need(struct exec *e, struct request *q, const struct exec_result *result)
 {
     struct need *n = &q->needs.items[q->need_at];
-    n->known = true;
-    if (result->rows != NULL && result->rows->parts_count > 0) {
-        struct buf b;
-        buf_init(&b, BUF_MAX_DEFAULT);
-        part_encode(&result->rows->parts[0], &b);
-        if (part_decode(run_take(&q->run, &b), &q->arena, &n->part) != ERR_OK) {
-            request_fail(e, q, CQL_ERROR_SERVER, "A replica sent rows that are none");
-            return;
-        }
+    if (!take_rows(q, n, result->rows)) {
+        reply_failed(e, q);
+        return;
     }
+    if (result->rows != NULL && read_on(e, q, result->rows))
+        return;
+    n->known = true;
     if (++q->need_at < q->needs.count)
         read_need(e, q);
     else
@@ -249,6 +334,16 @@ void request_batch(struct exec *e, struct request *q, const struct cql_request *
     request_authorize(e, q);
 }
 
+static void reply_written(struct exec *e, struct request *q, const struct exec_result *x)
+{
+    if (x->merged > 0)
+        run_warn(&q->run,
+                 "%u concurrent values were dropped: one place keeps %u siblings at most. Read, "
+                 "and write USING CAUSALITY, to replace them",
+                 x->merged, SIBLINGS_MAX);
+    reply_void(e, q);
+}
+
 void request_modify_done(struct exec *e, struct request *q, const struct exec_result *x)
 {
     bool reading = q->need_at < q->needs.count;
@@ -257,5 +352,5 @@ void request_modify_done(struct exec *e, struct request *q, const struct exec_re
     else if (reading)
         take_need(e, q, x);
     else
-        reply_void(e, q);
+        reply_written(e, q, x);
 }

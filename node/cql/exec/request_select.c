@@ -54,6 +54,7 @@ void request_select(struct exec *e, struct request *q, const struct ast_select *
     struct select_params params = {.version = q->version, .metadata_id = metadata_id_seen};
     struct run *r = &q->run;
     q->kind = REQUEST_SELECT;
+    params.want_causality = r->causality != NULL;
     params.skip_metadata = (p->flags & CQL_QUERY_SKIP_METADATA) != 0;
     if ((p->flags & CQL_QUERY_PAGE_SIZE) != 0 && p->page_size > 0)
         params.page_size = p->page_size;

@@ -68,6 +68,7 @@ bool select_start(struct run *r, struct select *s, const struct select_params *p
         select_move(s, &from);
     }
     init_columns(r, s);
+    select_siblings_start(r, s);
     return select_plan_start(r, s) && (!s->is_virtual || take_virtual(r, s));
 }
 
@@ -317,6 +318,7 @@ bool select_reply(struct run *r, struct select *s, struct buf *body)
     }
     if (s->sorts)
         select_sort(s);
+    select_tell_siblings(r, s);
     rows.metadata.column_count = (uint32_t)selection_count(s->selection);
     rows.count = s->rows;
     rows.content = buf_bytes(&s->content);

@@ -59,6 +59,12 @@ struct select {
     struct sorted_row *sorted;
     size_t sorted_count, sorted_cap;
 
+    struct {
+        bool *columns;          /* by column: some shown row has siblings there */
+        uint32_t rows;          /* of them */
+        struct bytes causality; /* of the one row that was asked for */
+    } siblings;                 /* of a table that keeps them */
+
     bool in_group;
     struct buf group; /* what the rows of the present group agree in */
     struct buf content;
@@ -107,6 +113,24 @@ enum row_fate select_row(struct run *r, struct select *s, const struct part *p,
 /* select_sort.c: note what the row that was just appended is ordered by; put all in order. */
 bool select_sort_note(struct run *r, struct select *s, size_t start);
 void select_sort(struct select *s);
+
+/* select_siblings.c: of a table that keeps siblings. */
+struct select_conflicts {
+    size_t *columns;
+    size_t count;
+};
+bool select_keeps_siblings(const struct select *s);
+void select_siblings_start(struct run *r, struct select *s);
+/* The row as it is shown, and the shown columns where there are siblings; added to *ret. The row
+ * itself of another table. */
+const struct row *select_winners(struct run *r, struct select *s, const struct row *row,
+                                 struct select_conflicts *ret);
+/* A row with these is in the answer. */
+void select_note_conflicts(struct select *s, const struct select_conflicts *conflicts);
+/* The whole primary key is given, of one row. */
+bool select_names_one_row(const struct select *s);
+bool select_take_causality(struct run *r, struct select *s, const struct row_values *row);
+void select_tell_siblings(struct run *r, const struct select *s); /* with the answer */
 
 void select_move(struct select *s, const struct position *to); /* copies */
 

@@ -148,22 +148,25 @@ static bool passes(const struct select *s)
 }
 
 /* A row has its values: does it count, and what does it show? */
-static enum row_fate emit(struct run *r, struct select *s)
+static enum row_fate emit(struct run *r, struct select *s, const struct row_values *row,
+                          const struct select_conflicts *conflicts)
 {
-    struct row_values row = {s->values, s->is_virtual ? NULL : s->cells, r->now_s};
     bool aggregate = selection_is_aggregate(s->selection);
     size_t start = s->content.len;
     if (!passes(s))
         return ROW_PASSED_BY;
-    if (s->nearest != NULL) /* shown in the end, if it is one of the best */
-        return nearest_take(r, s, &row) ? ROW_PASSED_BY : ROW_FAILED;
+    if (s->nearest != NULL) { /* shown in the end, if it is one of the best */
+        select_note_conflicts(s, conflicts);
+        return nearest_take(r, s, row) ? ROW_PASSED_BY : ROW_FAILED;
+    }
     if (s->group_by_count > 0) {
-        enum row_fate fate = turn_group(r, s, &row);
+        enum row_fate fate = turn_group(r, s, row);
         if (fate != ROW_TAKEN)
             return fate;
     }
-    if (!selection_row(r, s->selection, &row, &s->content))
+    if (!selection_row(r, s->selection, row, &s->content) || !select_take_causality(r, s, row))
         return ROW_FAILED;
+    select_note_conflicts(s, conflicts);
     s->rows += !aggregate;
     s->at.taken += !aggregate; /* LIMIT: of the answer */
     s->at.taken_in_part += s->groups_per_part == 0;
@@ -180,19 +183,24 @@ static enum row_fate emit(struct run *r, struct select *s)
 enum row_fate select_row(struct run *r, struct select *s, const struct part *p,
                          const struct row *row)
 {
+    struct select_conflicts conflicts = {NULL, 0};
+    struct row_values values = {s->values, s->is_virtual ? NULL : s->cells, r->now_s, p, row};
     if (s->is_virtual) {
         virtual_values(s->virtual_table, row, s->values);
-        return emit(r, s);
+        return emit(r, s, &values, &conflicts);
     }
     for (uint32_t i = 0; i < s->table->column_count; i++) {
         s->values[i] = CQL_NULL;
         s->cells[i] = (struct column_cells){NULL, 0};
     }
-    if (!take_key(r, s, p, row))
+    const struct row *statics =
+        p->has_static ? select_winners(r, s, &p->static_row, &conflicts) : NULL;
+    const struct row *winners = row != NULL ? select_winners(r, s, row, &conflicts) : NULL;
+    if (!take_key(r, s, p, winners))
         return ROW_FAILED;
-    if (p->has_static)
-        take_cells(r, s, &p->static_row);
-    if (row != NULL)
-        take_cells(r, s, row);
-    return emit(r, s);
+    if (statics != NULL)
+        take_cells(r, s, statics);
+    if (winners != NULL)
+        take_cells(r, s, winners);
+    return emit(r, s, &values, &conflicts);
 }

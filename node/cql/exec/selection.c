@@ -93,6 +93,8 @@ static void find_kinds(const struct selector *s, bool *ret_static, bool *ret_row
 {
     if (s->column != NULL && s->column->kind == COLUMN_STATIC)
         *ret_static = true;
+    else if (s->kind == SELECTOR_CAUSALITY)
+        *ret_row = true;
     else if (s->column != NULL && s->column->kind != COLUMN_PARTITION_KEY)
         *ret_row = true;
     for (size_t i = 0; i < s->args_count; i++)
@@ -122,6 +124,33 @@ bool selection_has_column(const struct selection *s, const struct column *c)
             return true;
     }
     return false;
+}
+
+static bool shows(const struct selector *s, const struct column *c)
+{
+    bool found = s->kind == SELECTOR_COLUMN && s->column == c;
+    for (size_t i = 0; i < s->args_count && s->kind != SELECTOR_FACT && !found; i++)
+        found = s->kind != SELECTOR_SIBLINGS && shows(s->args[i], c);
+    return found;
+}
+
+static bool tells(const struct selector *s, const struct column *c)
+{
+    bool found = s->kind == SELECTOR_SIBLINGS && s->column == c;
+    for (size_t i = 0; i < s->args_count && !found; i++)
+        found = tells(s->args[i], c);
+    return found;
+}
+
+bool selection_shows(const struct selection *s, const struct column *c)
+{
+    bool shown = false;
+    for (size_t i = 0; i < s->count; i++) {
+        if (tells(s->items[i], c))
+            return false;
+        shown = shown || shows(s->items[i], c);
+    }
+    return shown;
 }
 
 /* --- the answer */

@@ -22,6 +22,10 @@ bool selection_only_keys_and_statics(const struct selection *s, const char **ret
 bool selection_only_statics(const struct selection *s);
 bool selection_has_column(const struct selection *s, const struct column *c);
 
+/* A value of the column, not merely siblings(column) or what is known of its cells, and no
+ * siblings(column) beside it. */
+bool selection_shows(const struct selection *s, const struct column *c);
+
 /* The metadata of the answer. */
 size_t selection_count(const struct selection *s);
 const struct cql_column *selection_columns(struct run *r, const struct table *t,

@@ -69,6 +69,10 @@ static struct selector *prepare_call(struct run *r, const struct ast_term *t)
         if (strcmp(name, facts[i].name) == 0)
             return selector_prepare_fact(r, t, facts[i].fact);
     }
+    if (t->id.keyspace.len == 0 && strcmp(name, "siblings") == 0)
+        return selector_prepare_siblings(r, t);
+    if (t->id.keyspace.len == 0 && strcmp(name, "causality") == 0)
+        return selector_prepare_causality(r, t);
     if (aggregate_prepare(r, t, &s))
         return s;
     s = make(r, SELECTOR_CALL, t, NULL, NULL);
@@ -454,6 +458,7 @@ bool selector_settle(struct run *r, struct selector *s, const struct cql_type *w
     case SELECTOR_UDT: return settle_parts(r, s);
     case SELECTOR_FIELD: return selector_settle(r, s->args[0], s->args[0]->type);
     case SELECTOR_AGGREGATE: return aggregate_settle(r, s);
+    case SELECTOR_SIBLINGS:
     case SELECTOR_FACT: return selector_settle(r, s->args[0], NULL);
     default: return true;
     }

@@ -32,6 +32,8 @@ enum selector_kind {
     SELECTOR_SET,       /* {args} */
     SELECTOR_MAP,       /* {args: args} */
     SELECTOR_FACT,      /* writetime and its like of args[0]: a column, an element, a slice */
+    SELECTOR_SIBLINGS,  /* siblings(args[0]): a column, an element, a field */
+    SELECTOR_CAUSALITY,
     SELECTOR_AGGREGATE, /* of args, one or none */
 };
 
@@ -66,6 +68,8 @@ struct row_values {
     const struct cql_value *values;   /* one for each column of the table */
     const struct column_cells *cells; /* the same; NULL for a virtual table */
     int64_t now_s;
+    const struct part *part; /* of a table with siblings, with all of them; else NULL */
+    const struct row *row;   /* the same; NULL: the static row alone */
 };
 
 /* Of r->table. NULL after run_fail. */
@@ -91,5 +95,14 @@ struct selector *selector_prepare_fact(struct run *r, const struct ast_term *ter
                                        enum selector_fact fact);
 bool selector_eval_fact(struct run *r, const struct selector *s, const struct row_values *row,
                         struct cql_value *ret);
+/* Where a SELECTOR_ELEMENT or a SELECTOR_FIELD of a column has its cell. */
+bool selector_path(struct run *r, const struct selector *of, struct bytes *ret);
+
+/* selector_version.c */
+struct selector *selector_prepare_siblings(struct run *r, const struct ast_term *term);
+struct selector *selector_prepare_causality(struct run *r, const struct ast_term *term);
+bool selector_eval_siblings(struct run *r, const struct selector *s, const struct row_values *row,
+                            struct cql_value *ret);
+bool selector_eval_causality(struct run *r, const struct row_values *row, struct cql_value *ret);
 
 #endif

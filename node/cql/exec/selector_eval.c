@@ -187,6 +187,10 @@ bool selector_eval(struct run *r, const struct selector *s, const struct row_val
     }
     if (s->kind == SELECTOR_FACT)
         return selector_eval_fact(r, s, row, ret);
+    if (s->kind == SELECTOR_SIBLINGS)
+        return selector_eval_siblings(r, s, row, ret);
+    if (s->kind == SELECTOR_CAUSALITY)
+        return selector_eval_causality(r, row, ret);
     struct cql_value *args = arena_array(r->arena, struct cql_value, s->args_count);
     for (size_t i = 0; i < s->args_count; i++) {
         if (!selector_eval(r, s->args[i], row, &args[i]))

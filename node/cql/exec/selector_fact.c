@@ -66,6 +66,7 @@ struct span {
 static bool span_of(struct run *r, const struct selector *of, struct span *ret)
 {
     struct bytes ends[2] = {BYTES_NONE, BYTES_NONE};
+    *ret = (struct span){BYTES_NONE, BYTES_NONE};
     if (of->kind == SELECTOR_FIELD) {
         uint8_t *path = arena_alloc(r->arena, 2);
         store_u16(path, (uint16_t)of->field);
@@ -90,6 +91,14 @@ static bool span_of(struct run *r, const struct selector *of, struct span *ret)
         ends[1] = ends[0];
     *ret = (struct span){ends[0], ends[1]};
     return true;
+}
+
+bool selector_path(struct run *r, const struct selector *of, struct bytes *ret)
+{
+    struct span span;
+    bool good = span_of(r, of, &span);
+    *ret = span.from;
+    return good;
 }
 
 static bool in_span(const struct span *span, struct bytes path)

@@ -100,6 +100,28 @@ static void do_password(struct one_node *n, const struct exec_effect *effect)
     exec_done(n->exec, n->now, effect->op, &r);
 }
 
+/* What the only replica makes of a mutation, and applies. */
+static enum err apply(struct one_node *n, keyspace_no keyspace, const struct exec_mutation *m,
+                      uint32_t *ret_merged)
+{
+    struct arena arena = {0};
+    struct part p = m->part;
+    struct dot dot = engine_next_dot(n->engine, keyspace, 0, (struct actor){1, 1});
+    enum err err = ERR_OK;
+    size_t merged = 0;
+    if (m->supersede.siblings)
+        err = engine_supersede(n->engine, keyspace, 0, &m->part, &m->supersede, dot,
+                               n->now.wall / USEC_PER_SEC, &arena, &p, &merged);
+    else
+        part_set_dot(&p, dot);
+    if (err == ERR_OK)
+        err = engine_apply(n->engine, keyspace, 0, &p, dot, NULL, 0);
+    *ret_merged += (uint32_t)merged;
+    n->mutations++;
+    arena_close(&arena);
+    return err;
+}
+
 static void do_write(struct one_node *n, const struct exec_effect *effect)
 {
     struct exec_result r = {.err = n->fail_writes,
@@ -111,11 +133,7 @@ static void do_write(struct one_node *n, const struct exec_effect *effect)
     n->kind = effect->write.kind;
     for (size_t i = 0; i < effect->write.count && r.err == ERR_OK; i++) {
         const struct exec_mutation *m = &effect->write.mutations[i];
-        struct part p = m->part;
-        struct dot dot = engine_next_dot(n->engine, m->keyspace, 0, (struct actor){1, 1});
-        part_set_dot(&p, dot);
-        r.err = engine_apply(n->engine, m->keyspace, 0, &p, dot, NULL, 0);
-        n->mutations++;
+        r.err = apply(n, m->keyspace, m, &r.merged);
     }
     store_flush(n->store);
     store_mem_sync(n->store, SIZE_MAX);
@@ -171,12 +189,8 @@ static void do_propose(struct one_node *n, const struct exec_effect *effect)
                             .received = 1,
                             .cas = EXEC_CAS_NOT_APPLIED};
     if (effect->propose.change != NULL && r.err == ERR_OK) {
-        struct part p = effect->propose.change->part;
-        struct dot dot = engine_next_dot(n->engine, 1, 0, (struct actor){1, 1});
-        part_set_dot(&p, dot);
-        r.err = engine_apply(n->engine, 1, 0, &p, dot, NULL, 0);
+        r.err = apply(n, 1, effect->propose.change, &r.merged);
         r.cas = EXEC_CAS_APPLIED;
-        n->mutations++;
     }
     store_flush(n->store);
     store_mem_sync(n->store, SIZE_MAX);
@@ -269,6 +283,7 @@ void one_node_request(struct one_node *n, const struct cql_request *request)
                              .request = request,
                              .keyspace = n->keyspace,
                              .user = n->user,
+                             .client = n->client != NULL ? bytes_text(n->client) : BYTES_NONE,
                              .timestamp_us = ++n->timestamp_us};
     arena_reset(&n->arena);
     n->response = (struct cql_response){0};
@@ -381,6 +396,7 @@ const char *one_node_page(struct one_node *n, const char *cql, int32_t size, str
     CU_ASSERT_FATAL(state.len <= sizeof room); /* the arena it is in will be reset */
     if (state.len > 0)
         memcpy(room, state.data, state.len);
+    r.payload = n->payload;
     r.query.text = bytes_text(cql);
     r.query.params.consistency = n->level;
     r.query.params.flags =
@@ -406,7 +422,7 @@ const char *one_node_execute(struct one_node *n, const char *cql, const struct c
     if (n->response.opcode != CQL_RESULT || n->response.prepared.id.len != sizeof id)
         return one_node_text(n);
     memcpy(id, n->response.prepared.id.data, sizeof id);
-    r = (struct cql_request){.opcode = CQL_EXECUTE};
+    r = (struct cql_request){.opcode = CQL_EXECUTE, .payload = n->payload};
     r.execute.id = bytes_make(id, sizeof id);
     r.execute.params.consistency = n->level;
     r.execute.params.flags = CQL_QUERY_VALUES;

@@ -23,7 +23,9 @@ struct one_node {
     int64_t timestamp_us;
     uint8_t version;
     char *keyspace;
-    char *user; /* NULL: nobody */
+    char *user;             /* NULL: nobody */
+    const char *client;     /* who sends the requests; NULL: not said */
+    struct cql_map payload; /* of requests */
     uint32_t events;
     enum err fail_reads, fail_writes; /* what the coordinator says instead */
     enum err fail_passwords;          /* and who hashes */
