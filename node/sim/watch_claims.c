@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 
+#define ALL_COLUMNS UINT32_MAX
+
 struct view {
     struct watch *w;
     struct store_iter *it;
@@ -88,6 +90,18 @@ static bool covers(const struct raw_item *tomb, struct bytes row)
            (tomb->end.len == 0 || bytes_compare(row, tomb->end) < 0);
 }
 
+/* Of siblings: it is the effect, or takes its dot away, there or from more. */
+static bool removes(const struct raw_item *item, const struct raw_item *effect)
+{
+    bool same_row = item->is_static == effect->is_static && bytes_equal(item->row, effect->row);
+    bool same_path = item->has_path == effect->has_path && bytes_equal(item->path, effect->path);
+    bool there = item->column == effect->column && same_path;
+    bool more = item->kind == 3 && (item->column == ALL_COLUMNS ||
+                                    (item->column == effect->column && !item->has_path));
+    return same_row && dot_compare(item->target, effect->target) == 0 &&
+           (there ? item->kind >= effect->kind : more);
+}
+
 /* `item` is the effect, or makes it void. */
 static bool accounts_for(const struct raw_item *item, const struct raw_item *effect)
 {
@@ -104,6 +118,8 @@ static bool accounts_for(const struct raw_item *item, const struct raw_item *eff
                                 ? void_by_time
                                 : effect->what == RAW_ROW_DELETION && raw_beats(item, effect));
     case RAW_CELL:
+        if (item->siblings)
+            return effect->what == RAW_CELL && removes(item, effect);
         if (effect->what != RAW_CELL || !same_row || item->column != effect->column)
             return false;
         if (item->has_path == effect->has_path && bytes_equal(item->path, effect->path))
@@ -160,7 +176,7 @@ static bool look_for(struct view *v, unsigned node, const struct sample *s)
     if (store_iter_error(v->it) != ERR_OK)
         return true; /* damage: such a range is not served */
     v->w->count.claims++;
-    if (items != NULL && is_there(items, count, &s->item))
+    if (items != NULL && (is_there(items, count, &s->item) || watch_may_be_forgotten(v->w, s)))
         return true;
     return watch_fail(v->w,
                       "node %u claims dot (%" PRIu32 ", %" PRIu32 ", %" PRIu64

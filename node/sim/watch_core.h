@@ -67,6 +67,10 @@ uint64_t ledger_get(const struct ledger *l, uint64_t key); /* 0: not there */
 
 /* --- watch_dots.c */
 void watch_seen(void *machine, struct bytes key, struct bytes value);
+
+/* It was a deletion or has expired, or something was that lay over it: once all replicas have it,
+ * both are dropped. */
+bool watch_may_be_forgotten(const struct watch *w, const struct sample *s);
 range_no watch_range_of(const struct watch *w, int64_t place);
 
 /* The keyspace of a table, as the logs have it; false: not heard of. */

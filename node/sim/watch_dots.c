@@ -7,7 +7,7 @@
 #define SAMPLE_ONE_IN 16
 
 /* What a key of the ledger is of. */
-enum { OF_LOG = 1, OF_ACTOR, OF_COUNTER, OF_PART, OF_ITEM, OF_TABLE };
+enum { OF_LOG = 1, OF_ACTOR, OF_COUNTER, OF_PART, OF_ITEM, OF_TABLE, OF_GARBAGE };
 
 range_no watch_range_of(const struct watch *w, int64_t place)
 {
@@ -135,6 +135,74 @@ static void remember(struct watch *w, const struct raw_entry *e, const struct ra
     s->item.value = keep(&at, item->value);
 }
 
+/* --- garbage: the newest that was ever seen over a place, by what it lies over */
+
+enum lies_over { OVER_PARTITION, OVER_RANGE, OVER_ROW, OVER_COLUMN, OVER_CELL, OVER_DOT };
+
+static uint64_t over(enum lies_over what, table_no table, struct bytes partition,
+                     const struct raw_item *item)
+{
+    uint64_t key = watch_mix(watch_mix(0, OF_GARBAGE), (uint64_t)what << 32 | table);
+    key = watch_mix_bytes(key, partition);
+    if (what == OVER_DOT)
+        return mix_dot(key, item->target);
+    if (what >= OVER_ROW)
+        key = watch_mix_bytes(watch_mix(key, item->is_static), item->row);
+    if (what >= OVER_COLUMN)
+        key = watch_mix(key, item->column);
+    if (what == OVER_CELL)
+        key = watch_mix_bytes(watch_mix(key, item->has_path), item->path);
+    return key;
+}
+
+static enum lies_over lies_over(const struct raw_item *item)
+{
+    switch (item->what) {
+    case RAW_PART_DELETION: return OVER_PARTITION;
+    case RAW_RANGE_DELETION: return OVER_RANGE;
+    case RAW_ROW_DELETION: return OVER_ROW;
+    case RAW_CELL: break;
+    }
+    return item->kind == 3                      ? OVER_DOT
+           : item->kind == 2 && !item->has_path ? OVER_COLUMN
+                                                : OVER_CELL;
+}
+
+static uint64_t ordered(int64_t timestamp)
+{
+    return (uint64_t)timestamp ^ UINT64_C(1) << 63;
+}
+
+static void see_garbage(struct watch *w, const struct raw_entry *e, const struct raw_item *item)
+{
+    bool fresh;
+    if (item->what == RAW_CELL && item->kind == 0)
+        return;
+    uint64_t key = over(lies_over(item), e->table, e->partition, item);
+    uint64_t *newest = ledger_place(&w->ledger, key, &fresh);
+    if (ordered(item->timestamp) >= *newest)
+        *newest = ordered(item->timestamp) + 1; /* so that none is 0 */
+}
+
+bool watch_may_be_forgotten(const struct watch *w, const struct sample *s)
+{
+    static const usec slack_s = 7200; /* clocks jump by less */
+    const struct raw_item *item = &s->item;
+    int64_t now_s = (SIM_WALL + sim_now(w->sim)) / USEC_PER_SEC;
+    if (item->what != RAW_CELL || item->kind >= 2 ||
+        (item->kind == 1 && item->time_s < now_s + slack_s))
+        return true;
+    if (item->siblings)
+        return ledger_get(&w->ledger, over(OVER_DOT, s->table, s->partition, item)) > 0;
+    for (enum lies_over o = OVER_PARTITION; o <= OVER_CELL; o++) {
+        bool whole_row_only = item->is_static && o == OVER_RANGE;
+        if (!whole_row_only && ledger_get(&w->ledger, over(o, s->table, s->partition, item)) >
+                                   ordered(item->timestamp))
+            return true;
+    }
+    return false;
+}
+
 /* Range deletions are cut up where stronger ones lie over them, so they are known by their
  * timestamps; everything else by its place. */
 static bool see_item(struct watch *w, unsigned node, const struct raw_entry *e,
@@ -150,6 +218,7 @@ static bool see_item(struct watch *w, unsigned node, const struct raw_entry *e,
         key = watch_mix_bytes(watch_mix_bytes(key, e->partition), item->row);
         key = watch_mix_bytes(watch_mix(key, (uint64_t)item->column << 1 | item->has_path),
                               item->path);
+        key = item->siblings ? mix_dot(watch_mix(key, item->kind), item->target) : key;
     }
     uint64_t content = watch_mix(watch_mix(item->kind, item->ttl), (uint64_t)item->timestamp);
     content = watch_mix_bytes(watch_mix(content, (uint64_t)item->time_s), item->value);
@@ -159,6 +228,8 @@ static bool see_item(struct watch *w, unsigned node, const struct raw_entry *e,
     if (*had != content)
         return two_contents(w, node, item->dot, e->table, "contents of one place");
     w->count.cells += fresh;
+    if (fresh)
+        see_garbage(w, e, item);
     if (fresh && content % SAMPLE_ONE_IN == 0)
         remember(w, e, item);
     return see_part(w, node, e, item->dot);

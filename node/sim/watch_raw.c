@@ -33,8 +33,10 @@ struct body {
     size_t cap;
     struct dot *dots;
     uint64_t dots_count;
-    int64_t base, timestamp; /* timestamp, dot: of the cell before */
+    int64_t base, timestamp; /* timestamp, dot, writer: of the cell before */
     struct dot dot;
+    uint64_t writer;
+    bool siblings;
 };
 
 static struct raw_item *add(struct body *b, enum raw_what what)
@@ -55,14 +57,19 @@ static uint64_t count_of(struct body *b)
     return b->in.failed ? 0 : count;
 }
 
-static void mark(struct body *b, int64_t *timestamp, struct dot *dot)
+static void numbered_dot(struct body *b, struct dot *dot)
 {
-    *timestamp = (int64_t)((uint64_t)b->base + read_varint(&b->in));
     uint64_t number = read_varint(&b->in);
     if (number < b->dots_count)
         *dot = b->dots[number];
     else
         b->in.failed = true;
+}
+
+static void mark(struct body *b, int64_t *timestamp, struct dot *dot)
+{
+    *timestamp = (int64_t)((uint64_t)b->base + read_varint(&b->in));
+    numbered_dot(b, dot);
 }
 
 static void stamp(struct body *b, struct raw_item *item)
@@ -81,20 +88,26 @@ static void cell(struct body *b, struct bytes row, bool is_static)
     item->column = (uint32_t)column;
     item->kind = flags & 3;
     item->has_path = (flags & 4) != 0;
-    if (column > UINT32_MAX || flags > 15 || item->kind > 2)
+    if (column > UINT32_MAX || flags > 31 || item->kind == (b->siblings ? 2 : 3))
         b->in.failed = true;
     if ((flags & 8) != 0)
         mark(b, &b->timestamp, &b->dot);
     item->timestamp = b->timestamp;
-    item->dot = b->dot;
+    item->siblings = b->siblings;
+    item->dot = item->target = b->dot;
+    if ((flags & 16) != 0)
+        b->writer = read_u64(&b->in);
+    item->writer = item->kind == 3 ? 0 : b->writer;
     if (item->kind == 1)
         item->ttl = read_varint(&b->in);
-    if (item->kind != 0)
+    if (item->kind == 1 || item->kind == 2)
         item->time_s = read_svarint(&b->in);
     if (item->has_path)
         item->path = read_vbytes(&b->in);
-    if (item->kind != 2)
+    if (item->kind < 2)
         item->value = read_vbytes(&b->in);
+    if (item->kind == 3)
+        numbered_dot(b, &item->dot);
 }
 
 static void row(struct body *b, struct bytes key, bool is_static)
@@ -129,6 +142,7 @@ static bool body(struct bytes value, struct bytes key, struct arena *arena, stru
 {
     struct body b = {.in = reader_make(value), .arena = arena, .entry = ret};
     uint8_t flags = read_u8(&b.in);
+    b.siblings = (flags & 16) != 0;
     dots(&b);
     if ((flags & 1) != 0)
         stamp(&b, add(&b, RAW_PART_DELETION));
@@ -147,7 +161,7 @@ static bool body(struct bytes value, struct bytes key, struct arena *arena, stru
             b.in.failed = true;
         row(&b, key, false);
     }
-    return flags < 16 && rows <= 1 && reader_done(&b.in);
+    return flags < 32 && rows <= 1 && reader_done(&b.in);
 }
 
 static bool data(struct reader *key, struct bytes value, struct arena *arena, struct raw_entry *ret)
@@ -179,6 +193,38 @@ static bool index_entry(struct reader *key, struct bytes value, struct arena *ar
     if (kind == 4 && !unescape(key, arena, &row_key))
         return false;
     return (kind == 3 || kind == 4) && reader_done(key) && value.len == 0;
+}
+
+/* What it points to may be gone, too. */
+static bool garbage_entry(struct reader *key, struct bytes value, struct arena *arena,
+                          struct raw_entry *ret)
+{
+    struct bytes row_key;
+    ret->type = RAW_GARBAGE;
+    ret->keyspace = read_u32(key);
+    ret->range = read_u32(key);
+    uint8_t class = read_u8(key);
+    ret->expires = class == 2;
+    ret->due_s = (int64_t)(read_u64(key) ^ UINT64_C(1) << 63);
+    ret->table = read_u32(key);
+    ret->token = (int64_t)(read_u64(key) ^ UINT64_C(1) << 63);
+    if (!unescape(key, arena, &ret->partition))
+        return false;
+    uint8_t kind = read_u8(key);
+    if (kind == 4 && !unescape(key, arena, &row_key))
+        return false;
+    ret->dot.actor.node = read_u32(key);
+    ret->dot.actor.boot = read_u32(key);
+    ret->dot.n = read_u64(key);
+    return (class == 1 || class == 2) && kind >= 1 && kind <= 4 && reader_done(key) &&
+           value.len == 0;
+}
+
+/* The largest timestamp that was dropped from a bucket of partitions. */
+static bool purged_bound(struct reader *key)
+{
+    (void)read_u32(key);
+    return reader_done(key);
 }
 
 /* --- logs and clocks */
@@ -239,6 +285,8 @@ bool raw_read(struct bytes key, struct bytes value, struct arena *arena, struct 
     switch (read_u8(&in)) {
     case 'd': return data(&in, value, arena, ret);
     case 'i': return index_entry(&in, value, arena);
+    case 'g': return garbage_entry(&in, value, arena, ret);
+    case 'b': return purged_bound(&in);
     case 'l': return log_entry(&in, value, ret);
     case 'c': return clock_entry(&in, value, arena, ret);
     case 'M':

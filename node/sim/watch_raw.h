@@ -14,6 +14,7 @@ enum raw_type {
     RAW_CLOCK,
     RAW_LOG,
     RAW_DATA,
+    RAW_GARBAGE, /* an entry of the index of what will be garbage */
 };
 
 enum raw_what { RAW_PART_DELETION, RAW_RANGE_DELETION, RAW_ROW_DELETION, RAW_CELL };
@@ -25,11 +26,14 @@ struct raw_item { /* one thing that a dot did to a partition */
     struct bytes start, end; /* of a range deletion; end empty: no bound */
     uint32_t column;
     bool has_path;
-    uint8_t kind; /* of a cell: 0 live, 1 expiring, 2 tombstone */
+    bool siblings;
+    uint8_t kind; /* of a cell: 0 live, 1 expiring, 2 tombstone, 3 removed */
     uint64_t ttl;
     int64_t timestamp, time_s;
     struct bytes path, value;
-    struct dot dot;
+    struct dot dot;    /* whose effect it is */
+    struct dot target; /* siblings: the place has it too; the one that is removed, or its own */
+    uint64_t writer;
 };
 
 struct raw_run { /* dots first .. last of an actor */
@@ -39,9 +43,11 @@ struct raw_run { /* dots first .. last of an actor */
 
 struct raw_entry {
     enum raw_type type;
-    uint32_t keyspace, range; /* CLOCK, LOG */
-    struct dot dot;           /* LOG */
-    uint32_t table;           /* LOG, DATA */
+    uint32_t keyspace, range; /* CLOCK, LOG, GARBAGE */
+    struct dot dot;           /* LOG, GARBAGE */
+    uint32_t table;           /* LOG, DATA, GARBAGE */
+    int64_t due_s;            /* GARBAGE: so it is deleted, or expires */
+    bool expires;             /* GARBAGE */
     int64_t token;
     struct bytes partition; /* the key, unescaped */
     struct raw_item *items; /* DATA */

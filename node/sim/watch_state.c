@@ -21,6 +21,8 @@ struct heap {
 
 bool raw_beats(const struct raw_item *a, const struct raw_item *b)
 {
+    if (a->siblings && a->kind != b->kind) /* removed wins */
+        return a->kind > b->kind;
     if (a->timestamp != b->timestamp)
         return a->timestamp > b->timestamp;
     if (a->kind != b->kind) /* a tombstone, then what expires, then what lives */
@@ -61,6 +63,7 @@ static int held_compare(const void *x, const void *y)
     c = c != 0 ? c : compare_numbers(i->column, k->column);
     c = c != 0 ? c : (int)i->has_path - (int)k->has_path;
     c = c != 0 ? c : bytes_compare(i->path, k->path);
+    c = c != 0 || !i->siblings ? c : dot_compare(i->target, k->target);
     if (c != 0)
         return c;
     return raw_beats(i, k) ? raw_beats(k, i) ? 0 : -1 : 1;
@@ -172,7 +175,8 @@ static void put_tombs(const struct merge *m)
 static bool same_place(const struct raw_item *a, const struct raw_item *b)
 {
     return a->what == b->what && a->column == b->column && a->has_path == b->has_path &&
-           bytes_compare(a->path, b->path) == 0;
+           bytes_compare(a->path, b->path) == 0 &&
+           (!a->siblings || dot_compare(a->target, b->target) == 0);
 }
 
 static void put_cell(struct buf *out, const struct raw_item *c)
@@ -184,6 +188,24 @@ static void put_cell(struct buf *out, const struct raw_item *c)
     buf_put_vbytes(out, c->value);
     buf_put_u64(out, c->ttl);
     put_stamp(out, c);
+    if (c->siblings)
+        buf_put_dot(out, c->target);
+}
+
+/* Siblings: something in the row takes all away that the dot of this one wrote, or all of the
+ * collection. */
+static bool is_taken_away(const struct merge *m, size_t from, size_t to,
+                          const struct raw_item *item)
+{
+    for (size_t i = from; i < to && item->siblings; i++) {
+        const struct raw_item *r = &m->held[i].item;
+        bool more = r->column == UINT32_MAX
+                        ? item->column != UINT32_MAX
+                        : r->column == item->column && !r->has_path && item->has_path;
+        if (r->kind == 3 && more && dot_compare(r->target, item->target) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* One row: held[from .. to). */
@@ -201,9 +223,9 @@ static void put_row(const struct merge *m, size_t from, size_t to)
         if (i > from && same_place(&m->held[i - 1].item, item))
             continue;
         bool shadowed = item->timestamp <= floor && floor != INT64_MIN;
-        if (item->has_path && column != NULL && column->column == item->column)
+        if (item->has_path && column != NULL && column->column == item->column && !item->siblings)
             shadowed = shadowed || item->timestamp <= column->timestamp;
-        if (shadowed)
+        if (shadowed || is_taken_away(m, from, to, item))
             continue;
         if (!told) {
             buf_put_u8(m->out, first->is_static ? 'S' : 'R');
