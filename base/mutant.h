@@ -47,6 +47,8 @@
     X(read_never_expires, "a read has no deadline")                                                \
     X(in_flight_leaks, "what a finished write held stays in the account of bytes in flight")       \
     X(index_of_one, "what one replica's index finds is taken for what all of them would")          \
+    X(never_stamped_again, "a write that loses for its server's clock is acked as it is")          \
+    X(loss_not_told, "a replica where a write loses acks it as if it had won")                     \
     X(replica_loses_row, "of a write of several rows a replica stores all but the last")           \
     X(known_is_acked, "an increment that is known already is acked without asking the replicas")   \
     X(fold_too_young, "increments are summed while they may still be sent again")                  \
@@ -70,6 +72,7 @@
     X(write_before_dependencies, "a write of a session is applied before what it depends on")
 
 #define MUTANTS_OF_STORAGE(X)                                                                      \
+    X(back_dated_sent_raw, "of a write that loses at its coordinator all goes to the replicas")    \
     X(reuse_dot, "a write gets the dot of the one before")                                         \
     X(clock_claims_gaps, "a dot in a clock claims all dots of its actor below it")                 \
     X(clock_without_log, "a clock is loaded without what was written since its snapshot")          \

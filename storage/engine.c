@@ -3,8 +3,8 @@
 #include "base/mutant.h"
 #include "storage/engine_private.h"
 
-#define TIMESTAMP_LEASE_US 1000000 /* the stored bound runs ahead, so that few writes move it */
-#define BOOT_SHIFT         40      /* fragment numbers: 2^24 boots of 2^40 writes */
+#define BOOT_SHIFT  40 /* fragment numbers: 2^24 boots of 2^40 writes */
+#define META_MAXIMA "t/"
 
 /* --- life */
 
@@ -33,13 +33,32 @@ static enum err meta_get_u64(struct engine *e, const char *name, uint64_t *ret)
     return err;
 }
 
+static void maxima_key(struct engine *e, uint32_t group)
+{
+    key_meta(&e->key, META_MAXIMA);
+    buf_put_u32(&e->key, group);
+}
+
+static enum err maxima_load(struct engine *e)
+{
+    enum err err = ERR_OK;
+    for (uint32_t i = 0; i < MAXIMA_GROUPS && err == ERR_OK; i++) {
+        maxima_key(e, i);
+        err = store_get(e->store, buf_bytes(&e->key), &e->value);
+        if (err == ERR_OK)
+            err = maxima_group_read(&e->maxima, i, buf_bytes(&e->value));
+        else if (err == ERR_NOT_FOUND)
+            err = ERR_OK;
+    }
+    return err;
+}
+
 static enum err meta_open(struct engine *e, const struct engine_config *config,
                           struct errmsg *reterr)
 {
     uint64_t format = 0;
     uint64_t ranges = 0;
     uint64_t boots = 0;
-    uint64_t bound = (uint64_t)TIMESTAMP_NONE;
     enum err err = meta_get_u64(e, "format", &format);
     if (err == ERR_OK && format != ENGINE_FORMAT)
         return errmsg_set(reterr, ERR_UNSUPPORTED, "data format %llu, this is version %u",
@@ -51,12 +70,10 @@ static enum err meta_open(struct engine *e, const struct engine_config *config,
                           config->ring_ranges, (unsigned long long)ranges);
     if (err == ERR_OK)
         err = meta_get_u64(e, "boots", &boots);
-    if (err == ERR_OK) {
-        err = meta_get_u64(e, "bound", &bound);
-        err = err == ERR_NOT_FOUND ? ERR_OK : err;
-    } else if (err == ERR_NOT_FOUND && format == 0) {
+    if (err == ERR_OK)
+        err = maxima_load(e);
+    else if (err == ERR_NOT_FOUND && format == 0)
         err = ERR_OK; /* a new store */
-    }
     if (err != ERR_OK)
         return errmsg_set(reterr, err == ERR_NOT_FOUND ? ERR_CORRUPT : err,
                           "read the store's own records: %s", err_text(err));
@@ -66,7 +83,6 @@ static enum err meta_open(struct engine *e, const struct engine_config *config,
     meta_put_u64(e, "boots", boots + 1);
     store_write(e->store, &e->batch, 0);
     e->fragment = MUTANT(fragments_numbered_anew) ? 0 : (boots + 1) << BOOT_SHIFT;
-    e->bound = (int64_t)bound;
     return ERR_OK;
 }
 
@@ -78,7 +94,9 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     rng_init(&e->rng, config->seed);
     omap_init(&e->ranges);
     omap_init(&e->loaded);
+    maxima_init(&e->maxima);
     store_batch_init(&e->batch);
+    store_batch_init(&e->bounds);
     buf_init(&e->key, SIZE_MAX);
     buf_init(&e->value, BUF_MAX_DEFAULT);
     buf_init(&e->term, BUF_MAX_DEFAULT);
@@ -97,7 +115,9 @@ void engine_free(struct engine *e)
     if (e == NULL)
         return;
     engine_ranges_free(e);
+    maxima_close(&e->maxima);
     store_batch_close(&e->batch);
+    store_batch_close(&e->bounds);
     buf_close(&e->key);
     buf_close(&e->value);
     buf_close(&e->term);
@@ -144,7 +164,12 @@ enum err engine_note(struct engine *e, enum err err)
 
 int64_t engine_max_timestamp(const struct engine *e)
 {
-    return e->bound;
+    return maxima_largest(&e->maxima);
+}
+
+int64_t engine_maximum(const struct engine *e, table_no table, token place)
+{
+    return maxima_at(&e->maxima, maxima_hash(table, place));
 }
 
 /* --- facts */
@@ -219,13 +244,18 @@ enum err engine_batch_check(const struct engine *e)
     return err == ERR_OK && e->batch.ops.len > WRITE_BYTES_MAX ? ERR_TOO_BIG : err;
 }
 
-void engine_batch_timestamp(struct engine *e, int64_t timestamp)
+/* A batch of its own, before what it speaks of: should that not be written, nothing is lost. */
+static void note_timestamp(struct engine *e, const struct part *p)
 {
-    if (timestamp <= e->bound)
+    uint32_t group;
+    if (!maxima_note(&e->maxima, maxima_hash(p->table, p->token), part_max_timestamp(p), &group))
         return;
-    bool near_end = timestamp > INT64_MAX - TIMESTAMP_LEASE_US;
-    e->bound = near_end ? INT64_MAX : timestamp + TIMESTAMP_LEASE_US;
-    meta_put_u64(e, "bound", (uint64_t)e->bound);
+    store_batch_clear(&e->bounds);
+    buf_clear(&e->value);
+    maxima_group_write(&e->maxima, group, &e->value);
+    maxima_key(e, group);
+    store_batch_put(&e->bounds, buf_bytes(&e->key), buf_bytes(&e->value));
+    store_write(e->store, &e->bounds, 0);
 }
 
 void engine_batch_row(struct engine *e, struct store_batch *batch, struct bytes key_before_fragment,
@@ -257,6 +287,7 @@ void engine_batch_part(struct engine *e, const struct part *p)
     const struct part none = {
         .siblings = p->siblings, .deletion = TOMB_NONE, .static_row = {.deletion = TOMB_NONE}};
     struct part f = none;
+    note_timestamp(e, p);
     if (!tomb_is_none(&p->deletion)) {
         f.deletion = p->deletion;
         put_kind(e, p, KEY_DELETION, &f);
@@ -285,5 +316,4 @@ void engine_batch_part(struct engine *e, const struct part *p)
         engine_batch_row(e, &e->batch, buf_bytes(&e->key), &f);
     }
     engine_batch_indexes(e, p);
-    engine_batch_timestamp(e, part_max_timestamp(p));
 }

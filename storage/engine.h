@@ -263,11 +263,30 @@ bool engine_next_garbage(struct engine *e, keyspace_no keyspace, range_no from,
  * it may have been deleted by something that is gone. */
 int64_t engine_purged_bound(const struct engine *e, table_no table, token place);
 
-/* An upper bound of all timestamps ever applied here, TIMESTAMP_NONE when nothing was. */
+/* An upper bound of all timestamps ever applied here, TIMESTAMP_NONE when nothing was. And one of
+ * those of the partition: what is above it is newer than all there is. */
 int64_t engine_max_timestamp(const struct engine *e);
+int64_t engine_maximum(const struct engine *e, table_no table, token place);
+
+/* What becomes of a part that is about to be applied (engine_weigh.c). */
+struct weighed {
+    bool newest;      /* it is above engine_maximum: nothing was read, all below is as it must be */
+    bool lost;        /* not all of it is seen when it is merged with what is here */
+    bool unread;      /* there was too much to read: it may have lost */
+    int64_t lost_by;  /* when lost or unread: the largest timestamp of what won, or a bound of it */
+    struct part part; /* what to apply and to send instead: of each place the winner, be it a cell
+                         or a deletion; the part itself when all of it wins */
+};
+
+/* Whether a write wins everywhere that it touches. What loses: a value that is not the winner of
+ * its place, or is deleted; a deletion of what stays. An equal write, and a deletion of what is
+ * deleted already, do not lose. The part has its dot; now_s: for TTL.
+ * Results live in the arena and share memory with the part. ERR_CORRUPT, ERR_IO. */
+enum err engine_weigh(struct engine *e, const struct part *p, int64_t now_s, struct arena *arena,
+                      struct weighed *ret) MUST_CHECK;
 
 struct engine_stats {
-    uint64_t writes, scans, rows_read, fragments_read, collapses, bytes_written;
+    uint64_t writes, weighed, scans, rows_read, fragments_read, collapses, bytes_written;
     uint64_t
         damaged; /* scans, pulls and clocks that were not given because of ERR_CORRUPT, ERR_IO */
 };

@@ -86,7 +86,6 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
 {
     (void)context;
     struct range_state *r = engine_range(e, keyspace, range);
-    int64_t bound = e->bound;
     if (dot.n > DOT_N_MAX)
         return ERR_MALFORMED;
     if (r->err != ERR_OK)
@@ -101,10 +100,8 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
     if (fresh && dot.n > 0)
         engine_put_shape(e, r, dot, p);
     enum err err = engine_batch_check(e);
-    if (err != ERR_OK) {
-        e->bound = bound;
+    if (err != ERR_OK)
         return err;
-    }
     if (fresh && dot.n > 0 && !MUTANT(data_without_clock))
         engine_range_add(e, r, dot);
     e->stats.writes++;

@@ -19,6 +19,7 @@
 #include "storage/counter_set.h"
 #include "storage/engine.h"
 #include "storage/keys.h"
+#include "storage/maxima.h"
 #include "storage/part_private.h"
 
 #define ENGINE_FORMAT     1u
@@ -63,8 +64,8 @@ struct engine {
     size_t damaged_ranges;
     struct actor actor; /* node 0: nothing can be named yet */
     uint64_t fragment;  /* the number of the last fragment: boots << 40 | writes */
-    int64_t bound;      /* stored upper bound of timestamps */
-    struct store_batch batch;
+    struct maxima maxima;
+    struct store_batch batch, bounds;
     struct buf key, value;       /* scratch */
     struct index_state *indexes; /* by (table, number) */
     size_t indexes_count;
@@ -88,7 +89,6 @@ void engine_batch_begin(struct engine *e);
 void engine_batch_part(struct engine *e, const struct part *p); /* one fragment per row */
 void engine_batch_row(struct engine *e, struct store_batch *batch, struct bytes key_before_fragment,
                       const struct part *fragment);
-void engine_batch_timestamp(struct engine *e, int64_t timestamp);
 enum err engine_batch_check(const struct engine *e) MUST_CHECK; /* ERR_TOO_BIG */
 
 /* --- engine_index.c */

@@ -425,7 +425,6 @@ enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range
     struct arena arena;
     struct dot *dots = NULL;
     size_t dots_count = 0;
-    int64_t bound = e->bound;
     if (r->err != ERR_OK)
         return r->err;
     arena_init(&arena);
@@ -437,7 +436,6 @@ enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range
         e->stats.bytes_written += e->batch.ops.len;
         store_write(e->store, &e->batch, ticket);
     } else {
-        e->bound = bound;
         counter_sets_drop_all(&e->counters); /* they may have heard of what was not written */
     }
     arena_close(&arena);

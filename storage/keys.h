@@ -1,6 +1,6 @@
 /* keys.h - the keys of the store, so made that byte order is the order of reading.
  *
- *   key   = 'M' name                                         format, boots, timestamp bound
+ *   key   = 'M' name                                         format, boots, maxima
  *         | 'F' name                                         a fact of the node
  *         | 'c' u32 keyspace, u32 range                      clock snapshot
  *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 n      range log

@@ -530,50 +530,8 @@ bool part_lacks(const struct part *have, const struct part *want, struct arena *
     return true;
 }
 
-/* --- the rest */
-
 bool part_is_empty(const struct part *p)
 {
     return tomb_is_none(&p->deletion) && p->tombs_count == 0 && !p->has_static &&
            p->rows_count == 0;
-}
-
-static void row_set_dot(struct row *r, struct dot dot)
-{
-    if (!tomb_is_none(&r->deletion))
-        r->deletion.dot = dot;
-    for (size_t i = 0; i < r->cells_count; i++)
-        r->cells[i].dot = dot;
-}
-
-void part_set_dot(struct part *p, struct dot dot)
-{
-    if (!tomb_is_none(&p->deletion))
-        p->deletion.dot = dot;
-    for (size_t i = 0; i < p->tombs_count; i++)
-        p->tombs[i].tomb.dot = dot;
-    if (p->has_static)
-        row_set_dot(&p->static_row, dot);
-    for (size_t i = 0; i < p->rows_count; i++)
-        row_set_dot(&p->rows[i], dot);
-}
-
-static int64_t row_max_timestamp(const struct row *r, int64_t max)
-{
-    max = r->deletion.timestamp > max ? r->deletion.timestamp : max;
-    for (size_t i = 0; i < r->cells_count; i++)
-        max = r->cells[i].timestamp > max ? r->cells[i].timestamp : max;
-    return max;
-}
-
-int64_t part_max_timestamp(const struct part *p)
-{
-    int64_t max = p->deletion.timestamp;
-    for (size_t i = 0; i < p->tombs_count; i++)
-        max = p->tombs[i].tomb.timestamp > max ? p->tombs[i].tomb.timestamp : max;
-    if (p->has_static)
-        max = row_max_timestamp(&p->static_row, max);
-    for (size_t i = 0; i < p->rows_count; i++)
-        max = row_max_timestamp(&p->rows[i], max);
-    return max;
 }

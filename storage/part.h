@@ -128,6 +128,12 @@ void part_set_dot(struct part *p, struct dot dot);
 
 /* The largest timestamp in the part, TIMESTAMP_NONE when there is none. */
 int64_t part_max_timestamp(const struct part *p);
+int64_t part_min_timestamp(const struct part *p); /* INT64_MAX when there is none */
+
+/* What is stamped `from` is stamped `to`, and what is just below it (a collection that is replaced:
+ * its old elements) just below that. False when nothing is. In place; `to` must not be less. The
+ * part stays canonical when nothing else in it lies between. */
+bool part_restamp(struct part *p, int64_t from, int64_t to);
 
 /* The bytes are a grammar at the head of part_codec.c, with a format version. Views in the decoded
  * part point into `in`. */
