@@ -195,6 +195,45 @@ static void read_rows(struct question *q, const struct cql_rows *rows)
     q->reply.cells = cells;
 }
 
+static void remember_warning(struct sim *s, struct sim_client *c, const char *text)
+{
+    struct sim_warning *oldest = &c->warnings[0];
+    for (size_t i = 0; i < c->warnings_count; i++) {
+        struct sim_warning *w = &c->warnings[i];
+        bool same = strncmp(w->text, text, sizeof w->text - 1) == 0;
+        oldest = same || (oldest->at > w->at) ? w : oldest;
+        if (same)
+            break;
+    }
+    if (strncmp(oldest->text, text, sizeof oldest->text - 1) != 0 &&
+        c->warnings_count < SIM_WARNINGS_MAX)
+        oldest = &c->warnings[c->warnings_count++];
+    (void)snprintf(oldest->text, sizeof oldest->text, "%s", text);
+    oldest->at = s->time;
+}
+
+static void read_warnings(struct sim *s, struct question *q, struct cql_string_list list)
+{
+    const char **texts = arena_array(&q->arena, const char *, list.count + 1);
+    for (size_t i = 0; i < list.count; i++) {
+        texts[i] = arena_text(&q->arena, list.items[i]);
+        remember_warning(s, client_of(s, q->node), texts[i]);
+    }
+    q->reply.warnings = texts;
+    q->reply.warnings_count = (uint32_t)list.count;
+}
+
+usec sim_warned(const struct sim *s, unsigned node, const char *word)
+{
+    const struct sim_client *c = &s->machines[node].client;
+    usec at = -1;
+    for (size_t i = 0; i < c->warnings_count; i++) {
+        if (strstr(c->warnings[i].text, word) != NULL && c->warnings[i].at > at)
+            at = c->warnings[i].at;
+    }
+    return at;
+}
+
 /* False: there are more pages, and q->body asks for the next one. */
 static bool read_answer(struct sim *s, struct question *q, const struct cql_frame *frame)
 {
@@ -203,6 +242,7 @@ static bool read_answer(struct sim *s, struct question *q, const struct cql_fram
     struct errmsg why;
     enum err err = cql_response_read(&own, &q->arena, &response, &why);
     ASSERT(err == ERR_OK);
+    read_warnings(s, q, response.prefix.warnings);
     if (response.opcode == CQL_ERROR) {
         q->reply.code = response.error.code;
         q->reply.message = arena_text(&q->arena, response.error.message);

@@ -94,6 +94,8 @@ struct question {
     struct sim_reply reply;
 };
 
+#define SIM_WARNINGS_MAX 16
+
 /* Our connection to a node. */
 struct sim_client {
     uint64_t number; /* of the connection, 0: none */
@@ -107,6 +109,11 @@ struct sim_client {
     struct question **open; /* unanswered, in the order asked */
     size_t open_count, open_cap;
     int16_t streams;
+    struct sim_warning {
+        char text[SIM_LINE_MAX];
+        usec at;
+    } warnings[SIM_WARNINGS_MAX]; /* the last of each text */
+    size_t warnings_count;
 };
 
 struct machine {

@@ -184,6 +184,8 @@ struct sim_reply {
     uint32_t columns, rows;
     const uint16_t *types;        /* [columns] enum cql_option_id */
     const struct sim_cell *cells; /* [rows * columns] */
+    const char *const *warnings;  /* of the last page */
+    uint32_t warnings_count;
 };
 
 /* Send a statement and go on. The number is for sim_reply_of, which is never NULL before
@@ -200,6 +202,10 @@ uint64_t sim_ask_named(struct sim *s, unsigned via, enum cql_consistency level, 
                        uint64_t name);
 const struct sim_reply *sim_reply_of(const struct sim *s, uint64_t request);
 void sim_forget(struct sim *s, uint64_t request);
+
+/* When the last answer came from the node with a warning that has this word in it (also one that
+ * nobody waited for); -1: none has. */
+usec sim_warned(const struct sim *s, unsigned node, const char *word);
 
 /* Our connection to the node closes: what was asked and not answered is LOST; the next sim_ask
  * opens a new one. What the node has read already it may still do. */

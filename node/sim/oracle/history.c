@@ -249,6 +249,8 @@ void history_wrote(struct history *h, size_t write, const struct history_end *en
     struct write *w = &h->writes[write];
     w->end = end->open ? USEC_NEVER : end->end;
     w->more = end->open || end->again;
+    w->acked = end->replicas;
+    w->told = end->told && end->replicas > 0 && !w->more;
     w->over = end->replicas > 0 && !w->more ? end->end : USEC_NEVER;
     w->single = h->config.stamped || !w->more;
     make_known(h, write, replicas_left(h, end->replicas, w->start, end->end), end->end);

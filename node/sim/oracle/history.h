@@ -37,6 +37,11 @@
  * writes, monotonic reads, monotonic writes and writes follow reads; the message names the one that
  * is broken. Where levels do not overlap nothing is promised to a session either.
  *
+ *
+ *   (6) With timestamps of clients: who is told that a write is done, and not that something
+ * overrules it, can rely on it (history_end.told): what was known by enough when the write was
+ * asked, that is, by all that then acked it, cannot have been what hides it.
+ *
  * In the end (history_all_equal) all replicas have all: what was acked by one of them is then known
  * by all. A lost disk takes one replica from all that was known before; what nobody else is known
  * to have may be gone, or not.
@@ -86,6 +91,7 @@ struct history_end {
     uint32_t replicas; /* that have acked it; 0: unknown whether any */
     bool open;         /* it may still be executed, at any time */
     bool again;        /* there were several attempts. Without client timestamps each is a write */
+    bool told;         /* acked, and had it been overruled already, the client would know */
 };
 void history_wrote(struct history *h, size_t write, const struct history_end *end);
 

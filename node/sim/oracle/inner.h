@@ -13,6 +13,8 @@ struct write {
     bool seen;
     bool single; /* one timestamp: one attempt, or a client timestamp */
     bool more;   /* several attempts */
+    bool told;   /* acked by so many (`acked`) that would have said what overrules it */
+    uint32_t acked;
     int64_t stamp;
     usec start;
     usec end;        /* its timestamp is not from later */

@@ -323,6 +323,55 @@ static void learn(const struct judge *j, struct cell *c, const struct found *f)
         show_some(j, c, *f->oldest, f->start);
 }
 
+/* --- what was acked without a warning */
+
+/* All that acked `o` had y when they did. */
+static bool was_there_before(const struct judge *j, const struct part *y, const struct part *o)
+{
+    const struct write *w = &j->h->writes[o->write];
+    return known_by(j->h, y->write, j->h->config.replicas - w->acked + 1) < w->start;
+}
+
+/* Something hides it of which nobody had to tell. */
+static bool may_be_hidden(const struct judge *j, const struct cell *c, const struct part *o)
+{
+    if (may_have_expired(j, &j->h->writes[o->write]))
+        return true;
+    for (size_t i = c->count; i > 0 && part_order(j->h, &c->parts[i - 1], o) > 0; i--) {
+        const struct part *y = &c->parts[i - 1];
+        if (!j->h->writes[y->write].seen && !was_there_before(j, y, o))
+            return true;
+    }
+    for (size_t i = j->p->ranges_count; i > 0; i--) {
+        const struct range *range = &j->p->ranges[i - 1];
+        if (part_order(j->h, &range->part, o) < 0)
+            break;
+        if (touches(j, range, c) && !was_there_before(j, &range->part, o))
+            return true;
+    }
+    return false;
+}
+
+/* `value` was read. */
+static bool judge_told(const struct judge *j, const struct cell *c, int64_t value)
+{
+    for (size_t i = c->count; i > 0; i--) {
+        const struct part *o = &c->parts[i - 1];
+        const struct write *w = &j->h->writes[o->write];
+        if (!w->told || o->is_delete || o->value == value || value == HISTORY_ANY)
+            continue;
+        if (must_see(j, o->write) && !may_be_hidden(j, c, o)) {
+            char text[128];
+            (void)snprintf(text, sizeof text,
+                           "but %" PRId64 " of %.6f..%.6f s by client %" PRIu32
+                           " was acked without a warning",
+                           o->value, seconds(w->start), seconds(w->end), w->client);
+            return complain(j, c->id, value, text);
+        }
+    }
+    return true;
+}
+
 /* --- one cell */
 
 /* Nothing was ever known, or a delete that is later than all that was put. */
@@ -343,6 +392,8 @@ static bool judge_nothing(struct judge *j, struct cell *c)
     const struct part *floor = floor_of(j, c);
     struct found f = {0};
     j->held |= is_held(j, c, floor);
+    if (j->h->config.stamped && !judge_told(j, c, HISTORY_NOTHING))
+        return false;
     if (is_gone(j, c, floor)) {
         uint32_t enough =
             j->p->active_count < ACTIVE_MAX ? j->h->config.replicas : j->h->config.replicas / 2 + 1;
@@ -382,6 +433,8 @@ static bool judge_value(struct judge *j, struct cell *c, int64_t value)
     struct found f = {0};
     bool expired = false;
     j->held |= is_held(j, c, floor);
+    if (j->h->config.stamped && !judge_told(j, c, value))
+        return false;
     if (value == HISTORY_ANY && floor != NULL && !floor->is_delete &&
         j->h->writes[floor->write].ttl == 0 && can_stand(j, c, floor, floor))
         return true; /* nothing new */

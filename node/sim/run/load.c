@@ -257,6 +257,7 @@ static void ask(struct load *l, struct client *c)
     c->ops->ask(c->workload, &c->op);
     c->op.replicas = workload_replicas(&l->env, c->op.level);
     buf_put_u8(&c->op.cql, 0);
+    l->counts.deletes += c->op.deletes;
     l->counts.writes += c->op.is_write;
     l->counts.reads += !c->op.is_write;
     l->asked++;

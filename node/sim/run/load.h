@@ -17,6 +17,7 @@ struct load; /* Opaque. */
 
 struct load_counts {
     uint64_t writes, acked, reads, answered; /* requests of the chaos phase */
+    uint64_t deletes;                        /* asked for, by the workloads that count them */
     uint64_t again, given_up;                /* attempts repeated; requests whose end is unknown */
     uint64_t held; /* reads that had to show something: an older answer would have been refused */
 };

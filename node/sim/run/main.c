@@ -18,7 +18,7 @@ struct options {
     uint32_t nodes;
     usec time_us;
     const char *scenario; /* a file instead of seeds */
-    bool seeded, twice, verbose, write, shrink, no_shrink, quiet;
+    bool seeded, twice, verbose, write, shrink, no_shrink, quiet, deletes;
     uint64_t shrink_runs;
 };
 
@@ -28,6 +28,7 @@ struct totals { /* over all runs */
     uint64_t faults[FAULT_COUNT];
     usec simulated_us;
     uint64_t answered, held, nothing_held; /* reads, reads, runs */
+    uint64_t deletes;
 };
 
 static const char help[] =
@@ -39,6 +40,9 @@ static const char help[] =
     "                    --seeds its own seed is not used\n"
     "  --nodes N         3 to 16 nodes (default: 3 to 5, from the seed)\n"
     "  --seconds S       of load and faults, in virtual time (default 30)\n"
+    "  --deletes         deletes mixed with writes and little else, under partitions, crashes, "
+    "lost\n"
+    "                    disks, and clocks that jump by up to ten seconds\n"
     "  --twice           run everything twice and compare the hashes\n"
     "  --verbose         every decision of every node\n"
     "  --quiet           with --seeds: only what failed, and the sum\n"
@@ -79,9 +83,10 @@ static bool flag(const char *name, struct options *o)
     const struct {
         const char *name;
         bool *value;
-    } flags[] = {{"--twice", &o->twice}, {"--verbose", &o->verbose},
-                 {"--write", &o->write}, {"--shrink", &o->shrink},
-                 {"--quiet", &o->quiet}, {"--no-shrink", &o->no_shrink}};
+    } flags[] = {{"--twice", &o->twice},    {"--verbose", &o->verbose},
+                 {"--write", &o->write},    {"--shrink", &o->shrink},
+                 {"--quiet", &o->quiet},    {"--no-shrink", &o->no_shrink},
+                 {"--deletes", &o->deletes}};
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
         if (strcmp(name, flags[i].name) == 0)
             return *flags[i].value = true;
@@ -249,6 +254,7 @@ static bool run_one(const struct options *o, const char *name, const char *repea
     t->simulated_us += s->time_us;
     t->answered += r.counts.answered;
     t->held += r.counts.held;
+    t->deletes += r.counts.deletes;
     t->nothing_held += r.counts.held == 0;
     for (int i = 0; i < FAULT_COUNT; i++) {
         t->with_fault[i] += r.faults[i] > 0;
@@ -270,12 +276,16 @@ static bool run_one(const struct options *o, const char *name, const char *repea
 static void run_seed(const struct options *o, uint64_t seed, struct totals *t)
 {
     struct scenario s;
-    char name[64], repeat[64];
+    char name[64], repeat[96], of_nodes[32] = "";
     snprintf(name, sizeof name, "seed %" PRIu64, seed);
-    snprintf(repeat, sizeof repeat, "--seed %" PRIu64, seed);
     if (o->nodes != 0)
-        snprintf(repeat, sizeof repeat, "--seed %" PRIu64 " --nodes %u", seed, (unsigned)o->nodes);
-    scenario_draw(seed, o->nodes, o->time_us, &s);
+        snprintf(of_nodes, sizeof of_nodes, " --nodes %u", (unsigned)o->nodes);
+    snprintf(repeat, sizeof repeat, "--seed %" PRIu64 "%s%s", seed, of_nodes,
+             o->deletes ? " --deletes" : "");
+    if (o->deletes)
+        scenario_draw_deletes(seed, o->nodes, o->time_us, &s);
+    else
+        scenario_draw(seed, o->nodes, o->time_us, &s);
     if (o->write)
         print_scenario(&s);
     else
@@ -342,6 +352,7 @@ static void print_totals(const struct totals *t, double real_s)
     printf("%" PRIu64 " reads answered; %" PRIu64
            " had to show what was written before; in %" PRIu64 " of the runs none\n",
            t->answered, t->held, t->nothing_held);
+    printf("%" PRIu64 " deletes by the workload of that name\n", t->deletes);
     printf("%.0f simulated seconds in %.1f s of CPU: %.0f a second\n", simulated_s, real_s,
            simulated_s / real_s);
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", t->runs - t->failed, t->failed);

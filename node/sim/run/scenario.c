@@ -127,11 +127,10 @@ static int64_t draw_amount(struct rng *r, const struct mixture *m, enum fault_ki
     }
 }
 
-static void draw_faults(struct rng *r, struct scenario *s)
+static void draw_faults(struct rng *r, const struct mixture *mixture, struct scenario *s)
 {
-    struct mixture m;
+    struct mixture m = *mixture;
     size_t cap = 0;
-    draw_mixture(r, &m);
     usec at = rng_between(r, 0, 2 * m.every_us);
     while (at < s->time_us && s->faults_count < SCENARIO_FAULTS_MAX) {
         s->faults = mem_grow(s->faults, s->faults_count, &cap, sizeof *s->faults);
@@ -249,7 +248,51 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
     draw_clients(&r, s);
     draw_limits(&r, s);
     s->away_max = (uint32_t)rng_between(&r, 1, rng_chance(&r, HALF) ? 1 : s->nodes);
-    if (rng_chance(&r, 950000)) /* else a run without any fault */
-        draw_faults(&fault_rng, s);
+    if (rng_chance(&r, 950000)) { /* else a run without any fault */
+        struct mixture m;
+        draw_mixture(&fault_rng, &m);
+        draw_faults(&fault_rng, &m, s);
+    }
     draw_counter_window(&fault_rng, s);
+}
+
+/* --- deletes */
+
+/* What takes a replica away or holds its messages up, while clocks are far apart. */
+static void mix_for_deletes(struct rng *r, struct mixture *m)
+{
+    static const enum fault_kind kinds[] = {
+        FAULT_cut,           FAULT_cut_one_way, FAULT_isolate,   FAULT_split,     FAULT_flap,
+        FAULT_slow_link,     FAULT_loss,        FAULT_kill,      FAULT_crash,     FAULT_crash_all,
+        FAULT_crash_in_turn, FAULT_pause,       FAULT_slow_disk, FAULT_lose_disk, FAULT_clock_jump,
+        FAULT_clock_jump,    FAULT_clock_drift};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        m->weights[kinds[i]] += (uint32_t)rng_between(r, 1, 10);
+    m->weights[FAULT_join] = (uint32_t)rng_below(r, 3);
+    m->every_us = spread(r, MS(200), SECONDS(5));
+    m->lasts_us = spread(r, MS(50), SECONDS(15));
+    m->jump_us = SECONDS(10);
+}
+
+void scenario_draw_deletes(uint64_t seed, uint32_t nodes, usec time_us, struct scenario *ret)
+{
+    struct rng r;
+    struct scenario *s = ret;
+    struct mixture m = {.every_us = 0};
+    scenario_draw(seed, nodes, time_us, s);
+    rng_init(&r, s->seed ^ 0xde1);
+    for (int i = 0; workloads_all[i] != NULL; i++) {
+        bool here = strcmp(workloads_all[i]->name, "deletes") == 0;
+        s->workloads[i] = here ? 40 : (s->workloads[i] > 0 && rng_chance(&r, HALF / 2));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(s->levels); i++)
+        s->levels[i] = rng_chance(&r, HALF / 2) ? 1 : 0;
+    s->levels[SCENARIO_QUORUM] = 10;
+    s->clients.count = (uint32_t)rng_between(&r, 4, 16);
+    s->clients.think_us = 2 * SECONDS(s->clients.count) / spread(&r, 50, 400);
+    mix_for_deletes(&r, &m);
+    scenario_close(s);
+    s->faults_count = 0;
+    draw_faults(&r, &m, s);
+    draw_counter_window(&r, s);
 }

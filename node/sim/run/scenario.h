@@ -17,7 +17,7 @@
 
 #define SCENARIO_FAULTS_MAX    65536
 #define SCENARIO_CLIENTS_MAX   256
-#define SCENARIO_WORKLOADS_MAX 16
+#define SCENARIO_WORKLOADS_MAX 24
 
 /* X(name, operands, unit of `amount`, what it does). Names are those of scenario files. */
 #define FAULT_LIST(X)                                                                              \
@@ -102,6 +102,11 @@ struct scenario {
 
 /* The scenario of a seed. 0 nodes: 3 to 5. The caller calls scenario_close. */
 void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario *ret);
+
+/* The same for deletes: that workload and little else, mostly at QUORUM, fast, under partitions,
+ * crashes, lost disks, replaced and new nodes, and clocks that jump by up to ten seconds and drift.
+ */
+void scenario_draw_deletes(uint64_t seed, uint32_t nodes, usec time_us, struct scenario *ret);
 void scenario_close(struct scenario *s);
 void scenario_copy(const struct scenario *s, struct scenario *ret);
 

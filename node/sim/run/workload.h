@@ -41,6 +41,7 @@ struct op {
     bool is_write;
     bool repeatable;   /* asking again is harmless: it has a client timestamp, or a name */
     bool serial;       /* schema changes: level means nothing */
+    uint32_t deletes;  /* how many it asks for */
     uint64_t name;     /* of the request: sent again it is the same one; 0: none */
     int32_t page_size; /* rows a page, one asked for after another; 0: all at once */
     uint64_t n[4];     /* the workload's own */

@@ -1,4 +1,5 @@
-/* What a history says of deletes that are forgotten once all replicas have them. */
+/* What a history says of deletes that are forgotten once all replicas have them, and of writes that
+ * are acked without a warning. */
 #include "node/sim/oracle/history.h"
 
 #include <CUnit/CUnit.h>
@@ -102,10 +103,62 @@ static void forgotten_before_an_attempt(void)
     CU_ASSERT(reads(60, 70, 1, 3));
 }
 
+/* --- who was told that a write is done, and not that it is overruled */
+
+static void told(size_t w, int64_t end, uint32_t replicas)
+{
+    struct history_end e = {.end = MS(end), .replicas = replicas, .told = true};
+    history_wrote(h, w, &e);
+}
+
+static void told_what_cannot_be(void)
+{
+    acked(put_at(100, 0, 1), 10, 2);
+    told(put_at(90, 20, 2), 30, 2);
+    CU_ASSERT(!reads(40, 50, 1, 2));
+    CU_ASSERT(reads(40, 50, 1, 1)); /* it need not have seen the second */
+}
+
+/* A delete that was known has been forgotten, then; one of those that acked may have. */
+static void told_after_a_delete(void)
+{
+    acked(put_at(90, 0, 1), 10, 2);
+    acked(delete_at(100, 20, 0, 0), 30, 2);
+    told(put_at(95, 40, 2), 50, 2);
+    CU_ASSERT(!reads(60, 70, HISTORY_NOTHING, 2));
+    CU_ASSERT(!reads(60, 70, 1, 2));
+    CU_ASSERT(reads(60, 70, 2, 2));
+}
+
+/* What was not known by all that acked it, or came while it was written, may have come later. */
+static void told_before_something_else(void)
+{
+    acked(delete_at(100, 0, 0, 0), 10, 1);
+    told(put_at(90, 20, 1), 30, 2);
+    CU_ASSERT(reads(40, 50, HISTORY_NOTHING, 2));
+    acked(put_at(110, 60, 3), 75, 2);
+    told(put_at(105, 70, 2), 80, 2);
+    CU_ASSERT(reads(90, 100, 3, 2));
+}
+
+static void told_and_expired(void)
+{
+    acked(delete_at(100, 0, 0, 0), 10, 2);
+    size_t w = put_at(90, 20, 1);
+    history_expires(h, w, MS(5000));
+    told(w, 30, 2);
+    CU_ASSERT(!reads(40, 50, HISTORY_NOTHING, 2));
+    CU_ASSERT(reads(9000, 9010, HISTORY_NOTHING, 2));
+}
+
 CU_TestInfo forgotten_tests[] = {
     {"deletes", forgotten_deletes},
     {"deletes of ranges", forgotten_ranges},
     {"expiries", forgotten_expiries},
     {"before an attempt", forgotten_before_an_attempt},
+    {"who is told what cannot be", told_what_cannot_be},
+    {"who is told after a delete", told_after_a_delete},
+    {"who is told before something else", told_before_something_else},
+    {"who is told, and it expired", told_and_expired},
     CU_TEST_INFO_NULL,
 };
