@@ -189,6 +189,11 @@ const struct clock *engine_clock(struct engine *e, keyspace_no keyspace, range_n
 /* clock_hash of it; costs nothing when it has not changed since it was last asked for. */
 uint64_t engine_clock_hash(struct engine *e, keyspace_no keyspace, range_no range);
 
+/* ret := the dots of it whose effect a power cut would leave. False when that is not known now: a
+ * great many have come at once. */
+bool engine_durable_clock(struct engine *e, keyspace_no keyspace, range_no range,
+                          struct clock *ret);
+
 /* Has the range all of these dots, and would a power cut leave them? */
 enum engine_has { ENGINE_LACKS, ENGINE_HAS_YOUNG, ENGINE_HAS };
 enum engine_has engine_has(struct engine *e, keyspace_no keyspace, range_no range,

@@ -155,6 +155,21 @@ static void note_young(struct engine *e, struct range_state *r, struct dot dot)
     r->young[r->young_count++] = (struct young_dot){dot, batch};
 }
 
+bool engine_durable_clock(struct engine *e, keyspace_no keyspace, range_no range, struct clock *ret)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    struct clock young;
+    grow_old(e, r);
+    if (r->young_all > e->store->durable)
+        return false;
+    clock_init(&young);
+    for (size_t i = 0; i < r->young_count; i++)
+        clock_add(&young, r->young[i].dot);
+    clock_missing(&r->clock, &young, ret);
+    clock_close(&young);
+    return true;
+}
+
 enum engine_has engine_has(struct engine *e, keyspace_no keyspace, range_no range,
                            const struct clock *need)
 {

@@ -6,11 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void range_key(uint8_t room[8], uint64_t key)
-{
-    store_u64(room, key);
-}
-
 uint64_t agree_key(const struct agreement *a)
 {
     return (uint64_t)a->keyspace << 32 | a->range;
@@ -27,14 +22,14 @@ static struct agreement *value_of(const struct omap_node *n)
 struct agreement *agree_seek(struct heal *h, uint64_t key)
 {
     uint8_t room[8];
-    range_key(room, key);
+    store_u64(room, key);
     return value_of(omap_seek(&h->agreements, bytes_make(room, sizeof room)));
 }
 
-struct agreement *agree_find(struct heal *h, keyspace_no keyspace, range_no range)
+struct agreement *agree_find(const struct heal *h, keyspace_no keyspace, range_no range)
 {
     uint8_t room[8];
-    range_key(room, (uint64_t)keyspace << 32 | range);
+    store_u64(room, (uint64_t)keyspace << 32 | range);
     return value_of(omap_find(&h->agreements, bytes_make(room, sizeof room)));
 }
 
@@ -50,7 +45,6 @@ static void forget(struct agreement *a)
     for (size_t i = 0; i < a->told_count; i++)
         close_told(&a->told[i]);
     mem_free(a->told);
-    clock_close(&a->taken);
     clock_close(&a->durable);
     clock_close(&a->proved);
     clock_close(&a->agreed);
@@ -59,7 +53,7 @@ static void forget(struct agreement *a)
 static void drop(struct heal *h, struct agreement *a)
 {
     uint8_t room[8];
-    range_key(room, agree_key(a));
+    store_u64(room, agree_key(a));
     omap_remove(&h->agreements, bytes_make(room, sizeof room));
     forget(a);
     mem_free(a);
@@ -161,13 +155,11 @@ struct agreement *agree_open(struct heal *h, keyspace_no keyspace, range_no rang
         a->keyspace = keyspace;
         a->range = range;
         a->tag = ~set.tag;
-        range_key(room, agree_key(a));
+        store_u64(room, agree_key(a));
         omap_put(&h->agreements, bytes_make(room, sizeof room), bytes_make(&a, sizeof a));
     }
-    if (a->tag != set.tag) {
+    if (a->tag != set.tag)
         begin_anew(a, &set, cluster_self(h->cluster));
-        agree_conclude(a);
-    }
     return a;
 }
 
@@ -176,10 +168,10 @@ void agree_refresh(struct heal *h, struct now now)
     struct agreement *next;
     for (struct agreement *a = agree_seek(h, 0); a != NULL; a = next) {
         uint64_t after = agree_key(a) + 1;
-        if (!a->garbage && a->wanted_until <= now.mono && a->kept_until <= now.mono)
+        if (!a->garbage && a->kept_until <= now.mono)
             drop(h, a);
-        else
-            (void)agree_open(h, a->keyspace, a->range);
+        else if (agree_open(h, a->keyspace, a->range) != NULL)
+            agree_conclude(h, a);
         next = agree_seek(h, after);
     }
 }
@@ -193,67 +185,20 @@ struct agree_told *agree_told_by(struct agreement *a, node_no peer)
     return NULL;
 }
 
-/* --- our own clock */
+/* --- conclusions */
 
-/* From copy to what may be told. */
-static void settle(struct agreement *a)
-{
-    clock_close(&a->durable);
-    a->durable = a->taken;
-    clock_init(&a->taken);
-    a->durable_hash = a->taken_hash;
-    a->seal = 0;
-    a->next_ask = 0;
-    agree_conclude(a);
-}
-
-static bool take(struct heal *h, struct now now, struct agreement *a)
+static void look_at_clock(struct heal *h, struct agreement *a)
 {
     uint64_t hash = engine_clock_hash(h->engine, a->keyspace, a->range) | 1;
-    if (a->seal != 0 || hash == a->durable_hash ||
-        (a->durable_hash != 0 && now.mono - a->taken_at < AGREE_FRESH))
-        return false;
-    clock_copy(&a->taken, engine_clock(h->engine, a->keyspace, a->range));
-    a->taken_hash = hash;
-    a->taken_at = now.mono;
-    if (MUTANT(told_undurable)) {
-        settle(a);
-        return false;
-    }
-    a->seal = h->seal_ticket;
-    return true;
+    if (hash == a->clock_hash)
+        return;
+    if (MUTANT(told_undurable))
+        clock_copy(&a->durable, engine_clock(h->engine, a->keyspace, a->range));
+    else if (!engine_durable_clock(h->engine, a->keyspace, a->range, &a->durable))
+        return;
+    a->durable_hash = clock_hash(&a->durable) | 1;
+    a->clock_hash = a->durable_hash == hash ? hash : 0;
 }
-
-bool agree_seal(struct heal *h, struct now now)
-{
-    bool any = false;
-    if (h->seal_ticket != 0)
-        return true;
-    h->seal_ticket = HEAL_TICKET | ++h->tickets;
-    for (struct agreement *a = agree_seek(h, 0); a != NULL; a = agree_seek(h, agree_key(a) + 1))
-        any |= take(h, now, a);
-    if (any)
-        engine_fact_put(h->engine, BYTES_LIT("h/agree"), BYTES_LIT("1"), h->seal_ticket);
-    else
-        h->seal_ticket = 0;
-    return any;
-}
-
-void agree_sealed(struct heal *h, struct now now, enum err err)
-{
-    uint64_t seal = h->seal_ticket;
-    h->seal_ticket = 0;
-    for (struct agreement *a = agree_seek(h, 0); a != NULL; a = agree_seek(h, agree_key(a) + 1)) {
-        if (a->seal == seal && err == ERR_OK)
-            settle(a);
-        else if (a->seal == seal)
-            a->seal = 0;
-    }
-    agree_ask_all(h, now);
-    agree_answer(h, now);
-}
-
-/* --- conclusions */
 
 static void intersect(struct clock *into, const struct clock *with)
 {
@@ -276,9 +221,10 @@ static void note_pulled(const struct agreement *a, struct agree_told *t)
     clock_init(&t->heard);
 }
 
-void agree_conclude(struct agreement *a)
+void agree_conclude(struct heal *h, struct agreement *a)
 {
     struct clock agreed;
+    look_at_clock(h, a);
     clock_copy(&a->proved, &a->durable);
     for (size_t i = 0; i < a->told_count; i++) {
         note_pulled(a, &a->told[i]);
@@ -293,4 +239,10 @@ void agree_conclude(struct agreement *a)
         a->purging = true;
     clock_close(&a->agreed);
     a->agreed = agreed;
+}
+
+const struct clock *heal_agreed(const struct heal *h, keyspace_no keyspace, range_no range)
+{
+    const struct agreement *a = agree_find(h, keyspace, range);
+    return a != NULL ? &a->agreed : NULL;
 }

@@ -3,8 +3,8 @@
  * docs/versions.md, "Tombstones go by proof", has the argument. Of each range with garbage, here or
  * at a replica that asks, an agreement is kept while there is any:
  *
- *   taken    a copy of our clock; when a ticket written after it has completed, it is
- *   durable  D: what we tell. For every other replica q of now and of later:
+ *   durable  D: the part of our clock that a power cut would leave. We tell it. For every other
+ *            replica q of now and of later:
  *   heard    D(q), as told, until all of it is in our D; then it is
  *   seen     and we have completed a pull from q
  *   proved   P = D and all `seen`: we tell that too
@@ -31,7 +31,6 @@
 #define AGREE_ASK_MAX     4096 /* ranges in one question */
 #define AGREE_SET_MAX     256  /* replicas of a range, now and later; with more nothing is agreed */
 #define AGREE_BACKOFF_MAX 4    /* nothing new so often: asked again after 2 to the power of this */
-#define AGREE_FRESH       (USEC_PER_SEC / 4)  /* a durable copy is so young that it will do */
 #define AGREE_INTEREST    (30 * USEC_PER_SEC) /* how long a question keeps an agreement */
 #define PURGE_WORK        256u                /* fragments looked at in one turn */
 #define PURGE_PAUSE       (10 * USEC_PER_MS)  /* between two */
@@ -52,14 +51,13 @@ struct agreement {
     uint64_t tag;
     struct agree_told *told; /* ascending by peer */
     size_t told_count;
-    struct clock taken, durable, proved, agreed;
-    uint64_t taken_hash, durable_hash, proved_hash; /* 0: none */
-    usec taken_at;
-    uint64_t seal;     /* `taken` is durable when this one is; 0: it is, or there is none */
-    bool garbage;      /* there is some here that is due */
-    bool purging;      /* engine_purge may find something for `agreed` */
-    usec wanted_until; /* somebody with garbage waits for our P */
-    usec kept_until;   /* somebody asked at all */
+    struct clock durable, proved, agreed;
+    uint64_t durable_hash, proved_hash; /* 0: none */
+    uint64_t clock_hash;                /* of our clock, when all of it is in `durable`; else 0 */
+    bool garbage;                       /* there is some here that is due */
+    bool purging;                       /* engine_purge may find something for `agreed` */
+    usec wanted_until;                  /* somebody with garbage waits for our P */
+    usec kept_until;                    /* somebody asked at all */
     usec next_ask;
     unsigned quiet; /* questions since there was something new */
 };
@@ -75,25 +73,19 @@ void agree_free(struct heal *h);
 /* That of the range, made when there is none. NULL: we are no replica of it, another one is dead,
  * or there are too many. */
 struct agreement *agree_open(struct heal *h, keyspace_no keyspace, range_no range);
-struct agreement *agree_find(struct heal *h, keyspace_no keyspace, range_no range);
+struct agreement *agree_find(const struct heal *h, keyspace_no keyspace, range_no range);
 /* The first of (keyspace, range) or behind. */
 struct agreement *agree_seek(struct heal *h, uint64_t key);
 uint64_t agree_key(const struct agreement *a);
 struct agree_told *agree_told_by(struct agreement *a, node_no peer);
 void agree_refresh(struct heal *h, struct now now); /* drops what nobody wants, or can be had */
 
-/* Copies of the clocks that have changed, to be durable with one ticket. False: there are none, and
- * no such ticket is under way. */
-bool agree_seal(struct heal *h, struct now now);
-void agree_sealed(struct heal *h, struct now now, enum err err);
-
-/* A peer told something: draw the conclusions. */
-void agree_conclude(struct agreement *a);
+/* Look at our clock and at what was told anew, and draw the conclusions. */
+void agree_conclude(struct heal *h, struct agreement *a);
 
 /* --- agree_talk.c: questions and answers */
 void agree_ask_all(struct heal *h, struct now now); /* what is to be asked */
-void agree_answer(struct heal *h, struct now now);  /* what waited for a seal that is through */
-void agree_receive_ask(struct heal *h, struct now now, struct session *s,
+void agree_receive_ask(struct heal *h, struct now now, node_no from,
                        const struct wire_agree_ask *m);
 void agree_receive_tell(struct heal *h, struct now now, struct session *s,
                         const struct wire_agree_tell *m);

@@ -1,12 +1,12 @@
 /* Questions and answers about agreements (agree.h).
  *
- *   ranges (asked) = (u32 keyspace, u32 range, u64 tag, u8 flags, u64 durable, u64 proved)*
+ *   ranges (asked) = (u32 keyspace, u32 range, u8 flags, u64 durable, u64 proved)*
  *           flags: 1 there is garbage; hashes of what was told last, 0: nothing
  *   clocks (told)  = (u32 keyspace, u32 range, u64 tag, u8 flags, [vbytes D], [vbytes P])*
  *           flags: 1 D follows, 2 P follows; what is as told before is left out
  *
- * Both ascend by (keyspace, range), so a question costs what there is, not what it says. One
- * question is on its way to a peer, one of a peer waits here. */
+ * Questions ascend by (keyspace, range): so one costs what there is, not what it says. One is on
+ * its way to a peer at a time. */
 #include "node/heal/heal_core.h"
 
 #include "base/mutant.h"
@@ -16,9 +16,7 @@ enum { ASK_GARBAGE = 1, TELL_DURABLE = 1, TELL_PROVED = 2 };
 void agree_forget_talk(struct session *s)
 {
     s->agree_round = 0;
-    s->question_waits = 0;
     buf_close(&s->asking);
-    buf_close(&s->question);
 }
 
 /* --- asking */
@@ -33,7 +31,6 @@ static void put_question(struct heal *h, struct now now, const struct agreement 
         buf_init(&s->asking, WIRE_MESSAGE_MAX / 4);
     buf_put_u32(&s->asking, a->keyspace);
     buf_put_u32(&s->asking, a->range);
-    buf_put_u64(&s->asking, a->tag);
     buf_put_u8(&s->asking, a->garbage ? ASK_GARBAGE : 0);
     buf_put_u64(&s->asking, t->durable_hash);
     buf_put_u64(&s->asking, t->proved_hash);
@@ -108,85 +105,45 @@ static void put_answer(struct buf *out, const struct agreement *a, uint64_t dura
         put_clock(out, &a->proved);
 }
 
-static void answer(struct heal *h, struct session *s)
+/* What is asked about is kept for a while. Where there is garbage we need to prove, too. */
+static struct agreement *open_asked(struct heal *h, struct now now, keyspace_no keyspace,
+                                    range_no range, bool garbage)
 {
-    struct reader r = reader_make(buf_bytes(&s->question));
+    struct agreement *a = agree_open(h, keyspace, range);
+    if (a == NULL)
+        return NULL;
+    a->kept_until = now.mono + AGREE_INTEREST;
+    if (garbage)
+        a->wanted_until = a->kept_until;
+    agree_conclude(h, a);
+    return a;
+}
+
+void agree_receive_ask(struct heal *h, struct now now, node_no from, const struct wire_agree_ask *m)
+{
+    struct reader r = reader_make(m->ranges);
     struct buf clocks;
+    uint64_t least = 0;
     buf_init(&clocks, WIRE_MESSAGE_MAX);
-    while (reader_left(&r) > 0) {
+    for (size_t count = 0; reader_left(&r) > 0 && count < AGREE_ASK_MAX; count++) {
         keyspace_no keyspace = read_u32(&r);
         range_no range = read_u32(&r);
-        (void)read_u64(&r);
-        (void)read_u8(&r);
+        uint8_t flags = read_u8(&r);
         uint64_t durable = read_u64(&r);
         uint64_t proved = read_u64(&r);
-        const struct agreement *a = r.failed ? NULL : agree_find(h, keyspace, range);
+        uint64_t key = (uint64_t)keyspace << 32 | range;
+        if (r.failed || key < least)
+            break;
+        least = key + 1;
+        const struct agreement *a = open_asked(h, now, keyspace, range, flags & ASK_GARBAGE);
         if (a != NULL)
             put_answer(&clocks, a, durable, proved);
         if (clocks.len >= CLOCKS_MESSAGE_MAX)
-            tell(h, s->peer, s->question_round, &clocks, false);
+            tell(h, from, m->round, &clocks, false);
     }
-    tell(h, s->peer, s->question_round, &clocks, true);
+    tell(h, from, m->round, &clocks, true);
     buf_close(&clocks);
-    buf_close(&s->question);
-}
-
-void agree_answer(struct heal *h, struct now now)
-{
-    bool more = false;
-    for (size_t i = 0; i < h->sessions_count; i++) {
-        struct session *s = &h->sessions[i];
-        if (s->question_waits > 0 && --s->question_waits == 0)
-            answer(h, s);
-        more |= s->question_waits > 0;
-    }
-    if (more && !agree_seal(h, now)) /* nothing has changed since */
-        agree_answer(h, now);
-}
-
-/* Whatever is asked about is kept for a while; where there is garbage we need to prove, too. */
-static bool open_asked(struct heal *h, struct now now, struct bytes ranges)
-{
-    struct reader r = reader_make(ranges);
-    uint64_t least = 0;
-    for (size_t count = 0; reader_left(&r) > 0; count++) {
-        keyspace_no keyspace = read_u32(&r);
-        range_no range = read_u32(&r);
-        (void)read_u64(&r);
-        uint8_t flags = read_u8(&r);
-        (void)read_u64(&r);
-        (void)read_u64(&r);
-        uint64_t key = (uint64_t)keyspace << 32 | range;
-        if (r.failed || key < least || count == AGREE_ASK_MAX)
-            return false;
-        least = key + 1;
-        struct agreement *a = agree_open(h, keyspace, range);
-        if (a == NULL)
-            continue;
-        a->kept_until = now.mono + AGREE_INTEREST;
-        if (flags & ASK_GARBAGE)
-            a->wanted_until = a->kept_until;
-    }
-    return true;
-}
-
-void agree_receive_ask(struct heal *h, struct now now, struct session *s,
-                       const struct wire_agree_ask *m)
-{
-    bool sealing = h->seal_ticket != 0;
-    if (!open_asked(h, now, m->ranges))
-        return;
-    buf_close(&s->question);
-    buf_init(&s->question, WIRE_MESSAGE_MAX / 4);
-    buf_put_bytes(&s->question, m->ranges);
-    s->question_round = m->round;
-    s->question_waits = sealing ? 2 : 1; /* the one under way may be without what was opened now */
-    if (sealing)
-        return;
-    if (!agree_seal(h, now)) {
-        agree_ask_all(h, now);
-        agree_answer(h, now);
-    }
+    agree_ask_all(h, now);
 }
 
 /* --- being told */
@@ -198,7 +155,7 @@ static bool take_clock(struct reader *r, struct clock *ret)
     return !r->failed && clock_decode(encoded, ret) == ERR_OK;
 }
 
-static void hear(struct agreement *a, struct agree_told *t, struct clock *durable,
+static void hear(struct heal *h, struct agreement *a, struct agree_told *t, struct clock *durable,
                  struct clock *proved)
 {
     if (durable != NULL && clock_empty(&t->heard)) { /* else it is told again */
@@ -214,7 +171,7 @@ static void hear(struct agreement *a, struct agree_told *t, struct clock *durabl
         clock_init(proved);
     }
     a->quiet = 0;
-    agree_conclude(a);
+    agree_conclude(h, a);
 }
 
 static bool take_told(struct heal *h, node_no from, struct reader *r)
@@ -231,7 +188,7 @@ static bool take_told(struct heal *h, node_no from, struct reader *r)
     struct agreement *a = good ? agree_open(h, keyspace, range) : NULL;
     struct agree_told *t = a != NULL ? agree_told_by(a, from) : NULL;
     if (t != NULL && (tag == a->tag || MUTANT(foreign_epoch_counts)))
-        hear(a, t, flags & TELL_DURABLE ? &durable : NULL, flags & TELL_PROVED ? &proved : NULL);
+        hear(h, a, t, flags & TELL_DURABLE ? &durable : NULL, flags & TELL_PROVED ? &proved : NULL);
     clock_close(&durable);
     clock_close(&proved);
     return good;

@@ -34,7 +34,6 @@ void heal_free(struct heal *h)
         drop_wants(&h->sessions[i]);
         mem_free(h->sessions[i].wants);
         agree_forget_talk(&h->sessions[i]);
-        serve_forget(&h->sessions[i]);
     }
     agree_free(h);
     arena_close(&h->arena);
@@ -254,11 +253,9 @@ static void seal(struct heal *h, struct session *s)
 {
     if (s->asked_epoch == 0 || s->asked_epoch != h->ring_epoch || s->unable)
         return;
-    uint8_t epoch[8];
-    store_u64(epoch, s->asked_epoch);
     s->seal = HEAL_TICKET | ++h->tickets;
     s->seal_epoch = s->asked_epoch;
-    engine_fact_put(h->engine, BYTES_LIT("h/sealed"), bytes_make(epoch, sizeof epoch), s->seal);
+    engine_barrier(h->engine, s->seal);
 }
 
 static void session_settled(struct heal *h, struct now now, struct session *s)
@@ -423,7 +420,6 @@ void heal_peer_lost(struct heal *h, struct now now, node_no peer)
     struct session *s = heal_session(h, peer);
     session_idle(s);
     agree_forget_talk(s);
-    serve_forget(s);
     s->soon = false;
     pass_turn(h, now, s);
     check_moved(h); /* perhaps we waited for nobody but it, and it leaves the ring anyhow */
@@ -455,7 +451,7 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
     case WIRE_CLOCKS: receive_clocks(h, now, heal_session(h, from), &m->clocks); return true;
     case WIRE_PULL: serve_pull(h, from, &m->pull); return true;
     case WIRE_PULL_REPLY: receive_rows(h, now, heal_session(h, from), &m->pull_reply); return true;
-    case WIRE_AGREE_ASK: agree_receive_ask(h, now, heal_session(h, from), &m->agree_ask); break;
+    case WIRE_AGREE_ASK: agree_receive_ask(h, now, from, &m->agree_ask); break;
     case WIRE_AGREE_TELL: agree_receive_tell(h, now, heal_session(h, from), &m->agree_tell); break;
     default: return false;
     }
@@ -464,12 +460,6 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
 
 void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
 {
-    if (ticket == h->seal_ticket) {
-        agree_sealed(h, now, err);
-        return;
-    }
-    if (serve_durable(h, ticket, err))
-        return;
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
         if (s->seal == ticket) {

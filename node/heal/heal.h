@@ -94,6 +94,10 @@ struct heal_stats heal_stats(const struct heal *h);
 /* Clients wait for this node: what can wait does. */
 void heal_set_busy(struct heal *h, bool busy);
 
+/* What all replicas of the range have proved, as far as is known here: garbage with these dots may
+ * go. NULL: nothing is being agreed on, for nobody has garbage there, or a replica is dead. */
+const struct clock *heal_agreed(const struct heal *h, keyspace_no keyspace, range_no range);
+
 /* In so many ranges garbage stays because this node is dead; since when (mono). */
 size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since);
 

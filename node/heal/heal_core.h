@@ -51,18 +51,10 @@ struct session {
     uint64_t seal;        /* ticket after which all that was covered is durable */
     uint64_t seal_epoch;
     uint64_t covered_epoch; /* the ring_epoch for which we once had all it had */
-    /* serve.c: a pull of the peer's that waits until our clock is durable */
-    struct wire_pull giving; /* its clocks are in `giving_bytes`, one after the other */
-    struct buf giving_bytes;
-    struct clock context;
-    uint64_t giving_ticket; /* 0: there is none */
     /* agree_talk.c */
     uint64_t agree_round; /* our question that it has yet to answer; 0: none */
     usec agree_due;
-    struct buf asking;       /* while a question is made */
-    struct buf question;     /* its own, which waits for */
-    unsigned question_waits; /* so many seals */
-    uint64_t question_round;
+    struct buf asking; /* while a question is made */
     /* tidy.c */
     size_t pins, pins_now; /* ranges with garbage that it, being dead, has not agreed about */
     usec pins_since;       /* mono */
@@ -82,7 +74,6 @@ struct heal {
     uint64_t ring_epoch;
     bool moved;             /* HEAL_MOVED for ring_epoch is out */
     struct omap agreements; /* u32 keyspace, u32 range -> struct agreement * */
-    uint64_t seal_ticket;   /* copies of clocks are durable with it; 0: none on its way */
     uint64_t ask_from;      /* agreements before this one were asked about */
     uint64_t tidy_from;     /* purging goes on here */
     usec tidy_due;
@@ -105,7 +96,5 @@ uint64_t heal_keyspace_hash(struct heal *h, keyspace_no keyspace, node_no peer);
 /* --- serve.c */
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m);
 void serve_pull(struct heal *h, node_no from, const struct wire_pull *m);
-bool serve_durable(struct heal *h, uint64_t ticket, enum err err); /* was it ours? */
-void serve_forget(struct session *s);
 
 #endif

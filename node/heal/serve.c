@@ -83,38 +83,33 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
     buf_close(&clocks);
 }
 
-static void refuse(struct heal *h, node_no to, const struct wire_pull *m, enum err err)
+/* The rows are what is durable, so is the clock that goes with them: it says what they do not show,
+ * as it was dropped. */
+void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
 {
-    struct wire_message answer = {.type = WIRE_PULL_REPLY};
-    answer.pull_reply.request = m->request;
-    answer.pull_reply.err = (uint32_t)err;
-    answer.pull_reply.keyspace = m->keyspace;
-    answer.pull_reply.range = m->range;
-    heal_send(h, to, &answer);
-}
-
-/* `context` is durable, so the rows, which are what is durable now, show all of it. */
-static void give(struct heal *h, node_no to, const struct wire_pull *m, const struct clock *context)
-{
-    struct clock wanted, have, done;
+    struct clock wanted, have, done, context;
     struct buf rows, served, encoded;
     struct wire_message answer = {.type = WIRE_PULL_REPLY};
     clock_init(&wanted);
     clock_init(&have);
     clock_init(&done);
+    clock_init(&context);
     buf_init(&rows, WIRE_MESSAGE_MAX / 2);
     buf_init(&served, WIRE_MESSAGE_MAX / 4);
     buf_init(&encoded, WIRE_MESSAGE_MAX / 4);
     uint32_t bytes_max = m->bytes_max < (4u << 20) ? m->bytes_max : 4u << 20;
-    enum err err = clock_decode(m->wanted, &wanted);
+    enum err err =
+        is_range(h, m->keyspace, m->range) ? clock_decode(m->wanted, &wanted) : ERR_MALFORMED;
     if (err == ERR_OK)
         err = clock_decode(m->have, &have);
+    if (err == ERR_OK && !engine_durable_clock(h->engine, m->keyspace, m->range, &context))
+        err = ERR_OVERLOADED; /* the next round asks again */
     if (err == ERR_OK)
         err = engine_log_read(h->engine, m->keyspace, m->range, &wanted, &have, bytes_max, &rows,
                               &done);
     if (err == ERR_OK) {
         clock_encode(&done, &served);
-        clock_encode(context, &encoded);
+        clock_encode(&context, &encoded);
         err = buf_finish(&rows);
     }
     h->stats.bytes_served += rows.len;
@@ -125,54 +120,12 @@ static void give(struct heal *h, node_no to, const struct wire_pull *m, const st
                                                  heal_keep(h, &served),
                                                  err == ERR_OK ? heal_keep(h, &rows) : BYTES_NONE,
                                                  heal_keep(h, &encoded)};
-    heal_send(h, to, &answer);
+    heal_send(h, from, &answer);
     buf_close(&encoded);
     buf_close(&served);
     buf_close(&rows);
     clock_close(&done);
     clock_close(&have);
     clock_close(&wanted);
-}
-
-void serve_forget(struct session *s)
-{
-    buf_close(&s->giving_bytes);
-    clock_close(&s->context);
-    s->giving_ticket = 0;
-}
-
-void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
-{
-    if (!is_range(h, m->keyspace, m->range)) {
-        refuse(h, from, m, ERR_MALFORMED);
-        return;
-    }
-    struct session *s = heal_session(h, from);
-    serve_forget(s);
-    buf_init(&s->giving_bytes, WIRE_MESSAGE_MAX);
-    buf_put_bytes(&s->giving_bytes, m->wanted);
-    buf_put_bytes(&s->giving_bytes, m->have);
-    s->giving = *m;
-    clock_copy(&s->context, engine_clock(h->engine, m->keyspace, m->range));
-    s->giving_ticket = HEAL_TICKET | ++h->tickets;
-    engine_fact_put(h->engine, BYTES_LIT("h/gives"), BYTES_LIT("1"), s->giving_ticket);
-}
-
-bool serve_durable(struct heal *h, uint64_t ticket, enum err err)
-{
-    for (size_t i = 0; i < h->sessions_count; i++) {
-        struct session *s = &h->sessions[i];
-        if (s->giving_ticket != ticket)
-            continue;
-        struct wire_pull m = s->giving;
-        m.wanted = bytes_make(s->giving_bytes.data, m.wanted.len);
-        m.have = bytes_make(s->giving_bytes.data + m.wanted.len, m.have.len);
-        if (err == ERR_OK)
-            give(h, s->peer, &m, &s->context);
-        else
-            refuse(h, s->peer, &m, err);
-        serve_forget(s);
-        return true;
-    }
-    return false;
+    clock_close(&context);
 }

@@ -63,8 +63,7 @@ void tidy_tick(struct heal *h, struct now now)
     h->stats.pinned_ranges = h->pinned_now;
     h->stats.garbage_ranges = h->garbage_now;
     agree_refresh(h, now);
-    if (!agree_seal(h, now))
-        agree_ask_all(h, now);
+    agree_ask_all(h, now);
     tidy_soon(h, now);
 }
 
