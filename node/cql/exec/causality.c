@@ -15,10 +15,13 @@ uint32_t causality_partition(keyspace_no keyspace, token at)
 struct bytes causality_put(struct run *r, keyspace_no keyspace, token at, const struct dots *dots)
 {
     struct buf b;
+    struct dots some = *dots;
+    if (some.count > SUPERSEDE_DOTS_MAX)
+        some.count = SUPERSEDE_DOTS_MAX;
     buf_init(&b, BUF_MAX_DEFAULT);
     buf_put_u8(&b, CAUSALITY_VERSION);
     buf_put_u32(&b, causality_partition(keyspace, at));
-    dots_encode(dots, &b);
+    dots_encode(&some, &b);
     return run_take(r, &b);
 }
 

@@ -23,7 +23,8 @@ struct causality {
 /* How a blob names a partition. */
 uint32_t causality_partition(keyspace_no keyspace, token at);
 
-/* In the run's arena. */
+/* In the run's arena. Of more dots than a write may supersede it has the first: a context that has
+ * seen less replaces less. */
 struct bytes causality_put(struct run *r, keyspace_no keyspace, token at, const struct dots *dots);
 
 /* ERR_MALFORMED when it is no such blob. The dots live in the arena. Pure. */
