@@ -26,8 +26,8 @@
 #define MUTANT_LIST(X)                                                                             \
     MUTANTS_OF_COORD(X)                                                                            \
     MUTANTS_OF_STORAGE(X)                                                                          \
-    MUTANTS_OF_SIBLINGS(X) MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X)              \
-        MUTANTS_OF_NODE(X)
+    MUTANTS_OF_SIBLINGS(X)                                                                         \
+    MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X) MUTANTS_OF_NODE(X)
 
 #define MUTANTS_OF_COORD(X)                                                                        \
     X(ack_before_fsync, "a write is acked when it is applied, not when it is durable")             \
