@@ -268,6 +268,21 @@ bool engine_next_garbage(struct engine *e, keyspace_no keyspace, range_no from,
  * it may have been deleted by something that is gone. */
 int64_t engine_purged_bound(const struct engine *e, table_no table, token place);
 
+/* --- forgetting a range that this replica had left, before it holds it again */
+
+/* Where its data lies. */
+struct range_place {
+    token first, last;      /* both included */
+    const table_no *tables; /* of its keyspace, ascending */
+    size_t tables_count;
+};
+
+/* Remove all of a range: data, log, clock. At most keys_max keys in one call; call until *ret_done.
+ * From the first call to the last one engine_range_error says ERR_UNAVAILABLE, also after a
+ * restart, and the clock is empty. No dot of this actor is minted twice for it. */
+enum err engine_forget(struct engine *e, keyspace_no keyspace, range_no range,
+                       const struct range_place *place, size_t keys_max, bool *ret_done) MUST_CHECK;
+
 /* An upper bound of all timestamps ever applied here, TIMESTAMP_NONE when nothing was. And one of
  * those of the partition: what is above it is newer than all there is. */
 int64_t engine_max_timestamp(const struct engine *e);

@@ -69,8 +69,12 @@ static enum err load_log(struct engine *e, struct range_state *r)
 
 static enum err load(struct engine *e, struct range_state *r)
 {
+    bool forgetting = false;
+    enum err err = engine_is_forgetting(e, r, &forgetting);
+    if (err != ERR_OK || forgetting)
+        return err == ERR_OK ? ERR_UNAVAILABLE : err;
     key_clock(&e->key, r->keyspace, r->range);
-    enum err err = store_get(e->store, buf_bytes(&e->key), &e->value);
+    err = store_get(e->store, buf_bytes(&e->key), &e->value);
     if (err == ERR_OK && clock_decode(buf_bytes(&e->value), &r->clock) != ERR_OK)
         err = ERR_CORRUPT;
     if (err == ERR_OK || err == ERR_NOT_FOUND)
@@ -80,12 +84,19 @@ static enum err load(struct engine *e, struct range_state *r)
     return err;
 }
 
+static void load_first(struct engine *e, struct range_state *r)
+{
+    r->err = load(e, r);
+    if (r->err != ERR_UNAVAILABLE) /* to be forgotten is no damage */
+        (void)engine_note(e, r->err);
+    e->damaged_ranges += r->err != ERR_OK;
+}
+
 static void load_anew(struct engine *e, struct range_state *r)
 {
     e->damaged_ranges--;
     r->hashed = false;
-    r->err = engine_note(e, load(e, r));
-    e->damaged_ranges += r->err != ERR_OK;
+    load_first(e, r);
 }
 
 struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_no range)
@@ -103,9 +114,9 @@ struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_n
     r->keyspace = keyspace;
     r->range = range;
     clock_init(&r->clock);
+    buf_init(&r->forget_from, SIZE_MAX);
     omap_put(&e->ranges, bytes_make(key, sizeof key), bytes_make(&r, sizeof r));
-    r->err = engine_note(e, load(e, r));
-    e->damaged_ranges += r->err != ERR_OK;
+    load_first(e, r);
     return r;
 }
 
@@ -114,6 +125,7 @@ void engine_ranges_free(struct engine *e)
     for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n)) {
         struct range_state *r = state_of(n);
         clock_close(&r->clock);
+        buf_close(&r->forget_from);
         mem_free(r->young);
         mem_free(r);
     }
@@ -237,10 +249,19 @@ enum err engine_ranges_error(struct engine *e, keyspace_no keyspace, range_no fi
     return ERR_OK;
 }
 
+uint64_t engine_top(const struct engine *e, const struct range_state *r, const struct clock *known)
+{
+    uint64_t top = clock_top(known, e->actor);
+    return r->minted > top && !MUTANT(minted_forgotten) ? r->minted : top;
+}
+
 struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,
                            struct actor self)
 {
-    uint64_t top = clock_top(engine_clock(e, keyspace, range), self);
+    const struct range_state *r = engine_range(e, keyspace, range);
+    uint64_t top = clock_top(&r->clock, self);
+    if (actor_compare(self, e->actor) == 0)
+        top = engine_top(e, r, &r->clock);
     return (struct dot){self, MUTANT(reuse_dot) && top > 0 ? top : top + 1};
 }
 

@@ -8,6 +8,7 @@
  *   engine_siblings.c  what a write to a siblings table takes away
  *   engine_log.c    writes under a dot, range logs
  *   engine_pull.c   what other replicas lack, read and applied
+ *   engine_forget.c all of a range goes
  *   engine_index.c  entries of secondary indexes, building and dropping them
  *   engine_find.c   scans of indexes
  */
@@ -46,9 +47,11 @@ struct range_state {
     keyspace_no keyspace;
     range_no range;
     struct clock clock;
-    uint32_t unsaved; /* dots since the last snapshot */
-    enum err err;     /* its clock could not be read: not served */
-    uint64_t hash;    /* of the clock, when `hashed` */
+    uint32_t unsaved;       /* dots since the last snapshot */
+    enum err err;           /* its clock could not be read, or it is being forgotten: not served */
+    uint64_t minted;        /* by our actor, before the range was forgotten */
+    struct buf forget_from; /* the key where forgetting goes on */
+    uint64_t hash;          /* of the clock, when `hashed` */
     bool hashed;
     struct young_dot *young; /* in the order of their batches */
     size_t young_count, young_cap;
@@ -107,6 +110,14 @@ void engine_range_add(struct engine *e, struct range_state *r, struct dot dot);
 /* Put a snapshot of the clock into e->batch. */
 void engine_range_save(struct engine *e, struct range_state *r);
 
+/* The highest dot that our actor, or one of `known` (what the clock will be), has here. */
+uint64_t engine_top(const struct engine *e, const struct range_state *r, const struct clock *known);
+
+/* --- engine_forget.c */
+
+/* It was begun, and has not ended. ERR_OK, or it cannot be read. */
+enum err engine_is_forgetting(struct engine *e, const struct range_state *r, bool *ret) MUST_CHECK;
+
 /* --- engine_log.c */
 
 enum shape_flags { SHAPE_DELETION = 1, SHAPE_STATIC = 2, SHAPE_WHOLE = 4, SHAPE_FLAGS_END = 8 };
@@ -139,8 +150,9 @@ struct dot engine_name(const struct engine *e, const struct range_state *r, cons
 
 /* The same for a part that a pull brought, when `known` has its dots. ret_stray: what is to be
  * named, when n > 0; in the arena. */
-struct dot engine_name_stray(struct engine *e, const struct clock *known, const struct part *p,
-                             struct arena *arena, struct part *ret_stray);
+struct dot engine_name_stray(struct engine *e, const struct range_state *r,
+                             const struct clock *known, const struct part *p, struct arena *arena,
+                             struct part *ret_stray);
 
 /* --- engine_rows.c */
 

@@ -380,7 +380,7 @@ static void name_strays(struct engine *e, const struct range_state *r, const str
         struct arena arena;
         struct part stray;
         arena_init(&arena);
-        struct dot dot = engine_name_stray(e, &known, &parts[i], &arena, &stray);
+        struct dot dot = engine_name_stray(e, r, &known, &parts[i], &arena, &stray);
         if (dot.n > 0) {
             engine_put_shape(e, r, dot, &stray);
             clock_add(&known, dot);
