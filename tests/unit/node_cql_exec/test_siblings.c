@@ -198,6 +198,40 @@ static void ranges_and_partitions(void)
     expect("(no rows)", "SELECT * FROM r");
 }
 
+/* Groups, functions, aliases, JSON, DISTINCT: both are selectors as others are. */
+static void beside_everything_else(void)
+{
+    both("INSERT INTO r (k, c, v, st) VALUES (1, 1, 1, 1)",
+         "INSERT INTO r (k, c, v, st) VALUES (1, 1, 2, 2)");
+    expect("void", "INSERT INTO r (k, c, v) VALUES (1, 2, 3)");
+    static const struct story story[] = {
+        {"SELECT c, siblings(v), count(*) FROM r WHERE k = 1 GROUP BY c",
+         "1, [2, 1], 1 | 2, [3], 1"},
+        {"SELECT collection_count(siblings(v)) AS n FROM r WHERE k = 1", "2 | 1"},
+        {"SELECT count(siblings(v)), count(causality()) FROM r WHERE k = 1", "2, 2"},
+        {"SELECT max(collection_count(siblings(v))) FROM r WHERE k = 1", "2"},
+        {"SELECT DISTINCT k, siblings(st) FROM r WHERE k = 1", "1, [2, 1]"},
+        {"SELECT c, siblings(v) FROM r WHERE k = 1 ORDER BY c DESC LIMIT 1", "2, [3]"},
+        {"SELECT v, c FROM r WHERE k IN (1, 2) ORDER BY c DESC", "3, 2 | 2, 1" WARN("r", "1", "v")},
+        {"SELECT siblings(m), siblings(s), siblings(l), siblings(u.x), siblings(m['x']) FROM r "
+         "WHERE "
+         "k = 1 AND c = 2",
+         "null, null, null, null, null"},
+        {"SELECT JSON c, siblings(st) AS st FROM r WHERE k = 1 AND c = 2",
+         "'{\"c\": 2, \"st\": [2, 1]}'"},
+        {"SELECT writetime(v) FROM r WHERE k = 1 AND c = 2", "*"},
+        {"SELECT c, st FROM r WHERE k = 1 AND c = 2", "2, 2" WARN("r", "1", "st")},
+        {NULL, NULL},
+    };
+    one_node_story(&n, story);
+    struct context c = context_of("r", "k = 1 AND c = 2");
+    expect("void", "UPDATE r USING CAUSALITY %s SET st = 3 WHERE k = 1", c.text);
+    expect("[3]", "SELECT DISTINCT siblings(st) FROM r WHERE k = 1");
+    CU_ASSERT_EQUAL(
+        strncmp(one_node_query(&n, "SELECT DISTINCT causality() FROM r WHERE k = 1"), "0x01", 4),
+        0);
+}
+
 /* Rows that come in many pages, and more than may go at once. */
 static void long_ranges(void)
 {
@@ -505,6 +539,7 @@ CU_TestInfo exec_siblings_tests[] = {
     {"a removal takes what is there", a_removal_takes_what_is_there},
     {"a removal leaves what it did not see", a_removal_leaves_what_it_did_not_see},
     {"ranges and partitions", ranges_and_partitions},
+    {"beside everything else", beside_everything_else},
     {"long ranges", long_ranges},
     {"expiring", expiring},
     {"a removal that cannot read", a_removal_that_cannot_read},
