@@ -31,6 +31,10 @@ void replica_write(struct coord *c, struct now now, node_no from, const struct w
     if (err == ERR_OK && (!part_is_placed(&part) || m->range != ring_range_of(part.token, ranges) ||
                           (m->dot.n > 0 && actor_compare(m->dot.actor, c->self) == 0)))
         err = ERR_MALFORMED;
+    /* It was held up while the range left us; or we have yet to hear that we shall hold it. */
+    if (err == ERR_OK &&
+        !cluster_is_replica(c->cluster, m->keyspace, m->range, cluster_self(c->cluster)))
+        err = ERR_STALE;
     if (err == ERR_OK && m->dot.n > 0 && fold_is_over(c, m->dot.actor))
         err = ERR_STALE; /* it was held up; whoever waited for the ack is gone */
     if (MUTANT(replica_loses_row) && err == ERR_OK && part.rows_count > 1)
