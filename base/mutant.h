@@ -26,8 +26,8 @@
 #define MUTANT_LIST(X)                                                                             \
     MUTANTS_OF_COORD(X)                                                                            \
     MUTANTS_OF_STORAGE(X)                                                                          \
-    MUTANTS_OF_SIBLINGS(X)                                                                         \
-    MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X) MUTANTS_OF_NODE(X)
+    MUTANTS_OF_SIBLINGS(X) MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X)              \
+        MUTANTS_OF_NODE(X)
 
 #define MUTANTS_OF_COORD(X)                                                                        \
     X(ack_before_fsync, "a write is acked when it is applied, not when it is durable")             \
@@ -73,7 +73,6 @@
 
 #define MUTANTS_OF_STORAGE(X)                                                                      \
     X(back_dated_sent_raw, "of a write that loses at its coordinator all goes to the replicas")    \
-    X(minted_forgotten, "who forgets a range forgets which dots it has given out there")           \
     X(reuse_dot, "a write gets the dot of the one before")                                         \
     X(clock_claims_gaps, "a dot in a clock claims all dots of its actor below it")                 \
     X(clock_without_log, "a clock is loaded without what was written since its snapshot")          \

@@ -19,9 +19,12 @@
 
 struct engine; /* Opaque, one per shard. */
 
+#define LOG_TAILS_MAX ((size_t)1 << 20)
+
 struct engine_config {
     uint64_t seed;
     uint32_t ring_ranges; /* Q; remembered in the store, a different one is refused */
+    size_t log_tails_max; /* bytes of range logs in memory and in the journal; 0: LOG_TAILS_MAX */
 };
 
 /* Borrows the store. Fails with ERR_UNSUPPORTED for another format version, ERR_CONFIG for another
@@ -241,7 +244,7 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
                           const struct clock *context, bool trusted, uint64_t ticket) MUST_CHECK;
 
-/* Remove log entries of dots in `known` (every replica has them), at most entries_max; *ret_done:
+/* Remove log entries of dots in `known` (every replica has them), about entries_max; *ret_done:
  * there are no more. The clock keeps the dots: its snapshot goes with the removal. What a log no
  * longer has, engine_log_read leaves out of its ret_done: who lacks that needs the trees. */
 enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range,
@@ -267,21 +270,6 @@ bool engine_next_garbage(struct engine *e, keyspace_no keyspace, range_no from,
  * TIMESTAMP_NONE when nothing was: a write without a dot (the replay of a batch) that is not above
  * it may have been deleted by something that is gone. */
 int64_t engine_purged_bound(const struct engine *e, table_no table, token place);
-
-/* --- forgetting a range that this replica had left, before it holds it again */
-
-/* Where its data lies. */
-struct range_place {
-    token first, last;      /* both included */
-    const table_no *tables; /* of its keyspace, ascending */
-    size_t tables_count;
-};
-
-/* Remove all of a range: data, log, clock. At most keys_max keys in one call; call until *ret_done.
- * From the first call to the last one engine_range_error says ERR_UNAVAILABLE, also after a
- * restart, and the clock is empty. No dot of this actor is minted twice for it. */
-enum err engine_forget(struct engine *e, keyspace_no keyspace, range_no range,
-                       const struct range_place *place, size_t keys_max, bool *ret_done) MUST_CHECK;
 
 /* An upper bound of all timestamps ever applied here, TIMESTAMP_NONE when nothing was. And one of
  * those of the partition: what is above it is newer than all there is. */
