@@ -139,6 +139,7 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
                                  .in_flight_max = config->in_flight_max,
                                  .counter_window_us = config->counter_window_us,
                                  .write_timeout_us = config->write_timeout_us,
+                                 .clock_offset_max_us = config->clock_offset_max_us,
                                  .stopwatch = config->stopwatch};
     n->coord = coord_new(&coord, n->engine, n->cluster);
     trace_open(n);
