@@ -13,7 +13,7 @@
  * never in a product: to hand it down to every core would change the code that is to be tested.
  *
  * A mutant belongs here when a client or an operator could suffer from it. What the product does
- * not have yet (hints, siblings, dropping tombstones by proof, Merkle trees)
+ * not have yet (hints, dropping tombstones by proof, Merkle trees)
  * brings its mutants with it.
  */
 #ifndef TORC_BASE_MUTANT_H
@@ -26,8 +26,8 @@
 #define MUTANT_LIST(X)                                                                             \
     MUTANTS_OF_COORD(X)                                                                            \
     MUTANTS_OF_STORAGE(X)                                                                          \
-    MUTANTS_OF_SIBLINGS(X) MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X)              \
-        MUTANTS_OF_NODE(X)
+    MUTANTS_OF_SIBLINGS(X)                                                                         \
+    MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X) MUTANTS_OF_NODE(X)
 
 #define MUTANTS_OF_COORD(X)                                                                        \
     X(ack_before_fsync, "a write is acked when it is applied, not when it is durable")             \
@@ -73,6 +73,7 @@
 
 #define MUTANTS_OF_STORAGE(X)                                                                      \
     X(back_dated_sent_raw, "of a write that loses at its coordinator all goes to the replicas")    \
+    X(minted_forgotten, "who forgets a range forgets which dots it has given out there")           \
     X(reuse_dot, "a write gets the dot of the one before")                                         \
     X(clock_claims_gaps, "a dot in a clock claims all dots of its actor below it")                 \
     X(clock_without_log, "a clock is loaded without what was written since its snapshot")          \
@@ -114,7 +115,6 @@
     X(acks_are_proof, "a tombstone goes when everybody has it, whatever else is on its way")       \
     X(proof_is_agreement, "a tombstone goes where it is proved, before the others have proved it") \
     X(told_undurable, "a node tells a clock that its disk does not have yet")                      \
-    X(old_data_kept, "what lies there of earlier is kept when a range is taken over again")        \
     X(pull_without_context, "who pulls does not see what the giver has dropped")                   \
     X(foreign_epoch_counts, "what is told by who knows another ring counts")
 

@@ -174,6 +174,18 @@ static uint64_t entry_top(const struct clock_entry *e)
     return e->runs_count > 0 ? e->runs[e->runs_count - 1].last : e->base;
 }
 
+uint64_t clock_run_from(const struct clock *c, struct dot dot)
+{
+    size_t at = entry_place(c, dot.actor);
+    if (at == c->count || actor_compare(c->entries[at].actor, dot.actor) != 0)
+        return 0;
+    const struct clock_entry *e = &c->entries[at];
+    if (dot.n <= e->base)
+        return 1;
+    size_t i = run_place(e, dot.n);
+    return i < e->runs_count && e->runs[i].first <= dot.n ? e->runs[i].first : 0;
+}
+
 uint64_t clock_top(const struct clock *c, struct actor actor)
 {
     const struct clock_entry *e = entry_find(c, actor);

@@ -42,6 +42,10 @@ bool clock_add(struct clock *c, struct dot dot);
 void clock_add_run(struct clock *c, struct actor actor, uint64_t first, uint64_t last);
 bool clock_has(const struct clock *c, struct dot dot);
 
+/* The smallest n for which the clock has all dots of the actor from n to this one; 0: not even it.
+ */
+uint64_t clock_run_from(const struct clock *c, struct dot dot);
+
 /* The highest n of this actor that the clock has, 0 for none. */
 uint64_t clock_top(const struct clock *c, struct actor actor);
 void clock_merge(struct clock *into, const struct clock *from);

@@ -4,7 +4,7 @@
  * of the log. As a dot's log entry is in the same batch as its data, a clock read back claims
  * exactly what is there. Loading seeks, per actor, to what the snapshot's base does not cover, so
  * it costs what was written since the last snapshot (at most CLOCK_SNAPSHOT_AT entries), not the
- * length of the log. It is done when nothing of the log is in memory yet.
+ * length of the log.
  */
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -18,7 +18,7 @@ static void range_key(uint8_t room[8], keyspace_no keyspace, range_no range)
     store_u32(room + 4, range);
 }
 
-struct range_state *engine_range_of(const struct omap_node *n)
+static struct range_state *state_of(const struct omap_node *n)
 {
     struct range_state *r;
     memcpy(&r, omap_value(n).data, sizeof r);
@@ -34,61 +34,45 @@ static uint64_t entry_base(const struct clock *c, struct actor actor)
     return 0;
 }
 
-/* Add the dots of a piece; false when it is damaged. */
-static bool load_piece(struct range_state *r, struct dot window, struct bytes piece)
-{
-    struct reader in = reader_make(piece);
-    while (reader_left(&in) > 0) {
-        uint8_t n;
-        struct bytes entry;
-        if (!log_piece_next(&in, &n, &entry) || window.n + n == 0)
-            return false;
-        r->unsaved += clock_add(&r->clock, (struct dot){window.actor, window.n + n});
-    }
-    return true;
-}
-
 /* Add the dots of the log that the snapshot does not cover. */
 static enum err load_log(struct engine *e, struct range_state *r)
 {
     struct store_iter *it = store_iter_new(e->store);
     keyspace_no keyspace;
     range_no range;
-    struct dot window = {{0, 0}, 0};
+    struct dot dot = {{0, 0}, 0};
     struct actor last = {0, 0};
-    bool seeked = false; /* to the first piece of `last` that matters */
-    enum err err = ERR_OK;
-    key_log(&e->key, r->keyspace, r->range, window);
+    bool seeked = false; /* to the first entry of `last` that matters */
+    key_log(&e->key, r->keyspace, r->range, dot);
     store_iter_seek(it, buf_bytes(&e->key));
-    while (err == ERR_OK && store_iter_valid(it) &&
-           key_parse_log(store_iter_key(it), &keyspace, &range, &window) &&
+    while (store_iter_valid(it) && key_parse_log(store_iter_key(it), &keyspace, &range, &dot) &&
            keyspace == r->keyspace && range == r->range) {
-        if (!seeked || actor_compare(window.actor, last) != 0) {
-            uint64_t base = entry_base(&r->clock, window.actor);
-            last = window.actor;
+        if (!seeked || actor_compare(dot.actor, last) != 0) {
+            uint64_t base = entry_base(&r->clock, dot.actor);
+            last = dot.actor;
             seeked = true;
-            if (base + 1 >= window.n + LOG_WINDOW) {
-                uint64_t first = base + 1;
-                key_log(&e->key, keyspace, range, (struct dot){last, first - first % LOG_WINDOW});
+            if (dot.n <= base) {
+                key_log(&e->key, keyspace, range, (struct dot){last, base + 1});
                 store_iter_seek(it, buf_bytes(&e->key));
                 continue;
             }
         }
-        if (!load_piece(r, window, store_iter_value(it)))
-            err = ERR_CORRUPT;
+        if (dot.n < 1 || dot.n > DOT_N_MAX)
+            break;
+        r->unsaved += clock_add(&r->clock, dot);
         store_iter_next(it);
     }
-    if (err == ERR_OK)
-        err = store_iter_error(it);
+    enum err err = store_iter_error(it);
     store_iter_free(it);
     return err;
 }
 
 static enum err load(struct engine *e, struct range_state *r)
 {
-    enum err err = engine_recover_logs(e);
-    if (err != ERR_OK)
-        return err;
+    bool forgetting = false;
+    enum err err = engine_is_forgetting(e, r, &forgetting);
+    if (err != ERR_OK || forgetting)
+        return err == ERR_OK ? ERR_UNAVAILABLE : err;
     key_clock(&e->key, r->keyspace, r->range);
     err = store_get(e->store, buf_bytes(&e->key), &e->value);
     if (err == ERR_OK && clock_decode(buf_bytes(&e->value), &r->clock) != ERR_OK)
@@ -100,12 +84,19 @@ static enum err load(struct engine *e, struct range_state *r)
     return err;
 }
 
+static void load_first(struct engine *e, struct range_state *r)
+{
+    r->err = load(e, r);
+    if (r->err != ERR_UNAVAILABLE) /* to be forgotten is no damage */
+        (void)engine_note(e, r->err);
+    e->damaged_ranges += r->err != ERR_OK;
+}
+
 static void load_anew(struct engine *e, struct range_state *r)
 {
     e->damaged_ranges--;
     r->hashed = false;
-    r->err = engine_note(e, load(e, r));
-    e->damaged_ranges += r->err != ERR_OK;
+    load_first(e, r);
 }
 
 struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_no range)
@@ -114,7 +105,7 @@ struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_n
     range_key(key, keyspace, range);
     struct omap_node *n = omap_find(&e->ranges, bytes_make(key, sizeof key));
     if (n != NULL) {
-        struct range_state *known = engine_range_of(n);
+        struct range_state *known = state_of(n);
         if (known->err == ERR_IO) /* perhaps it was the cable */
             load_anew(e, known);
         return known;
@@ -123,19 +114,19 @@ struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_n
     r->keyspace = keyspace;
     r->range = range;
     clock_init(&r->clock);
+    buf_init(&r->forget_from, SIZE_MAX);
     omap_put(&e->ranges, bytes_make(key, sizeof key), bytes_make(&r, sizeof r));
-    r->err = engine_note(e, load(e, r));
-    e->damaged_ranges += r->err != ERR_OK;
+    load_first(e, r);
     return r;
 }
 
 void engine_ranges_free(struct engine *e)
 {
     for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n)) {
-        struct range_state *r = engine_range_of(n);
+        struct range_state *r = state_of(n);
         clock_close(&r->clock);
+        buf_close(&r->forget_from);
         mem_free(r->young);
-        engine_tails_free(r);
         mem_free(r);
     }
     omap_close(&e->ranges);
@@ -221,14 +212,13 @@ void engine_range_add(struct engine *e, struct range_state *r, struct dot dot)
 
 void engine_save_clocks(struct engine *e)
 {
-    engine_settle_logs(e);
     for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n)) {
-        struct range_state *r = engine_range_of(n);
+        struct range_state *r = state_of(n);
         if (r->unsaved == 0 || r->err != ERR_OK)
             continue;
         engine_batch_begin(e);
         engine_range_save(e, r);
-        engine_batch_write(e, 0);
+        store_write(e->store, &e->batch, 0);
     }
 }
 
@@ -250,7 +240,7 @@ enum err engine_ranges_error(struct engine *e, keyspace_no keyspace, range_no fi
         return ERR_OK;
     struct omap_node *n = omap_seek(&e->ranges, bytes_make(key, sizeof key));
     for (; n != NULL; n = omap_next(n)) {
-        const struct range_state *r = engine_range_of(n);
+        const struct range_state *r = state_of(n);
         if (r->keyspace != keyspace || r->range > last)
             return ERR_OK;
         if (r->err != ERR_OK)
@@ -259,10 +249,19 @@ enum err engine_ranges_error(struct engine *e, keyspace_no keyspace, range_no fi
     return ERR_OK;
 }
 
+uint64_t engine_top(const struct engine *e, const struct range_state *r, const struct clock *known)
+{
+    uint64_t top = clock_top(known, e->actor);
+    return r->minted > top && !MUTANT(minted_forgotten) ? r->minted : top;
+}
+
 struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,
                            struct actor self)
 {
-    uint64_t top = clock_top(engine_clock(e, keyspace, range), self);
+    const struct range_state *r = engine_range(e, keyspace, range);
+    uint64_t top = clock_top(&r->clock, self);
+    if (actor_compare(self, e->actor) == 0)
+        top = engine_top(e, r, &r->clock);
     return (struct dot){self, MUTANT(reuse_dot) && top > 0 ? top : top + 1};
 }
 
@@ -316,7 +315,6 @@ static void load_keyspace(struct engine *e, keyspace_no keyspace, bool anew)
     struct omap_node *n = omap_find(&e->loaded, bytes_make(key, sizeof key));
     if (n != NULL && (omap_value(n).len == 0 || !anew))
         return;
-    err = engine_recover_logs(e); /* what is in the journal alone has no key yet */
     while (next_stored(e, keyspace, range, &range, &err)) {
         (void)engine_range(e, keyspace, range);
         if (range++ == UINT32_MAX)
@@ -332,11 +330,11 @@ bool engine_next_range(struct engine *e, keyspace_no keyspace, range_no from, ra
     load_keyspace(e, keyspace, from == 0);
     range_key(key, keyspace, from);
     struct omap_node *n = omap_seek(&e->ranges, bytes_make(key, sizeof key));
-    while (n != NULL && clock_empty(&engine_range_of(n)->clock)) /* looked at, never written */
+    while (n != NULL && clock_empty(&state_of(n)->clock)) /* looked at, never written */
         n = omap_next(n);
-    if (n == NULL || engine_range_of(n)->keyspace != keyspace)
+    if (n == NULL || state_of(n)->keyspace != keyspace)
         return false;
-    *ret_range = engine_range_of(n)->range;
+    *ret_range = state_of(n)->range;
     return true;
 }
 

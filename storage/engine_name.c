@@ -47,7 +47,7 @@ struct dot engine_name(const struct engine *e, const struct range_state *r, cons
 {
     if (e->actor.node == 0 || part_is_known(&r->clock, p))
         return (struct dot){{0, 0}, 0};
-    return (struct dot){e->actor, clock_top(&r->clock, e->actor) + 1};
+    return (struct dot){e->actor, engine_top(e, r, &r->clock) + 1};
 }
 
 /* The rows and deletions here that p has, too. ERR_OK, or they cannot be read. */
@@ -71,8 +71,9 @@ static enum err read_own(struct engine *e, const struct part *p, struct arena *a
     return err != ERR_OK ? err : closed;
 }
 
-struct dot engine_name_stray(struct engine *e, const struct clock *known, const struct part *p,
-                             struct arena *arena, struct part *ret_stray)
+struct dot engine_name_stray(struct engine *e, const struct range_state *r,
+                             const struct clock *known, const struct part *p, struct arena *arena,
+                             struct part *ret_stray)
 {
     struct dot none = {{0, 0}, 0};
     struct part own;
@@ -82,5 +83,5 @@ struct dot engine_name_stray(struct engine *e, const struct clock *known, const 
     if (read_own(e, p, arena, &own) == ERR_OK &&
         (!part_lacks(&own, p, arena, ret_stray) || part_is_known(known, ret_stray)))
         return none;
-    return (struct dot){e->actor, clock_top(known, e->actor) + 1};
+    return (struct dot){e->actor, engine_top(e, r, known) + 1};
 }

@@ -16,9 +16,7 @@
 
 struct weigh {
     const struct part *part;
-    int64_t stamp;
     int64_t now_s;
-    int64_t maximum;
     struct arena *arena;
     struct rows rows;
     struct part here;
@@ -26,13 +24,11 @@ struct weigh {
     struct weighed *ret;
 };
 
-/* What has this timestamp in the write loses to something newer. */
-static void lose(struct weigh *w, int64_t mine, int64_t by)
+static void lose(struct weigh *w, int64_t timestamp)
 {
-    bool stamped = w->stamp != 0 && (mine == w->stamp || mine == w->stamp - 1);
-    struct loss *l = stamped ? &w->ret->stamped : &w->ret->given;
-    l->by = !l->lost || by > l->by ? by : l->by;
-    l->lost = true;
+    if (!w->ret->lost || timestamp > w->ret->lost_by)
+        w->ret->lost_by = timestamp;
+    w->ret->lost = true;
 }
 
 /* --- what is there goes into `here` */
@@ -123,7 +119,7 @@ static void outlive(struct weigh *w, const struct row *mine, const struct cell *
     const struct cell *own =
         mine != NULL ? find_cell(mine, there->column, there->has_path, there->path) : NULL;
     if (own == NULL) /* else it is weighed by itself */
-        lose(w, timestamp, there->timestamp);
+        lose(w, there->timestamp);
 }
 
 static bool same_value(const struct cell *there, const struct cell *mine)
@@ -140,13 +136,13 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
     bool wanted = c->kind != CELL_TOMBSTONE;
     if (tomb_shadows(t, c->timestamp)) {
         if (wanted)
-            lose(w, c->timestamp, t->timestamp);
+            lose(w, t->timestamp);
         return true;
     }
     const struct cell *all = c->has_path ? find_cell(there, c->column, false, BYTES_NONE) : NULL;
     if (all != NULL && c->timestamp <= all->timestamp) {
         if (wanted)
-            lose(w, c->timestamp, all->timestamp);
+            lose(w, all->timestamp);
         out->cells[out->cells_count++] = *all;
         return false;
     }
@@ -156,7 +152,7 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
     const struct cell *x = find_cell(there, c->column, c->has_path, c->path);
     if (x != NULL && beats(x, c)) {
         if (wanted ? !same_value(x, c) : cell_is_live(x, w->now_s))
-            lose(w, c->timestamp, x->timestamp);
+            lose(w, x->timestamp);
         out->cells[out->cells_count++] = *x;
     }
     return false;
@@ -225,9 +221,8 @@ static enum err weigh_range(struct weigh *w, struct bytes start, struct bytes en
         bool own = k < p->rows_count && bytes_equal(p->rows[k].key, row.key);
         for (size_t i = 0; i < row.cells_count; i++)
             outlive(w, own ? &p->rows[k] : NULL, &row.cells[i], t->timestamp);
-        if (w->rows.bytes > WEIGH_BYTES_MAX) { /* a server's stamp goes above all there is */
-            if (w->stamp != 0 && t->timestamp == w->stamp)
-                lose(w, t->timestamp, w->maximum);
+        if (w->rows.bytes > WEIGH_BYTES_MAX) {
+            w->ret->unread = true;
             break;
         }
     }
@@ -262,12 +257,13 @@ static enum err weigh_tombs(struct weigh *w)
     return err;
 }
 
-enum err engine_weigh(struct engine *e, const struct part *p, int64_t stamp, int64_t now_s,
-                      struct arena *arena, struct weighed *ret)
+enum err engine_weigh(struct engine *e, const struct part *p, int64_t now_s, struct arena *arena,
+                      struct weighed *ret)
 {
-    struct weigh w = {.part = p, .stamp = stamp, .now_s = now_s, .arena = arena, .ret = ret};
-    w.maximum = engine_maximum(e, p->table, p->token);
-    *ret = (struct weighed){.newest = part_min_timestamp(p) > w.maximum, .part = *p};
+    struct weigh w = {.part = p, .now_s = now_s, .arena = arena, .ret = ret};
+    int64_t maximum = engine_maximum(e, p->table, p->token);
+    *ret = (struct weighed){
+        .newest = part_min_timestamp(p) > maximum, .lost_by = TIMESTAMP_NONE, .part = *p};
     if (ret->newest)
         return ERR_OK;
     e->stats.weighed++;
@@ -283,6 +279,8 @@ enum err engine_weigh(struct engine *e, const struct part *p, int64_t stamp, int
     err = err == ERR_OK ? closed : err;
     if (err != ERR_OK)
         return engine_note(e, err);
+    if (ret->unread && maximum > ret->lost_by)
+        ret->lost_by = maximum;
     part_normalise(&w.here, arena);
     if (!part_is_empty(&w.here) && !MUTANT(back_dated_sent_raw))
         part_merge(&w.here, p, arena, &ret->part);

@@ -243,9 +243,7 @@ static void cell_normalise(struct cell *c)
         c->time_s = 0;
     if (c->kind == CELL_TOMBSTONE || c->kind == CELL_REMOVED)
         c->value = BYTES_NONE;
-    if (c->kind == CELL_REMOVED)
-        c->writer = 0;
-    else
+    if (c->kind != CELL_REMOVED)
         c->remover = (struct dot){{0, 0}, 0};
     if (!c->has_path)
         c->path = BYTES_NONE;

@@ -40,9 +40,12 @@ struct cell {
                           time; live: 0 */
     struct bytes path; /* element key, order-preserving */
     struct bytes value;
-    struct dot dot;     /* that wrote it; of a removed cell: that is removed */
-    struct dot remover; /* removed only: the dot of the removal, whose timestamp it has */
-    uint64_t writer;    /* siblings, not removed: who wrote it; 0: nobody in particular */
+    struct dot dot;      /* that wrote it; of a removed cell: that is removed */
+    struct dot remover;  /* removed only: the dot of the removal, whose timestamp it has */
+    union {              /* with siblings */
+        uint64_t writer; /* of a value; 0: nobody in particular */
+        uint64_t first;  /* removed: so are all of the dot's actor from this n up to the dot's */
+    };
 };
 
 /* A deletion of everything with a timestamp <= its own. timestamp == TIMESTAMP_NONE: there is none.
@@ -131,8 +134,8 @@ int64_t part_max_timestamp(const struct part *p);
 int64_t part_min_timestamp(const struct part *p); /* INT64_MAX when there is none */
 
 /* What is stamped `from` is stamped `to`, and what is just below it (a collection that is replaced:
- * its old elements) just below that; in place. False, and nothing is changed: nothing has that
- * stamp, or something else in the part lies between, over which it would win all of a sudden. */
+ * its old elements) just below that. False when nothing is. In place; `to` must not be less. The
+ * part stays canonical when nothing else in it lies between. */
 bool part_restamp(struct part *p, int64_t from, int64_t to);
 
 /* The bytes are a grammar at the head of part_codec.c, with a format version. Views in the decoded

@@ -8,8 +8,8 @@
  * time_s tomb  = vbytes start, vbytes end (empty: unbounded), stamp row   = u8 flags (1 deletion),
  * [stamp], varint count, cell* cell  = varint column, u8 flags (kind, 4 path, 8 new mark, 16 new
  * writer), [mark], [u64 writer], [varint ttl if expiring], [svarint time_s if expiring or
- * tombstone], [vbytes path], [vbytes value if live or expiring], [varint remover if removed]
- *   remover = the number of its dot
+ * tombstone], [vbytes path], [vbytes value if live or expiring],
+ *           [varint number of the remover, varint (n of the dot - first) if removed]
  *
  * A cell without a mark has that of the cell before it, the first one (base, dot 0): a write of one
  * dot and one timestamp stores both once, whatever the number of its cells. So with writers; the
@@ -155,8 +155,10 @@ static void write_cell(struct writer *w, const struct cell *c)
         buf_put_vbytes(w->out, c->value);
     w->last_timestamp = c->timestamp;
     w->last_dot = dot;
-    if (kind == CELL_REMOVED)
+    if (kind == CELL_REMOVED) {
         buf_put_varint(w->out, dot_number(w, c->remover));
+        buf_put_varint(w->out, c->dot.n - c->first);
+    }
 }
 
 static void write_row(struct writer *w, const struct row *r)
@@ -325,8 +327,10 @@ static void read_cell(struct body_reader *b, struct cell *c)
         c->path = read_vbytes(b->in);
     if (c->kind == CELL_LIVE || c->kind == CELL_EXPIRING)
         c->value = read_vbytes(b->in);
-    if (c->kind == CELL_REMOVED)
+    if (c->kind == CELL_REMOVED) {
         c->remover = read_dot_number(b);
+        c->first = c->dot.n - read_varint(b->in);
+    }
 }
 
 static void read_row(struct body_reader *b, struct row *r)

@@ -92,7 +92,7 @@ static void note_row(struct tops *t, const struct row *row)
         const struct cell *c = &row->cells[i];
         if (c->kind == CELL_TOMBSTONE && MUTANT(token_without_tombstones))
             continue;
-        note(t, c->dot);
+        note(t, cell_event(c));
     }
 }
 

@@ -1,10 +1,10 @@
 /* siblings.c - rows that keep what nobody has replaced: what removed cells take away, and reading.
  *
  * Why the join of part.c is one here, too. At each place there is at most one write, for its dot
- * names it, and any number of removals; removed wins, and of removals the one that is larger by
- * (timestamp, dot). A removal for a column or a row takes away what it covers whenever the two
- * meet, and stays; what takes it away itself covers at least as much. So it does not matter when
- * that happens.
+ * names it. A removal covers a range of dots in a place and in all that are under it; it takes away
+ * values and smaller removals whenever they meet, and what takes it away itself covers at least as
+ * much. So a state is the largest removals of all that were ever made, and the values that none of
+ * them covers, whatever the order. Of two that cover the same the larger by (timestamp, dot) stays.
  */
 #include "storage/siblings.h"
 
@@ -12,6 +12,7 @@
 #include "storage/part_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define SUPERSEDE_VERSION 1
 #define DOTS_VERSION      1
@@ -23,6 +24,8 @@ bool siblings_beats(const struct cell *a, const struct cell *b)
     bool removed = a->kind == CELL_REMOVED;
     if (removed != (b->kind == CELL_REMOVED))
         return removed != MUTANT(removal_lost);
+    if (removed && a->first != b->first)
+        return a->first < b->first;
     if (removed && a->timestamp != b->timestamp)
         return a->timestamp > b->timestamp;
     if (removed)
@@ -37,12 +40,26 @@ bool sibling_is_canonical(const struct cell *c)
     bool removed = c->kind == CELL_REMOVED;
     if (c->kind == CELL_TOMBSTONE || c->dot.n == 0 || removed != (c->remover.n > 0))
         return false;
-    if (removed && (c->time_s != 0 || c->value.len > 0 || c->writer != 0))
+    if (removed && (c->time_s != 0 || c->value.len > 0 || c->first == 0 || c->first > c->dot.n))
         return false;
     return c->column != COLUMN_ROW || (removed && !c->has_path);
 }
 
-/* Removals that may cover others: of one column, and of the row. Both ascend by dot. */
+static uint64_t first_of(const struct cell *c)
+{
+    return c->kind == CELL_REMOVED ? c->first : c->dot.n;
+}
+
+/* Both in one place, a before b: does b take a away? */
+static bool next_covers(const struct cell *a, const struct cell *b)
+{
+    return b->kind == CELL_REMOVED && actor_compare(a->dot.actor, b->dot.actor) == 0 &&
+           b->first <= first_of(a) && a->column == b->column && a->has_path == b->has_path &&
+           (!a->has_path || bytes_equal(a->path, b->path));
+}
+
+/* Removals that may cover others: of one column, and of the row. Neither list has one that another
+ * one of it covers, so both their ends and their beginnings ascend. */
 struct wide {
     const struct cell *of_row;
     size_t of_row_count;
@@ -59,18 +76,20 @@ static struct wide wide_begin(const struct row *r)
     return (struct wide){.of_row = r->cells + first, .of_row_count = r->cells_count - first};
 }
 
-static bool is_removed(const struct cell *cells, size_t count, struct dot dot)
+static bool is_removed(const struct cell *cells, size_t count, const struct cell *c)
 {
     size_t low = 0;
     size_t high = count;
-    while (low < high) { /* the first with a dot >= this one */
+    while (low < high) { /* the first that ends with the cell's dot, or behind it */
         size_t mid = low + (high - low) / 2;
-        if (dot_compare(cells[mid].dot, dot) < 0)
+        if (dot_compare(cells[mid].dot, c->dot) < 0)
             low = mid + 1;
         else
             high = mid;
     }
-    return low < count && cells[low].kind == CELL_REMOVED && dot_compare(cells[low].dot, dot) == 0;
+    return low < count && cells[low].kind == CELL_REMOVED &&
+           actor_compare(cells[low].dot.actor, c->dot.actor) == 0 &&
+           cells[low].first <= first_of(c);
 }
 
 /* Is the cell to go? Cells come in order; `at`: where the cell is, or will be. */
@@ -78,7 +97,7 @@ static bool wide_covers(struct wide *w, const struct cell *c, const struct cell 
 {
     if (c->column == COLUMN_ROW)
         return c->kind != CELL_REMOVED || c->has_path;
-    if (c->kind == CELL_TOMBSTONE || is_removed(w->of_row, w->of_row_count, c->dot))
+    if (c->kind == CELL_TOMBSTONE || is_removed(w->of_row, w->of_row_count, c))
         return true;
     if (w->of_column == NULL || w->column != c->column) {
         w->column = c->column;
@@ -89,14 +108,29 @@ static bool wide_covers(struct wide *w, const struct cell *c, const struct cell 
         w->of_column_count++;
         return false;
     }
-    return is_removed(w->of_column, w->of_column_count, c->dot);
+    return is_removed(w->of_column, w->of_column_count, c);
+}
+
+/* Of each place what nothing else in it covers, in place. Only the next one that stays can cover
+ * one: what follows that begins behind it. */
+static void settle_places(struct row *r)
+{
+    size_t from = r->cells_count;
+    for (size_t i = r->cells_count; i-- > 0;) {
+        if (from == r->cells_count || !next_covers(&r->cells[i], &r->cells[from]))
+            r->cells[--from] = r->cells[i];
+    }
+    r->cells_count -= from;
+    if (from > 0)
+        memmove(r->cells, r->cells + from, r->cells_count * sizeof *r->cells);
 }
 
 void siblings_settle(struct row *r)
 {
-    struct wide w = wide_begin(r);
     size_t kept = 0;
     r->deletion = TOMB_NONE;
+    settle_places(r);
+    struct wide w = wide_begin(r);
     for (size_t i = 0; i < r->cells_count; i++) {
         struct cell c = r->cells[i];
         if (!wide_covers(&w, &c, &r->cells[kept]))
@@ -111,6 +145,8 @@ bool siblings_are_settled(const struct row *r)
     if (!tomb_is_none(&r->deletion))
         return false;
     for (size_t i = 0; i < r->cells_count; i++) {
+        if (i > 0 && next_covers(&r->cells[i - 1], &r->cells[i]))
+            return false;
         if (wide_covers(&w, &r->cells[i], &r->cells[i]))
             return false;
     }

@@ -9,7 +9,9 @@
  *   removed at (column, no path, dot) all elements of a collection that the dot wrote, too
  *   removed at (COLUMN_ROW, dot)      all that the dot wrote in the row
  *
- * The last two are for dots whose write this replica has not got yet: what they bring later is dead
+ * It does so for all dots of one actor from `first` to its own: a minter that knows all of them
+ * says so of those that it has no value of, and so a place has a removed cell or two for each
+ * actor, however often it was written. What a removed cell names may not have come yet: it is dead
  * on arrival.
  *
  * A write comes as a *request*: a part as of an lww table, without dots, whose deletions of rows
@@ -25,6 +27,7 @@
 #define SIBLINGS_MAX       64u    /* values of one place */
 #define SUPERSEDE_DOTS_MAX 65536u /* of one write */
 #define WRITER_NONE        UINT64_C(0)
+#define WRITER_SERIAL      UINT64_C(1) /* of all IFs: they have an order, the timestamps tell it */
 
 /* Dots, ascending and distinct. */
 struct dots {
@@ -37,7 +40,8 @@ struct dots {
  * `seen` is what a client's context has, or what a read at the write's level saw. Tombstones and
  * deletions of rows in the request take away those dots, in the places that they name. Values take
  * away, in their places: with `causal` those dots and no others; without, what the same writer
- * wrote there before, as far as this replica has it. */
+ * wrote there before, as far as this replica has it. WRITER_SERIAL does both: what an IF decided
+ * may be written more than once, also after what the next one decided. */
 struct supersede {
     bool siblings; /* the table is one of siblings */
     bool causal;   /* USING CAUSALITY */

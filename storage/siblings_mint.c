@@ -8,6 +8,9 @@
  * not have that removal yet, and who is told that this write is at a quorum relies on its having
  * removed what its client had seen. Neither: the dot did not write there, or all have agreed that
  * it is gone.) The others may yet come, so they are removed wherever the request names a place.
+ *
+ * A removal reaches down to the next dot of its actor that is live here or that the clock lacks:
+ * all between them wrote nothing there, or it is gone. So it takes the place of those before it.
  */
 #include "storage/siblings.h"
 
@@ -41,18 +44,6 @@ static void push(struct minter *k, const struct cell *c)
     k->cells[k->count++] = *c;
 }
 
-static void remove_dot(struct minter *k, struct place at, struct dot dot, int64_t timestamp)
-{
-    struct cell c = {.column = at.column,
-                     .kind = CELL_REMOVED,
-                     .has_path = at.has_path,
-                     .path = at.path,
-                     .timestamp = timestamp,
-                     .dot = dot,
-                     .remover = k->m->dot};
-    push(k, &c);
-}
-
 static int place_compare(const struct cell *c, const struct place *p)
 {
     if (c->column != p->column)
@@ -77,17 +68,92 @@ static size_t find_place(const struct minter *k, struct place p)
     return low;
 }
 
-/* Of the cells first .. those that are seen go, at the place. */
-static void remove_seen_at(struct minter *k, struct place scope, bool whole_column, struct place at,
-                           int64_t timestamp)
+/* Is the cell in the place, or under it? */
+static bool is_under(const struct cell *c, const struct place *p)
+{
+    return p->column == COLUMN_ROW || (c->column == p->column && !p->has_path) ||
+           place_compare(c, p) == 0;
+}
+
+/* How far down a removal of the dot may reach. */
+static uint64_t reach(const struct minter *k, struct place at, struct dot dot)
+{
+    uint64_t first = clock_run_from(k->m->clock, dot);
+    const struct row *r = k->have;
+    if (first == 0)
+        return dot.n;
+    for (size_t i = at.column == COLUMN_ROW ? 0 : find_place(k, at);
+         i < r->cells_count && is_under(&r->cells[i], &at); i++) {
+        const struct cell *c = &r->cells[i];
+        if (c->kind != CELL_REMOVED && actor_compare(c->dot.actor, dot.actor) == 0 &&
+            c->dot.n < dot.n && c->dot.n >= first)
+            first = c->dot.n + 1;
+    }
+    return first;
+}
+
+static void remove_run(struct minter *k, struct place at, struct dot dot, uint64_t first,
+                       int64_t timestamp)
+{
+    struct cell c = {.column = at.column,
+                     .kind = CELL_REMOVED,
+                     .has_path = at.has_path,
+                     .path = at.path,
+                     .timestamp = timestamp,
+                     .dot = dot,
+                     .remover = k->m->dot,
+                     .first = first};
+    push(k, &c);
+}
+
+static void remove_dot(struct minter *k, struct place at, struct dot dot, int64_t timestamp)
+{
+    remove_run(k, at, dot, reach(k, at, dot), timestamp);
+}
+
+/* A removal that is here already is said again: of this place or a wider one, as it is; of a place
+ * under this one, only what was seen. */
+static void remove_again(struct minter *k, const struct cell *c, struct place at, int64_t timestamp)
+{
+    const struct dots *seen = &k->s->seen;
+    struct dot from = {c->dot.actor, c->first};
+    bool narrow = is_under(c, &at) && place_compare(c, &at) != 0;
+    size_t low = 0;
+    size_t high = seen->count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (dot_compare(seen->items[mid], from) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < seen->count && dot_compare(seen->items[low], c->dot) <= 0; low++) {
+        if (narrow) {
+            remove_dot(k, at, seen->items[low], timestamp);
+            continue;
+        }
+        remove_run(k, at, c->dot, c->first, timestamp);
+        return;
+    }
+}
+
+static void remove_seen_cell(struct minter *k, const struct cell *c, struct place at,
+                             int64_t timestamp)
+{
+    if (c->kind == CELL_REMOVED)
+        remove_again(k, c, at, timestamp);
+    else if (dots_have(&k->s->seen, c->dot))
+        remove_dot(k, at, c->dot, timestamp);
+}
+
+/* What of the cells in this place, and under it, is seen, goes. */
+static void remove_seen_in(struct minter *k, struct place scope, struct place at, int64_t timestamp)
 {
     const struct row *r = k->have;
     for (size_t i = find_place(k, scope); i < r->cells_count; i++) {
-        const struct cell *c = &r->cells[i];
-        if (whole_column ? c->column != scope.column : place_compare(c, &scope) != 0)
+        if (!is_under(&r->cells[i], &scope))
             break;
-        if (dots_have(&k->s->seen, c->dot))
-            remove_dot(k, at, c->dot, timestamp);
+        remove_seen_cell(k, &r->cells[i], at, timestamp);
     }
 }
 
@@ -95,21 +161,22 @@ static void remove_seen_at(struct minter *k, struct place scope, bool whole_colu
  * column, the cells of a row. */
 static void remove_seen(struct minter *k, struct place at, int64_t timestamp)
 {
-    struct place row = {.column = COLUMN_ROW};
-    struct place column = {.column = at.column};
     for (size_t i = 0; i < k->unknown.count && !MUTANT(unseen_stays); i++)
         remove_dot(k, at, k->unknown.items[i], timestamp);
     if (at.column == COLUMN_ROW) {
-        for (size_t i = 0; i < k->have->cells_count; i++) {
-            if (dots_have(&k->s->seen, k->have->cells[i].dot))
-                remove_dot(k, at, k->have->cells[i].dot, timestamp);
-        }
+        for (size_t i = 0; i < k->have->cells_count; i++)
+            remove_seen_cell(k, &k->have->cells[i], at, timestamp);
         return;
     }
-    remove_seen_at(k, row, false, at, timestamp);
-    remove_seen_at(k, column, !at.has_path, at, timestamp);
-    if (at.has_path)
-        remove_seen_at(k, at, false, at, timestamp);
+    const struct row *r = k->have;
+    for (size_t i = find_place(k, (struct place){.column = COLUMN_ROW}); i < r->cells_count; i++)
+        remove_seen_cell(k, &r->cells[i], at, timestamp);
+    if (at.has_path) { /* removals of the whole column */
+        for (size_t i = find_place(k, (struct place){.column = at.column});
+             i < r->cells_count && r->cells[i].column == at.column && !r->cells[i].has_path; i++)
+            remove_seen_cell(k, &r->cells[i], at, timestamp);
+    }
+    remove_seen_in(k, at, at, timestamp);
 }
 
 /* --- a new value */
@@ -133,7 +200,7 @@ static bool replace_own(struct minter *k, struct place at, const struct cell *va
         bool own = (c->writer == value->writer && c->writer != WRITER_NONE) ||
                    (MUTANT(blind_write_takes_all) && !k->s->causal);
         bool again = c->timestamp == value->timestamp && bytes_equal(c->value, value->value);
-        if (!own || (k->s->causal && !again)) {
+        if (!own || (k->s->causal && !again && value->writer != WRITER_SERIAL)) {
             rivals->of[kept++] = c;
         } else if (again || cell_wins(value, c)) {
             remove_dot(k, at, c->dot, value->timestamp);
@@ -146,11 +213,6 @@ static bool replace_own(struct minter *k, struct place at, const struct cell *va
     return newest;
 }
 
-static int64_t rank_now_s(const struct cell *c, int64_t now_s)
-{
-    return cell_is_live(c, now_s);
-}
-
 /* The least of them; what is expired is less than all that is not. */
 static size_t least_of(const struct minter *k, const struct rivals *rivals)
 {
@@ -158,9 +220,8 @@ static size_t least_of(const struct minter *k, const struct rivals *rivals)
     for (size_t i = 1; i < rivals->count; i++) {
         const struct cell *a = rivals->of[i];
         const struct cell *b = rivals->of[least];
-        int64_t live_a = rank_now_s(a, k->m->now_s);
-        int64_t live_b = rank_now_s(b, k->m->now_s);
-        bool less = live_a != live_b ? live_a < live_b : cell_wins(b, a);
+        bool expired = !cell_is_live(a, k->m->now_s);
+        bool less = expired != !cell_is_live(b, k->m->now_s) ? expired : cell_wins(b, a);
         if (less != MUTANT(limit_takes_winner))
             least = i;
     }
@@ -214,7 +275,7 @@ static void put_value(struct minter *k, const struct cell *request)
         const struct cell *c = &k->have->cells[i];
         bool stays = c->kind != CELL_REMOVED;
         for (size_t n = removed_from; n < k->count && stays; n++)
-            stays = dot_compare(k->cells[n].dot, c->dot) != 0;
+            stays = dot_compare(k->cells[n].dot, c->dot) != 0; /* each value has its own */
         if (stays)
             rivals.of[rivals.count++] = c;
     }

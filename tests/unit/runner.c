@@ -2,8 +2,11 @@
  *
  * SUITES_FILE is an X-list: SUITE(name) for each `const CU_TestInfo name_tests[]` with optional
  * `name_init`/`name_clean` per-test hooks given as SUITE_WITH(name). Exit status 1 when anything
- * failed: CUnit itself does not set it. With an argument only suites of that name run.
+ * failed: CUnit itself does not set it. With an argument only suites of that name run; after
+ * `--mutant NAME` with that planted bug (base/mutant.h), in a build that has any.
  */
+#include "base/mutant.h"
+
 #include <CUnit/Basic.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +31,14 @@ int main(int argc, char **argv)
         CU_SUITE_INFO_NULL};
     CU_SuiteInfo chosen[sizeof all / sizeof all[0]];
     size_t n = 0;
+    if (argc > 2 && strcmp(argv[1], "--mutant") == 0) {
+        if (!mutant_choose(argv[2])) {
+            fprintf(stderr, "no planted bug named %s in this build\n", argv[2]);
+            return 2;
+        }
+        argc -= 2;
+        argv += 2;
+    }
     for (size_t i = 0; all[i].pName != NULL; i++) {
         if (argc < 2 || strcmp(argv[1], all[i].pName) == 0)
             chosen[n++] = all[i];

@@ -78,6 +78,8 @@ bool modify_supersede(struct run *r, const struct modify *m, struct exec_mutatio
     if (!modify_keeps_siblings(m))
         return true;
     *s = (struct supersede){.siblings = true, .causal = m->causal, .writer = r->writer};
+    if (m->with_conditions)
+        s->writer = WRITER_SERIAL;
     if (m->causal) {
         if (!m->seen.of_any &&
             m->seen.partition != causality_partition(m->table->keyspace_no, p->token))

@@ -90,7 +90,7 @@ static bool identify(struct request *q, const struct cql_request *in, const stru
 static uint64_t writer_of(struct bytes client)
 {
     uint64_t h = murmur3_hash(client).h1;
-    return h != WRITER_NONE ? h : 1;
+    return h > WRITER_SERIAL ? h : WRITER_SERIAL + 1;
 }
 
 static void take_causality(struct request *q, const struct cql_map *payload)

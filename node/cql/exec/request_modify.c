@@ -111,23 +111,28 @@ static void modify_step(struct exec *e, struct request *q)
     effect->write.count = q->parts.count;
     effect->write.level = q->level;
     effect->write.kind = q->write_kind;
-    effect->write.stamp_us = q->run.timestamp_us == q->run.stamp_us ? q->run.stamp_us : 0;
     effect_op(e, q, effect);
 }
 
-/* Of the rows of a range only the dots matter. */
-static struct part without_values(struct request *q, const struct part *page)
+/* Of the rows of a range only the dots matter that are still to be removed. */
+static struct part what_is_there(struct request *q, const struct part *page)
 {
     struct part p = *page;
-    p.rows = arena_array(&q->arena, struct row, p.rows_count);
-    for (size_t i = 0; i < p.rows_count; i++) {
-        struct row *row = &p.rows[i];
-        *row = page->rows[i];
-        row->cells = arena_array(&q->arena, struct cell, row->cells_count);
-        for (size_t j = 0; j < row->cells_count; j++) {
-            row->cells[j] = page->rows[i].cells[j];
-            row->cells[j].value = BYTES_NONE;
+    p.rows = arena_array(&q->arena, struct row, page->rows_count);
+    p.rows_count = 0;
+    for (size_t i = 0; i < page->rows_count; i++) {
+        const struct row *from = &page->rows[i];
+        struct row row = *from;
+        row.cells = arena_array(&q->arena, struct cell, from->cells_count);
+        row.cells_count = 0;
+        for (size_t j = 0; j < from->cells_count; j++) {
+            if (from->cells[j].kind == CELL_REMOVED)
+                continue;
+            row.cells[row.cells_count] = from->cells[j];
+            row.cells[row.cells_count++].value = BYTES_NONE;
         }
+        if (row.cells_count > 0)
+            p.rows[p.rows_count++] = row;
     }
     return p;
 }
@@ -176,7 +181,7 @@ static bool take_rows(struct request *q, struct need *n, const struct scan_resul
     if (rows == NULL || rows->parts_count == 0)
         return true;
     buf_init(&b, BUF_MAX_DEFAULT);
-    page = n->range ? without_values(q, &rows->parts[0]) : rows->parts[0];
+    page = n->range ? what_is_there(q, &rows->parts[0]) : rows->parts[0];
     part_encode(&page, &b);
     if (part_decode(run_take(&q->run, &b), &q->arena, &page) != ERR_OK)
         return run_fail(&q->run, CQL_ERROR_SERVER, "A replica sent rows that are none");
@@ -342,7 +347,6 @@ static void reply_written(struct exec *e, struct request *q, const struct exec_r
                  "%u concurrent values were dropped: one place keeps %u siblings at most. Read, "
                  "and write USING CAUSALITY, to replace them",
                  x->merged, SIBLINGS_MAX);
-    request_warn_lost(e, q, x);
     reply_void(e, q);
 }
 

@@ -198,6 +198,118 @@ static void ranges_and_partitions(void)
     expect("(no rows)", "SELECT * FROM r");
 }
 
+/* Groups, functions, aliases, JSON, DISTINCT: both are selectors as others are. */
+static void beside_everything_else(void)
+{
+    both("INSERT INTO r (k, c, v, st) VALUES (1, 1, 1, 1)",
+         "INSERT INTO r (k, c, v, st) VALUES (1, 1, 2, 2)");
+    expect("void", "INSERT INTO r (k, c, v) VALUES (1, 2, 3)");
+    static const struct story story[] = {
+        {"SELECT c, siblings(v), count(*) FROM r WHERE k = 1 GROUP BY c",
+         "1, [2, 1], 1 | 2, [3], 1"},
+        {"SELECT collection_count(siblings(v)) AS n FROM r WHERE k = 1", "2 | 1"},
+        {"SELECT count(siblings(v)), count(causality()) FROM r WHERE k = 1", "2, 2"},
+        {"SELECT max(collection_count(siblings(v))) FROM r WHERE k = 1", "2"},
+        {"SELECT DISTINCT k, siblings(st) FROM r WHERE k = 1", "1, [2, 1]"},
+        {"SELECT c, siblings(v) FROM r WHERE k = 1 ORDER BY c DESC LIMIT 1", "2, [3]"},
+        {"SELECT v, c FROM r WHERE k IN (1, 2) ORDER BY c DESC", "3, 2 | 2, 1" WARN("r", "1", "v")},
+        {"SELECT siblings(m), siblings(s), siblings(l), siblings(u.x), siblings(m['x']) FROM r "
+         "WHERE "
+         "k = 1 AND c = 2",
+         "null, null, null, null, null"},
+        {"SELECT JSON c, siblings(st) AS st FROM r WHERE k = 1 AND c = 2",
+         "'{\"c\": 2, \"st\": [2, 1]}'"},
+        {"SELECT writetime(v) FROM r WHERE k = 1 AND c = 2", "*"},
+        {"SELECT c, st FROM r WHERE k = 1 AND c = 2", "2, 2" WARN("r", "1", "st")},
+        {NULL, NULL},
+    };
+    one_node_story(&n, story);
+    struct context c = context_of("r", "k = 1 AND c = 2");
+    expect("void", "UPDATE r USING CAUSALITY %s SET st = 3 WHERE k = 1", c.text);
+    expect("[3]", "SELECT DISTINCT siblings(st) FROM r WHERE k = 1");
+    CU_ASSERT_EQUAL(
+        strncmp(one_node_query(&n, "SELECT DISTINCT causality() FROM r WHERE k = 1"), "0x01", 4),
+        0);
+}
+
+/* Rows that come in many pages, and more than may go at once. */
+static void long_ranges(void)
+{
+    char *wide = mem_alloc(300001);
+    memset(wide, 'x', 300000);
+    wide[300000] = '\0';
+    expect("CREATED TABLE ks.wide",
+           "CREATE TABLE wide (k int, c int, v text, PRIMARY KEY (k, c)) WITH conflicts = "
+           "'siblings'");
+    struct cql_value values[2];
+    uint8_t number[4];
+    for (int c = 0; c < 20; c++) {
+        store_u32(number, (uint32_t)c);
+        values[0] = cql_value_make(bytes_make(number, sizeof number));
+        values[1] = cql_value_make(bytes_text(wide));
+        CU_ASSERT_STRING_EQUAL(
+            one_node_execute(&n, "INSERT INTO wide (k, c, v) VALUES (1, ?, ?)", values, 2), "void");
+    }
+    size_t reads = n.reads;
+    expect("void", "DELETE FROM wide WHERE k = 1 AND c >= 2");
+    CU_ASSERT(n.reads > reads + 4);
+    expect("0 | 1", "SELECT c FROM wide");
+    mem_free(wide);
+    for (uint32_t c = 0; c <= EXEC_REMOVE_MAX; c++)
+        expect("void", "UPDATE r SET v = 1 WHERE k = 1 AND c = %u", c);
+    expect("INVALID: More than 10000 rows of a table WITH conflicts = 'siblings' cannot be deleted "
+           "at once: delete smaller ranges",
+           "DELETE FROM r WHERE k = 1");
+    expect("void", "DELETE FROM r WHERE k = 1 AND c < 5000");
+    expect("void", "DELETE FROM r WHERE k = 1");
+    expect("0", "SELECT count(*) FROM r WHERE k = 1");
+}
+
+/* What has expired is gone, as if removed: who is next wins. */
+static void expiring(void)
+{
+    both("INSERT INTO t (k, a) VALUES (1, 1)", "UPDATE t USING TTL 10 SET a = 2 WHERE k = 1");
+    expect("2, [2, 1]", "SELECT a, siblings(a) FROM t");
+    n.now.wall += 11 * USEC_PER_SEC;
+    expect("1, [1]", "SELECT a, siblings(a) FROM t");
+    expect("1", "SELECT a FROM t");
+    struct context c = context_of("t", "k = 1");
+    expect("void", "UPDATE t USING CAUSALITY %s SET a = 3 WHERE k = 1", c.text);
+    expect("[3]", "SELECT siblings(a) FROM t");
+}
+
+/* A read that fails before a removal is told as one, and nothing is written. */
+static void a_removal_that_cannot_read(void)
+{
+    expect("void", "INSERT INTO t (k, a) VALUES (1, 1)");
+    size_t writes = n.writes;
+    n.fail_reads = ERR_UNAVAILABLE;
+    expect("UNAVAILABLE: *", "DELETE FROM t WHERE k = 1");
+    n.fail_reads = ERR_OK;
+    CU_ASSERT_EQUAL(n.writes, writes);
+    expect("1", "SELECT a FROM t");
+}
+
+/* What is written on many rows at once needs the whole row of none of them. */
+static void values_read_nothing(void)
+{
+    size_t reads = n.reads;
+    expect("void", "INSERT INTO r (k, c, v, f) VALUES (1, 1, 1, [1])");
+    expect("void",
+           "UPDATE r SET v = 2, s = s + {1}, m['x'] = 1, u.x = 1, l = l + [1], st = 1 WHERE "
+           "k = 1 AND c IN (1, 2)");
+    CU_ASSERT_EQUAL(n.reads, reads);
+    struct context c = context_of("r", "k = 1 AND c = 1");
+    reads = n.reads;
+    expect("void",
+           "UPDATE r USING CAUSALITY %s SET v = null, s = {}, m = m - {'x'} WHERE k = 1 AND "
+           "c = 1",
+           c.text);
+    expect("void", "DELETE FROM r USING CAUSALITY %s WHERE k = 1 AND c = 1", c.text);
+    CU_ASSERT_EQUAL(n.reads, reads);
+    expect("2", "SELECT c FROM r");
+}
+
 static void collections(void)
 {
     both("UPDATE r SET m = m + {'x': 1, 'y': 1}, s = s + {1, 2}, l = [1] WHERE k = 1 AND c = 1",
@@ -427,6 +539,11 @@ CU_TestInfo exec_siblings_tests[] = {
     {"a removal takes what is there", a_removal_takes_what_is_there},
     {"a removal leaves what it did not see", a_removal_leaves_what_it_did_not_see},
     {"ranges and partitions", ranges_and_partitions},
+    {"beside everything else", beside_everything_else},
+    {"long ranges", long_ranges},
+    {"expiring", expiring},
+    {"a removal that cannot read", a_removal_that_cannot_read},
+    {"values read nothing", values_read_nothing},
     {"collections", collections},
     {"lists and fields", lists},
     {"conditions see the winner and replace all", conditions_see_the_winner_and_replace_all},

@@ -1,2 +1,1 @@
 SUITE_WITH(heal)
-SUITE_WITH(held)

@@ -205,6 +205,37 @@ func tokenAwareRouting(addresses []string) {
 	equal(len(used), len(addresses))
 }
 
+func siblings(_ []string) {
+	run("DROP TABLE IF EXISTS golang.carts")
+	run("CREATE TABLE golang.carts (k int PRIMARY KEY, v int) WITH conflicts = 'siblings'")
+	const write = "UPDATE golang.carts USING CAUSALITY ? SET v = ? WHERE k = 1"
+	const all = "SELECT siblings(v), causality() FROM golang.carts WHERE k = 1"
+	run(write, nil, 1)
+	run(write, nil, 2)
+	var v int
+	var values []int
+	var seen []byte
+	iter := session.Query("SELECT v FROM golang.carts WHERE k = 1").Iter()
+	warnings := iter.Warnings()
+	if !iter.Scan(&v) || len(warnings) != 1 || !strings.Contains(warnings[0], "golang.carts") {
+		panic(fmt.Sprint(v, warnings))
+	}
+	check(iter.Close())
+	equal(v, 2)
+	check(session.Query(all).Scan(&values, &seen))
+	equal(values, []int{2, 1})
+	run(write, seen, 3)
+	check(session.Query(all).Scan(&values, &seen))
+	equal(values, []int{3})
+	iter = session.Query("SELECT v FROM golang.carts WHERE k = 1").
+		CustomPayload(map[string][]byte{"torc_causality": {}}).Iter()
+	payload := iter.GetCustomPayload()
+	check(iter.Close())
+	check(session.Query("UPDATE golang.carts SET v = 4 WHERE k = 1").CustomPayload(payload).Exec())
+	check(session.Query(all).Scan(&values, &seen))
+	equal(values, []int{4})
+}
+
 func errors(_ []string) {
 	for statement, part := range map[string]string{"SELEC": "SELEC",
 		"SELECT * FROM golang.nowhere": "nowhere", "CREATE TABLE golang.kv (k int PRIMARY KEY)": "kv"} {
@@ -228,7 +259,7 @@ func main() {
 	}{{"metadata", metadata}, {"prepared_statements", prepared}, {"batches", batches},
 		{"paging", paging}, {"collections", collections}, {"time_to_live", timeToLive},
 		{"consistency_levels", consistencyLevels}, {"token_aware_routing", tokenAwareRouting},
-		{"errors", errors}, {"sensors_schema", sensorsSchema}, {"sensors_readings", sensorsReadings},
+		{"siblings", siblings}, {"errors", errors}, {"sensors_schema", sensorsSchema}, {"sensors_readings", sensorsReadings},
 		{"sensors_leases", sensorsLeases}, {"sensors_counters", sensorsCounters}} {
 		func() {
 			defer func() {

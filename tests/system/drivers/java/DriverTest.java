@@ -148,6 +148,33 @@ public class DriverTest {
     equal(used.size(), addresses.size());
   }
 
+  static void siblings() {
+    session.execute("DROP TABLE IF EXISTS java.carts");
+    session.execute("CREATE TABLE java.carts (k int PRIMARY KEY, v int) WITH conflicts = 'siblings'");
+    PreparedStatement write =
+        session.prepare("UPDATE java.carts USING CAUSALITY ? SET v = ? WHERE k = 1");
+    String all = "SELECT siblings(v), causality() FROM java.carts WHERE k = 1";
+    session.execute(write.bind(null, 1));
+    session.execute(write.bind(null, 2));
+    ResultSet plain = session.execute("SELECT v FROM java.carts WHERE k = 1");
+    equal(plain.one().getInt(0), 2);
+    equal(plain.getExecutionInfo().getWarnings().get(0).contains("java.carts"), true);
+    Row row = session.execute(all).one();
+    equal(row.getList(0, Integer.class), List.of(2, 1));
+    session.execute(write.bind(row.getByteBuffer(1), 3));
+    equal(session.execute(all).one().getList(0, Integer.class), List.of(3));
+    // this driver says who it is, so whatever node it asks it is one writer
+    for (int i = 4; i < 20; i++) session.execute("UPDATE java.carts SET v = " + i + " WHERE k = 1");
+    equal(session.execute(all).one().getList(0, Integer.class), List.of(19));
+    Map<String, ByteBuffer> payload = session.execute(
+        SimpleStatement.newInstance("SELECT v FROM java.carts WHERE k = 1")
+            .setCustomPayload(Map.of("torc_causality", ByteBuffer.allocate(0))))
+        .getExecutionInfo().getIncomingPayload();
+    session.execute(SimpleStatement.newInstance("UPDATE java.carts SET v = 20 WHERE k = 1")
+        .setCustomPayload(payload));
+    equal(session.execute(all).one().getList(0, Integer.class), List.of(20));
+  }
+
   static void errors() {
     raises(SyntaxError.class, "SELEC");
     raises(InvalidQueryException.class, "SELECT * FROM java.nowhere");
@@ -183,6 +210,7 @@ public class DriverTest {
       test("time_to_live", DriverTest::timeToLive);
       test("consistency_levels", DriverTest::consistencyLevels);
       test("token_aware_routing", DriverTest::tokenAwareRouting);
+      test("siblings", DriverTest::siblings);
       test("errors", DriverTest::errors);
       Shop shop = new Shop(s);
       test("shop_schema", () -> shop.schema(Math.min(3, addresses.size())));

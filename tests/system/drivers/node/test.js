@@ -19,9 +19,9 @@ const client = new cassandra.Client({
   },
 });
 
-async function fresh(table, columns) {
+async function fresh(table, columns, options = '') {
   await client.execute(`DROP TABLE IF EXISTS nodejs.${table}`);
-  await client.execute(`CREATE TABLE nodejs.${table} (${columns})`);
+  await client.execute(`CREATE TABLE nodejs.${table} (${columns}) ${options}`);
 }
 
 const tests = {
@@ -116,6 +116,25 @@ const tests = {
         { prepare: true, keyspace: 'nodejs1' });
       assert.strictEqual(got.info.queriedHost, replica.address);
     }
+  },
+  async siblings() {
+    await fresh('carts', 'k int PRIMARY KEY, v int', "WITH conflicts = 'siblings'");
+    const write = 'UPDATE nodejs.carts USING CAUSALITY ? SET v = ? WHERE k = 1';
+    await client.execute(write, [null, 1], prepared);
+    await client.execute(write, [null, 2], prepared);
+    const plain = await client.execute('SELECT v FROM nodejs.carts WHERE k = 1');
+    assert.strictEqual(plain.first().v, 2);
+    assert.match(plain.info.warnings[0], /nodejs.carts/);
+    const all = 'SELECT siblings(v) AS v, causality() AS seen FROM nodejs.carts WHERE k = 1';
+    const { v, seen } = (await client.execute(all)).first();
+    assert.deepStrictEqual(v, [2, 1]);
+    await client.execute(write, [seen, 3], prepared);
+    assert.deepStrictEqual((await client.execute(all)).first().v, [3]);
+    const asked = await client.execute('SELECT v FROM nodejs.carts WHERE k = 1', [],
+      { prepare: true, customPayload: { torc_causality: Buffer.alloc(0) } });
+    await client.execute('UPDATE nodejs.carts SET v = 4 WHERE k = 1', [],
+      { prepare: true, customPayload: asked.info.customPayload });
+    assert.deepStrictEqual((await client.execute(all)).first().v, [4]);
   },
   async errors() {
     await assert.rejects(client.execute('SELEC'), { code: types.responseErrorCodes.syntaxError });

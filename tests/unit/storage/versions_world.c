@@ -1,0 +1,541 @@
+#include "versions_world.h"
+
+#include "base/mem.h"
+#include "engine_fixture.h"
+#include "storage/store_mem.h"
+
+#include <string.h>
+
+void world_wrong(struct world *w, const char *what)
+{
+    if (w->wrong == NULL)
+        w->wrong = what;
+}
+
+static void expect(struct world *w, bool good, const char *what)
+{
+    if (!good)
+        world_wrong(w, what);
+}
+
+struct part world_place(struct part p, size_t place)
+{
+    static const char *const keys[WORLD_PARTS] = {"x", "xy"};
+    p.table = TABLE;
+    p.token = (token)place;
+    p.key = bytes_text(keys[place]);
+    return p;
+}
+
+/* --- replicas */
+
+static void boot(struct world *w, struct replica *r)
+{
+    r->self.boot++;
+    expect(w, open_engine(r->store, &r->engine) == ERR_OK, "an engine does not open");
+    engine_set_actor(r->engine, r->self);
+    sync_all(r->store); /* the boot number is durable before the first write */
+    for (size_t i = 0; i < WORLD_REPLICAS; i++) {
+        clock_close(&r->told[i].heard);
+        clock_close(&r->told[i].seen);
+        clock_close(&r->told[i].proved);
+        clock_init(&r->told[i].heard);
+        clock_init(&r->told[i].seen);
+        clock_init(&r->told[i].proved);
+        r->asked[i] = 0;
+    }
+}
+
+void world_open(struct world *w, uint64_t seed, const struct world_rules *rules)
+{
+    memset(w, 0, sizeof *w);
+    rng_init(&w->rng, seed);
+    arena_init(&w->arena);
+    w->rules = *rules;
+    w->clock = 100;
+    w->now_s = 1000;
+    for (size_t i = 0; i < rules->replicas; i++) {
+        w->replicas[i].store = store_mem_new();
+        w->replicas[i].self.node = (node_no)(i + 1);
+        for (size_t k = 0; k < WORLD_REPLICAS; k++) {
+            clock_init(&w->replicas[i].told[k].heard);
+            clock_init(&w->replicas[i].told[k].seen);
+            clock_init(&w->replicas[i].told[k].proved);
+        }
+        boot(w, &w->replicas[i]);
+    }
+}
+
+void world_close(struct world *w)
+{
+    for (size_t i = 0; i < w->rules.replicas; i++) {
+        struct replica *r = &w->replicas[i];
+        engine_free(r->engine);
+        store_close(r->store);
+        for (size_t k = 0; k < WORLD_REPLICAS; k++) {
+            clock_close(&r->told[k].heard);
+            clock_close(&r->told[k].seen);
+            clock_close(&r->told[k].proved);
+        }
+    }
+    arena_close(&w->arena);
+}
+
+static void crash(struct world *w, struct replica *r)
+{
+    store_flush(r->store);
+    store_mem_sync(r->store, (size_t)rng_below(&w->rng, 3));
+    store_mem_crash(r->store, rng_chance(&w->rng, 300000) ? SIZE_MAX : 0);
+    engine_free(r->engine);
+    boot(w, r);
+}
+
+static size_t some_replica(struct world *w)
+{
+    return (size_t)rng_below(&w->rng, w->rules.replicas);
+}
+
+bool world_read(struct world *w, size_t replica, bool durable, struct scan_result *ret)
+{
+    struct scan s = whole_table();
+    s.durable = durable;
+    s.now_s = w->now_s;
+    bool good =
+        engine_scan(w->replicas[replica].engine, &s, &w->arena, ret) == ERR_OK && !ret->more;
+    expect(w, good, "a replica cannot be read");
+    return good;
+}
+
+/* --- the network */
+
+static struct bytes keep_clock(struct world *w, const struct clock *c)
+{
+    struct buf b;
+    buf_init(&b, SIZE_MAX);
+    clock_encode(c, &b);
+    struct bytes kept = arena_copy(&w->arena, buf_bytes(&b));
+    buf_close(&b);
+    return kept;
+}
+
+static struct bytes keep_part(struct world *w, const struct part *p)
+{
+    struct buf b;
+    buf_init(&b, SIZE_MAX);
+    part_encode(p, &b);
+    struct bytes kept = arena_copy(&w->arena, buf_bytes(&b));
+    buf_close(&b);
+    return kept;
+}
+
+static void send(struct world *w, const struct message *m)
+{
+    if (w->net_count < WORLD_MESSAGES)
+        w->net[w->net_count++] = *m;
+    if (w->net_count < WORLD_MESSAGES && rng_chance(&w->rng, 100000))
+        w->net[w->net_count++] = *m;
+}
+
+/* --- writes */
+
+static struct event some_event(struct world *w, struct dot dot, int64_t timestamp)
+{
+    struct event e = gen_event(&w->rng, dot);
+    e.tomb.timestamp = e.cell.timestamp = timestamp;
+    e.tomb.time_s = w->now_s;
+    if (e.cell.kind == CELL_TOMBSTONE)
+        e.cell.time_s = w->now_s;
+    if (e.cell.kind == CELL_EXPIRING)
+        e.cell.time_s = w->now_s + e.cell.ttl;
+    return e;
+}
+
+/* Sent as it is when it is newer than all there is; else with what this replica had. */
+static void mint(struct world *w, size_t by, size_t place, size_t first, size_t count)
+{
+    struct replica *me = &w->replicas[by];
+    struct clock before;
+    struct weighed weighed;
+    struct event events[4];
+    struct dot dot = engine_next_dot(me->engine, KEYSPACE, RANGE, me->self);
+    for (size_t i = 0; i < count; i++) {
+        struct fact *f = &w->facts[first + i];
+        f->dot = f->event.tomb.dot = f->event.cell.dot = dot;
+        f->part = place;
+        events[i] = f->event;
+    }
+    struct part p = world_place(gen_part(events, count, &w->arena), place);
+    clock_init(&before);
+    clock_copy(&before, engine_clock(me->engine, KEYSPACE, RANGE));
+    expect(w, engine_weigh(me->engine, &p, w->now_s, &w->arena, &weighed) == ERR_OK,
+           "a write cannot be weighed");
+    expect(w, engine_apply(me->engine, KEYSPACE, RANGE, &weighed.part, dot, NULL, 0) == ERR_OK,
+           "a write is not applied by its minter");
+    model_note_write(w, by, first, count, &before);
+    struct message m = {.kind = MESSAGE_WRITE, .from = by, .boot = me->self.boot, .dot = dot};
+    m.part = keep_part(w, &weighed.part);
+    m.has_context = !weighed.newest;
+    m.context = keep_clock(w, &before);
+    w->contexts += m.has_context;
+    clock_close(&before);
+    for (m.to = 0; m.to < w->rules.replicas; m.to++) {
+        if (m.to != by && rng_chance(&w->rng, 700000))
+            send(w, &m);
+    }
+}
+
+static void write_some(struct world *w)
+{
+    size_t count = 1 + (size_t)rng_below(&w->rng, 3);
+    size_t first = w->facts_count;
+    if (first + count > WORLD_EVENTS)
+        return;
+    int64_t timestamp = ++w->clock;
+    if (w->rules.back_dated && rng_chance(&w->rng, 300000))
+        timestamp -= rng_between(&w->rng, 1, 25);
+    for (size_t i = 0; i < count; i++) {
+        w->facts[first + i] = (struct fact){0};
+        w->facts[first + i].event = some_event(w, (struct dot){{0, 0}, 0}, timestamp);
+    }
+    w->facts_count += count;
+    mint(w, some_replica(w), (size_t)rng_below(&w->rng, WORLD_PARTS), first, count);
+}
+
+/* A write of a life that is over is not taken once its next one has told of itself. */
+static void receive_write(struct world *w, const struct message *m)
+{
+    struct replica *r = &w->replicas[m->to];
+    struct clock context;
+    struct part p;
+    if (m->dot.actor.boot < r->told[m->from].boot ||
+        (m->dot.actor.node == r->self.node && m->dot.actor.boot < r->self.boot)) {
+        w->refused++;
+        return;
+    }
+    clock_init(&context);
+    expect(w,
+           part_decode(m->part, &w->arena, &p) == ERR_OK &&
+               clock_decode(m->context, &context) == ERR_OK,
+           "a message cannot be read");
+    enum err err =
+        engine_apply(r->engine, KEYSPACE, RANGE, &p, m->dot, m->has_context ? &context : NULL, 0);
+    expect(w, err == ERR_OK || err == ERR_BEHIND, "a write is not applied");
+    w->refused += err == ERR_BEHIND;
+    clock_close(&context);
+}
+
+/* --- read repair: what was read once, or the join of two such answers */
+
+static void repair(struct world *w)
+{
+    struct scan_result a, b;
+    struct message m = {.kind = MESSAGE_REPAIR, .from = some_replica(w), .to = some_replica(w)};
+    if (!world_read(w, m.from, true, &a) || !world_read(w, some_replica(w), true, &b))
+        return;
+    for (size_t i = 0; i < a.parts_count; i++) {
+        struct part p = a.parts[i];
+        for (size_t k = 0; k < b.parts_count && rng_chance(&w->rng, 500000); k++) {
+            if (b.parts[k].token == p.token)
+                part_merge(&a.parts[i], &b.parts[k], &w->arena, &p);
+        }
+        m.part = keep_part(w, &p);
+        send(w, &m);
+    }
+}
+
+static void receive_repair(struct world *w, const struct message *m)
+{
+    struct part p;
+    expect(w, part_decode(m->part, &w->arena, &p) == ERR_OK, "a repair cannot be read");
+    expect(w,
+           engine_apply(w->replicas[m->to].engine, KEYSPACE, RANGE, &p, (struct dot){{0, 0}, 0},
+                        NULL, 0) == ERR_OK,
+           "a repair is not applied");
+}
+
+/* --- pulls */
+
+static void ask(struct world *w, size_t by, size_t whom)
+{
+    struct replica *r = &w->replicas[by];
+    struct message m = {.kind = MESSAGE_ASK, .from = by, .to = whom, .question = ++w->questions};
+    if (by == whom)
+        return;
+    r->asked[whom] = m.question;
+    r->purges_asked[whom] = r->purges;
+    m.context = keep_clock(w, engine_clock(r->engine, KEYSPACE, RANGE));
+    send(w, &m);
+}
+
+static void receive_ask(struct world *w, const struct message *m)
+{
+    struct replica *r = &w->replicas[m->to];
+    struct message answer = {.kind = MESSAGE_PULL,
+                             .from = m->to,
+                             .to = m->from,
+                             .boot = r->self.boot,
+                             .question = m->question};
+    struct clock have, durable, wanted, done;
+    struct buf b;
+    clock_init(&have);
+    clock_init(&durable);
+    clock_init(&wanted);
+    clock_init(&done);
+    buf_init(&b, SIZE_MAX);
+    expect(w, clock_decode(m->context, &have) == ERR_OK, "a clock cannot be read");
+    if (engine_durable_clock(r->engine, KEYSPACE, RANGE, &durable)) {
+        clock_missing(&durable, &have, &wanted);
+        size_t bytes_max = rng_chance(&w->rng, 500000) ? 100000 : 200;
+        expect(w,
+               engine_log_read(r->engine, KEYSPACE, RANGE, &wanted, &have, bytes_max, &b, &done) ==
+                   ERR_OK,
+               "a log cannot be read");
+        answer.part = arena_copy(&w->arena, buf_bytes(&b));
+        answer.context = keep_clock(w, &durable);
+        send(w, &answer);
+    }
+    buf_close(&b);
+    clock_close(&done);
+    clock_close(&wanted);
+    clock_close(&durable);
+    clock_close(&have);
+}
+
+/* What was told is seen once all of it is durable here. */
+static void conclude(struct world *w, struct replica *r)
+{
+    struct clock durable;
+    clock_init(&durable);
+    if (engine_durable_clock(r->engine, KEYSPACE, RANGE, &durable)) {
+        for (size_t i = 0; i < w->rules.replicas; i++) {
+            if (clock_covers(&durable, &r->told[i].heard))
+                clock_merge(&r->told[i].seen, &r->told[i].heard);
+        }
+    }
+    clock_close(&durable);
+}
+
+/* Only the answer to the question that was put last, once, and only if nothing went meanwhile. */
+static void receive_pull(struct world *w, const struct message *m)
+{
+    struct replica *r = &w->replicas[m->to];
+    struct told *told = &r->told[m->from];
+    if (r->asked[m->from] != m->question || r->purges_asked[m->from] != r->purges) {
+        w->refused++;
+        return;
+    }
+    struct clock context;
+    clock_init(&context);
+    expect(w, clock_decode(m->context, &context) == ERR_OK, "a clock cannot be read");
+    if (rng_chance(&w->rng, 900000))
+        r->asked[m->from] = 0;
+    if (m->part.len > 0) {
+        enum err err = engine_log_apply(r->engine, KEYSPACE, RANGE, m->part, &context, true, 0);
+        expect(w, err == ERR_OK || err == ERR_BEHIND, "a pull is not applied");
+    }
+    clock_copy(&told->heard, &context);
+    if (clock_covers(engine_clock(r->engine, KEYSPACE, RANGE), &context) && told->boot < m->boot)
+        told->boot = m->boot;
+    clock_close(&context);
+    conclude(w, r);
+}
+
+/* --- agreement */
+
+static void prove(struct world *w, size_t by, struct clock *ret)
+{
+    struct replica *r = &w->replicas[by];
+    struct clock common;
+    clock_init(&common);
+    if (!engine_durable_clock(r->engine, KEYSPACE, RANGE, ret))
+        clock_copy(ret, &common);
+    for (size_t i = 0; i < w->rules.replicas; i++) {
+        if (i == by)
+            continue;
+        clock_common(ret, &r->told[i].seen, &common);
+        clock_copy(ret, &common);
+    }
+    clock_close(&common);
+}
+
+static void tell_proved(struct world *w, size_t by)
+{
+    struct message m = {.kind = MESSAGE_PROVED, .from = by};
+    struct clock proved;
+    clock_init(&proved);
+    conclude(w, &w->replicas[by]);
+    prove(w, by, &proved);
+    m.context = keep_clock(w, &proved);
+    for (m.to = 0; m.to < w->rules.replicas; m.to++) {
+        if (m.to != by)
+            send(w, &m);
+    }
+    clock_close(&proved);
+}
+
+static void receive_proved(struct world *w, const struct message *m)
+{
+    struct clock proved;
+    clock_init(&proved);
+    expect(w, clock_decode(m->context, &proved) == ERR_OK, "a clock cannot be read");
+    clock_merge(&w->replicas[m->to].told[m->from].proved, &proved);
+    clock_close(&proved);
+}
+
+static void purge(struct world *w, size_t by, size_t work_max, bool all)
+{
+    struct replica *r = &w->replicas[by];
+    struct clock agreed, common;
+    bool done = false;
+    if (!w->rules.purges)
+        return;
+    clock_init(&agreed);
+    clock_init(&common);
+    conclude(w, r);
+    prove(w, by, &agreed);
+    for (size_t i = 0; i < w->rules.replicas; i++) {
+        if (i == by)
+            continue;
+        clock_common(&agreed, &r->told[i].proved, &common);
+        clock_copy(&agreed, &common);
+    }
+    do {
+        expect(w,
+               engine_purge(r->engine, KEYSPACE, RANGE, &agreed, w->now_s, work_max, &done) ==
+                   ERR_OK,
+               "what is agreed cannot be dropped");
+        r->purges++;
+    } while (all && !done && w->wrong == NULL);
+    clock_close(&agreed);
+    clock_close(&common);
+}
+
+/* --- what happens */
+
+static void deliver(struct world *w, const struct message *m)
+{
+    switch (m->kind) {
+    case MESSAGE_WRITE: receive_write(w, m); break;
+    case MESSAGE_REPAIR: receive_repair(w, m); break;
+    case MESSAGE_ASK: receive_ask(w, m); break;
+    case MESSAGE_PULL: receive_pull(w, m); break;
+    case MESSAGE_PROVED: receive_proved(w, m); break;
+    }
+}
+
+static void keep_late(struct world *w, const struct message *m)
+{
+    if (w->late_count < WORLD_MESSAGES && (m->kind == MESSAGE_WRITE || m->kind == MESSAGE_REPAIR))
+        w->late[w->late_count++] = *m;
+}
+
+static void deliver_some(struct world *w)
+{
+    if (w->net_count == 0)
+        return;
+    size_t i = (size_t)rng_below(&w->rng, w->net_count);
+    struct message m = w->net[i];
+    w->net[i] = w->net[--w->net_count];
+    if (rng_chance(&w->rng, 150000))
+        keep_late(w, &m);
+    if (rng_chance(&w->rng, 950000))
+        deliver(w, &m);
+}
+
+/* Two who have time for each other; now and then all of them, so that something is agreed. */
+static void pull_now(struct world *w, size_t to, size_t from)
+{
+    struct message kept[8];
+    for (int i = 0; i < 400 && to != from && w->wrong == NULL; i++) {
+        size_t before = w->net_count;
+        if (before + ARRAY_LEN(kept) > WORLD_MESSAGES)
+            return;
+        sync_all(w->replicas[from].store);
+        ask(w, to, from);
+        while (w->net_count > before && w->net_count <= before + ARRAY_LEN(kept)) {
+            struct message m = w->net[--w->net_count];
+            deliver(w, &m);
+        }
+        sync_all(w->replicas[to].store);
+        conclude(w, &w->replicas[to]);
+        if (clock_covers(engine_clock(w->replicas[to].engine, KEYSPACE, RANGE),
+                         engine_clock(w->replicas[from].engine, KEYSPACE, RANGE)))
+            return;
+    }
+    expect(w, to == from, "a pull does not come to an end");
+}
+
+static void agree_now(struct world *w)
+{
+    size_t n = w->rules.replicas;
+    for (size_t i = 0; i < 2 * n * n; i++)
+        pull_now(w, i % n, i / n % n);
+    for (size_t i = 0; i < n; i++)
+        tell_proved(w, i);
+}
+
+static void deliver_all(struct world *w)
+{
+    while (w->net_count > 0 && w->wrong == NULL)
+        deliver_some(w);
+}
+
+void world_step(struct world *w)
+{
+    size_t i = some_replica(w);
+    uint64_t choice = rng_below(&w->rng, 1000);
+    struct scan_result ignored;
+    if (choice < 250)
+        write_some(w);
+    else if (choice < 600)
+        deliver_some(w);
+    else if (choice < 650)
+        ask(w, i, some_replica(w));
+    else if (choice < 700)
+        pull_now(w, i, some_replica(w));
+    else if (choice < 710)
+        agree_now(w);
+    else if (choice < 760)
+        tell_proved(w, i);
+    else if (choice < 840)
+        purge(w, i, 1 + (size_t)rng_below(&w->rng, 20), false);
+    else if (choice < 880)
+        repair(w);
+    else if (choice < 910)
+        store_flush(w->replicas[i].store);
+    else if (choice < 940)
+        store_mem_sync(w->replicas[i].store, 1);
+    else if (choice < 960)
+        world_read(w, i, false, &ignored); /* collapses */
+    else if (choice < 980)
+        w->now_s++;
+    else if (w->rules.crashes)
+        crash(w, &w->replicas[i]);
+}
+
+void world_quiet(struct world *w)
+{
+    deliver_all(w);
+    w->now_s += 100;
+    for (int i = 0; i < 4; i++) {
+        agree_now(w);
+        deliver_all(w);
+        for (size_t k = 0; k < w->rules.replicas; k++)
+            purge(w, k, 1000, true);
+    }
+    w->net_count = 0; /* some of it may be old questions */
+}
+
+void world_late(struct world *w)
+{
+    size_t count = w->late_count;
+    w->late_count = WORLD_MESSAGES; /* nothing more */
+    for (size_t i = 0; i < count && w->wrong == NULL; i++) {
+        struct message m = w->late[rng_below(&w->rng, count)];
+        deliver(w, &m);
+        if (rng_chance(&w->rng, 100000))
+            pull_now(w, some_replica(w), some_replica(w));
+        if (rng_chance(&w->rng, 100000))
+            purge(w, some_replica(w), 10, false);
+    }
+}
