@@ -122,7 +122,9 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     n->store = store;
     n->finish_retry = n->role_retry = USEC_NEVER;
     report_init(n);
-    struct engine_config engine = {.seed = rng_next(&n->rng), .ring_ranges = config->ring_ranges};
+    struct engine_config engine = {.seed = rng_next(&n->rng),
+                                   .ring_ranges = config->ring_ranges,
+                                   .log_tails_max = config->log_tails_max};
     enum err err = engine_new(store, &engine, &n->engine, reterr);
     if (err == ERR_OK)
         err = load_identity(n, reterr);
@@ -137,6 +139,7 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
                                  .in_flight_max = config->in_flight_max,
                                  .counter_window_us = config->counter_window_us,
                                  .write_timeout_us = config->write_timeout_us,
+                                 .clock_offset_max_us = config->clock_offset_max_us,
                                  .stopwatch = config->stopwatch};
     n->coord = coord_new(&coord, n->engine, n->cluster);
     trace_open(n);

@@ -311,7 +311,8 @@ static void start_write(struct node *n, const struct exec_effect *e)
                             .count = e->write.count,
                             .level = (enum level)e->write.level,
                             .kind = (enum write_kind)e->write.kind,
-                            .timeout_us = n->config.write_timeout_us};
+                            .timeout_us = n->config.write_timeout_us,
+                            .stamp = e->write.stamp_us};
     clock_keep(n);
     coord_write_start(n->coord, n->now, e->op, &w);
 }
@@ -461,6 +462,9 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
                             .received = result->received,
                             .failures = result->failures,
                             .merged = result->merged,
+                            .lost = (enum exec_lost)result->lost,
+                            .lost_in = result->lost_in,
+                            .behind_us = result->behind,
                             .data_present = result->data_present,
                             .rows = &result->rows,
                             .cas = (enum exec_cas_end)result->cas,

@@ -86,11 +86,13 @@ static struct strategy strategy_of(const struct node *n, const struct keyspace *
 
 static void set_tables(struct node *n, const struct schema *schema)
 {
-    table_no *tables = arena_array(&n->arena, table_no, schema->table_count + 1);
+    struct cluster_table *tables =
+        arena_array(&n->arena, struct cluster_table, schema->table_count + 1);
     size_t count = 0;
     for (uint32_t i = 0; i < schema->keyspace_count; i++) {
-        for (uint32_t j = 0; j < schema->keyspaces[i]->table_count; j++)
-            tables[count++] = schema->keyspaces[i]->tables[j]->no;
+        const struct keyspace *k = schema->keyspaces[i];
+        for (uint32_t j = 0; j < k->table_count; j++)
+            tables[count++] = (struct cluster_table){k->tables[j]->no, k->no};
     }
     cluster_set_tables(n->cluster, tables, count, meta_epoch(n->meta));
 }
@@ -280,6 +282,7 @@ void meta_applied(struct node *n, uint32_t changes)
         topology_events(n, before, count);
     }
     set_keyspaces(n, schema);
+    heal_placed(n->heal, n->now, meta_epoch(n->meta));
     client_view_changed(n);
     if (n->schema != schema) {
         const struct schema *before = n->schema;

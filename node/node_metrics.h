@@ -38,6 +38,18 @@
       "Increments that had been taken before, and count once.")                                    \
     X(COUNTER, NODE_FOLDS, "torc_counter_folds_total", "",                                         \
       "Times that increments of a counter were replaced by their sum.")                            \
+    X(COUNTER, NODE_RAISED, "torc_stamps_raised_total", "",                                        \
+      "Writes whose timestamp was raised above what was there already.")                           \
+    X(COUNTER, NODE_STAMPED_AGAIN, "torc_writes_stamped_again_total", "",                          \
+      "Times a write was sent once more, above what it had lost to at a replica.")                 \
+    X(COUNTER, NODE_LOST_GIVEN, "torc_writes_not_visible_total", "stamp=\"client\"",               \
+      "Writes that were acked and not seen, because something newer was there.")                   \
+    X(COUNTER, NODE_LOST_STAMPED, "torc_writes_not_visible_total", "stamp=\"server\"",             \
+      "Writes that were acked and not seen, because something newer was there.")                   \
+    X(COUNTER, NODE_REPLAYS_LEFT_OUT, "torc_batch_replays_left_out_total", "",                     \
+      "Mutations of replayed batches that may have been deleted since, and are left out.")         \
+    X(COUNTER, NODE_WEIGHED, "torc_store_weighed_total", "",                                       \
+      "Writes for which the store was read, because they were not newest in their partition.")     \
     X(COUNTER, NODE_MERGED, "torc_siblings_merged_total", "",                                      \
       "Values that went because a place had more siblings than it may have.")                      \
     X(COUNTER, NODE_COUNTERS_READ, "torc_counter_reads_total", "",                                 \

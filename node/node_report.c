@@ -42,6 +42,11 @@ static void collect_coord(struct node *n)
     catch_up(n, NODE_REPEATS, c.repeats);
     catch_up(n, NODE_FOLDS, c.folds);
     catch_up(n, NODE_MERGED, c.merged);
+    catch_up(n, NODE_RAISED, c.raised);
+    catch_up(n, NODE_STAMPED_AGAIN, c.stamped_again);
+    catch_up(n, NODE_LOST_GIVEN, c.lost_given);
+    catch_up(n, NODE_LOST_STAMPED, c.lost_stamped);
+    catch_up(n, NODE_REPLAYS_LEFT_OUT, c.replays_left_out);
     catch_up(n, NODE_COUNTERS_READ, c.counters_read);
     catch_up(n, NODE_SPECULATIONS, c.speculations);
     catch_up(n, NODE_TIMEOUTS, c.timeouts);
@@ -59,6 +64,7 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_FRAGMENTS, e.fragments_read);
     catch_up(n, NODE_COLLAPSES, e.collapses);
     catch_up(n, NODE_DAMAGED, e.damaged);
+    catch_up(n, NODE_WEIGHED, e.weighed);
     catch_up(n, NODE_COMPARISONS, h.rounds);
     catch_up(n, NODE_PULLED, h.dots_pulled);
     catch_up(n, NODE_PULLED_BYTES, h.bytes_pulled);

@@ -237,7 +237,8 @@ static void write_part(struct making *m, struct part *p)
                             .count = 1,
                             .level = LEVEL_ANY,
                             .kind = WRITE_SIMPLE,
-                            .timeout_us = m->n->config.write_timeout_us};
+                            .timeout_us = m->n->config.write_timeout_us,
+                            .stamp = m->timestamp};
     coord_write_start(m->n->coord, m->n->now, NODE_TRACE_OP, &w);
 }
 

@@ -91,6 +91,7 @@ enum err engine_new(struct store *store, const struct engine_config *config,
 {
     struct engine *e = mem_new(struct engine);
     e->store = store;
+    e->tails_max = config->log_tails_max > 0 ? config->log_tails_max : LOG_TAILS_MAX;
     rng_init(&e->rng, config->seed);
     omap_init(&e->ranges);
     omap_init(&e->loaded);
@@ -100,6 +101,7 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     buf_init(&e->key, SIZE_MAX);
     buf_init(&e->value, BUF_MAX_DEFAULT);
     buf_init(&e->term, BUF_MAX_DEFAULT);
+    buf_init(&e->staged_bytes, SIZE_MAX);
     counter_sets_init(&e->counters, config->seed, COUNTER_SETS_BYTES_MAX);
     enum err err = meta_open(e, config, reterr);
     if (err != ERR_OK) {
@@ -121,6 +123,8 @@ void engine_free(struct engine *e)
     buf_close(&e->key);
     buf_close(&e->value);
     buf_close(&e->term);
+    buf_close(&e->staged_bytes);
+    mem_free(e->staged);
     engine_indexes_free(e);
     counter_sets_close(&e->counters);
     mem_free(e);
@@ -236,6 +240,8 @@ void engine_barrier(struct engine *e, uint64_t ticket)
 void engine_batch_begin(struct engine *e)
 {
     store_batch_clear(&e->batch);
+    e->staged_count = 0;
+    buf_clear(&e->staged_bytes);
 }
 
 enum err engine_batch_check(const struct engine *e)

@@ -19,9 +19,12 @@
 
 struct engine; /* Opaque, one per shard. */
 
+#define LOG_TAILS_MAX ((size_t)1 << 20)
+
 struct engine_config {
     uint64_t seed;
     uint32_t ring_ranges; /* Q; remembered in the store, a different one is refused */
+    size_t log_tails_max; /* bytes of range logs in memory and in the journal; 0: LOG_TAILS_MAX */
 };
 
 /* Borrows the store. Fails with ERR_UNSUPPORTED for another format version, ERR_CONFIG for another
@@ -241,7 +244,7 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
                           const struct clock *context, bool trusted, uint64_t ticket) MUST_CHECK;
 
-/* Remove log entries of dots in `known` (every replica has them), at most entries_max; *ret_done:
+/* Remove log entries of dots in `known` (every replica has them), about entries_max; *ret_done:
  * there are no more. The clock keeps the dots: its snapshot goes with the removal. What a log no
  * longer has, engine_log_read leaves out of its ret_done: who lacks that needs the trees. */
 enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range,
@@ -289,21 +292,27 @@ int64_t engine_max_timestamp(const struct engine *e);
 int64_t engine_maximum(const struct engine *e, table_no table, token place);
 
 /* What becomes of a part that is about to be applied (engine_weigh.c). */
+struct loss {
+    bool lost;  /* some of it is not seen when it is merged with what is here */
+    int64_t by; /* the largest timestamp of what wins over it */
+};
+
 struct weighed {
-    bool newest;      /* it is above engine_maximum: nothing was read, all below is as it must be */
-    bool lost;        /* not all of it is seen when it is merged with what is here */
-    bool unread;      /* there was too much to read: it may have lost */
-    int64_t lost_by;  /* when lost or unread: the largest timestamp of what won, or a bound of it */
-    struct part part; /* what to apply and to send instead: of each place the winner, be it a cell
-                         or a deletion; the part itself when all of it wins */
+    bool newest;         /* it is above engine_maximum: nothing was read */
+    struct loss stamped; /* of what the server has stamped */
+    struct loss given;   /* of all else */
+    struct part part;    /* what to apply and to send instead: of each place the winner, be it a
+                            cell or a deletion; the part itself when all of it wins */
 };
 
 /* Whether a write wins everywhere that it touches. What loses: a value that is not the winner of
- * its place, or is deleted; a deletion of what stays. An equal write, and a deletion of what is
- * deleted already, do not lose. The part has its dot; now_s: for TTL.
+ * its place, or is deleted; a deletion of what stays. A value that is there already, and a deletion
+ * of what is deleted, do not lose. Of a deletion of very many rows it may not be known: then it
+ * counts as lost when the server has stamped it. The part has its dot. stamp: the server's, 0: it
+ * has none; what is just below it is stamped, too (part_restamp). now_s: for TTL.
  * Results live in the arena and share memory with the part. ERR_CORRUPT, ERR_IO. */
-enum err engine_weigh(struct engine *e, const struct part *p, int64_t now_s, struct arena *arena,
-                      struct weighed *ret) MUST_CHECK;
+enum err engine_weigh(struct engine *e, const struct part *p, int64_t stamp, int64_t now_s,
+                      struct arena *arena, struct weighed *ret) MUST_CHECK;
 
 struct engine_stats {
     uint64_t writes, weighed, scans, rows_read, fragments_read, collapses, bytes_written;

@@ -4,7 +4,7 @@
  * of the log. As a dot's log entry is in the same batch as its data, a clock read back claims
  * exactly what is there. Loading seeks, per actor, to what the snapshot's base does not cover, so
  * it costs what was written since the last snapshot (at most CLOCK_SNAPSHOT_AT entries), not the
- * length of the log.
+ * length of the log. It is done when nothing of the log is in memory yet.
  */
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -18,7 +18,7 @@ static void range_key(uint8_t room[8], keyspace_no keyspace, range_no range)
     store_u32(room + 4, range);
 }
 
-static struct range_state *state_of(const struct omap_node *n)
+struct range_state *engine_range_of(const struct omap_node *n)
 {
     struct range_state *r;
     memcpy(&r, omap_value(n).data, sizeof r);
@@ -34,35 +34,52 @@ static uint64_t entry_base(const struct clock *c, struct actor actor)
     return 0;
 }
 
+/* Add the dots of a piece; false when it is damaged. */
+static bool load_piece(struct range_state *r, struct dot window, struct bytes piece)
+{
+    struct reader in = reader_make(piece);
+    while (reader_left(&in) > 0) {
+        uint8_t n;
+        struct bytes entry;
+        if (!log_piece_next(&in, &n, &entry) || window.n + n == 0)
+            return false;
+        r->unsaved += clock_add(&r->clock, (struct dot){window.actor, window.n + n});
+    }
+    return true;
+}
+
 /* Add the dots of the log that the snapshot does not cover. */
 static enum err load_log(struct engine *e, struct range_state *r)
 {
     struct store_iter *it = store_iter_new(e->store);
     keyspace_no keyspace;
     range_no range;
-    struct dot dot = {{0, 0}, 0};
+    struct dot window = {{0, 0}, 0};
     struct actor last = {0, 0};
-    bool seeked = false; /* to the first entry of `last` that matters */
-    key_log(&e->key, r->keyspace, r->range, dot);
+    bool seeked = false; /* to the first piece of `last` that matters */
+    enum err err = ERR_OK;
+    key_log(&e->key, r->keyspace, r->range, window);
     store_iter_seek(it, buf_bytes(&e->key));
-    while (store_iter_valid(it) && key_parse_log(store_iter_key(it), &keyspace, &range, &dot) &&
+    while (err == ERR_OK && store_iter_valid(it) &&
+           key_parse_log(store_iter_key(it), &keyspace, &range, &window) &&
            keyspace == r->keyspace && range == r->range) {
-        if (!seeked || actor_compare(dot.actor, last) != 0) {
-            uint64_t base = entry_base(&r->clock, dot.actor);
-            last = dot.actor;
+        if (!seeked || actor_compare(window.actor, last) != 0) {
+            uint64_t base = entry_base(&r->clock, window.actor);
+            last = window.actor;
             seeked = true;
-            if (dot.n <= base) {
-                key_log(&e->key, keyspace, range, (struct dot){last, base + 1});
+            if (base + 1 >= window.n + LOG_WINDOW) {
+                uint64_t first = base + 1;
+                key_log(&e->key, keyspace, range, (struct dot){last, first - first % LOG_WINDOW});
                 store_iter_seek(it, buf_bytes(&e->key));
                 continue;
             }
         }
-        if (dot.n < 1 || dot.n > DOT_N_MAX)
-            break;
-        r->unsaved += clock_add(&r->clock, dot);
+        if (!load_piece(r, window, store_iter_value(it)))
+            err = ERR_CORRUPT;
         store_iter_next(it);
     }
-    enum err err = store_iter_error(it);
+    if (err == ERR_OK)
+        err = store_iter_error(it);
     store_iter_free(it);
     return err;
 }
@@ -73,6 +90,9 @@ static enum err load(struct engine *e, struct range_state *r)
     enum err err = engine_is_forgetting(e, r, &forgetting);
     if (err != ERR_OK || forgetting)
         return err == ERR_OK ? ERR_UNAVAILABLE : err;
+    err = engine_recover_logs(e);
+    if (err != ERR_OK)
+        return err;
     key_clock(&e->key, r->keyspace, r->range);
     err = store_get(e->store, buf_bytes(&e->key), &e->value);
     if (err == ERR_OK && clock_decode(buf_bytes(&e->value), &r->clock) != ERR_OK)
@@ -105,7 +125,7 @@ struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_n
     range_key(key, keyspace, range);
     struct omap_node *n = omap_find(&e->ranges, bytes_make(key, sizeof key));
     if (n != NULL) {
-        struct range_state *known = state_of(n);
+        struct range_state *known = engine_range_of(n);
         if (known->err == ERR_IO) /* perhaps it was the cable */
             load_anew(e, known);
         return known;
@@ -123,10 +143,11 @@ struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_n
 void engine_ranges_free(struct engine *e)
 {
     for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n)) {
-        struct range_state *r = state_of(n);
+        struct range_state *r = engine_range_of(n);
         clock_close(&r->clock);
         buf_close(&r->forget_from);
         mem_free(r->young);
+        engine_tails_free(r);
         mem_free(r);
     }
     omap_close(&e->ranges);
@@ -212,13 +233,14 @@ void engine_range_add(struct engine *e, struct range_state *r, struct dot dot)
 
 void engine_save_clocks(struct engine *e)
 {
+    engine_settle_logs(e);
     for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n)) {
-        struct range_state *r = state_of(n);
+        struct range_state *r = engine_range_of(n);
         if (r->unsaved == 0 || r->err != ERR_OK)
             continue;
         engine_batch_begin(e);
         engine_range_save(e, r);
-        store_write(e->store, &e->batch, 0);
+        engine_batch_write(e, 0);
     }
 }
 
@@ -240,7 +262,7 @@ enum err engine_ranges_error(struct engine *e, keyspace_no keyspace, range_no fi
         return ERR_OK;
     struct omap_node *n = omap_seek(&e->ranges, bytes_make(key, sizeof key));
     for (; n != NULL; n = omap_next(n)) {
-        const struct range_state *r = state_of(n);
+        const struct range_state *r = engine_range_of(n);
         if (r->keyspace != keyspace || r->range > last)
             return ERR_OK;
         if (r->err != ERR_OK)
@@ -315,6 +337,7 @@ static void load_keyspace(struct engine *e, keyspace_no keyspace, bool anew)
     struct omap_node *n = omap_find(&e->loaded, bytes_make(key, sizeof key));
     if (n != NULL && (omap_value(n).len == 0 || !anew))
         return;
+    err = engine_recover_logs(e); /* what is in the journal alone has no key yet */
     while (next_stored(e, keyspace, range, &range, &err)) {
         (void)engine_range(e, keyspace, range);
         if (range++ == UINT32_MAX)
@@ -330,11 +353,11 @@ bool engine_next_range(struct engine *e, keyspace_no keyspace, range_no from, ra
     load_keyspace(e, keyspace, from == 0);
     range_key(key, keyspace, from);
     struct omap_node *n = omap_seek(&e->ranges, bytes_make(key, sizeof key));
-    while (n != NULL && clock_empty(&state_of(n)->clock)) /* looked at, never written */
+    while (n != NULL && clock_empty(&engine_range_of(n)->clock)) /* looked at, never written */
         n = omap_next(n);
-    if (n == NULL || state_of(n)->keyspace != keyspace)
+    if (n == NULL || engine_range_of(n)->keyspace != keyspace)
         return false;
-    *ret_range = state_of(n)->range;
+    *ret_range = engine_range_of(n)->range;
     return true;
 }
 

@@ -30,6 +30,8 @@ enum err engine_is_forgetting(struct engine *e, const struct range_state *r, boo
 static void begin(struct engine *e, struct range_state *r)
 {
     uint64_t top = clock_top(&r->clock, e->actor);
+    engine_settle_logs(e); /* so that the journal has nothing of it */
+    engine_tails_free(r);
     r->minted = top > r->minted ? top : r->minted;
     clock_close(&r->clock);
     r->hashed = false;

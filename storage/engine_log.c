@@ -66,15 +66,7 @@ bool engine_shape_read(struct reader *in, struct arena *arena, struct shape *ret
     return true;
 }
 
-void engine_put_entry(struct engine *e, const struct range_state *r, struct dot dot,
-                      struct bytes entry)
-{
-    key_log(&e->key, r->keyspace, r->range, dot);
-    store_batch_put(&e->batch, buf_bytes(&e->key), entry);
-}
-
-void engine_put_shape(struct engine *e, const struct range_state *r, struct dot dot,
-                      const struct part *p)
+void engine_put_shape(struct engine *e, struct range_state *r, struct dot dot, const struct part *p)
 {
     buf_clear(&e->value);
     shape_write(p, &e->value);
@@ -106,7 +98,7 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
         engine_range_add(e, r, dot);
     e->stats.writes++;
     e->stats.bytes_written += e->batch.ops.len;
-    store_write(e->store, &e->batch, ticket);
+    engine_batch_write(e, ticket);
     if (fresh)
         counter_sets_feed(&e->counters, p);
     if (fresh && (p->rows_count > 0 || p->has_static) && p->rows_count <= COLLAPSE_ROWS_MAX &&
@@ -115,16 +107,40 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
     return ERR_OK;
 }
 
+/* The piece without what is known; whether that is less. */
+static bool prune_piece(const struct clock *known, const struct clock *own, struct dot window,
+                        struct bytes piece, struct buf *ret, size_t *count)
+{
+    struct reader in = reader_make(piece);
+    size_t before = *count;
+    buf_clear(ret);
+    while (reader_left(&in) > 0) {
+        uint8_t n;
+        struct bytes entry;
+        if (!log_piece_next(&in, &n, &entry))
+            return false;
+        struct dot dot = {window.actor, window.n + n};
+        if (clock_has(known, dot) && clock_has(own, dot)) {
+            ++*count;
+        } else {
+            buf_put_u8(ret, n);
+            buf_put_vbytes(ret, entry);
+        }
+    }
+    return *count > before;
+}
+
 enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct clock *known, size_t entries_max, bool *ret_done)
 {
     struct range_state *r = engine_range(e, keyspace, range);
     if (r->err != ERR_OK)
         return r->err;
+    engine_settle_logs(e);
     struct store_iter *it = store_iter_new(e->store);
     keyspace_no k;
     range_no n;
-    struct dot dot;
+    struct dot window;
     size_t count = 0;
     bool more = true;
     engine_batch_begin(e);
@@ -133,17 +149,19 @@ enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range
         key_log(&e->key, keyspace, range, (struct dot){entry->actor, 0});
         store_iter_seek(it, buf_bytes(&e->key));
         for (; store_iter_valid(it); store_iter_next(it)) {
-            if (!key_parse_log(store_iter_key(it), &k, &n, &dot) || k != keyspace || n != range ||
-                actor_compare(dot.actor, entry->actor) != 0 ||
-                dot.n > clock_top(known, entry->actor))
+            if (!key_parse_log(store_iter_key(it), &k, &n, &window) || k != keyspace ||
+                n != range || actor_compare(window.actor, entry->actor) != 0 ||
+                window.n > clock_top(known, entry->actor))
                 break;
             more = count < entries_max;
             if (!more)
                 break;
-            if (!clock_has(known, dot) || !clock_has(&r->clock, dot))
+            if (!prune_piece(known, &r->clock, window, store_iter_value(it), &e->value, &count))
                 continue;
-            store_batch_delete(&e->batch, store_iter_key(it));
-            count++;
+            if (e->value.len > 0)
+                store_batch_put(&e->batch, store_iter_key(it), buf_bytes(&e->value));
+            else
+                store_batch_delete(&e->batch, store_iter_key(it));
         }
     }
     enum err err = store_iter_error(it);
@@ -152,7 +170,7 @@ enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range
         return err;
     if (count > 0) {
         engine_range_save(e, r);
-        store_write(e->store, &e->batch, 0);
+        engine_batch_write(e, 0);
     }
     *ret_done = more;
     return ERR_OK;

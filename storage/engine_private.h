@@ -7,6 +7,7 @@
  *   engine_name.c   dots for what comes without
  *   engine_siblings.c  what a write to a siblings table takes away
  *   engine_log.c    writes under a dot, range logs
+ *   engine_blocks.c where the entries of the logs lie
  *   engine_pull.c   what other replicas lack, read and applied
  *   engine_forget.c all of a range goes
  *   engine_index.c  entries of secondary indexes, building and dropping them
@@ -43,6 +44,21 @@ struct young_dot {
     uint64_t batch; /* of the store */
 };
 
+struct log_item {     /* of a tail */
+    uint8_t n;        /* the dot's, in the window */
+    uint64_t written; /* the number of its write */
+    size_t at, len;
+};
+
+struct log_tail { /* young entries of an actor (engine_blocks.c) */
+    struct actor actor;
+    uint64_t window;
+    uint64_t settled; /* number of the write that made a piece of it; 0: none yet */
+    struct log_item *items;
+    size_t count, cap;
+    struct buf bytes;
+};
+
 struct range_state {
     keyspace_no keyspace;
     range_no range;
@@ -56,6 +72,14 @@ struct range_state {
     struct young_dot *young; /* in the order of their batches */
     size_t young_count, young_cap;
     uint64_t young_all; /* too many: whatever there is, as long as this batch is not durable */
+    struct log_tail *tails;
+    size_t tails_count, tails_cap;
+};
+
+struct log_staged { /* an entry in e->batch that is not written yet */
+    struct range_state *range;
+    struct dot dot;
+    size_t at, len; /* in staged_bytes */
 };
 
 struct engine {
@@ -73,6 +97,12 @@ struct engine {
     struct index_state *indexes; /* by (table, number) */
     size_t indexes_count;
     struct buf term; /* scratch */
+    bool recovered;  /* the journal of the logs was read */
+    uint64_t epoch;  /* of the journal that is written */
+    size_t tail_bytes, tails_max;
+    struct log_staged *staged;
+    size_t staged_count, staged_cap;
+    struct buf staged_bytes;
     struct counter_sets counters;
     struct {
         uint64_t row;  /* hash of its key */
@@ -93,6 +123,7 @@ void engine_batch_part(struct engine *e, const struct part *p); /* one fragment 
 void engine_batch_row(struct engine *e, struct store_batch *batch, struct bytes key_before_fragment,
                       const struct part *fragment);
 enum err engine_batch_check(const struct engine *e) MUST_CHECK; /* ERR_TOO_BIG */
+void engine_batch_write(struct engine *e, uint64_t ticket);     /* to the store */
 
 /* --- engine_index.c */
 
@@ -118,6 +149,40 @@ uint64_t engine_top(const struct engine *e, const struct range_state *r, const s
 /* It was begun, and has not ended. ERR_OK, or it cannot be read. */
 enum err engine_is_forgetting(struct engine *e, const struct range_state *r, bool *ret) MUST_CHECK;
 
+struct range_state *engine_range_of(const struct omap_node *n); /* a node of e->ranges */
+
+/* --- engine_blocks.c */
+
+/* ERR_OK, or why the journal cannot be read: then nobody knows what any clock claims. */
+enum err engine_recover_logs(struct engine *e) MUST_CHECK;
+void engine_settle_logs(struct engine *e); /* in a batch of its own */
+void engine_tails_free(struct range_state *r);
+
+/* Walks the entries of one actor; entries live in the arena. */
+struct log_cursor {
+    struct engine *e;
+    struct range_state *range;
+    struct actor actor;
+    struct arena *arena;
+    struct store_iter *it;
+    uint64_t durable; /* number of the last write whose entries are shown */
+    bool loaded;
+    uint64_t window;
+    bool has[LOG_WINDOW];
+    struct bytes entry[LOG_WINDOW];
+};
+
+void log_cursor_init(struct log_cursor *c, struct engine *e, struct range_state *r,
+                     struct actor actor, bool durable, struct arena *arena);
+void log_cursor_close(struct log_cursor *c);
+
+/* The first entry of a dot >= n. ERR_NOT_FOUND: there is none. */
+enum err log_cursor_seek(struct log_cursor *c, uint64_t n, uint64_t *ret_n,
+                         struct bytes *ret_entry) MUST_CHECK;
+
+/* The next entry of a piece; false when it is damaged. */
+bool log_piece_next(struct reader *in, uint8_t *ret_n, struct bytes *ret_entry);
+
 /* --- engine_log.c */
 
 enum shape_flags { SHAPE_DELETION = 1, SHAPE_STATIC = 2, SHAPE_WHOLE = 4, SHAPE_FLAGS_END = 8 };
@@ -138,9 +203,8 @@ struct shape {
 bool engine_shape_read(struct reader *in, struct arena *arena, struct shape *ret);
 
 /* Into e->batch: an entry as it is, and one that names what is in p. */
-void engine_put_entry(struct engine *e, const struct range_state *r, struct dot dot,
-                      struct bytes entry);
-void engine_put_shape(struct engine *e, const struct range_state *r, struct dot dot,
+void engine_put_entry(struct engine *e, struct range_state *r, struct dot dot, struct bytes entry);
+void engine_put_shape(struct engine *e, struct range_state *r, struct dot dot,
                       const struct part *p);
 
 /* --- engine_name.c */

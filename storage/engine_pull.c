@@ -24,11 +24,16 @@
 
 /* --- giving */
 
+struct named { /* a dot, and its entry in the log */
+    struct dot dot;
+    struct bytes entry;
+};
+
 /* What is to be read of one partition, gathered from the entries of several dots. */
 struct touched {
     struct shape sum;
     size_t ranges_cap, rows_cap;
-    struct dot *dots;
+    struct named *dots;
     size_t dots_count, dots_cap;
     struct touched *next; /* in the order of their first dots */
 };
@@ -65,7 +70,7 @@ static struct touched *touch(struct pull *pull, const struct shape *shape)
     return t;
 }
 
-static void gather(struct pull *pull, const struct shape *shape, struct dot dot)
+static void gather(struct pull *pull, const struct shape *shape, struct named named)
 {
     struct touched *t = touch(pull, shape);
     pull->entries++;
@@ -85,8 +90,8 @@ static void gather(struct pull *pull, const struct shape *shape, struct dot dot)
     }
     if (pull->beside && MUTANT(strays_unnamed))
         return;
-    t->dots = arena_grow(pull->arena, t->dots, t->dots_count, &t->dots_cap, sizeof dot);
-    t->dots[t->dots_count++] = dot;
+    t->dots = arena_grow(pull->arena, t->dots, t->dots_count, &t->dots_cap, sizeof named);
+    t->dots[t->dots_count++] = named;
 }
 
 /* The first dot >= n of the actor that is wanted; 0 for none. */
@@ -110,33 +115,31 @@ static uint64_t wanted_from(const struct clock_entry *w, uint64_t n)
 
 /* Gather the log entries of this actor's wanted dots. Goes from entry to entry, not from hole to
  * hole: the log bounds the work, not what a peer lists. */
-static enum err gather_actor(struct pull *pull, const struct range_state *r, struct store_iter *it,
-                             const struct clock_entry *w)
+static enum err gather_actor(struct pull *pull, struct range_state *r, const struct clock_entry *w)
 {
-    struct engine *e = pull->e;
-    keyspace_no keyspace;
-    range_no range;
-    struct dot dot;
+    struct log_cursor cursor;
+    struct bytes entry;
     uint64_t n = wanted_from(w, 1);
-    key_log(&e->key, r->keyspace, r->range, (struct dot){w->actor, n});
-    store_iter_seek(it, buf_bytes(&e->key));
-    while (n > 0 && pull->entries < PULL_ENTRIES_MAX && store_iter_valid(it) &&
-           key_parse_log(store_iter_key(it), &keyspace, &range, &dot) && keyspace == r->keyspace &&
-           range == r->range && actor_compare(dot.actor, w->actor) == 0 && dot.n <= DOT_N_MAX) {
-        struct shape shape;
-        n = wanted_from(w, dot.n);
-        if (n != dot.n) {
-            key_log(&e->key, r->keyspace, r->range, (struct dot){w->actor, n});
-            store_iter_seek(it, buf_bytes(&e->key));
+    enum err err = ERR_OK;
+    log_cursor_init(&cursor, pull->e, r, w->actor, true, pull->arena);
+    while (n > 0 && pull->entries < PULL_ENTRIES_MAX && err == ERR_OK) {
+        uint64_t at;
+        err = log_cursor_seek(&cursor, n, &at, &entry);
+        if (err != ERR_OK)
+            break;
+        n = wanted_from(w, at);
+        if (n != at)
             continue;
-        }
-        struct reader in = reader_make(arena_copy(pull->arena, store_iter_value(it)));
-        if (!engine_shape_read(&in, pull->arena, &shape) || !reader_done(&in))
-            return ERR_CORRUPT;
-        gather(pull, &shape, dot);
-        store_iter_next(it);
+        struct shape shape;
+        struct reader in = reader_make(entry);
+        if (engine_shape_read(&in, pull->arena, &shape) && reader_done(&in))
+            gather(pull, &shape, (struct named){{w->actor, n}, entry});
+        else
+            err = ERR_CORRUPT;
+        n = wanted_from(w, n + 1);
     }
-    return store_iter_error(it);
+    log_cursor_close(&cursor);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 static int bytes_sort_compare(const void *a, const void *b)
@@ -251,11 +254,10 @@ static enum err write_states(struct pull *pull, size_t bytes_max, struct buf *pa
     return ERR_OK;
 }
 
-/* The entries of the partitions written, taken from the store as they are. */
-static enum err write_entries(struct pull *pull, const struct range_state *r, size_t parts,
-                              struct buf *out, struct clock *ret_done)
+/* The entries of the partitions written. */
+static void write_entries(const struct pull *pull, size_t parts, struct buf *out,
+                          struct clock *ret_done)
 {
-    struct engine *e = pull->e;
     size_t count = 0;
     size_t left = parts;
     for (struct touched *t = pull->first; t != NULL && left > 0; t = t->next, left--)
@@ -264,23 +266,18 @@ static enum err write_entries(struct pull *pull, const struct range_state *r, si
     left = parts;
     for (struct touched *t = pull->first; t != NULL && left > 0; t = t->next, left--) {
         for (size_t i = 0; i < t->dots_count; i++) {
-            key_log(&e->key, r->keyspace, r->range, t->dots[i]);
-            enum err err = store_get(e->store, buf_bytes(&e->key), &e->value);
-            if (err != ERR_OK)
-                return err;
-            buf_put_dot(out, t->dots[i]);
-            buf_put_bytes(out, buf_bytes(&e->value));
-            clock_add(ret_done, t->dots[i]);
+            buf_put_dot(out, t->dots[i].dot);
+            buf_put_bytes(out, t->dots[i].entry);
+            clock_add(ret_done, t->dots[i].dot);
         }
     }
-    return ERR_OK;
 }
 
 /* What the asker lacks, and did not know of when it said what it wants: mostly what is just being
  * written. The wanted rows show it already; the other rows of the same batch must go with them, and
  * the dots: were this replica lost before they come by themselves, those rows would be nobody's. */
-static enum err gather_beside(struct pull *pull, const struct range_state *r, struct store_iter *it,
-                              const struct clock *wanted, const struct clock *have)
+static enum err gather_beside(struct pull *pull, struct range_state *r, const struct clock *wanted,
+                              const struct clock *have)
 {
     struct clock lacks, beside;
     enum err err = ERR_OK;
@@ -291,7 +288,7 @@ static enum err gather_beside(struct pull *pull, const struct range_state *r, st
     pull->beside = true;
     pull->entries = 0;
     for (size_t i = 0; i < beside.count && err == ERR_OK; i++)
-        err = gather_actor(pull, r, it, &beside.entries[i]);
+        err = gather_actor(pull, r, &beside.entries[i]);
     clock_close(&beside);
     clock_close(&lacks);
     return err;
@@ -314,12 +311,10 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
     /* Only what is durable goes out: the rows carry what other writes did to them too, and such a
      * write may yet be lost here, with its dot, in a power cut; who got it would have to name it.
      */
-    struct store_iter *it = store_iter_new_durable(e->store);
     for (size_t i = 0; i < wanted->count && err == ERR_OK; i++)
-        err = gather_actor(&pull, r, it, &wanted->entries[i]);
+        err = gather_actor(&pull, r, &wanted->entries[i]);
     if (err == ERR_OK)
-        err = gather_beside(&pull, r, it, wanted, have);
-    store_iter_free(it);
+        err = gather_beside(&pull, r, wanted, have);
     if (err == ERR_OK)
         err = write_states(&pull, bytes_max, &parts, &count);
     clock_close(ret_done);
@@ -327,10 +322,10 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
     buf_put_u8(ret_bytes, PULL_VERSION);
     buf_put_varint(ret_bytes, count);
     buf_put_bytes(ret_bytes, buf_bytes(&parts));
-    if (err == ERR_OK)
-        err = write_entries(&pull, r, count, ret_bytes, ret_done);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
+        write_entries(&pull, count, ret_bytes, ret_done);
         err = buf_finish(ret_bytes);
+    }
     omap_close(&pull.by_key);
     buf_close(&parts);
     arena_close(&arena);
@@ -341,7 +336,7 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
 
 /* Read the entries; those of dots not in the clock go into the batch and, listed, to *ret_dots,
  * which has room for so many more. */
-static enum err read_entries(struct engine *e, const struct range_state *r, struct reader *in,
+static enum err read_entries(struct engine *e, struct range_state *r, struct reader *in,
                              struct arena *arena, uint64_t room, struct dot **ret_dots,
                              size_t *ret_count)
 {
@@ -368,7 +363,7 @@ static enum err read_entries(struct engine *e, const struct range_state *r, stru
 
 /* Dots of our own for what of the parts no dot of the clock or of the pull tells of; they join the
  * list. */
-static void name_strays(struct engine *e, const struct range_state *r, const struct part *parts,
+static void name_strays(struct engine *e, struct range_state *r, const struct part *parts,
                         size_t parts_count, struct dot *dots, size_t *dots_count)
 {
     struct clock known;
@@ -392,7 +387,7 @@ static void name_strays(struct engine *e, const struct range_state *r, const str
 }
 
 /* All of the pull into the batch; ret_dots: those that the clock gets with it. */
-static enum err read_pull(struct engine *e, const struct range_state *r, struct bytes in,
+static enum err read_pull(struct engine *e, struct range_state *r, struct bytes in,
                           struct arena *arena, struct dot **ret_dots, size_t *ret_count)
 {
     struct reader reader = reader_make(in);
@@ -434,7 +429,7 @@ enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range
         for (size_t i = 0; i < dots_count && !MUTANT(pull_without_clock); i++)
             engine_range_add(e, r, dots[i]);
         e->stats.bytes_written += e->batch.ops.len;
-        store_write(e->store, &e->batch, ticket);
+        engine_batch_write(e, ticket);
     } else {
         counter_sets_drop_all(&e->counters); /* they may have heard of what was not written */
     }

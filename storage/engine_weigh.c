@@ -16,7 +16,9 @@
 
 struct weigh {
     const struct part *part;
+    int64_t stamp;
     int64_t now_s;
+    int64_t maximum;
     struct arena *arena;
     struct rows rows;
     struct part here;
@@ -24,11 +26,13 @@ struct weigh {
     struct weighed *ret;
 };
 
-static void lose(struct weigh *w, int64_t timestamp)
+/* What has this timestamp in the write loses to something newer. */
+static void lose(struct weigh *w, int64_t mine, int64_t by)
 {
-    if (!w->ret->lost || timestamp > w->ret->lost_by)
-        w->ret->lost_by = timestamp;
-    w->ret->lost = true;
+    bool stamped = w->stamp != 0 && (mine == w->stamp || mine == w->stamp - 1);
+    struct loss *l = stamped ? &w->ret->stamped : &w->ret->given;
+    l->by = !l->lost || by > l->by ? by : l->by;
+    l->lost = true;
 }
 
 /* --- what is there goes into `here` */
@@ -119,7 +123,7 @@ static void outlive(struct weigh *w, const struct row *mine, const struct cell *
     const struct cell *own =
         mine != NULL ? find_cell(mine, there->column, there->has_path, there->path) : NULL;
     if (own == NULL) /* else it is weighed by itself */
-        lose(w, there->timestamp);
+        lose(w, timestamp, there->timestamp);
 }
 
 static bool same_value(const struct cell *there, const struct cell *mine)
@@ -136,13 +140,13 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
     bool wanted = c->kind != CELL_TOMBSTONE;
     if (tomb_shadows(t, c->timestamp)) {
         if (wanted)
-            lose(w, t->timestamp);
+            lose(w, c->timestamp, t->timestamp);
         return true;
     }
     const struct cell *all = c->has_path ? find_cell(there, c->column, false, BYTES_NONE) : NULL;
     if (all != NULL && c->timestamp <= all->timestamp) {
         if (wanted)
-            lose(w, all->timestamp);
+            lose(w, c->timestamp, all->timestamp);
         out->cells[out->cells_count++] = *all;
         return false;
     }
@@ -152,7 +156,7 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
     const struct cell *x = find_cell(there, c->column, c->has_path, c->path);
     if (x != NULL && beats(x, c)) {
         if (wanted ? !same_value(x, c) : cell_is_live(x, w->now_s))
-            lose(w, x->timestamp);
+            lose(w, c->timestamp, x->timestamp);
         out->cells[out->cells_count++] = *x;
     }
     return false;
@@ -221,8 +225,9 @@ static enum err weigh_range(struct weigh *w, struct bytes start, struct bytes en
         bool own = k < p->rows_count && bytes_equal(p->rows[k].key, row.key);
         for (size_t i = 0; i < row.cells_count; i++)
             outlive(w, own ? &p->rows[k] : NULL, &row.cells[i], t->timestamp);
-        if (w->rows.bytes > WEIGH_BYTES_MAX) {
-            w->ret->unread = true;
+        if (w->rows.bytes > WEIGH_BYTES_MAX) { /* a server's stamp goes above all there is */
+            if (w->stamp != 0 && t->timestamp == w->stamp)
+                lose(w, t->timestamp, w->maximum);
             break;
         }
     }
@@ -257,13 +262,12 @@ static enum err weigh_tombs(struct weigh *w)
     return err;
 }
 
-enum err engine_weigh(struct engine *e, const struct part *p, int64_t now_s, struct arena *arena,
-                      struct weighed *ret)
+enum err engine_weigh(struct engine *e, const struct part *p, int64_t stamp, int64_t now_s,
+                      struct arena *arena, struct weighed *ret)
 {
-    struct weigh w = {.part = p, .now_s = now_s, .arena = arena, .ret = ret};
-    int64_t maximum = engine_maximum(e, p->table, p->token);
-    *ret = (struct weighed){
-        .newest = part_min_timestamp(p) > maximum, .lost_by = TIMESTAMP_NONE, .part = *p};
+    struct weigh w = {.part = p, .stamp = stamp, .now_s = now_s, .arena = arena, .ret = ret};
+    w.maximum = engine_maximum(e, p->table, p->token);
+    *ret = (struct weighed){.newest = part_min_timestamp(p) > w.maximum, .part = *p};
     if (ret->newest)
         return ERR_OK;
     e->stats.weighed++;
@@ -279,8 +283,6 @@ enum err engine_weigh(struct engine *e, const struct part *p, int64_t now_s, str
     err = err == ERR_OK ? closed : err;
     if (err != ERR_OK)
         return engine_note(e, err);
-    if (ret->unread && maximum > ret->lost_by)
-        ret->lost_by = maximum;
     part_normalise(&w.here, arena);
     if (!part_is_empty(&w.here) && !MUTANT(back_dated_sent_raw))
         part_merge(&w.here, p, arena, &ret->part);

@@ -1,5 +1,7 @@
 #include "storage/keys.h"
 
+#include "storage/clock.h"
+
 #include <string.h>
 
 #define SIGN_BIT ((uint64_t)1 << 63)
@@ -26,15 +28,22 @@ void key_clock(struct buf *out, keyspace_no keyspace, range_no range)
     buf_put_u32(out, range);
 }
 
-void key_log(struct buf *out, keyspace_no keyspace, range_no range, struct dot dot)
+void key_journal(struct buf *out, uint64_t epoch)
+{
+    buf_clear(out);
+    buf_put_u8(out, 'j');
+    buf_put_u64(out, epoch);
+}
+
+void key_log(struct buf *out, keyspace_no keyspace, range_no range, struct dot window)
 {
     buf_clear(out);
     buf_put_u8(out, 'l');
     buf_put_u32(out, keyspace);
     buf_put_u32(out, range);
-    buf_put_u32(out, dot.actor.node);
-    buf_put_u32(out, dot.actor.boot);
-    buf_put_u64(out, dot.n);
+    buf_put_u32(out, window.actor.node);
+    buf_put_u32(out, window.actor.boot);
+    buf_put_u64(out, window.n);
 }
 
 void key_table(struct buf *out, table_no table)
@@ -130,14 +139,22 @@ bool key_parse_clock(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_
 }
 
 bool key_parse_log(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range,
-                   struct dot *ret_dot)
+                   struct dot *ret_window)
 {
-    if (key.len != 25 || key.data[0] != 'l')
+    if (key.len != 33 || key.data[0] != 'l')
         return false;
     *ret_keyspace = load_u32(key.data + 1);
     *ret_range = load_u32(key.data + 5);
-    *ret_dot =
+    *ret_window =
         (struct dot){{load_u32(key.data + 9), load_u32(key.data + 13)}, load_u64(key.data + 17)};
+    return ret_window->n % LOG_WINDOW == 0 && ret_window->n <= DOT_N_MAX;
+}
+
+bool key_parse_journal(struct bytes key, uint64_t *ret_epoch)
+{
+    if (key.len != 17 || key.data[0] != 'j')
+        return false;
+    *ret_epoch = load_u64(key.data + 1);
     return true;
 }
 

@@ -3,7 +3,8 @@
  *   key   = 'M' name                                         format, boots, maxima
  *         | 'F' name                                         a fact of the node
  *         | 'c' u32 keyspace, u32 range                      clock snapshot
- *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 n      range log
+ *         | 'j' u64 epoch, u64 number                        journal of the range logs
+ *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 window, u64 piece     range log
  *         | part, u8 kind, [row if kind is 4], u64 fragment  data
  *         | 'i' u32 table, u32 index, escaped term, place     an entry of an index
  *   place = u64 token (sign bit flipped), escaped partition key, u8 kind (3 all of it, 4 a row),
@@ -24,12 +25,15 @@
 enum key_kind { KEY_DELETION = 1, KEY_TOMBS = 2, KEY_STATIC = 3, KEY_ROW = 4, KEY_END = 5 };
 
 #define KEY_FRAGMENT_SIZE 8
+#define LOG_WINDOW        64u /* dots of one actor whose entries lie together */
 
 /* All replace what is in `out`. */
 void key_meta(struct buf *out, const char *name);
 void key_fact(struct buf *out, struct bytes name);
 void key_clock(struct buf *out, keyspace_no keyspace, range_no range);
-void key_log(struct buf *out, keyspace_no keyspace, range_no range, struct dot dot);
+void key_journal(struct buf *out, uint64_t epoch);
+/* Before all pieces of the log with these dots: window.n is a multiple of LOG_WINDOW. */
+void key_log(struct buf *out, keyspace_no keyspace, range_no range, struct dot window);
 void key_table(struct buf *out, table_no table); /* before all data of the table */
 void key_token(struct buf *out, table_no table, token place);
 void key_part(struct buf *out, table_no table, token place, struct bytes partition_key);
@@ -44,10 +48,12 @@ void key_add_escaped(struct buf *out, struct bytes b);
  * else in the arena. ret_len: the bytes it takes up in `in`. False when it is not one. */
 bool key_unescape(struct bytes in, struct arena *arena, struct bytes *ret, size_t *ret_len);
 
-/* Take apart the key of a clock snapshot or a log entry. False when it is none. */
+/* Take apart the key of a clock snapshot, a piece of a log, a record of the journal. False when it
+ * is none. */
 bool key_parse_clock(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range);
 bool key_parse_log(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range,
-                   struct dot *ret_dot);
+                   struct dot *ret_window);
+bool key_parse_journal(struct bytes key, uint64_t *ret_epoch);
 
 /* Take an entry of an index apart, from behind key_index. Views, or in the arena. */
 bool key_parse_index(struct bytes rest, struct arena *arena, struct bytes *ret_term,

@@ -134,8 +134,8 @@ int64_t part_max_timestamp(const struct part *p);
 int64_t part_min_timestamp(const struct part *p); /* INT64_MAX when there is none */
 
 /* What is stamped `from` is stamped `to`, and what is just below it (a collection that is replaced:
- * its old elements) just below that. False when nothing is. In place; `to` must not be less. The
- * part stays canonical when nothing else in it lies between. */
+ * its old elements) just below that; in place. False, and nothing is changed: nothing has that
+ * stamp, or something else in the part lies between, over which it would win all of a sudden. */
 bool part_restamp(struct part *p, int64_t from, int64_t to);
 
 /* The bytes are a grammar at the head of part_codec.c, with a format version. Views in the decoded

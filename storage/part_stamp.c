@@ -66,30 +66,49 @@ int64_t part_min_timestamp(const struct part *p)
     return min;
 }
 
-static bool restamp(int64_t *timestamp, int64_t from, int64_t to)
+/* --- a later timestamp */
+
+struct restamp {
+    int64_t from, to;
+    bool any;     /* is there something to be stamped? */
+    bool between; /* something else lies where it would pass */
+    bool doing;
+};
+
+static void restamp(struct restamp *r, int64_t *timestamp)
 {
-    if (*timestamp == TIMESTAMP_NONE || (*timestamp != from && *timestamp != from - 1))
-        return false;
-    *timestamp += to - from;
-    return true;
+    bool is = *timestamp != TIMESTAMP_NONE && (*timestamp == r->from || *timestamp == r->from - 1);
+    r->any |= is;
+    r->between |= *timestamp > r->from && *timestamp <= r->to;
+    if (is && r->doing)
+        *timestamp += r->to - r->from;
 }
 
-static bool row_restamp(struct row *r, int64_t from, int64_t to)
+static void restamp_row(struct restamp *r, struct row *row)
 {
-    bool any = restamp(&r->deletion.timestamp, from, to);
-    for (size_t i = 0; i < r->cells_count; i++)
-        any |= restamp(&r->cells[i].timestamp, from, to);
-    return any;
+    restamp(r, &row->deletion.timestamp);
+    for (size_t i = 0; i < row->cells_count; i++)
+        restamp(r, &row->cells[i].timestamp);
+}
+
+static void restamp_all(struct restamp *r, struct part *p)
+{
+    restamp(r, &p->deletion.timestamp);
+    for (size_t i = 0; i < p->tombs_count; i++)
+        restamp(r, &p->tombs[i].tomb.timestamp);
+    if (p->has_static)
+        restamp_row(r, &p->static_row);
+    for (size_t i = 0; i < p->rows_count; i++)
+        restamp_row(r, &p->rows[i]);
 }
 
 bool part_restamp(struct part *p, int64_t from, int64_t to)
 {
-    bool any = restamp(&p->deletion.timestamp, from, to);
-    for (size_t i = 0; i < p->tombs_count; i++)
-        any |= restamp(&p->tombs[i].tomb.timestamp, from, to);
-    if (p->has_static)
-        any |= row_restamp(&p->static_row, from, to);
-    for (size_t i = 0; i < p->rows_count; i++)
-        any |= row_restamp(&p->rows[i], from, to);
-    return any;
+    struct restamp r = {.from = from, .to = to};
+    restamp_all(&r, p);
+    if (!r.any || r.between)
+        return false;
+    r.doing = true;
+    restamp_all(&r, p);
+    return true;
 }

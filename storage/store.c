@@ -1,7 +1,8 @@
 /* store.c - batches, and the calls through the vtable.
  *
- *   ops = op*        op = u8 1, vbytes key, vbytes value   (put)
- *                       | u8 0, vbytes key                 (delete)
+ *   ops = op*        op = u8 1, vbytes key, vbytes value     (put)
+ *                       | u8 0, vbytes key                   (delete)
+ *                       | u8 2, vbytes journal, vbytes value (append)
  *
  * Lives in memory only.
  */
@@ -29,7 +30,7 @@ void store_batch_clear(struct store_batch *b)
 
 void store_batch_put(struct store_batch *b, struct bytes key, struct bytes value)
 {
-    buf_put_u8(&b->ops, 1);
+    buf_put_u8(&b->ops, STORE_PUT);
     buf_put_vbytes(&b->ops, key);
     buf_put_vbytes(&b->ops, value);
     b->count++;
@@ -37,8 +38,16 @@ void store_batch_put(struct store_batch *b, struct bytes key, struct bytes value
 
 void store_batch_delete(struct store_batch *b, struct bytes key)
 {
-    buf_put_u8(&b->ops, 0);
+    buf_put_u8(&b->ops, STORE_DELETE);
     buf_put_vbytes(&b->ops, key);
+    b->count++;
+}
+
+void store_batch_append(struct store_batch *b, struct bytes journal, struct bytes value)
+{
+    buf_put_u8(&b->ops, STORE_APPEND);
+    buf_put_vbytes(&b->ops, journal);
+    buf_put_vbytes(&b->ops, value);
     b->count++;
 }
 
@@ -52,11 +61,11 @@ bool store_batch_next(const struct store_batch *b, size_t *at, struct store_op *
     if (*at >= b->ops.len)
         return false;
     struct reader r = reader_make(bytes_make(b->ops.data + *at, b->ops.len - *at));
-    struct store_op op = {.is_put = read_u8(&r) == 1};
+    struct store_op op = {.type = (enum store_op_type)read_u8(&r)};
     op.key = read_vbytes(&r);
-    if (op.is_put)
+    if (op.type != STORE_DELETE)
         op.value = read_vbytes(&r);
-    ASSERT(!r.failed); /* only store_batch_put and _delete write here */
+    ASSERT(!r.failed); /* only the functions above write here */
     *at = b->ops.len - reader_left(&r);
     *ret_op = op;
     return true;
@@ -129,8 +138,8 @@ enum err store_iter_error(const struct store_iter *i)
 
 void store_write(struct store *s, const struct store_batch *b, uint64_t ticket)
 {
-    s->written++;
     ASSERT(!b->ops.failed);
+    s->written++;
     s->ops->write(s, b, ticket);
 }
 

@@ -23,7 +23,7 @@
 
 #include "base/buf.h"
 
-struct store_batch { /* a list of puts and deletes, applied together or not at all */
+struct store_batch { /* a list of operations, applied together or not at all */
     struct buf ops;
     size_t count;
 };
@@ -36,13 +36,20 @@ void store_batch_clear(struct store_batch *b);
 void store_batch_put(struct store_batch *b, struct bytes key, struct bytes value);
 void store_batch_delete(struct store_batch *b, struct bytes key);
 
+/* Append to a journal: the store puts the values of one journal that go to the disk together under
+ * one key, `journal` and a number of 8 bytes that it has not given before since it was opened. What
+ * is appended cannot be read before it is durable. */
+void store_batch_append(struct store_batch *b, struct bytes journal, struct bytes value);
+
 /* ERR_TOO_BIG when the operations passed STORE_BATCH_MAX: such a batch must not be written. */
 enum err store_batch_finish(const struct store_batch *b) MUST_CHECK;
 
-/* Walk the operations: false at the end. A delete has is_put false and no value. */
+/* Walk the operations: false at the end. A delete has no value. */
+enum store_op_type { STORE_DELETE = 0, STORE_PUT = 1, STORE_APPEND = 2 };
+
 struct store_op {
-    bool is_put;
-    struct bytes key;
+    enum store_op_type type;
+    struct bytes key; /* or the journal's */
     struct bytes value;
 };
 bool store_batch_next(const struct store_batch *b, size_t *at, struct store_op *ret_op);

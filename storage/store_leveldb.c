@@ -63,6 +63,7 @@ struct store_leveldb {
     /* The committer's. */
     pthread_t committer;
     bool committer_runs;
+    uint64_t appends; /* records of journals */
     enum err failed;
 };
 
@@ -109,28 +110,75 @@ static enum err err_of(const char *text)
 
 /* --- the committer thread */
 
+/* What is appended to one journal goes into the batch as one put. */
+struct journal {
+    struct store_leveldb *store;
+    struct buf key, value;
+};
+
+static void journal_begin(struct journal *j, struct store_leveldb *l)
+{
+    j->store = l;
+    buf_init(&j->key, SIZE_MAX);
+    buf_init(&j->value, SIZE_MAX);
+}
+
+static void journal_put(struct journal *j, leveldb_writebatch_t *batch)
+{
+    if (j->value.len == 0)
+        return;
+    buf_put_u64(&j->key, ++j->store->appends);
+    leveldb_writebatch_put(batch, (const char *)j->key.data, j->key.len,
+                           (const char *)j->value.data, j->value.len);
+    buf_clear(&j->value);
+}
+
+static void journal_append(struct journal *j, leveldb_writebatch_t *batch,
+                           const struct store_op *op)
+{
+    if (j->value.len > 0 && !bytes_equal(op->key, buf_bytes(&j->key)))
+        journal_put(j, batch);
+    if (j->value.len == 0) {
+        buf_clear(&j->key);
+        buf_put_bytes(&j->key, op->key);
+    }
+    buf_put_bytes(&j->value, op->value);
+}
+
+static void journal_end(struct journal *j, leveldb_writebatch_t *batch)
+{
+    journal_put(j, batch);
+    buf_close(&j->key);
+    buf_close(&j->value);
+}
+
 /* One WriteBatch of the groups; ret_text is LevelDB's, NULL when it went well. */
 static void commit(struct store_leveldb *l, struct list *groups, char **ret_text)
 {
     leveldb_writebatch_t *batch = leveldb_writebatch_create();
     leveldb_writeoptions_t *options = leveldb_writeoptions_create();
     struct store_op op;
+    struct journal journal;
     bool sync = l->sync == STORE_SYNC_BATCH;
     bool wanted = false;
+    journal_begin(&journal, l);
     list_each (at, groups) {
         struct group *g = container_of(at, struct group, link);
         size_t next = 0;
         while (store_batch_next(&g->batch, &next, &op)) {
-            if (op.is_put)
+            if (op.type == STORE_PUT)
                 leveldb_writebatch_put(batch, (const char *)op.key.data, op.key.len,
                                        (const char *)op.value.data, op.value.len);
-            else
+            else if (op.type == STORE_DELETE)
                 leveldb_writebatch_delete(batch, (const char *)op.key.data, op.key.len);
+            else
+                journal_append(&journal, batch, &op);
             wanted = true;
         }
         sync = sync || g->sync_wanted;
         wanted = wanted || g->sync_wanted;
     }
+    journal_end(&journal, batch);
     leveldb_writeoptions_set_sync(options, sync);
     if (wanted) /* an empty batch with sync brings what was written before to the disk */
         leveldb_write(l->db, options, batch, ret_text);
@@ -215,8 +263,11 @@ static void ldb_write(struct store *s, const struct store_batch *b, uint64_t tic
     buf_put_bytes(&g->batch.ops, buf_bytes(&b->ops));
     g->batch.count += b->count;
     l->backlog += b->ops.len;
-    while (store_batch_next(b, &at, &op))
-        overlay_set(&l->overlay, op.key, (struct overlay_entry){g->number, op.is_put, op.value});
+    while (store_batch_next(b, &at, &op)) {
+        if (op.type != STORE_APPEND)
+            overlay_set(&l->overlay, op.key,
+                        (struct overlay_entry){g->number, op.type == STORE_PUT, op.value});
+    }
 }
 
 static void ldb_flush(struct store *s)
@@ -244,7 +295,8 @@ static void leave_overlay(struct store_leveldb *l, const struct group *g)
     struct overlay_entry entry;
     size_t at = 0;
     while (store_batch_next(&g->batch, &at, &op)) {
-        if (overlay_find(&l->overlay, op.key, &entry) && entry.group == g->number)
+        if (op.type != STORE_APPEND && overlay_find(&l->overlay, op.key, &entry) &&
+            entry.group == g->number)
             overlay_remove(&l->overlay, op.key);
     }
 }

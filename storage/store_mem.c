@@ -36,6 +36,7 @@ struct store_mem {
     struct group *filling;
     struct list flushed;
     struct list done; /* groups with tickets to hand out */
+    uint64_t appends; /* to any journal */
     size_t backlog;
     enum err failed;
     char *failure;
@@ -220,6 +221,27 @@ static void set(struct overlay *o, struct bytes key, bool is_put, struct bytes v
         overlay_remove(o, key);
 }
 
+static void put(struct store_mem *m, struct group *g, struct bytes key, struct bytes value)
+{
+    if (m->seen != NULL)
+        m->seen(m->seen_arg, key, value);
+    if (m->failed != ERR_OK)
+        return;
+    remember(m, g, key);
+    set(&m->view, key, true, value);
+    store_batch_put(&g->ops, key, value);
+}
+
+static void append(struct store_mem *m, struct group *g, struct bytes journal, struct bytes value)
+{
+    struct buf key;
+    buf_init(&key, SIZE_MAX);
+    buf_put_bytes(&key, journal);
+    buf_put_u64(&key, ++m->appends);
+    put(m, g, buf_bytes(&key), value);
+    buf_close(&key);
+}
+
 static void mem_write(struct store *s, const struct store_batch *b, uint64_t ticket)
 {
     struct store_mem *m = mem_of(s);
@@ -228,18 +250,16 @@ static void mem_write(struct store *s, const struct store_batch *b, uint64_t tic
     if (m->filling == NULL)
         m->filling = group_new();
     struct group *g = m->filling;
-    while (m->seen != NULL && store_batch_next(b, &at, &op)) {
-        if (op.is_put)
-            m->seen(m->seen_arg, op.key, op.value);
-    }
-    at = 0;
-    while (m->failed == ERR_OK && store_batch_next(b, &at, &op)) {
-        remember(m, g, op.key);
-        set(&m->view, op.key, op.is_put, op.value);
-        if (op.is_put)
-            store_batch_put(&g->ops, op.key, op.value);
-        else
+    while (store_batch_next(b, &at, &op)) {
+        if (op.type == STORE_PUT) {
+            put(m, g, op.key, op.value);
+        } else if (op.type == STORE_APPEND) {
+            append(m, g, op.key, op.value);
+        } else if (m->failed == ERR_OK) {
+            remember(m, g, op.key);
+            set(&m->view, op.key, false, BYTES_NONE);
             store_batch_delete(&g->ops, op.key);
+        }
     }
     g->last = s->written;
     g->bytes += b->ops.len;
@@ -255,7 +275,7 @@ static void group_done(struct store_mem *m, struct group *g, bool written, enum 
     struct store_op op;
     size_t at = 0;
     while (written && store_batch_next(&g->ops, &at, &op))
-        set(&m->durable, op.key, op.is_put, op.value);
+        set(&m->durable, op.key, op.type == STORE_PUT, op.value);
     store_batch_close(&g->ops);
     if (written && g->last > m->store.durable)
         m->store.durable = g->last;

@@ -21,7 +21,7 @@ struct cluster {
     uint32_t dcs_count;
     struct ring *ring;
     struct map keyspaces;
-    table_no *tables; /* ascending */
+    struct cluster_table *tables; /* ascending */
     size_t tables_count;
     uint64_t tables_epoch;
 };
@@ -259,6 +259,11 @@ bool cluster_next_keyspace(const struct cluster *c, keyspace_no from, keyspace_n
     return found;
 }
 
+bool cluster_has_keyspace(const struct cluster *c, keyspace_no keyspace)
+{
+    return map_get(&c->keyspaces, keyspace) != NULL;
+}
+
 bool cluster_is_replica(struct cluster *c, keyspace_no keyspace, range_no range, node_no node)
 {
     const struct placement *p = cluster_placement(c, keyspace);
@@ -272,12 +277,13 @@ bool cluster_is_replica(struct cluster *c, keyspace_no keyspace, range_no range,
 
 static int table_compare(const void *a, const void *b)
 {
-    const table_no *x = a;
-    const table_no *y = b;
-    return *x < *y ? -1 : *x > *y;
+    const struct cluster_table *x = a;
+    const struct cluster_table *y = b;
+    return x->table < y->table ? -1 : x->table > y->table;
 }
 
-void cluster_set_tables(struct cluster *c, const table_no *tables, size_t count, uint64_t epoch)
+void cluster_set_tables(struct cluster *c, const struct cluster_table *tables, size_t count,
+                        uint64_t epoch)
 {
     mem_free(c->tables);
     c->tables = count > 0 ? mem_copy(tables, count * sizeof *tables) : NULL;
@@ -289,7 +295,21 @@ void cluster_set_tables(struct cluster *c, const table_no *tables, size_t count,
 
 bool cluster_table_is_gone(const struct cluster *c, table_no table)
 {
+    struct cluster_table key = {.table = table};
     return table <= c->tables_epoch &&
            (c->tables_count == 0 ||
-            bsearch(&table, c->tables, c->tables_count, sizeof table, table_compare) == NULL);
+            bsearch(&key, c->tables, c->tables_count, sizeof key, table_compare) == NULL);
+}
+
+size_t cluster_tables_of(const struct cluster *c, keyspace_no keyspace, struct arena *arena,
+                         const table_no **ret_tables)
+{
+    table_no *tables = arena_array(arena, table_no, c->tables_count);
+    size_t count = 0;
+    for (size_t i = 0; i < c->tables_count; i++) {
+        if (c->tables[i].keyspace == keyspace)
+            tables[count++] = c->tables[i].table;
+    }
+    *ret_tables = tables;
+    return count;
 }

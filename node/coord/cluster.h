@@ -6,6 +6,7 @@
 #ifndef TORC_NODE_COORD_CLUSTER_H
 #define TORC_NODE_COORD_CLUSTER_H
 
+#include "base/arena.h"
 #include "base/types.h"
 #include "node/coord/quorum.h"
 #include "ring/placement.h"
@@ -55,7 +56,16 @@ bool cluster_quorum_config(const struct cluster *c, keyspace_no keyspace, enum l
                            struct quorum_config *ret_config);
 
 /* The tables that there are at this epoch (copied). */
-void cluster_set_tables(struct cluster *c, const table_no *tables, size_t count, uint64_t epoch);
+struct cluster_table {
+    table_no table;
+    keyspace_no keyspace;
+};
+void cluster_set_tables(struct cluster *c, const struct cluster_table *tables, size_t count,
+                        uint64_t epoch);
+
+/* Those of a keyspace, ascending; in the arena. */
+size_t cluster_tables_of(const struct cluster *c, keyspace_no keyspace, struct arena *arena,
+                         const table_no **ret_tables);
 
 /* Dropped or truncated: its number is a slot that we have applied, and it is not there. One that we
  * have not heard of yet is not gone. */
@@ -63,6 +73,8 @@ bool cluster_table_is_gone(const struct cluster *c, table_no table);
 
 /* All keyspaces, ascending: first number >= from, or false. */
 bool cluster_next_keyspace(const struct cluster *c, keyspace_no from, keyspace_no *ret_keyspace);
+
+bool cluster_has_keyspace(const struct cluster *c, keyspace_no keyspace);
 
 /* This node holds or will hold the range (replica now, later or pending). */
 bool cluster_is_replica(struct cluster *c, keyspace_no keyspace, range_no range, node_no node);

@@ -187,7 +187,8 @@ void coord_clear(struct coord *c)
 static void durable(struct coord *c, struct now now, uint64_t ticket, enum err err);
 
 void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no range,
-                 const struct part *part, struct dot dot, struct applying applying)
+                 const struct part *part, struct dot dot, const struct clock *context,
+                 struct applying applying)
 {
     uint64_t ticket = COORD_TICKET | ++c->tickets;
     applying.trace = tracing_session(&c->trace);
@@ -197,7 +198,7 @@ void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no
                 part->rows_count + part->has_static, tracing_table(&c->trace, part->table));
     map_put(&c->applying_by_ticket, ticket, mem_copy(&applying, sizeof applying));
     c->in_flight += applying.bytes;
-    enum err err = engine_apply(c->engine, keyspace, range, part, dot, NULL, ticket);
+    enum err err = engine_apply(c->engine, keyspace, range, part, dot, context, ticket);
     if (err != ERR_OK || MUTANT(ack_before_fsync))
         durable(c, now, ticket, err);
 }
@@ -217,14 +218,16 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
     if (a->kept != NULL) {
         keeper_durable(c, now, a, err);
     } else if (a->for_peer) {
-        struct wire_message m = {.type = WIRE_WRITE_ACK,
-                                 .write_ack = {.request = a->request, .err = (uint32_t)err}};
+        const struct verdict *v = &a->verdict;
+        struct wire_message m = {.type = WIRE_WRITE_ACK};
+        m.write_ack = (struct wire_write_ack){a->request,  (uint32_t)err,   v->given.lost,
+                                              v->given.by, v->stamped.lost, v->stamped.by};
         coord_send(c, a->peer, &m);
     } else {
         struct pending *p = map_get(&c->pending_by_request, a->request);
         node_no self = cluster_self(c->cluster);
         if (p != NULL && p->type == PENDING_RUN)
-            write_answer(c, now, container_of(p, struct run, pending), self, err);
+            write_answer(c, now, container_of(p, struct run, pending), self, err, &a->verdict);
         else if (p != NULL && p->type == PENDING_ROUND)
             repair_answer(c, now, container_of(p, struct round, pending), self, err);
     }
@@ -292,6 +295,13 @@ static enum err peer_err(uint32_t number)
     return number < ERR_COUNT ? (enum err)number : ERR_FAILED;
 }
 
+static void take_ack(struct coord *c, struct now now, struct run *run, node_no from,
+                     const struct wire_write_ack *m)
+{
+    struct verdict v = {{m->given_lost, m->given_by}, {m->stamped_lost, m->stamped_by}};
+    write_answer(c, now, run, from, peer_err(m->err), &v);
+}
+
 static bool receive(struct coord *c, struct now now, node_no from, const struct wire_message *m)
 {
     struct pending *p;
@@ -315,8 +325,7 @@ static bool receive(struct coord *c, struct now now, node_no from, const struct 
         if (p == NULL)
             c->stats.late++;
         else if (p->type == PENDING_RUN)
-            write_answer(c, now, container_of(p, struct run, pending), from,
-                         peer_err(m->write_ack.err));
+            take_ack(c, now, container_of(p, struct run, pending), from, &m->write_ack);
         else if (p->type == PENDING_ROUND)
             repair_answer(c, now, container_of(p, struct round, pending), from,
                           peer_err(m->write_ack.err));

@@ -47,7 +47,8 @@ struct coord_config {
     usec counter_window_us; /* so long a request of a counter may be sent again and counts once */
     usec write_timeout_us; /* of replays; a batch is replayed when its coordinator had twice as long
                               (0: 2 s) */
-    usec (*stopwatch)(void); /* mono, as it goes on within a turn; for statistics. NULL: none */
+    usec clock_offset_max_us; /* so far clocks may differ: no stamp is raised further */
+    usec (*stopwatch)(void);  /* mono, as it goes on within a turn; for statistics. NULL: none */
 };
 
 /* Borrows engine and cluster. */
@@ -78,6 +79,9 @@ struct coord_write {
     enum level level;
     enum write_kind kind;
     usec timeout_us;
+    int64_t stamp; /* what of it has this timestamp the server has stamped, and may stamp again with
+                      a later one; 0: the timestamps are the client's */
+    bool replay;   /* from a log of batches: what it wrote may be forgotten as deleted */
 };
 
 struct coord_read {
@@ -105,6 +109,13 @@ enum coord_cas_end {
     CAS_NOT_APPLIED,
 };
 
+/* Something of a write is not visible though it is acked: */
+enum lost {
+    LOST_NONE,
+    LOST_GIVEN,   /* its timestamp was the client's */
+    LOST_STAMPED, /* ours, but what it loses to is further ahead than clocks may differ */
+};
+
 /* What an error says is what the protocol's error body needs. */
 struct coord_result {
     enum err err; /* OK UNAVAILABLE TIMEOUT FAILED OVERLOADED INVALID */
@@ -114,6 +125,9 @@ struct coord_result {
     uint32_t received; /* or alive, with UNAVAILABLE */
     uint32_t failures;
     uint32_t merged;   /* writes: values that went because there were too many siblings */
+    enum lost lost;    /* writes that are OK: .. */
+    table_no lost_in;  /* .. in this table, among others .. */
+    int64_t behind;    /* .. by so many us */
     node_no waits_for; /* OVERLOADED: counters are full until this dead node is back; or 0 */
     bool data_present; /* reads: the replica asked for data answered */
     struct scan_result rows;
@@ -186,9 +200,10 @@ void coord_clear(struct coord *c);
 #define COORD_OWN_OP (UINT64_C(1) << 63)
 
 struct coord_stats {
-    uint64_t writes, reads, forwards, digest_mismatches, repairs, speculations, timeouts,
-        unavailable, overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats,
-        folds, merged, counters_read, batches, replays;
+    uint64_t raised, stamped_again, lost_given, lost_stamped, replays_left_out, writes, reads,
+        forwards, digest_mismatches, repairs, speculations, timeouts, unavailable, overloaded, late,
+        cas, cas_contended, cas_finished, cas_unknown, repeats, folds, merged, counters_read,
+        batches, replays;
 };
 struct coord_stats coord_stats(const struct coord *c);
 const struct usages *coord_usages(const struct coord *c);

@@ -2,6 +2,7 @@
  *
  *   coord.c        requests, effects, deadlines, dispatch
  *   coord_write.c  runs: one mutation on its way to W replicas
+ *   coord_stamp.c  a run that loses to what is there: stamped again, or told
  *   coord_batch.c  logged batches: first their keepers, then their runs
  *   coord_keeper.c  batches kept for others, and what becomes of them
  *   coord_counter.c  increments: what of them is known already
@@ -39,6 +40,11 @@ struct pending {
     struct list link; /* in coord.pending, in order of start */
 };
 
+/* What a replica found when it applied a write (engine_weigh). */
+struct verdict {
+    struct loss given, stamped;
+};
+
 /* A write to our own store, until it is durable. */
 struct applying {
     bool for_peer;
@@ -49,6 +55,7 @@ struct applying {
     node_no peer;      /* who gets the ack */
     uint64_t request;  /* theirs, or our own pending one */
     size_t bytes;
+    struct verdict verdict;
 };
 
 /* A timer that knows what it is for. */
@@ -147,7 +154,8 @@ void read_begin(struct coord *c, struct now now, uint64_t op, const struct coord
 
 /* Apply to our own store; the outcome comes to coord_durable, also when it fails at once. */
 void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no range,
-                 const struct part *part, struct dot dot, struct applying applying);
+                 const struct part *part, struct dot dot, const struct clock *context,
+                 struct applying applying);
 
 enum replica_state { REPLICA_IDLE, REPLICA_WAITING, REPLICA_ACKED, REPLICA_LOST };
 
@@ -175,6 +183,14 @@ struct run {
     enum write_kind kind;
     usec end_mono;
     bool repeated; /* an increment that was taken before: it counts once */
+    bool replay;
+    bool weighs;      /* replicas are asked whether it wins */
+    int64_t stamp;    /* the server's, in `part`; 0: none */
+    int64_t came;     /* the same as it was in the request, and is in what is forwarded */
+    unsigned again;   /* how often it was stamped again */
+    struct part sent; /* what became of `part` where it was minted */
+    struct verdict minted;
+    struct bytes context; /* a clock; empty: not needed */
     bool forwarded;
     node_no forward_to;
     struct quorums quorums;
@@ -183,6 +199,8 @@ struct run {
         struct standing standing;
         bool tried;
         enum replica_state state;
+        bool told; /* its first verdict: */
+        struct verdict verdict;
     } target[REPLICAS_MAX];
     size_t targets;
 };
@@ -190,10 +208,36 @@ struct run {
 /* An encoded part that a peer asks us to coordinate. */
 void write_forwarded(struct coord *c, struct now now, node_no from, const struct wire_forward *m);
 void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m);
-void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err);
+void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err,
+                  const struct verdict *verdict);
 void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node);
 void write_expired(struct coord *c, struct run *run);
 void write_free(struct coord *c, struct run *run); /* at shutdown */
+
+/* run->encoded := what is to be sent. */
+enum err run_encode(struct run *run);
+
+/* --- coord_stamp.c */
+
+/* The part gets its dot, and, where that is the server's, a timestamp above all that is here; what
+ * is to be sent of it, and what must go with it. */
+enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot dot) MUST_CHECK;
+
+/* A replay of what may have been deleted, by something that is forgotten. */
+bool stamp_is_too_old(const struct coord *c, const struct run *run);
+
+/* Whoever it was forwarded to is lost, and may have written it under a later stamp: who gets it now
+ * is to stamp it above that. */
+void stamp_forward_again(struct coord *c, struct run *run);
+
+/* Enough have it. True: it has a later stamp now, and is to go to all of them again. */
+bool stamp_again(struct coord *c, struct run *run);
+
+/* What the client is to be told of a write that is done. */
+void stamp_tell(const struct coord *c, const struct run *run, struct coord_result *ret);
+
+/* No stamp is raised above this. */
+int64_t stamp_limit(const struct coord *c);
 
 /* --- coord_batch.c */
 

@@ -54,11 +54,18 @@ static enum err read_rows(struct coord *c, struct now now, const struct part *p,
     return ERR_OK;
 }
 
-/* What is new gets a timestamp beyond all that was promised, so no fold takes it for old. */
-static int64_t lift(const struct coord *c, int64_t timestamp, int64_t base)
+/* What is new gets a timestamp beyond all that was promised, so no fold takes it for old; and
+ * beyond all that is here (`floor`), so nothing here can have deleted it. */
+static int64_t lift(const struct coord *c, int64_t timestamp, int64_t floor)
 {
-    int64_t least = c->promised > base ? c->promised : base;
+    int64_t least = c->promised > floor ? c->promised : floor;
     return timestamp > least ? timestamp : least + 1;
+}
+
+static int64_t floor_of(const struct coord *c, const struct part *p)
+{
+    int64_t maximum = engine_maximum(c->engine, p->table, p->token);
+    return maximum < stamp_limit(c) ? maximum : TIMESTAMP_NONE;
 }
 
 /* What is taken: a part, and of it this row. */
@@ -67,6 +74,7 @@ struct take {
     struct now now;
     struct run *run;
     struct row *row;
+    int64_t floor;
     bool is_static;
     bool read; /* `have` is what we have of the rows of the part */
     struct part have;
@@ -109,7 +117,7 @@ static enum err take_increment(struct take *t, struct cell *cell, const struct c
      * it from the same coordinator by then: nobody can tell any more. */
     if (t->run->owner == NULL && base != TIMESTAMP_NONE && cell->timestamp <= base)
         return ERR_TIMEOUT;
-    cell->timestamp = lift(t->c, cell->timestamp, base);
+    cell->timestamp = lift(t->c, cell->timestamp, base > t->floor ? base : t->floor);
     return ERR_OK;
 }
 
@@ -129,10 +137,10 @@ static void fold(struct take *t, const struct counter_set *set, uint32_t column,
     t->c->stats.folds++;
 }
 
-static void lift_tomb(const struct coord *c, struct tomb *t)
+static void lift_tomb(const struct take *take, struct tomb *t)
 {
     if (!tomb_is_none(t))
-        t->timestamp = lift(c, t->timestamp, TIMESTAMP_NONE);
+        t->timestamp = lift(take->c, t->timestamp, take->floor);
 }
 
 static enum err take_row(struct take *t, struct row *row, bool is_static)
@@ -143,12 +151,12 @@ static enum err take_row(struct take *t, struct row *row, bool is_static)
     size_t count = row->cells_count; /* folding adds some */
     t->row = row;
     t->is_static = is_static;
-    lift_tomb(c, &row->deletion);
+    lift_tomb(t, &row->deletion);
     for (size_t i = 0; i < count; i++) {
         struct cell *cell = &row->cells[i];
         struct counter_set *set;
         if (!cell_is_increment(cell)) {
-            cell->timestamp = lift(c, cell->timestamp, TIMESTAMP_NONE);
+            cell->timestamp = lift(c, cell->timestamp, t->floor);
             continue;
         }
         enum err err = find_set(t, cell->column, &set);
@@ -172,13 +180,13 @@ static enum err take_row(struct take *t, struct row *row, bool is_static)
 enum err counter_take(struct coord *c, struct now now, struct run *run)
 {
     struct part *p = &run->part;
-    struct take t = {.c = c, .now = now, .run = run};
+    struct take t = {.c = c, .now = now, .run = run, .floor = floor_of(c, p)};
     enum err err = ERR_OK;
     if (c->promised == INT64_MAX)
         return ERR_CORRUPT;
-    lift_tomb(c, &p->deletion);
+    lift_tomb(&t, &p->deletion);
     for (size_t i = 0; i < p->tombs_count; i++)
-        lift_tomb(c, &p->tombs[i].tomb);
+        lift_tomb(&t, &p->tombs[i].tomb);
     for (size_t i = 0; i < p->rows_count && err == ERR_OK; i++)
         err = take_row(&t, &p->rows[i], false);
     if (p->has_static && err == ERR_OK)

@@ -301,7 +301,8 @@ static void replay_step(struct coord *c, struct kept *k)
                                 .count = 1,
                                 .level = replay_level(c, m),
                                 .kind = WRITE_BATCH,
-                                .timeout_us = c->config.write_timeout_us};
+                                .timeout_us = c->config.write_timeout_us,
+                                .replay = true};
         k->running = true;
         k->own.kept = k;
         batch_write(c, &k->own, &w);

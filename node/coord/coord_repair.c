@@ -73,7 +73,7 @@ static bool repair_one(struct coord *c, struct now now, struct round *round, str
         a->repairing = true;
         a->repairs++;
         if (a->node == cluster_self(c->cluster)) {
-            coord_apply(c, now, keyspace, range, &lack, no_dot,
+            coord_apply(c, now, keyspace, range, &lack, no_dot, NULL,
                         (struct applying){.request = round->pending.request});
             continue;
         }
@@ -82,12 +82,12 @@ static bool repair_one(struct coord *c, struct now now, struct round *round, str
         part_encode(&lack, &out);
         usec left = round->op->deadline.timer.at - now.mono;
         struct wire_message m = {.type = WIRE_WRITE};
-        m.write = (struct wire_write){round->pending.request,
-                                      left > 0 ? (uint64_t)left : 0,
-                                      keyspace,
-                                      range,
-                                      no_dot,
-                                      arena_copy(arena, buf_bytes(&out))};
+        m.write = (struct wire_write){.request = round->pending.request,
+                                      .timeout_us = left > 0 ? (uint64_t)left : 0,
+                                      .keyspace = keyspace,
+                                      .range = range,
+                                      .dot = no_dot,
+                                      .part = arena_copy(arena, buf_bytes(&out))};
         buf_close(&out);
         coord_send(c, a->node, &m);
     }

@@ -16,9 +16,17 @@ struct write_op {
 static void op_fold(struct coord *c, struct write_op *op, const struct coord_result *result)
 {
     uint32_t merged = op->result.merged + result->merged;
+    struct coord_result before = op->result;
+    c->stats.lost_given += result->lost == LOST_GIVEN;
+    c->stats.lost_stamped += result->lost == LOST_STAMPED;
     if (op->result.err == ERR_OK)
         op->result = *result;
     op->result.merged = merged;
+    if (result->lost == LOST_NONE || result->behind < before.behind) {
+        op->result.lost = before.lost;
+        op->result.lost_in = before.lost_in;
+        op->result.behind = before.behind;
+    }
     ASSERT(op->left > 0);
     if (--op->left > 0)
         return;
@@ -36,9 +44,10 @@ static void run_finish(struct coord *c, struct run *run, const struct coord_resu
         op_fold(c, run->owner, result);
     } else {
         struct wire_message m = {.type = WIRE_FORWARD_DONE};
-        m.forward_done = (struct wire_forward_done){
-            run->peer_request, (uint32_t)result->err, result->required, result->received,
-            result->failures,  result->waits_for,     result->merged};
+        m.forward_done =
+            (struct wire_forward_done){run->peer_request, (uint32_t)result->err,  result->required,
+                                       result->received,  result->failures,       result->waits_for,
+                                       result->merged,    (uint32_t)result->lost, result->behind};
         if (MUTANT(forward_says_ok))
             m.forward_done.err = ERR_OK;
         coord_send(c, run->peer, &m);
@@ -73,16 +82,25 @@ static struct coord_result result_of(const struct run *run, enum err err)
 static void run_result(struct coord *c, struct run *run, enum err err)
 {
     struct coord_result result = result_of(run, err);
+    if (err == ERR_OK && run->weighs)
+        stamp_tell(c, run, &result);
     if (err == ERR_OVERLOADED && run->kind == WRITE_COUNTER)
         result.waits_for = fold_waits_for(c, run->keyspace, run->range);
     run_finish(c, run, &result);
 }
 
-/* True when the run is over (and gone). */
+static void run_again(struct coord *c, struct run *run);
+
+/* True when the run is over (and gone), or has begun anew. */
 static bool run_decide(struct coord *c, struct run *run)
 {
     switch (quorums_state(&run->quorums)) {
-    case QUORUM_ENOUGH: run_result(c, run, ERR_OK); return true;
+    case QUORUM_ENOUGH:
+        if (run->weighs && stamp_again(c, run))
+            run_again(c, run);
+        else
+            run_result(c, run, ERR_OK);
+        return true;
     case QUORUM_IMPOSSIBLE:
         run_result(c, run, quorums_failed(&run->quorums) ? ERR_FAILED : ERR_TIMEOUT);
         return true;
@@ -172,10 +190,15 @@ static bool run_forward(struct coord *c, struct now now, struct run *run)
     run->forwarded = true;
     run->forward_to = run->target[best].node;
     struct wire_message m = {.type = WIRE_FORWARD};
-    m.forward =
-        (struct wire_forward){run->pending.request,  (uint64_t)left_us(run, now), run->keyspace,
-                              (uint32_t)run->level,  (uint32_t)run->kind,         run->encoded,
-                              run->supersede_encoded};
+    m.forward = (struct wire_forward){run->pending.request,
+                                      (uint64_t)left_us(run, now),
+                                      run->keyspace,
+                                      (uint32_t)run->level,
+                                      (uint32_t)run->kind,
+                                      run->encoded,
+                                      run->supersede_encoded,
+                                      run->came,
+                                      run->replay};
     coord_send(c, run->forward_to, &m);
     c->stats.forwards++;
     return true;
@@ -190,11 +213,11 @@ static void run_elsewhere(struct coord *c, struct now now, struct run *run)
         run_result(c, run, ERR_UNAVAILABLE);
 }
 
-static enum err encode_part(struct run *run)
+enum err run_encode(struct run *run)
 {
     struct buf out;
     buf_init(&out, STORE_BATCH_MAX);
-    part_encode(&run->part, &out);
+    part_encode(&run->sent, &out);
     enum err err = buf_finish(&out);
     run->encoded = arena_copy(&run->memory->arena, buf_bytes(&out));
     buf_close(&out);
@@ -212,6 +235,19 @@ static bool mint_siblings(struct coord *c, struct now now, struct run *run, stru
     else if (err != ERR_OK)
         run_elsewhere(c, now, run);
     c->stats.merged += err == ERR_OK ? run->merged : 0;
+    run->sent = run->part;
+    return err == ERR_OK;
+}
+
+static bool mint(struct coord *c, struct now now, struct run *run, struct dot dot)
+{
+    if (run->supersede.siblings)
+        return mint_siblings(c, now, run, dot);
+    enum err err = stamp_mint(c, now, run, dot);
+    if (err != ERR_OK && run->again > 0)
+        run_result(c, run, ERR_TIMEOUT); /* it may be seen, and may not */
+    else if (err != ERR_OK)              /* what is here cannot be read */
+        run_elsewhere(c, now, run);
     return err == ERR_OK;
 }
 
@@ -234,12 +270,10 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
             return;
     }
     struct dot dot = engine_next_dot(c->engine, run->keyspace, run->range, c->self);
-    if (run->supersede.siblings && !mint_siblings(c, now, run, dot))
+    if (!mint(c, now, run, dot))
         return;
-    if (!run->supersede.siblings)
-        part_set_dot(&run->part, dot);
     c->in_flight -= run->encoded.len;
-    enum err err = encode_part(run);
+    enum err err = run_encode(run);
     c->in_flight += run->encoded.len;
     if (err != ERR_OK) { /* a dot and what it removes may be more than was asked for */
         run_result(c, run, ERR_TOO_BIG);
@@ -252,13 +286,32 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
         if (run->target[i].node == self)
             continue;
         struct wire_message m = {.type = WIRE_WRITE};
-        m.write = (struct wire_write){
-            request, (uint64_t)left_us(run, now), run->keyspace, run->range, dot, run->encoded};
+        m.write = (struct wire_write){request,       (uint64_t)left_us(run, now),
+                                      run->keyspace, run->range,
+                                      dot,           run->encoded,
+                                      run->context,  run->weighs,
+                                      run->stamp};
         coord_send(c, run->target[i].node, &m);
     }
     /* Last, because a store that has failed answers at once, and that may end the run. */
-    coord_apply(c, now, run->keyspace, run->range, &run->part, dot,
-                (struct applying){.request = request});
+    coord_apply(c, now, run->keyspace, run->range, &run->sent, dot, NULL,
+                (struct applying){.request = request, .verdict = run->minted});
+}
+
+/* It has a later stamp, and with it another dot: acks of before are no acks of it. */
+static void run_again(struct coord *c, struct run *run)
+{
+    coord_untrack(c, &run->pending);
+    coord_track(c, &run->pending, PENDING_RUN);
+    quorums_restart(&run->quorums);
+    for (size_t i = 0; i < run->targets; i++) {
+        if (run->target[i].state != REPLICA_LOST)
+            quorums_member(&run->quorums, run->target[i].standing);
+    }
+    if (quorums_state(&run->quorums) == QUORUM_IMPOSSIBLE)
+        run_result(c, run, ERR_TIMEOUT);
+    else
+        run_coordinate(c, c->now, run);
 }
 
 /* Who may give the write its dot: a replica; of a counter one that has all that the range holds,
@@ -269,9 +322,18 @@ static bool may_coordinate(const struct run *run, size_t i)
            (run->kind != WRITE_COUNTER || run->target[i].standing.in_now);
 }
 
+/* Counters and IF have their own rules, siblings none of this, and nobody waits for a replay. */
+static bool is_weighed(const struct run *run)
+{
+    return run->kind != WRITE_COUNTER && run->kind != WRITE_CAS && !run->replay &&
+           !run->supersede.siblings;
+}
+
 static void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us)
 {
     node_no self = cluster_self(c->cluster);
+    run->weighs = is_weighed(run);
+    run->stamp = run->came = run->weighs ? run->came : 0;
     coord_track(c, &run->pending, PENDING_RUN);
     run->end_mono = now.mono + timeout_us;
     run->deadline.kind = DUE_RUN;
@@ -284,6 +346,11 @@ static void run_start(struct coord *c, struct now now, struct run *run, usec tim
     enum err err = run_plan(c, run);
     if (err != ERR_OK) {
         run_result(c, run, err);
+        return;
+    }
+    if (stamp_is_too_old(c, run)) {
+        c->stats.replays_left_out++;
+        run_result(c, run, ERR_OK);
         return;
     }
     for (size_t i = 0; i < run->targets; i++) {
@@ -337,6 +404,8 @@ void write_begin(struct coord *c, struct now now, uint64_t op, const struct coor
         run->keyspace = w->mutations[i].keyspace;
         run->level = w->level;
         run->kind = w->kind;
+        run->came = w->stamp;
+        run->replay = w->replay;
         if (copy_mutation(run, &w->mutations[i])) {
             run_start(c, now, run, w->timeout_us);
         } else {
@@ -375,6 +444,8 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
     run->keyspace = m->keyspace;
     run->level = (enum level)m->level;
     run->kind = (enum write_kind)m->kind;
+    run->came = m->stamp;
+    run->replay = m->replay;
     if (!level_valid(m->level) || m->timeout_us > (uint64_t)(3600 * USEC_PER_SEC) ||
         part_decode(run->encoded, &run->memory->arena, &run->part) != ERR_OK ||
         !part_is_placed(&run->part) ||
@@ -403,17 +474,25 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
                                   .received = m->received,
                                   .failures = m->failures,
                                   .waits_for = m->waits_for,
-                                  .merged = m->merged};
+                                  .merged = m->merged,
+                                  .lost = m->lost <= LOST_STAMPED ? (enum lost)m->lost : LOST_NONE,
+                                  .lost_in = run->part.table,
+                                  .behind = m->behind};
     run_finish(c, run, &result);
 }
 
-void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err)
+void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err,
+                  const struct verdict *verdict)
 {
     (void)now;
     for (size_t i = 0; i < run->targets; i++) {
         if (run->target[i].node != from || run->target[i].state != REPLICA_WAITING)
             continue;
         run->target[i].state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
+        if (err == ERR_OK && !run->target[i].told) {
+            run->target[i].told = true;
+            run->target[i].verdict = *verdict;
+        }
         if (err == ERR_OK && MUTANT(count_ack_twice))
             quorums_ack(&run->quorums, run->target[i].standing);
         if (err == ERR_OK)
@@ -428,7 +507,10 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
 void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node)
 {
     if (run->forwarded) {
-        if (run->forward_to == node && !run_forward(c, now, run))
+        if (run->forward_to != node)
+            return;
+        stamp_forward_again(c, run);
+        if (!run_forward(c, now, run))
             run_result(c, run, ERR_TIMEOUT); /* it may or may not have happened */
         return;
     }

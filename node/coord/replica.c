@@ -11,10 +11,39 @@ bool part_is_placed(const struct part *p)
     return p->token == murmur3_token(p->key);
 }
 
+/* The context of a write. A replica that is only about to take the range over may rely on it when
+ * it has all of it itself (docs/versions.md). */
+static enum err check_context(struct coord *c, const struct wire_write *m, struct clock *ret)
+{
+    node_no self = cluster_self(c->cluster);
+    struct replicas now = placement_replicas(cluster_placement(c->cluster, m->keyspace), m->range);
+    enum err err = clock_decode(m->context, ret);
+    for (uint32_t i = 0; i < now.count; i++) {
+        if (now.node[i] == self)
+            return err;
+    }
+    if (err == ERR_OK && !clock_covers(engine_clock(c->engine, m->keyspace, m->range), ret))
+        err = ERR_BEHIND;
+    return err;
+}
+
+/* Whether it wins here, said before it is applied: it would find itself. */
+static enum err judge(struct coord *c, struct now now, const struct part *p, int64_t stamp,
+                      struct arena *arena, struct verdict *ret)
+{
+    struct weighed w;
+    enum err err = engine_weigh(c->engine, p, stamp, now.wall / USEC_PER_SEC, arena, &w);
+    if (err == ERR_OK && !MUTANT(loss_not_told))
+        *ret = (struct verdict){w.given, w.stamped};
+    return err;
+}
+
 void replica_write(struct coord *c, struct now now, node_no from, const struct wire_write *m)
 {
     struct arena arena = {0};
+    struct clock context;
     struct part part;
+    bool has_context = m->dot.n > 0 && m->context.len > 0;
     struct applying applying = {
         .for_peer = true, .peer = from, .request = m->request, .bytes = m->part.len};
     enum err err = part_decode(m->part, &arena, &part);
@@ -31,17 +60,28 @@ void replica_write(struct coord *c, struct now now, node_no from, const struct w
     if (err == ERR_OK && (!part_is_placed(&part) || m->range != ring_range_of(part.token, ranges) ||
                           (m->dot.n > 0 && actor_compare(m->dot.actor, c->self) == 0)))
         err = ERR_MALFORMED;
+    /* It was held up while the range left us; or we have yet to hear that we shall hold it. */
+    if (err == ERR_OK &&
+        !cluster_is_replica(c->cluster, m->keyspace, m->range, cluster_self(c->cluster)))
+        err = ERR_STALE;
     if (err == ERR_OK && m->dot.n > 0 && fold_is_over(c, m->dot.actor))
         err = ERR_STALE; /* it was held up; whoever waited for the ack is gone */
+    clock_init(&context);
+    if (err == ERR_OK && has_context)
+        err = check_context(c, m, &context);
+    if (err == ERR_OK && m->dot.n > 0 && m->weighs)
+        err = judge(c, now, &part, m->stamp, &arena, &applying.verdict);
     if (MUTANT(replica_loses_row) && err == ERR_OK && part.rows_count > 1)
         part.rows_count--;
     if (err == ERR_OK) {
-        coord_apply(c, now, m->keyspace, m->range, &part, m->dot, applying);
+        coord_apply(c, now, m->keyspace, m->range, &part, m->dot, has_context ? &context : NULL,
+                    applying);
     } else {
         struct wire_message answer = {.type = WIRE_WRITE_ACK,
                                       .write_ack = {.request = m->request, .err = (uint32_t)err}};
         coord_send(c, from, &answer);
     }
+    clock_close(&context);
     arena_close(&arena);
 }
 

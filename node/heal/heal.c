@@ -12,7 +12,8 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     h->rounds = h->requests = config->first_question;
     h->engine = engine;
     h->cluster = cluster;
-    h->next_round = h->tidy_due = USEC_NEVER;
+    h->next_round = h->tidy_due = h->forget_due = USEC_NEVER;
+    map_init(&h->holds);
     omap_init(&h->agreements);
     return h;
 }
@@ -36,6 +37,7 @@ void heal_free(struct heal *h)
         agree_forget_talk(&h->sessions[i]);
     }
     agree_free(h);
+    held_free(h);
     arena_close(&h->arena);
     mem_free(h->sessions);
     mem_free(h->effects);
@@ -332,6 +334,8 @@ static enum err take_rows(struct heal *h, struct session *s, const struct wire_p
                  replicas_have(placement_replicas(p, m->range), cluster_self(h->cluster));
     clock_init(&context);
     enum err err = clock_decode(m->context, &context);
+    if (!cluster_is_replica(h->cluster, m->keyspace, m->range, cluster_self(h->cluster)))
+        err = ERR_STALE; /* it left us while this was on its way */
     if (err == ERR_OK) {
         s->ticket = HEAL_TICKET | ++h->tickets;
         h->stats.bytes_pulled += m->rows.len;
@@ -387,7 +391,7 @@ static void rows_stored(struct heal *h, struct now now, struct session *s)
 
 /* --- inputs */
 
-static void ask_everybody(struct heal *h, struct now now)
+void heal_ask_everybody(struct heal *h, struct now now)
 {
     const struct cluster_node *nodes;
     size_t count = cluster_nodes(h->cluster, &nodes);
@@ -401,7 +405,7 @@ void heal_begin(struct heal *h, struct now now)
 {
     h->begun = true;
     h->next_round = now.mono + h->config.interval_us;
-    ask_everybody(h, now);
+    heal_ask_everybody(h, now);
 }
 
 void heal_peer_up(struct heal *h, struct now now, node_no peer)
@@ -440,7 +444,7 @@ void heal_move(struct heal *h, struct now now, uint64_t ring_epoch)
         if (s->state != SESSION_PULLING)
             session_idle(s);
     }
-    ask_everybody(h, now);
+    heal_ask_everybody(h, now);
     check_moved(h);
 }
 
@@ -509,6 +513,8 @@ void heal_deadline(struct heal *h, struct now now)
     }
     if (now.mono >= h->tidy_due)
         tidy_some(h, now);
+    if (now.mono >= h->forget_due)
+        held_forget_some(h, now);
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
         if (now.mono < s->due)
@@ -523,6 +529,7 @@ void heal_deadline(struct heal *h, struct now now)
 usec heal_next_deadline(const struct heal *h)
 {
     usec next = h->next_round < h->tidy_due ? h->next_round : h->tidy_due;
+    next = next < h->forget_due ? next : h->forget_due;
     for (size_t i = 0; i < h->sessions_count; i++) {
         if (h->sessions[i].due < next)
             next = h->sessions[i].due;

@@ -52,6 +52,11 @@ void heal_begin(struct heal *h, struct now now);
 void heal_peer_up(struct heal *h, struct now now, node_no peer);
 void heal_peer_lost(struct heal *h, struct now now, node_no peer);
 
+/* Ring or keyspaces of the cluster may be others than before, as of this entry of the metadata.
+ * Called after each, and once when starting, before anything is taken over or served: what lies
+ * here of ranges that were not held meanwhile is forgotten. */
+void heal_placed(struct heal *h, struct now now, uint64_t epoch);
+
 /* This node is a mover for ring_epoch (0: no more); every owner that stays, and every living node,
  * has applied that epoch. */
 void heal_move(struct heal *h, struct now now, uint64_t ring_epoch);
@@ -85,6 +90,7 @@ void heal_clear(struct heal *h); /* effects performed: their bytes are freed */
 
 struct heal_stats {
     uint64_t rounds, equal, pulls, dots_pulled, bytes_pulled, bytes_served, unserved;
+    uint64_t forgotten;      /* ranges, before they were taken over again */
     uint64_t purges;         /* turns of removing garbage */
     uint64_t garbage_ranges; /* that had some when looked at last, */
     uint64_t pinned_ranges;  /* and of these, ones where a replica is dead, so that none may go */

@@ -4,6 +4,7 @@
  *   serve.c    the other side: digests, clocks and rows for peers
  *   agree.c    what may be forgotten of deletions (agree.h)
  *   agree_talk.c  questions and answers about that
+ *   held.c     what is held; what was, and goes before it is again
  *   tidy.c     garbage is found and, where agreed, removed
  */
 #ifndef TORC_NODE_HEAL_HEAL_CORE_H
@@ -11,9 +12,11 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "node/heal/agree.h"
 #include "node/heal/heal.h"
+#include "ring/token.h"
 
 #define CLOCKS_MESSAGE_MAX ((size_t)256 << 10) /* clocks go out in messages of about this size */
 #define WANTED_MAX         65536               /* ranges a session may have to pull */
@@ -60,6 +63,11 @@ struct session {
     usec pins_since;       /* mono */
 };
 
+struct forget { /* a range that is to be */
+    keyspace_no keyspace;
+    range_no range;
+};
+
 struct heal {
     struct heal_config config;
     struct engine *engine;
@@ -72,7 +80,12 @@ struct heal {
     node_no last_peer;
     uint64_t rounds, requests, tickets;
     uint64_t ring_epoch;
-    bool moved;             /* HEAL_MOVED for ring_epoch is out */
+    bool moved;       /* HEAL_MOVED for ring_epoch is out */
+    struct map holds; /* u32 keyspace -> what we hold of it (held.c) */
+    uint64_t placed_epoch;
+    struct forget *forgets;
+    size_t forgets_count, forgets_cap;
+    usec forget_due;
     struct omap agreements; /* u32 keyspace, u32 range -> struct agreement * */
     uint64_t ask_from;      /* agreements before this one were asked about */
     uint64_t tidy_from;     /* purging goes on here */
@@ -92,6 +105,12 @@ struct bytes heal_keep(struct heal *h, const struct buf *b); /* a copy that live
 
 /* Hash of the clocks of all ranges of the keyspace that both nodes hold; 0 when all are empty. */
 uint64_t heal_keyspace_hash(struct heal *h, keyspace_no keyspace, node_no peer);
+
+void heal_ask_everybody(struct heal *h, struct now now);
+
+/* --- held.c */
+void held_free(struct heal *h);
+void held_forget_some(struct heal *h, struct now now);
 
 /* --- serve.c */
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m);

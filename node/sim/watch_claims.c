@@ -1,6 +1,7 @@
 /* watch_claims.c - a clock is honest: what it claims on the disk is on the disk, or something is
  * that made it void. Effects are remembered at random when they are first seen; later they are
  * looked for wherever the dot is claimed, in one view of what a power cut would leave. */
+#include "base/omap.h"
 #include "node/schema/schema.h"
 #include "node/sim/watch_core.h"
 
@@ -13,6 +14,7 @@ struct view {
     struct store_iter *it;
     struct arena *arena;
     struct buf key;
+    struct omap journal; /* key of each dot in it */
 };
 
 static bool read_here(struct view *v, struct raw_entry *ret)
@@ -27,19 +29,60 @@ static bool stands_at(struct view *v)
     return store_iter_valid(v->it) && bytes_equal(store_iter_key(v->it), buf_bytes(&v->key));
 }
 
+static void dot_key(struct buf *out, uint32_t keyspace, uint32_t range, struct dot dot)
+{
+    buf_clear(out);
+    buf_put_u8(out, 'l');
+    buf_put_u32(out, keyspace);
+    buf_put_u32(out, range);
+    buf_put_u32(out, dot.actor.node);
+    buf_put_u32(out, dot.actor.boot);
+    buf_put_u64(out, dot.n);
+}
+
+/* What is in the journal, whether pieces were made of it or not. */
+static void read_journal(struct view *v)
+{
+    struct raw_entry e;
+    store_iter_seek(v->it, BYTES_LIT("j"));
+    for (; store_iter_valid(v->it) && store_iter_key(v->it).data[0] == 'j';
+         store_iter_next(v->it)) {
+        arena_reset(v->arena);
+        if (!read_here(v, &e))
+            continue;
+        for (size_t i = 0; i < e.logs_count; i++) {
+            dot_key(&v->key, e.logs[i].keyspace, e.logs[i].range, e.logs[i].dot);
+            omap_put(&v->journal, buf_bytes(&v->key), BYTES_NONE);
+        }
+    }
+}
+
+static bool is_in_pieces(struct view *v, const struct sample *s)
+{
+    struct raw_entry e;
+    struct dot dot = s->item.dot;
+    dot.n -= dot.n % 64;
+    dot_key(&v->key, s->keyspace, s->range, dot);
+    store_iter_seek(v->it, buf_bytes(&v->key));
+    for (; store_iter_valid(v->it) && bytes_starts_with(store_iter_key(v->it), buf_bytes(&v->key));
+         store_iter_next(v->it)) {
+        if (!read_here(v, &e))
+            return false;
+        for (size_t i = 0; i < e.logs_count; i++) {
+            if (e.logs[i].dot.n == s->item.dot.n)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* In the log, or in the snapshot. */
 static bool is_claimed(struct view *v, const struct sample *s)
 {
     struct dot dot = s->item.dot;
     struct raw_entry e;
-    buf_clear(&v->key);
-    buf_put_u8(&v->key, 'l');
-    buf_put_u32(&v->key, s->keyspace);
-    buf_put_u32(&v->key, s->range);
-    buf_put_u32(&v->key, dot.actor.node);
-    buf_put_u32(&v->key, dot.actor.boot);
-    buf_put_u64(&v->key, dot.n);
-    if (stands_at(v))
+    dot_key(&v->key, s->keyspace, s->range, dot);
+    if (omap_find(&v->journal, buf_bytes(&v->key)) != NULL || is_in_pieces(v, s))
         return true;
     v->key.len = 9;
     v->key.data[0] = 'c';
@@ -194,6 +237,8 @@ bool watch_claims(struct watch *w, unsigned node, size_t samples)
         return true;
     struct view v = {.w = w, .arena = &w->arena, .it = store_iter_new_durable(m->store)};
     buf_init(&v.key, SIZE_MAX);
+    omap_init(&v.journal);
+    read_journal(&v);
     bool all = samples >= w->samples_count;
     for (size_t i = 0; good && i < (all ? w->samples_count : samples); i++) {
         size_t which = all ? i : (size_t)rng_below(&w->rng, w->samples_count);
@@ -201,6 +246,7 @@ bool watch_claims(struct watch *w, unsigned node, size_t samples)
             good = look_for(&v, node, &w->samples[which]);
     }
     store_iter_free(v.it);
+    omap_close(&v.journal);
     buf_close(&v.key);
     return good;
 }

@@ -34,7 +34,7 @@ bool watch_keyspace_of(const struct watch *w, table_no table, keyspace_no *ret)
 }
 
 /* The first process to store a dot is the one that minted it. */
-static bool see_actor(struct watch *w, unsigned node, const struct raw_entry *e)
+static bool see_actor(struct watch *w, unsigned node, const struct raw_log *e)
 {
     bool fresh;
     uint64_t actor = (uint64_t)e->dot.actor.node << 32 | e->dot.actor.boot;
@@ -68,23 +68,24 @@ static bool two_contents(struct watch *w, unsigned node, struct dot dot, table_n
                       dot.actor.node, dot.actor.boot, dot.n, table, what, node);
 }
 
-static bool see_part(struct watch *w, unsigned node, const struct raw_entry *e, struct dot dot)
+static bool see_part(struct watch *w, unsigned node, table_no table, token place,
+                     struct bytes partition, struct dot dot)
 {
     bool fresh;
-    uint64_t key = watch_mix(watch_mix(0, OF_PART), e->table);
-    key = mix_dot(watch_mix(key, watch_range_of(w, e->token)), dot);
-    uint64_t content = watch_mix_bytes(watch_mix(0, (uint64_t)e->token), e->partition);
+    uint64_t key = watch_mix(watch_mix(0, OF_PART), table);
+    key = mix_dot(watch_mix(key, watch_range_of(w, place)), dot);
+    uint64_t content = watch_mix_bytes(watch_mix(0, (uint64_t)place), partition);
     uint64_t *had = ledger_place(&w->ledger, key, &fresh);
     if (fresh)
         *had = content;
-    return *had == content || two_contents(w, node, dot, e->table, "partitions");
+    return *had == content || two_contents(w, node, dot, table, "partitions");
 }
 
-static bool see_log(struct watch *w, unsigned node, const struct raw_entry *e, struct bytes value)
+static bool see_log(struct watch *w, unsigned node, const struct raw_log *e)
 {
     bool fresh;
     uint64_t key = watch_mix(watch_mix(0, OF_LOG), (uint64_t)e->keyspace << 32 | e->range);
-    uint64_t content = watch_mix_bytes(0, value);
+    uint64_t content = watch_mix_bytes(0, e->entry);
     uint64_t *had = ledger_place(&w->ledger, mix_dot(key, e->dot), &fresh);
     if (fresh)
         *had = content;
@@ -97,7 +98,7 @@ static bool see_log(struct watch *w, unsigned node, const struct raw_entry *e, s
     if (e->dot.n == 0 || watch_range_of(w, e->token) != e->range)
         return watch_fail(w, "node %u has a log entry of a token that is not in range %" PRIu32,
                           node, e->range);
-    return see_part(w, node, e, e->dot);
+    return see_part(w, node, e->table, e->token, e->partition, e->dot);
 }
 
 static struct bytes keep(uint8_t **at, struct bytes b)
@@ -232,7 +233,7 @@ static bool see_item(struct watch *w, unsigned node, const struct raw_entry *e,
         see_garbage(w, e, item);
     if (fresh && content % SAMPLE_ONE_IN == 0)
         remember(w, e, item);
-    return see_part(w, node, e, item->dot);
+    return see_part(w, node, e->table, e->token, e->partition, item->dot);
 }
 
 void watch_seen(void *machine, struct bytes key, struct bytes value)
@@ -248,8 +249,8 @@ void watch_seen(void *machine, struct bytes key, struct bytes value)
                    m->node, key.len > 0 ? key.data[0] : '?');
         return;
     }
-    if (e.type == RAW_LOG)
-        see_log(w, m->node, &e, value);
+    for (size_t i = 0; i < e.logs_count && !w->bad; i++)
+        see_log(w, m->node, &e.logs[i]);
     for (size_t i = 0; i < e.items_count && !w->bad; i++)
         see_item(w, m->node, &e, &e.items[i]);
 }

@@ -229,21 +229,61 @@ static bool purged_bound(struct reader *key)
 
 /* --- logs and clocks */
 
-static bool log_entry(struct reader *key, struct bytes value, struct raw_entry *ret)
+/* What an entry says of its dot, the rest is the rows. */
+static bool add_log(struct raw_entry *ret, size_t *cap, struct arena *arena, struct raw_log log)
 {
-    struct reader in = reader_make(value);
-    ret->type = RAW_LOG;
-    ret->keyspace = read_u32(key);
-    ret->range = read_u32(key);
-    ret->dot.actor.node = read_u32(key);
-    ret->dot.actor.boot = read_u32(key);
-    ret->dot.n = read_u64(key);
+    struct reader in = reader_make(log.entry);
     uint8_t version = read_u8(&in);
     uint64_t table = read_varint(&in);
-    ret->table = (uint32_t)table;
-    ret->token = read_i64(&in);
-    ret->partition = read_vbytes(&in);
-    return reader_done(key) && !in.failed && version == 1 && table <= UINT32_MAX;
+    log.table = (uint32_t)table;
+    log.token = read_i64(&in);
+    log.partition = read_vbytes(&in);
+    ret->logs = arena_grow(arena, ret->logs, ret->logs_count, cap, sizeof log);
+    ret->logs[ret->logs_count++] = log;
+    return !in.failed && version == 1 && table <= UINT32_MAX;
+}
+
+static bool log_piece(struct reader *key, struct bytes value, struct arena *arena,
+                      struct raw_entry *ret)
+{
+    struct reader in = reader_make(value);
+    struct raw_log log = {0};
+    size_t cap = 0;
+    ret->type = RAW_LOG;
+    log.keyspace = read_u32(key);
+    log.range = read_u32(key);
+    log.dot.actor.node = read_u32(key);
+    log.dot.actor.boot = read_u32(key);
+    uint64_t window = read_u64(key);
+    (void)read_u64(key); /* piece */
+    bool good = reader_done(key) && window % 64 == 0;
+    while (good && reader_left(&in) > 0) {
+        uint8_t n = read_u8(&in);
+        log.dot.n = window + n;
+        log.entry = read_vbytes(&in);
+        good = !in.failed && n < 64 && add_log(ret, &cap, arena, log);
+    }
+    return good;
+}
+
+static bool journal(struct reader *key, struct bytes value, struct arena *arena,
+                    struct raw_entry *ret)
+{
+    struct reader in = reader_make(value);
+    size_t cap = 0;
+    ret->type = RAW_LOG;
+    (void)read_u64(key); /* epoch */
+    (void)read_u64(key); /* number */
+    bool good = reader_done(key);
+    while (good && reader_left(&in) > 0) {
+        struct raw_log log = {0};
+        log.keyspace = (uint32_t)read_varint(&in);
+        log.range = (uint32_t)read_varint(&in);
+        log.dot = read_dot(&in);
+        log.entry = read_vbytes(&in);
+        good = !in.failed && add_log(ret, &cap, arena, log);
+    }
+    return good;
 }
 
 static bool clock_entry(struct reader *key, struct bytes value, struct arena *arena,
@@ -287,7 +327,8 @@ bool raw_read(struct bytes key, struct bytes value, struct arena *arena, struct 
     case 'i': return index_entry(&in, value, arena);
     case 'g': return garbage_entry(&in, value, arena, ret);
     case 'b': return purged_bound(&in);
-    case 'l': return log_entry(&in, value, ret);
+    case 'l': return log_piece(&in, value, arena, ret);
+    case 'j': return journal(&in, value, arena, ret);
     case 'c': return clock_entry(&in, value, arena, ret);
     case 'M':
     case 'F': return !in.failed;

@@ -1,8 +1,8 @@
 /* watch_raw.h - what lies on the disk of a node, read by the grammar alone.
  *
  * A second decoder of stored bytes, written from storage/keys.h and the heads of part_codec.c,
- * engine_log.c and clock.c, for those who judge the first one: it calls nothing of storage. It
- * demands no canonical form, only that the bytes are in the grammar.
+ * engine_log.c, engine_blocks.c and clock.c, for those who judge the first one: it calls nothing of
+ * storage. It demands no canonical form, only that the bytes are in the grammar.
  */
 #ifndef TORC_NODE_SIM_WATCH_RAW_H
 #define TORC_NODE_SIM_WATCH_RAW_H
@@ -12,7 +12,7 @@
 enum raw_type {
     RAW_OTHER, /* facts, entries of indexes, the store's own records */
     RAW_CLOCK,
-    RAW_LOG,
+    RAW_LOG, /* a piece of a range log, a record of their journal */
     RAW_DATA,
     RAW_GARBAGE, /* an entry of the index of what will be garbage */
 };
@@ -41,13 +41,24 @@ struct raw_run { /* dots first .. last of an actor */
     uint64_t first, last;
 };
 
+struct raw_log {
+    uint32_t keyspace, range;
+    struct dot dot;
+    uint32_t table;
+    int64_t token;
+    struct bytes partition;
+    struct bytes entry; /* all of it */
+};
+
 struct raw_entry {
     enum raw_type type;
-    uint32_t keyspace, range; /* CLOCK, LOG, GARBAGE */
-    struct dot dot;           /* LOG, GARBAGE */
-    uint32_t table;           /* LOG, DATA, GARBAGE */
-    int64_t due_s;            /* GARBAGE: so it is deleted, or expires */
-    bool expires;             /* GARBAGE */
+    uint32_t keyspace, range; /* CLOCK, GARBAGE */
+    struct raw_log *logs;     /* LOG */
+    size_t logs_count;
+    struct dot dot; /* GARBAGE */
+    uint32_t table; /* DATA, GARBAGE */
+    int64_t due_s;  /* GARBAGE: so it is deleted, or expires */
+    bool expires;   /* GARBAGE */
     int64_t token;
     struct bytes partition; /* the key, unescaped */
     struct raw_item *items; /* DATA */

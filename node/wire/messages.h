@@ -60,20 +60,32 @@
 
 /* A mutation to a replica. With a dot: the coordinator's write, enters log and clock. Without:
  * state for read repair. timeout_us: what is left for the sender, a duration (clocks are not
- * compared). */
+ * compared). context: the clock of who minted the dot (storage/engine.h), mostly empty. weighs: the
+ * ack says by which timestamp the write loses here, if it does: what has the server's `stamp` (0:
+ * nothing has) apart from all else (engine_weigh). */
 #define WIRE_WRITE(F)                                                                              \
-    F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(u32, range) F(dot, dot) F(bytes, part)
-#define WIRE_WRITE_ACK(F) F(u64, request) F(u32, err)
+    F(u64, request)                                                                                \
+    F(u64, timeout_us)                                                                             \
+    F(u32, keyspace)                                                                               \
+    F(u32, range) F(dot, dot) F(bytes, part) F(bytes, context) F(flag, weighs) F(i64, stamp)
+#define WIRE_WRITE_ACK(F)                                                                          \
+    F(u64, request)                                                                                \
+    F(u32, err) F(flag, given_lost) F(i64, given_by) F(flag, stamped_lost) F(i64, stamped_by)
 
-/* A whole request handed to a replica that will coordinate it. supersede: supersede_encode. */
+/* A whole request handed to a replica that will coordinate it. supersede: supersede_encode. stamp:
+ * the server's, 0: none. replay: from the log of batches. DONE: lost, of enum lost; behind: by how
+ * many us. */
 #define WIRE_FORWARD(F)                                                                            \
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
-    F(u32, keyspace) F(u32, level) F(u32, kind) F(bytes, part) F(bytes, supersede)
+    F(u32, keyspace)                                                                               \
+    F(u32, level) F(u32, kind) F(bytes, part) F(bytes, supersede) F(i64, stamp) F(flag, replay)
 #define WIRE_FORWARD_DONE(F)                                                                       \
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \
-    F(u32, required) F(u32, received) F(u32, failures) F(u32, waits_for) F(u32, merged)
+    F(u32, required)                                                                               \
+    F(u32, received)                                                                               \
+    F(u32, failures) F(u32, waits_for) F(u32, merged) F(u32, lost) F(i64, behind)
 
 /* Counters (node/coord/coord_fold.c): promise to take no increment of the range up to a timestamp,
  * and tell your clock. `set` stands for the replicas of the range as the sender sees them. lives:

@@ -1,5 +1,5 @@
-/* A register that the last write wins is no linearizable one when clocks are off, and QUORUM does
- * not make it so: both ways, judged by the same checker. */
+/* A register at QUORUM is linearizable also when clocks are off, because what would lose to an
+ * older write is stamped again before it is acked. */
 #include "base/bytes.h"
 #include "base/rng.h"
 #include "node/sim/oracle/linear.h"
@@ -9,7 +9,7 @@
 
 #define ASKERS    8
 #define ASKED     400
-#define SEEDS     3
+#define SEEDS     10
 #define NODES     5
 #define THINK_MAX MILLISECONDS(100) /* in which a node may hear nothing of the others' clocks */
 
@@ -101,14 +101,16 @@ static enum linear_verdict judge(uint64_t seed, usec clock_offset_us, unsigned w
 }
 
 /* Who writes later, at a node whose clock is behind and that has not heard of the other write yet,
- * loses, though it was acked. */
-static void last_write_wins_is_not_linearizable(void)
+ * would lose, though it was acked, if it were not stamped again. */
+static void clocks_apart_lose_no_write(void)
 {
-    struct errmsg why = {""};
-    unsigned bad = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++)
-        bad += judge(seed, MILLISECONDS(200), 5, &why) == LINEAR_BAD;
-    CU_ASSERT(bad > 0);
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct errmsg why = {""};
+        enum linear_verdict verdict = judge(seed, MILLISECONDS(200), 5, &why);
+        CU_ASSERT_EQUAL(verdict, LINEAR_GOOD);
+        if (verdict != LINEAR_GOOD)
+            printf("\n    seed %llu: %s\n", (unsigned long long)seed, why.text);
+    }
 }
 
 static void one_writer_and_good_clocks_are(void)
@@ -123,7 +125,7 @@ static void one_writer_and_good_clocks_are(void)
 }
 
 CU_TestInfo linear_tests[] = {
-    {"last write wins is not linearizable", last_write_wins_is_not_linearizable},
+    {"clocks that are apart lose no write", clocks_apart_lose_no_write},
     {"one writer and good clocks are", one_writer_and_good_clocks_are},
     CU_TEST_INFO_NULL,
 };

@@ -411,6 +411,14 @@ void metadata_id(const struct cql_column *columns, size_t count, uint8_t ret_id[
 bool prepared_reply(struct run *r, const struct prepared *p, uint8_t version, struct buf *body);
 
 /* --- exec.c */
+/* A warning of lost.c */
+struct lost_told {
+    uint64_t conn;
+    table_no table;
+    usec when; /* mono; 0: never */
+};
+#define LOST_TOLD_MAX 256
+
 enum batch_kind { BATCH_LOGGED, BATCH_UNLOGGED, BATCH_COUNTERS, BATCH_KINDS };
 
 struct exec {
@@ -439,6 +447,7 @@ struct exec {
     struct map latencies;                  /* table_no -> struct latency (latency.h) */
     usec first, latest;                    /* mono: the first request, the last event */
     struct histogram batches[BATCH_KINDS]; /* partitions of each */
+    struct lost_told lost_told[LOST_TOLD_MAX];
 };
 
 #endif

@@ -134,6 +134,13 @@ struct exec_result {
     uint32_t received; /* UNAVAILABLE: alive */
     uint32_t failures;
     uint32_t merged; /* writes: values that went because there were too many siblings */
+    enum exec_lost {
+        EXEC_LOST_NONE,
+        EXEC_LOST_GIVEN,   /* a write is acked and not seen: its timestamp was the client's, */
+        EXEC_LOST_STAMPED, /* or it was ours, and what wins is beyond what we may stamp */
+    } lost;
+    table_no lost_in;
+    int64_t behind_us;
     bool data_present;
     const struct scan_result *rows; /* reads */
     struct schema_change change;    /* DDL */
@@ -198,6 +205,8 @@ struct exec_effect {
             size_t count;
             enum cql_consistency level;
             enum cql_write_type kind;
+            int64_t stamp_us; /* what has this timestamp got it from timestamp_us of the request;
+                                 0: nothing has */
         } write;
         struct {
             keyspace_no keyspace;

@@ -100,6 +100,7 @@ static bool begin(struct exec *e, struct request *q, struct inner *in)
     effect->write.count = in->parts.count;
     effect->write.level = in->question.level;
     effect->write.kind = CQL_WRITE_SIMPLE;
+    effect->write.stamp_us = r->stamp_us;
     effect_op(e, q, effect);
     return true;
 }

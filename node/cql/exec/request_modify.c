@@ -111,6 +111,7 @@ static void modify_step(struct exec *e, struct request *q)
     effect->write.count = q->parts.count;
     effect->write.level = q->level;
     effect->write.kind = q->write_kind;
+    effect->write.stamp_us = q->run.timestamp_us == q->run.stamp_us ? q->run.stamp_us : 0;
     effect_op(e, q, effect);
 }
 
@@ -347,6 +348,7 @@ static void reply_written(struct exec *e, struct request *q, const struct exec_r
                  "%u concurrent values were dropped: one place keeps %u siblings at most. Read, "
                  "and write USING CAUSALITY, to replace them",
                  x->merged, SIBLINGS_MAX);
+    request_warn_lost(e, q, x);
     reply_void(e, q);
 }
 

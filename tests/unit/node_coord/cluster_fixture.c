@@ -19,8 +19,10 @@ static void open_node(struct fixture *f, node_no no, const struct cluster_node *
 {
     struct fixture_node *n = fixture_at(f, no);
     struct engine_config engine = {.seed = no, .ring_ranges = RANGES};
-    struct coord_config coord = {
-        .seed = no, .in_flight_max = 1 << 20, .counter_window_us = FIXTURE_WINDOW};
+    struct coord_config coord = {.seed = no,
+                                 .in_flight_max = 1 << 20,
+                                 .counter_window_us = FIXTURE_WINDOW,
+                                 .clock_offset_max_us = FIXTURE_OFFSET};
     struct strategy strategy = {.type = STRATEGY_SIMPLE, .rf = 3};
     struct errmsg why;
     n->store = store_mem_new();
@@ -36,7 +38,8 @@ static void open_node(struct fixture *f, node_no no, const struct cluster_node *
 void fixture_restart(struct fixture *f, node_no node)
 {
     struct fixture_node *n = fixture_at(f, node);
-    struct coord_config coord = {.seed = node + 100, .in_flight_max = 1 << 20};
+    struct coord_config coord = {
+        .seed = node + 100, .in_flight_max = 1 << 20, .clock_offset_max_us = FIXTURE_OFFSET};
     coord_free(n->coord);
     n->coord = coord_new(&coord, n->engine, n->cluster);
     coord_set_actor(n->coord, (struct actor){node, 2});
@@ -188,6 +191,7 @@ static enum err write_part(struct fixture *f, node_no via, struct part *p, enum 
     m.part = *p;
     struct coord_write w = {
         .mutations = &m, .count = 1, .level = level, .kind = kind, .timeout_us = 2 * USEC_PER_SEC};
+    w.stamp = f->stamp;
     f->done = 0;
     coord_write_start(fixture_at(f, via)->coord, f->now, 1, &w);
     fixture_settle(f);

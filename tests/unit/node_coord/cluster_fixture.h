@@ -11,6 +11,7 @@
 #define KEYSPACE      7 /* RF 3 */
 #define TABLE         9
 
+#define FIXTURE_OFFSET (500 * USEC_PER_MS) /* clock_offset_max_us */
 #define FIXTURE_WINDOW (10 * USEC_PER_SEC) /* counter_window_us */
 
 struct fixture_node {
@@ -34,7 +35,8 @@ struct fixture {
     struct arena arena;
     uint64_t done; /* its name */
     size_t writes_sent;
-    node_no mute; /* fixture_settle_without */
+    node_no mute;  /* fixture_settle_without */
+    int64_t stamp; /* of writes: which timestamp is the server's; 0: none is */
 };
 
 void fixture_open(struct fixture *f);

@@ -1,5 +1,6 @@
 SUITE(quorum)
 SUITE_WITH(coord)
+SUITE_WITH(stamp)
 SUITE_WITH(counters)
 SUITE_WITH(batch)
 SUITE_WITH(cas)

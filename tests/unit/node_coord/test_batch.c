@@ -279,7 +279,7 @@ static void what_cannot_be_written_is_not_logged(void)
 
 static void tables_that_are_gone_are_left_out(void)
 {
-    const table_no other = TABLE + 1;
+    const struct cluster_table other = {TABLE + 1, KEYSPACE};
     for (node_no i = 2; i <= FIXTURE_NODES; i++)
         fixture_at(&f, i)->frozen = true;
     CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);

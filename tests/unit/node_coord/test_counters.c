@@ -161,8 +161,12 @@ static void a_late_forward_does_not_count(void)
     struct wire_message m = {.type = WIRE_FORWARD};
     buf_init(&part, 1 << 16);
     part_encode(&p, &part);
-    m.forward = (struct wire_forward){
-        77, 2 * USEC_PER_SEC, KEYSPACE, LEVEL_ALL, WRITE_COUNTER, buf_bytes(&part), BYTES_NONE};
+    m.forward = (struct wire_forward){.request = 77,
+                                      .timeout_us = 2 * USEC_PER_SEC,
+                                      .keyspace = KEYSPACE,
+                                      .level = LEVEL_ALL,
+                                      .kind = WRITE_COUNTER,
+                                      .part = buf_bytes(&part)};
     count_eight();
     elapse(2 * FIXTURE_WINDOW);
     CU_ASSERT_EQUAL(count(R(0), 200, 10, LEVEL_ALL), ERR_OK);

@@ -1,1 +1,2 @@
 SUITE_WITH(heal)
+SUITE_WITH(held)

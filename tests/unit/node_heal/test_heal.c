@@ -1,227 +1,23 @@
-/* Three replicas of everything that lose writes on purpose, and what handoff makes of it. Messages
- * are encoded, delivered in order, decoded; disks sync when the fixture says so. */
-#include "base/mem.h"
-#include "node/heal/heal.h"
-#include "ring/murmur3.h"
-#include "ring/plan.h"
-#include "storage/store_mem.h"
+/* Three replicas of everything that lose writes on purpose, and what handoff makes of it. */
+#include "three.h"
+
+#include "ring/token.h"
 
 #include <CUnit/CUnit.h>
 #include <stdio.h>
 #include <string.h>
-
-#define NODES    3
-#define RANGES   16
-#define KEYSPACE 7
-#define TABLE    9
-
-struct one {
-    struct store *store;
-    struct engine *engine;
-    struct cluster *cluster;
-    struct heal *heal;
-    bool down;
-    uint64_t moved;      /* the ring epoch of HEAL_MOVED */
-    uint64_t moved_dots; /* pulled by then */
-};
-
-struct sent {
-    struct buf bytes;
-    node_no to;
-};
-
-static struct fixture {
-    struct one node[NODES];
-    struct now now;
-    struct sent queue[256];
-    size_t queued, taken;
-    size_t sent[64]; /* by message number */
-    struct arena arena;
-} f;
 
 void heal_setup(void);
 void heal_teardown(void);
 
 void heal_setup(void)
 {
-    struct cluster_node nodes[NODES] = {{0}};
-    struct ring_node members[NODES] = {{0}};
-    struct strategy strategy = {.type = STRATEGY_SIMPLE, .rf = 3};
-    struct engine_config engine = {.ring_ranges = RANGES};
-    struct ring *ring;
-    struct errmsg why;
-    memset(&f, 0, sizeof f);
-    f.now = (struct now){USEC_PER_SEC, 1700000000 * USEC_PER_SEC};
-    for (node_no i = 0; i < NODES; i++) {
-        nodes[i].node = members[i].node = i + 1;
-        members[i].weight = 1;
-        nodes[i].alive = true;
-        strcpy(nodes[i].dc, "dc1");
-        strcpy(members[i].dc, "dc1");
-        strcpy(members[i].rack, "r1");
-    }
-    CU_ASSERT_EQUAL_FATAL(ring_plan_fresh(RANGES, members, NODES, &ring), ERR_OK);
-    for (node_no i = 0; i < NODES; i++) {
-        struct one *n = &f.node[i];
-        struct heal_config config = HEAL_CONFIG_DEFAULT;
-        config.pull_bytes_max = 512; /* many small pulls */
-        n->store = store_mem_new();
-        CU_ASSERT_EQUAL_FATAL(engine_new(n->store, &engine, &n->engine, &why), ERR_OK);
-        n->cluster = cluster_new();
-        cluster_set_nodes(n->cluster, i + 1, nodes, NODES, ring, 1);
-        cluster_set_keyspace(n->cluster, KEYSPACE, &strategy);
-        n->heal = heal_new(&config, n->engine, n->cluster);
-    }
-    ring_free(ring);
+    three_setup(3);
 }
 
 void heal_teardown(void)
 {
-    for (size_t i = 0; i < NODES; i++) {
-        heal_free(f.node[i].heal);
-        cluster_free(f.node[i].cluster);
-        engine_free(f.node[i].engine);
-        store_close(f.node[i].store);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(f.queue); i++)
-        buf_close(&f.queue[i].bytes);
-    arena_close(&f.arena);
-}
-
-static bool perform(node_no no)
-{
-    struct one *n = &f.node[no - 1];
-    const struct heal_effect *effects;
-    size_t count = heal_effects(n->heal, &effects);
-    for (size_t i = 0; i < count; i++) {
-        if (effects[i].type == HEAL_MOVED) {
-            n->moved = effects[i].ring_epoch;
-            n->moved_dots = heal_stats(n->heal).dots_pulled;
-            continue;
-        }
-        struct wire_message m = effects[i].send.message;
-        struct sent *s = &f.queue[f.queued++ % ARRAY_LEN(f.queue)];
-        m.from = no;
-        f.sent[m.type]++;
-        buf_close(&s->bytes);
-        buf_init(&s->bytes, WIRE_MESSAGE_MAX);
-        wire_encode(&m, &s->bytes);
-        s->to = effects[i].send.to;
-    }
-    heal_clear(n->heal);
-    return count > 0;
-}
-
-static bool deliver(void)
-{
-    struct wire_message m;
-    if (f.taken == f.queued)
-        return false;
-    struct sent *s = &f.queue[f.taken++ % ARRAY_LEN(f.queue)];
-    struct one *to = &f.node[s->to - 1];
-    CU_ASSERT_EQUAL_FATAL(wire_decode(buf_bytes(&s->bytes), &m), ERR_OK);
-    if (!to->down && !f.node[m.from - 1].down)
-        CU_ASSERT(heal_receive(to->heal, f.now, m.from, &m));
-    return true;
-}
-
-static bool sync_disk(struct one *n)
-{
-    struct store_done done;
-    bool any = false;
-    store_flush(n->store);
-    store_mem_sync(n->store, SIZE_MAX);
-    while (store_completed(n->store, &done)) {
-        heal_durable(n->heal, f.now, done.ticket, done.err);
-        any = true;
-    }
-    return any;
-}
-
-static void settle(void)
-{
-    bool more = true;
-    while (more) {
-        more = deliver();
-        for (node_no i = 1; i <= NODES; i++) {
-            more |= sync_disk(&f.node[i - 1]);
-            more |= perform(i);
-        }
-    }
-}
-
-/* In steps of a tenth of a second, so that deadlines come in their order. */
-static void elapse(usec us)
-{
-    usec end = f.now.mono + us;
-    while (f.now.mono < end) {
-        f.now.mono += USEC_PER_SEC / 10;
-        f.now.wall += USEC_PER_SEC / 10;
-        for (size_t i = 0; i < NODES; i++) {
-            if (heal_next_deadline(f.node[i].heal) <= f.now.mono)
-                heal_deadline(f.node[i].heal, f.now);
-        }
-        settle();
-    }
-}
-
-/* Node `by` coordinates a write that reaches only the nodes of the mask (bit 0: node 1). */
-static void write_quietly(unsigned mask, node_no by, unsigned key, int64_t timestamp)
-{
-    char *name = arena_printf(&f.arena, "key%u", key);
-    struct cell cell = {.column = 1, .timestamp = timestamp, .value = BYTES_LIT("value")};
-    struct row row = {.deletion = TOMB_NONE, .cells = &cell, .cells_count = 1};
-    struct part p = {.table = TABLE,
-                     .token = murmur3_token(bytes_text(name)),
-                     .key = bytes_text(name),
-                     .deletion = TOMB_NONE,
-                     .rows = &row,
-                     .rows_count = 1};
-    range_no range = ring_range_of(p.token, RANGES);
-    p.static_row.deletion = TOMB_NONE;
-    struct dot dot = engine_next_dot(f.node[by - 1].engine, KEYSPACE, range, (struct actor){by, 1});
-    part_set_dot(&p, dot);
-    for (size_t i = 0; i < NODES; i++) {
-        if (mask & 1u << i)
-            CU_ASSERT_EQUAL(engine_apply(f.node[i].engine, KEYSPACE, range, &p, dot, NULL, 0),
-                            ERR_OK);
-    }
-}
-
-static void write_to(unsigned mask, node_no by, unsigned key, int64_t timestamp)
-{
-    write_quietly(mask, by, key, timestamp);
-    settle();
-}
-
-static bool all_equal(void)
-{
-    for (range_no r = 0; r < RANGES; r++) {
-        for (size_t i = 1; i < NODES; i++) {
-            if (!clock_equal(engine_clock(f.node[0].engine, KEYSPACE, r),
-                             engine_clock(f.node[i].engine, KEYSPACE, r)))
-                return false;
-        }
-    }
-    struct digest first, other;
-    struct scan all = {.table = TABLE, .after_token = INT64_MIN, .upto_token = INT64_MAX};
-    struct scan_result rows;
-    all.now_s = f.now.wall / USEC_PER_SEC;
-    for (size_t i = 0; i < NODES; i++) {
-        if (engine_scan(f.node[i].engine, &all, &f.arena, &rows) != ERR_OK || rows.more)
-            return false;
-        scan_result_digest(&rows, all.now_s, i == 0 ? &first : &other);
-        if (i > 0 && memcmp(&first, &other, sizeof first) != 0)
-            return false;
-    }
-    return true;
-}
-
-static void begin(void)
-{
-    for (size_t i = 0; i < NODES; i++)
-        heal_begin(f.node[i].heal, f.now);
-    settle();
+    three_teardown();
 }
 
 static void equal_replicas_send_no_clocks(void)

@@ -151,6 +151,32 @@ static void plant(unsigned node, char letter, size_t key_from_end, size_t value_
     buf_close(&value);
 }
 
+/* The first entry of the journal on node 3, of another dot, on `node`. */
+static void plant_entry(unsigned node, uint64_t n_flips)
+{
+    struct buf key, value, planted;
+    buf_init(&key, SIZE_MAX);
+    buf_init(&value, SIZE_MAX);
+    buf_init(&planted, SIZE_MAX);
+    find_entry(w->count >= 3 ? 3 : 1, 'j', 1, &key, &value);
+    struct reader in = reader_make(buf_bytes(&value));
+    uint64_t keyspace = read_varint(&in);
+    uint64_t range = read_varint(&in);
+    struct dot dot = read_dot(&in);
+    struct bytes entry = read_vbytes(&in);
+    CU_ASSERT_FALSE_FATAL(in.failed);
+    dot.n ^= n_flips;
+    buf_put_varint(&planted, keyspace);
+    buf_put_varint(&planted, range);
+    buf_put_dot(&planted, dot);
+    buf_put_vbytes(&planted, entry);
+    key.data[key.len - 3] ^= 0x40;
+    put(node, &key, &planted);
+    buf_close(&key);
+    buf_close(&value);
+    buf_close(&planted);
+}
+
 static void a_dot_with_two_contents(void)
 {
     begin();
@@ -161,7 +187,7 @@ static void a_dot_with_two_contents(void)
 static void a_dot_with_two_log_entries(void)
 {
     begin();
-    plant(3, 'l', 0, 1);
+    plant(3, 'j', 0, 1);
     CU_ASSERT(found("names two log entries; the second lies on node 3"));
 }
 
@@ -176,8 +202,8 @@ static void a_dot_with_two_partitions(void)
 static void an_actor_of_two_processes(void)
 {
     begin();
-    plant(2, 'l', 3, 0);
-    plant(3, 'l', 2, 0);
+    plant_entry(2, 0x400000);
+    plant_entry(3, 0x4000);
     CU_ASSERT(found("is that of a process on node"));
 }
 
@@ -189,7 +215,7 @@ static void an_actor_after_a_restart(void)
     sim_elapse(w, SECONDS(3));
     CU_ASSERT(watch_look(watch, NULL));
     for (unsigned node = 1; node <= 3; node++) /* one of them is not the one that minted it */
-        plant(node, 'l', 4 - node, 0);
+        plant_entry(node, (uint64_t)0x40 << 8 * (3 - node));
     CU_ASSERT(found("is that of a process on node"));
 }
 
@@ -198,7 +224,7 @@ static void a_counter_that_goes_back(void)
 {
     world_form(1);
     CU_ASSERT(write_row(1, CQL_CL_ALL, 1));
-    plant(1, 'l', 3, 0);
+    plant_entry(1, 0x400000);
     CU_ASSERT(watch_look(watch, NULL));
     for (int k = 2; k < 60; k++)
         CU_ASSERT(write_row(1, CQL_CL_ALL, k));

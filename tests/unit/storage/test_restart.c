@@ -100,20 +100,20 @@ static void a_pruned_log_keeps_its_clock(void)
     clock_init(&done);
     buf_init(&b, SIZE_MAX);
     CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
-    for (uint64_t n = 1; n <= 10; n++) {
+    for (uint64_t n = 1; n <= 300; n++) {
         struct dot dot = {actor, n};
         struct part p = one_row(&arena, "a", (int64_t)n, dot);
         CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
     }
     clock_add_run(&known, actor, 1, 4);
-    clock_add_run(&known, actor, 6, 12);
+    clock_add_run(&known, actor, 6, 302);
     for (; !finished && calls < 20; calls++)
-        CU_ASSERT_EQUAL(engine_log_prune(e, KEYSPACE, RANGE, &known, 4, &finished), ERR_OK);
-    CU_ASSERT_EQUAL(calls, 3); /* nine entries */
+        CU_ASSERT_EQUAL(engine_log_prune(e, KEYSPACE, RANGE, &known, 70, &finished), ERR_OK);
+    CU_ASSERT_EQUAL(calls, 3); /* 299 entries, whole pieces */
     engine_free(e);
     CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
     sync_all(s);
-    CU_ASSERT_EQUAL(clock_count(engine_clock(e, KEYSPACE, RANGE)), 10);
+    CU_ASSERT_EQUAL(clock_count(engine_clock(e, KEYSPACE, RANGE)), 300);
     CU_ASSERT_EQUAL(engine_log_read(e, KEYSPACE, RANGE, engine_clock(e, KEYSPACE, RANGE),
                                     engine_clock(e, KEYSPACE, RANGE), 1000, &b, &done),
                     ERR_OK);
@@ -221,6 +221,117 @@ static void damage_is_not_served(void)
     arena_close(&arena);
 }
 
+/* The dots whose entries the log gives, of all that the clock has. */
+static void log_gives(struct engine *e, struct clock *ret)
+{
+    struct clock none, left, all, done;
+    struct buf b;
+    clock_init(&none);
+    clock_init(&left);
+    clock_init(&all);
+    clock_init(&done);
+    buf_init(&b, SIZE_MAX);
+    clock_copy(&all, engine_clock(e, KEYSPACE, RANGE));
+    clock_copy(&left, &all);
+    do { /* a call gives a bounded number */
+        CU_ASSERT_EQUAL(engine_log_read(e, KEYSPACE, RANGE, &left, &all, SIZE_MAX / 2, &b, &done),
+                        ERR_OK);
+        clock_merge(ret, &done);
+        struct clock rest;
+        clock_init(&rest);
+        clock_missing(&left, ret, &rest);
+        clock_close(&left);
+        left = rest;
+    } while (!clock_empty(&done) && !clock_empty(&left));
+    clock_close(&left);
+    clock_close(&all);
+    clock_close(&done);
+    clock_close(&none);
+    buf_close(&b);
+}
+
+/* Entries go from the journal into pieces, in any order of their dots, over restarts and power
+ * cuts: what is durable is in the clock, and in the log once. */
+static void the_log_keeps_what_is_durable(void)
+{
+    enum { ACTORS = 3, DOTS = 12000, CUTS = 2 };
+    static uint64_t order[ACTORS * DOTS];
+    struct store *s = store_mem_new();
+    struct engine *e;
+    struct arena arena;
+    struct rng rng;
+    struct clock written, durable, given;
+    arena_init(&arena);
+    rng_init(&rng, 5);
+    clock_init(&written);
+    clock_init(&durable);
+    for (uint64_t i = 0; i < ACTORS * DOTS; i++) { /* nearly in order, as they come */
+        uint64_t k = i - rng_below(&rng, i < 100 ? i + 1 : 100);
+        order[i] = order[k];
+        order[k] = i;
+    }
+    CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+    for (uint64_t i = 0; i < ACTORS * DOTS; i++) {
+        struct dot dot = {{1 + (uint32_t)(order[i] % ACTORS), 1}, order[i] / ACTORS + 1};
+        struct part p = one_row(&arena, "a", (int64_t)i, dot);
+        if (i % 1000 == 0)
+            arena_reset(&arena);
+        CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
+        clock_add(&written, dot);
+        if (rng_below(&rng, 16) == 0)
+            store_flush(s);
+        if (rng_below(&rng, 64) == 0) {
+            sync_all(s);
+            clock_merge(&durable, &written);
+        }
+        if (i % (ACTORS * DOTS / CUTS) != 0)
+            continue;
+        clock_init(&given);
+        log_gives(e, &given);
+        CU_ASSERT_TRUE(clock_covers(&given, &durable)); /* before and after settling */
+        engine_free(e);
+        store_mem_crash(s, 0);
+        CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+        CU_ASSERT_TRUE(clock_equal(engine_clock(e, KEYSPACE, RANGE), &durable));
+        sync_all(s);
+        clock_close(&given);
+        log_gives(e, &given);
+        CU_ASSERT_TRUE(clock_equal(&given, &durable));
+        clock_close(&given);
+        clock_close(&written);
+        clock_copy(&written, &durable);
+    }
+    engine_free(e);
+    clock_close(&written);
+    clock_close(&durable);
+    store_close(s);
+    arena_close(&arena);
+}
+
+/* Nobody knows which dots it named: so no clock claims anything. */
+static void a_damaged_journal_claims_nothing(void)
+{
+    struct store *s = store_mem_new();
+    struct engine *e;
+    struct arena arena;
+    struct dot dot = {{1, 1}, 1};
+    arena_init(&arena);
+    CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+    struct part p = one_row(&arena, "a", 1, dot);
+    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
+    sync_all(s);
+    engine_free(e);
+    CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+    store_mem_fail_reads(s, BYTES_LIT("j"), BYTES_LIT("k"), ERR_IO);
+    CU_ASSERT_TRUE(clock_empty(engine_clock(e, KEYSPACE, RANGE)));
+    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_IO);
+    store_mem_fail_reads(s, BYTES_NONE, BYTES_NONE, ERR_OK); /* it was the cable */
+    CU_ASSERT_EQUAL(clock_count(engine_clock(e, KEYSPACE, RANGE)), 1);
+    engine_free(e);
+    store_close(s);
+    arena_close(&arena);
+}
+
 CU_TestInfo restart_tests[] = {
     {"the clock is found again", the_clock_is_found_again},
     {"ranges are walked in order", ranges_are_walked_in_order},
@@ -229,5 +340,7 @@ CU_TestInfo restart_tests[] = {
     {"facts", facts},
     {"another ring is refused", another_ring_is_refused},
     {"damage is not served", damage_is_not_served},
+    {"the log keeps what is durable", the_log_keeps_what_is_durable},
+    {"a damaged journal claims nothing", a_damaged_journal_claims_nothing},
     CU_TEST_INFO_NULL,
 };

@@ -217,18 +217,19 @@ static bool write_both(struct world *w, const struct part *p, struct dot dot)
     struct part before, merged, after, blind;
     struct weighed got;
     if (!read_all(w->reading, &w->arena, &before) ||
-        engine_weigh(w->blind, p, NOW_S, &w->arena, &got) != ERR_OK)
+        engine_weigh(w->blind, p, 0, NOW_S, &w->arena, &got) != ERR_OK)
         return false;
+    struct loss g = got.given;
     struct verdict v = judge(p, &before);
     part_merge(&before, p, &w->arena, &merged);
     part_merge(&before, &got.part, &w->arena, &after);
     w->newest += got.newest;
-    w->lost += got.lost;
-    w->won += !got.newest && !got.lost;
-    if (got.lost != v.lost || (v.lost && got.lost_by != v.by) || got.unread ||
+    w->lost += g.lost;
+    w->won += !got.newest && !g.lost;
+    if (g.lost != v.lost || (v.lost && g.by != v.by) || got.stamped.lost ||
         !parts_equal(&merged, &after) || !is_in(&got.part, &merged))
         return false;
-    if (got.newest && (got.lost || !parts_equal(&got.part, p)))
+    if (got.newest && (g.lost || !parts_equal(&got.part, p)))
         return false;
     return engine_apply(w->blind, KEYSPACE, RANGE, rng_below(&w->rng, 2) ? p : &got.part, dot, NULL,
                         0) == ERR_OK &&
@@ -322,7 +323,7 @@ static struct part one_deletion(int64_t timestamp, uint64_t n)
 static struct weighed apply(struct part p, uint64_t n)
 {
     struct weighed got;
-    CU_ASSERT_EQUAL_FATAL(engine_weigh(engine, &p, NOW_S, &arena, &got), ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(engine_weigh(engine, &p, 0, NOW_S, &arena, &got), ERR_OK);
     CU_ASSERT_EQUAL(
         engine_apply(engine, KEYSPACE, RANGE, &got.part, (struct dot){{1, 1}, n}, NULL, 0), ERR_OK);
     return got;
@@ -334,7 +335,7 @@ static void what_is_newest_is_not_read(void)
     for (int64_t t = 10; t < 200; t++) {
         struct weighed w = apply(one_cell("v", t, n + 1), n + 1);
         n++;
-        CU_ASSERT(w.newest && !w.lost);
+        CU_ASSERT(w.newest && !w.given.lost);
     }
     CU_ASSERT_EQUAL(engine_stats(engine).weighed, 0);
     CU_ASSERT_EQUAL(engine_maximum(engine, TABLE, 5), 199);
@@ -343,30 +344,53 @@ static void what_is_newest_is_not_read(void)
 
 static void ties_and_repeats(void)
 {
-    CU_ASSERT(!apply(one_cell("m", 50, 1), 1).lost);
-    CU_ASSERT(!apply(one_cell("m", 50, 2), 2).lost); /* sent again */
-    CU_ASSERT(!apply(one_cell("m", 40, 3), 3).lost); /* what it says is there */
+    CU_ASSERT(!apply(one_cell("m", 50, 1), 1).given.lost);
+    CU_ASSERT(!apply(one_cell("m", 50, 2), 2).given.lost); /* sent again */
+    CU_ASSERT(!apply(one_cell("m", 40, 3), 3).given.lost); /* what it says is there */
     struct weighed w = apply(one_cell("a", 50, 4), 4);
-    CU_ASSERT(w.lost && w.lost_by == 50);
+    CU_ASSERT(w.given.lost && w.given.by == 50);
     CU_ASSERT(bytes_equal_text(w.part.rows[0].cells[0].value, "m"));
-    CU_ASSERT(!apply(one_cell("z", 50, 5), 5).lost);
+    CU_ASSERT(!apply(one_cell("z", 50, 5), 5).given.lost);
     w = apply(one_cell("zz", 49, 6), 6);
-    CU_ASSERT(w.lost && w.lost_by == 50);
+    CU_ASSERT(w.given.lost && w.given.by == 50);
 }
 
 static void deletions_that_lose(void)
 {
-    CU_ASSERT(!apply(one_deletion(60, 1), 1).lost);
-    CU_ASSERT(!apply(one_deletion(50, 2), 2).lost); /* it is gone */
+    CU_ASSERT(!apply(one_deletion(60, 1), 1).given.lost);
+    CU_ASSERT(!apply(one_deletion(50, 2), 2).given.lost); /* it is gone */
     struct weighed w = apply(one_cell("v", 60, 3), 3);
-    CU_ASSERT(w.lost && w.lost_by == 60);
+    CU_ASSERT(w.given.lost && w.given.by == 60);
     CU_ASSERT_EQUAL(w.part.rows[0].cells_count, 0); /* T instead of W */
     CU_ASSERT_EQUAL(w.part.rows[0].deletion.timestamp, 60);
     CU_ASSERT_EQUAL(w.part.rows[0].deletion.dot.n, 1);
-    CU_ASSERT(!apply(one_cell("v", 70, 4), 4).lost);
+    CU_ASSERT(!apply(one_cell("v", 70, 4), 4).given.lost);
     w = apply(one_deletion(65, 5), 5);
-    CU_ASSERT(w.lost && w.lost_by == 70);
+    CU_ASSERT(w.given.lost && w.given.by == 70);
     CU_ASSERT_EQUAL(w.part.rows[0].deletion.timestamp, 65); /* it is a deletion all the same */
+}
+
+/* What the server has stamped loses apart from what the client has. */
+static void two_kinds_of_timestamps(void)
+{
+    struct weighed w;
+    struct part p = one_cell("x", 40, 3);
+    struct event other = {.kind = EVENT_CELL, .row = BYTES_LIT("b")};
+    other.cell = (struct cell){.column = 1, .timestamp = 30, .value = BYTES_LIT("y")};
+    struct part q = placed(gen_part(&other, 1, &arena));
+    part_merge(&p, &q, &arena, &p);
+    (void)apply(one_cell("v", 50, 1), 1);
+    CU_ASSERT_EQUAL(engine_weigh(engine, &p, 40, NOW_S, &arena, &w), ERR_OK);
+    CU_ASSERT(w.stamped.lost && w.stamped.by == 50 && !w.given.lost);
+    CU_ASSERT_EQUAL(engine_weigh(engine, &p, 41, NOW_S, &arena, &w), ERR_OK);
+    CU_ASSERT(w.stamped.lost && !w.given.lost);
+    CU_ASSERT_EQUAL(engine_weigh(engine, &p, 30, NOW_S, &arena, &w), ERR_OK);
+    CU_ASSERT(!w.stamped.lost && w.given.lost && w.given.by == 50);
+    CU_ASSERT_FALSE(part_restamp(&p, 20, 60)); /* nothing has it */
+    CU_ASSERT_FALSE(part_restamp(&p, 30, 60)); /* it would pass the other */
+    CU_ASSERT_TRUE(part_restamp(&p, 40, 60));
+    CU_ASSERT_EQUAL(p.rows[0].cells[0].timestamp, 60);
+    CU_ASSERT_EQUAL(p.rows[1].cells[0].timestamp, 30);
 }
 
 CU_TestInfo weigh_tests[] = {
@@ -374,5 +398,6 @@ CU_TestInfo weigh_tests[] = {
     {"what is newest is not read", what_is_newest_is_not_read},
     {"ties and repeats", ties_and_repeats},
     {"deletions that lose", deletions_that_lose},
+    {"what the server has stamped loses apart", two_kinds_of_timestamps},
     CU_TEST_INFO_NULL,
 };

@@ -167,7 +167,7 @@ static void mint(struct world *w, size_t by, size_t place, size_t first, size_t 
     struct part p = world_place(gen_part(events, count, &w->arena), place);
     clock_init(&before);
     clock_copy(&before, engine_clock(me->engine, KEYSPACE, RANGE));
-    expect(w, engine_weigh(me->engine, &p, w->now_s, &w->arena, &weighed) == ERR_OK,
+    expect(w, engine_weigh(me->engine, &p, 0, w->now_s, &w->arena, &weighed) == ERR_OK,
            "a write cannot be weighed");
     expect(w, engine_apply(me->engine, KEYSPACE, RANGE, &weighed.part, dot, NULL, 0) == ERR_OK,
            "a write is not applied by its minter");

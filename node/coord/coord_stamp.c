@@ -1,0 +1,149 @@
+/* No write is lost in silence (docs/versions.md).
+ *
+ * A write that the server stamps is to win over all that was acked before it came, whoever's clock
+ * stamped that. Where it is minted its timestamp is raised above all that is there; a replica where
+ * it loses all the same says so with its ack, and then the run is stamped above that and goes to
+ * all of them once more, under a new dot, before it is acked.
+ *
+ * The first answer of each replica counts: what the write loses to in a later round came there
+ * after the write, so it is newer, and it is right that it wins. So there are never more rounds
+ * than replicas.
+ *
+ * No stamp goes further ahead of our clock than clocks may differ: what is beyond that is a
+ * client's, and honoured. Then, and when it is the client's timestamp that loses, the client is
+ * told. */
+#include "node/coord/coord_core.h"
+
+#include "base/mutant.h"
+
+int64_t stamp_limit(const struct coord *c)
+{
+    return c->now.wall + c->config.clock_offset_max_us;
+}
+
+/* What is replaced has the timestamp below the stamp's (part_restamp): so two above. */
+static int64_t above(int64_t timestamp)
+{
+    return timestamp < INT64_MAX - 2 ? timestamp + 2 : INT64_MAX;
+}
+
+static bool raise_above(struct coord *c, struct run *run, int64_t timestamp)
+{
+    int64_t to = above(timestamp);
+    if (to > stamp_limit(c) || to <= run->stamp || !part_restamp(&run->part, run->stamp, to))
+        return false;
+    run->stamp = to;
+    return true;
+}
+
+/* Increments are always stamped above all that is here, and what goes with them (an increment that
+ * is sent again, sums) is seen here: nothing shadows them. */
+static bool is_seen(const struct run *run, int64_t maximum, int64_t limit)
+{
+    return run->kind == WRITE_COUNTER && maximum < limit;
+}
+
+static void take_context(struct coord *c, struct run *run)
+{
+    const struct clock *clock = engine_clock(c->engine, run->keyspace, run->range);
+    struct buf out;
+    buf_init(&out, BUF_MAX_DEFAULT);
+    clock_encode(clock, &out);
+    run->context = arena_copy(&run->memory->arena, buf_bytes(&out));
+    buf_close(&out);
+}
+
+enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot dot)
+{
+    struct part *p = &run->part;
+    struct arena *arena = &run->memory->arena;
+    int64_t maximum = engine_maximum(c->engine, p->table, p->token);
+    struct weighed w = {.newest = true};
+    if (run->stamp != 0 && run->again == 0 && part_min_timestamp(p) <= maximum &&
+        !MUTANT(never_stamped_again))
+        c->stats.raised += raise_above(c, run, maximum);
+    part_set_dot(p, dot);
+    run->sent = *p;
+    run->context = BYTES_NONE;
+    run->minted = (struct verdict){0};
+    if (is_seen(run, maximum, stamp_limit(c)))
+        return ERR_OK;
+    enum err err = engine_weigh(c->engine, p, run->stamp, now.wall / USEC_PER_SEC, arena, &w);
+    /* The largest of the bucket may be beyond the limit, and another partition's. */
+    if (err == ERR_OK && w.stamped.lost && run->again == 0 && !MUTANT(never_stamped_again) &&
+        raise_above(c, run, w.stamped.by)) {
+        c->stats.raised++;
+        err = engine_weigh(c->engine, p, run->stamp, now.wall / USEC_PER_SEC, arena, &w);
+    }
+    if (err != ERR_OK)
+        return err;
+    run->sent = w.part;
+    run->minted = (struct verdict){w.given, w.stamped};
+    /* Nothing that could have covered it was dropped here, unless it is as old. */
+    if (!w.newest && part_min_timestamp(p) <= engine_purged_bound(c->engine, p->table, p->token))
+        take_context(c, run);
+    return ERR_OK;
+}
+
+bool stamp_is_too_old(const struct coord *c, const struct run *run)
+{
+    const struct part *p = &run->part;
+    return run->replay &&
+           part_min_timestamp(p) <= engine_purged_bound(c->engine, p->table, p->token);
+}
+
+void stamp_forward_again(struct coord *c, struct run *run)
+{
+    int64_t limit = stamp_limit(c);
+    if (run->came == 0 || run->came >= limit || !part_restamp(&run->part, run->came, limit))
+        return;
+    run->sent = run->part;
+    c->in_flight -= run->encoded.len;
+    if (run_encode(run) == ERR_OK)
+        run->stamp = run->came = limit;
+    c->in_flight += run->encoded.len;
+}
+
+bool stamp_again(struct coord *c, struct run *run)
+{
+    int64_t by = 0;
+    bool lost = false;
+    for (size_t i = 0; i < run->targets; i++) {
+        const struct loss *l = &run->target[i].verdict.stamped;
+        if (!run->target[i].told || !l->lost || l->by < run->stamp || above(l->by) > stamp_limit(c))
+            continue;
+        by = !lost || l->by > by ? l->by : by;
+        lost = true;
+    }
+    if (!lost || run->stamp == 0 || run->again == REPLICAS_MAX || MUTANT(never_stamped_again) ||
+        !raise_above(c, run, by))
+        return false;
+    run->again++;
+    c->stats.stamped_again++;
+    return true;
+}
+
+void stamp_tell(const struct coord *c, const struct run *run, struct coord_result *ret)
+{
+    struct loss worst = {0};
+    (void)c;
+    for (size_t i = 0; i < run->targets; i++) {
+        const struct verdict *v = &run->target[i].verdict;
+        if (!run->target[i].told)
+            continue;
+        if (v->stamped.lost && v->stamped.by >= run->stamp) {
+            ret->lost = LOST_STAMPED;
+            worst.by = !worst.lost || v->stamped.by > worst.by ? v->stamped.by : worst.by;
+            worst.lost = true;
+        }
+        if (v->given.lost) {
+            ret->lost = ret->lost == LOST_NONE ? LOST_GIVEN : ret->lost;
+            worst.by = !worst.lost || v->given.by > worst.by ? v->given.by : worst.by;
+            worst.lost = true;
+        }
+    }
+    int64_t own = part_min_timestamp(&run->part);
+    if (worst.lost && worst.by > own)
+        ret->behind = own < 0 && worst.by > INT64_MAX + own ? INT64_MAX : worst.by - own;
+    ret->lost_in = run->part.table;
+}

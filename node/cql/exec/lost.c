@@ -1,0 +1,52 @@
+/* lost.c - a client is told that what it wrote is not what is seen, though the write is acked.
+ *
+ * At most once a second for a connection and table: who writes with old timestamps does so often.
+ * What was told in the last second is remembered; of that there is a bound, beyond which nothing is
+ * told: nobody reads so many. */
+#include "node/cql/exec/request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static bool was_just_told(const struct lost_told *told, uint64_t conn, table_no table, usec now)
+{
+    return told->when != 0 && told->conn == conn && told->table == table &&
+           now < told->when + USEC_PER_SEC;
+}
+
+/* May it be told? Then it is. */
+static bool tell(struct exec *e, uint64_t conn, table_no table, usec now)
+{
+    struct lost_told *room = NULL;
+    for (size_t i = 0; i < LOST_TOLD_MAX; i++) {
+        struct lost_told *told = &e->lost_told[i];
+        if (was_just_told(told, conn, table, now))
+            return false;
+        if (told->when == 0 || now >= told->when + USEC_PER_SEC)
+            room = told;
+    }
+    if (room != NULL)
+        *room = (struct lost_told){conn, table, now > 0 ? now : 1};
+    return room != NULL;
+}
+
+void request_warn_lost(struct exec *e, struct request *q, const struct exec_result *x)
+{
+    const struct table *t;
+    char by[64];
+    if (x->lost == EXEC_LOST_NONE || !tell(e, q->conn, x->lost_in, q->now.mono))
+        return;
+    t = schema_table_by_no(q->schema, x->lost_in);
+    snprintf(by, sizeof by, "%" PRId64 ".%06" PRId64 " s", x->behind_us / USEC_PER_SEC,
+             x->behind_us % USEC_PER_SEC);
+    if (x->lost == EXEC_LOST_GIVEN)
+        run_warn(&q->run,
+                 "A write to %s.%s was not applied: a newer value exists (the timestamp that the "
+                 "client gave is %s too old)",
+                 t != NULL ? t->keyspace : "?", t != NULL ? t->name : "?", by);
+    else
+        run_warn(&q->run,
+                 "A write to %s.%s was not applied: a newer value exists, with a timestamp of a "
+                 "client that is %s in the future",
+                 t != NULL ? t->keyspace : "?", t != NULL ? t->name : "?", by);
+}

@@ -1,0 +1,217 @@
+/* What is held, as far as this node has seen; so that what lies here of an earlier time goes before
+ * a range is taken over again (docs/versions.md: deletions of it may have been forgotten by now).
+ *
+ *            taken over             it moved here
+ *   NONE -----------------> TAKING ---------------> FULL
+ *    ^  \                     |                       |
+ *    |   there is old data    |  the ring that was    |  taken over again: it had left us,
+ *    |        v               v  seen last was left   v  unseen
+ *    +---- FORGETTING <-------+-----------------------+
+ *                    done: as the ring has it then
+ *
+ *   held (a fact for each keyspace) = u64 ring epoch, u8 for each range
+ *
+ * A change of the ring is seen when each entry of the metadata is looked at: who was away may have
+ * missed that a range left it and came back; so what it had begun to take over counts no more when
+ * the ring is another one. */
+#include "node/heal/heal_core.h"
+
+#include "base/mutant.h"
+
+#include <string.h>
+
+#define FORGET_KEYS  512u /* removed in one turn */
+#define FORGET_PAUSE (2 * USEC_PER_MS)
+
+enum hold { HOLD_NONE, HOLD_TAKING, HOLD_FULL, HOLD_FORGETTING, HOLD_END };
+
+struct holds {
+    uint64_t ring_epoch;
+    uint32_t ranges;
+    uint8_t *of;
+};
+
+static struct bytes fact_name(uint8_t room[10], keyspace_no keyspace)
+{
+    memcpy(room, "h/held", 6);
+    store_u32(room + 6, keyspace);
+    return bytes_make(room, 10);
+}
+
+static void holds_free(void *p)
+{
+    struct holds *k = p;
+    mem_free(k->of);
+    mem_free(k);
+}
+
+void held_free(struct heal *h)
+{
+    map_clear(&h->holds, holds_free);
+    map_close(&h->holds);
+    mem_free(h->forgets);
+}
+
+/* As it was written last; all NONE when it never was. */
+static struct holds *load(struct heal *h, keyspace_no keyspace, uint32_t ranges)
+{
+    uint8_t room[10];
+    struct buf value;
+    struct holds *k = map_get(&h->holds, keyspace);
+    if (k != NULL)
+        return k;
+    k = mem_new(struct holds);
+    k->ranges = ranges;
+    k->of = mem_alloc(ranges);
+    map_put(&h->holds, keyspace, k);
+    buf_init(&value, 8 + RING_RANGES_MAX);
+    if (engine_fact_get(h->engine, fact_name(room, keyspace), &value) == ERR_OK &&
+        value.len == 8 + (size_t)ranges) {
+        k->ring_epoch = load_u64(value.data);
+        memcpy(k->of, value.data + 8, ranges);
+    }
+    buf_close(&value);
+    return k;
+}
+
+static void store(struct heal *h, keyspace_no keyspace, const struct holds *k)
+{
+    uint8_t room[10];
+    struct buf value;
+    buf_init(&value, 8 + RING_RANGES_MAX);
+    buf_put_u64(&value, k->ring_epoch);
+    buf_put(&value, k->of, k->ranges);
+    engine_fact_put(h->engine, fact_name(room, keyspace), buf_bytes(&value), 0);
+    buf_close(&value);
+}
+
+static enum hold hold_now(struct heal *h, const struct placement *p, range_no range)
+{
+    node_no self = cluster_self(h->cluster);
+    if (replicas_have(placement_replicas(p, range), self))
+        return HOLD_FULL;
+    return replicas_have(placement_pending(p, range), self) ? HOLD_TAKING : HOLD_NONE;
+}
+
+/* What we have of the range is of this time. */
+static bool is_current(enum hold was, enum hold is, bool same_ring)
+{
+    if (is == HOLD_TAKING)
+        return was == HOLD_TAKING && same_ring;
+    return is == HOLD_NONE || was != HOLD_NONE; /* who does not hold it keeps what it has */
+}
+
+static void forget_later(struct heal *h, keyspace_no keyspace, range_no range)
+{
+    for (size_t i = 0; i < h->forgets_count; i++) {
+        if (h->forgets[i].keyspace == keyspace && h->forgets[i].range == range)
+            return;
+    }
+    h->forgets = mem_grow(h->forgets, h->forgets_count, &h->forgets_cap, sizeof *h->forgets);
+    h->forgets[h->forgets_count++] = (struct forget){keyspace, range};
+}
+
+/* Ranges that have anything are those with a clock. */
+static void mark_used(struct heal *h, keyspace_no keyspace, uint32_t ranges, uint8_t *used)
+{
+    range_no range = 0;
+    while (engine_next_range(h->engine, keyspace, range, &range) && range < ranges)
+        used[range++] = 1;
+}
+
+static void look_at(struct heal *h, keyspace_no keyspace, bool seen)
+{
+    const struct placement *p = cluster_placement(h->cluster, keyspace);
+    uint64_t ring_epoch = cluster_ring_epoch(h->cluster);
+    if (p == NULL)
+        return;
+    struct holds *k = load(h, keyspace, p->ranges);
+    bool same_ring = seen || k->ring_epoch == ring_epoch;
+    bool changed = k->ring_epoch != ring_epoch;
+    uint8_t *used = mem_alloc(p->ranges);
+    mark_used(h, keyspace, p->ranges, used);
+    for (range_no r = 0; r < p->ranges; r++) {
+        enum hold was = k->of[r];
+        enum hold is = hold_now(h, p, r);
+        if (was == HOLD_FORGETTING ||
+            (used[r] && !is_current(was, is, same_ring) && !MUTANT(old_data_kept))) {
+            is = HOLD_FORGETTING;
+            forget_later(h, keyspace, r);
+        }
+        changed |= is != was;
+        k->of[r] = (uint8_t)is;
+    }
+    mem_free(used);
+    k->ring_epoch = ring_epoch;
+    if (changed)
+        store(h, keyspace, k);
+}
+
+static void drop_gone(struct heal *h)
+{
+    uint64_t *keyspaces = map_keys(&h->holds);
+    size_t count = map_count(&h->holds);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t room[10];
+        keyspace_no keyspace = (keyspace_no)keyspaces[i];
+        if (cluster_has_keyspace(h->cluster, keyspace))
+            continue;
+        engine_fact_delete(h->engine, fact_name(room, keyspace), 0);
+        holds_free(map_remove(&h->holds, keyspace));
+    }
+    mem_free(keyspaces);
+}
+
+void heal_placed(struct heal *h, struct now now, uint64_t epoch)
+{
+    keyspace_no keyspace = 0;
+    bool seen = h->placed_epoch != 0 && epoch <= h->placed_epoch + 1;
+    if (cluster_self(h->cluster) == 0 || epoch == h->placed_epoch)
+        return;
+    while (cluster_next_keyspace(h->cluster, keyspace, &keyspace))
+        look_at(h, keyspace++, seen);
+    drop_gone(h);
+    h->placed_epoch = epoch;
+    if (h->forgets_count > 0)
+        h->forget_due = now.mono;
+}
+
+/* Nothing is left of it: it is what the ring says. */
+static void forgotten(struct heal *h, const struct forget *f)
+{
+    const struct placement *p = cluster_placement(h->cluster, f->keyspace);
+    struct holds *k = map_get(&h->holds, f->keyspace);
+    if (k == NULL || p == NULL || f->range >= k->ranges)
+        return;
+    k->of[f->range] = (uint8_t)hold_now(h, p, f->range);
+    store(h, f->keyspace, k);
+    h->stats.forgotten++;
+}
+
+void held_forget_some(struct heal *h, struct now now)
+{
+    struct range_place place;
+    struct arena arena = {0};
+    bool done = true;
+    h->forget_due = USEC_NEVER;
+    if (h->forgets_count == 0)
+        return;
+    struct forget f = h->forgets[h->forgets_count - 1];
+    uint32_t ranges = cluster_ranges(h->cluster);
+    enum err err = ERR_OK;
+    if (f.range < ranges && cluster_has_keyspace(h->cluster, f.keyspace)) {
+        struct token_span span = ring_range_span(f.range, ranges);
+        place.first = span.first;
+        place.last = span.last;
+        place.tables_count = cluster_tables_of(h->cluster, f.keyspace, &arena, &place.tables);
+        err = engine_forget(h->engine, f.keyspace, f.range, &place, FORGET_KEYS, &done);
+    }
+    arena_close(&arena);
+    h->forget_due = now.mono + (err == ERR_OK ? FORGET_PAUSE : USEC_PER_SEC);
+    if (err != ERR_OK || !done)
+        return;
+    h->forgets_count--;
+    forgotten(h, &f);
+    if (h->forgets_count == 0 && h->ring_epoch != 0)
+        heal_ask_everybody(h, now); /* what could not be taken now can */
+}

@@ -1,0 +1,256 @@
+/* No write is lost in silence: stamped again, or told. Clocks that are apart are timestamps here.
+ */
+#include "unit/node_coord/cluster_fixture.h"
+
+#include <CUnit/CUnit.h>
+#include <string.h>
+
+static struct fixture f;
+void stamp_setup(void);
+void stamp_teardown(void);
+
+void stamp_setup(void)
+{
+    fixture_open(&f);
+}
+
+void stamp_teardown(void)
+{
+    fixture_close(&f);
+}
+
+#define R(place) fixture_replica(&f, "k", place)
+#define NOW      (f.now.wall)
+
+static bool has(node_no node, const char *value)
+{
+    const char *there = fixture_stored(&f, node, "k", "r");
+    return there != NULL && strcmp(there, value) == 0;
+}
+
+static enum err given(node_no via, const char *value, int64_t timestamp, enum level level)
+{
+    f.stamp = 0;
+    return fixture_write(&f, via, "k", "r", value, timestamp, level);
+}
+
+static enum err stamped(node_no via, const char *value, int64_t timestamp, enum level level)
+{
+    f.stamp = timestamp;
+    return fixture_write(&f, via, "k", "r", value, timestamp, level);
+}
+
+static struct coord_stats stats(node_no node)
+{
+    return coord_stats(fixture_at(&f, node)->coord);
+}
+
+static void without(uint32_t place, enum err (*write)(node_no, const char *, int64_t, enum level),
+                    uint32_t via, const char *value, int64_t timestamp)
+{
+    fixture_at(&f, R(place))->down = true;
+    CU_ASSERT_EQUAL(write(R(via), value, timestamp, LEVEL_QUORUM), ERR_OK);
+    fixture_at(&f, R(place))->down = false;
+}
+
+static void a_stamp_goes_above_what_is_here(void)
+{
+    CU_ASSERT_EQUAL(stamped(R(1), "fast", NOW + 400 * USEC_PER_MS, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(stamped(R(0), "slow", NOW, LEVEL_ALL), ERR_OK);
+    for (uint32_t i = 0; i < 3; i++)
+        CU_ASSERT(has(R(i), "slow"));
+    CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+    CU_ASSERT_EQUAL(stats(R(0)).raised, 1);
+    CU_ASSERT_EQUAL(stats(R(0)).stamped_again, 0);
+    for (uint32_t i = 0; i < 3; i++) /* nothing was read for it */
+        CU_ASSERT_EQUAL(engine_stats(fixture_at(&f, R(i))->engine).weighed, 0);
+}
+
+/* Who mints has not heard of the newer one: a replica of its quorum has. */
+static void a_replica_says_that_it_loses(void)
+{
+    static const enum level levels[] = {LEVEL_QUORUM, LEVEL_ALL, LEVEL_LOCAL_QUORUM};
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        without(0, stamped, 1, "fast", NOW + 400 * USEC_PER_MS);
+        CU_ASSERT_EQUAL(stamped(R(0), "slow", NOW, levels[i]), ERR_OK);
+        CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+        CU_ASSERT_EQUAL(stats(R(0)).stamped_again, i + 1);
+        for (uint32_t k = 0; k < 3; k++)
+            CU_ASSERT(has(R(k), "slow"));
+        fixture_elapse(&f, USEC_PER_SEC);
+    }
+    CU_ASSERT_EQUAL(coord_in_flight(fixture_at(&f, R(0))->coord), 0);
+    CU_ASSERT_EQUAL(coord_pending(fixture_at(&f, R(0))->coord), 0);
+}
+
+static void also_when_it_is_forwarded(void)
+{
+    node_no stranger = fixture_stranger(&f, "k");
+    without(0, stamped, 1, "fast", NOW + 400 * USEC_PER_MS);
+    CU_ASSERT_EQUAL(stamped(stranger, "slow", NOW, LEVEL_QUORUM), ERR_OK);
+    for (uint32_t k = 0; k < 3; k++)
+        CU_ASSERT(has(R(k), "slow"));
+    CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+    CU_ASSERT_EQUAL(given(stranger, "old", NOW, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_GIVEN);
+    CU_ASSERT_EQUAL(f.result.lost_in, TABLE);
+    CU_ASSERT(f.result.behind >= 400 * USEC_PER_MS && f.result.behind < 401 * USEC_PER_MS);
+    CU_ASSERT_EQUAL(stats(stranger).lost_given, 1);
+    CU_ASSERT_EQUAL(stats(R(0)).lost_given, 0); /* it is counted once */
+}
+
+/* The replica it was forwarded to died, and may have written it with any stamp: the one that takes
+ * it then stamps it above that. */
+static void a_forward_that_is_sent_again(void)
+{
+    node_no stranger = fixture_stranger(&f, "k");
+    CU_ASSERT_EQUAL(stamped(R(0), "fast", NOW + 400 * USEC_PER_MS, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(0))->down = true;
+    CU_ASSERT_EQUAL(stamped(stranger, "slow", NOW, LEVEL_QUORUM), ERR_COUNT);
+    coord_peer_lost(fixture_at(&f, stranger)->coord, f.now, R(0));
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.result.err, ERR_OK);
+    CU_ASSERT(has(R(1), "slow"));
+    const struct part *p = fixture_part(&f, R(1), "k");
+    CU_ASSERT_EQUAL(part_max_timestamp(p), NOW + FIXTURE_OFFSET);
+}
+
+/* It loses to what a client has stamped in the far future. */
+static void no_stamp_goes_further_than_clocks_may_differ(void)
+{
+    CU_ASSERT_EQUAL(given(R(1), "far", NOW + 10 * USEC_PER_SEC, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+    CU_ASSERT_EQUAL(stamped(R(0), "now", NOW, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_STAMPED);
+    CU_ASSERT_EQUAL(f.result.behind, 10 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(stats(R(0)).raised + stats(R(0)).stamped_again, 0);
+    CU_ASSERT_EQUAL(stats(R(0)).lost_stamped, 1);
+    CU_ASSERT(has(R(0), "far"));
+    /* Another row of the partition is none of its business, and can be raised. */
+    f.stamp = 0;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "s", "near", NOW + 300 * USEC_PER_MS, LEVEL_ALL),
+                    ERR_OK);
+    f.stamp = NOW;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "s", "won", NOW, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+    const char *s = fixture_stored(&f, R(0), "k", "s");
+    CU_ASSERT(s != NULL && strcmp(s, "won") == 0);
+}
+
+static void a_client_is_told(void)
+{
+    CU_ASSERT_EQUAL(given(R(0), "new", 100, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(given(R(1), "old", 40, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_GIVEN);
+    CU_ASSERT_EQUAL(f.result.behind, 60);
+    CU_ASSERT_EQUAL(given(R(1), "new", 40, LEVEL_ALL), ERR_OK); /* it is what is seen */
+    CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+    CU_ASSERT_EQUAL(fixture_delete(&f, R(1), "k", "r", 90, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_GIVEN);
+    CU_ASSERT_EQUAL(fixture_delete(&f, R(1), "k", "other", 90, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_NONE); /* there is nothing */
+    CU_ASSERT_EQUAL(stats(R(1)).lost_given, 2);
+    CU_ASSERT(has(R(2), "new"));
+}
+
+/* A client's timestamp is never raised, also where a stamp of ours stands beside it. */
+static void only_the_servers_is_raised(void)
+{
+    CU_ASSERT_EQUAL(given(R(0), "new", NOW + 100, LEVEL_ALL), ERR_OK);
+    f.stamp = NOW + 1; /* of another statement, it is not in this part */
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "old", NOW - 5, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_GIVEN);
+    CU_ASSERT_EQUAL(f.result.behind, 105);
+    CU_ASSERT(has(R(1), "new"));
+}
+
+/* What deleted it goes instead of it: a replica that has forgotten the deletion must not get what
+ * was deleted. */
+static void of_what_is_dead_its_deletion_is_sent(void)
+{
+    f.stamp = 0;
+    fixture_at(&f, R(1))->down = true;
+    CU_ASSERT_EQUAL(fixture_delete(&f, R(0), "k", "r", 60, LEVEL_QUORUM), ERR_OK);
+    fixture_at(&f, R(1))->down = false;
+    CU_ASSERT_PTR_NULL(fixture_part(&f, R(1), "k"));
+    CU_ASSERT_EQUAL(given(R(0), "dead", 50, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_GIVEN);
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct part *p = fixture_part(&f, R(i), "k");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+        CU_ASSERT_EQUAL(p->rows_count, 1);
+        CU_ASSERT_EQUAL(p->rows[0].cells_count, 0);
+        CU_ASSERT_EQUAL(p->rows[0].deletion.timestamp, 60);
+        CU_ASSERT_EQUAL(p->rows[0].deletion.dot.actor.node, R(0));
+    }
+}
+
+/* At ONE only who takes it is asked. */
+static void a_level_asks_no_more_than_it_must(void)
+{
+    without(0, stamped, 1, "fast", NOW + 400 * USEC_PER_MS);
+    fixture_at(&f, R(1))->frozen = true;
+    fixture_at(&f, R(2))->frozen = true;
+    CU_ASSERT_EQUAL(stamped(R(0), "slow", NOW, LEVEL_ONE), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+    CU_ASSERT_EQUAL(stats(R(0)).stamped_again, 0);
+    fixture_at(&f, R(1))->frozen = false;
+    fixture_at(&f, R(2))->frozen = false;
+    fixture_settle(&f);
+}
+
+/* It loses, is stamped again, and then one of the two replicas is gone: nobody knows. */
+static void lost_on_the_second_way(void)
+{
+    without(0, stamped, 1, "fast", NOW + 400 * USEC_PER_MS);
+    fixture_at(&f, R(2))->down = true;
+    fixture_at(&f, R(1))->frozen = true;
+    CU_ASSERT_EQUAL(stamped(R(0), "slow", NOW, LEVEL_QUORUM), ERR_COUNT);
+    CU_ASSERT_EQUAL(stats(R(0)).stamped_again, 0);
+    fixture_at(&f, R(0))->frozen = true; /* its second one does not get to its disk */
+    fixture_at(&f, R(1))->frozen = false;
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 0);
+    CU_ASSERT_EQUAL(stats(R(0)).stamped_again, 1);
+    fixture_elapse(&f, 2 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.done, 1);
+    CU_ASSERT_EQUAL(f.result.err, ERR_TIMEOUT);
+    fixture_at(&f, R(0))->frozen = false;
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(coord_in_flight(fixture_at(&f, R(0))->coord), 0);
+    CU_ASSERT_EQUAL(coord_pending(fixture_at(&f, R(0))->coord), 0);
+}
+
+/* What comes to a replica after the write is newer, and wins there with right: it is not chased. */
+static void what_came_after_it_wins(void)
+{
+    without(0, stamped, 1, "fast", NOW + 100 * USEC_PER_MS);
+    fixture_at(&f, R(2))->down = true;
+    fixture_at(&f, R(0))->frozen = true;
+    CU_ASSERT_EQUAL(stamped(R(0), "first", NOW, LEVEL_QUORUM), ERR_COUNT); /* R(1) says it lost */
+    fixture_at(&f, R(2))->down = false;
+    f.stamp = 0;
+    fixture_at(&f, R(0))->down = true;
+    CU_ASSERT_EQUAL(given(R(1), "second", NOW + 300 * USEC_PER_MS, LEVEL_QUORUM), ERR_OK);
+    fixture_at(&f, R(0))->down = false;
+    fixture_at(&f, R(0))->frozen = false;
+    fixture_settle(&f);
+    CU_ASSERT(has(R(1), "second"));
+    CU_ASSERT(stats(R(0)).stamped_again <= 2);
+    CU_ASSERT_EQUAL(coord_pending(fixture_at(&f, R(0))->coord), 0);
+}
+
+CU_TestInfo stamp_tests[] = {
+    {"a stamp goes above what is here", a_stamp_goes_above_what_is_here},
+    {"a replica says that it loses", a_replica_says_that_it_loses},
+    {"also when it is forwarded", also_when_it_is_forwarded},
+    {"a forward that is sent again", a_forward_that_is_sent_again},
+    {"no stamp goes further than clocks may differ", no_stamp_goes_further_than_clocks_may_differ},
+    {"a client is told", a_client_is_told},
+    {"only the server's timestamp is raised", only_the_servers_is_raised},
+    {"of what is dead its deletion is sent", of_what_is_dead_its_deletion_is_sent},
+    {"a level asks no more than it must", a_level_asks_no_more_than_it_must},
+    {"lost on the second way", lost_on_the_second_way},
+    {"what came after it wins", what_came_after_it_wins},
+    CU_TEST_INFO_NULL,
+};

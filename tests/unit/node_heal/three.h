@@ -1,0 +1,64 @@
+/* three.h - three replicas of everything, for tests of healing. Messages are encoded, delivered in
+ * order, decoded; disks sync when the fixture says so. */
+#ifndef TORC_TESTS_THREE_H
+#define TORC_TESTS_THREE_H
+
+#include "node/heal/heal.h"
+
+#define NODES    3
+#define RANGES   16
+#define KEYSPACE 7
+#define TABLE    9
+
+struct one {
+    struct store *store;
+    struct engine *engine;
+    struct cluster *cluster;
+    struct heal *heal;
+    bool down;
+    bool stuck;          /* its disk does not sync */
+    uint64_t moved;      /* the ring epoch of HEAL_MOVED */
+    uint64_t moved_dots; /* pulled by then */
+};
+
+struct sent {
+    struct buf bytes;
+    node_no to;
+};
+
+struct fixture {
+    struct one node[NODES];
+    struct now now;
+    struct sent queue[256];
+    size_t queued, taken;
+    size_t sent[64]; /* by message number */
+    struct arena arena;
+};
+extern struct fixture f;
+
+void three_setup(uint32_t rf);
+void three_teardown(void);
+
+/* What the node has said goes on its way; one message arrives: false when there is none. */
+bool perform(node_no no);
+bool deliver(void);
+void settle(void); /* until nobody has anything to say */
+
+/* In steps of a tenth of a second, so that deadlines come in their order. */
+void elapse(usec us);
+
+/* Node `by` coordinates a write that reaches only the nodes of the mask (bit 0: node 1). Returns
+ * its dot. The value of timestamp `timestamp`; or a tombstone. */
+struct dot write_quietly(unsigned mask, node_no by, unsigned key, int64_t timestamp);
+struct dot delete_quietly(unsigned mask, node_no by, unsigned key, int64_t timestamp);
+void write_to(unsigned mask, node_no by, unsigned key, int64_t timestamp);
+range_no range_of(unsigned key);
+
+/* All clocks and all rows. */
+bool all_equal(void);
+void begin(void);
+
+/* To the others the node is dead, and it hears nothing; or back. */
+void set_down(node_no no, bool down);
+
+#endif
