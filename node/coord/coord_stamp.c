@@ -123,24 +123,35 @@ bool stamp_again(struct coord *c, struct run *run)
     return true;
 }
 
+static void worse(struct loss *worst, const struct loss *l)
+{
+    worst->by = !worst->lost || l->by > worst->by ? l->by : worst->by;
+    worst->lost = true;
+}
+
+static void tell(const struct run *run, const struct verdict *v, struct loss *worst,
+                 struct coord_result *ret)
+{
+    if (v->stamped.lost && v->stamped.by >= run->stamp) {
+        ret->lost = LOST_STAMPED;
+        worse(worst, &v->stamped);
+    }
+    if (v->given.lost) {
+        ret->lost = ret->lost == LOST_NONE ? LOST_GIVEN : ret->lost;
+        worse(worst, &v->given);
+    }
+}
+
 void stamp_tell(const struct coord *c, const struct run *run, struct coord_result *ret)
 {
     struct loss worst = {0};
     (void)c;
+    /* Who got what it was merged with finds nothing newer than that: its minter knows, though
+     * perhaps it has not acked it yet. */
+    tell(run, &run->minted, &worst, ret);
     for (size_t i = 0; i < run->targets; i++) {
-        const struct verdict *v = &run->target[i].verdict;
-        if (!run->target[i].told)
-            continue;
-        if (v->stamped.lost && v->stamped.by >= run->stamp) {
-            ret->lost = LOST_STAMPED;
-            worst.by = !worst.lost || v->stamped.by > worst.by ? v->stamped.by : worst.by;
-            worst.lost = true;
-        }
-        if (v->given.lost) {
-            ret->lost = ret->lost == LOST_NONE ? LOST_GIVEN : ret->lost;
-            worst.by = !worst.lost || v->given.by > worst.by ? v->given.by : worst.by;
-            worst.lost = true;
-        }
+        if (run->target[i].told)
+            tell(run, &run->target[i].verdict, &worst, ret);
     }
     int64_t own = part_min_timestamp(&run->part);
     if (worst.lost && worst.by > own)

@@ -110,12 +110,23 @@ int part_order(const struct history *h, const struct part *a, const struct part 
     return a->value < b->value ? -1 : a->value > b->value;
 }
 
+/* Some of those that acked `w` had `than`, which was over, when they did: so it was stamped above.
+ */
+static bool is_stamped_above(const struct history *h, const struct write *w, size_t than)
+{
+    return w->told && !h->writes[than].more &&
+           known_by(h, than, h->config.replicas - w->acked + 1) < w->start;
+}
+
 bool part_is_later(const struct history *h, const struct part *w, const struct part *than)
 {
+    const struct write *late = &h->writes[w->write];
+    const struct write *early = &h->writes[than->write];
     if (h->config.stamped)
         return part_order(h, w, than) > 0;
-    usec end = h->writes[than->write].end;
-    return end != USEC_NEVER && h->writes[w->write].start > end + h->config.skew_us;
+    if (early->end == USEC_NEVER || late->start <= early->end)
+        return false;
+    return late->start > early->end + h->config.skew_us || is_stamped_above(h, late, than->write);
 }
 
 /* --- what is known */
@@ -249,7 +260,7 @@ void history_wrote(struct history *h, size_t write, const struct history_end *en
     struct write *w = &h->writes[write];
     w->end = end->open ? USEC_NEVER : end->end;
     w->more = end->open || end->again;
-    w->acked = end->replicas;
+    w->acked = end->replicas < h->config.replicas ? end->replicas : h->config.replicas;
     w->told = end->told && end->replicas > 0 && !w->more;
     w->over = end->replicas > 0 && !w->more ? end->end : USEC_NEVER;
     w->single = h->config.stamped || !w->more;

@@ -10,9 +10,10 @@
  * are read as HISTORY_ANY, which any write of the cell explains).
  *
  * "The last" is by the timestamp that the client gave (`stamped`; of equal ones a delete wins, then
- * the larger value), or, when the server gave it, by real time as far as clocks allow: a write that
- * began more than the skew after another one had ended is later; between others nothing is demanded
- * but that all readers agree (5).
+ * the larger value), or, when the server gave it, by real time: a write is later than another one
+ * that had ended when it began, if so many have acked it that one of them knew the other one,
+ * whatever clocks say; and else as far as clocks allow, if it began more than the skew after that.
+ * Between others nothing is demanded but that all readers agree (5).
  *
  * What is known. A write that w replicas have acked is *known by w*; so is, by r, what a read of r
  * replicas showed, because reads tell only what is durable and repair what they read before they

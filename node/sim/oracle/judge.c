@@ -109,7 +109,8 @@ static bool may_go_before(const struct judge *j, const struct part *y, const str
                           const struct part *floor)
 {
     const struct write *w = &j->h->writes[y->write];
-    if (y->write != floor->write && part_order(j->h, y, floor) == 0)
+    bool is_floor = y->write == floor->write || j->h->writes[floor->write].seen;
+    if (!is_floor && part_order(j->h, y, floor) == 0)
         return false;
     usec from = y->is_delete ? w->start : w->start + w->ttl - EXPIRY_UNIT - j->h->config.skew_us;
     return !w->seen && (y->is_delete || w->ttl > 0) && from < j->h->writes[o->write].over;

@@ -16,17 +16,19 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
-#define TABLES      3
-#define KEYS_MAX    24
-#define ROWS_MAX    24
-#define WIDTH       8 /* ids of a row */
-#define ELEMENTS    6
-#define STATIC_ID   (-1)
-#define TTL_MAX_S   8
-#define BATCH_MAX   4
-#define STAMPS_A_US 1024 /* as workload_stamp */
-#define PAGE_MAX    9
+#define TABLES       3
+#define KEYS_MAX     24
+#define ROWS_MAX     24
+#define WIDTH        8 /* ids of a row */
+#define ELEMENTS     6
+#define STATIC_ID    (-1)
+#define TTL_MAX_S    8
+#define BATCH_MAX    4
+#define STAMPS_A_US  1024 /* as workload_stamp */
+#define PAGE_MAX     9
+#define WITHHELD_MAX (3 * USEC_PER_SEC) /* a warning may be held back after another one */
 
 struct request {
     uint64_t keys[BATCH_MAX]; /* of a batch several, else one */
@@ -374,6 +376,15 @@ static bool judge(struct deletes *w, const struct op *op, const struct request *
     return history_judge(h, &read, &row, value != HISTORY_NOTHING, why);
 }
 
+/* A warning came, or one of which this one would have been too soon. */
+static bool may_be_warned(struct deletes *w, unsigned node, uint64_t key, usec asked)
+{
+    char table[16];
+    (void)snprintf(table, sizeof table, "r.del%u", table_of(key));
+    usec at = sim_warned(w->base.env->sim, node, table);
+    return at >= 0 && at > asked - WITHHELD_MAX;
+}
+
 static void wrote(struct deletes *w, const struct op *op, const struct request *q,
                   const struct answer *a)
 {
@@ -383,6 +394,7 @@ static void wrote(struct deletes *w, const struct op *op, const struct request *
                                   .open = a->open || a->reply->outcome == SIM_LOST ||
                                           (q->batched && !a->acked),
                                   .again = a->again};
+        end.told = a->acked && !q->batched && !may_be_warned(w, op->node, q->keys[i], op->start);
         history_wrote(w->base.histories[is_stamped(q->keys[i])], q->writes[i], &end);
     }
 }

@@ -185,6 +185,18 @@ static void of_what_is_dead_its_deletion_is_sent(void)
     }
 }
 
+/* Who gets what it was merged with finds nothing newer than that, and may ack before its minter. */
+static void its_minter_knows_before_it_has_acked(void)
+{
+    CU_ASSERT_EQUAL(given(R(0), "new", NOW + 100, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(0))->frozen = true;
+    CU_ASSERT_EQUAL(given(R(0), "old", NOW, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_GIVEN);
+    CU_ASSERT_EQUAL(f.result.behind, 100);
+    fixture_at(&f, R(0))->frozen = false;
+    fixture_settle(&f);
+}
+
 /* At ONE only who takes it is asked. */
 static void a_level_asks_no_more_than_it_must(void)
 {
@@ -249,6 +261,7 @@ CU_TestInfo stamp_tests[] = {
     {"a client is told", a_client_is_told},
     {"only the server's timestamp is raised", only_the_servers_is_raised},
     {"of what is dead its deletion is sent", of_what_is_dead_its_deletion_is_sent},
+    {"its minter knows before it has acked", its_minter_knows_before_it_has_acked},
     {"a level asks no more than it must", a_level_asks_no_more_than_it_must},
     {"lost on the second way", lost_on_the_second_way},
     {"what came after it wins", what_came_after_it_wins},

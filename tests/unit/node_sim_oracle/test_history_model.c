@@ -81,6 +81,25 @@ static int forgotten_before(const struct model *m, const struct model_write *put
     return place;
 }
 
+/* `late` has ended, so many know it, and one of them acked `early`, which began then: it cannot be
+ * earlier. */
+static bool is_known_to(const struct model_write *late, uint32_t replicas, usec since,
+                        const struct model_write *early)
+{
+    return !late->open && late->end < early->start && since < early->start && early->replicas > 0 &&
+           replicas + early->replicas > REPLICAS;
+}
+
+/* What a read showed is known. */
+static bool comes_too_late(const struct model *m, size_t shown, const struct model_read *r)
+{
+    for (size_t i = 0; i < shown && !m->stamped; i++) {
+        if (is_known_to(&m->writes[m->order[shown]], r->replicas, r->end, &m->writes[m->order[i]]))
+            return true;
+    }
+    return false;
+}
+
 /* Reads in the order of their ends. A value names its place; nothing is the first delete that can
  * be: later ones would demand more of the others. */
 static bool all_right(const struct model *m)
@@ -101,7 +120,7 @@ static bool all_right(const struct model *m)
             if (r->value == HISTORY_NOTHING ? w->is_delete
                                             : !w->is_delete && w->value == r->value) {
                 shown[i] = (int)k;
-                found = true;
+                found = !comes_too_late(m, k, r);
             }
         }
         if (!found)
@@ -116,7 +135,9 @@ static bool clocks_allow(const struct model *m)
         for (size_t k = i + 1; k < m->writes_count; k++) {
             const struct model_write *early = &m->writes[m->order[i]];
             const struct model_write *late = &m->writes[m->order[k]];
-            if (m->stamped ? wins(early, late) : !late->open && early->start > late->end + SKEW)
+            if (m->stamped ? wins(early, late)
+                           : (!late->open && early->start > late->end + SKEW) ||
+                                 is_known_to(late, late->replicas, late->end, early))
                 return false;
         }
     }
@@ -210,7 +231,8 @@ static bool told(struct history *h, struct model *m, struct errmsg *why)
         }
         for (size_t i = 0; i < m->writes_count; i++) {
             const struct model_write *w = &m->writes[i];
-            struct history_end e = {.end = t, .replicas = w->replicas, .open = w->open};
+            struct history_end e = {
+                .end = t, .replicas = w->replicas, .open = w->open, .told = !m->stamped};
             if (w->end == t)
                 history_wrote(h, w->number, &e);
         }
