@@ -144,6 +144,7 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     n->coord = coord_new(&coord, n->engine, n->cluster);
     trace_open(n);
     struct heal_config heal = HEAL_CONFIG_DEFAULT;
+    heal.clock_offset_us = config->clock_offset_max_us;
     heal.first_question = rng_next(&n->rng) & ~UINT64_C(0xffffffff);
     if (config->pull_bytes_max > 0)
         heal.pull_bytes_max = config->pull_bytes_max;
@@ -460,8 +461,11 @@ static void deadlines(struct node *n)
     }
     if (coord_next_deadline(n->coord) <= now)
         coord_deadline(n->coord, n->now);
-    if (heal_next_deadline(n->heal) <= now)
+    if (heal_next_deadline(n->heal) <= now) {
+        heal_set_busy(n->heal, coord_pending(n->coord) > BUSY_AT);
+        heal_set_clock_doubtful(n->heal, clock_problem(n) != NULL);
         heal_deadline(n->heal, n->now);
+    }
     if (tracing_next(coord_tracing(n->coord)) <= now)
         trace_due(n);
     if (n->finish_retry <= now)

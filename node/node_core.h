@@ -29,6 +29,7 @@
 #define TICKET_NUMBER(t) ((t) & ~(UINT64_C(15) << 60))
 
 #define APPLIED_KEPT 64
+#define BUSY_AT      8 /* operations under way: then what can wait waits */
 
 /* Things that one core said and another must hear, once the first has returned. */
 struct todo {

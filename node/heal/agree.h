@@ -30,8 +30,8 @@
 #define AGREED_RANGES_MAX 16384
 #define AGREE_ASK_MAX     4096 /* ranges in one question */
 #define AGREE_SET_MAX     256  /* replicas of a range, now and later; with more nothing is agreed */
-#define AGREE_BACKOFF_MAX 4    /* nothing new so often: asked again after 2 to the power of this */
-#define AGREE_INTEREST    (30 * USEC_PER_SEC) /* how long a question keeps an agreement */
+#define AGREE_BACKOFF_MAX 3    /* nothing new so often: asked again after 2 to the power of this */
+#define AGREE_INTEREST    (15 * USEC_PER_SEC) /* how long a question keeps an agreement */
 #define PURGE_WORK        256u                /* fragments looked at in one turn */
 #define PURGE_PAUSE       (10 * USEC_PER_MS)  /* between two */
 #define PURGE_PAUSE_BUSY  (50 * USEC_PER_MS)  /* when clients wait */

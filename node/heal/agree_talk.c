@@ -16,6 +16,7 @@ enum { ASK_GARBAGE = 1, TELL_DURABLE = 1, TELL_PROVED = 2 };
 void agree_forget_talk(struct session *s)
 {
     s->agree_round = 0;
+    s->wall = INT64_MIN;
     buf_close(&s->asking);
 }
 
@@ -48,13 +49,19 @@ static void send_question(struct heal *h, struct now now, struct session *s)
     buf_close(&s->asking);
 }
 
+/* For who waits for our P alone: as long as it can grow. */
+static bool wants_to_hear(const struct agreement *a, struct now now)
+{
+    return a->garbage || (a->wanted_until > now.mono && a->proved_hash != a->durable_hash);
+}
+
 void agree_ask_all(struct heal *h, struct now now)
 {
     size_t asked = 0;
     struct agreement *a = agree_seek(h, h->ask_from);
     h->ask_from = 0;
     for (; a != NULL; a = agree_seek(h, agree_key(a) + 1)) {
-        if (now.mono < a->next_ask || (!a->garbage && a->wanted_until <= now.mono))
+        if (now.mono < a->next_ask || !wants_to_hear(a, now))
             continue;
         if (asked++ == AGREE_ASK_MAX) {
             h->ask_from = agree_key(a); /* from here, the next time */
@@ -71,10 +78,11 @@ void agree_ask_all(struct heal *h, struct now now)
 
 /* --- answering */
 
-static void tell(struct heal *h, node_no to, uint64_t round, struct buf *clocks, bool last)
+static void tell(struct heal *h, struct now now, node_no to, uint64_t round, struct buf *clocks,
+                 bool last)
 {
     struct wire_message m = {.type = WIRE_AGREE_TELL};
-    m.agree_tell = (struct wire_agree_tell){round, last, heal_keep(h, clocks)};
+    m.agree_tell = (struct wire_agree_tell){round, last, now.wall, heal_keep(h, clocks)};
     heal_send(h, to, &m);
     buf_clear(clocks);
 }
@@ -139,9 +147,9 @@ void agree_receive_ask(struct heal *h, struct now now, node_no from, const struc
         if (a != NULL)
             put_answer(&clocks, a, durable, proved);
         if (clocks.len >= CLOCKS_MESSAGE_MAX)
-            tell(h, from, m->round, &clocks, false);
+            tell(h, now, from, m->round, &clocks, false);
     }
-    tell(h, from, m->round, &clocks, true);
+    tell(h, now, from, m->round, &clocks, true);
     buf_close(&clocks);
     agree_ask_all(h, now);
 }
@@ -201,6 +209,7 @@ void agree_receive_tell(struct heal *h, struct now now, struct session *s,
     if (s->agree_round == 0 || s->agree_round != m->round)
         return;
     node_no from = s->peer;
+    s->wall = m->wall;
     while (reader_left(&r) > 0 && take_told(h, from, &r))
         continue;
     s->agree_due = now.mono + h->config.timeout_us;

@@ -90,7 +90,7 @@ struct session *heal_session(struct heal *h, node_no peer)
     h->sessions = mem_grow(h->sessions, h->sessions_count, &h->sessions_cap, sizeof *h->sessions);
     memmove(h->sessions + at + 1, h->sessions + at, (h->sessions_count - at) * sizeof *h->sessions);
     h->sessions_count++;
-    h->sessions[at] = (struct session){.peer = peer, .due = USEC_NEVER};
+    h->sessions[at] = (struct session){.peer = peer, .due = USEC_NEVER, .wall = INT64_MIN};
     return &h->sessions[at];
 }
 
@@ -545,6 +545,11 @@ struct heal_stats heal_stats(const struct heal *h)
 void heal_set_busy(struct heal *h, bool busy)
 {
     h->busy = busy;
+}
+
+void heal_set_clock_doubtful(struct heal *h, bool doubtful)
+{
+    h->clock_doubtful = doubtful;
 }
 
 size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since)

@@ -100,6 +100,9 @@ struct heal_stats heal_stats(const struct heal *h);
 /* Clients wait for this node: what can wait does. */
 void heal_set_busy(struct heal *h, bool busy);
 
+/* Our clock may be wrong: nothing goes because it has expired. */
+void heal_set_clock_doubtful(struct heal *h, bool doubtful);
+
 /* What all replicas of the range have proved, as far as is known here: garbage with these dots may
  * go. NULL: nothing is being agreed on, for nobody has garbage there, or a replica is dead. */
 const struct clock *heal_agreed(const struct heal *h, keyspace_no keyspace, range_no range);

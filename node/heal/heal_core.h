@@ -57,6 +57,7 @@ struct session {
     /* agree_talk.c */
     uint64_t agree_round; /* our question that it has yet to answer; 0: none */
     usec agree_due;
+    int64_t wall;      /* its clock, when it told something last; INT64_MIN: it has not */
     struct buf asking; /* while a question is made */
     /* tidy.c */
     size_t pins, pins_now; /* ranges with garbage that it, being dead, has not agreed about */
@@ -90,7 +91,8 @@ struct heal {
     uint64_t ask_from;      /* agreements before this one were asked about */
     uint64_t tidy_from;     /* purging goes on here */
     usec tidy_due;
-    bool busy; /* clients wait */
+    bool busy;           /* clients wait */
+    bool clock_doubtful; /* ours may be wrong */
     size_t pinned_now, garbage_now;
     struct heal_effect *effects;
     size_t effects_count, effects_cap;

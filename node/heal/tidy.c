@@ -7,6 +7,21 @@ static int64_t expired_before(const struct heal *h, struct now now)
     return (now.wall - h->config.clock_offset_us) / USEC_PER_SEC;
 }
 
+/* ... on the clocks of all its replicas: one that is wrong, ahead or behind, takes nothing away
+ * that the others still show. What they said last is what counts, so a clock that jumps has no say.
+ */
+static int64_t expired_for_all(struct heal *h, struct now now, const struct agreement *a)
+{
+    int64_t least = now.wall;
+    for (size_t i = 0; i < a->told_count; i++) {
+        int64_t wall = heal_session(h, a->told[i].peer)->wall;
+        least = wall < least ? wall : least;
+    }
+    if (h->clock_doubtful || least < INT64_MIN + h->config.clock_offset_us)
+        return INT64_MIN;
+    return (least - h->config.clock_offset_us) / USEC_PER_SEC;
+}
+
 /* Nobody can agree in the place of the dead: that is to be seen by who can replace them. */
 static void note_pinned(struct heal *h, struct now now, keyspace_no keyspace, range_no range)
 {
@@ -94,7 +109,7 @@ void tidy_some(struct heal *h, struct now now)
     if (a == NULL)
         return;
     enum err err = engine_purge(h->engine, a->keyspace, a->range, &a->agreed,
-                                expired_before(h, now), PURGE_WORK, &done);
+                                expired_for_all(h, now, a), PURGE_WORK, &done);
     if (done || err != ERR_OK)
         a->purging = false;
     h->tidy_from = agree_key(a) + (a->purging ? 0 : 1);

@@ -191,8 +191,9 @@
     F(u32, err) F(u32, keyspace) F(u32, range) F(bytes, done) F(bytes, rows) F(bytes, context)
 
 /* What may be forgotten of deletions (node/heal/agree.c): which clocks are durable, and proved, of
- * these ranges, unless they are as told before? The answer is in parts. */
+ * these ranges, unless they are as told before? The answer is in parts, with the time (us) on the
+ * clock of who answers. */
 #define WIRE_AGREE_ASK(F)  F(u64, round) F(bytes, ranges)
-#define WIRE_AGREE_TELL(F) F(u64, round) F(flag, last) F(bytes, clocks)
+#define WIRE_AGREE_TELL(F) F(u64, round) F(flag, last) F(i64, wall) F(bytes, clocks)
 
 #endif
