@@ -108,6 +108,24 @@ static void put_summary(const json_t *root, struct buf *out)
                text_of(root, "phase"));
 }
 
+/* Who is down keeps deletions from being forgotten. */
+static void put_pins(const json_t *root, struct buf *out)
+{
+    const json_t *node;
+    size_t i;
+    json_array_foreach(json_object_get(root, "nodes"), i, node)
+    {
+        json_int_t pins = json_integer_value(json_object_get(node, "pins"));
+        if (pins > 0)
+            buf_printf(out,
+                       "\nNode %lld is down for %lld s: deletions in %lld ranges are kept until "
+                       "it is back or replaced.\n",
+                       (long long)json_integer_value(json_object_get(node, "node")),
+                       (long long)json_integer_value(json_object_get(node, "pins_s")),
+                       (long long)pins);
+    }
+}
+
 static void put_status(const json_t *root, struct table *t, struct buf *out)
 {
     const char *problem = json_string_value(json_object_get(root, "problem"));
@@ -117,6 +135,8 @@ static void put_status(const json_t *root, struct table *t, struct buf *out)
     table_print(t, out, true, false);
     if (t->format == TABLE_AS_TABLE && problem != NULL && problem[0] != 0)
         buf_printf(out, "\nProblem: %s\n", problem);
+    if (t->format == TABLE_AS_TABLE)
+        put_pins(root, out);
 }
 
 /* The token at which an equal range begins: range 0 at the least one. */

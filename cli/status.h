@@ -2,7 +2,7 @@
  *
  * /status  {"cluster", "node", "host_id", "phase", "epoch", "schema_version", "release", "nodes":
  *           [{"node", "host_id", "address", "cql", "dc", "rack", "state", "up", "gossip",
- *             "ranges", "owns", "load", "self"}]}
+ *             "ranges", "owns", "load", "self", "pins", "pins_s"}]}
  * /ring    {"ranges", "epoch", "moving", "owners": {dc: [[first range, how many, node]]}, "nodes"}
  *
  * Fields that are missing show as null: a node of another release may say more or less.

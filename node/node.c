@@ -465,6 +465,7 @@ static void deadlines(struct node *n)
         heal_set_busy(n->heal, coord_pending(n->coord) > BUSY_AT);
         heal_set_clock_doubtful(n->heal, clock_problem(n) != NULL);
         heal_deadline(n->heal, n->now);
+        report_pins(n);
     }
     if (tracing_next(coord_tracing(n->coord)) <= now)
         trace_due(n);

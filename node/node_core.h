@@ -108,6 +108,7 @@ struct node {
     const char *clock_problem;   /* as last told to the log */
     uint64_t damage_told;        /* reads that met damage, as far as the log has told of them */
     usec damage_next;            /* when it may tell of more */
+    usec pins_next;              /* when to look for dead nodes that keep deletions */
     uint64_t load;               /* bytes on our disk */
     const struct schema *schema; /* the one the cores know */
     usec started;                /* mono */
@@ -222,6 +223,7 @@ void auth_password_done(struct node *n, const struct node_event *event);
 /* --- node_report.c */
 void report_init(struct node *n);
 void report_damage(struct node *n); /* to the log, what has come since */
+void report_pins(struct node *n);
 void node_metric_malformed(struct node *n);
 
 #endif

@@ -78,6 +78,13 @@
       "Bytes of rows moved by handoff.")                                                           \
     X(COUNTER, NODE_SERVED_BYTES, "torc_handoff_bytes_total", "dir=\"out\"",                       \
       "Bytes of rows moved by handoff.")                                                           \
+    X(GAUGE, NODE_GARBAGE, "torc_garbage_ranges", "",                                              \
+      "Ranges in which deletions wait until all replicas have agreed to forget them.")             \
+    X(GAUGE, NODE_PINNED, "torc_pinned_ranges", "",                                                \
+      "Of these, ranges where a replica is down: nothing is forgotten until it is back or "        \
+      "replaced.")                                                                                 \
+    X(COUNTER, NODE_FORGOTTEN, "torc_forgotten_ranges_total", "",                                  \
+      "Ranges whose data of earlier was removed before they were taken over again.")               \
     X(COUNTER, NODE_MALFORMED, "torc_malformed_messages_total", "",                                \
       "Internode messages dropped because they did not decode.")                                   \
     X(COUNTER, NODE_CLOCK_REFUSED, "torc_clock_refused_total", "",                                 \

@@ -69,6 +69,9 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_PULLED, h.dots_pulled);
     catch_up(n, NODE_PULLED_BYTES, h.bytes_pulled);
     catch_up(n, NODE_SERVED_BYTES, h.bytes_served);
+    metrics_set(&n->metrics, NODE_GARBAGE, (int64_t)h.garbage_ranges);
+    metrics_set(&n->metrics, NODE_PINNED, (int64_t)h.pinned_ranges);
+    catch_up(n, NODE_FORGOTTEN, h.forgotten);
 }
 
 static void collect_cluster(struct node *n)
@@ -145,6 +148,8 @@ static json_t *node_json(struct node *n, const struct topology_node *t)
     const struct ring *ring = meta_topology(n->meta)->ring;
     const struct gossip_member *m =
         n->gossip != NULL ? gossip_find(n->gossip, &t->info.host_id) : NULL;
+    usec since = 0;
+    size_t pins = heal_pinned_by(n->heal, t->node, &since);
     bool self = t->node == meta_self(n->meta);
     uint32_t ranges = ring_count(ring, RING_NOW, t->node);
     json_t *j = json_object();
@@ -165,6 +170,10 @@ static json_t *node_json(struct node *n, const struct topology_node *t)
         j, "epoch",
         json_integer((json_int_t)(self ? meta_epoch(n->meta) : meta_applied_by(n->meta, t->node))));
     json_object_set_new(j, "self", json_boolean(self));
+    json_object_set_new(j, "pins", json_integer((json_int_t)pins));
+    json_object_set_new(
+        j, "pins_s",
+        json_integer(pins > 0 ? (json_int_t)((n->now.mono - since) / USEC_PER_SEC) : 0));
     return j;
 }
 
@@ -246,4 +255,28 @@ void report_damage(struct node *n)
              damaged - n->damage_told);
     n->damage_told = damaged;
     n->damage_next = n->now.mono + DAMAGE_TOLD_EVERY;
+}
+
+#define PINS_TOLD_AFTER (10 * 60 * USEC_PER_SEC)
+#define PINS_TOLD_EVERY (60 * 60 * USEC_PER_SEC)
+
+/* A replica that does not come back keeps deletions from being forgotten for as long. */
+void report_pins(struct node *n)
+{
+    const struct cluster_node *nodes;
+    if (n->now.mono < n->pins_next)
+        return;
+    n->pins_next = n->now.mono + PINS_TOLD_AFTER / 10;
+    size_t count = cluster_nodes(n->cluster, &nodes);
+    for (size_t i = 0; i < count; i++) {
+        usec since = 0;
+        size_t pins = heal_pinned_by(n->heal, nodes[i].node, &since);
+        if (pins == 0 || n->now.mono - since < PINS_TOLD_AFTER)
+            continue;
+        node_log(n, true,
+                 "node %u is down for %" PRId64 " min -> deletions in %zu ranges are kept until it "
+                 "is back or replaced",
+                 (unsigned)nodes[i].node, (n->now.mono - since) / (60 * USEC_PER_SEC), pins);
+        n->pins_next = n->now.mono + PINS_TOLD_EVERY;
+    }
 }

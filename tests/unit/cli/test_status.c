@@ -42,6 +42,9 @@ static void as_people_and_programs_want_it(void)
     CU_ASSERT_TRUE(shows(VERB_info, status, TABLE_AS_TABLE, "\n phase   | ready"));
     CU_ASSERT_TRUE(shows(VERB_info, status, TABLE_AS_CSV, "\nrack,r1\n"));
     CU_ASSERT_TRUE(shows(VERB_status, "{}", TABLE_AS_TABLE, "0 of 0"));
+    CU_ASSERT_TRUE(shows(VERB_status, "{\"nodes\":[{\"node\":3,\"pins\":12,\"pins_s\":90}]}",
+                         TABLE_AS_TABLE,
+                         "Node 3 is down for 90 s: deletions in 12 ranges are kept until"));
     CU_ASSERT_TRUE(shows(VERB_ring, "{\"owners\":{\"d\":[1,[]]}}", TABLE_AS_TABLE, "0 ranges"));
 }
 
