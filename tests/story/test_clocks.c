@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 void clocks_setup(void);
 void clocks_teardown(void);
@@ -142,6 +143,95 @@ static void a_clock_put_back_over_a_restart(void)
     }
     CU_ASSERT(says(1, CQL_CL_ONE, "ok", "UPDATE ks.t SET v = 'last' WHERE k = 1"));
     CU_ASSERT(says(1, CQL_CL_ONE, "last", "SELECT v FROM ks.t WHERE k = 1"));
+}
+
+static bool warned(const struct sim_reply *r)
+{
+    for (uint32_t i = 0; i < r->warnings_count; i++) {
+        if (strstr(r->warnings[i], "was not applied: a newer value exists") != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Nobody reads in between, so no clock is told of another. What was acked before is overwritten,
+ * through whichever node. */
+static void writes_one_after_the_other_are_never_lost(void)
+{
+    char cql[96], value[16];
+    clocks_apart(MILLISECONDS(480));
+    for (int i = 0; i < 120; i++) {
+        unsigned via = 1 + (unsigned)i * 7 % 4;
+        int k = i % 3;
+        snprintf(value, sizeof value, "%d", i);
+        if (i % 5 == 4)
+            snprintf(cql, sizeof cql, "DELETE FROM ks.t WHERE k = %d", k);
+        else
+            snprintf(cql, sizeof cql, "UPDATE ks.t SET v = '%d' WHERE k = %d", i, k);
+        const struct sim_reply *r = sim_cql(sim, via, CQL_CL_QUORUM, "%s", cql);
+        CU_ASSERT_EQUAL(r->outcome, SIM_OK);
+        CU_ASSERT_FALSE(warned(r));
+        if (i % 2 == 0)
+            continue;
+        snprintf(cql, sizeof cql, "SELECT v FROM ks.t WHERE k = %d", k);
+        CU_ASSERT(says(1 + via % 4, CQL_CL_QUORUM, i % 5 == 4 ? "no rows" : value, cql));
+    }
+    CU_ASSERT(counted("torc_stamps_raised_total") + counted("torc_writes_stamped_again_total") > 0);
+    CU_ASSERT_EQUAL(counted("torc_writes_not_visible_total{stamp=\"server\"}"), 0);
+}
+
+/* A clock ten seconds off that nobody has noticed yet: what it stamps is seen, or the client hears
+ * that it is not. */
+static void a_clock_that_has_just_jumped(void)
+{
+    char cql[96], value[16];
+    int count = 0;
+    unsigned lost = 0;
+    for (int way = -1; way <= 1; way += 2) {
+        story_teardown();
+        story_setup();
+        story_begin(3);
+        sim_jump_clock(sim, 2, SECONDS(10) * way);
+        for (int i = 0; i < 20; i++) {
+            unsigned via = 1 + (unsigned)i % 3;
+            snprintf(value, sizeof value, "v%d", ++count);
+            snprintf(cql, sizeof cql, "UPDATE ks.t SET v = '%s' WHERE k = 1", value);
+            const struct sim_reply *r = sim_cql(sim, via, CQL_CL_QUORUM, "%s", cql);
+            bool told = warned(r);
+            if (r->outcome != SIM_OK) /* by now it is noticed */
+                continue;
+            lost += told;
+            if (!told)
+                CU_ASSERT(all_say(CQL_CL_QUORUM, value, "SELECT v FROM ks.t WHERE k = 1"));
+            sim_elapse(sim, SECONDS(1)); /* a warning each second */
+        }
+        CU_ASSERT_EQUAL(counted("torc_writes_not_visible_total{stamp=\"server\"}"), lost);
+    }
+    CU_ASSERT(lost > 0);
+}
+
+/* What a client stamps is honoured; but it hears when that is not what is seen, and not too often.
+ */
+static void a_client_hears_of_its_old_timestamps(void)
+{
+    static const char old[] = "UPDATE ks.t USING TIMESTAMP 5 SET v = 'old' WHERE k = 1";
+    unsigned count = 0;
+    story_begin(4);
+    CU_ASSERT(says(1, CQL_CL_ALL, "ok", "UPDATE ks.t USING TIMESTAMP 9 SET v = 'new' WHERE k = 1"));
+    for (int i = 0; i < 10; i++) { /* a tenth of a second each */
+        count += warned(sim_cql(sim, 1 + (unsigned)i % 4, CQL_CL_QUORUM, "%s", old));
+        sim_elapse(sim, MILLISECONDS(100));
+    }
+    CU_ASSERT_EQUAL(count, 4); /* one for each connection */
+    CU_ASSERT_EQUAL(counted("torc_writes_not_visible_total{stamp=\"client\"}"), 10);
+    sim_elapse(sim, SECONDS(1));
+    CU_ASSERT(warned(sim_cql(sim, 1, CQL_CL_QUORUM, "%s", old)));
+    CU_ASSERT(
+        warned(sim_cql(sim, 2, CQL_CL_ONE, "DELETE FROM ks.t USING TIMESTAMP 6 WHERE k = 1")));
+    CU_ASSERT_FALSE(
+        warned(sim_cql(sim, 3, CQL_CL_ONE, "DELETE FROM ks.t USING TIMESTAMP 6 WHERE k = 2")));
+    CU_ASSERT(all_say(CQL_CL_QUORUM, "new", "SELECT v FROM ks.t WHERE k = 1"));
+    CU_ASSERT(become_equal(SECONDS(10)));
 }
 
 /* What a client stamps concerns the cells it stamps and nothing else: no clock follows it, and the
@@ -317,6 +407,9 @@ CU_TestInfo clocks_tests[] = {
     {"a clock that was put back stamps after what it heard (13)", a_clock_that_was_put_back},
     {"a clock put back over a restart stamps after what it stamped (13)",
      a_clock_put_back_over_a_restart},
+    {"writes one after the other are never lost (13)", writes_one_after_the_other_are_never_lost},
+    {"a clock that has just jumped loses nothing in silence (13)", a_clock_that_has_just_jumped},
+    {"a client hears of its old timestamps (14)", a_client_hears_of_its_old_timestamps},
     {"a timestamp from the far future stays with its row (14)",
      a_timestamp_from_the_far_future_stays_with_its_row},
     {"a clock that jumped ahead destroys nothing (15)", a_clock_that_jumped_ahead_destroys_nothing},

@@ -131,6 +131,10 @@ static void do_write(struct one_node *n, const struct exec_effect *effect)
                             .received = 1};
     n->writes++;
     n->kind = effect->write.kind;
+    n->stamp_us = effect->write.stamp_us;
+    r.lost = n->lost;
+    r.lost_in = effect->write.mutations[0].part.table;
+    r.behind_us = n->behind_us;
     for (size_t i = 0; i < effect->write.count && r.err == ERR_OK; i++) {
         const struct exec_mutation *m = &effect->write.mutations[i];
         r.err = apply(n, m->keyspace, m, &r.merged);

@@ -31,6 +31,9 @@ struct one_node {
     enum err fail_passwords;          /* and who hashes */
     size_t reads, writes, mutations, passwords;
     enum cql_write_type kind;   /* of the last write */
+    int64_t stamp_us;           /* the same */
+    enum exec_lost lost;        /* what is said of writes, .. */
+    int64_t behind_us;          /* .. by so much */
     enum cql_consistency level; /* of requests */
     bool held;                  /* operations wait in `waiting` */
     uint64_t waiting;

@@ -212,6 +212,42 @@ static void batches(void)
     CU_ASSERT_EQUAL(n.kind, CQL_WRITE_UNLOGGED_BATCH);
 }
 
+/* Which timestamps are the server's is said, for it may stamp those again. */
+static void whose_a_timestamp_is(void)
+{
+    one_node_query(&n, "INSERT INTO kv (k, v) VALUES (1, 'x')");
+    CU_ASSERT(n.stamp_us != 0);
+    CU_ASSERT_EQUAL(n.stamp_us, n.timestamp_us);
+    one_node_query(&n, "BEGIN BATCH INSERT INTO kv (k, v) VALUES (1, 'x') USING TIMESTAMP 5; "
+                       "INSERT INTO kv (k, v) VALUES (1, 'y'); APPLY BATCH");
+    CU_ASSERT_EQUAL(n.stamp_us, n.timestamp_us);
+}
+
+/* One warning a second for a connection and table. */
+static void what_is_not_seen_is_told(void)
+{
+    static const char old[] = "INSERT INTO kv (k, v) VALUES (1, 'x') USING TIMESTAMP 5";
+    static const char other[] = "INSERT INTO t (k, c, v) VALUES (1, 1, 1) USING TIMESTAMP 5";
+    static const char told[] =
+        "void [warning: A write to ks.kv was not applied: a newer value exists (the timestamp that "
+        "the client gave is 3.000007 s too old)]";
+    n.lost = EXEC_LOST_GIVEN;
+    n.behind_us = 3000007;
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, old), told);
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, old), "void");
+    CU_ASSERT_PTR_NOT_NULL(strstr(one_node_query(&n, other), "A write to ks.t was not applied"));
+    n.now.mono += USEC_PER_SEC - 1;
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, old), "void");
+    n.now.mono++;
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, old), told);
+    n.now.mono += USEC_PER_SEC;
+    n.lost = EXEC_LOST_STAMPED;
+    CU_ASSERT_PTR_NOT_NULL(strstr(one_node_query(&n, "INSERT INTO kv (k, v) VALUES (1, 'x')"),
+                                  "of a client that is 3.000007 s in the future"));
+    n.lost = EXEC_LOST_NONE;
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, old), "void");
+}
+
 CU_TestInfo exec_modify_tests[] = {
     {"rows and their markers", rows_and_markers},
     {"timestamps and TTL", times},
@@ -219,5 +255,7 @@ CU_TestInfo exec_modify_tests[] = {
     {"collections", collections},
     {"refusals", refusals},
     {"batches", batches},
+    {"whose a timestamp is", whose_a_timestamp_is},
+    {"what is not seen is told, once a second", what_is_not_seen_is_told},
     CU_TEST_INFO_NULL,
 };
