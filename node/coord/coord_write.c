@@ -251,6 +251,16 @@ static bool mint(struct coord *c, struct now now, struct run *run, struct dot do
     return err == ERR_OK;
 }
 
+/* The first of each counts (coord_stamp.c). Ours at once: the others do not see what lost here, for
+ * what won is sent to them. */
+static void take_verdict(struct run *run, size_t i, const struct verdict *verdict)
+{
+    if (run->target[i].told)
+        return;
+    run->target[i].told = true;
+    run->target[i].verdict = *verdict;
+}
+
 /* We are a replica: the write gets its dot here. */
 static void run_coordinate(struct coord *c, struct now now, struct run *run)
 {
@@ -283,8 +293,10 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
         if (run->target[i].state == REPLICA_LOST)
             continue;
         run->target[i].state = REPLICA_WAITING;
-        if (run->target[i].node == self)
+        if (run->target[i].node == self) {
+            take_verdict(run, i, &run->minted);
             continue;
+        }
         struct wire_message m = {.type = WIRE_WRITE};
         m.write = (struct wire_write){request,       (uint64_t)left_us(run, now),
                                       run->keyspace, run->range,
@@ -417,6 +429,8 @@ void write_begin(struct coord *c, struct now now, uint64_t op, const struct coor
     struct coord_result ok = {.err = ERR_OK, .level = w->level, .kind = w->kind};
     if (w->count > 0)
         ok = o->result;
+    ok.lost = LOST_NONE; /* they are counted already */
+    ok.merged = 0;
     op_fold(c, o, &ok);
 }
 
@@ -489,10 +503,8 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
         if (run->target[i].node != from || run->target[i].state != REPLICA_WAITING)
             continue;
         run->target[i].state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
-        if (err == ERR_OK && !run->target[i].told) {
-            run->target[i].told = true;
-            run->target[i].verdict = *verdict;
-        }
+        if (err == ERR_OK)
+            take_verdict(run, i, verdict);
         if (err == ERR_OK && MUTANT(count_ack_twice))
             quorums_ack(&run->quorums, run->target[i].standing);
         if (err == ERR_OK)

@@ -415,7 +415,7 @@ bool prepared_reply(struct run *r, const struct prepared *p, uint8_t version, st
 struct lost_told {
     uint64_t conn;
     table_no table;
-    usec when; /* mono; 0: never */
+    usec until; /* mono: it is not told again before */
 };
 #define LOST_TOLD_MAX 256
 

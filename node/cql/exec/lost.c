@@ -8,25 +8,19 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static bool was_just_told(const struct lost_told *told, uint64_t conn, table_no table, usec now)
-{
-    return told->when != 0 && told->conn == conn && told->table == table &&
-           now < told->when + USEC_PER_SEC;
-}
-
 /* May it be told? Then it is. */
 static bool tell(struct exec *e, uint64_t conn, table_no table, usec now)
 {
     struct lost_told *room = NULL;
     for (size_t i = 0; i < LOST_TOLD_MAX; i++) {
         struct lost_told *told = &e->lost_told[i];
-        if (was_just_told(told, conn, table, now))
-            return false;
-        if (told->when == 0 || now >= told->when + USEC_PER_SEC)
+        if (now >= told->until)
             room = told;
+        else if (told->conn == conn && told->table == table)
+            return false;
     }
     if (room != NULL)
-        *room = (struct lost_told){conn, table, now > 0 ? now : 1};
+        *room = (struct lost_told){conn, table, now + USEC_PER_SEC};
     return room != NULL;
 }
 
@@ -46,7 +40,7 @@ void request_warn_lost(struct exec *e, struct request *q, const struct exec_resu
                  t != NULL ? t->keyspace : "?", t != NULL ? t->name : "?", by);
     else
         run_warn(&q->run,
-                 "A write to %s.%s was not applied: a newer value exists, with a timestamp of a "
-                 "client that is %s in the future",
+                 "A write to %s.%s was not applied: a newer value exists, with a timestamp "
+                 "%s in the future",
                  t != NULL ? t->keyspace : "?", t != NULL ? t->name : "?", by);
 }

@@ -137,6 +137,19 @@ static void no_stamp_goes_further_than_clocks_may_differ(void)
     CU_ASSERT(s != NULL && strcmp(s, "won") == 0);
 }
 
+/* The others get what won there, and see nothing of what lost; its own disk is the slowest. */
+static void what_loses_where_it_is_minted(void)
+{
+    CU_ASSERT_EQUAL(given(R(0), "far", NOW + 10 * USEC_PER_SEC, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(0))->frozen = true;
+    CU_ASSERT_EQUAL(stamped(R(0), "now", NOW, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_STAMPED);
+    CU_ASSERT_EQUAL(given(R(0), "old", NOW, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_GIVEN);
+    fixture_at(&f, R(0))->frozen = false;
+    fixture_settle(&f);
+}
+
 static void a_client_is_told(void)
 {
     CU_ASSERT_EQUAL(given(R(0), "new", 100, LEVEL_ALL), ERR_OK);
@@ -258,6 +271,7 @@ CU_TestInfo stamp_tests[] = {
     {"also when it is forwarded", also_when_it_is_forwarded},
     {"a forward that is sent again", a_forward_that_is_sent_again},
     {"no stamp goes further than clocks may differ", no_stamp_goes_further_than_clocks_may_differ},
+    {"what loses where it is minted is told at once", what_loses_where_it_is_minted},
     {"a client is told", a_client_is_told},
     {"only the server's timestamp is raised", only_the_servers_is_raised},
     {"of what is dead its deletion is sent", of_what_is_dead_its_deletion_is_sent},

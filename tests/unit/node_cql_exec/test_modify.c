@@ -243,7 +243,7 @@ static void what_is_not_seen_is_told(void)
     n.now.mono += USEC_PER_SEC;
     n.lost = EXEC_LOST_STAMPED;
     CU_ASSERT_PTR_NOT_NULL(strstr(one_node_query(&n, "INSERT INTO kv (k, v) VALUES (1, 'x')"),
-                                  "of a client that is 3.000007 s in the future"));
+                                  "with a timestamp 3.000007 s in the future"));
     n.lost = EXEC_LOST_NONE;
     CU_ASSERT_STRING_EQUAL(one_node_query(&n, old), "void");
 }
