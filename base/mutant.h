@@ -81,6 +81,10 @@
     X(fragments_numbered_anew, "fragments of rows are numbered from zero again after a start")     \
     X(collapse_loses_cell, "collapsing the fragments of a row loses its last cell")                \
     X(purge_early, "collapsing drops the tombstone of a row at once")                              \
+    X(known_state_taken, "state is taken though its dots are known and it is not there any more")  \
+    X(context_ignored, "a back-dated write is taken without its context")                          \
+    X(purge_unagreed, "tombstones are dropped whoever has them")                                   \
+    X(purge_tombstone_first, "a deletion of rows is dropped before the rows that it deleted")      \
     X(range_delete_of_fragment, "range tombstones do not cover rows of other fragments")           \
     X(tie_by_arrival, "of two cells with equal timestamps the one that came first wins")           \
     X(index_not_written, "what is written brings no entries of indexes")                           \

@@ -252,6 +252,12 @@ void counter_sets_drop_table(struct counter_sets *s, table_no table)
     drop_in(s);
 }
 
+void counter_sets_drop_part(struct counter_sets *s, table_no table, token place, struct bytes key)
+{
+    key_part(&s->key, table, place, key);
+    drop_in(s);
+}
+
 static void make_room(struct counter_sets *s)
 {
     while (s->bytes > s->bytes_max && s->used.next != s->used.prev)

@@ -66,6 +66,7 @@ void counter_sets_feed(struct counter_sets *s, const struct part *p);
 
 void counter_sets_drop_all(struct counter_sets *s);
 void counter_sets_drop_table(struct counter_sets *s, table_no table);
+void counter_sets_drop_part(struct counter_sets *s, table_no table, token place, struct bytes key);
 
 /* NULL: it is not among the increments. Until the set changes. */
 const struct counter_entry *counter_set_get(const struct counter_set *set,

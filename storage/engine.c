@@ -102,8 +102,11 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     buf_init(&e->value, BUF_MAX_DEFAULT);
     buf_init(&e->term, BUF_MAX_DEFAULT);
     buf_init(&e->staged_bytes, SIZE_MAX);
+    buf_init(&e->drop_cursor, SIZE_MAX);
     counter_sets_init(&e->counters, config->seed, COUNTER_SETS_BYTES_MAX);
     enum err err = meta_open(e, config, reterr);
+    if (err == ERR_OK && (err = engine_purged_load(e)) != ERR_OK)
+        err = errmsg_set(reterr, err, "read what was purged: %s", err_text(err));
     if (err != ERR_OK) {
         engine_free(e);
         return err;
@@ -125,6 +128,7 @@ void engine_free(struct engine *e)
     buf_close(&e->term);
     buf_close(&e->staged_bytes);
     mem_free(e->staged);
+    buf_close(&e->drop_cursor);
     engine_indexes_free(e);
     counter_sets_close(&e->counters);
     mem_free(e);
@@ -250,6 +254,11 @@ enum err engine_batch_check(const struct engine *e)
     return err == ERR_OK && e->batch.ops.len > WRITE_BYTES_MAX ? ERR_TOO_BIG : err;
 }
 
+void engine_batch_undo(struct engine *e)
+{
+    (void)!engine_purged_load(e);
+}
+
 /* A batch of its own, before what it speaks of: should that not be written, nothing is lost. */
 static void note_timestamp(struct engine *e, const struct part *p)
 {
@@ -288,12 +297,11 @@ static void put_kind(struct engine *e, const struct part *p, enum key_kind kind,
     engine_batch_row(e, &e->batch, buf_bytes(&e->key), fragment);
 }
 
-void engine_batch_part(struct engine *e, const struct part *p)
+void engine_batch_data(struct engine *e, const struct part *p)
 {
     const struct part none = {
         .siblings = p->siblings, .deletion = TOMB_NONE, .static_row = {.deletion = TOMB_NONE}};
     struct part f = none;
-    note_timestamp(e, p);
     if (!tomb_is_none(&p->deletion)) {
         f.deletion = p->deletion;
         put_kind(e, p, KEY_DELETION, &f);
@@ -321,5 +329,17 @@ void engine_batch_part(struct engine *e, const struct part *p)
         key_add_escaped(&e->key, p->rows[i].key);
         engine_batch_row(e, &e->batch, buf_bytes(&e->key), &f);
     }
+}
+
+void engine_batch_part(struct engine *e, struct range_state *r, const struct part *p)
+{
+    if (r->sweep.part.len > 0 && part_min_timestamp(p) <= r->sweep.newest) {
+        key_part(&e->key, p->table, p->token, p->key);
+        if (bytes_equal(buf_bytes(&e->key), buf_bytes(&r->sweep.part)))
+            buf_clear(&r->sweep.from); /* the rows behind it have what the sweep has not seen */
+    }
+    note_timestamp(e, p);
+    engine_batch_data(e, p);
     engine_batch_indexes(e, p);
+    engine_batch_garbage(e, r, p);
 }

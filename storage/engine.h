@@ -266,6 +266,9 @@ enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
 bool engine_next_garbage(struct engine *e, keyspace_no keyspace, range_no from,
                          int64_t expired_before_s, range_no *ret_range);
 
+/* Grows whenever something is dropped here: what was asked for before may be gone. */
+uint64_t engine_drops(struct engine *e, keyspace_no keyspace, range_no range);
+
 /* A bound of the timestamps of what was ever dropped here in partitions like this one,
  * TIMESTAMP_NONE when nothing was: a write without a dot (the replay of a batch) that is not above
  * it may have been deleted by something that is gone. */
@@ -316,6 +319,10 @@ enum err engine_weigh(struct engine *e, const struct part *p, int64_t stamp, int
 
 struct engine_stats {
     uint64_t writes, weighed, scans, rows_read, fragments_read, collapses, bytes_written;
+    uint64_t garbage_noted;   /* entries written to the index of garbage */
+    uint64_t garbage_waiting; /* entries that the last walks left: their dots are not agreed */
+    uint64_t purged;          /* tombstones, deletions and expired cells dropped */
+    uint64_t purged_rows;     /* rows of which nothing was left */
     uint64_t
         damaged; /* scans, pulls and clocks that were not given because of ERR_CORRUPT, ERR_IO */
 };

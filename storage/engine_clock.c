@@ -18,6 +18,32 @@ static void range_key(uint8_t room[8], keyspace_no keyspace, range_no range)
     store_u32(room + 4, range);
 }
 
+static void range_init(struct range_state *r)
+{
+    clock_init(&r->clock);
+    buf_init(&r->forget_from, SIZE_MAX);
+    r->garbage_newest = TIMESTAMP_NONE;
+    buf_init(&r->walk, SIZE_MAX);
+    buf_init(&r->urgent, SIZE_MAX);
+    buf_init(&r->sweep.part, SIZE_MAX);
+    buf_init(&r->sweep.chosen, SIZE_MAX);
+    buf_init(&r->sweep.from, SIZE_MAX);
+}
+
+static void range_free(struct range_state *r)
+{
+    clock_close(&r->clock);
+    buf_close(&r->forget_from);
+    mem_free(r->young);
+    engine_tails_free(r);
+    buf_close(&r->walk);
+    buf_close(&r->urgent);
+    buf_close(&r->sweep.part);
+    buf_close(&r->sweep.chosen);
+    buf_close(&r->sweep.from);
+    mem_free(r);
+}
+
 struct range_state *engine_range_of(const struct omap_node *n)
 {
     struct range_state *r;
@@ -99,6 +125,8 @@ static enum err load(struct engine *e, struct range_state *r)
         err = ERR_CORRUPT;
     if (err == ERR_OK || err == ERR_NOT_FOUND)
         err = MUTANT(clock_without_log) ? ERR_OK : load_log(e, r);
+    if (engine_has_garbage(e, r))
+        r->garbage_newest = INT64_MAX;
     if (err != ERR_OK) /* claim nothing */
         clock_close(&r->clock);
     return err;
@@ -133,8 +161,7 @@ struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_n
     struct range_state *r = mem_new(struct range_state);
     r->keyspace = keyspace;
     r->range = range;
-    clock_init(&r->clock);
-    buf_init(&r->forget_from, SIZE_MAX);
+    range_init(r);
     omap_put(&e->ranges, bytes_make(key, sizeof key), bytes_make(&r, sizeof r));
     load_first(e, r);
     return r;
@@ -142,14 +169,8 @@ struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_n
 
 void engine_ranges_free(struct engine *e)
 {
-    for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n)) {
-        struct range_state *r = engine_range_of(n);
-        clock_close(&r->clock);
-        buf_close(&r->forget_from);
-        mem_free(r->young);
-        engine_tails_free(r);
-        mem_free(r);
-    }
+    for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n))
+        range_free(engine_range_of(n));
     omap_close(&e->ranges);
     omap_close(&e->loaded);
 }

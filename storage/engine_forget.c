@@ -38,6 +38,7 @@ static void begin(struct engine *e, struct range_state *r)
     r->unsaved = 0;
     r->young_count = 0;
     r->young_all = 0;
+    engine_garbage_forgotten(e, r);
     counter_sets_drop_all(&e->counters);
     if (r->err == ERR_OK)
         e->damaged_ranges++;

@@ -130,7 +130,7 @@ void index_key_term(struct buf *out, const struct index_spec *spec, struct bytes
 }
 
 static void put_entry(struct engine *e, const struct index_spec *spec, const struct part *p,
-                      struct bytes row)
+                      struct bytes row, bool there)
 {
     bool whole = index_gives_parts(spec);
     index_key_term(&e->key, spec, buf_bytes(&e->term));
@@ -139,11 +139,14 @@ static void put_entry(struct engine *e, const struct index_spec *spec, const str
     buf_put_u8(&e->key, whole ? KEY_STATIC : KEY_ROW);
     if (!whole)
         key_add_escaped(&e->key, row);
-    store_batch_put(&e->batch, buf_bytes(&e->key), BYTES_NONE);
+    if (there)
+        store_batch_put(&e->batch, buf_bytes(&e->key), BYTES_NONE);
+    else
+        store_batch_delete(&e->batch, buf_bytes(&e->key));
 }
 
 static void put_cells(struct engine *e, const struct index_spec *spec, const struct part *p,
-                      const struct row *row)
+                      const struct row *row, bool there)
 {
     for (size_t i = 0; i < row->cells_count; i++) {
         const struct cell *c = &row->cells[i];
@@ -151,7 +154,7 @@ static void put_cells(struct engine *e, const struct index_spec *spec, const str
             continue;
         buf_clear(&e->term);
         if (spec->term(spec->arg, c->path, c->value, &e->term))
-            put_entry(e, spec, p, row->key);
+            put_entry(e, spec, p, row->key, there);
     }
 }
 
@@ -165,45 +168,66 @@ static bool has_cells(const struct row *row)
 }
 
 static void put_key(struct engine *e, const struct index_spec *spec, const struct part *p,
-                    struct bytes key, struct bytes row)
+                    struct bytes key, struct bytes row, bool there)
 {
     buf_clear(&e->term);
     if (spec->term(spec->arg, BYTES_NONE, key, &e->term))
-        put_entry(e, spec, p, row);
+        put_entry(e, spec, p, row, there);
+}
+
+static void put_rows(struct engine *e, const struct index_spec *spec, const struct part *p,
+                     bool there)
+{
+    for (size_t i = 0; i < p->rows_count; i++) {
+        const struct row *row = &p->rows[i];
+        if (spec->source == INDEX_OF_CELLS)
+            put_cells(e, spec, p, row, there);
+        else if (spec->source == INDEX_OF_ROW_KEY && has_cells(row))
+            put_key(e, spec, p, row->key, row->key, there);
+    }
 }
 
 static void put_entries(struct engine *e, const struct index_spec *spec, const struct part *p)
 {
     bool any = p->has_static && has_cells(&p->static_row);
     if (spec->source == INDEX_OF_STATIC && p->has_static)
-        put_cells(e, spec, p, &p->static_row);
-    for (size_t i = 0; i < p->rows_count; i++) {
-        const struct row *row = &p->rows[i];
-        if (spec->source == INDEX_OF_CELLS)
-            put_cells(e, spec, p, row);
-        else if (spec->source == INDEX_OF_ROW_KEY && has_cells(row))
-            put_key(e, spec, p, row->key, row->key);
-        any |= has_cells(row);
-    }
+        put_cells(e, spec, p, &p->static_row, true);
+    put_rows(e, spec, p, true);
+    for (size_t i = 0; i < p->rows_count && !any; i++)
+        any = has_cells(&p->rows[i]);
     if (spec->source == INDEX_OF_PARTITION_KEY && any)
-        put_key(e, spec, p, p->key, BYTES_NONE);
+        put_key(e, spec, p, p->key, BYTES_NONE, true);
 }
 
-void engine_batch_indexes(struct engine *e, const struct part *p)
+/* The place of the first index of the table. */
+static size_t indexes_of(const struct engine *e, table_no table)
 {
     size_t low = 0;
     size_t high = e->indexes_count;
-    while (low < high) { /* the first of the table */
+    while (low < high) {
         size_t mid = (low + high) / 2;
-        if (e->indexes[mid].spec.table < p->table)
+        if (e->indexes[mid].spec.table < table)
             low = mid + 1;
         else
             high = mid;
     }
-    for (; low < e->indexes_count && e->indexes[low].spec.table == p->table; low++) {
+    return low;
+}
+
+void engine_batch_indexes(struct engine *e, const struct part *p)
+{
+    size_t i = indexes_of(e, p->table);
+    for (; i < e->indexes_count && e->indexes[i].spec.table == p->table; i++) {
         if (!MUTANT(index_not_written))
-            put_entries(e, &e->indexes[low].spec, p);
+            put_entries(e, &e->indexes[i].spec, p);
     }
+}
+
+void engine_batch_unindex(struct engine *e, const struct part *p)
+{
+    size_t i = indexes_of(e, p->table);
+    for (; i < e->indexes_count && e->indexes[i].spec.table == p->table; i++)
+        put_rows(e, &e->indexes[i].spec, p, false);
 }
 
 /* --- building */
@@ -353,6 +377,7 @@ bool engine_drop_table(struct engine *e, table_no table, size_t keys_max)
         key_indexes(&prefix, table);
         done = drop_prefix(e, buf_bytes(&prefix), keys_max);
     }
+    done = done && engine_drop_garbage(e, table, keys_max);
     if (done) { /* how far its indexes were built */
         (void)fact_name(name, table, 0);
         key_fact(&prefix, bytes_make(name, FACT_SIZE - 4));

@@ -73,37 +73,59 @@ void engine_put_shape(struct engine *e, struct range_state *r, struct dot dot, c
     engine_put_entry(e, r, dot, buf_bytes(&e->value));
 }
 
+/* Fill e->batch with what of p is new. ret: that. *dot: under which it is written; n == 0: none. */
+static enum err batch_apply(struct engine *e, struct range_state *r, const struct part *p,
+                            const struct clock *context, struct arena *arena, struct dot *dot,
+                            struct part *ret)
+{
+    struct part named = *p; /* a write is named by its own dot, even where nothing of it is new */
+    struct part rest;
+    part_drop_known(p, &r->clock, arena, &rest);
+    if (dot->n == 0)
+        *dot = engine_name(e, r, &r->clock, &rest, arena, &named);
+    *ret = rest;
+    enum err err = engine_batch_context(e, r, ret, p, context, true);
+    if (err != ERR_OK)
+        return err;
+    engine_batch_part(e, r, ret);
+    if (dot->n > 0)
+        engine_put_shape(e, r, *dot, &named);
+    return engine_batch_check(e);
+}
+
 enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
                       struct dot dot, const struct clock *context, uint64_t ticket)
 {
-    (void)context;
     struct range_state *r = engine_range(e, keyspace, range);
+    struct arena arena;
+    struct part rest = *p;
+    enum err err = ERR_OK;
     if (dot.n > DOT_N_MAX)
         return ERR_MALFORMED;
     if (r->err != ERR_OK)
         return r->err;
     ASSERT(part_is_canonical(p)); /* part_normalise makes it, part_decode checks it */
-    if (dot.n == 0)
-        dot = engine_name(e, r, p);
+    arena_init(&arena);
     engine_batch_begin(e);
     bool fresh = dot.n == 0 || !clock_has(&r->clock, dot);
     if (fresh)
-        engine_batch_part(e, p);
-    if (fresh && dot.n > 0)
-        engine_put_shape(e, r, dot, p);
-    enum err err = engine_batch_check(e);
-    if (err != ERR_OK)
+        err = batch_apply(e, r, p, context, &arena, &dot, &rest);
+    if (err != ERR_OK) {
+        engine_batch_undo(e);
+        arena_close(&arena);
         return err;
+    }
     if (fresh && dot.n > 0 && !MUTANT(data_without_clock))
         engine_range_add(e, r, dot);
     e->stats.writes++;
     e->stats.bytes_written += e->batch.ops.len;
     engine_batch_write(e, ticket);
     if (fresh)
-        counter_sets_feed(&e->counters, p);
-    if (fresh && (p->rows_count > 0 || p->has_static) && p->rows_count <= COLLAPSE_ROWS_MAX &&
+        counter_sets_feed(&e->counters, &rest);
+    if (fresh && (rest.rows_count > 0 || rest.has_static) && rest.rows_count <= COLLAPSE_ROWS_MAX &&
         rng_below(&e->rng, COLLAPSE_ODDS) == 0)
-        engine_collapse(e, p);
+        engine_collapse(e, &rest);
+    arena_close(&arena);
     return ERR_OK;
 }
 

@@ -3,8 +3,9 @@
  * Read repair brings rows without the dots that made them. As long as somebody has those dots they
  * come later. But whoever minted them may lose its disk before anybody else has them: then there
  * would be rows here that no clock tells of; they would never be handed on, and equal clocks would
- * not mean equal data. So a part with a dot that the clock does not have gets one of this replica's
- * own. The other replicas pull what that names.
+ * not mean equal data. So what has a dot that the clock does not have gets one of this replica's
+ * own, in the log: the other replicas pull what that names. Cells and deletions keep theirs:
+ * replicas would else rename for ever what the others have renamed.
  *
  * A pull shows later writes than those it was asked for. Their dots come with it, but for a replica
  * that is thousands of writes behind in a range, for which nobody looks through the whole log. What
@@ -43,13 +44,6 @@ void engine_set_actor(struct engine *e, struct actor self)
     e->actor = self;
 }
 
-struct dot engine_name(const struct engine *e, const struct range_state *r, const struct part *p)
-{
-    if (e->actor.node == 0 || part_is_known(&r->clock, p))
-        return (struct dot){{0, 0}, 0};
-    return (struct dot){e->actor, engine_top(e, r, &r->clock) + 1};
-}
-
 /* The rows and deletions here that p has, too. ERR_OK, or they cannot be read. */
 static enum err read_own(struct engine *e, const struct part *p, struct arena *arena,
                          struct part *ret)
@@ -71,9 +65,8 @@ static enum err read_own(struct engine *e, const struct part *p, struct arena *a
     return err != ERR_OK ? err : closed;
 }
 
-struct dot engine_name_stray(struct engine *e, const struct range_state *r,
-                             const struct clock *known, const struct part *p, struct arena *arena,
-                             struct part *ret_stray)
+struct dot engine_name(struct engine *e, const struct range_state *r, const struct clock *known,
+                       const struct part *p, struct arena *arena, struct part *ret_stray)
 {
     struct dot none = {{0, 0}, 0};
     struct part own;

@@ -6,6 +6,10 @@
  *   engine_clock.c  range clocks: loading, snapshots
  *   engine_name.c   dots for what comes without
  *   engine_siblings.c  what a write to a siblings table takes away
+ *   engine_garbage.c  the index of garbage, the bound of what was dropped
+ *   engine_settle.c   one partition without its garbage
+ *   engine_context.c  what goes before a write with a context
+ *   engine_purge.c    the walk over garbage that is due
  *   engine_log.c    writes under a dot, range logs
  *   engine_blocks.c where the entries of the logs lie
  *   engine_pull.c   what other replicas lack, read and applied
@@ -20,6 +24,7 @@
 #include "base/rng.h"
 #include "storage/counter_set.h"
 #include "storage/engine.h"
+#include "storage/garbage.h"
 #include "storage/keys.h"
 #include "storage/maxima.h"
 #include "storage/part_private.h"
@@ -37,6 +42,7 @@
 #define LARGE_ROWS        64u   /* rows of which it is remembered that they are large */
 #define LOG_ROWS_MAX      64u   /* a log entry with more rows names the whole partition */
 #define WRITE_BYTES_MAX   ((size_t)32 << 20)
+#define PURGED_BUCKETS    1024u /* of partitions, for the bound of what was dropped */
 
 /* A dot that is applied and was not durable when somebody last looked. */
 struct young_dot {
@@ -71,7 +77,20 @@ struct range_state {
     bool hashed;
     struct young_dot *young; /* in the order of their batches */
     size_t young_count, young_cap;
-    uint64_t young_all; /* too many: whatever there is, as long as this batch is not durable */
+    uint64_t young_all;     /* too many: whatever there is, as long as this batch is not durable */
+    int64_t garbage_newest; /* bound of the timestamps of all garbage; TIMESTAMP_NONE: no garbage */
+    uint64_t drops;         /* grows with whatever is dropped here */
+    struct buf walk;        /* the entry of the garbage index to go on with; empty: the first */
+    bool again;             /* this walk has left what it could have taken */
+    size_t waiting;         /* entries that this walk had to leave */
+    size_t waited;          /* ... and the one before */
+    struct buf urgent;      /* key of a partition that is purged before all others */
+    struct sweep {          /* a partition whose deletions are being dropped: its rows come first */
+        struct buf part;    /* its key; empty: there is none */
+        struct buf chosen;  /* the deletions, as an encoded part */
+        struct buf from;    /* the row to go on with */
+        int64_t newest;     /* timestamp of the chosen */
+    } sweep;
     struct log_tail *tails;
     size_t tails_count, tails_cap;
 };
@@ -104,6 +123,8 @@ struct engine {
     size_t staged_count, staged_cap;
     struct buf staged_bytes;
     struct counter_sets counters;
+    int64_t purged[PURGED_BUCKETS]; /* largest timestamp dropped */
+    struct buf drop_cursor; /* entry of the garbage index that dropping a table has come to */
     struct {
         uint64_t row;  /* hash of its key */
         uint32_t skip; /* so many collapses are left out */
@@ -119,15 +140,20 @@ enum err engine_note(struct engine *e, enum err err);
 /* Filling e->batch. */
 
 void engine_batch_begin(struct engine *e);
-void engine_batch_part(struct engine *e, const struct part *p); /* one fragment per row */
+void engine_batch_data(struct engine *e, const struct part *p); /* one fragment per row */
+/* ... with their entries in the indexes and among the garbage. */
+void engine_batch_part(struct engine *e, struct range_state *r, const struct part *p);
 void engine_batch_row(struct engine *e, struct store_batch *batch, struct bytes key_before_fragment,
                       const struct part *fragment);
 enum err engine_batch_check(const struct engine *e) MUST_CHECK; /* ERR_TOO_BIG */
 void engine_batch_write(struct engine *e, uint64_t ticket);     /* to the store */
+void engine_batch_undo(struct engine *e);                       /* it is not written */
 
 /* --- engine_index.c */
 
 void engine_batch_indexes(struct engine *e, const struct part *p); /* entries of what is in p */
+void engine_batch_unindex(struct engine *e,
+                          const struct part *p); /* its rows are gone as a whole */
 void engine_indexes_free(struct engine *e);
 
 /* --- engine_clock.c */
@@ -207,16 +233,38 @@ void engine_put_entry(struct engine *e, struct range_state *r, struct dot dot, s
 void engine_put_shape(struct engine *e, struct range_state *r, struct dot dot,
                       const struct part *p);
 
+/* --- engine_garbage.c */
+
+/* Entries of what in p will be garbage, into e->batch. */
+void engine_batch_garbage(struct engine *e, struct range_state *r, const struct part *p);
+
+/* Something with this timestamp is dropped by e->batch. */
+void engine_batch_purged(struct engine *e, table_no table, token place, int64_t timestamp);
+enum err engine_purged_load(struct engine *e) MUST_CHECK;
+
+/* All of the range goes, its garbage too. */
+void engine_garbage_forgotten(struct engine *e, struct range_state *r);
+
+/* Has the range any garbage? True also when that cannot be read. */
+bool engine_has_garbage(struct engine *e, const struct range_state *r);
+
+/* Remove the entries of a table in slices, as engine_drop_table does. */
+bool engine_drop_garbage(struct engine *e, table_no table, size_t keys_max);
+
+/* --- engine_context.c */
+
+/* Into e->batch: what must go before p, of which `message` is left of what came with the context.
+ * ERR_BEHIND, and the batch as it was: it is too much; or there is any, and it is not `trusted`. */
+enum err engine_batch_context(struct engine *e, struct range_state *r, const struct part *p,
+                              const struct part *message, const struct clock *context,
+                              bool trusted) MUST_CHECK;
+
 /* --- engine_name.c */
 
-/* The dot that names a part which came without; n == 0: it needs none. */
-struct dot engine_name(const struct engine *e, const struct range_state *r, const struct part *p);
-
-/* The same for a part that a pull brought, when `known` has its dots. ret_stray: what is to be
- * named, when n > 0; in the arena. */
-struct dot engine_name_stray(struct engine *e, const struct range_state *r,
-                             const struct clock *known, const struct part *p, struct arena *arena,
-                             struct part *ret_stray);
+/* The dot that names what of a part has dots that are not in `known`, and is not here yet; n == 0:
+ * nothing does. ret_stray: what is to be named, when n > 0; in the arena. */
+struct dot engine_name(struct engine *e, const struct range_state *r, const struct clock *known,
+                       const struct part *p, struct arena *arena, struct part *ret_stray);
 
 /* --- engine_rows.c */
 
@@ -232,9 +280,14 @@ struct rows {
     struct part head;       /* of the partition: deletion, all range tombstones, static row */
     struct store_batch fix; /* collapsed fragments, written by rows_close */
     size_t fixes;
-    bool look_only; /* no collapsing */
-    size_t bytes;   /* of values read: the work done */
-    size_t cells;   /* of fragments of rows that were read */
+    bool look_only;              /* no collapsing */
+    bool rewriting;              /* neither: the caller rewrites what it wants to; see settle.h */
+    struct buf head_keys;        /* rewriting: of the fragments of the head */
+    bool shadowed;               /* the head covered something of the row just read */
+    const struct row *fragments; /* of the row just read, as they lie there */
+    size_t fragments_count;
+    size_t bytes; /* of values read: the work done */
+    size_t cells; /* of fragments of rows that were read */
 };
 
 /* durable: see only what is durable. Collapsing must see all there is (a fragment that is on its
@@ -259,6 +312,8 @@ void rows_seek_last(struct rows *r, struct bytes end);
 /* The row there, without what the head shadows (maybe nothing of it), and go on in the direction.
  * ERR_NOT_FOUND when there are no more rows. */
 enum err rows_next(struct rows *r, bool reversed, struct row *ret) MUST_CHECK;
+/* The key of the row where the iterator stands (rows_in_part); in the arena. */
+enum err rows_peek(struct rows *r, struct bytes *ret_key) MUST_CHECK;
 enum err rows_error(const struct rows *r) MUST_CHECK; /* ERR_OK: what was read is all there is */
 bool rows_in_part(const struct rows *r); /* the iterator stands on a row of the partition */
 

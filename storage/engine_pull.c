@@ -334,105 +334,159 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
 
 /* --- taking */
 
-/* Read the entries; those of dots not in the clock go into the batch and, listed, to *ret_dots,
- * which has room for so many more. */
-static enum err read_entries(struct engine *e, struct range_state *r, struct reader *in,
-                             struct arena *arena, uint64_t room, struct dot **ret_dots,
-                             size_t *ret_count)
+struct taken {
+    struct engine *e;
+    struct range_state *range;
+    struct arena *arena;
+    struct part *parts; /* as they came */
+    size_t parts_count;
+    bool *left_out;   /* by part: it needs the context, which is not to be trusted, or much work */
+    struct dot *dots; /* that the clock gets with the pull; room for one more per part */
+    struct bytes *entries; /* of these dots */
+    size_t *part_of;       /* which part a dot's entry names; parts_count: none */
+    size_t dots_count;
+    struct clock known; /* the clock with these dots */
+};
+
+/* Entries come in the order of the parts, several for each: `from` is that of the one before. */
+static size_t find_part(const struct taken *t, const struct shape *shape, size_t from)
+{
+    size_t i = from;
+    while (i < t->parts_count &&
+           (t->parts[i].token != shape->token || t->parts[i].table != shape->table ||
+            !bytes_equal(t->parts[i].key, shape->key)))
+        i++;
+    return i;
+}
+
+/* Read the entries of dots that are not in the clock. */
+static enum err read_entries(struct taken *t, struct reader *in)
 {
     uint64_t count = read_varint(in);
     if (in->failed || count > (uint64_t)2 * PULL_ENTRIES_MAX)
         return ERR_MALFORMED;
-    struct dot *dots = arena_array(arena, struct dot, count + room);
-    size_t fresh = 0;
+    t->dots = arena_array(t->arena, struct dot, count + t->parts_count);
+    t->entries = arena_array(t->arena, struct bytes, count);
+    t->part_of = arena_array(t->arena, size_t, count);
+    size_t part = 0;
     for (uint64_t i = 0; i < count; i++) {
         struct shape shape;
         struct dot dot = read_dot(in);
         const uint8_t *start = in->at;
-        if (in->failed || dot.n < 1 || dot.n > DOT_N_MAX || !engine_shape_read(in, arena, &shape))
+        if (in->failed || dot.n < 1 || dot.n > DOT_N_MAX ||
+            !engine_shape_read(in, t->arena, &shape))
             return ERR_MALFORMED;
-        if (clock_has(&r->clock, dot))
+        if (clock_has(&t->range->clock, dot))
             continue;
-        engine_put_entry(e, r, dot, bytes_make(start, (size_t)(in->at - start)));
-        dots[fresh++] = dot;
+        t->entries[t->dots_count] = bytes_make(start, (size_t)(in->at - start));
+        part = find_part(t, &shape, part < t->parts_count ? part : 0);
+        part = part < t->parts_count ? part : find_part(t, &shape, 0);
+        t->part_of[t->dots_count] = part;
+        t->dots[t->dots_count++] = dot;
     }
-    *ret_dots = dots;
-    *ret_count = fresh;
     return reader_finish(in);
 }
 
-/* Dots of our own for what of the parts no dot of the clock or of the pull tells of; they join the
- * list. */
-static void name_strays(struct engine *e, struct range_state *r, const struct part *parts,
-                        size_t parts_count, struct dot *dots, size_t *dots_count)
-{
-    struct clock known;
-    clock_init(&known);
-    clock_copy(&known, &r->clock);
-    for (size_t i = 0; i < *dots_count; i++)
-        clock_add(&known, dots[i]);
-    for (size_t i = 0; i < parts_count; i++) {
-        struct arena arena;
-        struct part stray;
-        arena_init(&arena);
-        struct dot dot = engine_name_stray(e, r, &known, &parts[i], &arena, &stray);
-        if (dot.n > 0) {
-            engine_put_shape(e, r, dot, &stray);
-            clock_add(&known, dot);
-            dots[(*dots_count)++] = dot;
-        }
-        arena_close(&arena);
-    }
-    clock_close(&known);
-}
-
-/* All of the pull into the batch; ret_dots: those that the clock gets with it. */
-static enum err read_pull(struct engine *e, struct range_state *r, struct bytes in,
-                          struct arena *arena, struct dot **ret_dots, size_t *ret_count)
+static enum err read_pull(struct taken *t, struct bytes in)
 {
     struct reader reader = reader_make(in);
     uint8_t version = read_u8(&reader);
     uint64_t count = read_varint(&reader);
     if (reader.failed || version != PULL_VERSION || count > PULL_ENTRIES_MAX)
         return ERR_MALFORMED;
-    struct part *parts = arena_array(arena, struct part, count);
-    for (size_t i = 0; i < count; i++) {
-        enum err err = part_read(&reader, arena, &parts[i]);
+    t->parts = arena_array(t->arena, struct part, count);
+    t->left_out = arena_array(t->arena, bool, count);
+    for (; t->parts_count < count; t->parts_count++) {
+        enum err err = part_read(&reader, t->arena, &t->parts[t->parts_count]);
         if (err != ERR_OK)
             return err;
-        if (!MUTANT(pull_without_rows))
-            engine_batch_part(e, &parts[i]);
-        if (!MUTANT(pull_not_counted))
-            counter_sets_feed(&e->counters, &parts[i]);
     }
-    enum err err = read_entries(e, r, &reader, arena, count, ret_dots, ret_count);
-    if (err == ERR_OK)
-        name_strays(e, r, parts, (size_t)count, *ret_dots, ret_count);
-    return err == ERR_OK ? engine_batch_check(e) : err;
+    return read_entries(t, &reader);
+}
+
+/* What is new of one part into the batch. */
+static enum err take_part(struct taken *t, size_t i, const struct clock *context, bool trusted)
+{
+    struct engine *e = t->e;
+    const struct part *p = &t->parts[i];
+    struct part rest, stray;
+    part_drop_known(p, &t->range->clock, t->arena, &rest);
+    struct dot dot = engine_name(e, t->range, &t->known, &rest, t->arena, &stray);
+    enum err err = engine_batch_context(e, t->range, &rest, p, context, trusted);
+    if (err == ERR_BEHIND) {
+        t->left_out[i] = true;
+        return ERR_OK;
+    }
+    if (err != ERR_OK)
+        return err;
+    if (!MUTANT(pull_without_rows))
+        engine_batch_part(e, t->range, &rest);
+    if (!MUTANT(pull_not_counted))
+        counter_sets_feed(&e->counters, &rest);
+    if (dot.n > 0) { /* what no dot of the clock or of the pull tells of */
+        engine_put_shape(e, t->range, dot, &stray);
+        clock_add(&t->known, dot);
+        t->dots[t->dots_count++] = dot;
+    }
+    return ERR_OK;
+}
+
+/* Of what is left out the dots are missing still. */
+static void keep_entries(struct taken *t, size_t entries)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->dots_count; i++) {
+        bool out = i < entries && t->part_of[i] < t->parts_count && t->left_out[t->part_of[i]];
+        if (out)
+            continue;
+        if (i < entries)
+            engine_put_entry(t->e, t->range, t->dots[i], t->entries[i]);
+        t->dots[kept++] = t->dots[i];
+    }
+    t->dots_count = kept;
+}
+
+/* All of the pull into the batch; then t->dots are those that the clock gets with it. */
+static enum err take_pull(struct taken *t, struct bytes in, const struct clock *context,
+                          bool trusted)
+{
+    enum err err = read_pull(t, in);
+    size_t entries = t->dots_count;
+    clock_copy(&t->known, &t->range->clock);
+    for (size_t i = 0; i < entries && err == ERR_OK; i++)
+        clock_add(&t->known, t->dots[i]);
+    if (context != NULL && !trusted)
+        trusted = clock_covers(&t->known, context);
+    for (size_t i = 0; i < t->parts_count && err == ERR_OK; i++)
+        err = take_part(t, i, context, trusted);
+    if (err != ERR_OK)
+        return err;
+    keep_entries(t, entries);
+    return engine_batch_check(t->e);
 }
 
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
                           const struct clock *context, bool trusted, uint64_t ticket)
 {
-    (void)context;
-    (void)trusted;
     struct range_state *r = engine_range(e, keyspace, range);
     struct arena arena;
-    struct dot *dots = NULL;
-    size_t dots_count = 0;
+    struct taken t = {.e = e, .range = r, .arena = &arena};
     if (r->err != ERR_OK)
         return r->err;
     arena_init(&arena);
+    clock_init(&t.known);
     engine_batch_begin(e);
-    enum err err = read_pull(e, r, in, &arena, &dots, &dots_count);
+    enum err err = take_pull(&t, in, context, trusted);
     if (err == ERR_OK) {
-        for (size_t i = 0; i < dots_count && !MUTANT(pull_without_clock); i++)
-            engine_range_add(e, r, dots[i]);
+        for (size_t i = 0; i < t.dots_count && !MUTANT(pull_without_clock); i++)
+            engine_range_add(e, r, t.dots[i]);
         e->stats.bytes_written += e->batch.ops.len;
         engine_batch_write(e, ticket);
     } else {
+        engine_batch_undo(e);
         counter_sets_drop_all(&e->counters); /* they may have heard of what was not written */
     }
+    clock_close(&t.known);
     arena_close(&arena);
     return err;
 }

@@ -19,6 +19,7 @@ void rows_init(struct rows *r, struct engine *e, struct arena *arena, bool durab
     buf_init(&r->prefix, SIZE_MAX);
     buf_init(&r->seek, SIZE_MAX);
     buf_init(&r->keys, SIZE_MAX);
+    buf_init(&r->head_keys, SIZE_MAX);
     store_batch_init(&r->fix);
     r->look_only = durable && store_backlog(e->store) > 0 && !MUTANT(reads_undurable);
     r->it = r->look_only ? store_iter_new_durable(e->store) : store_iter_new(e->store);
@@ -36,6 +37,7 @@ enum err rows_close(struct rows *r)
     buf_close(&r->prefix);
     buf_close(&r->seek);
     buf_close(&r->keys);
+    buf_close(&r->head_keys);
     return err;
 }
 
@@ -61,7 +63,7 @@ static void collapse(struct rows *r, struct bytes keys, const struct part *joine
     bool empty = part_is_empty(joined) ||
                  (MUTANT(purge_early) && joined->rows_count == 1 && joined->rows->cells_count == 0);
     unsigned max = empty ? REMOVALS_MAX : COLLAPSES_MAX;
-    if (r->fixes >= max || r->fix.ops.len > WRITE_BYTES_MAX / 2)
+    if (r->fixes >= max || r->fix.ops.len > WRITE_BYTES_MAX / 2 || r->rewriting)
         return;
     while (reader_left(&in) > 0) {
         key = read_vbytes(&in);
@@ -237,6 +239,8 @@ static enum err read_head(struct rows *r)
         enum err err = read_kind(r, this, &joined, &tiers);
         if (err != ERR_OK)
             return err;
+        if (r->rewriting)
+            buf_put_bytes(&r->head_keys, buf_bytes(&r->keys));
         struct part before = r->head; /* what a kind before shadows goes, too */
         part_merge(&before, &joined, r->arena, &r->head);
         if (this == KEY_TOMBS) {
@@ -260,6 +264,7 @@ static void begin_part(struct rows *r, table_no table, token place, struct bytes
 {
     r->head = (struct part){.table = table, .token = place, .key = key, .deletion = TOMB_NONE};
     r->head.static_row.deletion = TOMB_NONE;
+    buf_clear(&r->head_keys);
 }
 
 enum err rows_open(struct rows *r, table_no table, token place, struct bytes key)
@@ -323,6 +328,17 @@ bool rows_in_part(const struct rows *r)
     return at_kind(r, &kind, &rest) && kind == KEY_ROW;
 }
 
+enum err rows_peek(struct rows *r, struct bytes *ret_key)
+{
+    enum key_kind kind;
+    struct bytes rest;
+    size_t len;
+    if (!at_kind(r, &kind, &rest) || kind != KEY_ROW)
+        return ERR_NOT_FOUND;
+    rest = arena_copy(r->arena, bytes_make(rest.data, rest.len - KEY_FRAGMENT_SIZE));
+    return key_unescape(rest, r->arena, ret_key, &len) && len == rest.len ? ERR_OK : ERR_CORRUPT;
+}
+
 void rows_seek(struct rows *r, struct bytes start)
 {
     row_key(r, start);
@@ -381,6 +397,9 @@ enum err rows_next(struct rows *r, bool reversed, struct row *ret)
         cover = r->head.deletion;
     struct row all = join_tiers(&tiers, r->arena);
     row_cover(&all, &cover, r->arena, ret);
+    r->shadowed = ret->cells != all.cells || !tomb_equal(&ret->deletion, &all.deletion);
+    r->fragments = tiers.rows;
+    r->fragments_count = tiers.fragments;
     r->e->stats.rows_read++;
     r->cells += tiers.cells;
     if (tiers.fragments >= COLLAPSE_AT || row_is_empty(ret))

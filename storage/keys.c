@@ -158,6 +158,67 @@ bool key_parse_journal(struct bytes key, uint64_t *ret_epoch)
     return true;
 }
 
+void key_garbage_range(struct buf *out, keyspace_no keyspace, range_no range)
+{
+    buf_clear(out);
+    buf_put_u8(out, 'g');
+    buf_put_u32(out, keyspace);
+    buf_put_u32(out, range);
+}
+
+void key_garbage(struct buf *out, const struct garbage_key *g)
+{
+    key_garbage_range(out, g->keyspace, g->range);
+    buf_put_u8(out, (uint8_t)g->class);
+    buf_put_u64(out, (uint64_t)g->due ^ SIGN_BIT);
+    buf_put_u32(out, g->table);
+    key_add_token(out, g->token);
+    key_add_escaped(out, g->key);
+    buf_put_u8(out, (uint8_t)g->kind);
+    if (g->kind == KEY_ROW)
+        key_add_escaped(out, g->row);
+    buf_put_u32(out, g->dot.actor.node);
+    buf_put_u32(out, g->dot.actor.boot);
+    buf_put_u64(out, g->dot.n);
+}
+
+#define GARBAGE_HEAD 30 /* bytes before the partition key */
+#define GARBAGE_DOT  16
+
+bool key_parse_garbage(struct bytes key, struct arena *arena, struct garbage_key *ret)
+{
+    struct garbage_key g = {0};
+    size_t len;
+    if (key.len < GARBAGE_HEAD + GARBAGE_DOT || key.data[0] != 'g')
+        return false;
+    g.keyspace = load_u32(key.data + 1);
+    g.range = load_u32(key.data + 5);
+    g.class = key.data[9] == GARBAGE_EXPIRING ? GARBAGE_EXPIRING : GARBAGE_DELETED;
+    g.due = (int64_t)(load_u64(key.data + 10) ^ SIGN_BIT);
+    g.table = load_u32(key.data + 18);
+    g.token = (token)(load_u64(key.data + 22) ^ SIGN_BIT);
+    const uint8_t *dot = key.data + key.len - GARBAGE_DOT;
+    struct bytes rest = bytes_make(key.data + GARBAGE_HEAD, key.len - GARBAGE_HEAD - GARBAGE_DOT);
+    if (key.data[9] != (uint8_t)g.class || !key_unescape(rest, arena, &g.key, &len) ||
+        rest.len == len || rest.data[len] < KEY_DELETION || rest.data[len] > KEY_ROW)
+        return false;
+    g.kind = (enum key_kind)rest.data[len];
+    rest = bytes_make(rest.data + len + 1, rest.len - len - 1);
+    len = 0;
+    if (g.kind == KEY_ROW && !key_unescape(rest, arena, &g.row, &len))
+        return false;
+    g.dot = (struct dot){{load_u32(dot), load_u32(dot + 4)}, load_u64(dot + 8)};
+    *ret = g;
+    return len == rest.len;
+}
+
+void key_purged(struct buf *out, uint32_t bucket)
+{
+    buf_clear(out);
+    buf_put_u8(out, 'b');
+    buf_put_u32(out, bucket);
+}
+
 bool key_parse_part(struct bytes key, struct arena *arena, table_no *ret_table, token *ret_token,
                     struct bytes *ret_partition_key, size_t *ret_len)
 {

@@ -7,6 +7,11 @@
  *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 window, u64 piece     range log
  *         | part, u8 kind, [row if kind is 4], u64 fragment  data
  *         | 'i' u32 table, u32 index, escaped term, place     an entry of an index
+ *         | 'g' u32 keyspace, u32 range, u8 class, i64 due (sign bit flipped), u32 table, place of
+ *           garbage, dot         what will be garbage one day (engine_garbage.c)
+ *         | 'b' u32 bucket                                   bound of purged timestamps
+ *   place of garbage = u64 token (sign bit flipped), escaped partition key, u8 kind, [row if 4]
+ *   dot   = u32 node, u32 boot, u64 n
  *   place = u64 token (sign bit flipped), escaped partition key, u8 kind (3 all of it, 4 a row),
  * row part  = 'd' u32 table, u64 token (sign bit flipped), escaped partition key kind  = 1 deletion
  * of the partition, 2 range tombstones, 3 static row, 4 row row   = escaped clustering key escaped
@@ -59,6 +64,28 @@ bool key_parse_journal(struct bytes key, uint64_t *ret_epoch);
 bool key_parse_index(struct bytes rest, struct arena *arena, struct bytes *ret_term,
                      token *ret_token, struct bytes *ret_partition_key, enum key_kind *ret_kind,
                      struct bytes *ret_row);
+
+/* What will be garbage one day. Kind 1: the deletion of the partition, 2: one of its range
+ * tombstones, 3: of its static row, 4: of a row. */
+enum garbage_class { GARBAGE_DELETED = 1, GARBAGE_EXPIRING = 2 };
+struct garbage_key {
+    keyspace_no keyspace;
+    range_no range;
+    enum garbage_class class;
+    int64_t due; /* seconds: when it was deleted, or expires */
+    table_no table;
+    token token;
+    struct bytes key;
+    enum key_kind kind;
+    struct bytes row;
+    struct dot dot;
+};
+void key_garbage_range(struct buf *out, keyspace_no keyspace,
+                       range_no range); /* before all of it */
+void key_garbage(struct buf *out, const struct garbage_key *g);
+bool key_parse_garbage(struct bytes key, struct arena *arena, struct garbage_key *ret);
+
+void key_purged(struct buf *out, uint32_t bucket);
 
 /* Take the `part` of a data key. ret_len: its length. */
 bool key_parse_part(struct bytes key, struct arena *arena, table_no *ret_table, token *ret_token,

@@ -10,7 +10,7 @@
 #include "base/arena.h"
 
 enum raw_type {
-    RAW_OTHER, /* facts, entries of indexes, the store's own records */
+    RAW_OTHER, /* facts, entries of indexes and of garbage, the store's own records */
     RAW_CLOCK,
     RAW_LOG, /* a piece of a range log, a record of their journal */
     RAW_DATA,

@@ -1,0 +1,214 @@
+/* engine_context.c - what goes before a write with a context (docs/versions.md).
+ *
+ * A write that is older than a deletion T here, by its timestamp, was minted by a replica that had
+ * T and has dropped it: then T was agreed, and may go here as well. It goes where the write is, and
+ * no further: of a range what is left on both sides stays, a deletion of the partition becomes
+ * ranges beside the write. So the work is that of the write, and the purge does the rest.
+ */
+#include "storage/engine_settle.h"
+
+#include "base/mutant.h"
+
+#define CONTEXT_ROWS_MAX      64u    /* of more rows all between them is taken as one stretch */
+#define CONTEXT_FRAGMENTS_MAX 10000u /* read for one write */
+
+struct stretch {
+    struct bytes start, end;
+    int64_t covered;                     /* smallest timestamp of what the message has there */
+    enum { ONE_ROW = 1, ALL_ROWS } what; /* 0: of the message there is no row */
+};
+
+struct stretches {
+    struct stretch *items;
+    size_t count;
+};
+
+static struct bytes behind(struct arena *arena, struct bytes key)
+{
+    uint8_t *copy = arena_zero(arena, key.len + 1);
+    for (size_t i = 0; i < key.len; i++)
+        copy[i] = key.data[i];
+    return bytes_make(copy, key.len + 1);
+}
+
+/* Where the message has anything. */
+static struct stretches find_stretches(const struct part *p, struct arena *arena)
+{
+    struct stretches out = {
+        arena_array(arena, struct stretch, p->tombs_count + CONTEXT_ROWS_MAX + 2), 0};
+    if (!tomb_is_none(&p->deletion))
+        out.items[out.count++] = (struct stretch){.covered = p->deletion.timestamp};
+    for (size_t i = 0; i < p->tombs_count; i++) {
+        const struct range_tomb *t = &p->tombs[i];
+        out.items[out.count++] = (struct stretch){t->start, t->end, t->tomb.timestamp, 0};
+    }
+    bool single = p->rows_count <= CONTEXT_ROWS_MAX;
+    for (size_t i = 0; i < p->rows_count && single; i++) {
+        const struct row *row = &p->rows[i];
+        out.items[out.count++] =
+            (struct stretch){row->key, behind(arena, row->key), row_min_timestamp(row), ONE_ROW};
+    }
+    if (!single) {
+        struct stretch all = {p->rows[0].key, behind(arena, p->rows[p->rows_count - 1].key),
+                              part_min_timestamp(p), ALL_ROWS};
+        out.items[out.count++] = all;
+    }
+    return out;
+}
+
+struct carve {
+    struct settle settle;
+    const struct garbage_rule *rule;
+    const struct part *message;
+    struct arena *arena;
+    struct part head; /* as it becomes */
+    bool scattered;   /* the partition's deletion has become ranges */
+    bool any;         /* of the head goes something */
+};
+
+/* The deletion of the partition as ranges over all rows, and over the static row. */
+static void scatter(struct carve *c)
+{
+    struct range_tomb *all = arena_array(c->arena, struct range_tomb, 1);
+    struct part *h = &c->head;
+    struct tomb deletion = h->deletion;
+    all->tomb = deletion;
+    struct tomb_list tombs = tombs_overlay((struct tomb_list){h->tombs, h->tombs_count},
+                                           (struct tomb_list){all, 1}, c->arena);
+    h->tombs = tombs.items;
+    h->tombs_count = tombs.count;
+    h->deletion = TOMB_NONE;
+    h->static_row.deletion = tomb_max(&h->static_row.deletion, &deletion);
+    h->has_static = true;
+    c->scattered = true;
+}
+
+/* Take out of the head what goes in the stretch; true when something did. */
+static bool carve_head(struct carve *c, const struct stretch *at)
+{
+    const struct tomb *whole = &c->settle.rows.head.deletion;
+    struct tomb_list inside, outside, left;
+    bool any = tomb_goes(c->rule, whole, at->covered);
+    if (any && !c->scattered)
+        scatter(c);
+    struct tomb_list tombs = {c->head.tombs, c->head.tombs_count};
+    tombs_split(tombs, at->start, at->end, c->arena, &inside, &outside);
+    left = (struct tomb_list){arena_array(c->arena, struct range_tomb, inside.count), 0};
+    for (size_t i = 0; i < inside.count; i++) {
+        if (tomb_goes(c->rule, &inside.items[i].tomb, at->covered)) {
+            int64_t timestamp = inside.items[i].tomb.timestamp;
+            c->settle.newest = timestamp > c->settle.newest ? timestamp : c->settle.newest;
+            any = true;
+        } else {
+            left.items[left.count++] = inside.items[i];
+        }
+    }
+    if (!any)
+        return false;
+    if (c->scattered && !tomb_goes(c->rule, whole, at->covered)) { /* what the ranges hid stays */
+        struct range_tomb *below = arena_array(c->arena, struct range_tomb, 1);
+        *below = (struct range_tomb){at->start, at->end, *whole};
+        left = tombs_overlay(left, (struct tomb_list){below, 1}, c->arena);
+    }
+    left = tombs_overlay(left, outside, c->arena);
+    c->head.tombs = left.items;
+    c->head.tombs_count = left.count;
+    c->any = true;
+    return true;
+}
+
+/* The static row of the message, or its deletion of the partition: the deletion here, and garbage
+ * of the row go before it. */
+static void carve_static(struct carve *c)
+{
+    const struct part *m = c->message;
+    const struct row *in = m->has_static ? &m->static_row : NULL;
+    const struct tomb *whole = &c->settle.rows.head.deletion;
+    struct row own = c->settle.rows.head.static_row; /* covered by the deletion */
+    int64_t covered = in != NULL ? row_min_timestamp(in) : INT64_MAX;
+    if (!tomb_is_none(&m->deletion) && m->deletion.timestamp < covered)
+        covered = m->deletion.timestamp;
+    bool whole_goes = tomb_goes(c->rule, whole, covered);
+    if (whole_goes && !c->scattered)
+        scatter(c);
+    bool taken =
+        row_take_garbage(&own, c->rule, in, c->arena, &c->head.static_row, &c->settle.newest);
+    if (c->scattered && !whole_goes)
+        c->head.static_row.deletion = tomb_max(&c->head.static_row.deletion, whole);
+    c->head.has_static = !row_is_empty(&c->head.static_row);
+    c->any |= taken || whole_goes;
+}
+
+static enum err carve_stretch(struct carve *c, const struct stretch *at)
+{
+    struct settle *s = &c->settle;
+    struct bytes next;
+    struct row row;
+    bool done = true;
+    enum err err = ERR_OK;
+    bool any = carve_head(c, at);
+    if (at->what == ONE_ROW) {
+        rows_seek(&s->rows, at->start);
+        if (!rows_in_part(&s->rows))
+            return rows_error(&s->rows);
+        err = rows_peek(&s->rows, &next);
+        if (err == ERR_OK && bytes_equal(next, at->start))
+            err = settle_row(s, &row);
+    } else if (any || at->what == ALL_ROWS) {
+        err = settle_rows(s, at->start, at->end, CONTEXT_FRAGMENTS_MAX, &done, &next);
+    }
+    return err == ERR_OK && !done ? ERR_BEHIND : err;
+}
+
+static enum err carve(struct carve *c)
+{
+    struct settle *s = &c->settle;
+    const struct part *m = c->message;
+    enum err err = settle_open(s, m->table, m->token, m->key);
+    if (err != ERR_OK)
+        return err;
+    c->head = s->rows.head;
+    if (tomb_goes(c->rule, &c->head.deletion, part_min_timestamp(m)))
+        s->newest = c->head.deletion.timestamp;
+    struct stretches all = find_stretches(m, c->arena);
+    for (size_t i = 0; i < all.count && err == ERR_OK; i++)
+        err = carve_stretch(c, &all.items[i]);
+    if (err == ERR_OK && (m->has_static || !tomb_is_none(&m->deletion)))
+        carve_static(c);
+    if (err == ERR_OK && c->any) {
+        settle_head(s, &c->head);
+        engine_batch_garbage(s->e, s->range, &c->head);
+    }
+    return err;
+}
+
+enum err engine_batch_context(struct engine *e, struct range_state *r, const struct part *p,
+                              const struct part *message, const struct clock *context, bool trusted)
+{
+    if (context == NULL || p->siblings || part_min_timestamp(p) > r->garbage_newest ||
+        MUTANT(context_ignored))
+        return ERR_OK;
+    struct garbage_rule rule = {.dots = context, .message = message};
+    struct arena arena;
+    size_t len = e->batch.ops.len;
+    size_t count = e->batch.count;
+    struct engine_stats stats = e->stats;
+    arena_init(&arena);
+    struct carve c = {.rule = &rule, .message = p, .arena = &arena};
+    settle_init(&c.settle, e, r, &rule, p, &arena);
+    enum err err = carve(&c);
+    if (err == ERR_OK && c.settle.changed && !trusted)
+        err = ERR_BEHIND;
+    else if (err == ERR_BEHIND)
+        key_part(&r->urgent, p->table, p->token, p->key);
+    if (err == ERR_OK) {
+        settle_note(&c.settle);
+    } else {
+        e->batch.ops.len = len;
+        e->batch.count = count;
+        e->stats = stats;
+    }
+    enum err closed = settle_close(&c.settle);
+    arena_close(&arena);
+    return err != ERR_OK ? err : closed;
+}

@@ -1,0 +1,131 @@
+#include "storage/engine_settle.h"
+
+void settle_init(struct settle *s, struct engine *e, struct range_state *range,
+                 const struct garbage_rule *rule, const struct part *message, struct arena *arena)
+{
+    *s = (struct settle){.e = e, .range = range, .rule = rule, .message = message};
+    s->newest = TIMESTAMP_NONE;
+    s->before = e->stats.fragments_read;
+    rows_init(&s->rows, e, arena, false);
+    s->rows.rewriting = true;
+}
+
+enum err settle_close(struct settle *s)
+{
+    return rows_close(&s->rows);
+}
+
+size_t settle_work(const struct settle *s)
+{
+    return (size_t)(s->e->stats.fragments_read - s->before);
+}
+
+enum err settle_open(struct settle *s, table_no table, token place, struct bytes key)
+{
+    s->newest = TIMESTAMP_NONE;
+    s->changed = false;
+    return rows_open(&s->rows, table, place, key);
+}
+
+static void delete_keys(struct settle *s, struct bytes keys, struct bytes *ret_last)
+{
+    struct reader in = reader_make(keys);
+    while (reader_left(&in) > 0) {
+        *ret_last = read_vbytes(&in);
+        store_batch_delete(&s->e->batch, *ret_last);
+    }
+}
+
+/* Nothing is left of the row: its fragments say which entries of indexes it had. */
+static void unindex(struct settle *s, struct bytes key)
+{
+    const struct part *head = &s->rows.head;
+    struct part p = {.table = head->table, .token = head->token, .key = head->key};
+    for (size_t i = 0; i < s->rows.fragments_count; i++) {
+        struct row row = s->rows.fragments[i];
+        row.key = key;
+        p.rows = &row;
+        p.rows_count = 1;
+        engine_batch_unindex(s->e, &p);
+    }
+}
+
+static void rewrite_row(struct settle *s, const struct row *row)
+{
+    struct bytes last = BYTES_NONE;
+    delete_keys(s, buf_bytes(&s->rows.keys), &last);
+    s->changed = true;
+    if (row_is_empty(row)) {
+        unindex(s, row->key);
+        s->e->stats.purged_rows++;
+        return;
+    }
+    struct row nameless = *row;
+    nameless.key = BYTES_NONE; /* the store's key says it */
+    struct part p = {
+        .siblings = row->siblings, .deletion = TOMB_NONE, .static_row = {.deletion = TOMB_NONE}};
+    p.rows = &nameless;
+    p.rows_count = 1;
+    engine_batch_row(s->e, &s->e->batch, bytes_make(last.data, last.len - KEY_FRAGMENT_SIZE), &p);
+}
+
+enum err settle_row(struct settle *s, struct row *ret)
+{
+    struct row row;
+    enum err err = rows_next(&s->rows, false, &row);
+    if (err != ERR_OK)
+        return err;
+    const struct row *in = s->message != NULL ? part_find_row(s->message, row.key) : NULL;
+    bool taken = row_take_garbage(&row, s->rule, in, s->rows.arena, ret, &s->newest);
+    if (taken)
+        s->e->stats.purged += row.cells_count - ret->cells_count +
+                              (tomb_is_none(&row.deletion) != tomb_is_none(&ret->deletion));
+    if (taken || s->rows.shadowed || row_is_empty(&row))
+        rewrite_row(s, ret);
+    return ERR_OK;
+}
+
+enum err settle_rows(struct settle *s, struct bytes start, struct bytes end, size_t work_max,
+                     bool *ret_done, struct bytes *ret_next)
+{
+    struct rows *r = &s->rows;
+    struct row row;
+    *ret_done = false;
+    rows_seek(r, start);
+    while (rows_in_part(r)) {
+        enum err err = rows_peek(r, ret_next);
+        if (err != ERR_OK)
+            return err;
+        if (!range_before_end(*ret_next, end))
+            break;
+        if (settle_work(s) >= work_max || s->e->batch.ops.len > WRITE_BYTES_MAX / 4)
+            return ERR_OK;
+        err = settle_row(s, &row);
+        if (err != ERR_OK)
+            return err;
+    }
+    *ret_done = true;
+    return rows_error(r);
+}
+
+void settle_head(struct settle *s, const struct part *head)
+{
+    struct bytes last = BYTES_NONE;
+    struct part bare = *head;
+    bare.rows = NULL;
+    bare.rows_count = 0;
+    delete_keys(s, buf_bytes(&s->rows.head_keys), &last);
+    engine_batch_data(s->e, &bare);
+    s->changed = true;
+}
+
+void settle_note(struct settle *s)
+{
+    const struct part *head = &s->rows.head;
+    if (s->newest != TIMESTAMP_NONE)
+        engine_batch_purged(s->e, head->table, head->token, s->newest);
+    if (s->changed)
+        s->range->drops++;
+    if (s->changed)
+        counter_sets_drop_part(&s->e->counters, head->table, head->token, head->key);
+}
