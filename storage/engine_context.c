@@ -9,13 +9,13 @@
 
 #include "base/mutant.h"
 
-#define CONTEXT_ROWS_MAX      64u    /* of more rows all between them is taken as one stretch */
+#define CONTEXT_ROWS_MAX      64u    /* of more rows whole pieces of deletions go */
 #define CONTEXT_FRAGMENTS_MAX 10000u /* read for one write */
 
 struct stretch {
     struct bytes start, end;
-    int64_t covered;                     /* smallest timestamp of what the message has there */
-    enum { ONE_ROW = 1, ALL_ROWS } what; /* 0: of the message there is no row */
+    int64_t covered; /* smallest timestamp of what the message has there */
+    enum { ALL, RANGE, ONE_ROW, ALL_ROWS } what; /* what lies there in the message */
 };
 
 struct stretches {
@@ -31,28 +31,54 @@ static struct bytes behind(struct arena *arena, struct bytes key)
     return bytes_make(copy, key.len + 1);
 }
 
-/* Where the message has anything. */
-static struct stretches find_stretches(const struct part *p, struct arena *arena)
+/* The rows of the message in a piece of a deletion here; INT64_MAX when there is none. */
+static int64_t least_in(const struct part *p, const struct range_tomb *t)
 {
-    struct stretches out = {
-        arena_array(arena, struct stretch, p->tombs_count + CONTEXT_ROWS_MAX + 2), 0};
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < p->rows_count; i++) {
+        const struct row *row = &p->rows[i];
+        int64_t min = row_min_timestamp(row);
+        if (bytes_compare(row->key, t->start) >= 0 && range_before_end(row->key, t->end))
+            least = min < least ? min : least;
+    }
+    return least;
+}
+
+static void add_stretch(struct stretches *s, struct stretch stretch)
+{
+    s->items[s->count++] = stretch;
+}
+
+/* Where the message has anything that a deletion of the head could cover. Of many rows, the pieces
+ * of deletions that they are under. */
+static struct stretches find_stretches(const struct part *p, const struct part *head,
+                                       struct arena *arena)
+{
+    bool single = p->rows_count <= CONTEXT_ROWS_MAX;
+    size_t most = p->tombs_count + head->tombs_count + CONTEXT_ROWS_MAX + 2;
+    struct stretches out = {arena_array(arena, struct stretch, most), 0};
+    const struct range_tomb all = {{NULL, 0}, {NULL, 0}, head->deletion};
     if (!tomb_is_none(&p->deletion))
-        out.items[out.count++] = (struct stretch){.covered = p->deletion.timestamp};
+        add_stretch(&out, (struct stretch){.covered = p->deletion.timestamp, .what = ALL});
     for (size_t i = 0; i < p->tombs_count; i++) {
         const struct range_tomb *t = &p->tombs[i];
-        out.items[out.count++] = (struct stretch){t->start, t->end, t->tomb.timestamp, 0};
+        add_stretch(&out, (struct stretch){t->start, t->end, t->tomb.timestamp, RANGE});
     }
-    bool single = p->rows_count <= CONTEXT_ROWS_MAX;
     for (size_t i = 0; i < p->rows_count && single; i++) {
         const struct row *row = &p->rows[i];
-        out.items[out.count++] =
-            (struct stretch){row->key, behind(arena, row->key), row_min_timestamp(row), ONE_ROW};
+        add_stretch(&out, (struct stretch){row->key, behind(arena, row->key),
+                                           row_min_timestamp(row), ONE_ROW});
     }
-    if (!single) {
-        struct stretch all = {p->rows[0].key, behind(arena, p->rows[p->rows_count - 1].key),
-                              part_min_timestamp(p), ALL_ROWS};
-        out.items[out.count++] = all;
+    for (size_t i = 0; i < head->tombs_count && !single; i++) {
+        const struct range_tomb *t = &head->tombs[i];
+        add_stretch(&out, (struct stretch){t->start, t->end, least_in(p, t), RANGE});
     }
+    if (!single && !tomb_is_none(&head->deletion))
+        add_stretch(&out, (struct stretch){.covered = least_in(p, &all), .what = RANGE});
+    if (!single) /* garbage of the rows themselves */
+        add_stretch(&out,
+                    (struct stretch){p->rows[0].key, behind(arena, p->rows[p->rows_count - 1].key),
+                                     INT64_MAX, ALL_ROWS});
     return out;
 }
 
@@ -62,6 +88,7 @@ struct carve {
     const struct part *message;
     struct arena *arena;
     struct part head; /* as it becomes */
+    bool whole_gone;  /* the partition's deletion */
     bool scattered;   /* the partition's deletion has become ranges */
     bool any;         /* of the head goes something */
 };
@@ -88,7 +115,14 @@ static bool carve_head(struct carve *c, const struct stretch *at)
 {
     const struct tomb *whole = &c->settle.rows.head.deletion;
     struct tomb_list inside, outside, left;
-    bool any = tomb_goes(c->rule, whole, at->covered);
+    bool any = !c->whole_gone && tomb_goes(c->rule, whole, at->covered);
+    if (at->what == ALL) { /* ranges stay beside a deletion of the partition */
+        if (any)
+            c->head.deletion = TOMB_NONE;
+        c->whole_gone |= any;
+        c->any |= any;
+        return any;
+    }
     if (any && !c->scattered)
         scatter(c);
     struct tomb_list tombs = {c->head.tombs, c->head.tombs_count};
@@ -129,7 +163,7 @@ static void carve_static(struct carve *c)
     if (!tomb_is_none(&m->deletion) && m->deletion.timestamp < covered)
         covered = m->deletion.timestamp;
     bool whole_goes = tomb_goes(c->rule, whole, covered);
-    if (whole_goes && !c->scattered)
+    if (whole_goes && !c->scattered && !c->whole_gone)
         scatter(c);
     bool taken =
         row_take_garbage(&own, c->rule, in, c->arena, &c->head.static_row, &c->settle.newest);
@@ -170,7 +204,7 @@ static enum err carve(struct carve *c)
     c->head = s->rows.head;
     if (tomb_goes(c->rule, &c->head.deletion, part_min_timestamp(m)))
         s->newest = c->head.deletion.timestamp;
-    struct stretches all = find_stretches(m, c->arena);
+    struct stretches all = find_stretches(m, &s->rows.head, c->arena);
     for (size_t i = 0; i < all.count && err == ERR_OK; i++)
         err = carve_stretch(c, &all.items[i]);
     if (err == ERR_OK && (m->has_static || !tomb_is_none(&m->deletion)))

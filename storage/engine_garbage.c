@@ -158,7 +158,7 @@ bool engine_drop_garbage(struct engine *e, table_no table, size_t keys_max)
     store_iter_free(it);
     arena_close(&arena);
     if (e->batch.count > 0)
-        store_write(e->store, &e->batch, 0);
+        engine_batch_write(e, 0);
     return done;
 }
 

@@ -43,7 +43,7 @@ static void write_batch(struct walk *w, bool always)
     struct engine *e = w->e;
     if (e->batch.count == 0 || (!always && e->batch.ops.len < PURGE_BATCH_MAX))
         return;
-    store_write(e->store, &e->batch, 0);
+    engine_batch_write(e, 0);
     engine_batch_begin(e);
 }
 

@@ -154,11 +154,10 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
          !c->has_path && i < there->cells_count && there->cells[i].column == c->column; i++)
         outlive(w, mine, &there->cells[i], c->timestamp);
     const struct cell *x = find_cell(there, c->column, c->has_path, c->path);
-    if (x != NULL && beats(x, c)) {
-        if (wanted ? !same_value(x, c) : cell_is_live(x, w->now_s))
-            lose(w, c->timestamp, x->timestamp);
+    if (x != NULL && beats(x, c) && (wanted ? !same_value(x, c) : cell_is_live(x, w->now_s)))
+        lose(w, c->timestamp, x->timestamp);
+    if (x != NULL && cell_wins(x, c)) /* also the same under another name */
         out->cells[out->cells_count++] = *x;
-    }
     return false;
 }
 
