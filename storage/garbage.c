@@ -37,6 +37,14 @@ static bool covers_any(const struct cell *c, const struct row *in)
     return false;
 }
 
+/* The removal is agreed, and so is all that it names. */
+static bool removed_goes(const struct garbage_rule *rule, const struct cell *c)
+{
+    uint64_t from = clock_run_from(rule->dots, c->dot);
+    return MUTANT(purge_unagreed) ||
+           (clock_has(rule->dots, c->remover) && from > 0 && from <= c->first);
+}
+
 static bool cell_goes(const struct garbage_rule *rule, const struct cell *c, const struct row *in)
 {
     if (!cell_is_garbage(c))
@@ -45,8 +53,8 @@ static bool cell_goes(const struct garbage_rule *rule, const struct cell *c, con
         return covers_any(c, in) && dot_goes(rule, c->dot);
     if (c->kind == CELL_EXPIRING && c->time_s >= rule->expired_before_s)
         return false;
-    if (c->kind == CELL_REMOVED && !dot_goes(rule, c->remover))
-        return false;
+    if (c->kind == CELL_REMOVED)
+        return removed_goes(rule, c);
     return dot_goes(rule, c->dot);
 }
 

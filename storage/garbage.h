@@ -12,7 +12,7 @@
 /* What may go.
  *
  * Without `message`: garbage with a dot in `dots`, expired before expired_before_s if it expires;
- * of a removed cell both dots.
+ * of a removed cell all dots that it names.
  *
  * With `message`, whose context `dots` is: garbage with a dot in the context that would cover
  * something of the message and is not in it. The message's minter, or giver, had it and has it no
