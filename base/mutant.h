@@ -109,7 +109,10 @@
     X(removal_lost, "a sibling that was removed wins over its removal")                            \
     X(unseen_stays, "a write leaves what its client has seen, and its minter has not got yet")     \
     X(blind_write_takes_all, "a write without a context takes away what others wrote")             \
-    X(limit_takes_winner, "of too many siblings the winner goes")
+    X(limit_takes_winner, "of too many siblings the winner goes")                                  \
+    X(context_not_taken, "USING CAUSALITY replaces nothing of what was seen")                      \
+    X(removal_not_read, "a removal without a context does not look at what is there")              \
+    X(range_passes_context, "a range that is deleted with a context goes with all in it")
 
 #define MUTANTS_OF_HEAL(X)                                                                         \
     X(no_pulls, "differing clocks are found, and nothing is pulled")                               \

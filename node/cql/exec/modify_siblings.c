@@ -6,6 +6,7 @@
  *   removals, and new    what a read at the level of the write sees in that row: a `need`, as of
  *   whole collections    lists; of a range or a partition of each row in it
  */
+#include "base/mutant.h"
 #include "node/cql/exec/causality.h"
 #include "node/cql/exec/modify.h"
 
@@ -64,7 +65,7 @@ static void observe_ranges(struct run *r, const struct modify *m, struct part *p
                            struct supersede *ret)
 {
     const struct need *n = modify_need_range(r, m, p);
-    if (!m->causal)
+    if (!m->causal || MUTANT(range_passes_context))
         see(r, n, ret);
     struct part rows;
     siblings_expand(p, &n->part, r->arena, &rows);
@@ -84,8 +85,9 @@ bool modify_supersede(struct run *r, const struct modify *m, struct exec_mutatio
         if (!m->seen.of_any &&
             m->seen.partition != causality_partition(m->table->keyspace_no, p->token))
             return run_invalid(r, "The causality is of another partition than the one written");
-        s->seen = m->seen.dots;
-    } else {
+        if (!MUTANT(context_not_taken))
+            s->seen = m->seen.dots;
+    } else if (!MUTANT(removal_not_read)) {
         observe_rows(r, m, p, s);
     }
     if (!tomb_is_none(&p->deletion) || p->tombs_count > 0)
