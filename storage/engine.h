@@ -67,13 +67,13 @@ void engine_set_actor(struct engine *e, struct actor self);
 enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
                       struct dot dot, const struct clock *context, uint64_t ticket) MUST_CHECK;
 
-/* ret := what a request to a siblings table becomes under that dot, the next one of this actor: to
- * be applied here and sent to the others before anything else is written (siblings_mint). In the
- * arena. ERR_INVALID when the request has a deletion of ranges or of the partition. */
+/* ret := what a request to a siblings table becomes under that dot, the next one of this actor: its
+ * part is to be applied here and sent to the others before anything else is written
+ * (siblings_mint). In the arena. ERR_INVALID when the request has a deletion of ranges or of the
+ * partition. */
 enum err engine_supersede(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct part *request, const struct supersede *s, struct dot dot,
-                          int64_t now_s, struct arena *arena, struct part *ret,
-                          size_t *ret_merged) MUST_CHECK;
+                          int64_t now_s, struct arena *arena, struct minted *ret) MUST_CHECK;
 
 /* The dot the next local write of this actor in this range gets. */
 struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,

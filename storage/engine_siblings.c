@@ -26,7 +26,7 @@ static enum err read_rows(struct engine *e, const struct part *p, struct arena *
 
 enum err engine_supersede(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct part *request, const struct supersede *s, struct dot dot,
-                          int64_t now_s, struct arena *arena, struct part *ret, size_t *ret_merged)
+                          int64_t now_s, struct arena *arena, struct minted *ret)
 {
     struct range_state *r = engine_range(e, keyspace, range);
     struct part have;
@@ -38,6 +38,6 @@ enum err engine_supersede(struct engine *e, keyspace_no keyspace, range_no range
     if (err != ERR_OK)
         return engine_note(e, err);
     struct mint m = {.clock = &r->clock, .have = &have, .dot = dot, .now_s = now_s};
-    siblings_mint(request, s, &m, arena, ret, ret_merged);
+    siblings_mint(request, s, &m, arena, ret);
     return ERR_OK;
 }

@@ -94,10 +94,16 @@ struct mint {
     int64_t now_s;
 };
 
-/* ret := what is stored and sent, canonical. It may be empty: nothing was there to be removed.
- * *ret_merged: values that had to go because there were more than SIBLINGS_MAX in their place. The
- * request has no deletion of ranges or of the partition (siblings_expand). */
+/* What a request became. */
+struct minted {
+    struct part part; /* to be stored and sent, canonical; empty: nothing was there to be removed */
+    size_t merged;    /* values that go because there are more than SIBLINGS_MAX in their place */
+    bool late;        /* a value is not in it, for its writer has a newer one there .. */
+    int64_t late_by;  /* .. and this is the newest of those */
+};
+
+/* The request has no deletion of ranges or of the partition (siblings_expand). */
 void siblings_mint(const struct part *request, const struct supersede *s, const struct mint *m,
-                   struct arena *arena, struct part *ret, size_t *ret_merged);
+                   struct arena *arena, struct minted *ret);
 
 #endif

@@ -29,7 +29,7 @@ struct minter {
     const struct row *have; /* the row here, or one without cells */
     struct cell *cells;     /* of the row that is made */
     size_t count, cap;
-    size_t merged;
+    struct minted out;
 };
 
 struct place {
@@ -207,6 +207,9 @@ static bool replace_own(struct minter *k, struct place at, const struct cell *va
         } else {
             rivals->of[kept++] = c;
             newest = false;
+            if (!k->out.late || c->timestamp > k->out.late_by)
+                k->out.late_by = c->timestamp;
+            k->out.late = true;
         }
     }
     rivals->count = kept;
@@ -252,8 +255,8 @@ static bool hold_limit(struct minter *k, struct place at, const struct cell *val
             stays = false;
         else
             remove_dot(k, at, c->dot, value->timestamp);
-        k->merged += at.column != COLUMN_MARKER && cell_is_live(c, k->m->now_s) &&
-                     !bytes_equal(c->value, winner->value);
+        k->out.merged += at.column != COLUMN_MARKER && cell_is_live(c, k->m->now_s) &&
+                         !bytes_equal(c->value, winner->value);
         rivals->of[least] = rivals->of[--rivals->count];
     }
     return stays;
@@ -335,7 +338,7 @@ static struct dots unknown_dots(const struct dots *seen, const struct mint *m, s
 }
 
 void siblings_mint(const struct part *request, const struct supersede *s, const struct mint *m,
-                   struct arena *arena, struct part *ret, size_t *ret_merged)
+                   struct arena *arena, struct minted *ret)
 {
     struct minter k = {.s = s, .m = m, .arena = arena};
     struct part out = {.table = request->table,
@@ -355,8 +358,8 @@ void siblings_mint(const struct part *request, const struct supersede *s, const 
         mint_row(&k, row, find_row(m->have, row->key), &out.rows[out.rows_count++]);
     }
     part_normalise(&out, arena);
-    *ret = out;
-    *ret_merged = k.merged;
+    k.out.part = out;
+    *ret = k.out;
 }
 
 /* --- deletions of more than rows */

@@ -223,6 +223,10 @@ enum err run_encode(struct run *run);
  * is to be sent of it, and what must go with it. */
 enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot dot) MUST_CHECK;
 
+/* The same where siblings are kept. ERR_INVALID: the request is none of them. */
+enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run,
+                             struct dot dot) MUST_CHECK;
+
 /* A replay of what may have been deleted, by something that is forgotten. */
 bool stamp_is_too_old(const struct coord *c, const struct run *run);
 

@@ -53,6 +53,32 @@ static void take_context(struct coord *c, struct run *run)
     buf_close(&out);
 }
 
+/* What a writer's later value is compared with here is its own earlier one (siblings.h): below that
+ * it would not be kept. */
+enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run, struct dot dot)
+{
+    struct arena *arena = &run->memory->arena;
+    struct minted m = {0};
+    enum err err = ERR_OK;
+    for (int i = 0; i < 2; i++) {
+        err = engine_supersede(c->engine, run->keyspace, run->range, &run->part, &run->supersede,
+                               dot, now.wall / USEC_PER_SEC, arena, &m);
+        if (err != ERR_OK || !m.late || run->stamp == 0 || !raise_above(c, run, m.late_by))
+            break;
+        c->stats.raised++;
+    }
+    if (err != ERR_OK)
+        return err;
+    run->sent = m.part;
+    run->merged = m.merged;
+    run->minted = (struct verdict){0};
+    if (m.late)
+        *(run->stamp != 0 ? &run->minted.stamped : &run->minted.given) =
+            (struct loss){true, m.late_by};
+    c->stats.merged += m.merged;
+    return ERR_OK;
+}
+
 enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot dot)
 {
     struct part *p = &run->part;
@@ -95,7 +121,8 @@ bool stamp_is_too_old(const struct coord *c, const struct run *run)
 void stamp_forward_again(struct coord *c, struct run *run)
 {
     int64_t limit = stamp_limit(c);
-    if (run->came == 0 || run->came >= limit || !part_restamp(&run->part, run->came, limit))
+    if (!run->weighs || run->came == 0 || run->came >= limit ||
+        !part_restamp(&run->part, run->came, limit))
         return;
     run->sent = run->part;
     c->in_flight -= run->encoded.len;

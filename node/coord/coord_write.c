@@ -79,10 +79,16 @@ static struct coord_result result_of(const struct run *run, enum err err)
     return result;
 }
 
+/* Counters and IF have their own rules, and nobody waits for a replay. */
+static bool may_be_stamped(const struct run *run)
+{
+    return run->kind != WRITE_COUNTER && run->kind != WRITE_CAS && !run->replay;
+}
+
 static void run_result(struct coord *c, struct run *run, enum err err)
 {
     struct coord_result result = result_of(run, err);
-    if (err == ERR_OK && run->weighs)
+    if (err == ERR_OK && (run->weighs || (run->supersede.siblings && may_be_stamped(run))))
         stamp_tell(c, run, &result);
     if (err == ERR_OVERLOADED && run->kind == WRITE_COUNTER)
         result.waits_for = fold_waits_for(c, run->keyspace, run->range);
@@ -225,26 +231,13 @@ enum err run_encode(struct run *run)
 }
 
 /* What the request becomes under its dot. False: the run is over, or goes on elsewhere. */
-static bool mint_siblings(struct coord *c, struct now now, struct run *run, struct dot dot)
-{
-    enum err err =
-        engine_supersede(c->engine, run->keyspace, run->range, &run->part, &run->supersede, dot,
-                         now.wall / USEC_PER_SEC, &run->memory->arena, &run->part, &run->merged);
-    if (err == ERR_INVALID)
-        run_result(c, run, ERR_FAILED);
-    else if (err != ERR_OK)
-        run_elsewhere(c, now, run);
-    c->stats.merged += err == ERR_OK ? run->merged : 0;
-    run->sent = run->part;
-    return err == ERR_OK;
-}
-
 static bool mint(struct coord *c, struct now now, struct run *run, struct dot dot)
 {
-    if (run->supersede.siblings)
-        return mint_siblings(c, now, run, dot);
-    enum err err = stamp_mint(c, now, run, dot);
-    if (err != ERR_OK && run->again > 0)
+    enum err err = run->supersede.siblings ? stamp_mint_siblings(c, now, run, dot)
+                                           : stamp_mint(c, now, run, dot);
+    if (err == ERR_INVALID)
+        run_result(c, run, ERR_FAILED);
+    else if (err != ERR_OK && run->again > 0)
         run_result(c, run, ERR_TIMEOUT); /* it may be seen, and may not */
     else if (err != ERR_OK)              /* what is here cannot be read */
         run_elsewhere(c, now, run);
@@ -334,18 +327,12 @@ static bool may_coordinate(const struct run *run, size_t i)
            (run->kind != WRITE_COUNTER || run->target[i].standing.in_now);
 }
 
-/* Counters and IF have their own rules, siblings none of this, and nobody waits for a replay. */
-static bool is_weighed(const struct run *run)
-{
-    return run->kind != WRITE_COUNTER && run->kind != WRITE_CAS && !run->replay &&
-           !run->supersede.siblings;
-}
-
 static void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us)
 {
     node_no self = cluster_self(c->cluster);
-    run->weighs = is_weighed(run);
-    run->stamp = run->came = run->weighs ? run->came : 0;
+    bool stamped = may_be_stamped(run);
+    run->weighs = stamped && !run->supersede.siblings;
+    run->stamp = run->came = stamped ? run->came : 0;
     coord_track(c, &run->pending, PENDING_RUN);
     run->end_mono = now.mono + timeout_us;
     run->deadline.kind = DUE_RUN;

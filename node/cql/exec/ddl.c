@@ -64,12 +64,16 @@ static bool put_options(struct run *r, const struct ast_properties *p, struct dd
     "Cannot mask columns because dynamic data masking is not enabled. You can enable it with the " \
     "dynamic_data_masking_enabled property on cassandra.yaml"
 
-/* One warning for all the options of a table that are kept and mean nothing here. */
+/* One warning for all the options of a table that are kept and mean nothing here; another for the
+ * one that Cassandra's users are told to set with care. */
 static void warn_inert(struct run *r, const struct ddl *ddl)
 {
     const char *names = "";
     for (uint32_t i = 0; i < ddl->option_count; i++) {
-        if (table_option_is_inert(ddl->options[i].name))
+        if (strcmp(ddl->options[i].name, "gc_grace_seconds") == 0)
+            run_warn(r, "gc_grace_seconds is kept, and nothing depends on it: what was deleted is "
+                        "forgotten when all replicas have proved that they know of it");
+        else if (table_option_is_inert(ddl->options[i].name))
             names = arena_printf(r->arena, "%s%s%s", names, names[0] != 0 ? ", " : "",
                                  ddl->options[i].name);
     }

@@ -105,18 +105,17 @@ static enum err apply(struct one_node *n, keyspace_no keyspace, const struct exe
                       uint32_t *ret_merged)
 {
     struct arena arena = {0};
-    struct part p = m->part;
+    struct minted minted = {.part = m->part};
     struct dot dot = engine_next_dot(n->engine, keyspace, 0, (struct actor){1, 1});
     enum err err = ERR_OK;
-    size_t merged = 0;
     if (m->supersede.siblings)
         err = engine_supersede(n->engine, keyspace, 0, &m->part, &m->supersede, dot,
-                               n->now.wall / USEC_PER_SEC, &arena, &p, &merged);
+                               n->now.wall / USEC_PER_SEC, &arena, &minted);
     else
-        part_set_dot(&p, dot);
+        part_set_dot(&minted.part, dot);
     if (err == ERR_OK)
-        err = engine_apply(n->engine, keyspace, 0, &p, dot, NULL, 0);
-    *ret_merged += (uint32_t)merged;
+        err = engine_apply(n->engine, keyspace, 0, &minted.part, dot, NULL, 0);
+    *ret_merged += (uint32_t)minted.merged;
     n->mutations++;
     arena_close(&arena);
     return err;

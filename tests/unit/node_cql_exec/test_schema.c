@@ -50,8 +50,7 @@ static void ddl(void)
          "keyspace.tablename"},
         {"USE ks", "keyspace ks"},
         {"CREATE TABLE t (k int PRIMARY KEY, v text) WITH comment = 'x' AND gc_grace_seconds = 5",
-         "CREATED TABLE ks.t [warning: Torc keeps these table options and does not act on them: "
-         "gc_grace_seconds]"},
+         "CREATED TABLE ks.t [warning: gc_grace_seconds is kept, and nothing depends on it: *"},
         {"ALTER TABLE t WITH gc_grace_seconds = 0 AND nope = 1 AND caching = {'keys': 'ALL'}",
          "SYNTAX: Unknown property 'nope' [warning: *"},
         {"CREATE TABLE t (k int PRIMARY KEY)", "ALREADY_EXISTS: *"},

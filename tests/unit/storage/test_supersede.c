@@ -78,9 +78,10 @@ struct replica {
     uint64_t next;
 };
 
-struct minted {
+struct sent {
     struct part part;
     struct dot dot;
+    bool late;
 };
 
 static struct dot next_dot(const struct replica *r, uint32_t node)
@@ -88,22 +89,23 @@ static struct dot next_dot(const struct replica *r, uint32_t node)
     return (struct dot){{node, 1}, r->next + 1};
 }
 
-static void take(struct replica *r, const struct minted *m, struct arena *arena)
+static void take(struct replica *r, const struct sent *m, struct arena *arena)
 {
     part_merge(&r->state, &m->part, arena, &r->state);
     (void)clock_add(&r->clock, m->dot);
 }
 
 static size_t mint(struct replica *r, uint32_t node, const struct part *request,
-                   const struct supersede *s, struct arena *arena, struct minted *ret)
+                   const struct supersede *s, struct arena *arena, struct sent *ret)
 {
-    size_t merged;
-    ret->dot = next_dot(r, node);
-    struct mint m = {.clock = &r->clock, .have = &r->state, .dot = ret->dot, .now_s = 100};
-    siblings_mint(request, s, &m, arena, &ret->part, &merged);
+    struct minted out;
+    struct dot dot = next_dot(r, node);
+    struct mint m = {.clock = &r->clock, .have = &r->state, .dot = dot, .now_s = 100};
+    siblings_mint(request, s, &m, arena, &out);
+    *ret = (struct sent){out.part, dot, out.late};
     r->next++;
     take(r, ret, arena);
-    return merged;
+    return out.merged;
 }
 
 /* --- the model */
@@ -119,7 +121,7 @@ struct world {
     struct rng rng;
     struct arena *arena;
     struct replica replicas[REPLICAS];
-    struct minted sent[STEPS];
+    struct sent sent[STEPS];
     size_t sent_count;
     struct value values[VALUES_MAX];
     size_t values_count;
@@ -176,7 +178,7 @@ static bool has_value(const struct part *p, const char *key, const struct cell *
 
 /* The values of the request join the model. One that is not sent: its writer had written later. */
 static void note_values(struct world *w, const char *key, const struct part *request,
-                        const struct supersede *s, const struct minted *m)
+                        const struct supersede *s, const struct sent *m)
 {
     for (size_t i = 0; i < request->rows[0].cells_count; i++) {
         struct value v = {.key = key, .cell = request->rows[0].cells[i]};
@@ -195,7 +197,7 @@ static void note_values(struct world *w, const char *key, const struct part *req
                      under(&o->cell, v.cell.column, v.cell.has_path, v.cell.path) &&
                      cell_wins(&o->cell, &v.cell);
         }
-        w->bad |= !later;
+        w->bad |= !later || !m->late;
     }
 }
 
@@ -257,7 +259,7 @@ static void write_something(struct world *w)
     if (request.rows_count == 0)
         return;
     note_request(w, &request, &s, &w->replicas[at]);
-    struct minted *m = &w->sent[w->sent_count++];
+    struct sent *m = &w->sent[w->sent_count++];
     w->bad |= mint(&w->replicas[at], (uint32_t)at + 1, &request, &s, w->arena, m) > 0;
     w->bad |= !part_is_canonical(&m->part);
     note_values(w, key, &request, &s, m);
@@ -325,7 +327,7 @@ static void a_value_goes_only_for_a_reason(void)
 static struct {
     struct arena arena;
     struct replica a, b;
-    struct minted last;
+    struct sent last;
     int64_t now;
 } f;
 
@@ -376,7 +378,7 @@ static void blind_writes_keep_what_others_wrote(void)
 
 static void what_was_seen_is_dead_on_arrival(void)
 {
-    struct minted first;
+    struct sent first;
     (void)write_at(&f.a, 2, NULL, value_at(1, 0, "old"));
     first = f.last;
     struct dots seen = row_dots(&f.a.state.rows[0], &f.arena);
@@ -522,14 +524,12 @@ static void write_engine(struct engine *e, uint64_t writer, const char *text)
     struct cell cell = value_at(1, ++f.now, text);
     struct supersede s = {.siblings = true, .writer = writer};
     struct dot dot = engine_next_dot(e, KEYSPACE, RANGE, (struct actor){1, 1});
-    struct part part;
-    size_t merged;
+    struct minted m;
     arena_init(&arena);
     struct part request = request_of("a", &cell, 1, &arena);
-    CU_ASSERT_EQUAL_FATAL(
-        engine_supersede(e, KEYSPACE, RANGE, &request, &s, dot, 100, &arena, &part, &merged),
-        ERR_OK);
-    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &part, dot, NULL, 0), ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(engine_supersede(e, KEYSPACE, RANGE, &request, &s, dot, 100, &arena, &m),
+                          ERR_OK);
+    CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &m.part, dot, NULL, 0), ERR_OK);
     arena_close(&arena);
 }
 
@@ -549,10 +549,10 @@ static void a_client_that_never_reads_has_one_value(void)
     CU_ASSERT_EQUAL(live_at(&p, "a", 1), 9);
     struct part range = empty_part();
     struct supersede s = {.siblings = true};
-    size_t merged;
+    struct minted m;
     range.deletion = (struct tomb){1, 1, {{0, 0}, 0}};
     CU_ASSERT_EQUAL(engine_supersede(e, KEYSPACE, RANGE, &range, &s, (struct dot){{1, 1}, 99999}, 1,
-                                     &f.arena, &p, &merged),
+                                     &f.arena, &m),
                     ERR_INVALID);
     engine_free(e);
     store_close(store);
