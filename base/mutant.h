@@ -49,6 +49,7 @@
     X(index_of_one, "what one replica's index finds is taken for what all of them would")          \
     X(never_stamped_again, "a write that loses for its server's clock is acked as it is")          \
     X(loss_not_told, "a replica where a write loses acks it as if it had won")                     \
+    X(untold_is_taken, "a replica takes a write of which nobody can tell any more")                \
     X(replica_loses_row, "of a write of several rows a replica stores all but the last")           \
     X(known_is_acked, "an increment that is known already is acked without asking the replicas")   \
     X(fold_too_young, "increments are summed while they may still be sent again")                  \

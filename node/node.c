@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define FACT_HOST_ID "n/host_id"
-#define FACT_BOOT    "n/boot"
 
 struct node_effect *node_append(struct node *n, enum node_effect_type type)
 {
@@ -268,7 +267,7 @@ void node_check_ready(struct node *n)
         cluster_self(n->cluster) == 0)
         return;
     n->run = RUN_READY;
-    coord_set_actor(n->coord, (struct actor){meta_self(n->meta), n->boot});
+    meta_life_begins(n);
     coord_begin(n->coord, n->now);
     heal_begin(n->heal, n->now);
     node_log(n, false, "node %u is ready -> serving clients", (unsigned)meta_self(n->meta));
@@ -345,6 +344,8 @@ static bool take_heal(struct node *n)
     for (size_t i = 0; i < count; i++) {
         if (effects[i].type == HEAL_SEND)
             peer_send_node(n, effects[i].send.to, &effects[i].send.message);
+        else if (effects[i].type == HEAL_NEW_LIFE)
+            meta_new_life(n);
         else
             meta_taken_over(n, MOVED_ROWS, effects[i].ring_epoch);
     }
@@ -375,7 +376,6 @@ static void settle(struct node *n)
 
 static void start(struct node *n)
 {
-    uint8_t boot[4];
     struct endpoint seeds[GOSSIP_SEEDS_MAX];
     size_t count = 0;
     const struct topology *t = meta_topology(n->meta);
@@ -394,8 +394,7 @@ static void start(struct node *n)
     snprintf(self.dc, sizeof self.dc, "%.47s", n->config.dc);
     snprintf(self.rack, sizeof self.rack, "%.47s", n->config.rack);
     clock_start(n);
-    store_u32(boot, n->boot);
-    engine_fact_put(n->engine, BYTES_LIT(FACT_BOOT), bytes_make(boot, 4), NODE_TICKET | 1);
+    meta_store_boot(n);
     n->gossip = gossip_new(&config, &self, rng_next(&n->rng), n->now, n->config.tracer);
     if (meta_epoch(n->meta) > 0)
         meta_applied(n, META_CHANGED_NODES | META_CHANGED_RING | META_CHANGED_SCHEMA);
@@ -433,7 +432,8 @@ static void store_done(struct node *n, const struct store_done *done)
             node_meta_event(n, &event);
         break;
     case NODE_TICKET:
-        n->boot_durable = done->err == ERR_OK;
+        n->boot_durable = done->err == ERR_OK && TICKET_NUMBER(done->ticket) == n->boot;
+        meta_life_begins(n);
         node_check_ready(n);
         break;
     }

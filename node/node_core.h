@@ -28,6 +28,8 @@
 #define TICKET_OWNER(t)  ((t) & (UINT64_C(15) << 60))
 #define TICKET_NUMBER(t) ((t) & ~(UINT64_C(15) << 60))
 
+#define FACT_BOOT "n/boot"
+
 #define APPLIED_KEPT 64
 #define BUSY_AT      8 /* operations under way: then what can wait waits */
 
@@ -175,6 +177,9 @@ const char *clock_problem(struct node *n); /* why no timestamp is given; NULL: i
 /* --- node_meta.c */
 void meta_applied(struct node *n, uint32_t changes);
 void meta_watch_move(struct node *n);
+void meta_store_boot(struct node *n); /* durable with the node's ticket of that number */
+void meta_new_life(struct node *n);
+void meta_life_begins(struct node *n);
 /* Of what this node takes over at ring_epoch, one half is here: when both are, it says so. */
 void meta_taken_over(struct node *n, enum moved what, uint64_t ring_epoch);
 void meta_finish_again(struct node *n);

@@ -305,6 +305,31 @@ static bool is_to_be_told(const struct node *n, const struct topology *t, node_n
            (ring_count(t->ring, RING_NOW, node) > 0 && ring_count(t->ring, RING_LATER, node) > 0);
 }
 
+/* --- lives: what dots are minted under */
+
+void meta_store_boot(struct node *n)
+{
+    uint8_t boot[4];
+    store_u32(boot, n->boot);
+    engine_fact_put(n->engine, BYTES_LIT(FACT_BOOT), bytes_make(boot, 4), NODE_TICKET | n->boot);
+}
+
+void meta_new_life(struct node *n)
+{
+    n->boot++;
+    n->boot_durable = false;
+    meta_store_boot(n);
+}
+
+/* With the number on the disk; before, those of the old one go on. */
+void meta_life_begins(struct node *n)
+{
+    if (n->run == RUN_STARTING || n->run == RUN_FAILED || !n->boot_durable)
+        return;
+    coord_set_actor(n->coord, node_actor(n));
+    heal_set_life(n->heal, n->boot);
+}
+
 /* A mover begins to pull when everybody knows of the move: then each write planned without us is in
  * the clock of the replica that coordinated it. */
 void meta_watch_move(struct node *n)

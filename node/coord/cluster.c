@@ -10,6 +10,8 @@
 struct keyspace {
     struct strategy strategy;
     struct placement *placement; /* built when first asked for */
+    uint64_t *since;             /* by range; NULL: all the time */
+    uint32_t since_count;
 };
 
 struct cluster {
@@ -21,6 +23,7 @@ struct cluster {
     uint32_t dcs_count;
     struct ring *ring;
     struct map keyspaces;
+    struct map lives;             /* node -> boot, as a pointer */
     struct cluster_table *tables; /* ascending */
     size_t tables_count;
     uint64_t tables_epoch;
@@ -30,6 +33,7 @@ static void keyspace_free(void *p)
 {
     struct keyspace *k = p;
     placement_free(k->placement);
+    mem_free(k->since);
     mem_free(k);
 }
 
@@ -37,6 +41,7 @@ struct cluster *cluster_new(void)
 {
     struct cluster *c = mem_new(struct cluster);
     map_init(&c->keyspaces);
+    map_init(&c->lives);
     return c;
 }
 
@@ -46,6 +51,7 @@ void cluster_free(struct cluster *c)
         return;
     map_clear(&c->keyspaces, keyspace_free);
     map_close(&c->keyspaces);
+    map_close(&c->lives);
     ring_free(c->ring);
     mem_free(c->nodes);
     mem_free(c->dcs);
@@ -312,4 +318,37 @@ size_t cluster_tables_of(const struct cluster *c, keyspace_no keyspace, struct a
     }
     *ret_tables = tables;
     return count;
+}
+
+/* --- lives, and since when */
+
+void cluster_note_life(struct cluster *c, node_no node, uint32_t boot)
+{
+    if (node != 0 && boot > cluster_life(c, node))
+        map_put(&c->lives, node, (void *)(uintptr_t)boot);
+}
+
+uint32_t cluster_life(const struct cluster *c, node_no node)
+{
+    return (uint32_t)(uintptr_t)map_get(&c->lives, node);
+}
+
+void cluster_set_since(struct cluster *c, keyspace_no keyspace, range_no range, uint64_t epoch)
+{
+    struct keyspace *k = map_get(&c->keyspaces, keyspace);
+    uint32_t ranges = cluster_ranges(c);
+    if (k == NULL || range >= ranges)
+        return;
+    if (k->since_count != ranges) {
+        mem_free(k->since);
+        k->since = mem_alloc(ranges * sizeof *k->since);
+        k->since_count = ranges;
+    }
+    k->since[range] = epoch;
+}
+
+uint64_t cluster_since(const struct cluster *c, keyspace_no keyspace, range_no range)
+{
+    const struct keyspace *k = map_get(&c->keyspaces, keyspace);
+    return k != NULL && range < k->since_count ? k->since[range] : 0;
 }

@@ -79,4 +79,14 @@ bool cluster_has_keyspace(const struct cluster *c, keyspace_no keyspace);
 /* This node holds or will hold the range (replica now, later or pending). */
 bool cluster_is_replica(struct cluster *c, keyspace_no keyspace, range_no range, node_no node);
 
+/* Lives of other nodes, as boot numbers: the latest that has told its clocks here. Its writes of
+ * earlier ones are on nobody's list (docs/versions.md), so they are no longer taken. */
+void cluster_note_life(struct cluster *c, node_no node, uint32_t boot);
+uint32_t cluster_life(const struct cluster *c, node_no node); /* 0: none */
+
+/* This node is one of the replicas of the range since this entry of the metadata; 0: all the time.
+ * What was planned before was not for it. */
+void cluster_set_since(struct cluster *c, keyspace_no keyspace, range_no range, uint64_t epoch);
+uint64_t cluster_since(const struct cluster *c, keyspace_no keyspace, range_no range);
+
 #endif

@@ -314,7 +314,7 @@ static bool receive(struct coord *c, struct now now, node_no from, const struct 
         if (p != NULL && p->type == PENDING_BATCH)
             batch_kept(c, now, batch_of(p), from, peer_err(m->batch_kept.err));
         return true;
-    case WIRE_WRITE: replica_write(c, now, from, &m->write); return true;
+    case WIRE_WRITE: replica_write(c, now, from, m->epoch, &m->write); return true;
     case WIRE_READ: replica_read(c, from, &m->read); return true;
     case WIRE_FORWARD: write_forwarded(c, now, from, &m->forward); return true;
     case WIRE_FOLD_ASK: fold_asked(c, now, from, &m->fold_ask); return true;

@@ -391,7 +391,9 @@ enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *
                       struct arena *arena, struct scan_result *ret);
 enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *scan,
                       struct arena *arena, struct index_result *ret);
-void replica_write(struct coord *c, struct now now, node_no from, const struct wire_write *m);
+/* epoch: the sender's. */
+void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch,
+                   const struct wire_write *m);
 /* Its token is its key's: else it would be stored where nobody looks for it. */
 bool part_is_placed(const struct part *p);
 void replica_read(struct coord *c, node_no from, const struct wire_read *m);

@@ -38,7 +38,21 @@ static enum err judge(struct coord *c, struct now now, const struct part *p, int
     return err;
 }
 
-void replica_write(struct coord *c, struct now now, node_no from, const struct wire_write *m)
+/* May who minted the dot still tell of it? Only then is it in what all replicas agree upon before
+ * they forget what deleted it (docs/versions.md, 6). What is refused here, and somebody has, comes
+ * with a pull. */
+static bool may_be_told(struct coord *c, const struct wire_write *m, uint64_t epoch)
+{
+    if (MUTANT(untold_is_taken) ||
+        clock_has(engine_clock(c->engine, m->keyspace, m->range), m->dot))
+        return true;
+    return cluster_is_replica(c->cluster, m->keyspace, m->range, m->dot.actor.node) &&
+           m->dot.actor.boot >= cluster_life(c->cluster, m->dot.actor.node) &&
+           epoch >= cluster_since(c->cluster, m->keyspace, m->range);
+}
+
+void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch,
+                   const struct wire_write *m)
 {
     struct arena arena = {0};
     struct clock context;
@@ -66,6 +80,8 @@ void replica_write(struct coord *c, struct now now, node_no from, const struct w
         err = ERR_STALE;
     if (err == ERR_OK && m->dot.n > 0 && fold_is_over(c, m->dot.actor))
         err = ERR_STALE; /* it was held up; whoever waited for the ack is gone */
+    if (err == ERR_OK && m->dot.n > 0 && !may_be_told(c, m, epoch))
+        err = ERR_STALE;
     clock_init(&context);
     if (err == ERR_OK && has_context)
         err = check_context(c, m, &context);

@@ -11,6 +11,10 @@
 
 #include "base/mutant.h"
 
+#include <string.h>
+
+#define FACT_LIFE "h/life"
+
 enum { ASK_GARBAGE = 1, TELL_DURABLE = 1, TELL_PROVED = 2 };
 
 void agree_forget_talk(struct session *s)
@@ -82,7 +86,7 @@ static void tell(struct heal *h, struct now now, node_no to, uint64_t round, str
                  bool last)
 {
     struct wire_message m = {.type = WIRE_AGREE_TELL};
-    m.agree_tell = (struct wire_agree_tell){round, last, now.wall, heal_keep(h, clocks)};
+    m.agree_tell = (struct wire_agree_tell){round, h->life, last, now.wall, heal_keep(h, clocks)};
     heal_send(h, to, &m);
     buf_clear(clocks);
 }
@@ -202,13 +206,56 @@ static bool take_told(struct heal *h, node_no from, struct reader *r)
     return good;
 }
 
+struct life_name {
+    uint8_t room[10];
+};
+
+static struct bytes life_name(node_no node, struct life_name *name)
+{
+    memcpy(name->room, FACT_LIFE, 6);
+    store_u32(name->room + 6, node);
+    return bytes_make(name->room, sizeof name->room);
+}
+
+/* Before anything that it tells counts: what it minted in an earlier life is in none of it. Known
+ * also after a restart, for as long may such a write be on its way. */
+static void note_life(struct heal *h, node_no node, uint32_t life)
+{
+    struct life_name name;
+    uint8_t value[4];
+    if (life <= cluster_life(h->cluster, node))
+        return;
+    cluster_note_life(h->cluster, node, life);
+    store_u32(value, life);
+    engine_fact_put(h->engine, life_name(node, &name), bytes_make(value, sizeof value), 0);
+}
+
+void agree_load_lives(struct heal *h)
+{
+    struct buf name, value;
+    struct arena arena = {0};
+    struct bytes after = BYTES_LIT(FACT_LIFE);
+    buf_init(&name, 64);
+    buf_init(&value, 64);
+    while (engine_fact_next(h->engine, BYTES_LIT(FACT_LIFE), after, &name, &value) == ERR_OK) {
+        after = arena_copy(&arena, buf_bytes(&name));
+        if (after.len == 10 && value.len == 4)
+            cluster_note_life(h->cluster, load_u32(after.data + 6), load_u32(value.data));
+    }
+    buf_close(&name);
+    buf_close(&value);
+    arena_close(&arena);
+}
+
 void agree_receive_tell(struct heal *h, struct now now, struct session *s,
                         const struct wire_agree_tell *m)
 {
     struct reader r = reader_make(m->clocks);
-    if (s->agree_round == 0 || s->agree_round != m->round)
-        return;
     node_no from = s->peer;
+    if (s->agree_round == 0 || s->agree_round != m->round ||
+        m->life < cluster_life(h->cluster, from))
+        return;
+    note_life(h, from, m->life);
     s->wall = m->wall;
     while (reader_left(&r) > 0 && take_told(h, from, &r))
         continue;

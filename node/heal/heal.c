@@ -14,6 +14,7 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     h->cluster = cluster;
     h->next_round = h->tidy_due = h->forget_due = USEC_NEVER;
     map_init(&h->holds);
+    agree_load_lives(h);
     omap_init(&h->agreements);
     return h;
 }
@@ -46,7 +47,7 @@ void heal_free(struct heal *h)
 
 /* --- effects */
 
-static struct heal_effect *append(struct heal *h, enum heal_effect_type type)
+struct heal_effect *heal_append(struct heal *h, enum heal_effect_type type)
 {
     h->effects = mem_grow(h->effects, h->effects_count, &h->effects_cap, sizeof *h->effects);
     struct heal_effect *e = &h->effects[h->effects_count++];
@@ -56,7 +57,7 @@ static struct heal_effect *append(struct heal *h, enum heal_effect_type type)
 
 void heal_send(struct heal *h, node_no to, const struct wire_message *m)
 {
-    struct heal_effect *e = append(h, HEAL_SEND);
+    struct heal_effect *e = heal_append(h, HEAL_SEND);
     e->send.to = to;
     e->send.message = *m;
 }
@@ -119,7 +120,7 @@ static void check_moved(struct heal *h)
             return;
     }
     h->moved = true;
-    append(h, HEAL_MOVED)->ring_epoch = h->ring_epoch;
+    heal_append(h, HEAL_MOVED)->ring_epoch = h->ring_epoch;
 }
 
 static void session_idle(struct session *s)

@@ -57,6 +57,10 @@ void heal_peer_lost(struct heal *h, struct now now, node_no peer);
  * here of ranges that were not held meanwhile is forgotten. */
 void heal_placed(struct heal *h, struct now now, uint64_t epoch);
 
+/* Dots are minted under this boot number from now on: when ready, and after HEAL_NEW_LIFE, when
+ * that number is durable. */
+void heal_set_life(struct heal *h, uint32_t boot);
+
 /* This node is a mover for ring_epoch (0: no more); every owner that stays, and every living node,
  * has applied that epoch. */
 void heal_move(struct heal *h, struct now now, uint64_t ring_epoch);
@@ -69,7 +73,8 @@ usec heal_next_deadline(const struct heal *h);
 
 enum heal_effect_type {
     HEAL_SEND,
-    HEAL_MOVED /* all that there is to pull for ring_epoch has been pulled and is durable */
+    HEAL_NEW_LIFE, /* dots are to be minted under a new boot number: heal_set_life */
+    HEAL_MOVED     /* all that there is to pull for ring_epoch has been pulled and is durable */
 };
 
 struct heal_effect {

@@ -84,6 +84,8 @@ struct heal {
     bool moved;       /* HEAL_MOVED for ring_epoch is out */
     struct map holds; /* u32 keyspace -> what we hold of it (held.c) */
     uint64_t placed_epoch;
+    uint32_t life; /* our boot number, which we tell */
+    bool renewing; /* a new one was asked for */
     struct forget *forgets;
     size_t forgets_count, forgets_cap;
     usec forget_due;
@@ -102,6 +104,7 @@ struct heal {
 
 struct session *heal_session(struct heal *h, node_no peer); /* valid until another one is made */
 
+struct heal_effect *heal_append(struct heal *h, enum heal_effect_type type);
 void heal_send(struct heal *h, node_no to, const struct wire_message *m);
 struct bytes heal_keep(struct heal *h, const struct buf *b); /* a copy that lives as the effects */
 

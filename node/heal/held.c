@@ -9,7 +9,9 @@
  *    +---- FORGETTING <-------+-----------------------+
  *                    done: as the ring has it then
  *
- *   held (a fact for each keyspace) = u64 ring epoch, u8 for each range
+ * LEFT is NONE where it was held once: writes of that time may still be on their way to us.
+ *
+ *   held (a fact for each keyspace) = u64 ring epoch, (u8 hold, u64 since)* for each range
  *
  * A change of the ring is seen when each entry of the metadata is looked at: who was away may have
  * missed that a range left it and came back; so what it had begun to take over counts no more when
@@ -23,12 +25,13 @@
 #define FORGET_KEYS  512u /* removed in one turn */
 #define FORGET_PAUSE (2 * USEC_PER_MS)
 
-enum hold { HOLD_NONE, HOLD_TAKING, HOLD_FULL, HOLD_FORGETTING, HOLD_END };
+enum hold { HOLD_NONE, HOLD_TAKING, HOLD_FULL, HOLD_FORGETTING, HOLD_LEFT };
 
 struct holds {
     uint64_t ring_epoch;
     uint32_t ranges;
     uint8_t *of;
+    uint64_t *since; /* the entry of the metadata that made it ours */
 };
 
 static struct bytes fact_name(uint8_t room[10], keyspace_no keyspace)
@@ -42,6 +45,7 @@ static void holds_free(void *p)
 {
     struct holds *k = p;
     mem_free(k->of);
+    mem_free(k->since);
     mem_free(k);
 }
 
@@ -63,12 +67,17 @@ static struct holds *load(struct heal *h, keyspace_no keyspace, uint32_t ranges)
     k = mem_new(struct holds);
     k->ranges = ranges;
     k->of = mem_alloc(ranges);
+    k->since = mem_alloc(ranges * sizeof *k->since);
     map_put(&h->holds, keyspace, k);
-    buf_init(&value, 8 + RING_RANGES_MAX);
+    buf_init(&value, 8 + 9 * RING_RANGES_MAX);
     if (engine_fact_get(h->engine, fact_name(room, keyspace), &value) == ERR_OK &&
-        value.len == 8 + (size_t)ranges) {
+        value.len == 8 + 9 * (size_t)ranges) {
         k->ring_epoch = load_u64(value.data);
-        memcpy(k->of, value.data + 8, ranges);
+        for (uint32_t i = 0; i < ranges; i++) {
+            k->of[i] = value.data[8 + 9 * (size_t)i];
+            k->since[i] = load_u64(value.data + 9 + 9 * (size_t)i);
+            cluster_set_since(h->cluster, keyspace, i, k->since[i]);
+        }
     }
     buf_close(&value);
     return k;
@@ -78,9 +87,12 @@ static void store(struct heal *h, keyspace_no keyspace, const struct holds *k)
 {
     uint8_t room[10];
     struct buf value;
-    buf_init(&value, 8 + RING_RANGES_MAX);
+    buf_init(&value, 8 + 9 * RING_RANGES_MAX);
     buf_put_u64(&value, k->ring_epoch);
-    buf_put(&value, k->of, k->ranges);
+    for (uint32_t i = 0; i < k->ranges; i++) {
+        buf_put_u8(&value, k->of[i]);
+        buf_put_u64(&value, k->since[i]);
+    }
     engine_fact_put(h->engine, fact_name(room, keyspace), buf_bytes(&value), 0);
     buf_close(&value);
 }
@@ -98,17 +110,32 @@ static bool is_current(enum hold was, enum hold is, bool same_ring)
 {
     if (is == HOLD_TAKING)
         return was == HOLD_TAKING && same_ring;
-    return is == HOLD_NONE || was != HOLD_NONE; /* who does not hold it keeps what it has */
+    /* Who does not hold it keeps what it has. */
+    return is == HOLD_LEFT || is == HOLD_NONE || (was != HOLD_NONE && was != HOLD_LEFT);
 }
 
-static void forget_later(struct heal *h, keyspace_no keyspace, range_no range)
+/* Our dots of before are told of by nobody from now on, so this is a new life (docs/versions.md).
+ */
+static void forget_later(struct heal *h, keyspace_no keyspace, range_no range, bool first)
 {
+    if (first && !h->renewing) {
+        h->renewing = true;
+        heal_append(h, HEAL_NEW_LIFE);
+    }
     for (size_t i = 0; i < h->forgets_count; i++) {
         if (h->forgets[i].keyspace == keyspace && h->forgets[i].range == range)
             return;
     }
     h->forgets = mem_grow(h->forgets, h->forgets_count, &h->forgets_cap, sizeof *h->forgets);
     h->forgets[h->forgets_count++] = (struct forget){keyspace, range};
+}
+
+/* Who knows of this entry knows us as a replica. */
+static void set_since(struct heal *h, keyspace_no keyspace, struct holds *k, range_no range,
+                      uint64_t epoch)
+{
+    k->since[range] = epoch;
+    cluster_set_since(h->cluster, keyspace, range, epoch);
 }
 
 /* Ranges that have anything are those with a clock. */
@@ -119,7 +146,7 @@ static void mark_used(struct heal *h, keyspace_no keyspace, uint32_t ranges, uin
         used[range++] = 1;
 }
 
-static void look_at(struct heal *h, keyspace_no keyspace, bool seen)
+static void look_at(struct heal *h, keyspace_no keyspace, uint64_t epoch, bool seen)
 {
     const struct placement *p = cluster_placement(h->cluster, keyspace);
     uint64_t ring_epoch = cluster_ring_epoch(h->cluster);
@@ -133,11 +160,15 @@ static void look_at(struct heal *h, keyspace_no keyspace, bool seen)
     for (range_no r = 0; r < p->ranges; r++) {
         enum hold was = k->of[r];
         enum hold is = hold_now(h, p, r);
+        if (is == HOLD_NONE && was != HOLD_NONE)
+            is = HOLD_LEFT;
         if (was == HOLD_FORGETTING ||
             (used[r] && !is_current(was, is, same_ring) && !MUTANT(old_data_kept))) {
             is = HOLD_FORGETTING;
-            forget_later(h, keyspace, r);
+            forget_later(h, keyspace, r, was != HOLD_FORGETTING);
         }
+        if (is != was && (was == HOLD_LEFT || is == HOLD_FORGETTING))
+            set_since(h, keyspace, k, r, p->moving ? ring_epoch : epoch);
         changed |= is != was;
         k->of[r] = (uint8_t)is;
     }
@@ -169,7 +200,7 @@ void heal_placed(struct heal *h, struct now now, uint64_t epoch)
     if (cluster_self(h->cluster) == 0 || epoch == h->placed_epoch)
         return;
     while (cluster_next_keyspace(h->cluster, keyspace, &keyspace))
-        look_at(h, keyspace++, seen);
+        look_at(h, keyspace++, epoch, seen);
     drop_gone(h);
     h->placed_epoch = epoch;
     if (h->forgets_count > 0)
@@ -193,8 +224,8 @@ void held_forget_some(struct heal *h, struct now now)
     struct range_place place;
     struct arena arena = {0};
     bool done = true;
-    h->forget_due = USEC_NEVER;
-    if (h->forgets_count == 0)
+    h->forget_due = h->renewing ? now.mono + FORGET_PAUSE : USEC_NEVER;
+    if (h->forgets_count == 0 || h->renewing)
         return;
     struct forget f = h->forgets[h->forgets_count - 1];
     uint32_t ranges = cluster_ranges(h->cluster);
@@ -214,4 +245,10 @@ void held_forget_some(struct heal *h, struct now now)
     forgotten(h, &f);
     if (h->forgets_count == 0 && h->ring_epoch != 0)
         heal_ask_everybody(h, now); /* what could not be taken now can */
+}
+
+void heal_set_life(struct heal *h, uint32_t boot)
+{
+    h->life = boot;
+    h->renewing = false;
 }

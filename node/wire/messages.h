@@ -192,8 +192,8 @@
 
 /* What may be forgotten of deletions (node/heal/agree.c): which clocks are durable, and proved, of
  * these ranges, unless they are as told before? The answer is in parts, with the time (us) on the
- * clock of who answers. */
+ * clock of who answers, and the number of its boot. */
 #define WIRE_AGREE_ASK(F)  F(u64, round) F(bytes, ranges)
-#define WIRE_AGREE_TELL(F) F(u64, round) F(flag, last) F(i64, wall) F(bytes, clocks)
+#define WIRE_AGREE_TELL(F) F(u64, round) F(u32, life) F(flag, last) F(i64, wall) F(bytes, clocks)
 
 #endif

@@ -68,6 +68,10 @@ bool perform(node_no no)
             n->moved_dots = heal_stats(n->heal).dots_pulled;
             continue;
         }
+        if (effects[i].type == HEAL_NEW_LIFE) {
+            n->life++;
+            continue;
+        }
         struct wire_message m = effects[i].send.message;
         struct sent *s = &f.queue[f.queued++ % ARRAY_LEN(f.queue)];
         m.from = no;
@@ -78,6 +82,11 @@ bool perform(node_no no)
         s->to = effects[i].send.to;
     }
     heal_clear(n->heal);
+    if (count > 0 && n->life != n->told_life) {
+        n->told_life = n->life;
+        engine_set_actor(n->engine, (struct actor){no, 1 + n->life});
+        heal_set_life(n->heal, 1 + n->life);
+    }
     return count > 0;
 }
 

@@ -16,9 +16,10 @@ struct one {
     struct cluster *cluster;
     struct heal *heal;
     bool down;
-    bool stuck;          /* its disk does not sync */
-    uint64_t moved;      /* the ring epoch of HEAL_MOVED */
-    uint64_t moved_dots; /* pulled by then */
+    bool stuck;               /* its disk does not sync */
+    uint32_t life, told_life; /* new ones asked for, and begun */
+    uint64_t moved;           /* the ring epoch of HEAL_MOVED */
+    uint64_t moved_dots;      /* pulled by then */
 };
 
 struct sent {
