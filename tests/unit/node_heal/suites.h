@@ -1,2 +1,3 @@
 SUITE_WITH(heal)
 SUITE_WITH(held)
+SUITE_WITH(agree)

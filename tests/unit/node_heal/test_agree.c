@@ -1,0 +1,248 @@
+/* When may a tombstone go? Three replicas, of which some lack what others have, cannot be heard,
+ * are slow to sync, or know another ring. */
+#include "three.h"
+
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+
+void agree_setup(void);
+void agree_teardown(void);
+
+void agree_setup(void)
+{
+    three_setup(3);
+}
+
+void agree_teardown(void)
+{
+    three_teardown();
+}
+
+static bool agreed_at(node_no no, unsigned key, struct dot dot)
+{
+    const struct clock *c = heal_agreed(f.node[no - 1].heal, KEYSPACE, range_of(key));
+    return c != NULL && clock_has(c, dot);
+}
+
+static bool has(node_no no, unsigned key, struct dot dot)
+{
+    return clock_has(engine_clock(f.node[no - 1].engine, KEYSPACE, range_of(key)), dot);
+}
+
+/* Whether there is a fragment of it left: reads do not show tombstones that are alone. */
+static bool is_left(node_no no, unsigned key)
+{
+    range_no range = 0;
+    while (engine_next_garbage(f.node[no - 1].engine, KEYSPACE, range, f.now.wall / USEC_PER_SEC,
+                               &range)) {
+        if (range++ == range_of(key))
+            return true;
+    }
+    return false;
+}
+
+static bool left_somewhere(unsigned key)
+{
+    return is_left(1, key) || is_left(2, key) || is_left(3, key);
+}
+
+static size_t talk(void)
+{
+    return f.sent[WIRE_AGREE_ASK] + f.sent[WIRE_AGREE_TELL];
+}
+
+static void what_all_have_goes_soon(void)
+{
+    begin();
+    for (unsigned i = 0; i < 40; i++) {
+        write_quietly(7, 1 + i % 3, i, 10);
+        delete_quietly(7, 1 + i % 2, i, 20);
+    }
+    settle();
+    CU_ASSERT(left_somewhere(5));
+    elapse(4 * USEC_PER_SEC);
+    for (unsigned i = 0; i < 40; i++)
+        CU_ASSERT_FALSE(left_somewhere(i));
+    CU_ASSERT(all_equal());
+}
+
+/* Nothing is said about what holds no garbage, and nothing more once it is gone. */
+static void nothing_to_agree_on_costs_nothing(void)
+{
+    begin();
+    for (unsigned i = 0; i < 40; i++)
+        write_to(7, 1 + i % 3, i, 10);
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(talk(), 0);
+    delete_quietly(7, 1, 1, 20);
+    settle();
+    elapse(5 * USEC_PER_SEC);
+    size_t before = talk();
+    CU_ASSERT(before > 0);
+    CU_ASSERT(before < 60);
+    CU_ASSERT_FALSE(left_somewhere(1));
+    elapse(60 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(talk(), before);
+}
+
+/* W is at its minter alone, and on its way to the others; all have the deletion. */
+static void an_ack_of_all_is_no_proof(void)
+{
+    begin();
+    struct dot w = write_quietly(1, 1, 1, 10);
+    struct dot t = delete_quietly(7, 2, 1, 20);
+    settle();
+    for (unsigned step = 0; step < 80; step++) {
+        elapse(USEC_PER_SEC / 10);
+        for (node_no no = 1; no <= NODES; no++)
+            CU_ASSERT(!agreed_at(no, 1, t) || (has(1, 1, w) && has(2, 1, w) && has(3, 1, w)));
+    }
+    CU_ASSERT_FALSE(left_somewhere(1));
+    CU_ASSERT(all_equal());
+}
+
+/* Node 1 has pulled all; node 3, which does not hear node 1, has not. */
+static void what_one_has_proved_is_not_agreed(void)
+{
+    begin();
+    struct dot w = write_quietly(3, 1, 1, 10);
+    struct dot t = delete_quietly(7, 2, 1, 20);
+    f.node[2].stuck = true; /* it pulls, and what it pulls is not durable */
+    settle();
+    elapse(8 * USEC_PER_SEC);
+    for (node_no no = 1; no <= NODES; no++)
+        CU_ASSERT_FALSE(agreed_at(no, 1, t));
+    f.node[2].stuck = false;
+    settle();
+    elapse(25 * USEC_PER_SEC);
+    CU_ASSERT(has(3, 1, w));
+    CU_ASSERT_FALSE(left_somewhere(1));
+    CU_ASSERT(all_equal());
+}
+
+static void a_clock_counts_when_it_is_durable(void)
+{
+    begin();
+    f.node[1].stuck = true;
+    struct dot t = delete_quietly(7, 1, 1, 20);
+    settle();
+    for (unsigned step = 0; step < 50; step++) {
+        elapse(USEC_PER_SEC / 10);
+        for (node_no no = 1; no <= NODES; no++)
+            CU_ASSERT_FALSE(agreed_at(no, 1, t));
+    }
+    f.node[1].stuck = false;
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_FALSE(left_somewhere(1));
+}
+
+/* Nothing goes, and nothing is said, while a replica is dead; all can see which one it is. */
+static void a_dead_replica_pins(void)
+{
+    usec since = 0;
+    begin();
+    set_down(3, true);
+    elapse(USEC_PER_SEC);
+    delete_quietly(3, 1, 1, 20);
+    delete_quietly(3, 2, 2, 20);
+    settle();
+    elapse(60 * USEC_PER_SEC);
+    CU_ASSERT(is_left(1, 1));
+    CU_ASSERT(is_left(2, 2));
+    CU_ASSERT_EQUAL(talk(), 0);
+    CU_ASSERT_EQUAL(heal_pinned_by(f.node[0].heal, 3, &since), range_of(1) == range_of(2) ? 1 : 2);
+    CU_ASSERT(since > 0);
+    CU_ASSERT(f.now.mono - since > 55 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(heal_pinned_by(f.node[0].heal, 2, &since), 0);
+    set_down(3, false);
+    settle();
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT_FALSE(left_somewhere(1));
+    CU_ASSERT_FALSE(left_somewhere(2));
+    CU_ASSERT_EQUAL(heal_pinned_by(f.node[0].heal, 3, &since), 0);
+}
+
+static void only_one_ring_agrees(void)
+{
+    begin();
+    cluster_set_ring_epoch(f.node[1].cluster, 5); /* the others have yet to hear of it */
+    struct dot t = delete_quietly(7, 1, 1, 20);
+    settle();
+    for (unsigned step = 0; step < 50; step++) {
+        elapse(USEC_PER_SEC / 10);
+        for (node_no no = 1; no <= NODES; no++)
+            CU_ASSERT_FALSE(agreed_at(no, 1, t));
+    }
+    cluster_set_ring_epoch(f.node[0].cluster, 5);
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_FALSE(agreed_at(1, 1, t));
+    cluster_set_ring_epoch(f.node[2].cluster, 5);
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_FALSE(left_somewhere(1));
+}
+
+/* What was told before the ring changed counts for nothing after. */
+static void a_new_ring_begins_anew(void)
+{
+    begin();
+    f.node[2].stuck = true;
+    struct dot t = delete_quietly(7, 1, 1, 20);
+    settle();
+    elapse(3 * USEC_PER_SEC); /* nodes 1 and 2 have told each other */
+    for (node_no no = 1; no <= NODES; no++)
+        cluster_set_ring_epoch(f.node[no - 1].cluster, no == 1 ? 9 : 8);
+    f.node[2].stuck = false;
+    settle();
+    for (unsigned step = 0; step < 100; step++) {
+        elapse(USEC_PER_SEC / 10);
+        CU_ASSERT_FALSE(agreed_at(1, 1, t));
+        CU_ASSERT_FALSE(agreed_at(2, 1, t));
+    }
+    CU_ASSERT(is_left(1, 1));
+}
+
+/* While writes go on, too: what is agreed follows them. */
+static void writes_do_not_hold_it_up(void)
+{
+    begin();
+    for (unsigned i = 0; i < 100; i++) {
+        delete_quietly(7, 1 + i % 3, 1, 1000 + i);
+        elapse(USEC_PER_SEC / 10);
+    }
+    struct dot early = {{1, 1}, 1};
+    CU_ASSERT(agreed_at(1, 1, early));
+    CU_ASSERT(agreed_at(2, 1, early));
+    CU_ASSERT(agreed_at(3, 1, early));
+}
+
+static void alone_it_agrees_at_once(void)
+{
+    three_teardown();
+    three_setup(1);
+    begin();
+    for (unsigned i = 0; i < 30; i++) {
+        for (node_no no = 1; no <= NODES; no++) {
+            if (cluster_is_replica(f.node[0].cluster, KEYSPACE, range_of(i), no))
+                delete_quietly(1u << (no - 1), no, i, 20);
+        }
+    }
+    settle();
+    elapse(2 * USEC_PER_SEC);
+    for (unsigned i = 0; i < 30; i++)
+        CU_ASSERT_FALSE(left_somewhere(i));
+    CU_ASSERT_EQUAL(talk(), 0);
+}
+
+CU_TestInfo agree_tests[] = {
+    {"what all have goes soon", what_all_have_goes_soon},
+    {"nothing to agree on costs nothing", nothing_to_agree_on_costs_nothing},
+    {"an ack of all is no proof", an_ack_of_all_is_no_proof},
+    {"what one has proved is not agreed", what_one_has_proved_is_not_agreed},
+    {"a clock counts when it is durable", a_clock_counts_when_it_is_durable},
+    {"a dead replica pins", a_dead_replica_pins},
+    {"only who knows the same ring counts", only_one_ring_agrees},
+    {"a new ring begins anew", a_new_ring_begins_anew},
+    {"writes do not hold it up", writes_do_not_hold_it_up},
+    {"alone it agrees at once", alone_it_agrees_at_once},
+    CU_TEST_INFO_NULL,
+};
