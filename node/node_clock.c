@@ -66,19 +66,35 @@ static void note(struct node *n, struct peer *p, int64_t ahead)
     p->ahead = ahead > p->ahead ? ahead : p->ahead;
 }
 
+/* Once, until it can be followed again. */
+static void refuse(struct node *n, struct peer *p, int64_t ahead)
+{
+    const struct cluster_node *of = p != NULL ? cluster_find(n->cluster, p->node) : NULL;
+    char text[ENDPOINT_TEXT_SIZE];
+    n->hlc_refused++;
+    if (of == NULL || p->clock_refused)
+        return;
+    p->clock_refused = true;
+    node_log(n, true,
+             "the clock of node %u at %s is %" PRId64 " ms ahead of ours, more than the %" PRId64
+             " of max_clock_offset -> not followed",
+             p->node, endpoint_text(&of->endpoint, text), ahead / USEC_PER_MS,
+             n->config.clock_offset_max_us / USEC_PER_MS);
+}
+
 void clock_heard(struct node *n, struct peer *p, int64_t hlc)
 {
+    int64_t ahead = hlc - n->now.wall;
     if (p != NULL)
-        note(n, p, hlc - n->now.wall);
+        note(n, p, ahead);
+    if (p != NULL && ahead <= n->config.clock_offset_max_us)
+        p->clock_refused = false;
     if (hlc <= n->hlc)
         return;
-    if (hlc - n->now.wall > n->config.clock_offset_max_us) {
-        if (n->hlc_refused++ == 0)
-            node_log(n, true, "a peer's clock is %" PRId64 " ms ahead of ours -> not followed",
-                     (hlc - n->now.wall) / 1000);
-        return;
-    }
-    n->hlc = hlc;
+    if (ahead > n->config.clock_offset_max_us)
+        refuse(n, p, ahead);
+    else
+        n->hlc = hlc;
 }
 
 /* How many peers are heard from, and how many of them are too far ahead of, or behind, a clock that
@@ -133,6 +149,7 @@ const char *clock_problem(struct node *n)
                  problem != NULL ? problem
                                  : "our clock agrees with most others -> stamping writes");
     n->clock_problem = problem;
+    coord_set_clock_doubtful(n->coord, problem != NULL);
     return problem;
 }
 

@@ -58,6 +58,7 @@ struct peer {
     usec down_since;             /* mono; when link_down */
     int64_t ahead, ahead_before; /* of our wall clock, us: the best since, and in the time before */
     usec ahead_until;            /* mono; 0: nothing heard */
+    bool clock_refused;          /* it was too far ahead when it was last heard */
     uint64_t sent, sent_bytes;   /* messages, since we started */
     uint64_t received, received_bytes;
 };

@@ -91,6 +91,11 @@ void coord_set_actor(struct coord *c, struct actor self)
     engine_set_actor(c->engine, self);
 }
 
+void coord_set_clock_doubtful(struct coord *c, bool doubtful)
+{
+    c->clock_doubtful = doubtful;
+}
+
 struct tracing *coord_tracing(struct coord *c)
 {
     return &c->trace;

@@ -62,6 +62,9 @@ void coord_begin(struct coord *c, struct now now);
 /* Who mints dots here. Until it is set (the node has not joined) every operation is unavailable. */
 void coord_set_actor(struct coord *c, struct actor self);
 
+/* Our clock may be wrong: no timestamp is raised by it. */
+void coord_set_clock_doubtful(struct coord *c, bool doubtful);
+
 /* What is done while a session is entered there is traced; messages carry it to others and back. */
 struct tracing *coord_tracing(struct coord *c);
 

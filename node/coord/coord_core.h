@@ -101,6 +101,7 @@ struct coord {
     struct cluster *cluster;
     struct actor self;
     struct now now; /* of the last input */
+    bool clock_doubtful;
     struct tracing trace;
     struct usages usages;
     uint64_t requests, tickets;

@@ -18,7 +18,7 @@
 
 int64_t stamp_limit(const struct coord *c)
 {
-    return c->now.wall + c->config.clock_offset_max_us;
+    return c->clock_doubtful ? INT64_MIN : c->now.wall + c->config.clock_offset_max_us;
 }
 
 /* What is replaced has the timestamp below the stamp's (part_restamp): so two above. */

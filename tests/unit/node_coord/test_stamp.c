@@ -126,6 +126,14 @@ static void no_stamp_goes_further_than_clocks_may_differ(void)
     CU_ASSERT_EQUAL(stats(R(0)).raised + stats(R(0)).stamped_again, 0);
     CU_ASSERT_EQUAL(stats(R(0)).lost_stamped, 1);
     CU_ASSERT(has(R(0), "far"));
+    f.stamp = 0;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "q", "near", NOW + 300 * USEC_PER_MS, LEVEL_ALL),
+                    ERR_OK);
+    coord_set_clock_doubtful(fixture_at(&f, R(0))->coord, true); /* nor by a clock that is wrong */
+    f.stamp = NOW;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "q", "lost", NOW, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_STAMPED);
+    coord_set_clock_doubtful(fixture_at(&f, R(0))->coord, false);
     /* Another row of the partition is none of its business, and can be raised. */
     f.stamp = 0;
     CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "s", "near", NOW + 300 * USEC_PER_MS, LEVEL_ALL),
