@@ -313,9 +313,11 @@ struct weighed {
  * of what is deleted, do not lose. Of a deletion of very many rows it may not be known: then it
  * counts as lost when the server has stamped it. The part has its dot. stamp: the server's, 0: it
  * has none; what is just below it is stamped, too (part_restamp). now_s: for TTL.
+ * context: as for engine_apply, or NULL: nothing loses to what that takes away.
  * Results live in the arena and share memory with the part. ERR_CORRUPT, ERR_IO. */
-enum err engine_weigh(struct engine *e, const struct part *p, int64_t stamp, int64_t now_s,
-                      struct arena *arena, struct weighed *ret) MUST_CHECK;
+enum err engine_weigh(struct engine *e, const struct part *p, const struct clock *context,
+                      int64_t stamp, int64_t now_s, struct arena *arena,
+                      struct weighed *ret) MUST_CHECK;
 
 struct engine_stats {
     uint64_t writes, weighed, scans, rows_read, fragments_read, collapses, bytes_written;

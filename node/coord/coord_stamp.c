@@ -94,12 +94,12 @@ enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot
     run->minted = (struct verdict){0};
     if (is_seen(run, maximum, stamp_limit(c)))
         return ERR_OK;
-    enum err err = engine_weigh(c->engine, p, run->stamp, now.wall / USEC_PER_SEC, arena, &w);
+    enum err err = engine_weigh(c->engine, p, NULL, run->stamp, now.wall / USEC_PER_SEC, arena, &w);
     /* The largest of the bucket may be beyond the limit, and another partition's. */
     if (err == ERR_OK && w.stamped.lost && run->again == 0 && !MUTANT(never_stamped_again) &&
         raise_above(c, run, w.stamped.by)) {
         c->stats.raised++;
-        err = engine_weigh(c->engine, p, run->stamp, now.wall / USEC_PER_SEC, arena, &w);
+        err = engine_weigh(c->engine, p, NULL, run->stamp, now.wall / USEC_PER_SEC, arena, &w);
     }
     if (err != ERR_OK)
         return err;

@@ -28,11 +28,12 @@ static enum err check_context(struct coord *c, const struct wire_write *m, struc
 }
 
 /* Whether it wins here, said before it is applied: it would find itself. */
-static enum err judge(struct coord *c, struct now now, const struct part *p, int64_t stamp,
-                      struct arena *arena, struct verdict *ret)
+static enum err judge(struct coord *c, struct now now, const struct part *p,
+                      const struct clock *context, int64_t stamp, struct arena *arena,
+                      struct verdict *ret)
 {
     struct weighed w;
-    enum err err = engine_weigh(c->engine, p, stamp, now.wall / USEC_PER_SEC, arena, &w);
+    enum err err = engine_weigh(c->engine, p, context, stamp, now.wall / USEC_PER_SEC, arena, &w);
     if (err == ERR_OK && !MUTANT(loss_not_told))
         *ret = (struct verdict){w.given, w.stamped};
     return err;
@@ -86,7 +87,8 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
     if (err == ERR_OK && has_context)
         err = check_context(c, m, &context);
     if (err == ERR_OK && m->dot.n > 0 && m->weighs)
-        err = judge(c, now, &part, m->stamp, &arena, &applying.verdict);
+        err = judge(c, now, &part, has_context ? &context : NULL, m->stamp, &arena,
+                    &applying.verdict);
     if (MUTANT(replica_loses_row) && err == ERR_OK && part.rows_count > 1)
         part.rows_count--;
     if (err == ERR_OK) {

@@ -218,6 +218,51 @@ static void its_minter_knows_before_it_has_acked(void)
     fixture_settle(&f);
 }
 
+/* All replicas have proved the deletion; this one has forgotten it already. */
+static void forget_deletions(node_no node)
+{
+    struct engine *e = fixture_at(&f, node)->engine;
+    struct clock agreed;
+    range_no range = 0;
+    bool done = false;
+    clock_init(&agreed);
+    for (; engine_next_range(e, KEYSPACE, range, &range); range++) {
+        clock_copy(&agreed, engine_clock(e, KEYSPACE, range));
+        CU_ASSERT_EQUAL(
+            engine_purge(e, KEYSPACE, range, &agreed, NOW / USEC_PER_SEC, SIZE_MAX, &done), ERR_OK);
+        CU_ASSERT(done);
+    }
+    clock_close(&agreed);
+    fixture_settle(&f);
+}
+
+/* It is minted where the deletion is forgotten: so it is alive, and alive everywhere. */
+static void a_context_takes_what_is_agreed(void)
+{
+    f.stamp = 0;
+    CU_ASSERT_EQUAL(fixture_delete(&f, R(0), "k", "r", 60, LEVEL_ALL), ERR_OK);
+    forget_deletions(R(0));
+    CU_ASSERT_PTR_NULL(fixture_part(&f, R(0), "k"));
+    CU_ASSERT_PTR_NOT_NULL(fixture_part(&f, R(1), "k"));
+    CU_ASSERT_EQUAL(given(R(0), "late", 50, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+    for (uint32_t i = 0; i < 3; i++)
+        CU_ASSERT(has(R(i), "late"));
+}
+
+/* And where it is not forgotten yet it is dead, everywhere. */
+static void without_a_context_what_is_deleted_stays_so(void)
+{
+    f.stamp = 0;
+    CU_ASSERT_EQUAL(fixture_delete(&f, R(0), "k", "r", 60, LEVEL_ALL), ERR_OK);
+    forget_deletions(R(1));
+    CU_ASSERT_EQUAL(given(R(0), "late", 50, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_GIVEN);
+    CU_ASSERT_PTR_NULL(fixture_part(&f, R(1), "k"));
+    for (uint32_t i = 0; i < 3; i++)
+        CU_ASSERT_PTR_NULL(fixture_stored(&f, R(i), "k", "r"));
+}
+
 /* At ONE only who takes it is asked. */
 static void a_level_asks_no_more_than_it_must(void)
 {
@@ -284,6 +329,8 @@ CU_TestInfo stamp_tests[] = {
     {"only the server's timestamp is raised", only_the_servers_is_raised},
     {"of what is dead its deletion is sent", of_what_is_dead_its_deletion_is_sent},
     {"its minter knows before it has acked", its_minter_knows_before_it_has_acked},
+    {"a context takes what is agreed", a_context_takes_what_is_agreed},
+    {"without a context what is deleted stays so", without_a_context_what_is_deleted_stays_so},
     {"a level asks no more than it must", a_level_asks_no_more_than_it_must},
     {"lost on the second way", lost_on_the_second_way},
     {"what came after it wins", what_came_after_it_wins},

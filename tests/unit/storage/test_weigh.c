@@ -217,7 +217,7 @@ static bool write_both(struct world *w, const struct part *p, struct dot dot)
     struct part before, merged, after, blind;
     struct weighed got;
     if (!read_all(w->reading, &w->arena, &before) ||
-        engine_weigh(w->blind, p, 0, NOW_S, &w->arena, &got) != ERR_OK)
+        engine_weigh(w->blind, p, NULL, 0, NOW_S, &w->arena, &got) != ERR_OK)
         return false;
     struct loss g = got.given;
     struct verdict v = judge(p, &before);
@@ -323,7 +323,7 @@ static struct part one_deletion(int64_t timestamp, uint64_t n)
 static struct weighed apply(struct part p, uint64_t n)
 {
     struct weighed got;
-    CU_ASSERT_EQUAL_FATAL(engine_weigh(engine, &p, 0, NOW_S, &arena, &got), ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(engine_weigh(engine, &p, NULL, 0, NOW_S, &arena, &got), ERR_OK);
     CU_ASSERT_EQUAL(
         engine_apply(engine, KEYSPACE, RANGE, &got.part, (struct dot){{1, 1}, n}, NULL, 0), ERR_OK);
     return got;
@@ -380,11 +380,11 @@ static void two_kinds_of_timestamps(void)
     struct part q = placed(gen_part(&other, 1, &arena));
     part_merge(&p, &q, &arena, &p);
     (void)apply(one_cell("v", 50, 1), 1);
-    CU_ASSERT_EQUAL(engine_weigh(engine, &p, 40, NOW_S, &arena, &w), ERR_OK);
+    CU_ASSERT_EQUAL(engine_weigh(engine, &p, NULL, 40, NOW_S, &arena, &w), ERR_OK);
     CU_ASSERT(w.stamped.lost && w.stamped.by == 50 && !w.given.lost);
-    CU_ASSERT_EQUAL(engine_weigh(engine, &p, 41, NOW_S, &arena, &w), ERR_OK);
+    CU_ASSERT_EQUAL(engine_weigh(engine, &p, NULL, 41, NOW_S, &arena, &w), ERR_OK);
     CU_ASSERT(w.stamped.lost && !w.given.lost);
-    CU_ASSERT_EQUAL(engine_weigh(engine, &p, 30, NOW_S, &arena, &w), ERR_OK);
+    CU_ASSERT_EQUAL(engine_weigh(engine, &p, NULL, 30, NOW_S, &arena, &w), ERR_OK);
     CU_ASSERT(!w.stamped.lost && w.given.lost && w.given.by == 50);
     CU_ASSERT_FALSE(part_restamp(&p, 20, 60)); /* nothing has it */
     CU_ASSERT_FALSE(part_restamp(&p, 30, 60)); /* it would pass the other */
