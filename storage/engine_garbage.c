@@ -78,7 +78,6 @@ void engine_garbage_forgotten(struct engine *e, struct range_state *r)
 {
     e->stats.garbage_waiting -= r->waited;
     r->waiting = r->waited = 0;
-    r->again = false;
     r->garbage_newest = TIMESTAMP_NONE;
     buf_clear(&r->walk);
     buf_clear(&r->urgent);

@@ -81,7 +81,6 @@ struct range_state {
     int64_t garbage_newest; /* bound of the timestamps of all garbage; TIMESTAMP_NONE: no garbage */
     uint64_t drops;         /* grows with whatever is dropped here */
     struct buf walk;        /* the entry of the garbage index to go on with; empty: the first */
-    bool again;             /* this walk has left what it could have taken */
     size_t waiting;         /* entries that this walk had to leave */
     size_t waited;          /* ... and the one before */
     struct buf urgent;      /* key of a partition that is purged before all others */

@@ -21,10 +21,9 @@ struct walk {
     struct garbage_rule rule;
     struct arena arena; /* of the partition that is open */
     struct settle settle;
-    struct buf open;   /* the key of that partition; empty: none is */
-    struct omap heads; /* partitions whose head this call has been through */
-    struct part left;  /* the head that was rewritten last, as it is now */
-    size_t entries;    /* looked at */
+    struct buf open;  /* the key of that partition; empty: none is */
+    struct part left; /* the head that was rewritten last, as it is now */
+    size_t entries;   /* looked at */
     size_t work_max;
 };
 
@@ -182,7 +181,7 @@ static void finish_head(struct walk *w, const struct part *chosen)
         head.has_static = !row_is_empty(&head.static_row);
         gone++;
     }
-    w->left = head; /* the rows are read under the old one: what that shadows is there still */
+    w->left = head;
     if (gone == 0) {
         s->newest = before;
         return;
@@ -231,27 +230,27 @@ static enum err purge_head(struct walk *w, bool *ret_done)
 
 /* --- the walk */
 
-/* The head, once in a call: what is read is as it was when the call began. *ret_left: garbage of
- * the entry is there still, or it is not known. */
+/* What is read is as it was when reading began: not so after a head has changed. */
+static enum err look_anew(struct walk *w)
+{
+    uint64_t before = w->settle.before;
+    enum err err = settle_close(&w->settle);
+    write_batch(w, true);
+    arena_reset(&w->arena);
+    buf_clear(&w->open);
+    settle_init(&w->settle, w->e, w->range, &w->rule, NULL, &w->arena);
+    w->settle.before = before;
+    return err;
+}
+
+/* *ret_left: garbage of the entry is there still. */
 static enum err purge_open_head(struct walk *w, const struct garbage_key *g, bool *ret_done,
                                 bool *ret_left)
 {
-    struct bytes resumed;
-    *ret_done = true;
-    *ret_left = false;
-    if (omap_get(&w->heads, buf_bytes(&w->open), &resumed)) {
-        *ret_left = resumed.len > 0;
-        w->range->again |= *ret_left;
-        return ERR_OK;
-    }
-    resumed = sweep_is_here(w) ? BYTES_LIT("resumed") : BYTES_NONE;
     enum err err = purge_head(w, ret_done);
-    if (err == ERR_OK && *ret_done) {
-        omap_put(&w->heads, buf_bytes(&w->open), resumed);
-        *ret_left = head_has_garbage_of(&w->left, g);
-    } else {
-        *ret_left = true;
-    }
+    *ret_left = err != ERR_OK || !*ret_done || head_has_garbage_of(&w->left, g);
+    if (err == ERR_OK && w->settle.changed)
+        err = look_anew(w);
     return err;
 }
 
@@ -360,8 +359,6 @@ static enum err purge(struct walk *w, bool *ret_done)
     *ret_done = false;
     if (err == ERR_OK && done)
         err = walk(w, it, ret_done);
-    if (*ret_done && r->again) /* once more, from the beginning */
-        *ret_done = r->again = false;
     buf_close(&first);
     store_iter_free(it);
     return err;
@@ -380,7 +377,6 @@ enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
         return ERR_IO;
     w.rule = (struct garbage_rule){.dots = agreed, .expired_before_s = expired_before_s};
     arena_init(&w.arena);
-    omap_init(&w.heads);
     buf_init(&w.open, SIZE_MAX);
     settle_init(&w.settle, e, r, &w.rule, NULL, &w.arena);
     engine_batch_begin(e);
@@ -396,7 +392,6 @@ enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
             r->garbage_newest = TIMESTAMP_NONE;
     }
     buf_close(&w.open);
-    omap_close(&w.heads);
     arena_close(&w.arena);
     return engine_note(e, err);
 }
