@@ -212,6 +212,63 @@ static void expired_rows_are_no_difference(void)
     CU_ASSERT(all_say(CQL_CL_ONE, "7 null", "SELECT k, v FROM ks.t"));
 }
 
+static void make_and_delete(int count)
+{
+    char cql[128];
+    for (int i = 0; i < count; i++) {
+        snprintf(cql, sizeof cql, "INSERT INTO ks.t (k, v) VALUES (%d, 'v')", i);
+        CU_ASSERT(says(1 + (unsigned)i % 2, CQL_CL_QUORUM, "ok", cql));
+        snprintf(cql, sizeof cql, "DELETE FROM ks.t WHERE k = %d", i);
+        CU_ASSERT(says(2 - (unsigned)i % 2, CQL_CL_QUORUM, "ok", cql));
+    }
+}
+
+/* A few seconds after the last delete no replica has any left; nor after a partition has healed. */
+static void deletes_are_forgotten_soon(void)
+{
+    story_begin(3);
+    make_and_delete(20);
+    sim_elapse(sim, SECONDS(6));
+    CU_ASSERT_EQUAL(counted("torc_garbage_ranges"), 0);
+    cut_off(3);
+    make_and_delete(20);
+    sim_elapse(sim, SECONDS(30));
+    CU_ASSERT(counted_by(1, "torc_pinned_ranges") > 0);
+    CU_ASSERT(counted_by(2, "torc_pinned_ranges") > 0);
+    CU_ASSERT_FATAL(heal());
+    CU_ASSERT(become_equal(SECONDS(10)));
+    sim_elapse(sim, SECONDS(6));
+    CU_ASSERT_EQUAL(counted("torc_garbage_ranges"), 0);
+    CU_ASSERT_EQUAL(counted("torc_pinned_ranges"), 0);
+    CU_ASSERT(all_say(CQL_CL_ALL, "no rows", "SELECT * FROM ks.t"));
+    cut_all();
+    CU_ASSERT(all_say(CQL_CL_ONE, "no rows", "SELECT * FROM ks.t"));
+}
+
+/* A dead replica keeps them, however long; the one in its place lets them go. */
+static void a_dead_replica_keeps_deletes_until_replaced(void)
+{
+    story_begin(4);
+    CU_ASSERT(write_rows(1, CQL_CL_ALL, 0, 30));
+    sim_crash(sim, 3);
+    sim_elapse(sim, SECONDS(5));
+    make_and_delete(20);
+    sim_elapse(sim, SECONDS(60));
+    CU_ASSERT(counted("torc_pinned_ranges") > 0);
+    sim_lose_disk(sim, 3);
+    CU_ASSERT_FATAL(sim_start_replacing(sim, 3));
+    sim_elapse(sim, SECONDS(10));
+    CU_ASSERT_FATAL(see_each_other());
+    CU_ASSERT(become_equal(SECONDS(30)));
+    sim_elapse(sim, SECONDS(20));
+    CU_ASSERT_EQUAL(counted("torc_garbage_ranges"), 0);
+    for (int i = 0; i < 20; i++) {
+        char cql[64];
+        snprintf(cql, sizeof cql, "SELECT v FROM ks.t WHERE k = %d", i);
+        CU_ASSERT(says(1 + (unsigned)i % 4, CQL_CL_ALL, "no rows", cql));
+    }
+}
+
 CU_TestInfo deletes_tests[] = {
     {"a delete missed by one replica stays deleted: a read meets it (1)",
      a_missed_delete_meets_a_read},
@@ -221,6 +278,9 @@ CU_TestInfo deletes_tests[] = {
     {"reads of what is deleted write and send nothing (3)", reads_of_the_deleted_write_nothing},
     {"a late write older than the delete is dead everywhere (4)",
      a_late_write_is_older_than_the_delete},
+    {"deletes are forgotten soon", deletes_are_forgotten_soon},
+    {"a dead replica keeps deletes until it is replaced",
+     a_dead_replica_keeps_deletes_until_replaced},
     {"expired rows are no difference (7)", expired_rows_are_no_difference},
     CU_TEST_INFO_NULL,
 };
