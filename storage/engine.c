@@ -105,8 +105,6 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     buf_init(&e->drop_cursor, SIZE_MAX);
     counter_sets_init(&e->counters, config->seed, COUNTER_SETS_BYTES_MAX);
     enum err err = meta_open(e, config, reterr);
-    if (err == ERR_OK && (err = engine_purged_load(e)) != ERR_OK)
-        err = errmsg_set(reterr, err, "read what was purged: %s", err_text(err));
     if (err != ERR_OK) {
         engine_free(e);
         return err;
@@ -256,7 +254,7 @@ enum err engine_batch_check(const struct engine *e)
 
 void engine_batch_undo(struct engine *e)
 {
-    (void)!engine_purged_load(e);
+    engine_purged_undo(e);
 }
 
 /* A batch of its own, before what it speaks of: should that not be written, nothing is lost. */

@@ -272,7 +272,7 @@ uint64_t engine_drops(struct engine *e, keyspace_no keyspace, range_no range);
 /* A bound of the timestamps of what was ever dropped here in partitions like this one,
  * TIMESTAMP_NONE when nothing was: a write without a dot (the replay of a batch) that is not above
  * it may have been deleted by something that is gone. */
-int64_t engine_purged_bound(const struct engine *e, table_no table, token place);
+int64_t engine_purged_bound(struct engine *e, table_no table, token place);
 
 /* --- forgetting a range that this replica had left, before it holds it again */
 

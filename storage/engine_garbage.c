@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "storage/engine_private.h"
 
+#include <string.h>
 #include <xxhash.h>
 
 /* --- entries */
@@ -176,11 +177,31 @@ static uint32_t bucket_of(table_no table, token place)
     return (uint32_t)(XXH3_64bits(room, sizeof room) % PURGED_BUCKETS);
 }
 
+/* The bound of a bucket, read when it is first asked for: there are many. What cannot be read is
+ * taken for the largest there is: nothing is older than that, so nothing old is let in. */
+static int64_t bound_of(struct engine *e, uint32_t bucket)
+{
+    uint64_t bit = UINT64_C(1) << bucket % 64;
+    if ((e->purged_known[bucket / 64] & bit) != 0)
+        return e->purged[bucket];
+    struct buf value;
+    buf_init(&value, 64);
+    key_purged(&e->key, bucket);
+    enum err err = store_get(e->store, buf_bytes(&e->key), &value);
+    e->purged[bucket] = err == ERR_NOT_FOUND              ? TIMESTAMP_NONE
+                        : err == ERR_OK && value.len == 8 ? (int64_t)load_u64(value.data)
+                                                          : INT64_MAX;
+    if (err == ERR_OK || err == ERR_NOT_FOUND)
+        e->purged_known[bucket / 64] |= bit;
+    buf_close(&value);
+    return e->purged[bucket];
+}
+
 void engine_batch_purged(struct engine *e, table_no table, token place, int64_t timestamp)
 {
     uint8_t room[8];
     uint32_t bucket = bucket_of(table, place);
-    if (timestamp <= e->purged[bucket])
+    if (timestamp <= bound_of(e, bucket))
         return;
     e->purged[bucket] = timestamp;
     store_u64(room, (uint64_t)timestamp);
@@ -188,25 +209,12 @@ void engine_batch_purged(struct engine *e, table_no table, token place, int64_t 
     store_batch_put(&e->batch, buf_bytes(&e->key), bytes_make(room, sizeof room));
 }
 
-int64_t engine_purged_bound(const struct engine *e, table_no table, token place)
+int64_t engine_purged_bound(struct engine *e, table_no table, token place)
 {
-    return e->purged[bucket_of(table, place)];
+    return bound_of(e, bucket_of(table, place));
 }
 
-/* One by one: to walk over them would touch what lies behind, which may be damaged. */
-enum err engine_purged_load(struct engine *e)
+void engine_purged_undo(struct engine *e)
 {
-    for (uint32_t i = 0; i < PURGED_BUCKETS; i++) {
-        key_purged(&e->key, i);
-        enum err err = store_get(e->store, buf_bytes(&e->key), &e->value);
-        e->purged[i] = TIMESTAMP_NONE;
-        if (err == ERR_NOT_FOUND)
-            continue;
-        if (err == ERR_OK && e->value.len != 8)
-            err = ERR_CORRUPT;
-        if (err != ERR_OK)
-            return err;
-        e->purged[i] = (int64_t)load_u64(e->value.data);
-    }
-    return ERR_OK;
+    memset(e->purged_known, 0, sizeof e->purged_known);
 }

@@ -42,7 +42,7 @@
 #define LARGE_ROWS        64u   /* rows of which it is remembered that they are large */
 #define LOG_ROWS_MAX      64u   /* a log entry with more rows names the whole partition */
 #define WRITE_BYTES_MAX   ((size_t)32 << 20)
-#define PURGED_BUCKETS    1024u /* of partitions, for the bound of what was dropped */
+#define PURGED_BUCKETS    65536u /* of partitions, for the bound of what was dropped */
 
 /* A dot that is applied and was not durable when somebody last looked. */
 struct young_dot {
@@ -122,7 +122,8 @@ struct engine {
     size_t staged_count, staged_cap;
     struct buf staged_bytes;
     struct counter_sets counters;
-    int64_t purged[PURGED_BUCKETS]; /* largest timestamp dropped */
+    int64_t purged[PURGED_BUCKETS];             /* largest timestamp dropped ... */
+    uint64_t purged_known[PURGED_BUCKETS / 64]; /* ... of those that were asked for */
     struct buf drop_cursor; /* entry of the garbage index that dropping a table has come to */
     struct {
         uint64_t row;  /* hash of its key */
@@ -239,7 +240,7 @@ void engine_batch_garbage(struct engine *e, struct range_state *r, const struct 
 
 /* Something with this timestamp is dropped by e->batch. */
 void engine_batch_purged(struct engine *e, table_no table, token place, int64_t timestamp);
-enum err engine_purged_load(struct engine *e) MUST_CHECK;
+void engine_purged_undo(struct engine *e); /* the batch is not written */
 
 /* All of the range goes, its garbage too. */
 void engine_garbage_forgotten(struct engine *e, struct range_state *r);

@@ -82,7 +82,7 @@ static enum err purge_row(struct walk *w, const struct garbage_key *g, bool *ret
         return err;
     err = settle_row(&w->settle, &row);
     if (err == ERR_OK)
-        *ret_left = row_has_garbage_of(&row, g->dot);
+        *ret_left = row_has_garbage_of(&row, g->dot, g->class == GARBAGE_EXPIRING);
     return err;
 }
 
@@ -195,8 +195,10 @@ static bool head_has_garbage_of(const struct part *head, const struct garbage_ke
     struct part bare = *head;
     bare.rows_count = 0;
     bare.has_static = false;
-    return g->kind == KEY_STATIC ? head->has_static && row_has_garbage_of(&head->static_row, g->dot)
-                                 : part_has_dot(&bare, g->dot);
+    return g->kind == KEY_STATIC
+               ? head->has_static &&
+                     row_has_garbage_of(&head->static_row, g->dot, g->class == GARBAGE_EXPIRING)
+               : part_has_dot(&bare, g->dot);
 }
 
 /* The deletions of the open partition that may go, with all rows under them. *ret_done false: the

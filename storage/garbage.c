@@ -85,12 +85,14 @@ bool row_take_garbage(const struct row *own, const struct garbage_rule *rule, co
     return true;
 }
 
-bool row_has_garbage_of(const struct row *r, struct dot dot)
+bool row_has_garbage_of(const struct row *r, struct dot dot, bool expiring)
 {
-    if (!tomb_is_none(&r->deletion) && dot_compare(r->deletion.dot, dot) == 0)
+    if (!expiring && !tomb_is_none(&r->deletion) && dot_compare(r->deletion.dot, dot) == 0)
         return true;
     for (size_t i = 0; i < r->cells_count; i++) {
-        if (cell_is_garbage(&r->cells[i]) && dot_compare(cell_event(&r->cells[i]), dot) == 0)
+        const struct cell *c = &r->cells[i];
+        if (cell_is_garbage(c) && (c->kind == CELL_EXPIRING) == expiring &&
+            dot_compare(cell_event(c), dot) == 0)
             return true;
     }
     return false;

@@ -33,8 +33,9 @@ bool tomb_goes(const struct garbage_rule *rule, const struct tomb *t, int64_t co
 bool row_take_garbage(const struct row *own, const struct garbage_rule *rule, const struct row *in,
                       struct arena *arena, struct row *ret, int64_t *newest);
 
-/* Whether garbage with this dot is in the row. */
-bool row_has_garbage_of(const struct row *r, struct dot dot);
+/* Whether garbage with this dot is in the row: what expires, or all else. (One write may have both,
+ * and what expires stays for longer.) */
+bool row_has_garbage_of(const struct row *r, struct dot dot, bool expiring);
 
 /* ret := p without what has a dot in `known`: who has the dot in his clock has the effect, or had
  * it until something made it void. False when nothing had; ret is p then. It may become empty. */
