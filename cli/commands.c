@@ -34,12 +34,49 @@ static bool usage(struct session *s, const struct call *c)
                             commands[c->command].arguments);
 }
 
+static bool run_report(struct session *s, const struct call *c)
+{
+    bool on = c->count == 3 && word_is(&c->words[2], "ON");
+    if (c->count == 3 && !on && !word_is(&c->words[2], "OFF"))
+        return usage(s, c);
+    if (c->count > 3)
+        return usage(s, c);
+    s->report = c->count == 3 ? on : s->report;
+    if (s->format == TABLE_AS_TABLE)
+        say(s, "Consistency report is %s.\n", s->report ? "ON" : "OFF");
+    return true;
+}
+
+/* A server that keeps no account of sessions gives no token. */
+static bool run_session(struct session *s, const struct call *c)
+{
+    bool on = c->count == 2 && word_is(&c->words[1], "ON");
+    bool off = c->count == 2 && word_is(&c->words[1], "OFF");
+    bool fresh = c->count == 2 && word_is(&c->words[1], "NEW");
+    if (c->count > 2 || (c->count == 2 && !on && !off && !fresh))
+        return usage(s, c);
+    if (on || off)
+        s->keeps_session = on;
+    if (off || fresh)
+        session_forget(s);
+    if (s->format != TABLE_AS_TABLE)
+        return true;
+    say(s, "Session is %s, its token has %zu bytes:", s->keeps_session ? "ON" : "OFF",
+        s->token.len);
+    for (size_t i = 0; i < s->token.len; i++)
+        say(s, "%s%02x", i == 0 ? " 0x" : "", s->token.data[i]);
+    say(s, "\n");
+    return true;
+}
+
 static bool run_consistency(struct session *s, const struct call *c)
 {
     if (c->count == 1) {
         say(s, "Current consistency level is %s.\n", cql_consistency_name(s->consistency));
         return true;
     }
+    if (word_is(&c->words[1], "REPORT"))
+        return run_report(s, c);
     if (c->count != 2)
         return usage(s, c);
     if (!cql_consistency_parse(c->words[1].text, &s->consistency))
@@ -310,6 +347,7 @@ static bool run(struct session *s, struct call *c)
     case COMMAND_LOGIN: return run_login(s, c);
     case COMMAND_PAGING: return run_paging(s, c);
     case COMMAND_SERIAL: return run_serial(s, c);
+    case COMMAND_SESSION: return run_session(s, c);
     case COMMAND_SHOW: return run_show(s, c);
     case COMMAND_SOURCE: return run_source(s, c);
     case COMMAND_TRACING: return run_switch(s, c, &s->tracing);

@@ -14,7 +14,8 @@
     X(CAPTURE, "['file' | OFF]", "write results to a file instead of the screen")                  \
     X(CLEAR, "", "clear the screen")                                                               \
     X(CLS, "", "the same as CLEAR")                                                                \
-    X(CONSISTENCY, "[level]", "show or set the consistency level of requests")                     \
+    X(CONSISTENCY, "[level | REPORT [ON | OFF]]",                                                  \
+      "show or set the consistency level of requests; show after each who has answered")           \
     X(COPY, "table [(columns)] TO|FROM 'file'|STDOUT|STDIN [WITH option = value [AND ...]]",       \
       "write a table to CSV, or read CSV into a table")                                            \
     X(DESC, "...", "the same as DESCRIBE")                                                         \
@@ -28,6 +29,8 @@
     X(QUIT, "", "leave the shell")                                                                 \
     X(SERIAL, "CONSISTENCY [SERIAL | LOCAL_SERIAL]",                                               \
       "show or set the consistency level of conditional writes")                                   \
+    X(SESSION, "[ON | OFF | NEW]",                                                                 \
+      "see what was seen before through whatever node: a token goes with each statement")          \
     X(SHOW, "VERSION | HOST | SESSION id",                                                         \
       "show versions, what we are connected to, or a traced request")                              \
     X(SOURCE, "'file'", "run the statements of a file")                                            \

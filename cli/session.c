@@ -21,6 +21,7 @@ void session_init(struct session *s, const struct client_config *config)
                           .out = stdout,
                           .err = stderr,
                           .paging = true,
+                          .keeps_session = true,
                           .page_rows = SESSION_PAGE_ROWS,
                           .consistency = CQL_CL_ONE,
                           .serial = CQL_CL_SERIAL,
@@ -33,6 +34,8 @@ void session_close(struct session *s)
         fclose(s->capture);
     client_close(&s->client);
     names_clear(&s->names);
+    buf_close(&s->token);
+    buf_close(&s->receipts);
     mem_free(s->capture_path);
     mem_free(s->keyspace);
     mem_free(s->username);
@@ -245,7 +248,7 @@ static bool show_rows(struct session *s, struct cql_request *request, struct cql
         request->query.params.flags |= CQL_QUERY_PAGING_STATE;
         request->query.params.paging_state = m->paging_state;
         arena_reset(arena);
-        if (client_ask(&s->client, request, arena, response, &why) != ERR_OK)
+        if (session_ask(s, request, arena, response, &why) != ERR_OK)
             fine = session_complain(s, "%s", why.text);
         else if (response->opcode == CQL_ERROR)
             fine = complain_of(s, &response->error);
@@ -316,10 +319,11 @@ bool session_statement(struct session *s, struct bytes text)
     if (is_description(text))
         params->flags &= ~(unsigned)CQL_QUERY_PAGE_SIZE;
     bool fine;
-    if (client_ask(&s->client, &request, &arena, &response, &why) != ERR_OK)
+    if (session_ask(s, &request, &arena, &response, &why) != ERR_OK)
         fine = session_complain(s, "%s", why.text);
     else
         fine = show_answer(s, &request, &response, &arena);
+    session_show_receipts(s);
     if (response.prefix.tracing) {
         char id[UUID_TEXT_SIZE];
         fine &= session_show_trace(s, uuid_text(&response.prefix.trace_id, id));

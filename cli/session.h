@@ -35,6 +35,10 @@ struct session {
     bool expand;
     bool paging;
     bool tracing;
+    bool keeps_session;  /* what was seen goes from one statement to the next: */
+    struct buf token;    /* what the last answer said of that */
+    bool report;         /* who has answered is shown */
+    struct buf receipts; /* of the running statement, a line each */
     int32_t page_rows;
     enum cql_consistency consistency;
     enum cql_consistency serial;
@@ -73,6 +77,12 @@ bool session_text(struct session *s, const char *text);
 
 /* Run one CQL statement and show its result; false when it failed. */
 bool session_statement(struct session *s, struct bytes text);
+
+/* client_ask, with what goes beside the statement (receipt.c). The request's payload is ours. */
+enum err session_ask(struct session *s, struct cql_request *request, struct arena *a,
+                     struct cql_response *ret_response, struct errmsg *reterr) MUST_CHECK;
+void session_show_receipts(struct session *s); /* of the last statement; and forget them */
+void session_forget(struct session *s);        /* what was seen: a new session begins */
 
 /* Show what is known of a traced request, once it is complete (tracing.c). */
 bool session_show_trace(struct session *s, const char *id);

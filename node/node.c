@@ -137,6 +137,7 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     struct coord_config coord = {.seed = rng_next(&n->rng),
                                  .in_flight_max = config->in_flight_max,
                                  .counter_window_us = config->counter_window_us,
+                                 .unsynced = config->unsynced,
                                  .write_timeout_us = config->write_timeout_us,
                                  .clock_offset_max_us = config->clock_offset_max_us,
                                  .stopwatch = config->stopwatch};
@@ -328,6 +329,9 @@ static bool take_coord(struct node *n)
             peer_send_node(n, e.send.to, &e.send.message);
         else if (e.type == COORD_DONE)
             client_coord_done(n, e.done.op, e.done.result);
+        else if (e.type == COORD_FETCH)
+            heal_fetch(n->heal, n->now, e.fetch.id, e.fetch.keyspace, e.fetch.range,
+                       e.fetch.wanted);
         else
             meta_taken_over(n, MOVED_REGISTERS, e.ring_epoch);
         count = coord_effects(n->coord, &effects);
@@ -346,6 +350,8 @@ static bool take_heal(struct node *n)
             peer_send_node(n, effects[i].send.to, &effects[i].send.message);
         else if (effects[i].type == HEAL_NEW_LIFE)
             meta_new_life(n);
+        else if (effects[i].type == HEAL_FETCHED)
+            coord_fetched(n->coord, n->now, effects[i].fetched.id, effects[i].fetched.complete);
         else
             meta_taken_over(n, MOVED_ROWS, effects[i].ring_epoch);
     }
@@ -425,7 +431,10 @@ static void store_done(struct node *n, const struct store_done *done)
     }
     switch (TICKET_OWNER(done->ticket)) {
     case COORD_TICKET: coord_durable(n->coord, n->now, done->ticket, done->err); break;
-    case HEAL_TICKET: heal_durable(n->heal, n->now, done->ticket, done->err); break;
+    case HEAL_TICKET:
+        heal_durable(n->heal, n->now, done->ticket, done->err);
+        coord_caught_up(n->coord, n->now);
+        break;
     case META_TICKET:
         event.ticket = TICKET_NUMBER(done->ticket);
         if (done->err == ERR_OK)
@@ -586,14 +595,4 @@ const struct meta *node_meta(const struct node *n)
 const struct gossip *node_gossip(const struct node *n)
 {
     return n->gossip;
-}
-
-const struct uuid *node_host_id(const struct node *n)
-{
-    return &n->host_id;
-}
-
-struct actor node_actor(const struct node *n)
-{
-    return (struct actor){meta_self(n->meta), n->boot};
 }

@@ -49,6 +49,7 @@ struct node_config {
     usec write_timeout_us, read_timeout_us, range_timeout_us;
     size_t batch_warn_bytes, batch_fail_bytes; /* 0, and below: as node/cql/exec has it */
     size_t batch_warn_partitions;
+    bool unsynced;          /* commitlog_sync: periodic */
     usec counter_window_us; /* so long a request of a counter may be sent again and counts once */
     usec probe_interval_us, probe_timeout_us, gossip_interval_us, push_pull_interval_us;
     uint32_t suspicion_mult;

@@ -155,6 +155,17 @@ static void take_startup(struct client *c, const struct cql_map *options)
     buf_put_bytes(&c->who, id);
 }
 
+/* What a session has seen was stamped no later than its token says: what it writes next is stamped
+ * later. */
+static void follow_session(struct node *n, struct client *c, const struct cql_request *request)
+{
+    struct bytes given;
+    struct seen seen;
+    if (cql_map_get(&request->payload, EXEC_SESSION, &given) &&
+        seen_decode(given, &c->arena, &seen) == ERR_OK)
+        clock_follow(n, seen.time_us);
+}
+
 static void client_request(struct node *n, struct client *c, const struct cql_frame *frame)
 {
     struct cql_request request;
@@ -173,6 +184,8 @@ static void client_request(struct node *n, struct client *c, const struct cql_fr
     if (request.opcode == CQL_STARTUP)
         take_startup(c, &request.startup);
     const char *no_timestamp = clock_problem(n);
+    if (request.payload.count > 0)
+        follow_session(n, c, &request);
     struct exec_request r = {.conn = c->number,
                              .stream = frame->header.stream,
                              .version = cql_conn_version(&c->conn),
@@ -312,7 +325,10 @@ static void start_write(struct node *n, const struct exec_effect *e)
                             .level = (enum level)e->write.level,
                             .kind = (enum write_kind)e->write.kind,
                             .timeout_us = n->config.write_timeout_us,
-                            .stamp = e->write.stamp_us};
+                            .stamp = e->write.stamp_us,
+
+                            .seen = e->write.seen,
+                            .receipt = e->write.receipt};
     clock_keep(n);
     coord_write_start(n->coord, n->now, e->op, &w);
 }
@@ -323,7 +339,9 @@ static void start_read(struct node *n, const struct exec_effect *e)
                            .scan = *e->read.scan,
                            .level = (enum level)e->read.level,
                            .timeout_us = e->read.scan->single ? n->config.read_timeout_us
-                                                              : n->config.range_timeout_us};
+                                                              : n->config.range_timeout_us,
+                           .seen = e->read.seen,
+                           .receipt = e->read.receipt};
     coord_read_start(n->coord, n->now, e->op, &r);
 }
 
@@ -335,7 +353,9 @@ static void start_cas(struct node *n, const struct exec_effect *e)
                             .serial = (enum level)e->cas.serial,
                             .level = (enum level)e->cas.level,
                             .timeout_us = e->cas.read_only ? n->config.read_timeout_us
-                                                           : n->config.write_timeout_us};
+                                                           : n->config.write_timeout_us,
+                            .seen = e->cas.seen,
+                            .receipt = e->cas.receipt};
     coord_cas_start(n->coord, n->now, e->op, &cas);
 }
 
@@ -469,7 +489,10 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
                             .rows = &result->rows,
                             .cas = (enum exec_cas_end)result->cas,
                             .unknown = result->unknown,
-                            .contentions = result->contentions};
+                            .contentions = result->contentions,
+                            .seen = result->seen,
+                            .hlc_us = clock_tell(n),
+                            .receipt = result->receipt};
     if (result->cas == CAS_ROWS)
         r.stamp_us = clock_above(n, &result->rows);
     if (result->err == ERR_OVERLOADED && result->kind == WRITE_COUNTER)

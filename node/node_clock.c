@@ -82,6 +82,16 @@ static void refuse(struct node *n, struct peer *p, int64_t ahead)
              n->config.clock_offset_max_us / USEC_PER_MS);
 }
 
+bool clock_follow(struct node *n, int64_t hlc)
+{
+    if (hlc <= n->hlc)
+        return true;
+    if (hlc - n->now.wall > n->config.clock_offset_max_us)
+        return false;
+    n->hlc = hlc;
+    return true;
+}
+
 void clock_heard(struct node *n, struct peer *p, int64_t hlc)
 {
     int64_t ahead = hlc - n->now.wall;
@@ -89,12 +99,8 @@ void clock_heard(struct node *n, struct peer *p, int64_t hlc)
         note(n, p, ahead);
     if (p != NULL && ahead <= n->config.clock_offset_max_us)
         p->clock_refused = false;
-    if (hlc <= n->hlc)
-        return;
-    if (ahead > n->config.clock_offset_max_us)
+    if (!clock_follow(n, hlc))
         refuse(n, p, ahead);
-    else
-        n->hlc = hlc;
 }
 
 /* How many peers are heard from, and how many of them are too far ahead of, or behind, a clock that

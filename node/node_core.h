@@ -171,6 +171,8 @@ void clock_start(struct node *n);
 void clock_keep(struct node *n);                               /* before each write of a client */
 int64_t clock_tell(struct node *n);                            /* what a message of ours says */
 void clock_heard(struct node *n, struct peer *p, int64_t hlc); /* p: NULL when of nobody we know */
+/* What a client's token says of the clocks it has met. False: it is too far ahead. */
+bool clock_follow(struct node *n, int64_t hlc);
 /* The next timestamp that is above all in these rows, too. */
 int64_t clock_above(struct node *n, const struct scan_result *rows);
 const char *clock_problem(struct node *n); /* why no timestamp is given; NULL: it is */

@@ -56,6 +56,12 @@
       "Times a row was read for an increment, because the counter was not in memory.")             \
     X(COUNTER, NODE_SPECULATIONS, "torc_speculations_total", "",                                   \
       "Reads that asked one replica more because one was slow.")                                   \
+    X(COUNTER, NODE_SESSION_WAITS, "torc_session_waits_total", "",                                 \
+      "Requests that waited here for what their session had seen elsewhere.")                      \
+    X(COUNTER, NODE_SESSION_LATE, "torc_session_waits_in_vain_total", "",                          \
+      "Those of them whose time was up.")                                                          \
+    X(COUNTER, NODE_SESSION_FETCHES, "torc_session_fetches_total", "",                             \
+      "Questions to other replicas for what a session had seen.")                                  \
     X(COUNTER, NODE_TIMEOUTS, "torc_failed_total", "why=\"timeout\"", "Operations that failed.")   \
     X(COUNTER, NODE_UNAVAILABLE, "torc_failed_total", "why=\"unavailable\"",                       \
       "Operations that failed.")                                                                   \

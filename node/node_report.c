@@ -49,6 +49,8 @@ static void collect_coord(struct node *n)
     catch_up(n, NODE_REPLAYS_LEFT_OUT, c.replays_left_out);
     catch_up(n, NODE_COUNTERS_READ, c.counters_read);
     catch_up(n, NODE_SPECULATIONS, c.speculations);
+    catch_up(n, NODE_SESSION_WAITS, c.waits);
+    catch_up(n, NODE_SESSION_LATE, c.waits_in_vain);
     catch_up(n, NODE_TIMEOUTS, c.timeouts);
     catch_up(n, NODE_UNAVAILABLE, c.unavailable);
     catch_up(n, NODE_OVERLOADED, c.overloaded);
@@ -67,6 +69,7 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_WEIGHED, e.weighed);
     catch_up(n, NODE_COMPARISONS, h.rounds);
     catch_up(n, NODE_PULLED, h.dots_pulled);
+    catch_up(n, NODE_SESSION_FETCHES, h.fetches);
     catch_up(n, NODE_PULLED_BYTES, h.bytes_pulled);
     catch_up(n, NODE_SERVED_BYTES, h.bytes_served);
     metrics_set(&n->metrics, NODE_GARBAGE, (int64_t)h.garbage_ranges);
@@ -279,4 +282,14 @@ void report_pins(struct node *n)
                  (unsigned)nodes[i].node, (n->now.mono - since) / (60 * USEC_PER_SEC), pins);
         n->pins_next = n->now.mono + PINS_TOLD_EVERY;
     }
+}
+
+struct actor node_actor(const struct node *n)
+{
+    return (struct actor){meta_self(n->meta), n->boot};
+}
+
+const struct uuid *node_host_id(const struct node *n)
+{
+    return &n->host_id;
 }

@@ -26,7 +26,7 @@ static void remove_at(struct seen *s, size_t at)
     s->count--;
 }
 
-void seen_add(struct seen *s, struct arena *arena, struct seen_entry entry)
+void seen_note(struct seen *s, struct arena *arena, struct seen_entry entry)
 {
     for (size_t i = s->count; i-- > 0;) {
         const struct seen_entry *have = &s->items[i];
@@ -52,7 +52,7 @@ void seen_merge(struct seen *into, struct arena *arena, const struct seen *from)
         into->time_us = from->time_us;
     seen_raise_floor(into, from->floor);
     for (size_t i = 0; i < from->count; i++)
-        seen_add(into, arena, from->items[i]);
+        seen_note(into, arena, from->items[i]);
 }
 
 /* The dots of a part, of each actor the highest, before they are added: most are of few actors. */
@@ -108,8 +108,8 @@ void seen_add_part(struct seen *s, struct arena *arena, keyspace_no keyspace, ra
     for (size_t i = 0; i < p->rows_count; i++)
         note_row(&t, &p->rows[i]);
     for (size_t i = 0; i < t.count; i++)
-        seen_add(s, arena,
-                 (struct seen_entry){keyspace, range, t.items[i].actor, t.items[i].n, false});
+        seen_note(s, arena,
+                  (struct seen_entry){keyspace, range, t.items[i].actor, t.items[i].n, false});
 }
 
 void seen_add_clock(struct seen *s, struct arena *arena, keyspace_no keyspace, range_no range,
@@ -117,7 +117,8 @@ void seen_add_clock(struct seen *s, struct arena *arena, keyspace_no keyspace, r
 {
     for (size_t i = 0; i < c->count; i++) {
         struct actor actor = c->entries[i].actor;
-        seen_add(s, arena, (struct seen_entry){keyspace, range, actor, clock_top(c, actor), false});
+        seen_note(s, arena,
+                  (struct seen_entry){keyspace, range, actor, clock_top(c, actor), false});
     }
 }
 
@@ -132,6 +133,33 @@ bool seen_need(const struct seen *s, keyspace_no keyspace, range_no range, struc
         any = true;
     }
     return any;
+}
+
+void seen_put_needs(const struct seen *s, keyspace_no keyspace, range_no first, range_no last,
+                    struct buf *out)
+{
+    struct buf encoded;
+    buf_init(&encoded, SEEN_BYTES_MAX);
+    for (uint64_t from = first; from <= last;) {
+        uint64_t next = UINT64_MAX;
+        for (size_t i = 0; i < s->count; i++) {
+            const struct seen_entry *e = &s->items[i];
+            if (e->keyspace == keyspace && e->range >= from && e->range < next)
+                next = e->range;
+        }
+        if (next > last)
+            break;
+        struct clock need;
+        clock_init(&need);
+        (void)seen_need(s, keyspace, (range_no)next, &need);
+        buf_clear(&encoded);
+        clock_encode(&need, &encoded);
+        clock_close(&need);
+        buf_put_u32(out, (uint32_t)next);
+        buf_put_vbytes(out, buf_bytes(&encoded));
+        from = next + 1;
+    }
+    buf_close(&encoded);
 }
 
 static uint32_t sum_of(struct bytes b)

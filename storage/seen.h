@@ -47,7 +47,7 @@ struct seen {
 };
 
 /* Nothing happens when the dots are in it already. */
-void seen_add(struct seen *s, struct arena *arena, struct seen_entry entry);
+void seen_note(struct seen *s, struct arena *arena, struct seen_entry entry);
 void seen_merge(struct seen *into, struct arena *arena, const struct seen *from);
 void seen_raise_floor(struct seen *s, enum seen_floor floor);
 
@@ -59,6 +59,10 @@ void seen_add_clock(struct seen *s, struct arena *arena, keyspace_no keyspace, r
 
 /* ret (initialised) gets the dots that a replica must have to serve this range. False: none. */
 bool seen_need(const struct seen *s, keyspace_no keyspace, range_no range, struct clock *ret);
+
+/* The same of all ranges first .. last: (u32 range, vbytes clock)*, ranges ascending. */
+void seen_put_needs(const struct seen *s, keyspace_no keyspace, range_no first, range_no last,
+                    struct buf *out);
 
 void seen_encode(const struct seen *s, struct buf *out);
 enum err seen_decode(struct bytes in, struct arena *arena, struct seen *ret) MUST_CHECK;

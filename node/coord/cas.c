@@ -1,6 +1,6 @@
 /* The states of a session; cas_core.h has the picture, docs/lwt.md why it is right. */
 #include "node/coord/batch_codec.h"
-#include "node/coord/cas_core.h"
+#include "node/coord/receipt.h"
 
 #include "base/mutant.h"
 
@@ -40,9 +40,14 @@ static void finish(struct coord *c, struct cas *s, enum err err, enum coord_cas_
     r->received = down ? quorum_members(q) : quorum_acked(q);
     r->failures = q->failures;
     r->contentions = s->attempts;
+    r->seen = s->request.seen != NULL ? &s->told : NULL;
     if (r->unknown) {
         r->received = s->taken;
         c->stats.cas_unknown++;
+    }
+    if (s->request.receipt) {
+        receipt_add(&s->receipt, &s->memory->arena, receipt_of_cas(c, s, &s->memory->arena));
+        r->receipt = s->receipt;
     }
     coord_done(c, s->op, r);
     drop(c, s);
@@ -172,8 +177,22 @@ static void propose(struct coord *c, struct now now, struct cas *s, bool own, st
         cas_outvoted(c, now, s);
 }
 
+/* What promises tell: a quorum of those who were asked has it. */
+static void note_seen(struct coord *c, struct cas *s, const struct scan_result *rows)
+{
+    struct seen seen = {0};
+    range_no range = ring_range_of(s->request.scan.token, cluster_ranges(c->cluster));
+    for (size_t i = 0; i < rows->parts_count; i++)
+        seen_add_part(&seen, &s->memory->arena, s->request.keyspace, range, &rows->parts[i]);
+    for (size_t i = 0; i < seen.count; i++)
+        seen.items[i].quorum = s->request.serial == LEVEL_SERIAL;
+    seen_merge(&s->told, &s->memory->arena, &seen);
+}
+
 static void tell_rows(struct coord *c, struct cas *s, const struct scan_result *rows)
 {
+    if (s->request.seen != NULL)
+        note_seen(c, s, rows);
     s->state = CAS_STATE_DECIDING;
     s->result.rows = *rows;
     s->result.data_present = true;
@@ -204,14 +223,17 @@ static void start_read(struct coord *c, struct now now, struct cas *s)
     struct coord_read r = {.keyspace = s->request.keyspace,
                            .scan = s->request.scan,
                            .level = quorum_of(s->request.serial),
-                           .timeout_us = time_left(s, now)};
+                           .timeout_us = time_left(s, now),
+                           .seen = s->request.seen,
+                           .receipt = s->request.receipt};
     c->in_flight -= s->bytes; /* it is not to be refused for what it holds itself */
     read_begin(c, now, COORD_OWN_OP | s->pending.request, &r);
     c->in_flight += s->bytes;
 }
 
 /* Nothing is in flight: the rows are those of this moment. Equal ones lie on a quorum and stay
- * known; others are joined, and repaired, by a read at QUORUM. */
+ * known; others are joined, and repaired, by a read at QUORUM; and so is what the session has seen
+ * and a quorum need not know. */
 static void see_rows(struct coord *c, struct now now, struct cas *s)
 {
     const struct cas_target *rows = NULL;
@@ -225,7 +247,7 @@ static void see_rows(struct coord *c, struct now now, struct cas *s)
             equal &= bytes_equal(bytes_make(s->target[i].digest.b, sizeof rows->digest.b),
                                  bytes_make(rows->digest.b, sizeof rows->digest.b));
     }
-    if (rows != NULL && equal)
+    if (rows != NULL && equal && !s->needs)
         tell_rows(c, s, &rows->result);
     else
         start_read(c, now, s);
@@ -244,6 +266,8 @@ void cas_promised(struct coord *c, struct now now, struct cas *s)
     if (MUTANT(cas_forgets_its_proposal) && sought)
         sought = false;
     if (sought && is_ours(s, t->done_origin)) {
+        /* Under which dot, we do not know; that a quorum of those asked has it we do. */
+        seen_raise_floor(&s->told, s->request.serial == LEVEL_SERIAL ? SEEN_QUORUM : SEEN_ALL);
         finish(c, s, ERR_OK, CAS_APPLIED); /* somebody has seen it through */
         return;
     }
@@ -327,7 +351,9 @@ void cas_accepted(struct coord *c, struct now now, struct cas *s)
                             .count = 1,
                             .level = s->commit,
                             .kind = WRITE_CAS,
-                            .timeout_us = time_left(s, now)};
+                            .timeout_us = time_left(s, now),
+                            .seen = s->request.seen,
+                            .receipt = s->request.receipt};
     c->in_flight -= s->bytes;
     write_begin(c, now, COORD_OWN_OP | s->pending.request, &w);
     c->in_flight += s->bytes;
@@ -339,6 +365,9 @@ void cas_heard(struct coord *c, struct now now, uint64_t number, const struct co
     if (p == NULL || p->type != PENDING_CAS)
         return; /* its time was up meanwhile */
     struct cas *s = container_of(p, struct cas, pending);
+    receipt_add(&s->receipt, &s->memory->arena, r->receipt);
+    if (r->seen != NULL)
+        seen_merge(&s->told, &s->memory->arena, r->seen);
     if (r->err != ERR_OK) {
         fail(c, s, r->err);
     } else if (s->state == CAS_STATE_READING) {
@@ -370,6 +399,7 @@ void cas_begin(struct coord *c, struct now now, uint64_t op, const struct coord_
     s->attempt = memory_new();
     s->op = op;
     s->request = *request;
+    s->request.seen = NULL;
     s->deadline.kind = DUE_CAS;
     s->again.kind = DUE_CAS_AGAIN;
     list_init(&s->pending.link);
@@ -381,6 +411,15 @@ void cas_begin(struct coord *c, struct now now, uint64_t op, const struct coord_
     buf_close(&copy);
     if (s->request.scan.bytes_max == 0)
         s->request.scan.bytes_max = request->read_only ? SCAN_BYTES_DEFAULT : CAS_BYTES_MAX;
+    if (request->seen != NULL && cluster_ranges(c->cluster) > 0) {
+        struct clock need;
+        s->request.seen = copy_seen(&memory->arena, request->seen);
+        clock_init(&need);
+        s->needs = request->seen->floor != SEEN_ANY ||
+                   seen_need(request->seen, request->keyspace,
+                             ring_range_of(request->scan.token, cluster_ranges(c->cluster)), &need);
+        clock_close(&need);
+    }
     coord_track(c, &s->pending, PENDING_CAS);
     map_put(&c->cas_by_op, op, s);
     timers_set(&c->timers, &s->deadline.timer, now.mono + request->timeout_us);

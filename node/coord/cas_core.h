@@ -59,6 +59,9 @@ struct cas {
     struct memory *memory;  /* of the session and its request */
     struct memory *attempt; /* of what was heard and proposed since the last prepare */
     struct coord_cas request;
+    bool needs;       /* of what the session has seen, something is of this range */
+    struct seen told; /* to the session, by this */
+    struct bytes receipt;
     enum cas_state state;
     uint64_t electorate;
     struct quorums quorums;

@@ -2,6 +2,7 @@
 
 #include "base/mutant.h"
 #include "node/coord/cas_core.h"
+#include "node/coord/waits.h"
 
 struct memory *memory_new(void)
 {
@@ -43,6 +44,7 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     if (c->config.write_timeout_us == 0)
         c->config.write_timeout_us = 2 * USEC_PER_SEC;
     keeper_open(c);
+    waits_init(c);
     tracing_init(&c->trace);
     return c;
 }
@@ -63,6 +65,7 @@ void coord_free(struct coord *c)
         return;
     while (!list_empty(&c->pending))
         free_pending(c, container_of(c->pending.next, struct pending, link));
+    waits_close(c);
     timers_close(&c->timers); /* before what they stand in goes */
     batches_close(c);
     tracing_close(&c->trace);
@@ -172,6 +175,22 @@ void coord_moved(struct coord *c, uint64_t ring_epoch)
     append(c, COORD_MOVED)->ring_epoch = ring_epoch;
 }
 
+void coord_fetch(struct coord *c, const struct fetch *f, struct bytes wanted)
+{
+    struct coord_effect *e = append(c, COORD_FETCH);
+    e->fetch.id = f->id;
+    e->fetch.keyspace = f->keyspace;
+    e->fetch.range = f->range;
+    e->fetch.wanted = wanted;
+}
+
+const struct seen *copy_seen(struct arena *arena, const struct seen *seen)
+{
+    struct seen *copy = arena_new(arena, struct seen);
+    seen_merge(copy, arena, seen);
+    return copy;
+}
+
 size_t coord_effects(const struct coord *c, const struct coord_effect **ret_effects)
 {
     *ret_effects = c->effects;
@@ -203,6 +222,7 @@ void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no
                 part->rows_count + part->has_static, tracing_table(&c->trace, part->table));
     map_put(&c->applying_by_ticket, ticket, mem_copy(&applying, sizeof applying));
     c->in_flight += applying.bytes;
+    c->waits->dirty = c->waits->count > 0;
     enum err err = engine_apply(c->engine, keyspace, range, part, dot, context, ticket);
     if (err != ERR_OK || MUTANT(ack_before_fsync))
         durable(c, now, ticket, err);
@@ -225,14 +245,17 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
     } else if (a->for_peer) {
         const struct verdict *v = &a->verdict;
         struct wire_message m = {.type = WIRE_WRITE_ACK};
-        m.write_ack = (struct wire_write_ack){a->request,  (uint32_t)err,   v->given.lost,
-                                              v->given.by, v->stamped.lost, v->stamped.by};
+        m.write_ack =
+            (struct wire_write_ack){a->request,      (uint32_t)err, v->given.lost,      v->given.by,
+                                    v->stamped.lost, v->stamped.by, !c->config.unsynced};
         coord_send(c, a->peer, &m);
     } else {
         struct pending *p = map_get(&c->pending_by_request, a->request);
         node_no self = cluster_self(c->cluster);
+        struct verdict verdict = a->verdict;
+        verdict.synced = !c->config.unsynced;
         if (p != NULL && p->type == PENDING_RUN)
-            write_answer(c, now, container_of(p, struct run, pending), self, err, &a->verdict);
+            write_answer(c, now, container_of(p, struct run, pending), self, err, &verdict);
         else if (p != NULL && p->type == PENDING_ROUND)
             repair_answer(c, now, container_of(p, struct round, pending), self, err);
     }
@@ -244,14 +267,16 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
 
 static void settle(struct coord *c, struct now now)
 {
-    while (c->own_at < c->own_count) {
-        struct own_result r = c->own[c->own_at++];
-        if ((r.op & BATCH_OWN_OP) != 0)
-            batch_heard(c, r.op, r.result);
-        else
-            cas_heard(c, now, r.op & ~COORD_OWN_OP, r.result);
-    }
-    c->own_at = c->own_count = 0;
+    do {
+        while (c->own_at < c->own_count) {
+            struct own_result r = c->own[c->own_at++];
+            if ((r.op & BATCH_OWN_OP) != 0)
+                batch_heard(c, r.op, r.result);
+            else
+                cas_heard(c, now, r.op & ~COORD_OWN_OP, r.result);
+        }
+        c->own_at = c->own_count = 0;
+    } while (waits_check(c, now));
 }
 
 void coord_write_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)
@@ -289,8 +314,26 @@ void coord_cas_propose(struct coord *c, struct now now, uint64_t session, uint64
 void coord_durable(struct coord *c, struct now now, uint64_t ticket, enum err err)
 {
     c->now = now;
-    durable(c, now, ticket, err);
-    vote_durable(c, ticket, err);
+    if (c->waits->count == 0 || !waits_durable(c, ticket)) {
+        durable(c, now, ticket, err);
+        vote_durable(c, ticket, err);
+    }
+    settle(c, now);
+}
+
+void coord_caught_up(struct coord *c, struct now now)
+{
+    if (c->waits->count == 0)
+        return;
+    c->now = now;
+    c->waits->dirty = true;
+    settle(c, now);
+}
+
+void coord_fetched(struct coord *c, struct now now, uint64_t id, bool complete)
+{
+    c->now = now;
+    waits_fetched(c, now, id, complete);
     settle(c, now);
 }
 
@@ -303,7 +346,7 @@ static enum err peer_err(uint32_t number)
 static void take_ack(struct coord *c, struct now now, struct run *run, node_no from,
                      const struct wire_write_ack *m)
 {
-    struct verdict v = {{m->given_lost, m->given_by}, {m->stamped_lost, m->stamped_by}};
+    struct verdict v = {{m->given_lost, m->given_by}, {m->stamped_lost, m->stamped_by}, m->synced};
     write_answer(c, now, run, from, peer_err(m->err), &v);
 }
 
@@ -319,8 +362,8 @@ static bool receive(struct coord *c, struct now now, node_no from, const struct 
         if (p != NULL && p->type == PENDING_BATCH)
             batch_kept(c, now, batch_of(p), from, peer_err(m->batch_kept.err));
         return true;
-    case WIRE_WRITE: replica_write(c, now, from, m->epoch, &m->write); return true;
-    case WIRE_READ: replica_read(c, from, &m->read); return true;
+    case WIRE_WRITE: replica_write(c, now, from, m->epoch, &m->write, false); return true;
+    case WIRE_READ: replica_read(c, now, from, &m->read, false); return true;
     case WIRE_FORWARD: write_forwarded(c, now, from, &m->forward); return true;
     case WIRE_FOLD_ASK: fold_asked(c, now, from, &m->fold_ask); return true;
     case WIRE_FOLD_TELL: fold_told(c, now, from, &m->fold_tell); return true;
@@ -398,6 +441,7 @@ static void expire(struct coord *c, struct now now, struct due *due)
     case DUE_CAS_MOVE: cas_move_again(c, now); break;
     case DUE_CAS_AGAIN: cas_again(c, now, container_of(due, struct cas, again)); break;
     case DUE_BATCH: batch_expired(c, batch_of_due(due)); break;
+    case DUE_WAIT: waits_due(c, now, container_of(due, struct wait, due)); break;
     case DUE_KEEPER: keeper_due(c, now); break;
     case DUE_DROPS: batch_tell_drops(c); break;
     }
@@ -451,6 +495,11 @@ size_t coord_overdue(const struct coord *c, struct now now)
         overdue += ends_at(p) < now.mono;
     }
     return overdue;
+}
+
+size_t coord_waiting(const struct coord *c)
+{
+    return c->waits->count;
 }
 
 size_t coord_applying(const struct coord *c)

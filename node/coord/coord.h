@@ -38,6 +38,7 @@
 #include "node/coord/usage.h"
 #include "node/wire/wire.h"
 #include "storage/engine.h"
+#include "storage/seen.h"
 
 struct coord;
 
@@ -48,7 +49,8 @@ struct coord_config {
     usec write_timeout_us; /* of replays; a batch is replayed when its coordinator had twice as long
                               (0: 2 s) */
     usec clock_offset_max_us; /* so far clocks may differ: no stamp is raised further */
-    usec (*stopwatch)(void);  /* mono, as it goes on within a turn; for statistics. NULL: none */
+    bool unsynced; /* what the store calls durable is the kernel's, and the disk's a moment later */
+    usec (*stopwatch)(void); /* mono, as it goes on within a turn; for statistics. NULL: none */
 };
 
 /* Borrows engine and cluster. */
@@ -85,13 +87,17 @@ struct coord_write {
     int64_t stamp; /* what of it has this timestamp the server has stamped, and may stamp again with
                       a later one; 0: the timestamps are the client's */
     bool replay;   /* from a log of batches: what it wrote may be forgotten as deleted */
+    const struct seen *seen; /* by the session; copied; NULL: of no session */
+    bool receipt;            /* who has answered is to be told */
 };
 
 struct coord_read {
     keyspace_no keyspace;
     struct scan scan; /* copied */
-    enum level level;
+    enum level level; /* at least that of seen->floor is met */
     usec timeout_us;
+    const struct seen *seen; /* by the session; copied; NULL: of no session */
+    bool receipt;            /* who has answered is to be told */
 };
 
 /* One partition, read and perhaps written with nobody in between. */
@@ -102,6 +108,8 @@ struct coord_cas {
     enum level serial; /* SERIAL, LOCAL_SERIAL: who is asked */
     enum level level;  /* of the commit; at least a quorum of who is asked gets it */
     usec timeout_us;
+    const struct seen *seen; /* by the session; copied; NULL: of no session */
+    bool receipt;            /* who has answered is to be told */
 };
 
 enum coord_cas_end {
@@ -135,8 +143,10 @@ struct coord_result {
     bool data_present; /* reads: the replica asked for data answered */
     struct scan_result rows;
     enum coord_cas_end cas;
-    bool unknown;         /* TIMEOUT of a session: what it proposed may yet be applied, or was */
-    uint32_t contentions; /* rounds of a session that were lost to others */
+    bool unknown;            /* TIMEOUT of a session: what it proposed may yet be applied, or was */
+    uint32_t contentions;    /* rounds of a session that were lost to others */
+    const struct seen *seen; /* what the session has seen by this, too; NULL: nothing */
+    struct bytes receipt;    /* receipt.h: JSON objects with commas between them */
 };
 
 /* `op` is the caller's name for it, unique among those running. DONE may come in the same step. */
@@ -164,6 +174,13 @@ bool coord_receive(struct coord *c, struct now now, node_no from, const struct w
 void coord_durable(struct coord *c, struct now now, uint64_t ticket, enum err err);
 void coord_deadline(struct coord *c, struct now now);
 
+/* Rows of others were applied, or are durable: perhaps somebody waits for them. */
+void coord_caught_up(struct coord *c, struct now now);
+
+/* The answer to COORD_FETCH. complete: every replica there is was asked, since, for all that it
+ * has, and all of it is here, durably. */
+void coord_fetched(struct coord *c, struct now now, uint64_t id, bool complete);
+
 /* The link to a node broke or gossip calls it dead: no answer to what was sent so far will come. */
 void coord_peer_lost(struct coord *c, struct now now, node_no node);
 
@@ -174,7 +191,8 @@ usec coord_next_deadline(const struct coord *c);
 enum coord_effect_type {
     COORD_SEND,
     COORD_DONE,
-    COORD_MOVED /* the registers of what this node takes over at ring_epoch are here, durably */
+    COORD_FETCH, /* get these dots from the other replicas of the range */
+    COORD_MOVED  /* the registers of what this node takes over at ring_epoch are here, durably */
 };
 
 struct coord_effect {
@@ -188,6 +206,12 @@ struct coord_effect {
             uint64_t op;
             const struct coord_result *result;
         } done;
+        struct {
+            uint64_t id;
+            keyspace_no keyspace;
+            range_no range;
+            struct bytes wanted; /* a clock, encoded */
+        } fetch;
         uint64_t ring_epoch;
     };
 };
@@ -206,7 +230,7 @@ struct coord_stats {
     uint64_t raised, stamped_again, lost_given, lost_stamped, replays_left_out, writes, reads,
         forwards, digest_mismatches, repairs, speculations, timeouts, unavailable, overloaded, late,
         cas, cas_contended, cas_finished, cas_unknown, repeats, folds, merged, counters_read,
-        batches, replays;
+        batches, replays, waits, waits_in_vain;
 };
 struct coord_stats coord_stats(const struct coord *c);
 const struct usages *coord_usages(const struct coord *c);
@@ -219,6 +243,9 @@ size_t coord_kept(const struct coord *c);
  * yet. */
 size_t coord_pending(const struct coord *c);
 size_t coord_applying(const struct coord *c);
+
+/* Requests that wait for what their sessions have seen elsewhere. */
+size_t coord_waiting(const struct coord *c);
 
 /* Runs and rounds whose deadline was before `now`: none, once coord_deadline has been called. */
 size_t coord_overdue(const struct coord *c, struct now now);

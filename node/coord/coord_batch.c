@@ -9,7 +9,7 @@
  * From then on the batch may always be written, by the keepers, so no end but the first says that
  * it is not. A keeper that is lost is replaced by the next best. */
 #include "node/coord/batch_codec.h"
-#include "node/coord/coord_core.h"
+#include "node/coord/receipt.h"
 
 #include "base/mutant.h"
 
@@ -33,10 +33,7 @@ struct batch {
     struct uuid id;
     struct bytes encoded;
     usec end_mono;
-    struct {
-        node_no node;
-        enum replica_state state; /* IDLE: not asked */
-    } keeper[CANDIDATES_MAX];     /* the best first */
+    struct receipt_keeper keeper[CANDIDATES_MAX]; /* the best first; IDLE: not asked */
     size_t candidates;
     struct batch_op own;
     struct coord_result result;
@@ -189,6 +186,13 @@ void batch_free(struct coord *c, struct batch *b)
 static void batch_done(struct coord *c, struct batch *b, const struct coord_result *result)
 {
     b->result = *result;
+    if (b->write.receipt) {
+        struct arena *arena = &b->memory->arena;
+        struct bytes steps = BYTES_NONE;
+        receipt_add(&steps, arena, receipt_of_keepers(c, b->keeper, b->candidates, arena));
+        receipt_add(&steps, arena, result->receipt);
+        b->result.receipt = steps;
+    }
     coord_done(c, b->op, &b->result);
     memory_retire(c, b->memory);
 }
@@ -332,6 +336,8 @@ void batch_start(struct coord *c, struct now now, uint64_t op, const struct coor
         return;
     }
     b->write.mutations = mutations;
+    if (w->seen != NULL)
+        b->write.seen = copy_seen(&memory->arena, w->seen);
     c->stats.batches++;
     coord_track(c, &b->pending, PENDING_BATCH);
     b->id = timeid(&c->last_batch, now.wall, c->self);

@@ -8,8 +8,10 @@
  *   coord_counter.c  increments: what of them is known already
  *   coord_fold.c   when increments may be replaced by their sum
  *   coord_read.c   operations and rounds: one span of one read on its way to R replicas
+ *   coord_session.c  reads that must show what a session has seen
  *   coord_index.c  rounds that ask an index, before those that read what it found
  *   coord_repair.c what a round does when its replicas disagree
+ *   waits.c        requests of sessions that wait for what the session has seen
  *   replica.c      the other side: peers' writes and reads
  *   cas.c          sessions of IF … and of reads at serial levels; cas_core.h
  */
@@ -43,6 +45,7 @@ struct pending {
 /* What a replica found when it applied a write (engine_weigh). */
 struct verdict {
     struct loss given, stamped;
+    bool synced; /* and not only for the kernel's copy */
 };
 
 /* A write to our own store, until it is durable. */
@@ -70,6 +73,7 @@ struct due {
         DUE_CAS_MOVE,
         DUE_FOLD,
         DUE_BATCH,
+        DUE_WAIT,
         DUE_KEEPER,
         DUE_DROPS
     } kind;
@@ -107,6 +111,7 @@ struct coord {
     uint64_t requests, tickets;
     int64_t last_batch; /* ticks of the last batch's id */
     struct keeper keeper;
+    struct waits *waits; /* waits.h */
     uint64_t batch_ops;
     struct map batches_by_op; /* struct batch_op: writes of logged batches, and of replays */
     struct drops drops;
@@ -148,6 +153,11 @@ void coord_send(struct coord *c, node_no to, const struct wire_message *m);
 void coord_done(struct coord *c, uint64_t op, const struct coord_result *result);
 
 void coord_moved(struct coord *c, uint64_t ring_epoch);
+struct fetch;
+void coord_fetch(struct coord *c, const struct fetch *f, struct bytes wanted);
+
+/* A copy, deep in the arena. */
+const struct seen *copy_seen(struct arena *arena, const struct seen *seen);
 
 /* As coord_write_start and coord_read_start, from within. */
 void write_begin(struct coord *c, struct now now, uint64_t op, const struct coord_write *w);
@@ -192,6 +202,13 @@ struct run {
     struct part sent; /* what became of `part` where it was minted */
     struct verdict minted;
     struct bytes context; /* a clock; empty: not needed */
+    bool tells;           /* of a session: it wants to know the dot */
+    bool waited;          /* for what is needed, and need no more */
+    struct bytes after;   /* what is needed, of this range (waits.h) */
+    struct dot dot;       /* it got */
+    bool want_receipt;
+    struct seen told;     /* to the session, when it went well */
+    struct bytes receipt; /* or of who coordinates it instead */
     bool forwarded;
     node_no forward_to;
     struct quorums quorums;
@@ -202,6 +219,8 @@ struct run {
         enum replica_state state;
         bool told; /* its first verdict: */
         struct verdict verdict;
+        bool synced;
+        enum err err; /* of a lost one: what it said; OK: it was dead before */
     } target[REPLICAS_MAX];
     size_t targets;
 };
@@ -211,6 +230,7 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
 void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m);
 void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err,
                   const struct verdict *verdict);
+void write_resume(struct coord *c, struct now now, struct run *run); /* it has waited */
 void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node);
 void write_expired(struct coord *c, struct run *run);
 void write_free(struct coord *c, struct run *run); /* at shutdown */
@@ -320,6 +340,10 @@ struct answer {
     struct digest digest;
     struct scan_result result;
     struct index_result found; /* of a round that asks an index */
+    struct bytes seen;         /* by who reads this; encoded */
+    enum err err;              /* why it is lost; OK: it was dead before */
+    uint32_t repaired;         /* parts that it was sent, being stale */
+    bool covers;               /* it was asked to answer with all that the session has seen */
     bool repairing;            /* it was sent what it lacks, */
     uint32_t repairs;          /* in so many parts that are not acked yet */
 };
@@ -337,10 +361,12 @@ struct round {
     struct scan scan; /* the span of this round */
     struct quorums quorums;
     usec started;
+    struct bytes after;                 /* what the session has seen of the span (waits.h) */
     struct answer answer[REPLICAS_MAX]; /* alive replicas that count, nearest first */
     size_t answers;
     struct scan_result merged;
-    bool sending; /* repairs go out: nothing is decided before the last is */
+    bool sending;  /* repairs go out: nothing is decided before the last is */
+    bool starting; /* the first questions go out */
 };
 
 struct read_op {
@@ -348,6 +374,8 @@ struct read_op {
     struct due deadline;
     struct memory *memory;
     struct coord_read request;
+    struct seen told; /* to the session, by this */
+    struct bytes receipt;
     struct scan points;       /* what an index found, being read; has_points: it is */
     struct index_result next; /* where the index goes on after that, when `more` */
     struct round *round;
@@ -364,6 +392,7 @@ void read_speculate(struct coord *c, struct now now, struct round *round);
 void read_free(struct coord *c, struct round *round);
 void round_finish(struct coord *c, struct now now, struct round *round,
                   const struct scan_result *result);
+void round_resume(struct coord *c, struct now now, struct round *round); /* we have waited */
 void round_fail(struct coord *c, struct round *round, enum err err);
 void round_drop(struct coord *c, struct round *round);
 void round_start(struct coord *c, struct now now, struct read_op *op);
@@ -371,6 +400,36 @@ void op_done(struct coord *c, struct read_op *op, enum err err);
 
 void round_ask(struct coord *c, struct now now, struct round *round, size_t i, bool full);
 bool round_ask_another(struct coord *c, struct now now, struct round *round, bool full);
+
+/* --- coord_session.c */
+
+/* Do as many replicas have what was acked at this level as a read at QUORUM asks? */
+bool level_is_quorum(enum level level);
+/* What the session has seen of the range that is written. */
+/* A session's write is made where all that the session has seen is known, so that nobody sees the
+ * one without the other. ERR_BEHIND: it waits; else OK, or why it cannot be made. */
+enum err run_wait(struct coord *c, struct now now, struct run *run);
+struct wire_message run_forward_done(const struct run *run, const struct coord_result *result);
+/* What the client gets to know of it beside its result. */
+void run_tell(struct coord *c, struct run *run, const struct coord_result *result);
+void run_take_session(struct coord *c, struct run *run, const struct seen *seen);
+
+/* What the session cannot name any more is found by asking more replicas. */
+enum level session_level(const struct coord_read *r);
+/* What the session has seen of the span. We are the nearest; but when we would have to wait for
+ * it, the others are nearer. */
+void round_find_after(struct coord *c, struct round *round, range_no first, uint32_t ranges);
+/* One answer with all of it is enough: the others are joined with it. Is there one in this state?
+ */
+bool round_has_covering(const struct round *round, enum replica_state state);
+bool round_is_covered(const struct round *round);
+/* True: our own answer comes later, or (it is lost then) not at all. */
+bool round_wait_ourselves(struct coord *c, struct now now, struct round *round, struct answer *a);
+/* Enough have answered, but nobody yet with all that the session has seen: true when that is
+ * waited for, or the round is over. */
+bool round_uncovered(struct coord *c, struct now now, struct round *round);
+void round_receipt(struct coord *c, struct round *round, enum err err);
+void round_tell(struct round *round); /* what the answers show is seen now */
 
 /* --- coord_repair.c */
 void repair_start(struct coord *c, struct now now, struct round *round);
@@ -392,11 +451,17 @@ enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *
                       struct arena *arena, struct scan_result *ret);
 enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *scan,
                       struct arena *arena, struct index_result *ret);
-/* epoch: the sender's. */
+/* epoch: the sender's. waited: for what the message says that it must have first. */
 void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch,
-                   const struct wire_write *m);
+                   const struct wire_write *m, bool waited);
 /* Its token is its key's: else it would be stored where nobody looks for it. */
 bool part_is_placed(const struct part *p);
-void replica_read(struct coord *c, node_no from, const struct wire_read *m);
+void replica_read(struct coord *c, struct now now, node_no from, const struct wire_read *m,
+                  bool waited);
+
+/* What a session has seen by this answer: encoded, in the arena. The rows, or (found by an index)
+ * all that is here of the ranges, for what an index does not name any more tells something, too. */
+struct bytes replica_tell(struct coord *c, keyspace_no keyspace, const struct scan *scan,
+                          const struct scan_result *rows, struct arena *arena);
 
 #endif

@@ -85,6 +85,8 @@ void index_answered(struct coord *c, struct now now, struct round *round)
     op->result.required = quorum_need(&round->quorums.now);
     op->result.received = quorum_acked(&round->quorums.now);
     op->result.data_present = true;
+    round_tell(round);
+    round_receipt(c, round, ERR_OK);
     round_drop(c, round);
     if (all.count > 0) {
         op->points = scan_of_points(op, &all);

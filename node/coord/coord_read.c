@@ -20,6 +20,8 @@ void op_done(struct coord *c, struct read_op *op, enum err err)
     op->result.err = err;
     if (err != ERR_OK)
         op->result.rows = (struct scan_result){0};
+    op->result.receipt = op->receipt;
+    op->result.seen = op->request.seen != NULL ? &op->told : NULL;
     coord_done(c, op->op, &op->result);
     memory_retire(c, op->memory);
 }
@@ -49,6 +51,7 @@ void round_fail(struct coord *c, struct round *round, enum err err)
     op->result.data_present = false;
     for (size_t i = 0; i < round->answers; i++)
         op->result.data_present |= round->answer[i].full;
+    round_receipt(c, round, err);
     round_drop(c, round);
     op_done(c, op, err);
 }
@@ -146,6 +149,7 @@ static void ask_ourselves(struct coord *c, struct round *round, struct answer *a
     c->in_flight += arena_used(arena) - before;
     if (err != ERR_OK) {
         a->state = REPLICA_LOST;
+        a->err = err;
         quorums_fail(&round->quorums, a->standing);
         return;
     }
@@ -153,6 +157,9 @@ static void ask_ourselves(struct coord *c, struct round *round, struct answer *a
     a->state = REPLICA_ACKED;
     if (round->phase != ROUND_INDEX)
         scan_result_digest(&a->result, round->scan.now_s, &a->digest);
+    if (round->op->request.seen != NULL)
+        a->seen = replica_tell(c, keyspace, &round->scan,
+                               round->phase != ROUND_INDEX ? &a->result : NULL, arena);
     quorums_ack(&round->quorums, a->standing);
 }
 
@@ -165,8 +172,11 @@ void round_ask(struct coord *c, struct now now, struct round *round, size_t i, b
         quorums_member(&round->quorums, a->standing);
     a->state = REPLICA_WAITING;
     a->full_asked |= full;
+    a->covers = full && !round_is_covered(round) &&
+                !(round->starting && round_has_covering(round, REPLICA_WAITING));
     if (is_self(c, a->node)) {
-        ask_ourselves(c, round, a);
+        if (!round_wait_ourselves(c, now, round, a))
+            ask_ourselves(c, round, a);
         return;
     }
     struct buf out;
@@ -174,9 +184,13 @@ void round_ask(struct coord *c, struct now now, struct round *round, size_t i, b
     scan_encode(&round->scan, &out);
     usec left = round->op->deadline.timer.at - now.mono;
     struct wire_message m = {.type = WIRE_READ};
-    m.read =
-        (struct wire_read){round->pending.request, left > 0 ? (uint64_t)left : 0,
-                           round->op->request.keyspace, !full, arena_copy(arena, buf_bytes(&out))};
+    m.read = (struct wire_read){round->pending.request,
+                                left > 0 ? (uint64_t)left : 0,
+                                round->op->request.keyspace,
+                                !full,
+                                arena_copy(arena, buf_bytes(&out)),
+                                a->covers ? round->after : BYTES_NONE,
+                                round->op->request.seen != NULL};
     buf_close(&out);
     coord_send(c, a->node, &m);
 }
@@ -214,6 +228,8 @@ static void answered(struct coord *c, struct now now, struct round *round)
     }
     if (quorums_state(&round->quorums) != QUORUM_ENOUGH)
         return;
+    if (round_uncovered(c, now, round))
+        return;
     if (round->phase == ROUND_INDEX) {
         index_answered(c, now, round);
         return;
@@ -232,6 +248,21 @@ static void answered(struct coord *c, struct now now, struct round *round)
         round_finish(c, now, round, &data->result);
     else
         repair_start(c, now, round); /* also when only digests came back so far */
+}
+
+void round_resume(struct coord *c, struct now now, struct round *round)
+{
+    for (size_t i = 0; i < round->answers; i++) {
+        struct answer *a = &round->answer[i];
+        if (!is_self(c, a->node) || a->state != REPLICA_WAITING || round->phase == ROUND_REPAIR)
+            continue;
+        ask_ourselves(c, round, a);
+        if (round->phase == ROUND_FULL)
+            repair_full_answer(c, now, round);
+        else
+            answered(c, now, round);
+        return;
+    }
 }
 
 void read_reply(struct coord *c, struct now now, struct round *round, node_no from,
@@ -259,10 +290,12 @@ void read_reply(struct coord *c, struct now now, struct round *round, node_no fr
         err = round->phase == ROUND_INDEX ? index_result_decode(copy, arena, &a->found)
                                           : scan_result_decode(copy, arena, &a->result);
         a->full = err == ERR_OK;
+        a->seen = arena_copy(arena, m->seen);
         op->bytes += (uint32_t)m->result.len;
         c->in_flight += m->result.len;
     }
     a->state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
+    a->err = err;
     if (err == ERR_OK) {
         memcpy(a->digest.b, m->digest.data, sizeof a->digest.b);
         quorums_ack(&round->quorums, a->standing);
@@ -284,6 +317,7 @@ void read_peer_lost(struct coord *c, struct now now, struct round *round, node_n
             continue;
         if (a->state == REPLICA_WAITING) {
             a->state = REPLICA_LOST;
+            a->err = ERR_CLOSED;
             if (round->phase == ROUND_REPAIR)
                 return; /* it does not count any more */
             quorums_lose(&round->quorums, a->standing);
@@ -365,10 +399,13 @@ void round_start(struct coord *c, struct now now, struct read_op *op)
         round_fail(c, round, ERR_UNAVAILABLE);
         return;
     }
+    round_find_after(c, round, range, p->ranges);
+    round->starting = true;
     for (size_t i = 0; i < round->answers; i++) {
         if (quorums_want(&round->quorums, round->answer[i].standing))
             round_ask(c, now, round, i, !have_data(round));
     }
+    round->starting = false;
     timers_set(&c->timers, &round->speculation.timer, now.mono + speculation_delay(c));
     answered(c, now, round);
 }
@@ -404,6 +441,8 @@ void round_finish(struct coord *c, struct now now, struct round *round,
     bool span_more = result->more;
     bool at_end = scan->single || round->scan.upto_token == scan->upto_token;
     token upto = round->scan.upto_token;
+    round_tell(round);
+    round_receipt(c, round, ERR_OK);
     round_drop(c, round);
     op->result.required = quorum_need(&round->quorums.now);
     op->result.received = quorum_acked(&round->quorums.now);
@@ -450,7 +489,10 @@ void read_begin(struct coord *c, struct now now, uint64_t op_name, const struct 
     op->memory = memory;
     op->request = *r;
     op->deadline.kind = DUE_READ;
-    op->result.level = r->level;
+    op->request.level = session_level(r);
+    op->result.level = op->request.level;
+    if (r->seen != NULL)
+        op->request.seen = copy_seen(&memory->arena, r->seen);
     c->stats.reads++;
     buf_init(&copy, WIRE_MESSAGE_MAX);
     scan_encode(&r->scan, &copy);

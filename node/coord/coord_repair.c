@@ -37,7 +37,7 @@ void repair_full_answer(struct coord *c, struct now now, struct round *round)
             return;
         }
     }
-    if (quorums_state(&round->quorums) != QUORUM_ENOUGH)
+    if (quorums_state(&round->quorums) != QUORUM_ENOUGH || round_uncovered(c, now, round))
         return;
     merge_and_repair(c, now, round);
 }
@@ -72,6 +72,7 @@ static bool repair_one(struct coord *c, struct now now, struct round *round, str
         c->stats.repairs++;
         a->repairing = true;
         a->repairs++;
+        a->repaired++;
         if (a->node == cluster_self(c->cluster)) {
             coord_apply(c, now, keyspace, range, &lack, no_dot, NULL,
                         (struct applying){.request = round->pending.request});
@@ -115,7 +116,7 @@ static void repair_again(struct coord *c, struct now now, struct round *round)
     for (size_t i = 0; i < round->answers; i++) {
         struct answer *a = &round->answer[i];
         a->repairing = false;
-        a->repairs = 0;
+        a->repairs = a->repaired = 0;
         if (has_answered(a)) {
             quorums_ack(&round->quorums, a->standing);
         } else if (a->state == REPLICA_WAITING) { /* an answer would be to the old number */
@@ -173,6 +174,7 @@ void repair_answer(struct coord *c, struct now now, struct round *round, node_no
         a->repairing = false;
         if (err != ERR_OK)
             a->state = REPLICA_LOST;
+        a->err = err;
         if (err == ERR_OK)
             quorums_ack(&round->quorums, a->standing);
         else if (err == ERR_CLOSED)

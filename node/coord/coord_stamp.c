@@ -104,7 +104,7 @@ enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot
     if (err != ERR_OK)
         return err;
     run->sent = w.part;
-    run->minted = (struct verdict){w.given, w.stamped};
+    run->minted = (struct verdict){w.given, w.stamped, false};
     /* Nothing that could have covered it was dropped here, unless it is as old. */
     if (!w.newest && part_min_timestamp(p) <= engine_purged_bound(c->engine, p->table, p->token))
         take_context(c, run);

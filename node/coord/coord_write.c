@@ -4,11 +4,17 @@
 #include "node/coord/coord_core.h"
 
 #include "base/mutant.h"
+#include "node/coord/receipt.h"
+#include "node/coord/waits.h"
+
+#include <string.h>
 
 struct write_op {
     uint64_t op;
     struct memory *memory;
-    size_t left; /* runs that have no result yet */
+    size_t left;      /* runs that have no result yet */
+    struct seen told; /* by the dots of those that went well */
+    struct bytes receipt;
     struct coord_result result;
 };
 
@@ -30,12 +36,20 @@ static void op_fold(struct coord *c, struct write_op *op, const struct coord_res
     ASSERT(op->left > 0);
     if (--op->left > 0)
         return;
+    op->result.receipt = op->receipt;
+    op->result.seen = op->told.count > 0 ? &op->told : NULL;
     coord_done(c, op->op, &op->result);
     memory_retire(c, op->memory);
 }
 
 static void run_finish(struct coord *c, struct run *run, const struct coord_result *result)
 {
+    struct write_op *op = run->owner;
+    run_tell(c, run, result);
+    if (op != NULL)
+        receipt_add(&op->receipt, &op->memory->arena, run->receipt);
+    if (op != NULL && result->err == ERR_OK && run->tells)
+        seen_merge(&op->told, &op->memory->arena, &run->told);
     coord_untrack(c, &run->pending);
     timers_cancel(&c->timers, &run->deadline.timer);
     if (!MUTANT(in_flight_leaks))
@@ -43,11 +57,7 @@ static void run_finish(struct coord *c, struct run *run, const struct coord_resu
     if (run->owner != NULL) {
         op_fold(c, run->owner, result);
     } else {
-        struct wire_message m = {.type = WIRE_FORWARD_DONE};
-        m.forward_done =
-            (struct wire_forward_done){run->peer_request, (uint32_t)result->err,  result->required,
-                                       result->received,  result->failures,       result->waits_for,
-                                       result->merged,    (uint32_t)result->lost, result->behind};
+        struct wire_message m = run_forward_done(run, result);
         if (MUTANT(forward_says_ok))
             m.forward_done.err = ERR_OK;
         coord_send(c, run->peer, &m);
@@ -196,15 +206,17 @@ static bool run_forward(struct coord *c, struct now now, struct run *run)
     run->forwarded = true;
     run->forward_to = run->target[best].node;
     struct wire_message m = {.type = WIRE_FORWARD};
-    m.forward = (struct wire_forward){run->pending.request,
-                                      (uint64_t)left_us(run, now),
-                                      run->keyspace,
-                                      (uint32_t)run->level,
-                                      (uint32_t)run->kind,
-                                      run->encoded,
-                                      run->supersede_encoded,
-                                      run->came,
-                                      run->replay};
+    m.forward = (struct wire_forward){.request = run->pending.request,
+                                      .timeout_us = (uint64_t)left_us(run, now),
+                                      .keyspace = run->keyspace,
+                                      .level = (uint32_t)run->level,
+                                      .kind = (uint32_t)run->kind,
+                                      .part = run->encoded,
+                                      .supersede = run->supersede_encoded,
+                                      .stamp = run->came,
+                                      .replay = run->replay,
+                                      .after = run->after,
+                                      .want_receipt = run->want_receipt};
     coord_send(c, run->forward_to, &m);
     c->stats.forwards++;
     return true;
@@ -273,6 +285,7 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
             return;
     }
     struct dot dot = engine_next_dot(c->engine, run->keyspace, run->range, c->self);
+    run->dot = dot;
     if (!mint(c, now, run, dot))
         return;
     c->in_flight -= run->encoded.len;
@@ -291,11 +304,16 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
             continue;
         }
         struct wire_message m = {.type = WIRE_WRITE};
-        m.write = (struct wire_write){request,       (uint64_t)left_us(run, now),
-                                      run->keyspace, run->range,
-                                      dot,           run->encoded,
-                                      run->context,  run->weighs,
-                                      run->stamp};
+        m.write = (struct wire_write){.request = request,
+                                      .timeout_us = (uint64_t)left_us(run, now),
+                                      .keyspace = run->keyspace,
+                                      .range = run->range,
+                                      .dot = dot,
+                                      .part = run->encoded,
+                                      .context = run->context,
+                                      .weighs = run->weighs,
+                                      .stamp = run->stamp,
+                                      .after = run->after};
         coord_send(c, run->target[i].node, &m);
     }
     /* Last, because a store that has failed answers at once, and that may end the run. */
@@ -327,21 +345,10 @@ static bool may_coordinate(const struct run *run, size_t i)
            (run->kind != WRITE_COUNTER || run->target[i].standing.in_now);
 }
 
-static void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us)
+/* Find its replicas, and who of them makes the write. */
+static void run_go(struct coord *c, struct now now, struct run *run)
 {
     node_no self = cluster_self(c->cluster);
-    bool stamped = may_be_stamped(run);
-    run->weighs = stamped && !run->supersede.siblings;
-    run->stamp = run->came = stamped ? run->came : 0;
-    coord_track(c, &run->pending, PENDING_RUN);
-    run->end_mono = now.mono + timeout_us;
-    run->deadline.kind = DUE_RUN;
-    timers_set(&c->timers, &run->deadline.timer, run->end_mono);
-    c->in_flight += run->encoded.len;
-    if (c->in_flight > c->config.in_flight_max) {
-        run_result(c, run, ERR_OVERLOADED);
-        return;
-    }
     enum err err = run_plan(c, run);
     if (err != ERR_OK) {
         run_result(c, run, err);
@@ -354,11 +361,40 @@ static void run_start(struct coord *c, struct now now, struct run *run, usec tim
     }
     for (size_t i = 0; i < run->targets; i++) {
         if (run->target[i].node == self && may_coordinate(run, i)) {
-            run_coordinate(c, now, run);
+            err = run_wait(c, now, run);
+            if (err == ERR_OK)
+                run_coordinate(c, now, run);
+            else if (err != ERR_BEHIND)
+                run_result(c, run, err);
             return;
         }
     }
     run_elsewhere(c, now, run);
+}
+
+void write_resume(struct coord *c, struct now now, struct run *run)
+{
+    run->waited = true;
+    run->targets = 0; /* who lives, and who holds the range, may have changed */
+    memset(run->target, 0, sizeof run->target);
+    run_go(c, now, run);
+}
+
+static void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us)
+{
+    bool stamped = may_be_stamped(run);
+    run->weighs = stamped && !run->supersede.siblings;
+    run->stamp = run->came = stamped ? run->came : 0;
+    coord_track(c, &run->pending, PENDING_RUN);
+    run->end_mono = now.mono + timeout_us;
+    run->deadline.kind = DUE_RUN;
+    timers_set(&c->timers, &run->deadline.timer, run->end_mono);
+    c->in_flight += run->encoded.len;
+    if (c->in_flight > c->config.in_flight_max) {
+        run_result(c, run, ERR_OVERLOADED);
+        return;
+    }
+    run_go(c, now, run);
 }
 
 /* Of our own, deep in the run's memory. */
@@ -404,8 +440,10 @@ void write_begin(struct coord *c, struct now now, uint64_t op, const struct coor
         run->level = w->level;
         run->kind = w->kind;
         run->came = w->stamp;
+        run->want_receipt = w->receipt;
         run->replay = w->replay;
         if (copy_mutation(run, &w->mutations[i])) {
+            run_take_session(c, run, w->seen);
             run_start(c, now, run, w->timeout_us);
         } else {
             struct coord_result too_big = {.err = ERR_TOO_BIG, .level = w->level, .kind = w->kind};
@@ -440,6 +478,8 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
     struct run *run = run_new();
     run->encoded = arena_copy(&run->memory->arena, m->part);
     run->supersede_encoded = arena_copy(&run->memory->arena, m->supersede);
+    run->after = arena_copy(&run->memory->arena, m->after);
+    run->want_receipt = m->want_receipt;
     run->peer = from;
     run->peer_request = m->request;
     run->keyspace = m->keyspace;
@@ -479,6 +519,9 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
                                   .lost = m->lost <= LOST_STAMPED ? (enum lost)m->lost : LOST_NONE,
                                   .lost_in = run->part.table,
                                   .behind = m->behind};
+    run->range = ring_range_of(run->part.token, cluster_ranges(c->cluster));
+    run->dot = m->dot;
+    run->receipt = arena_copy(&run->memory->arena, m->receipt);
     run_finish(c, run, &result);
 }
 
@@ -490,6 +533,8 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
         if (run->target[i].node != from || run->target[i].state != REPLICA_WAITING)
             continue;
         run->target[i].state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
+        run->target[i].err = err;
+        run->target[i].synced = verdict->synced;
         if (err == ERR_OK)
             take_verdict(run, i, verdict);
         if (err == ERR_OK && MUTANT(count_ack_twice))
@@ -517,6 +562,7 @@ void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no n
         if (run->target[i].node != node || run->target[i].state != REPLICA_WAITING)
             continue;
         run->target[i].state = REPLICA_LOST;
+        run->target[i].err = ERR_CLOSED;
         if (MUTANT(lost_replica_counts))
             quorums_ack(&run->quorums, run->target[i].standing);
         else

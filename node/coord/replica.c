@@ -3,6 +3,7 @@
 #include "node/coord/coord_core.h"
 
 #include "base/mutant.h"
+#include "node/coord/waits.h"
 #include "ring/murmur3.h"
 #include "ring/token.h"
 
@@ -35,7 +36,7 @@ static enum err judge(struct coord *c, struct now now, const struct part *p,
     struct weighed w;
     enum err err = engine_weigh(c->engine, p, context, stamp, now.wall / USEC_PER_SEC, arena, &w);
     if (err == ERR_OK && !MUTANT(loss_not_told))
-        *ret = (struct verdict){w.given, w.stamped};
+        *ret = (struct verdict){w.given, w.stamped, false};
     return err;
 }
 
@@ -52,8 +53,26 @@ static bool may_be_told(struct coord *c, const struct wire_write *m, uint64_t ep
            epoch >= cluster_since(c->cluster, m->keyspace, m->range);
 }
 
+/* A message of a session, that waits for what the session has seen elsewhere. ERR_BEHIND: it does;
+ * ERR_OK: there is nothing to wait for. */
+static enum err wait_first(struct coord *c, struct now now, node_no from,
+                           const struct wire_message *m, bool read)
+{
+    keyspace_no keyspace = read ? m->read.keyspace : m->write.keyspace;
+    struct bytes after = read ? m->read.after : m->write.after;
+    if ((read ? MUTANT(token_ignored) : MUTANT(write_before_dependencies)))
+        return ERR_OK;
+    enum err err = waits_look(c, keyspace, after, read);
+    if (err != ERR_BEHIND)
+        return err;
+    struct wire_message copy = *m;
+    copy.type = read ? WIRE_READ : WIRE_WRITE;
+    copy.trace = tracing_session(&c->trace);
+    return waits_for_peer(c, now, from, &copy) == ERR_OK ? ERR_BEHIND : ERR_OVERLOADED;
+}
+
 void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch,
-                   const struct wire_write *m)
+                   const struct wire_write *m, bool waited)
 {
     struct arena arena = {0};
     struct clock context;
@@ -83,6 +102,13 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
         err = ERR_STALE; /* it was held up; whoever waited for the ack is gone */
     if (err == ERR_OK && m->dot.n > 0 && !may_be_told(c, m, epoch))
         err = ERR_STALE;
+    if (err == ERR_OK && m->after.len > 0 && !waited) {
+        err = wait_first(c, now, from, &(struct wire_message){.epoch = epoch, .write = *m}, false);
+        if (err == ERR_BEHIND) {
+            arena_close(&arena);
+            return;
+        }
+    }
     clock_init(&context);
     if (err == ERR_OK && has_context)
         err = check_context(c, m, &context);
@@ -187,7 +213,43 @@ static enum err answer_index(struct coord *c, const struct wire_read *m, const s
     return err;
 }
 
-void replica_read(struct coord *c, node_no from, const struct wire_read *m)
+/* Is all that is here of the range with every replica, durably? Then a session need not know. */
+static bool is_common(struct coord *c, keyspace_no keyspace, range_no range)
+{
+    return engine_is_common(c->engine, keyspace, range, cluster_ring_epoch(c->cluster));
+}
+
+struct bytes replica_tell(struct coord *c, keyspace_no keyspace, const struct scan *scan,
+                          const struct scan_result *rows, struct arena *arena)
+{
+    struct seen seen = {0};
+    uint32_t ranges = cluster_ranges(c->cluster);
+    range_no first, last;
+    struct buf out;
+    for (size_t i = 0; rows != NULL && i < rows->parts_count; i++) {
+        range_no range = ring_range_of(rows->parts[i].token, ranges);
+        if (!is_common(c, keyspace, range))
+            seen_add_part(&seen, arena, keyspace, range, &rows->parts[i]);
+    }
+    if (rows == NULL) {
+        scan_ranges(scan, ranges, &first, &last);
+        while (engine_next_range(c->engine, keyspace, first, &first) && first <= last) {
+            if (!is_common(c, keyspace, first))
+                seen_add_clock(&seen, arena, keyspace, first,
+                               engine_clock(c->engine, keyspace, first));
+            if (first++ == last)
+                break;
+        }
+    }
+    buf_init(&out, SEEN_BYTES_MAX);
+    seen_encode(&seen, &out);
+    struct bytes encoded = arena_copy(arena, buf_bytes(&out));
+    buf_close(&out);
+    return encoded;
+}
+
+void replica_read(struct coord *c, struct now now, node_no from, const struct wire_read *m,
+                  bool waited)
 {
     struct memory *memory = memory_new();
     struct scan scan;
@@ -196,6 +258,14 @@ void replica_read(struct coord *c, node_no from, const struct wire_read *m)
     struct wire_message answer = {.type = WIRE_READ_REPLY, .read_reply = {.request = m->request}};
     enum err err = scan_decode(m->scan, &memory->arena, &scan);
     bool index = err == ERR_OK && scan.index.no != 0;
+    if (err == ERR_OK && m->after.len > 0 && !waited) {
+        err = wait_first(c, now, from, &(struct wire_message){.read = *m}, true);
+        if (err == ERR_BEHIND) {
+            memory_retire(c, memory);
+            return;
+        }
+        index &= err == ERR_OK;
+    }
     if (index)
         err = answer_index(c, m, &scan, &memory->arena, &answer.read_reply);
     else if (err == ERR_OK)
@@ -213,6 +283,9 @@ void replica_read(struct coord *c, node_no from, const struct wire_read *m)
             buf_close(&out);
         }
     }
+    if (err == ERR_OK && m->tell && (index || !m->digest_only))
+        answer.read_reply.seen =
+            replica_tell(c, m->keyspace, &scan, index ? NULL : &result, &memory->arena);
     answer.read_reply.err = (uint32_t)err;
     coord_send(c, from, &answer);
     memory_retire(c, memory);

@@ -39,6 +39,7 @@ void heal_free(struct heal *h)
     }
     agree_free(h);
     held_free(h);
+    fetch_free(h);
     arena_close(&h->arena);
     mem_free(h->sessions);
     mem_free(h->effects);
@@ -327,7 +328,7 @@ static void pull_without(struct heal *h, struct now now, struct session *s)
 /* Into the store, with the giver's clock, by which can be told what was dropped there. Who only
  * takes the range over may rely on that only for what it has itself: engine_log_apply leaves out
  * the rest. */
-static enum err take_rows(struct heal *h, struct session *s, const struct wire_pull_reply *m)
+enum err heal_take_rows(struct heal *h, const struct wire_pull_reply *m, uint64_t *ret_ticket)
 {
     struct clock context;
     const struct placement *p = cluster_placement(h->cluster, m->keyspace);
@@ -338,10 +339,10 @@ static enum err take_rows(struct heal *h, struct session *s, const struct wire_p
     if (!cluster_is_replica(h->cluster, m->keyspace, m->range, cluster_self(h->cluster)))
         err = ERR_STALE; /* it left us while this was on its way */
     if (err == ERR_OK) {
-        s->ticket = HEAL_TICKET | ++h->tickets;
+        *ret_ticket = HEAL_TICKET | ++h->tickets;
         h->stats.bytes_pulled += m->rows.len;
         err = engine_log_apply(h->engine, m->keyspace, m->range, m->rows,
-                               MUTANT(pull_without_context) ? NULL : &context, holds, s->ticket);
+                               MUTANT(pull_without_context) ? NULL : &context, holds, *ret_ticket);
     }
     clock_close(&context);
     return err;
@@ -368,7 +369,7 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
         pull_without(h, now, s);
     } else if (err == ERR_OK) {
         h->stats.dots_pulled += clock_count(&done);
-        err = take_rows(h, s, m);
+        err = heal_take_rows(h, m, &s->ticket);
     }
     if (err != ERR_OK)
         session_end(h, now, s, false); /* the next round tries anew */
@@ -427,6 +428,7 @@ void heal_peer_lost(struct heal *h, struct now now, node_no peer)
     agree_forget_talk(s);
     s->soon = false;
     pass_turn(h, now, s);
+    fetch_peer_lost(h, now, peer);
     check_moved(h); /* perhaps we waited for nobody but it, and it leaves the ring anyhow */
 }
 
@@ -455,7 +457,10 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
     case WIRE_CLOCK_DIGESTS: serve_digests(h, from, &m->clock_digests); return true;
     case WIRE_CLOCKS: receive_clocks(h, now, heal_session(h, from), &m->clocks); return true;
     case WIRE_PULL: serve_pull(h, from, &m->pull); return true;
-    case WIRE_PULL_REPLY: receive_rows(h, now, heal_session(h, from), &m->pull_reply); return true;
+    case WIRE_PULL_REPLY:
+        if (!fetch_receive(h, now, &m->pull_reply))
+            receive_rows(h, now, heal_session(h, from), &m->pull_reply);
+        break;
     case WIRE_AGREE_ASK: agree_receive_ask(h, now, from, &m->agree_ask); break;
     case WIRE_AGREE_TELL: agree_receive_tell(h, now, heal_session(h, from), &m->agree_tell); break;
     default: return false;
@@ -465,6 +470,8 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
 
 void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
 {
+    if (fetch_durable(h, now, ticket, err))
+        return;
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
         if (s->seal == ticket) {
@@ -516,6 +523,7 @@ void heal_deadline(struct heal *h, struct now now)
         tidy_some(h, now);
     if (now.mono >= h->forget_due)
         held_forget_some(h, now);
+    fetch_deadline(h, now);
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
         if (now.mono < s->due)
@@ -531,6 +539,8 @@ usec heal_next_deadline(const struct heal *h)
 {
     usec next = h->next_round < h->tidy_due ? h->next_round : h->tidy_due;
     next = next < h->forget_due ? next : h->forget_due;
+    usec fetch = fetch_next_deadline(h);
+    next = fetch < next ? fetch : next;
     for (size_t i = 0; i < h->sessions_count; i++) {
         if (h->sessions[i].due < next)
             next = h->sessions[i].due;

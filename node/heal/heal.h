@@ -71,8 +71,15 @@ void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
 void heal_deadline(struct heal *h, struct now now);
 usec heal_next_deadline(const struct heal *h);
 
+/* Get these dots (a clock, encoded) at once from the other replicas, for somebody waits for them:
+ * HEAL_FETCHED comes once, perhaps in the same step. At most HEAL_FETCHES_MAX at a time. */
+#define HEAL_FETCHES_MAX 32u
+void heal_fetch(struct heal *h, struct now now, uint64_t id, keyspace_no keyspace, range_no range,
+                struct bytes wanted);
+
 enum heal_effect_type {
     HEAL_SEND,
+    HEAL_FETCHED,
     HEAL_NEW_LIFE, /* dots are to be minted under a new boot number: heal_set_life */
     HEAL_MOVED     /* all that there is to pull for ring_epoch has been pulled and is durable */
 };
@@ -84,6 +91,11 @@ struct heal_effect {
             node_no to;
             struct wire_message message;
         } send;
+        struct {
+            uint64_t id;
+            bool complete; /* what is missing still, no replica has; all else that they have is here
+                            */
+        } fetched;
         uint64_t ring_epoch;
     };
 };
@@ -96,6 +108,7 @@ void heal_clear(struct heal *h); /* effects performed: their bytes are freed */
 struct heal_stats {
     uint64_t rounds, equal, pulls, dots_pulled, bytes_pulled, bytes_served, unserved;
     uint64_t forgotten;      /* ranges, before they were taken over again */
+    uint64_t fetches;        /* questions for dots that somebody waits for */
     uint64_t purges;         /* turns of removing garbage */
     uint64_t garbage_ranges; /* that had some when looked at last, */
     uint64_t pinned_ranges;  /* and of these, ones where a replica is dead, so that none may go */

@@ -5,6 +5,7 @@
  *   agree.c    what may be forgotten of deletions (agree.h)
  *   agree_talk.c  questions and answers about that
  *   held.c     what is held; what was, and goes before it is again
+ *   fetch.c    dots that somebody waits for
  *   tidy.c     garbage is found and, where agreed, removed
  */
 #ifndef TORC_NODE_HEAL_HEAL_CORE_H
@@ -35,6 +36,26 @@ struct want {
     keyspace_no keyspace;
     range_no range;
     struct clock clock; /* the peer's; while pulling: what is missing still */
+};
+
+/* fetch.c: one question of coordination's. */
+#define FETCH_PEERS_MAX 128
+struct fetching {
+    uint64_t id;
+    keyspace_no keyspace;
+    range_no range;
+    struct clock wanted;
+    bool all;        /* no longer for `wanted` alone */
+    bool incomplete; /* somebody could not be asked, or could not give */
+    node_no asked[FETCH_PEERS_MAX];
+    size_t asked_count;
+    node_no peer;        /* being asked; 0: none */
+    bool heard;          /* it has told its clock, */
+    struct clock theirs; /* this one, */
+    bool gave;           /* and given something */
+    uint64_t request, left;
+    uint64_t ticket; /* what it gave is being stored */
+    usec due;
 };
 
 struct session {
@@ -96,6 +117,8 @@ struct heal {
     bool busy;           /* clients wait */
     bool clock_doubtful; /* ours may be wrong */
     size_t pinned_now, garbage_now;
+    struct fetching fetches[HEAL_FETCHES_MAX];
+    size_t fetches_count;
     struct heal_effect *effects;
     size_t effects_count, effects_cap;
     struct arena arena; /* bytes of effects */
@@ -105,6 +128,8 @@ struct heal {
 struct session *heal_session(struct heal *h, node_no peer); /* valid until another one is made */
 
 struct heal_effect *heal_append(struct heal *h, enum heal_effect_type type);
+/* Into the store, under a ticket of its own. */
+enum err heal_take_rows(struct heal *h, const struct wire_pull_reply *m, uint64_t *ret_ticket);
 void heal_send(struct heal *h, node_no to, const struct wire_message *m);
 struct bytes heal_keep(struct heal *h, const struct buf *b); /* a copy that lives as the effects */
 
@@ -120,5 +145,13 @@ void held_forget_some(struct heal *h, struct now now);
 /* --- serve.c */
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m);
 void serve_pull(struct heal *h, node_no from, const struct wire_pull *m);
+
+/* --- fetch.c */
+bool fetch_receive(struct heal *h, struct now now, const struct wire_pull_reply *m); /* ours? */
+bool fetch_durable(struct heal *h, struct now now, uint64_t ticket, enum err err);   /* ours? */
+void fetch_peer_lost(struct heal *h, struct now now, node_no peer);
+void fetch_deadline(struct heal *h, struct now now);
+usec fetch_next_deadline(const struct heal *h);
+void fetch_free(struct heal *h);
 
 #endif

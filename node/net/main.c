@@ -215,6 +215,7 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->batch_warn_bytes = (size_t)c->batch_size_warn_threshold;
     n->batch_fail_bytes = (size_t)c->batch_size_fail_threshold;
     n->batch_warn_partitions = (size_t)c->unlogged_batch_across_partitions_warn_threshold;
+    n->unsynced = c->commitlog_sync == COMMITLOG_SYNC_PERIODIC;
     n->counter_window_us = c->counter_retry_window;
     n->read_timeout_us = c->read_request_timeout;
     n->range_timeout_us = c->range_request_timeout;

@@ -99,13 +99,19 @@ static struct bytes query(struct question *q, struct bytes state)
 {
     struct cql_request request = {.opcode = CQL_QUERY, .tracing = q->traced};
     struct cql_params *params = &request.query.params;
-    struct cql_pair pair = {.key = BYTES_LIT("torc_request_id")};
+    struct cql_pair pairs[3];
+    size_t count = 0;
     uint8_t name[8];
     struct buf body;
     store_u64(name, q->name);
-    pair.value = bytes_make(name, sizeof name);
     if (q->name != 0)
-        request.payload = (struct cql_map){&pair, 1};
+        pairs[count++] =
+            (struct cql_pair){BYTES_LIT("torc_request_id"), bytes_make(name, sizeof name)};
+    if (q->of_session)
+        pairs[count++] = (struct cql_pair){BYTES_LIT("torc_session"), q->session};
+    if (q->wants_receipt)
+        pairs[count++] = (struct cql_pair){BYTES_LIT("torc_receipt"), BYTES_LIT("")};
+    request.payload = (struct cql_map){pairs, count};
     request.query.text = q->text;
     params->consistency = q->level;
     params->page_size = q->page_size;
@@ -139,6 +145,10 @@ static uint64_t question(struct sim *s, unsigned via, enum cql_consistency level
     q->level = level;
     q->page_size = page_size;
     q->name = name;
+    q->of_session = s->session != NULL;
+    if (q->of_session)
+        q->session = arena_copy(&q->arena, buf_bytes(s->session));
+    q->wants_receipt = s->receipts;
     q->traced = s->config.trace_every > 0 && q->number % s->config.trace_every == 0;
     q->body = query(q, BYTES_NONE);
     if (c->number == 0)
@@ -243,6 +253,10 @@ static bool read_answer(struct sim *s, struct question *q, const struct cql_fram
     enum err err = cql_response_read(&own, &q->arena, &response, &why);
     ASSERT(err == ERR_OK);
     read_warnings(s, q, response.prefix.warnings);
+    (void)cql_map_get(&response.prefix.payload, "torc_session", &q->reply.session);
+    (void)cql_map_get(&response.prefix.payload, "torc_receipt", &q->reply.receipt);
+    if (q->of_session && q->reply.session.len > 0)
+        q->session = q->reply.session; /* for the next page */
     if (response.opcode == CQL_ERROR) {
         q->reply.code = response.error.code;
         q->reply.message = arena_text(&q->arena, response.error.message);
@@ -515,7 +529,12 @@ const struct sim_reply *sim_cql(struct sim *s, unsigned via, enum cql_consistenc
     sim_forget(s, s->last_asked);
     s->last_asked = sim_ask(s, via, level, text);
     sim_until(s, is_answered, &s->last_asked, SIM_ASK_TIMEOUT);
-    return sim_reply_of(s, s->last_asked);
+    const struct sim_reply *reply = sim_reply_of(s, s->last_asked);
+    if (s->session != NULL && reply->session.len > 0) {
+        buf_clear(s->session);
+        buf_put_bytes(s->session, reply->session);
+    }
+    return reply;
 }
 
 static void say_cell(struct buf *out, uint16_t type, const struct sim_cell *c)

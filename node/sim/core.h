@@ -88,6 +88,8 @@ struct question {
     enum cql_consistency level;
     int32_t page_size; /* 0: all at once */
     uint64_t name;     /* 0: none */
+    bool of_session, wants_receipt;
+    struct bytes session;
     bool traced;
     uint8_t flags;     /* of the frame */
     struct bytes body; /* of the request for the next page */
@@ -177,6 +179,8 @@ struct sim {
     struct map questions; /* number -> struct question */
     uint64_t numbers;
     uint64_t last_asked; /* of sim_cql */
+    struct buf *session; /* the caller's */
+    bool receipts;
     struct buf said;
     struct arena scratch;
 

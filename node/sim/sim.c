@@ -439,3 +439,13 @@ void sim_free(struct sim *s)
     arena_close(&s->scratch);
     mem_free(s);
 }
+
+void sim_set_session(struct sim *s, struct buf *session)
+{
+    s->session = session;
+}
+
+void sim_want_receipts(struct sim *s, bool want)
+{
+    s->receipts = want;
+}

@@ -186,6 +186,8 @@ struct sim_reply {
     const struct sim_cell *cells; /* [rows * columns] */
     const char *const *warnings;  /* of the last page */
     uint32_t warnings_count;
+    struct bytes session; /* the token that came with it; NULL data: none */
+    struct bytes receipt;
 };
 
 /* Send a statement and go on. The number is for sim_reply_of, which is never NULL before
@@ -214,6 +216,12 @@ void sim_hang_up(struct sim *s, unsigned node);
 /* Send a statement and run the cluster until it is answered. */
 const struct sim_reply *sim_cql(struct sim *s, unsigned via, enum cql_consistency level,
                                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* What is asked from now on is of this session: its token goes with each question, and becomes the
+ * one that comes with the answer (to sim_cql; of others it is in the reply). Borrowed; NULL: of
+ * none. An empty buffer asks for a token. */
+void sim_set_session(struct sim *s, struct buf *session);
+void sim_want_receipts(struct sim *s, bool want);
 
 /* "ok" for a reply without rows, "1 a; 2 null" for rows (in the order of the reply), "error: name"
  * with the protocol's name of the error, "lost". Lives like the reply of sim_cql. */

@@ -62,30 +62,37 @@
  * state for read repair. timeout_us: what is left for the sender, a duration (clocks are not
  * compared). context: the clock of who minted the dot (storage/engine.h), mostly empty. weighs: the
  * ack says by which timestamp the write loses here, if it does: what has the server's `stamp` (0:
- * nothing has) apart from all else (engine_weigh). */
+ * nothing has) apart from all else (engine_weigh). after: dots that the replica must have first
+ * (node/coord/waits.h). synced: the ack is not for the kernel's copy, but for the disk's. */
 #define WIRE_WRITE(F)                                                                              \
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
     F(u32, keyspace)                                                                               \
-    F(u32, range) F(dot, dot) F(bytes, part) F(bytes, context) F(flag, weighs) F(i64, stamp)
+    F(u32, range)                                                                                  \
+    F(dot, dot) F(bytes, part) F(bytes, context) F(flag, weighs) F(i64, stamp) F(bytes, after)
 #define WIRE_WRITE_ACK(F)                                                                          \
     F(u64, request)                                                                                \
-    F(u32, err) F(flag, given_lost) F(i64, given_by) F(flag, stamped_lost) F(i64, stamped_by)
+    F(u32, err)                                                                                    \
+    F(flag, given_lost) F(i64, given_by) F(flag, stamped_lost) F(i64, stamped_by) F(flag, synced)
 
 /* A whole request handed to a replica that will coordinate it. supersede: supersede_encode. stamp:
  * the server's, 0: none. replay: from the log of batches. DONE: lost, of enum lost; behind: by how
- * many us. */
+ * many us; which dot it got; when it was wanted, who has answered (node/coord/receipt.h). */
 #define WIRE_FORWARD(F)                                                                            \
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
     F(u32, keyspace)                                                                               \
-    F(u32, level) F(u32, kind) F(bytes, part) F(bytes, supersede) F(i64, stamp) F(flag, replay)
+    F(u32, level)                                                                                  \
+    F(u32, kind)                                                                                   \
+    F(bytes, part)                                                                                 \
+    F(bytes, supersede) F(i64, stamp) F(flag, replay) F(bytes, after) F(flag, want_receipt)
 #define WIRE_FORWARD_DONE(F)                                                                       \
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \
     F(u32, required)                                                                               \
     F(u32, received)                                                                               \
-    F(u32, failures) F(u32, waits_for) F(u32, merged) F(u32, lost) F(i64, behind)
+    F(u32, failures)                                                                               \
+    F(u32, waits_for) F(u32, merged) F(u32, lost) F(i64, behind) F(dot, dot) F(bytes, receipt)
 
 /* Counters (node/coord/coord_fold.c): promise to take no increment of the range up to a timestamp,
  * and tell your clock. `set` stands for the replicas of the range as the sender sees them. lives:
@@ -97,10 +104,14 @@
     F(u32, err)                                                                                    \
     F(u32, keyspace) F(u32, range) F(u64, set) F(u32, boot) F(i64, promised) F(bytes, clock)
 
-/* scan: scan_encode. digest_only: answer with the digest alone. */
+/* scan: scan_encode. digest_only: answer with the digest alone. For a session (tell): answer when
+ * you have what is to be seen `after`, and say what the rows show (storage/seen.h). */
 #define WIRE_READ(F)                                                                               \
-    F(u64, request) F(u64, timeout_us) F(u32, keyspace) F(flag, digest_only) F(bytes, scan)
-#define WIRE_READ_REPLY(F) F(u64, request) F(u32, err) F(bytes, digest) F(bytes, result)
+    F(u64, request)                                                                                \
+    F(u64, timeout_us)                                                                             \
+    F(u32, keyspace) F(flag, digest_only) F(bytes, scan) F(bytes, after) F(flag, tell)
+#define WIRE_READ_REPLY(F)                                                                         \
+    F(u64, request) F(u32, err) F(bytes, digest) F(bytes, result) F(bytes, seen)
 
 /* Ballots are dots (node/coord/cas_register.h). electorate: a hash of the replicas that the sender
  * counts among; who counts others refuses with STALE. The partition is that of the scan, whose rows

@@ -40,6 +40,7 @@ static void request_free(struct request *q)
     select_close(q->select);
     inner_close(q);
     omap_close(&q->needs.found);
+    buf_close(&q->receipt);
     for (size_t i = 0; i < q->prepared_count; i++)
         prepared_unref(q->prepared[i]);
     schema_unref(q->schema);
@@ -118,6 +119,26 @@ static uint8_t put_prefix(struct exec *e, struct request *q, struct bytes body, 
     return flags;
 }
 
+static void put_session(struct request *q)
+{
+    struct buf encoded;
+    buf_init(&encoded, SEEN_BYTES_MAX);
+    seen_encode(q->session, &encoded);
+    run_payload(&q->run, EXEC_SESSION, buf_bytes(&encoded));
+    buf_close(&encoded);
+}
+
+static void put_receipt(struct request *q)
+{
+    struct buf text;
+    buf_init(&text, BUF_MAX_DEFAULT);
+    buf_put_text(&text, "{\"torc_receipt\":1,\"steps\":[");
+    buf_put_bytes(&text, buf_bytes(&q->receipt));
+    buf_put_text(&text, "]}");
+    run_payload(&q->run, EXEC_RECEIPT, buf_bytes(&text));
+    buf_close(&text);
+}
+
 /* The request is over; its memory stays until the effects have been performed. */
 void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struct buf *body)
 {
@@ -134,6 +155,10 @@ void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struc
         opcode = CQL_ERROR;
     }
     effect->reply.opcode = opcode;
+    if (q->session != NULL)
+        put_session(q);
+    if (q->wants_receipt)
+        put_receipt(q);
     if (!uuid_is_zero(&q->trace))
         trace_params(e, q, effect);
     if (q->warnings.count > 0 || q->payload.count > 0 || !uuid_is_zero(&q->trace))

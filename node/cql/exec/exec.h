@@ -21,6 +21,7 @@
 #include "node/cql/proto/response.h"
 #include "node/schema/ddl.h"
 #include "storage/engine.h"
+#include "storage/seen.h"
 
 #define EXEC_PREPARED_MAX          10000
 #define EXEC_PREPARED_BYTES_MAX    ((size_t)64 << 20)
@@ -30,6 +31,9 @@
 #define EXEC_REQUEST_ID            "torc_request_id" /* custom payload: names the request */
 #define EXEC_REQUEST_ID_MAX        64
 #define EXEC_CAUSALITY             "torc_causality" /* custom payload: USING CAUSALITY; and of answers */
+#define EXEC_SESSION               "torc_session" /* ... : its token, and in the answer the next one */
+#define EXEC_RECEIPT               "torc_receipt" /* ... : wanted; and in the answer: who answered */
+#define EXEC_RECEIPT_MAX           ((size_t)64 << 10)
 #define EXEC_SORT_MAX              100000 /* rows that ORDER BY over several partitions sorts */
 #define EXEC_IN_MAX                10000  /* partitions or slices one IN may make */
 #define EXEC_REMOVE_MAX            10000  /* rows with siblings that a range of a DELETE may have */
@@ -151,6 +155,9 @@ struct exec_result {
     int64_t stamp_us; /* EXEC_CAS_ROWS: for what is proposed; above all that was read */
     bool unknown;     /* ERR_TIMEOUT of a session: it may be applied all the same */
     uint32_t contentions;
+    const struct seen *seen; /* by the client's session, beside what it had; NULL: nothing */
+    int64_t hlc_us;          /* the hybrid clock's, now */
+    struct bytes receipt;    /* steps, as JSON objects with commas between them */
 };
 
 /* Make the role `cassandra`, a superuser of that password, when there is no role at all. The reply,
@@ -207,11 +214,15 @@ struct exec_effect {
             enum cql_write_type kind;
             int64_t stamp_us; /* what has this timestamp got it from timestamp_us of the request;
                                  0: nothing has */
+            const struct seen *seen; /* by the client's session; NULL: there is none */
+            bool receipt;            /* who answered is wanted */
         } write;
         struct {
             keyspace_no keyspace;
             const struct scan *scan;
             enum cql_consistency level;
+            const struct seen *seen;
+            bool receipt;
         } read;
         struct {
             keyspace_no keyspace;
@@ -219,6 +230,8 @@ struct exec_effect {
             enum cql_consistency serial;
             enum cql_consistency level; /* of the change */
             bool read_only;             /* a SELECT: EXEC_CAS_ROWS are all it wants */
+            const struct seen *seen;
+            bool receipt;
         } cas;
         struct {
             uint64_t session; /* the op of the last EXEC_CAS or EXEC_CAS_PROPOSE */

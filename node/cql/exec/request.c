@@ -103,6 +103,21 @@ static void take_causality(struct request *q, const struct cql_map *payload)
     q->run.causality = &q->causality;
 }
 
+/* The token of a session. An empty one asks for the first. */
+static bool take_session(struct request *q, const struct cql_request *in)
+{
+    struct bytes given;
+    if (!cql_map_get(&in->payload, EXEC_SESSION, &given))
+        return true;
+    struct seen *seen = arena_new(&q->arena, struct seen);
+    if (given.len > 0 && seen_decode(given, &q->arena, seen) != ERR_OK)
+        return run_invalid(&q->run, EXEC_SESSION " is not a token that this cluster gave");
+    if (q->run.stamp_us > seen->time_us)
+        seen->time_us = q->run.stamp_us;
+    q->session = seen;
+    return true;
+}
+
 bool request_params(struct request *q, const struct cql_request *in, const struct cql_params *p)
 {
     take_causality(q, &in->payload);
@@ -116,7 +131,9 @@ bool request_params(struct request *q, const struct cql_request *in, const struc
         q->run.now_s = p->now_in_seconds;
     if ((p->flags & CQL_QUERY_KEYSPACE) != 0 && q->version >= 5)
         q->run.keyspace = arena_text(&q->arena, p->keyspace);
-    return identify(q, in, p);
+    struct bytes any;
+    q->wants_receipt = in->payload.count > 0 && cql_map_get(&in->payload, EXEC_RECEIPT, &any);
+    return (in->payload.count == 0 || take_session(q, in)) && identify(q, in, p);
 }
 
 static void start(struct exec *e, struct request *q, const struct ast *ast,
@@ -221,8 +238,33 @@ void request_execute(struct exec *e, struct request *q, const struct cql_request
           arena_copy(&q->arena, in->execute.result_metadata_id));
 }
 
+static void note_receipt(struct request *q, struct bytes steps)
+{
+    if (steps.len == 0)
+        return;
+    if (q->receipt.max == 0)
+        buf_init(&q->receipt, EXEC_RECEIPT_MAX);
+    if (q->receipt.len + steps.len + 1 > EXEC_RECEIPT_MAX)
+        return;
+    if (q->receipt.len > 0)
+        buf_put_u8(&q->receipt, ',');
+    buf_put_bytes(&q->receipt, steps);
+}
+
+static void note_seen(struct request *q, const struct exec_result *x)
+{
+    if (x->seen != NULL)
+        seen_merge(q->session, &q->arena, x->seen);
+    if (x->hlc_us > q->session->time_us)
+        q->session->time_us = x->hlc_us;
+}
+
 void request_done(struct exec *e, struct request *q, const struct exec_result *x)
 {
+    if (q->session != NULL)
+        note_seen(q, x);
+    if (q->wants_receipt)
+        note_receipt(q, x->receipt);
     switch (q->kind) {
     case REQUEST_DDL: request_ddl_done(e, q, x); return;
     case REQUEST_TRUNCATE: request_truncate_done(e, q, x); return;

@@ -55,7 +55,10 @@ struct request {
     struct run run;
     struct bytes client;    /* who asks */
     struct bytes causality; /* of the custom payload, when the run has it */
-    struct uuid trace;      /* zero: nobody follows it */
+    bool wants_receipt;
+    struct buf receipt;   /* the steps so far */
+    struct seen *session; /* what it has seen; NULL: it keeps no account */
+    struct uuid trace;    /* zero: nobody follows it */
     struct now now;
     usec began;                  /* mono */
     struct bytes text;           /* of a QUERY or what was prepared; for people */

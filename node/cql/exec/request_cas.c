@@ -201,6 +201,8 @@ void request_cas(struct exec *e, struct request *q)
     effect->cas.scan = &q->cas->scan;
     effect->cas.serial = q->serial_level;
     effect->cas.level = q->level;
+    effect->cas.seen = q->session;
+    effect->cas.receipt = q->wants_receipt;
     effect_op(e, q, effect);
     q->cas->session = q->op;
 }
@@ -360,6 +362,8 @@ static void find_first_row(struct exec *e, struct request *q)
     effect->read.keyspace = q->cas->table->keyspace_no;
     effect->read.scan = s;
     effect->read.level = q->serial_level == CQL_CL_SERIAL ? CQL_CL_QUORUM : CQL_CL_LOCAL_QUORUM;
+    effect->read.seen = q->session;
+    effect->read.receipt = q->wants_receipt;
     effect_op(e, q, effect);
 }
 

@@ -27,6 +27,8 @@ static void ask_need(struct exec *e, struct request *q)
     effect->read.keyspace = q->needs.items[q->need_at].keyspace;
     effect->read.scan = &q->need_scan;
     effect->read.level = q->level == CQL_CL_ANY ? CQL_CL_ONE : q->level;
+    effect->read.seen = q->session;
+    effect->read.receipt = q->wants_receipt;
     effect_op(e, q, effect);
 }
 
@@ -112,6 +114,8 @@ static void modify_step(struct exec *e, struct request *q)
     effect->write.level = q->level;
     effect->write.kind = q->write_kind;
     effect->write.stamp_us = q->run.timestamp_us == q->run.stamp_us ? q->run.stamp_us : 0;
+    effect->write.seen = q->session;
+    effect->write.receipt = q->wants_receipt;
     effect_op(e, q, effect);
 }
 

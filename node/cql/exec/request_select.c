@@ -20,6 +20,8 @@ static void select_step(struct exec *e, struct request *q)
         effect->cas.serial = q->level;
         effect->cas.level = q->level;
         effect->cas.read_only = true;
+        effect->cas.seen = q->session;
+        effect->cas.receipt = q->wants_receipt;
         effect_op(e, q, effect);
         return;
     }
@@ -28,6 +30,8 @@ static void select_step(struct exec *e, struct request *q)
         effect->read.keyspace = select_table(q->select)->keyspace_no;
         effect->read.scan = scan;
         effect->read.level = plain_level(q->level);
+        effect->read.seen = q->session;
+        effect->read.receipt = q->wants_receipt;
         effect_op(e, q, effect);
         return;
     }

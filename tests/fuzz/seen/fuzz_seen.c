@@ -35,7 +35,7 @@ static void try(struct bytes in)
         ASSERT(err == ERR_OK);
         ASSERT(equal(&s, &again));
         for (uint32_t i = 0; i < SEEN_ENTRIES_MAX; i += 3)
-            seen_add(&sum, &arena, (struct seen_entry){i, i, {i, 1}, i + 1, i % 2 == 0});
+            seen_note(&sum, &arena, (struct seen_entry){i, i, {i, 1}, i + 1, i % 2 == 0});
         seen_merge(&sum, &arena, &s);
         ASSERT(sum.count <= SEEN_ENTRIES_MAX);
         for (size_t i = 0; i < s.count; i++) {

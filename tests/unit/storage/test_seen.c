@@ -51,7 +51,7 @@ static void random_against_table(void)
                                    {actor / 2 + 1, actor % 2 + 1},
                                    1 + rng_below(&r, 50),
                                    rng_chance(&r, 500000)};
-            seen_add(&s[rng_below(&r, 2)], &arena, e);
+            seen_note(&s[rng_below(&r, 2)], &arena, e);
             if (e.n > table[place][actor])
                 table[place][actor] = e.n;
         }
@@ -94,16 +94,16 @@ static void too_much(void)
     struct seen s = {0};
     struct clock need;
     for (uint32_t i = 0; i < SEEN_ENTRIES_MAX; i++)
-        seen_add(&s, &arena, entry(i, 1, i > 1));
-    seen_add(&s, &arena, entry(0, 2, true)); /* is now the youngest; of 1 there was no quorum */
+        seen_note(&s, &arena, entry(i, 1, i > 1));
+    seen_note(&s, &arena, entry(0, 2, true)); /* is now the youngest; of 1 there was no quorum */
     CU_ASSERT_EQUAL(s.floor, SEEN_ANY);
     CU_ASSERT_EQUAL(s.count, SEEN_ENTRIES_MAX);
     CU_ASSERT_FALSE(s.items[s.count - 1].quorum);
     CU_ASSERT_TRUE(codec_works(&s));
-    seen_add(&s, &arena, entry(1000, 7, true)); /* range 1 goes: no quorum has it */
+    seen_note(&s, &arena, entry(1000, 7, true)); /* range 1 goes: no quorum has it */
     CU_ASSERT_EQUAL(s.floor, SEEN_ALL);
     s.floor = SEEN_ANY;
-    seen_add(&s, &arena, entry(1001, 7, true));
+    seen_note(&s, &arena, entry(1001, 7, true));
     CU_ASSERT_EQUAL(s.floor, SEEN_QUORUM);
     CU_ASSERT_EQUAL(s.count, SEEN_ENTRIES_MAX);
     clock_init(&need);
@@ -122,9 +122,9 @@ static void mangled(void)
     size_t taken = 0;
     buf_init(&out, SEEN_BYTES_MAX);
     for (uint32_t i = 0; i < SEEN_ENTRIES_MAX; i++)
-        seen_add(&s, &arena,
-                 (struct seen_entry){
-                     UINT32_MAX, UINT32_MAX - i, {UINT32_MAX, UINT32_MAX}, DOT_N_MAX, true});
+        seen_note(&s, &arena,
+                  (struct seen_entry){
+                      UINT32_MAX, UINT32_MAX - i, {UINT32_MAX, UINT32_MAX}, DOT_N_MAX, true});
     seen_encode(&s, &out);
     CU_ASSERT_EQUAL(buf_finish(&out), ERR_OK);
     CU_ASSERT_TRUE(codec_works(&s));
