@@ -217,12 +217,12 @@ static enum err carve(struct carve *c)
 }
 
 enum err engine_batch_context(struct engine *e, struct range_state *r, const struct part *p,
-                              const struct part *message, const struct clock *context, bool trusted)
+                              const struct clock *context, bool trusted)
 {
     if (context == NULL || p->siblings || part_min_timestamp(p) > r->garbage_newest ||
         MUTANT(context_ignored))
         return ERR_OK;
-    struct garbage_rule rule = {.dots = context, .message = message};
+    struct garbage_rule rule = {.dots = context, .is_context = true};
     struct arena arena;
     size_t len = e->batch.ops.len;
     size_t count = e->batch.count;

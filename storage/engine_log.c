@@ -84,7 +84,7 @@ static enum err batch_apply(struct engine *e, struct range_state *r, const struc
     if (dot->n == 0)
         *dot = engine_name(e, r, &r->clock, &rest, arena, &named);
     *ret = rest;
-    enum err err = engine_batch_context(e, r, ret, p, context, true);
+    enum err err = engine_batch_context(e, r, ret, context, true);
     if (err != ERR_OK)
         return err;
     engine_batch_part(e, r, ret);

@@ -254,11 +254,11 @@ bool engine_drop_garbage(struct engine *e, table_no table, size_t keys_max);
 
 /* --- engine_context.c */
 
-/* Into e->batch: what must go before p, of which `message` is left of what came with the context.
- * ERR_BEHIND, and the batch as it was: it is too much; or there is any, and it is not `trusted`. */
+/* Into e->batch: what must go before p, which is what is new of something that came with the
+ * context. ERR_BEHIND, and the batch as it was: it is too much; or there is any, and it is not
+ * `trusted`. */
 enum err engine_batch_context(struct engine *e, struct range_state *r, const struct part *p,
-                              const struct part *message, const struct clock *context,
-                              bool trusted) MUST_CHECK;
+                              const struct clock *context, bool trusted) MUST_CHECK;
 
 /* --- engine_name.c */
 

@@ -412,7 +412,7 @@ static enum err take_part(struct taken *t, size_t i, const struct clock *context
     struct part rest, stray;
     part_drop_known(p, &t->range->clock, t->arena, &rest);
     struct dot dot = engine_name(e, t->range, &t->known, &rest, t->arena, &stray);
-    enum err err = engine_batch_context(e, t->range, &rest, p, context, trusted);
+    enum err err = engine_batch_context(e, t->range, &rest, context, trusted);
     if (err == ERR_BEHIND) {
         t->left_out[i] = true;
         return ERR_OK;

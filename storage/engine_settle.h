@@ -12,7 +12,7 @@ struct settle {
     struct engine *e;
     struct range_state *range;
     const struct garbage_rule *rule;
-    const struct part *message; /* what is taken of the rule's message; NULL: it has none */
+    const struct part *message; /* whose context the rule has; NULL: it has none */
     struct rows rows;
     int64_t newest;  /* timestamp that was dropped */
     bool changed;    /* something was, of the partition that is open */

@@ -13,14 +13,12 @@ bool cell_is_garbage(const struct cell *c)
 
 static bool dot_goes(const struct garbage_rule *rule, struct dot dot)
 {
-    if (rule->message == NULL)
-        return clock_has(rule->dots, dot) || MUTANT(purge_unagreed);
-    return clock_has(rule->dots, dot) && !part_has_dot(rule->message, dot);
+    return clock_has(rule->dots, dot) || (!rule->is_context && MUTANT(purge_unagreed));
 }
 
 bool tomb_goes(const struct garbage_rule *rule, const struct tomb *t, int64_t covered)
 {
-    if (tomb_is_none(t) || (rule->message != NULL && covered > t->timestamp))
+    if (tomb_is_none(t) || (rule->is_context && covered > t->timestamp))
         return false;
     return dot_goes(rule, t->dot);
 }
@@ -49,7 +47,7 @@ static bool cell_goes(const struct garbage_rule *rule, const struct cell *c, con
 {
     if (!cell_is_garbage(c))
         return false;
-    if (rule->message != NULL)
+    if (rule->is_context)
         return covers_any(c, in) && dot_goes(rule, c->dot);
     if (c->kind == CELL_EXPIRING && c->time_s >= rule->expired_before_s)
         return false;
@@ -63,7 +61,7 @@ bool row_take_garbage(const struct row *own, const struct garbage_rule *rule, co
 {
     struct row out = *own;
     *ret = *own;
-    if (rule->message != NULL && in == NULL)
+    if (rule->is_context && in == NULL)
         return false;
     if (tomb_goes(rule, &own->deletion, in != NULL ? row_min_timestamp(in) : 0)) {
         *newest = own->deletion.timestamp > *newest ? own->deletion.timestamp : *newest;

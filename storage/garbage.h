@@ -11,16 +11,16 @@
 
 /* What may go.
  *
- * Without `message`: garbage with a dot in `dots`, expired before expired_before_s if it expires;
- * of a removed cell all dots that it names.
+ * Garbage with a dot in `dots`, expired before expired_before_s if it expires; of a removed cell
+ * all dots that it names.
  *
- * With `message`, whose context `dots` is: garbage with a dot in the context that would cover
- * something of the message and is not in it. The message's minter, or giver, had it and has it no
- * more. */
+ * is_context: garbage with a dot in `dots`, the context of a message, that would cover something of
+ * the message. It is not in the message then, for it would have covered that there: the minter, or
+ * giver, had it and has it no more. */
 struct garbage_rule {
     const struct clock *dots;
     int64_t expired_before_s;
-    const struct part *message;
+    bool is_context;
 };
 
 bool cell_is_garbage(const struct cell *c);

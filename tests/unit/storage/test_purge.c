@@ -367,6 +367,34 @@ static void a_context_goes_before_its_write(void)
     goes_before(deletion(EVENT_PART, "", "", 9), static_value(5), 1);
 }
 
+/* The message has other things that the same write made, which is no reason to keep the tombstone.
+ */
+static void a_context_is_looked_at_by_place(void)
+{
+    struct fix f;
+    struct clock context;
+    struct event older = value("b", 9);
+    open_fix(&f);
+    clock_init(&context);
+    older.cell.column = 2;
+    older.cell.dot = dot_of(1);
+    struct event both[] = {tombstone("b", 9), older};
+    both[0].cell.dot = dot_of(1);
+    struct part p = gen_part(both, 2, &f.arena);
+    CU_ASSERT_EQUAL(engine_apply(f.engine, KEYSPACE, RANGE, &p, dot_of(1), NULL, 0), ERR_OK);
+    struct event comes[] = {value("b", 5), older};
+    comes[0].cell.dot = dot_of(2);
+    p = gen_part(comes, 2, &f.arena);
+    clock_add(&context, dot_of(1));
+    CU_ASSERT_EQUAL(engine_apply(f.engine, KEYSPACE, RANGE, &p, dot_of(2), &context, 0), ERR_OK);
+    const struct row *row = &all(&f).parts[0].rows[0];
+    CU_ASSERT_EQUAL(row->cells_count, 2);
+    CU_ASSERT_EQUAL(row->cells[0].kind, CELL_LIVE);
+    CU_ASSERT_EQUAL(row->cells[0].timestamp, 5);
+    clock_close(&context);
+    close_fix(&f);
+}
+
 static void a_context_takes_too_much(void)
 {
     struct fix f;
@@ -440,6 +468,7 @@ CU_TestInfo purge_tests[] = {
     {"ranges with garbage are found", ranges_with_garbage_are_found},
     {"what is known does not come back", what_is_known_does_not_come_back},
     {"a context goes before its write", a_context_goes_before_its_write},
+    {"a context is looked at by place", a_context_is_looked_at_by_place},
     {"a context that takes too much is refused", a_context_takes_too_much},
     {"keys of the index are read back", keys_are_read_back},
     CU_TEST_INFO_NULL,
