@@ -48,6 +48,8 @@ static void forget(struct agreement *a)
     clock_close(&a->durable);
     clock_close(&a->proved);
     clock_close(&a->agreed);
+    clock_close(&a->ripening);
+    clock_close(&a->ripe);
 }
 
 static void drop(struct heal *h, struct agreement *a)
@@ -130,6 +132,9 @@ static void begin_anew(struct agreement *a, const struct set *s, node_no self)
     }
     clock_close(&a->proved);
     clock_close(&a->agreed);
+    clock_close(&a->ripening);
+    clock_close(&a->ripe);
+    a->ripe_at = 0;
     a->proved_hash = 0;
     a->purging = false;
     a->quiet = 0;
@@ -235,8 +240,6 @@ void agree_conclude(struct heal *h, struct agreement *a)
     clock_copy(&agreed, &a->proved);
     for (size_t i = 0; i < a->told_count && !MUTANT(proof_is_agreement); i++)
         intersect(&agreed, &a->told[i].theirs);
-    if (!clock_covers(&a->agreed, &agreed))
-        a->purging = true;
     clock_close(&a->agreed);
     a->agreed = agreed;
 }

@@ -9,7 +9,10 @@
  *   seen     and we have completed a pull from q
  *   proved   P = D and all `seen`: we tell that too
  *   theirs   P(q), as told
- *   agreed   G = P and all `theirs`: what engine_purge may go by
+ *   agreed   G = P and all `theirs`
+ *   ripe     what was agreed hold_us ago: what engine_purge goes by. Safety does not ask for it;
+ * but a client may send a request again that was not answered, with the timestamp that it had, and
+ * it should find the deletion that came meanwhile
  *
  * Who has garbage asks the other replicas, each interval, and is told what is new; who is asked
  * asks the others in turn, or its P would never grow. As long as one of the replicas is dead
@@ -55,7 +58,9 @@ struct agreement {
     uint64_t durable_hash, proved_hash; /* 0: none */
     uint64_t clock_hash;                /* of our clock, when all of it is in `durable`; else 0 */
     bool garbage;                       /* there is some here that is due */
-    bool purging;                       /* engine_purge may find something for `agreed` */
+    struct clock ripening, ripe;        /* agreed when the last hold began; and the one before */
+    usec ripe_at;                       /* the hold ends; 0: none has begun */
+    bool purging;                       /* engine_purge may find something for `ripe` */
     usec wanted_until;                  /* somebody with garbage waits for our P */
     usec kept_until;                    /* somebody asked at all */
     usec next_ask;

@@ -41,6 +41,23 @@ static void note_pinned(struct heal *h, struct now now, keyspace_no keyspace, ra
     h->pinned_now++;
 }
 
+/* What was agreed at the end of the last hold may go; the next one begins. */
+static void ripen(struct heal *h, struct now now, struct agreement *a)
+{
+    if (a->ripe_at != 0 && now.mono < a->ripe_at)
+        return;
+    if (h->config.hold_us == 0) {
+        clock_close(&a->ripening);
+        clock_copy(&a->ripening, &a->agreed);
+    }
+    a->purging |= !clock_covers(&a->ripe, &a->ripening);
+    clock_close(&a->ripe);
+    a->ripe = a->ripening;
+    clock_init(&a->ripening);
+    clock_copy(&a->ripening, &a->agreed);
+    a->ripe_at = now.mono + h->config.hold_us;
+}
+
 static void find_garbage(struct heal *h, struct now now)
 {
     keyspace_no keyspace = 0;
@@ -54,7 +71,7 @@ static void find_garbage(struct heal *h, struct now now)
             } else {
                 a->garbage = true;
                 /* What comes to be due when all is agreed already. */
-                a->purging |= clock_equal(&a->agreed, &a->durable) && !clock_empty(&a->agreed);
+                a->purging |= clock_equal(&a->ripe, &a->durable) && !clock_empty(&a->ripe);
             }
             range++;
         }
@@ -78,6 +95,8 @@ void tidy_tick(struct heal *h, struct now now)
     h->stats.pinned_ranges = h->pinned_now;
     h->stats.garbage_ranges = h->garbage_now;
     agree_refresh(h, now);
+    for (struct agreement *a = agree_seek(h, 0); a != NULL; a = agree_seek(h, agree_key(a) + 1))
+        ripen(h, now, a);
     agree_ask_all(h, now);
     tidy_soon(h, now);
 }
@@ -108,7 +127,7 @@ void tidy_some(struct heal *h, struct now now)
     h->tidy_due = USEC_NEVER;
     if (a == NULL)
         return;
-    enum err err = engine_purge(h->engine, a->keyspace, a->range, &a->agreed,
+    enum err err = engine_purge(h->engine, a->keyspace, a->range, &a->ripe,
                                 expired_for_all(h, now, a), PURGE_WORK, &done);
     if (done || err != ERR_OK)
         a->purging = false;

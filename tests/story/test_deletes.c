@@ -228,7 +228,7 @@ static void deletes_are_forgotten_soon(void)
 {
     story_begin(3);
     make_and_delete(20);
-    sim_elapse(sim, SECONDS(6));
+    sim_elapse(sim, SECONDS(12));
     CU_ASSERT_EQUAL(counted("torc_garbage_ranges"), 0);
     cut_off(3);
     make_and_delete(20);
@@ -237,7 +237,7 @@ static void deletes_are_forgotten_soon(void)
     CU_ASSERT(counted_by(2, "torc_pinned_ranges") > 0);
     CU_ASSERT_FATAL(heal());
     CU_ASSERT(become_equal(SECONDS(10)));
-    sim_elapse(sim, SECONDS(6));
+    sim_elapse(sim, SECONDS(12));
     CU_ASSERT_EQUAL(counted("torc_garbage_ranges"), 0);
     CU_ASSERT_EQUAL(counted("torc_pinned_ranges"), 0);
     CU_ASSERT(all_say(CQL_CL_ALL, "no rows", "SELECT * FROM ks.t"));

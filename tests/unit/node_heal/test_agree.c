@@ -60,7 +60,7 @@ static void what_all_have_goes_soon(void)
     }
     settle();
     CU_ASSERT(left_somewhere(5));
-    elapse(4 * USEC_PER_SEC);
+    elapse(6 * USEC_PER_SEC);
     for (unsigned i = 0; i < 40; i++)
         CU_ASSERT_FALSE(left_somewhere(i));
     CU_ASSERT(all_equal());
@@ -233,6 +233,21 @@ static void alone_it_agrees_at_once(void)
     CU_ASSERT_EQUAL(talk(), 0);
 }
 
+/* Who sends an old request again soon finds what deleted it. */
+static void what_is_agreed_is_held(void)
+{
+    three_hold_us = 30 * USEC_PER_SEC;
+    begin();
+    three_hold_us = 0;
+    write_quietly(7, 1, 1, 10);
+    delete_quietly(7, 2, 1, 20);
+    settle();
+    elapse(25 * USEC_PER_SEC);
+    CU_ASSERT(is_left(1, 1) && is_left(2, 1) && is_left(3, 1));
+    elapse(45 * USEC_PER_SEC);
+    CU_ASSERT_FALSE(left_somewhere(1));
+}
+
 CU_TestInfo agree_tests[] = {
     {"what all have goes soon", what_all_have_goes_soon},
     {"nothing to agree on costs nothing", nothing_to_agree_on_costs_nothing},
@@ -244,5 +259,6 @@ CU_TestInfo agree_tests[] = {
     {"a new ring begins anew", a_new_ring_begins_anew},
     {"writes do not hold it up", writes_do_not_hold_it_up},
     {"alone it agrees at once", alone_it_agrees_at_once},
+    {"what is agreed is held", what_is_agreed_is_held},
     CU_TEST_INFO_NULL,
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 struct fixture f;
+usec three_hold_us;
 
 void three_setup(uint32_t rf)
 {
@@ -34,6 +35,7 @@ void three_setup(uint32_t rf)
         struct one *n = &f.node[i];
         struct heal_config config = HEAL_CONFIG_DEFAULT;
         config.pull_bytes_max = 512; /* many small pulls */
+        config.hold_us = three_hold_us;
         n->store = store_mem_new();
         CU_ASSERT_EQUAL_FATAL(engine_new(n->store, &engine, &n->engine, &why), ERR_OK);
         n->cluster = cluster_new();

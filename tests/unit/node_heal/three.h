@@ -37,6 +37,7 @@ struct fixture {
 };
 extern struct fixture f;
 
+extern usec three_hold_us; /* of those that three_setup makes */
 void three_setup(uint32_t rf);
 void three_teardown(void);
 
