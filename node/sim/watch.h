@@ -16,6 +16,8 @@
  *                                                                               (watch_ring.c)
  *   (5) What nodes hold of things that are under way is bounded.               (sim_check_bounds)
  *   (6) When all is healed, replicas are equal.                               (watch_state.c)
+ *   (7) When all is healed and nothing is written, nothing is left of what was deleted or has
+ *       expired.                                                              (watch_left.c)
  *
  * The first contradiction stays.
  */
@@ -36,6 +38,9 @@ bool watch_look(struct watch *w, struct errmsg *ret_why);
 
 /* The same, and (6): when all is healed and sim_replicas_equal says that it is equal. */
 bool watch_end(struct watch *w, struct errmsg *ret_why);
+
+/* (7), some time after the last request. */
+bool watch_nothing_left(struct watch *w, struct errmsg *ret_why);
 
 /* What it has seen, for those who must know that it did. */
 struct watch_count {

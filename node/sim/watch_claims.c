@@ -145,8 +145,7 @@ static bool removes(const struct raw_item *item, const struct raw_item *effect)
            (there ? item->kind >= effect->kind : more);
 }
 
-/* `item` is the effect, or makes it void. */
-static bool accounts_for(const struct raw_item *item, const struct raw_item *effect)
+bool watch_accounts_for(const struct raw_item *item, const struct raw_item *effect)
 {
     bool same_row = item->is_static == effect->is_static && bytes_equal(item->row, effect->row);
     bool void_by_time = item->timestamp >= effect->timestamp;
@@ -195,7 +194,7 @@ static bool range_is_covered(const struct raw_item *items, size_t count,
 static bool is_there(const struct raw_item *items, size_t count, const struct raw_item *effect)
 {
     for (size_t i = 0; i < count; i++) {
-        if (accounts_for(&items[i], effect))
+        if (watch_accounts_for(&items[i], effect))
             return true;
     }
     return effect->what == RAW_RANGE_DELETION && range_is_covered(items, count, effect);

@@ -79,6 +79,9 @@ bool watch_keyspace_of(const struct watch *w, table_no table, keyspace_no *ret);
 /* --- watch_claims.c */
 bool watch_claims(struct watch *w, unsigned node, size_t samples);
 
+/* `item` is the effect, or makes it void. */
+bool watch_accounts_for(const struct raw_item *item, const struct raw_item *effect);
+
 /* --- watch_state.c */
 
 /* a is at least as strong as b, both of one place. */

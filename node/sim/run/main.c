@@ -199,10 +199,11 @@ static void print_result(const char *name, const struct scenario *s, const struc
     const struct load_counts *c = &r->counts;
     printf("%s: %s hash %016" PRIx64 " nodes %u events %" PRIu64 " writes %" PRIu64
            " acked %" PRIu64 " reads %" PRIu64 " answered %" PRIu64 " held %" PRIu64
-           " repeated %" PRIu64 " given up %" PRIu64 " faults %" PRIu64 " converged in %.1f s\n",
+           " repeated %" PRIu64 " given up %" PRIu64 " faults %" PRIu64
+           " converged in %.1f s, forgotten in %.1f s\n",
            name, r->good ? "ok" : "FAILED", r->hash, (unsigned)s->nodes, r->events, c->writes,
            c->acked, c->reads, c->answered, c->held, c->again, c->given_up, r->faults_count,
-           (double)r->converged_us / 1e6);
+           (double)r->converged_us / 1e6, (double)r->forgotten_us / 1e6);
     if (!r->good)
         printf("    at %.3f s: %s\n", (double)r->end_us / 1e6, r->why.text);
 }

@@ -9,6 +9,7 @@
 
 #define TRACE_EVERY  97 /* requests: some are followed, and nothing comes of it but rows */
 #define CONVERGE_MAX (120 * USEC_PER_SEC)
+#define FORGET_MAX   (120 * USEC_PER_SEC)
 #define LOOK_EVERY   (200 * USEC_PER_MS)
 #define WATCH_EVERY  USEC_PER_SEC
 
@@ -76,6 +77,22 @@ static bool converge(struct run *r)
     return true;
 }
 
+/* Tombstones and what has expired are there only until all agree that they have them. */
+static bool forget(struct run *r)
+{
+    usec equal = sim_now(r->sim);
+    struct errmsg *why = &r->result->why;
+    while (!watch_nothing_left(r->watch, why)) {
+        if (sim_now(r->sim) - equal > FORGET_MAX) {
+            errmsg_wrap(why, "not forgotten after %d s", (int)(FORGET_MAX / USEC_PER_SEC));
+            return false;
+        }
+        sim_elapse(r->sim, WATCH_EVERY);
+    }
+    r->result->forgotten_us = sim_now(r->sim) - equal;
+    return true;
+}
+
 static bool who_is_not_ready(struct run *r)
 {
     for (unsigned i = 1; i <= sim_nodes(r->sim); i++) {
@@ -135,7 +152,8 @@ static bool go(struct run *r, const struct scenario *s)
         return fail(r, load_problem(r->load));
     if (!sim_until_ready(r->sim, CONVERGE_MAX))
         return who_is_not_ready(r);
-    if (!converge(r) || !watch_end(r->watch, &r->result->why))
+    if (!converge(r) || !watch_end(r->watch, &r->result->why) || !forget(r) || !converge(r) ||
+        !watch_end(r->watch, &r->result->why))
         return false;
     return load_read_all(r->load) || fail(r, load_problem(r->load));
 }

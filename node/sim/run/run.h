@@ -1,6 +1,7 @@
 /* run.h - one run of a scenario: a workload under faults, then all is healed and must be well.
  *
- *   form -> load under faults -> heal -> converge (bounded) -> read everything at ALL
+ *   form -> load under faults -> heal -> converge (bounded) -> nothing is left of what was deleted
+ *     (bounded) -> read everything at ALL
  *
  * The first contradiction ends the run.
  */
@@ -24,6 +25,7 @@ struct run_result {
     uint64_t faults[FAULT_COUNT];
     uint64_t faults_count;
     usec converged_us; /* from healing to equal replicas */
+    usec forgotten_us; /* and from then on, until nothing was left of what was deleted */
 };
 
 void run_scenario(const struct run_config *config, struct run_result *ret);

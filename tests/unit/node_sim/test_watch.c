@@ -45,6 +45,34 @@ static bool found(const char *words)
     return false;
 }
 
+static bool is_left(const char *words)
+{
+    struct errmsg why = {""};
+    bool nothing = watch_nothing_left(watch, &why);
+    return !nothing && strstr(why.text, words) != NULL;
+}
+
+/* A node that is away pins what was deleted; when all are there nothing is left of it. */
+static void what_was_deleted_is_gone_in_the_end(void)
+{
+    begin();
+    sim_stop(w, 3);
+    CU_ASSERT(answers(1, CQL_CL_QUORUM, "ok", "DELETE FROM ks.t WHERE k = 3"));
+    CU_ASSERT(answers(1, CQL_CL_QUORUM, "ok", "UPDATE ks.t SET v = null WHERE k = 4"));
+    CU_ASSERT(
+        answers(1, CQL_CL_QUORUM, "ok", "INSERT INTO ks.t (k, v) VALUES (5, 'x') USING TTL 1"));
+    sim_elapse(w, SECONDS(30));
+    CU_ASSERT(is_left(" is left"));
+    sim_start(w, 3);
+    CU_ASSERT(equal_within(SECONDS(10)));
+    sim_elapse(w, SECONDS(30));
+    struct errmsg why = {""};
+    CU_ASSERT(watch_nothing_left(watch, &why));
+    CU_ASSERT_STRING_EQUAL(why.text, "");
+    CU_ASSERT(watch_end(watch, &why));
+    CU_ASSERT_STRING_EQUAL(why.text, "");
+}
+
 /* --- nothing wrong */
 
 static void all_is_well(void)
@@ -370,6 +398,7 @@ static void who_is_there_and_not_seen(void)
 
 CU_TestInfo watch_tests[] = {
     {"all is well", all_is_well},
+    {"what was deleted is gone in the end", what_was_deleted_is_gone_in_the_end},
     {"it changes nothing", it_changes_nothing},
     {"a dot with two contents", a_dot_with_two_contents},
     {"a dot with two log entries", a_dot_with_two_log_entries},
