@@ -236,9 +236,11 @@ static void alone_it_agrees_at_once(void)
 /* Who sends an old request again soon finds what deleted it. */
 static void what_is_agreed_is_held(void)
 {
+    three_teardown();
     three_hold_us = 30 * USEC_PER_SEC;
-    begin();
+    three_setup(3);
     three_hold_us = 0;
+    begin();
     write_quietly(7, 1, 1, 10);
     delete_quietly(7, 2, 1, 20);
     settle();
