@@ -48,6 +48,14 @@ enum err engine_fact_next(struct engine *e, struct bytes prefix, struct bytes af
 /* Who names what comes without its dot (engine_name.c). Until it is set nothing is named. */
 void engine_set_actor(struct engine *e, struct actor self);
 
+/* This replica has all that this life of another replica had of the range when it told of itself:
+ * what an earlier life minted is known here, or was lost there. So what comes of it and is not
+ * known is taken from a pull, whose giver has it, and from nobody else: ERR_STALE for a write,
+ * ERR_BEHIND for what read repair brings; else it might come after its deletion was dropped. And
+ * its garbage gets a dot of this replica (engine_purge). In memory only: who purges has told it
+ * before. */
+void engine_note_life(struct engine *e, keyspace_no keyspace, range_no range, struct actor actor);
+
 /* --- writes */
 
 /* Apply a part whose cells carry their dots. `dot` with n > 0: the whole part is that dot's effect;
@@ -61,7 +69,8 @@ void engine_set_actor(struct engine *e, struct actor self);
  * (docs/versions.md). A replica that is about to take the range over gives a context only when its
  * own clock covers that; when it does not it must refuse the write.
  *
- * The ticket completes when durable. ERR_TOO_BIG when the part does not fit a batch, ERR_BEHIND
+ * The ticket completes when durable. ERR_TOO_BIG when the part does not fit a batch, ERR_STALE for
+ * a new write of a life that is over (engine_note_life), ERR_BEHIND
  * when what must go first is too much for one call: engine_purge does it first, the write comes
  * again (by a pull). */
 enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
@@ -331,6 +340,7 @@ struct engine_stats {
     uint64_t garbage_waiting; /* entries that the last walks left: their dots are not agreed */
     uint64_t purged;          /* tombstones, deletions and expired cells dropped */
     uint64_t purged_rows;     /* rows of which nothing was left */
+    uint64_t adopted;         /* entries of garbage that no clock told of */
     uint64_t
         damaged; /* scans, pulls and clocks that were not given because of ERR_CORRUPT, ERR_IO */
 };

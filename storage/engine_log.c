@@ -81,8 +81,11 @@ static enum err batch_apply(struct engine *e, struct range_state *r, const struc
     struct part named = *p; /* a write is named by its own dot, even where nothing of it is new */
     struct part rest;
     part_drop_known(p, &r->clock, arena, &rest);
-    if (dot->n == 0)
+    if (dot->n == 0) {
         *dot = engine_name(e, r, &r->clock, &rest, arena, &named);
+        if (dot->n > 0 && engine_is_stale(e, r, &named))
+            return ERR_BEHIND;
+    }
     *ret = rest;
     enum err err = engine_batch_context(e, r, ret, context, true);
     if (err != ERR_OK)
@@ -108,7 +111,9 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
     arena_init(&arena);
     engine_batch_begin(e);
     bool fresh = dot.n == 0 || !clock_has(&r->clock, dot);
-    if (fresh)
+    if (fresh && dot.n > 0 && engine_life_is_over(e, r, dot.actor))
+        err = ERR_STALE;
+    else if (fresh)
         err = batch_apply(e, r, p, context, &arena, &dot, &rest);
     if (err != ERR_OK) {
         engine_batch_undo(e);

@@ -8,6 +8,7 @@
  *   engine_siblings.c  what a write to a siblings table takes away
  *   engine_garbage.c  the index of garbage, the bound of what was dropped
  *   engine_settle.c   one partition without its garbage
+ *   engine_adopt.c    garbage of lives that are over, whose dot nobody knows
  *   engine_context.c  what goes before a write with a context
  *   engine_purge.c    the walk over garbage that is due
  *   engine_log.c    writes under a dot, range logs
@@ -20,6 +21,7 @@
 #ifndef TORC_STORAGE_ENGINE_PRIVATE_H
 #define TORC_STORAGE_ENGINE_PRIVATE_H
 
+#include "base/map.h"
 #include "base/omap.h"
 #include "base/rng.h"
 #include "storage/counter_set.h"
@@ -71,6 +73,7 @@ struct range_state {
     struct clock clock;
     uint32_t unsaved;       /* dots since the last snapshot */
     enum err err;           /* its clock could not be read, or it is being forgotten: not served */
+    struct map lives;       /* node -> the life from which all was pulled */
     uint64_t minted;        /* by our actor, before the range was forgotten */
     struct buf forget_from; /* the key where forgetting goes on */
     uint64_t hash;          /* of the clock, when `hashed` */
@@ -167,6 +170,10 @@ void engine_range_add(struct engine *e, struct range_state *r, struct dot dot);
 
 /* Put a snapshot of the clock into e->batch. */
 void engine_range_save(struct engine *e, struct range_state *r);
+
+/* Anything of p is of a life that is over, and no clock here tells of it (engine_adopt.c). */
+bool engine_is_stale(const struct engine *e, const struct range_state *r, const struct part *p);
+bool engine_life_is_over(const struct engine *e, const struct range_state *r, struct actor actor);
 
 /* The highest dot that our actor, or one of `known` (what the clock will be), has here. */
 uint64_t engine_top(const struct engine *e, const struct range_state *r, const struct clock *known);

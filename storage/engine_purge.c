@@ -297,6 +297,23 @@ static enum err purge_entry(struct walk *w, const struct garbage_key *g, struct 
     return err;
 }
 
+static bool is_orphan(const struct walk *w, struct dot dot)
+{
+    return w->e->actor.node != 0 && !clock_has(&w->range->clock, dot) &&
+           engine_life_is_over(w->e, w->range, dot.actor);
+}
+
+/* Ends the call: what comes next is to see what became of this; and it must itself see what was
+ * done before. */
+static enum err adopt(struct walk *w, const struct garbage_key *g, struct bytes key, bool *ret_done)
+{
+    *ret_done = false;
+    if (w->open.len > 0)
+        return ERR_OK;
+    enum err err = open_part(w, g);
+    return err == ERR_OK ? engine_adopt(&w->settle, g, key) : err;
+}
+
 /* True when the end was come to, else r->walk says where to go on. */
 static enum err walk(struct walk *w, struct store_iter *it, bool *ret_done)
 {
@@ -326,7 +343,10 @@ static enum err walk(struct walk *w, struct store_iter *it, bool *ret_done)
         if (*ret_done)
             break;
         w->entries++;
-        if (!clock_has(w->rule.dots, g.dot) && !MUTANT(purge_unagreed))
+        bool agreed = clock_has(w->rule.dots, g.dot) || MUTANT(purge_unagreed);
+        if (!agreed && is_orphan(w, g.dot))
+            err = adopt(w, &g, key, &done);
+        else if (!agreed)
             r->waiting++;
         else if (engine_note(w->e, purge_entry(w, &g, key, &done)) != ERR_OK)
             r->waiting++; /* what is damaged stays as it is */

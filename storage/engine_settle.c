@@ -50,7 +50,7 @@ static void unindex(struct settle *s, struct bytes key)
     }
 }
 
-static void rewrite_row(struct settle *s, const struct row *row)
+void settle_put_row(struct settle *s, const struct row *row)
 {
     struct bytes last = BYTES_NONE;
     delete_keys(s, buf_bytes(&s->rows.keys), &last);
@@ -81,7 +81,7 @@ enum err settle_row(struct settle *s, struct row *ret)
         s->e->stats.purged += row.cells_count - ret->cells_count +
                               (tomb_is_none(&row.deletion) != tomb_is_none(&ret->deletion));
     if (taken || s->rows.shadowed || row_is_empty(&row))
-        rewrite_row(s, ret);
+        settle_put_row(s, ret);
     return ERR_OK;
 }
 

@@ -35,10 +35,17 @@ enum err settle_row(struct settle *s, struct row *ret) MUST_CHECK;
 enum err settle_rows(struct settle *s, struct bytes start, struct bytes end, size_t work_max,
                      bool *ret_done, struct bytes *ret_next) MUST_CHECK;
 
+/* The row that was read last is `row` now. */
+void settle_put_row(struct settle *s, const struct row *row);
+
 /* The head is `head` now. */
 void settle_head(struct settle *s, const struct part *head);
 
 /* Ends with the partition that is open: notes what was dropped of it. */
 void settle_note(struct settle *s);
+
+/* Garbage with the dot of an index entry, in the partition that is open, gets a dot of this
+ * replica. What is there must not have been changed by e->batch. */
+enum err engine_adopt(struct settle *s, const struct garbage_key *g, struct bytes entry) MUST_CHECK;
 
 #endif

@@ -216,7 +216,7 @@ static void intersect(struct clock *into, const struct clock *with)
 
 /* We have all that it had: a completed pull. Later reports only add to what is to be had, so the
  * one that waits is kept until then. */
-static void note_pulled(const struct agreement *a, struct agree_told *t)
+static void note_pulled(struct heal *h, const struct agreement *a, struct agree_told *t)
 {
     if (clock_empty(&t->heard) ||
         (!clock_covers(&a->durable, &t->heard) && !MUTANT(acks_are_proof)))
@@ -224,6 +224,7 @@ static void note_pulled(const struct agreement *a, struct agree_told *t)
     clock_close(&t->seen);
     t->seen = t->heard;
     clock_init(&t->heard);
+    engine_note_life(h->engine, a->keyspace, a->range, (struct actor){t->peer, t->life});
 }
 
 void agree_conclude(struct heal *h, struct agreement *a)
@@ -232,7 +233,7 @@ void agree_conclude(struct heal *h, struct agreement *a)
     look_at_clock(h, a);
     clock_copy(&a->proved, &a->durable);
     for (size_t i = 0; i < a->told_count; i++) {
-        note_pulled(a, &a->told[i]);
+        note_pulled(h, a, &a->told[i]);
         intersect(&a->proved, &a->told[i].seen);
     }
     a->proved_hash = clock_hash(&a->proved) | 1;

@@ -43,6 +43,7 @@
 struct agree_told {
     node_no peer;
     struct clock heard; /* not all of it is ours yet; empty: there is none such */
+    uint32_t life;      /* of who told that */
     struct clock seen;
     struct clock theirs;
     uint64_t durable_hash, proved_hash; /* of what it told last; 0: nothing yet */

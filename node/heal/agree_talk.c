@@ -167,13 +167,14 @@ static bool take_clock(struct reader *r, struct clock *ret)
     return !r->failed && clock_decode(encoded, ret) == ERR_OK;
 }
 
-static void hear(struct heal *h, struct agreement *a, struct agree_told *t, struct clock *durable,
-                 struct clock *proved)
+static void hear(struct heal *h, struct agreement *a, struct agree_told *t, uint32_t life,
+                 struct clock *durable, struct clock *proved)
 {
     if (durable != NULL && clock_empty(&t->heard)) { /* else it is told again */
         t->durable_hash = clock_hash(durable) | 1;
         clock_close(&t->heard);
         t->heard = *durable;
+        t->life = life;
         clock_init(durable);
     }
     if (proved != NULL) {
@@ -186,7 +187,7 @@ static void hear(struct heal *h, struct agreement *a, struct agree_told *t, stru
     agree_conclude(h, a);
 }
 
-static bool take_told(struct heal *h, node_no from, struct reader *r)
+static bool take_told(struct heal *h, node_no from, uint32_t life, struct reader *r)
 {
     struct clock durable, proved;
     keyspace_no keyspace = read_u32(r);
@@ -200,7 +201,8 @@ static bool take_told(struct heal *h, node_no from, struct reader *r)
     struct agreement *a = good ? agree_open(h, keyspace, range) : NULL;
     struct agree_told *t = a != NULL ? agree_told_by(a, from) : NULL;
     if (t != NULL && (tag == a->tag || MUTANT(foreign_epoch_counts)))
-        hear(h, a, t, flags & TELL_DURABLE ? &durable : NULL, flags & TELL_PROVED ? &proved : NULL);
+        hear(h, a, t, life, flags & TELL_DURABLE ? &durable : NULL,
+             flags & TELL_PROVED ? &proved : NULL);
     clock_close(&durable);
     clock_close(&proved);
     return good;
@@ -228,6 +230,11 @@ static void note_life(struct heal *h, node_no node, uint32_t life)
     cluster_note_life(h->cluster, node, life);
     store_u32(value, life);
     engine_fact_put(h->engine, life_name(node, &name), bytes_make(value, sizeof value), 0);
+    for (struct agreement *a = agree_seek(h, 0); a != NULL; a = agree_seek(h, agree_key(a) + 1)) {
+        struct agree_told *t = agree_told_by(a, node);
+        if (t != NULL)
+            t->durable_hash = 0; /* this life has not told anything yet */
+    }
 }
 
 void agree_load_lives(struct heal *h)
@@ -257,7 +264,7 @@ void agree_receive_tell(struct heal *h, struct now now, struct session *s,
         return;
     note_life(h, from, m->life);
     s->wall = m->wall;
-    while (reader_left(&r) > 0 && take_told(h, from, &r))
+    while (reader_left(&r) > 0 && take_told(h, from, m->life, &r))
         continue;
     s->agree_due = now.mono + h->config.timeout_us;
     if (m->last)

@@ -29,21 +29,28 @@ struct part world_place(struct part p, size_t place)
 
 /* --- replicas */
 
+/* Nothing that was told counts any more. */
+static void forget_told(struct replica *r)
+{
+    for (size_t i = 0; i < WORLD_REPLICAS; i++) {
+        clock_close(&r->told[i].heard);
+        clock_close(&r->told[i].seen);
+        clock_close(&r->told[i].proved);
+        r->told[i].pulled = false;
+        r->asked[i] = 0;
+    }
+}
+
 static void boot(struct world *w, struct replica *r)
 {
     r->self.boot++;
     expect(w, open_engine(r->store, &r->engine) == ERR_OK, "an engine does not open");
     engine_set_actor(r->engine, r->self);
     sync_all(r->store); /* the boot number is durable before the first write */
-    for (size_t i = 0; i < WORLD_REPLICAS; i++) {
-        clock_close(&r->told[i].heard);
-        clock_close(&r->told[i].seen);
-        clock_close(&r->told[i].proved);
-        clock_init(&r->told[i].heard);
-        clock_init(&r->told[i].seen);
-        clock_init(&r->told[i].proved);
-        r->asked[i] = 0;
-    }
+    forget_told(r);
+    for (size_t i = 0; i < w->rules.replicas; i++)
+        engine_note_life(r->engine, KEYSPACE, RANGE,
+                         (struct actor){w->replicas[i].self.node, r->told[i].boot});
 }
 
 void world_open(struct world *w, uint64_t seed, const struct world_rules *rules)
@@ -57,11 +64,6 @@ void world_open(struct world *w, uint64_t seed, const struct world_rules *rules)
     for (size_t i = 0; i < rules->replicas; i++) {
         w->replicas[i].store = store_mem_new();
         w->replicas[i].self.node = (node_no)(i + 1);
-        for (size_t k = 0; k < WORLD_REPLICAS; k++) {
-            clock_init(&w->replicas[i].told[k].heard);
-            clock_init(&w->replicas[i].told[k].seen);
-            clock_init(&w->replicas[i].told[k].proved);
-        }
         boot(w, &w->replicas[i]);
     }
 }
@@ -72,11 +74,7 @@ void world_close(struct world *w)
         struct replica *r = &w->replicas[i];
         engine_free(r->engine);
         store_close(r->store);
-        for (size_t k = 0; k < WORLD_REPLICAS; k++) {
-            clock_close(&r->told[k].heard);
-            clock_close(&r->told[k].seen);
-            clock_close(&r->told[k].proved);
-        }
+        forget_told(r);
     }
     arena_close(&w->arena);
 }
@@ -88,6 +86,28 @@ static void crash(struct world *w, struct replica *r)
     store_mem_crash(r->store, rng_chance(&w->rng, 300000) ? SIZE_MAX : 0);
     engine_free(r->engine);
     boot(w, r);
+}
+
+/* A replica has left the range, and comes back: a new epoch, and a new life. What it had it
+ * forgets. */
+static void come_back(struct world *w, struct replica *r)
+{
+    static const table_no tables[] = {TABLE};
+    static const struct range_place place = {0, WORLD_PARTS, tables, ARRAY_LEN(tables)};
+    bool done = false;
+    for (size_t i = 0; i < w->rules.replicas; i++) {
+        if (w->replicas[i].coming)
+            return; /* one after the other */
+        forget_told(&w->replicas[i]);
+    }
+    r->since = ++w->epoch;
+    r->coming = true;
+    r->self.boot++;
+    while (!done && w->wrong == NULL)
+        expect(w, engine_forget(r->engine, KEYSPACE, RANGE, &place, 10, &done) == ERR_OK,
+               "a range is not forgotten");
+    engine_set_actor(r->engine, r->self);
+    sync_all(r->store);
 }
 
 static size_t some_replica(struct world *w)
@@ -130,10 +150,12 @@ static struct bytes keep_part(struct world *w, const struct part *p)
 
 static void send(struct world *w, const struct message *m)
 {
-    if (w->net_count < WORLD_MESSAGES)
-        w->net[w->net_count++] = *m;
-    if (w->net_count < WORLD_MESSAGES && rng_chance(&w->rng, 100000))
-        w->net[w->net_count++] = *m;
+    for (int i = 0; i < 2 && w->net_count < WORLD_MESSAGES; i++) {
+        if (i == 1 && rng_chance(&w->rng, 900000))
+            break;
+        w->net[w->net_count] = *m;
+        w->net[w->net_count++].epoch = w->epoch;
+    }
 }
 
 /* --- writes */
@@ -167,7 +189,7 @@ static void mint(struct world *w, size_t by, size_t place, size_t first, size_t 
     struct part p = world_place(gen_part(events, count, &w->arena), place);
     clock_init(&before);
     clock_copy(&before, engine_clock(me->engine, KEYSPACE, RANGE));
-    expect(w, engine_weigh(me->engine, &p, 0, w->now_s, &w->arena, &weighed) == ERR_OK,
+    expect(w, engine_weigh(me->engine, &p, NULL, 0, w->now_s, &w->arena, &weighed) == ERR_OK,
            "a write cannot be weighed");
     expect(w, engine_apply(me->engine, KEYSPACE, RANGE, &weighed.part, dot, NULL, 0) == ERR_OK,
            "a write is not applied by its minter");
@@ -190,6 +212,9 @@ static void write_some(struct world *w)
     size_t first = w->facts_count;
     if (first + count > WORLD_EVENTS)
         return;
+    size_t by = some_replica(w);
+    if (w->replicas[by].coming)
+        return;
     int64_t timestamp = ++w->clock;
     if (w->rules.back_dated && rng_chance(&w->rng, 300000))
         timestamp -= rng_between(&w->rng, 1, 25);
@@ -198,17 +223,17 @@ static void write_some(struct world *w)
         w->facts[first + i].event = some_event(w, (struct dot){{0, 0}, 0}, timestamp);
     }
     w->facts_count += count;
-    mint(w, some_replica(w), (size_t)rng_below(&w->rng, WORLD_PARTS), first, count);
+    mint(w, by, (size_t)rng_below(&w->rng, WORLD_PARTS), first, count);
 }
 
-/* A write of a life that is over is not taken once its next one has told of itself. */
+/* A write of a life that is over is not taken once its next one has told of itself; nor one of
+ * before this replica came; nor, by who is coming, one whose context it does not have. */
 static void receive_write(struct world *w, const struct message *m)
 {
     struct replica *r = &w->replicas[m->to];
     struct clock context;
     struct part p;
-    if (m->dot.actor.boot < r->told[m->from].boot ||
-        (m->dot.actor.node == r->self.node && m->dot.actor.boot < r->self.boot)) {
+    if (m->epoch < r->since) {
         w->refused++;
         return;
     }
@@ -219,8 +244,8 @@ static void receive_write(struct world *w, const struct message *m)
            "a message cannot be read");
     enum err err =
         engine_apply(r->engine, KEYSPACE, RANGE, &p, m->dot, m->has_context ? &context : NULL, 0);
-    expect(w, err == ERR_OK || err == ERR_BEHIND, "a write is not applied");
-    w->refused += err == ERR_BEHIND;
+    expect(w, err == ERR_OK || err == ERR_BEHIND || err == ERR_STALE, "a write is not applied");
+    w->refused += err != ERR_OK;
     clock_close(&context);
 }
 
@@ -230,7 +255,9 @@ static void repair(struct world *w)
 {
     struct scan_result a, b;
     struct message m = {.kind = MESSAGE_REPAIR, .from = some_replica(w), .to = some_replica(w)};
-    if (!world_read(w, m.from, true, &a) || !world_read(w, some_replica(w), true, &b))
+    size_t other = some_replica(w);
+    if (w->replicas[m.from].coming || w->replicas[other].coming ||
+        !world_read(w, m.from, true, &a) || !world_read(w, other, true, &b))
         return;
     for (size_t i = 0; i < a.parts_count; i++) {
         struct part p = a.parts[i];
@@ -247,10 +274,10 @@ static void receive_repair(struct world *w, const struct message *m)
 {
     struct part p;
     expect(w, part_decode(m->part, &w->arena, &p) == ERR_OK, "a repair cannot be read");
-    expect(w,
-           engine_apply(w->replicas[m->to].engine, KEYSPACE, RANGE, &p, (struct dot){{0, 0}, 0},
-                        NULL, 0) == ERR_OK,
-           "a repair is not applied");
+    enum err err = engine_apply(w->replicas[m->to].engine, KEYSPACE, RANGE, &p,
+                                (struct dot){{0, 0}, 0}, NULL, 0);
+    expect(w, err == ERR_OK || err == ERR_BEHIND, "a repair is not applied");
+    w->refused += err != ERR_OK;
 }
 
 /* --- pulls */
@@ -320,7 +347,8 @@ static void receive_pull(struct world *w, const struct message *m)
 {
     struct replica *r = &w->replicas[m->to];
     struct told *told = &r->told[m->from];
-    if (r->asked[m->from] != m->question || r->purges_asked[m->from] != r->purges) {
+    if (m->epoch != w->epoch || r->asked[m->from] != m->question ||
+        r->purges_asked[m->from] != r->purges) {
         w->refused++;
         return;
     }
@@ -330,13 +358,22 @@ static void receive_pull(struct world *w, const struct message *m)
     if (rng_chance(&w->rng, 900000))
         r->asked[m->from] = 0;
     if (m->part.len > 0) {
-        enum err err = engine_log_apply(r->engine, KEYSPACE, RANGE, m->part, &context, true, 0);
+        enum err err =
+            engine_log_apply(r->engine, KEYSPACE, RANGE, m->part, &context, !r->coming, 0);
         expect(w, err == ERR_OK || err == ERR_BEHIND, "a pull is not applied");
     }
     clock_copy(&told->heard, &context);
-    if (clock_covers(engine_clock(r->engine, KEYSPACE, RANGE), &context) && told->boot < m->boot)
-        told->boot = m->boot;
+    if (clock_covers(engine_clock(r->engine, KEYSPACE, RANGE), &context)) {
+        told->boot = m->boot > told->boot ? m->boot : told->boot;
+        told->pulled = true;
+        engine_note_life(r->engine, KEYSPACE, RANGE,
+                         (struct actor){w->replicas[m->from].self.node, told->boot});
+    }
     clock_close(&context);
+    bool pulled = true;
+    for (size_t i = 0; i < w->rules.replicas; i++)
+        pulled = pulled && (i == m->to || r->told[i].pulled);
+    r->coming = r->coming && !pulled;
     conclude(w, r);
 }
 
@@ -376,6 +413,8 @@ static void tell_proved(struct world *w, size_t by)
 static void receive_proved(struct world *w, const struct message *m)
 {
     struct clock proved;
+    if (m->epoch != w->epoch)
+        return;
     clock_init(&proved);
     expect(w, clock_decode(m->context, &proved) == ERR_OK, "a clock cannot be read");
     clock_merge(&w->replicas[m->to].told[m->from].proved, &proved);
@@ -509,8 +548,10 @@ void world_step(struct world *w)
         world_read(w, i, false, &ignored); /* collapses */
     else if (choice < 980)
         w->now_s++;
-    else if (w->rules.crashes)
+    else if (choice < 995 && w->rules.crashes)
         crash(w, &w->replicas[i]);
+    else if (choice >= 990 && w->rules.moves)
+        come_back(w, &w->replicas[i]);
 }
 
 void world_quiet(struct world *w)

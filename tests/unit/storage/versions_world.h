@@ -22,6 +22,7 @@
 
 struct told { /* what one replica knows of another */
     struct clock heard, seen, proved;
+    bool pulled;   /* all that it had, since the epoch began */
     uint32_t boot; /* of which it has completed a pull; kept over a crash */
 };
 
@@ -29,6 +30,8 @@ struct replica {
     struct store *store;
     struct engine *engine;
     struct actor self;
+    bool coming;    /* it has not pulled from all others yet: it mints nothing and is not read */
+    uint64_t since; /* the epoch in which it came */
     struct told told[WORLD_REPLICAS];
     uint64_t asked[WORLD_REPLICAS]; /* number of the question to each that waits for its answer */
     uint64_t purges;                /* how often something may have been dropped ... */
@@ -41,7 +44,8 @@ enum message_kind { MESSAGE_WRITE, MESSAGE_REPAIR, MESSAGE_ASK, MESSAGE_PULL, ME
 struct message {
     enum message_kind kind;
     size_t from, to;
-    uint32_t boot; /* of the sender */
+    uint32_t boot;  /* of the sender */
+    uint64_t epoch; /* when it was sent */
     struct dot dot;
     uint64_t question;
     bool has_context;
@@ -64,6 +68,7 @@ struct world_rules { /* what a run may have */
     bool crashes;
     bool purges;
     bool back_dated;
+    bool moves; /* replicas leave the range and come back */
     uint32_t steps;
 };
 
@@ -78,6 +83,7 @@ struct world {
     size_t facts_count;
     int64_t clock; /* timestamps */
     int64_t now_s;
+    uint64_t epoch;
     uint64_t questions;
     uint64_t dropped, refused, contexts; /* what has happened, for who wants to know */
     const char *wrong;                   /* NULL as long as nothing is */
