@@ -422,6 +422,33 @@ static void a_lying_peer_is_refused(void)
         CU_ASSERT_EQUAL(fixture_write(&f, R(i), "k", "r", "w", 20 + i, LEVEL_ALL), ERR_OK);
 }
 
+static enum err write_row(const char *row, enum level level)
+{
+    return fixture_write(&f, R(0), "k", row, "v", 10, level);
+}
+
+/* Nobody tells any more of what was minted in a life that is over, by a node that does not hold the
+ * range, or for what a replica held before. Such a write is held up; it comes with a pull. */
+static void a_write_that_nobody_tells_of_is_refused(void)
+{
+    struct cluster *c = fixture_at(&f, R(1))->cluster;
+    range_no range = 0;
+    CU_ASSERT_EQUAL(write_row("a", LEVEL_ALL), ERR_OK);
+    CU_ASSERT(engine_next_range(fixture_at(&f, R(1))->engine, KEYSPACE, 0, &range));
+    cluster_note_life(c, R(0), 1);
+    CU_ASSERT_EQUAL(write_row("b", LEVEL_ALL), ERR_OK);
+    cluster_set_since(c, KEYSPACE, range, 1000);
+    CU_ASSERT_NOT_EQUAL(write_row("c", LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(write_row("d", LEVEL_QUORUM), ERR_OK);
+    cluster_set_since(c, KEYSPACE, range, 0);
+    CU_ASSERT_EQUAL(write_row("e", LEVEL_ALL), ERR_OK);
+    cluster_note_life(c, R(0), 77);
+    cluster_note_life(c, R(0), 76);
+    CU_ASSERT_EQUAL(cluster_life(c, R(0)), 77);
+    CU_ASSERT_NOT_EQUAL(write_row("f", LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(write_row("g", LEVEL_QUORUM), ERR_OK);
+}
+
 static void too_much_at_once_is_refused(void)
 {
     char big[600000];
@@ -439,6 +466,7 @@ static void too_much_at_once_is_refused(void)
 }
 
 CU_TestInfo coord_tests[] = {
+    {"a write that nobody tells of is refused", a_write_that_nobody_tells_of_is_refused},
     {"a write reaches all replicas", a_write_reaches_all_replicas},
     {"no replica: forwards once", no_replica_forwards_once},
     {"a lost forward goes to the next replica", a_lost_forward_goes_to_the_next_replica},

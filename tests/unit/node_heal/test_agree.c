@@ -89,16 +89,39 @@ static void nothing_to_agree_on_costs_nothing(void)
 static void an_ack_of_all_is_no_proof(void)
 {
     begin();
+    f.lost[WIRE_CLOCK_DIGESTS] = true; /* nobody pulls for a while */
     struct dot w = write_quietly(1, 1, 1, 10);
     struct dot t = delete_quietly(7, 2, 1, 20);
     settle();
-    for (unsigned step = 0; step < 80; step++) {
+    for (unsigned step = 0; step < 200; step++) {
+        f.lost[WIRE_CLOCK_DIGESTS] = step < 60;
         elapse(USEC_PER_SEC / 10);
         for (node_no no = 1; no <= NODES; no++)
             CU_ASSERT(!agreed_at(no, 1, t) || (has(1, 1, w) && has(2, 1, w) && has(3, 1, w)));
     }
     CU_ASSERT_FALSE(left_somewhere(1));
     CU_ASSERT(all_equal());
+}
+
+/* Node 1 has dropped the deletion, and takes a write that is older. The others, who have it still,
+ * see that it was dropped there, and do so, too. */
+static void who_pulls_sees_what_was_dropped(void)
+{
+    bool done;
+    struct clock agreed;
+    begin();
+    for (node_no no = 1; no <= NODES; no++)
+        cluster_set_ring_epoch(f.node[no - 1].cluster, no); /* by themselves they do not agree */
+    clock_init(&agreed);
+    clock_add(&agreed, delete_quietly(7, 2, 1, 20));
+    settle();
+    CU_ASSERT_EQUAL(
+        engine_purge(f.node[0].engine, KEYSPACE, range_of(1), &agreed, 0, SIZE_MAX, &done), ERR_OK);
+    CU_ASSERT_FALSE(is_left(1, 1));
+    write_to(1, 1, 1, 10);
+    elapse(8 * USEC_PER_SEC);
+    CU_ASSERT(all_equal());
+    clock_close(&agreed);
 }
 
 /* Node 1 has pulled all; node 3, which does not hear node 1, has not. */
@@ -254,6 +277,7 @@ CU_TestInfo agree_tests[] = {
     {"what all have goes soon", what_all_have_goes_soon},
     {"nothing to agree on costs nothing", nothing_to_agree_on_costs_nothing},
     {"an ack of all is no proof", an_ack_of_all_is_no_proof},
+    {"who pulls sees what was dropped", who_pulls_sees_what_was_dropped},
     {"what one has proved is not agreed", what_one_has_proved_is_not_agreed},
     {"a clock counts when it is durable", a_clock_counts_when_it_is_durable},
     {"a dead replica pins", a_dead_replica_pins},

@@ -100,7 +100,7 @@ bool deliver(void)
     struct sent *s = &f.queue[f.taken++ % ARRAY_LEN(f.queue)];
     struct one *to = &f.node[s->to - 1];
     CU_ASSERT_EQUAL_FATAL(wire_decode(buf_bytes(&s->bytes), &m), ERR_OK);
-    if (!to->down && !f.node[m.from - 1].down)
+    if (!to->down && !f.node[m.from - 1].down && !f.lost[m.type])
         CU_ASSERT(heal_receive(to->heal, f.now, m.from, &m));
     return true;
 }

@@ -33,6 +33,7 @@ struct fixture {
     struct sent queue[256];
     size_t queued, taken;
     size_t sent[64]; /* by message number */
+    bool lost[64];   /* messages of these numbers do not arrive */
     struct arena arena;
 };
 extern struct fixture f;

@@ -1,0 +1,141 @@
+/* Questions and answers of healing with any bytes in them. The first byte chooses the message; it
+ * comes from a replica that was asked. Whatever it says, our own part of it stays true: nothing is
+ * agreed that we do not have. */
+#include "base/mem.h"
+#include "node/heal/heal.h"
+#include "ring/plan.h"
+#include "storage/store_mem.h"
+
+#include <string.h>
+
+#define NODES    2
+#define RANGES   4
+#define KEYSPACE 7
+#define TABLE    9
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct world {
+    struct store *store;
+    struct engine *engine;
+    struct cluster *cluster;
+    struct heal *heal;
+    struct now now;
+    uint64_t digests, agree; /* rounds of our questions */
+};
+
+static void open_world(struct world *w)
+{
+    struct cluster_node nodes[NODES] = {{0}};
+    struct ring_node members[NODES] = {{0}};
+    struct strategy strategy = {.type = STRATEGY_SIMPLE, .rf = NODES};
+    struct engine_config engine = {.ring_ranges = RANGES};
+    struct heal_config config = HEAL_CONFIG_DEFAULT;
+    struct ring *ring;
+    struct errmsg why;
+    for (node_no i = 0; i < NODES; i++) {
+        nodes[i].node = members[i].node = i + 1;
+        members[i].weight = 1;
+        nodes[i].alive = true;
+        strcpy(nodes[i].dc, "dc1");
+        strcpy(members[i].dc, "dc1");
+        strcpy(members[i].rack, "r1");
+    }
+    enum err err = ring_plan_fresh(RANGES, members, NODES, &ring);
+    ASSERT(err == ERR_OK);
+    w->store = store_mem_new();
+    err = engine_new(w->store, &engine, &w->engine, &why);
+    ASSERT(err == ERR_OK);
+    w->cluster = cluster_new();
+    cluster_set_nodes(w->cluster, 1, nodes, NODES, ring, 1);
+    cluster_set_keyspace(w->cluster, KEYSPACE, &strategy);
+    w->heal = heal_new(&config, w->engine, w->cluster);
+    w->now = (struct now){USEC_PER_SEC, 1700000000 * USEC_PER_SEC};
+    ring_free(ring);
+}
+
+static void close_world(struct world *w)
+{
+    heal_free(w->heal);
+    cluster_free(w->cluster);
+    engine_free(w->engine);
+    store_close(w->store);
+}
+
+/* Something of ours is deleted, so that there is something to agree upon. */
+static void delete_something(struct world *w)
+{
+    struct dot dot = {{1, 1}, 1};
+    struct cell cell = {.column = 1, .timestamp = 5, .kind = CELL_TOMBSTONE, .dot = dot};
+    struct row row = {.deletion = TOMB_NONE, .cells = &cell, .cells_count = 1};
+    struct part p = {.table = TABLE, .deletion = TOMB_NONE, .rows = &row, .rows_count = 1};
+    p.static_row.deletion = TOMB_NONE;
+    enum err err = engine_apply(w->engine, KEYSPACE, 0, &p, dot, NULL, 0);
+    ASSERT(err == ERR_OK);
+    store_flush(w->store);
+    store_mem_sync(w->store, SIZE_MAX);
+}
+
+static void take_effects(struct world *w)
+{
+    const struct heal_effect *effects;
+    size_t count = heal_effects(w->heal, &effects);
+    for (size_t i = 0; i < count; i++) {
+        if (effects[i].type != HEAL_SEND)
+            continue;
+        if (effects[i].send.message.type == WIRE_CLOCK_DIGESTS)
+            w->digests = effects[i].send.message.clock_digests.round;
+        else if (effects[i].send.message.type == WIRE_AGREE_ASK)
+            w->agree = effects[i].send.message.agree_ask.round;
+    }
+    heal_clear(w->heal);
+}
+
+static struct wire_message message(const struct world *w, unsigned which, struct bytes bytes)
+{
+    struct wire_message m = {.from = 2};
+    switch (which % 4) {
+    case 0:
+        m.type = WIRE_AGREE_TELL;
+        m.agree_tell = (struct wire_agree_tell){w->agree, 1, true, w->now.wall, bytes};
+        break;
+    case 1:
+        m.type = WIRE_AGREE_ASK;
+        m.agree_ask = (struct wire_agree_ask){1, bytes};
+        break;
+    case 2:
+        m.type = WIRE_CLOCKS;
+        m.clocks = (struct wire_clocks){w->digests, true, bytes};
+        break;
+    default:
+        m.type = WIRE_CLOCK_DIGESTS;
+        m.clock_digests = (struct wire_clock_digests){1, bytes};
+        break;
+    }
+    return m;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct world w = {0};
+    if (size == 0)
+        return 0;
+    open_world(&w);
+    delete_something(&w);
+    heal_begin(w.heal, w.now);
+    w.now.mono += 2 * USEC_PER_SEC;
+    heal_deadline(w.heal, w.now);
+    take_effects(&w);
+    ASSERT(w.agree != 0);
+    struct wire_message m = message(&w, data[0], bytes_make(data + 1, size - 1));
+    bool ours = heal_receive(w.heal, w.now, 2, &m);
+    ASSERT(ours);
+    take_effects(&w);
+    const struct clock *agreed = heal_agreed(w.heal, KEYSPACE, 0);
+    ASSERT(agreed == NULL || clock_covers(engine_clock(w.engine, KEYSPACE, 0), agreed));
+    w.now.mono += 20 * USEC_PER_SEC;
+    heal_deadline(w.heal, w.now);
+    take_effects(&w);
+    close_world(&w);
+    return 0;
+}
