@@ -124,6 +124,7 @@
     X(proof_is_agreement, "a tombstone goes where it is proved, before the others have proved it") \
     X(told_undurable, "a node tells a clock that its disk does not have yet")                      \
     X(old_data_kept, "what lies there of earlier is kept when a range is taken over again")        \
+    X(answer_after_drop, "an answer to a pull counts, though something was dropped meanwhile")     \
     X(pull_without_context, "who pulls does not see what the giver has dropped")                   \
     X(foreign_epoch_counts, "what is told by who knows another ring counts")
 

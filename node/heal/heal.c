@@ -218,6 +218,7 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
     clock_encode(engine_clock(h->engine, w->keyspace, w->range), &have);
     s->state = SESSION_PULLING;
     s->pull = ++h->requests;
+    s->drops = engine_drops(h->engine, w->keyspace, w->range);
     s->due = now.mono + h->config.timeout_us;
     h->stats.pulls++;
     struct wire_message m = {.type = WIRE_PULL};
@@ -359,6 +360,10 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
         return;
     }
     struct want *w = &s->wants[s->wants_at];
+    if (engine_drops(h->engine, w->keyspace, w->range) != s->drops && !MUTANT(answer_after_drop)) {
+        pull_next(h, now, s); /* it may bring what has been deleted and dropped here since */
+        return;
+    }
     clock_init(&done);
     enum err err = ERR_OK;
     if (m->keyspace != w->keyspace || m->range != w->range)
@@ -553,27 +558,6 @@ struct heal_stats heal_stats(const struct heal *h)
     return h->stats;
 }
 
-void heal_set_busy(struct heal *h, bool busy)
-{
-    h->busy = busy;
-}
-
-void heal_set_clock_doubtful(struct heal *h, bool doubtful)
-{
-    h->clock_doubtful = doubtful;
-}
-
-size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since)
-{
-    for (size_t i = 0; i < h->sessions_count; i++) {
-        if (h->sessions[i].peer != peer)
-            continue;
-        *ret_since = h->sessions[i].pins_since;
-        return h->sessions[i].pins;
-    }
-    return 0;
-}
-
 size_t heal_pending(const struct heal *h, size_t *ret_bytes)
 {
     size_t ranges = 0;
@@ -583,6 +567,17 @@ size_t heal_pending(const struct heal *h, size_t *ret_bytes)
         *ret_bytes += h->sessions[i].wants_bytes;
     }
     return ranges;
+}
+
+bool heal_is_pulling(const struct heal *h, keyspace_no keyspace, range_no range)
+{
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        const struct session *s = &h->sessions[i];
+        if (s->state == SESSION_PULLING && s->wants[s->wants_at].keyspace == keyspace &&
+            s->wants[s->wants_at].range == range)
+            return true;
+    }
+    return false;
 }
 
 bool heal_is_behind(const struct heal *h, node_no peer)

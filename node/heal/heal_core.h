@@ -66,6 +66,7 @@ struct session {
     struct want *wants;
     size_t wants_count, wants_cap, wants_at, wants_bytes;
     uint64_t pull;        /* request number of the pull in flight */
+    uint64_t drops;       /* in the range, when that pull was asked for */
     uint64_t ticket;      /* its rows are being stored */
     bool progressed;      /* rows came in this session */
     bool refused;         /* the peer could not give some that it has */
@@ -136,6 +137,8 @@ struct bytes heal_keep(struct heal *h, const struct buf *b); /* a copy that live
 /* Hash of the clocks of all ranges of the keyspace that both nodes hold; 0 when all are empty. */
 uint64_t heal_keyspace_hash(struct heal *h, keyspace_no keyspace, node_no peer);
 
+/* Rows of the range are on their way: nothing is dropped there meanwhile. */
+bool heal_is_pulling(const struct heal *h, keyspace_no keyspace, range_no range);
 void heal_ask_everybody(struct heal *h, struct now now);
 
 /* --- held.c */

@@ -111,7 +111,7 @@ void tidy_soon(struct heal *h, struct now now)
 static struct agreement *next_purge(struct heal *h)
 {
     struct agreement *a = agree_seek(h, h->tidy_from);
-    while (a != NULL && !(a->garbage && a->purging))
+    while (a != NULL && (!a->garbage || !a->purging || heal_is_pulling(h, a->keyspace, a->range)))
         a = agree_seek(h, agree_key(a) + 1);
     if (a == NULL && h->tidy_from > 0) {
         h->tidy_from = 0;
@@ -134,4 +134,25 @@ void tidy_some(struct heal *h, struct now now)
     h->tidy_from = agree_key(a) + (a->purging ? 0 : 1);
     h->stats.purges++;
     h->tidy_due = now.mono + (h->busy ? PURGE_PAUSE_BUSY : PURGE_PAUSE);
+}
+
+void heal_set_busy(struct heal *h, bool busy)
+{
+    h->busy = busy;
+}
+
+void heal_set_clock_doubtful(struct heal *h, bool doubtful)
+{
+    h->clock_doubtful = doubtful;
+}
+
+size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since)
+{
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        if (h->sessions[i].peer != peer)
+            continue;
+        *ret_since = h->sessions[i].pins_since;
+        return h->sessions[i].pins;
+    }
+    return 0;
 }

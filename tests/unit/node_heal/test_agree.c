@@ -124,6 +124,34 @@ static void who_pulls_sees_what_was_dropped(void)
     clock_close(&agreed);
 }
 
+/* What is dropped while an answer is on its way may be what deleted something in it. */
+static void an_answer_of_before_a_drop_is_asked_for_again(void)
+{
+    unsigned other = 2;
+    bool done;
+    struct clock agreed;
+    while (range_of(other) != range_of(1))
+        other++;
+    begin();
+    clock_init(&agreed);
+    clock_add(&agreed, delete_quietly(7, 2, other, 20));
+    write_to(1, 1, 1, 10);
+    heal_move(f.node[1].heal, f.now, 5);
+    perform(2);
+    for (unsigned i = 0; i < 100 && f.sent[WIRE_PULL_REPLY] == 0; i++) {
+        deliver();
+        for (node_no no = 1; no <= NODES; no++)
+            perform(no);
+    }
+    CU_ASSERT_EQUAL(f.sent[WIRE_PULL], 1);
+    CU_ASSERT_EQUAL(
+        engine_purge(f.node[1].engine, KEYSPACE, range_of(1), &agreed, 0, SIZE_MAX, &done), ERR_OK);
+    settle();
+    CU_ASSERT_EQUAL(f.sent[WIRE_PULL], 2);
+    CU_ASSERT_EQUAL(f.node[1].moved, 5);
+    clock_close(&agreed);
+}
+
 /* Node 1 has pulled all; node 3, which does not hear node 1, has not. */
 static void what_one_has_proved_is_not_agreed(void)
 {
@@ -278,6 +306,8 @@ CU_TestInfo agree_tests[] = {
     {"nothing to agree on costs nothing", nothing_to_agree_on_costs_nothing},
     {"an ack of all is no proof", an_ack_of_all_is_no_proof},
     {"who pulls sees what was dropped", who_pulls_sees_what_was_dropped},
+    {"an answer of before a drop is asked for again",
+     an_answer_of_before_a_drop_is_asked_for_again},
     {"what one has proved is not agreed", what_one_has_proved_is_not_agreed},
     {"a clock counts when it is durable", a_clock_counts_when_it_is_durable},
     {"a dead replica pins", a_dead_replica_pins},
