@@ -61,11 +61,12 @@ static bool run_session(struct session *s, const struct call *c)
         session_forget(s);
     if (s->format != TABLE_AS_TABLE)
         return true;
-    say(s, "Session is %s, its token has %zu bytes:", s->keeps_session ? "ON" : "OFF",
-        s->token.len);
+    say(s, "Session is %s", s->keeps_session ? "ON" : "OFF");
+    if (s->token.len > 0)
+        say(s, ", its token has %zu bytes: 0x", s->token.len);
     for (size_t i = 0; i < s->token.len; i++)
-        say(s, "%s%02x", i == 0 ? " 0x" : "", s->token.data[i]);
-    say(s, "\n");
+        say(s, "%02x", s->token.data[i]);
+    say(s, "%s\n", s->token.len > 0 ? "" : s->keeps_session ? ", without a token yet." : ".");
     return true;
 }
 

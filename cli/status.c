@@ -118,11 +118,11 @@ static void put_pins(const json_t *root, struct buf *out)
         json_int_t pins = json_integer_value(json_object_get(node, "pins"));
         if (pins > 0)
             buf_printf(out,
-                       "\nNode %lld is down for %lld s: deletions in %lld ranges are kept until "
+                       "\nNode %lld is down for %lld s: deletions in %lld range%s are kept until "
                        "it is back or replaced.\n",
                        (long long)json_integer_value(json_object_get(node, "node")),
                        (long long)json_integer_value(json_object_get(node, "pins_s")),
-                       (long long)pins);
+                       (long long)pins, pins == 1 ? "" : "s");
     }
 }
 

@@ -349,9 +349,9 @@ static void reply_written(struct exec *e, struct request *q, const struct exec_r
 {
     if (x->merged > 0)
         run_warn(&q->run,
-                 "%u concurrent values were dropped: one place keeps %u siblings at most. Read, "
-                 "and write USING CAUSALITY, to replace them",
-                 x->merged, SIBLINGS_MAX);
+                 "%u concurrent %s dropped: one place keeps %u siblings at most. Read, and write "
+                 "USING CAUSALITY, to replace them",
+                 x->merged, x->merged == 1 ? "value was" : "values were", SIBLINGS_MAX);
     request_warn_lost(e, q, x);
     reply_void(e, q);
 }

@@ -45,6 +45,8 @@ static void as_people_and_programs_want_it(void)
     CU_ASSERT_TRUE(shows(VERB_status, "{\"nodes\":[{\"node\":3,\"pins\":12,\"pins_s\":90}]}",
                          TABLE_AS_TABLE,
                          "Node 3 is down for 90 s: deletions in 12 ranges are kept until"));
+    CU_ASSERT_TRUE(shows(VERB_status, "{\"nodes\":[{\"node\":3,\"pins\":1,\"pins_s\":9}]}",
+                         TABLE_AS_TABLE, "deletions in 1 range are kept until"));
     CU_ASSERT_TRUE(shows(VERB_ring, "{\"owners\":{\"d\":[1,[]]}}", TABLE_AS_TABLE, "0 ranges"));
 }
 
