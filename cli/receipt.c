@@ -26,8 +26,21 @@ void session_forget(struct session *s)
     s->token = (struct buf){0};
 }
 
-enum err session_ask(struct session *s, struct cql_request *request, struct arena *a,
-                     struct cql_response *ret_response, struct errmsg *reterr)
+/* What fell out of a full token is found at QUORUM, or ALL. The server did nothing when there are
+ * not so many replicas. */
+static bool is_session_in_the_way(const struct session *s, const struct cql_request *request,
+                                  const struct cql_response *response)
+{
+    const struct cql_error *e = &response->error;
+    enum cql_consistency asked = request->query.params.consistency;
+    return s->keeps_session && s->token.len > 0 && request->opcode == CQL_QUERY &&
+           response->opcode == CQL_ERROR && e->code == CQL_ERROR_UNAVAILABLE &&
+           e->consistency != asked &&
+           (e->consistency == CQL_CL_ALL || e->consistency == CQL_CL_QUORUM);
+}
+
+static enum err ask(struct session *s, struct cql_request *request, struct arena *a,
+                    struct cql_response *ret_response, struct errmsg *reterr)
 {
     struct cql_pair pairs[2];
     struct bytes value;
@@ -51,6 +64,19 @@ enum err session_ask(struct session *s, struct cql_request *request, struct aren
         buf_put_u8(&s->receipts, '\n');
     }
     return err;
+}
+
+enum err session_ask(struct session *s, struct cql_request *request, struct arena *a,
+                     struct cql_response *ret_response, struct errmsg *reterr)
+{
+    enum err err = ask(s, request, a, ret_response, reterr);
+    if (err != ERR_OK || !is_session_in_the_way(s, request, ret_response))
+        return err;
+    session_complain(s, "the session has seen more than its token holds, and there are not all "
+                        "the replicas now that it takes to find that: a new session begins");
+    session_forget(s);
+    buf_clear(&s->receipts);
+    return ask(s, request, a, ret_response, reterr);
 }
 
 /* --- showing */

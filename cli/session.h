@@ -78,7 +78,8 @@ bool session_text(struct session *s, const char *text);
 /* Run one CQL statement and show its result; false when it failed. */
 bool session_statement(struct session *s, struct bytes text);
 
-/* client_ask, with what goes beside the statement (receipt.c). The request's payload is ours. */
+/* client_ask, with what goes beside the statement (receipt.c). The request's payload is ours. When
+ * the session itself is what makes it fail, a new one begins, and it is asked once more. */
 enum err session_ask(struct session *s, struct cql_request *request, struct arena *a,
                      struct cql_response *ret_response, struct errmsg *reterr) MUST_CHECK;
 void session_show_receipts(struct session *s); /* of the last statement; and forget them */

@@ -211,12 +211,6 @@ enum engine_has { ENGINE_LACKS, ENGINE_HAS_YOUNG, ENGINE_HAS };
 enum engine_has engine_has(struct engine *e, keyspace_no keyspace, range_no range,
                            const struct clock *need);
 
-/* All replicas that the range has in this ring (a number of the caller's) have, durably, all that
- * its clock had with this hash. True as long as nothing is added. */
-void engine_set_common(struct engine *e, keyspace_no keyspace, range_no range, uint64_t hash,
-                       uint64_t ring);
-bool engine_is_common(struct engine *e, keyspace_no keyspace, range_no range, uint64_t ring);
-
 /* Writes nothing; the ticket completes when all that was applied before it is durable. */
 void engine_barrier(struct engine *e, uint64_t ticket);
 

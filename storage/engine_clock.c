@@ -241,23 +241,10 @@ enum engine_has engine_has(struct engine *e, keyspace_no keyspace, range_no rang
     return ENGINE_HAS;
 }
 
-void engine_set_common(struct engine *e, keyspace_no keyspace, range_no range, uint64_t hash,
-                       uint64_t ring)
-{
-    if (engine_clock_hash(e, keyspace, range) == hash)
-        engine_range(e, keyspace, range)->common = ring + 1;
-}
-
-bool engine_is_common(struct engine *e, keyspace_no keyspace, range_no range, uint64_t ring)
-{
-    return engine_range(e, keyspace, range)->common == ring + 1;
-}
-
 void engine_range_add(struct engine *e, struct range_state *r, struct dot dot)
 {
     if (!clock_add(&r->clock, dot))
         return;
-    r->common = 0;
     note_young(e, r, dot);
     if (MUTANT(clock_claims_gaps))
         clock_add_run(&r->clock, dot.actor, 1, dot.n);

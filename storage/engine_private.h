@@ -80,7 +80,6 @@ struct range_state {
     bool hashed;
     struct young_dot *young; /* in the order of their batches */
     size_t young_count, young_cap;
-    uint64_t common;        /* as the clock is, all replicas have it; of that ring. 0: not known */
     uint64_t young_all;     /* too many: whatever there is, as long as this batch is not durable */
     int64_t garbage_newest; /* bound of the timestamps of all garbage; TIMESTAMP_NONE: no garbage */
     uint64_t drops;         /* grows with whatever is dropped here */

@@ -213,12 +213,6 @@ static enum err answer_index(struct coord *c, const struct wire_read *m, const s
     return err;
 }
 
-/* Is all that is here of the range with every replica, durably? Then a session need not know. */
-static bool is_common(struct coord *c, keyspace_no keyspace, range_no range)
-{
-    return engine_is_common(c->engine, keyspace, range, cluster_ring_epoch(c->cluster));
-}
-
 struct bytes replica_tell(struct coord *c, keyspace_no keyspace, const struct scan *scan,
                           const struct scan_result *rows, struct arena *arena)
 {
@@ -228,15 +222,12 @@ struct bytes replica_tell(struct coord *c, keyspace_no keyspace, const struct sc
     struct buf out;
     for (size_t i = 0; rows != NULL && i < rows->parts_count; i++) {
         range_no range = ring_range_of(rows->parts[i].token, ranges);
-        if (!is_common(c, keyspace, range))
-            seen_add_part(&seen, arena, keyspace, range, &rows->parts[i]);
+        seen_add_part(&seen, arena, keyspace, range, &rows->parts[i]);
     }
     if (rows == NULL) {
         scan_ranges(scan, ranges, &first, &last);
         while (engine_next_range(c->engine, keyspace, first, &first) && first <= last) {
-            if (!is_common(c, keyspace, first))
-                seen_add_clock(&seen, arena, keyspace, first,
-                               engine_clock(c->engine, keyspace, first));
+            seen_add_clock(&seen, arena, keyspace, first, engine_clock(c->engine, keyspace, first));
             if (first++ == last)
                 break;
         }

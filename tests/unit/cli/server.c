@@ -145,6 +145,34 @@ static void give_schema(struct serving *v, int16_t stream, struct bytes text)
         give_texts(v, stream, names, 3, columns, 2);
 }
 
+/* Each answer has a token that is one byte longer, and a receipt when one is wanted: what follows
+ * the word. FULL is refused as a server does whose token is full, as long as there is any. */
+static void give_token(struct serving *v, int16_t stream, const struct cql_request *q)
+{
+    struct cql_response r = {.opcode = CQL_RESULT, .kind = CQL_RESULT_VOID};
+    struct bytes was = {0}, any, text = q->query.text;
+    struct cql_pair pairs[2];
+    struct buf next;
+    size_t count = 0, word = starts(text, "TOKEN") ? 5 : 4;
+    buf_init(&next, 1024);
+    if (cql_map_get(&q->payload, "torc_session", &was)) {
+        buf_put_bytes(&next, was);
+        buf_put_u8(&next, 0xab);
+        pairs[count++] = (struct cql_pair){BYTES_LIT("torc_session"), buf_bytes(&next)};
+    }
+    if (cql_map_get(&q->payload, "torc_receipt", &any))
+        pairs[count++] = (struct cql_pair){BYTES_LIT("torc_receipt"),
+                                           bytes_make(text.data + word, text.len - word)};
+    r.prefix.payload = (struct cql_map){pairs, count};
+    if (starts(text, "FULL") && was.len > 0) {
+        r.opcode = CQL_ERROR;
+        r.error = cql_error_make(CQL_ERROR_UNAVAILABLE, BYTES_LIT("no"));
+        r.error.consistency = CQL_CL_ALL;
+    }
+    reply(v, stream, &r);
+    buf_close(&next);
+}
+
 static void query(struct serving *v, int16_t stream, const struct cql_request *q)
 {
     struct bytes text = q->query.text;
@@ -169,6 +197,8 @@ static void query(struct serving *v, int16_t stream, const struct cql_request *q
         r.kind = CQL_RESULT_VOID;
         r.prefix.warnings = (struct cql_string_list){&warning, 1};
         reply(v, stream, &r);
+    } else if (starts(text, "TOKEN") || starts(text, "FULL")) {
+        give_token(v, stream, q);
     } else if (starts(text, "SYNTAX")) {
         fail(v, stream, CQL_ERROR_SYNTAX, "line 2:3 no viable alternative");
     } else if (starts(text, "UNAVAILABLE")) {

@@ -4,6 +4,8 @@
  *   SELECT ... t                 the rows, page by page
  *   USE x, CREATE ..., WARN ...  a keyspace, a schema change, a warning
  *   SYNTAX ..., HANGUP           an error on the statement's second line, a closed connection
+ *   TOKEN receipt, FULL receipt  a session's next token, and the receipt when one is wanted; FULL
+ *                                is Unavailable at ALL for sessions that have a token already
  *   prepared INSERT              id 13 is refused; the first `overloaded` tries are Overloaded
  */
 #ifndef TORC_TESTS_UNIT_CLI_SERVER_H

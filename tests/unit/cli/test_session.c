@@ -93,6 +93,85 @@ static void settings(void)
     CU_ASSERT_TRUE(f.session.quit);
 }
 
+static void a_session_goes_from_one_statement_to_the_next(void)
+{
+    CU_ASSERT_TRUE(fixture_run(&f, "SESSION; TOKEN; SESSION; TOKEN; SESSION"));
+    CU_ASSERT_TRUE(fixture_said(&f,
+                                "Session is ON, without a token yet.\n"
+                                "Session is ON, its token has 1 bytes: 0xab\n"
+                                "Session is ON, its token has 2 bytes: 0xabab\n",
+                                ""));
+    CU_ASSERT_FALSE(fixture_run(&f, "SYNTAX; SESSION"));
+    CU_ASSERT_EQUAL(f.session.token.len, 2); /* what was seen stays, whatever fails */
+    CU_ASSERT_TRUE(fixture_run(&f, "SESSION NEW"));
+    CU_ASSERT_EQUAL(f.session.token.len, 0);
+    CU_ASSERT_TRUE(fixture_run(&f, "TOKEN; SESSION OFF; TOKEN; SESSION"));
+    CU_ASSERT_TRUE(!f.session.keeps_session && f.session.token.len == 0);
+    CU_ASSERT_TRUE(fixture_run(&f, "SESSION on; TOKEN"));
+    CU_ASSERT_EQUAL(f.session.token.len, 1);
+    CU_ASSERT_FALSE(fixture_run(&f, "SESSION perhaps"));
+    CU_ASSERT_FALSE(fixture_run(&f, "SESSION ON NEW"));
+    CU_ASSERT_EQUAL(f.session.token.len, 1);
+}
+
+/* Of a full token a new session comes, rather than a statement that fails as long as a replica is
+ * away. Who asks for ALL himself is told the truth. */
+static void a_full_token_is_not_in_the_way(void)
+{
+    CU_ASSERT_TRUE(fixture_run(&f, "TOKEN; TOKEN; FULL"));
+    CU_ASSERT_TRUE(fixture_said(&f, "",
+                                "the session has seen more than its token holds, and there are "
+                                "not all the replicas now that it takes to find that: a new "
+                                "session begins\n"));
+    CU_ASSERT_EQUAL(f.session.token.len, 1);
+    CU_ASSERT_TRUE(fixture_run(&f, "CONSISTENCY ALL"));
+    CU_ASSERT_FALSE(fixture_run(&f, "FULL"));
+    CU_ASSERT_EQUAL(f.session.token.len, 2);
+}
+
+static void receipts_are_shown(void)
+{
+    static const char write[] =
+        "TOKEN{\"torc_receipt\":1,\"steps\":[{\"step\":\"write\",\"level\":\"ONE\",\"required\":1,"
+        "\"received\":1,\"version\":\"1.1.42\",\"coordinator\":{\"address\":\"10.0.0.1\"},"
+        "\"kept\":\"log\",\"replicas\":[{\"address\":\"10.0.0.1\",\"dc\":\"dc1\",\"state\":"
+        "\"acked\","
+        "\"fsynced\":true},{\"address\":\"10.0.0.2\",\"dc\":\"dc1\",\"state\":\"dead\"}]}]}";
+    static const char read[] =
+        "TOKEN{\"torc_receipt\":1,\"steps\":[{\"step\":\"read\",\"level\":\"ALL\",\"required\":2,"
+        "\"received\":1,\"error\":\"timeout\",\"replicas\":[{\"address\":\"10.0.0.1\",\"dc\":"
+        "\"dc1\","
+        "\"state\":\"answered\",\"answer\":\"digest\",\"version\":\"stale\",\"repaired\":1},"
+        "{\"address\":\"10.0.0.2\",\"dc\":\"dc1\",\"state\":\"refused\",\"why\":\"stale\"}]}]}";
+    CU_ASSERT_TRUE(fixture_run(&f, write)); /* nobody has asked for it */
+    CU_ASSERT_TRUE(fixture_said(&f, "", ""));
+    CU_ASSERT_TRUE(fixture_run(&f, "CONSISTENCY REPORT; CONSISTENCY REPORT ON"));
+    CU_ASSERT_TRUE(fixture_said(&f, "Consistency report is OFF.\nConsistency report is ON.\n", ""));
+    CU_ASSERT_TRUE(fixture_run(&f, write));
+    CU_ASSERT_TRUE(fixture_said(&f,
+                                "\nConsistency report:\n"
+                                " write at ONE: 1 of 1, version 1.1.42, by 10.0.0.1\n"
+                                "   10.0.0.1        dc1          acked, fsynced\n"
+                                "   10.0.0.2        dc1          dead; kept for it\n\n",
+                                ""));
+    CU_ASSERT_TRUE(fixture_run(&f, read));
+    CU_ASSERT_TRUE(fixture_said(
+        &f,
+        "\nConsistency report:\n read at ALL: 1 of 2 (timeout)\n"
+        "   10.0.0.1        dc1          answered with a digest, stale, repaired (1 partitions)\n"
+        "   10.0.0.2        dc1          refused: stale\n\n",
+        ""));
+    CU_ASSERT_TRUE(fixture_run(&f, "TOKEN[1, no receipt"));
+    CU_ASSERT_TRUE(fixture_said(
+        &f, "\nConsistency report:\n (in a form that this shell does not know)\n\n", ""));
+    f.session.format = TABLE_AS_JSON; /* for programs: as it came, beside the rows */
+    CU_ASSERT_TRUE(fixture_run(&f, "TOKEN{}"));
+    CU_ASSERT_TRUE(fixture_said(&f, "", "{}\n"));
+    CU_ASSERT_TRUE(fixture_run(&f, "CONSISTENCY REPORT OFF; TOKEN{}"));
+    CU_ASSERT_TRUE(fixture_said(&f, "", ""));
+    CU_ASSERT_FALSE(fixture_run(&f, "CONSISTENCY REPORT MORE"));
+}
+
 static void commands_answer_as_cqlsh(void)
 {
     CU_ASSERT_TRUE(fixture_run(&f, "EXPAND; EXPAND ON; EXPAND ON; EXPAND; SELECT; EXPAND OFF"));
@@ -172,5 +251,9 @@ CU_TestInfo session_tests[] = {
     {"descriptions", descriptions},
     {"learns names", learns_names},
     {"nobody there", nobody_there},
+    {"a session goes from one statement to the next",
+     a_session_goes_from_one_statement_to_the_next},
+    {"a full token is not in the way", a_full_token_is_not_in_the_way},
+    {"receipts are shown", receipts_are_shown},
     CU_TEST_INFO_NULL,
 };
