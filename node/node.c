@@ -266,8 +266,8 @@ void node_set_load(struct node *n, uint64_t bytes)
 
 void node_check_ready(struct node *n)
 {
-    if (n->run != RUN_STARTING || !n->boot_durable || meta_phase(n->meta) != META_READY ||
-        cluster_self(n->cluster) == 0)
+    if (n->run != RUN_STARTING || meta_phase(n->meta) != META_READY || !meta_life_is_new(n) ||
+        !n->boot_durable || cluster_self(n->cluster) == 0)
         return;
     n->run = RUN_READY;
     meta_life_begins(n);

@@ -103,6 +103,7 @@ struct node {
     struct uuid host_id;
     uint32_t boot;
     bool boot_durable;
+    bool life_checked; /* nobody knew of this boot when we came */
     enum node_run run;
     bool draining, drained;
     int64_t hlc;      /* the last timestamp given out or accepted, us */
@@ -183,6 +184,7 @@ void meta_watch_move(struct node *n);
 void meta_store_boot(struct node *n); /* durable with the node's ticket of that number */
 void meta_new_life(struct node *n);
 void meta_life_begins(struct node *n);
+bool meta_life_is_new(struct node *n); /* else the next one will be */
 /* Of what this node takes over at ring_epoch, one half is here: when both are, it says so. */
 void meta_taken_over(struct node *n, enum moved what, uint64_t ring_epoch);
 void meta_finish_again(struct node *n);

@@ -1,5 +1,6 @@
 /* What the metadata log changes in this node: who is in the cluster, who owns what, which tables
  * there are; and what this node then does about it: tells healing to move, removes dropped data. */
+#include "base/mutant.h"
 #include "node/node_core.h"
 #include "node/schema/index.h"
 #include "storage/index.h"
@@ -316,9 +317,26 @@ void meta_store_boot(struct node *n)
 
 void meta_new_life(struct node *n)
 {
+    const struct topology_node *self = topology_find(meta_topology(n->meta), meta_self(n->meta));
+    if (self != NULL && self->info.boot > n->boot)
+        n->boot = self->info.boot;
     n->boot++;
     n->boot_durable = false;
     meta_store_boot(n);
+    meta_set_boot(n->meta, n->boot);
+}
+
+/* The others may know of a life of ours with this number: then our disk is an old one, as from a
+ * backup, and that life's dots are taken. Asked as soon as we know what they know, before they are
+ * told of this one; a first life is told while it enters. */
+bool meta_life_is_new(struct node *n)
+{
+    const struct topology_node *self = topology_find(meta_topology(n->meta), meta_self(n->meta));
+    bool known = !n->life_checked && n->boot > 1 && self != NULL && self->info.boot >= n->boot;
+    n->life_checked = true;
+    if (known && !MUTANT(boot_reused))
+        meta_new_life(n);
+    return !known || MUTANT(boot_reused);
 }
 
 /* With the number on the disk; before, those of the old one go on. */

@@ -331,6 +331,12 @@ node_no meta_self(const struct meta *m)
     return m->self;
 }
 
+void meta_set_boot(struct meta *m, uint32_t boot)
+{
+    m->info.boot = boot;
+    m->update_at = m->now.mono;
+}
+
 const char *meta_problem(const struct meta *m)
 {
     return m->problem;

@@ -161,7 +161,9 @@ const char *meta_phase_text(enum meta_phase phase);
 const struct topology *meta_topology(const struct meta *m);
 const struct schema *meta_schema(const struct meta *m);
 uint64_t meta_epoch(const struct meta *m);
-node_no meta_self(const struct meta *m);        /* 0: not in the cluster (yet) */
+node_no meta_self(const struct meta *m); /* 0: not in the cluster (yet) */
+/* A new life begins: the others are told. */
+void meta_set_boot(struct meta *m, uint32_t boot);
 const char *meta_problem(const struct meta *m); /* "" when there is none */
 
 /* Changes that this node, or another one through it, waits for; and messages that wait for its own
