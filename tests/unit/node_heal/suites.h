@@ -1,3 +1,4 @@
 SUITE_WITH(heal)
 SUITE_WITH(held)
+SUITE_WITH(fetch)
 SUITE_WITH(agree)

@@ -70,6 +70,11 @@ bool perform(node_no no)
             n->moved_dots = heal_stats(n->heal).dots_pulled;
             continue;
         }
+        if (effects[i].type == HEAL_FETCHED) {
+            n->fetched = effects[i].fetched.id;
+            n->fetched_all = effects[i].fetched.complete;
+            continue;
+        }
         if (effects[i].type == HEAL_NEW_LIFE) {
             n->life++;
             continue;

@@ -18,8 +18,10 @@ struct one {
     bool down;
     bool stuck;               /* its disk does not sync */
     uint32_t life, told_life; /* new ones asked for, and begun */
-    uint64_t moved;           /* the ring epoch of HEAL_MOVED */
-    uint64_t moved_dots;      /* pulled by then */
+    uint64_t fetched;         /* HEAL_FETCHED came last for this one */
+    bool fetched_all;
+    uint64_t moved;      /* the ring epoch of HEAL_MOVED */
+    uint64_t moved_dots; /* pulled by then */
 };
 
 struct sent {
