@@ -34,14 +34,15 @@
  * So a delete (or an expiry) and what it had deleted do not count against a value whose write was
  * not over when the delete was asked for: not acked, or asked for again.
  *
+ *   (6) With timestamps of clients: who is told that a write is done, and not that something
+ *       overrules it, can rely on it (history_end.told): what was known by enough when the write
+ *       was asked, that is, by all that then acked it, cannot have been what hides it. A delete
+ *       (or an expiry) can, until all replicas are known to have the write: those that acked had
+ *       forgotten it, another one has not, and a read joins what it has with what they have.
+ *
  * Sessions. Where w + r > replicas, (2) and (5) hold whoever asks, so each client has read your
  * writes, monotonic reads, monotonic writes and writes follow reads; the message names the one that
  * is broken. Where levels do not overlap nothing is promised to a session either.
- *
- *
- *   (6) With timestamps of clients: who is told that a write is done, and not that something
- * overrules it, can rely on it (history_end.told): what was known by enough when the write was
- * asked, that is, by all that then acked it, cannot have been what hides it.
  *
  * In the end (history_all_equal) all replicas have all: what was acked by one of them is then known
  * by all. A lost disk takes one replica from all that was known before; what nobody else is known

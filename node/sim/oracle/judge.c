@@ -333,6 +333,15 @@ static bool was_there_before(const struct judge *j, const struct part *y, const 
     return known_by(j->h, y->write, j->h->config.replicas - w->acked + 1) < w->start;
 }
 
+/* y need not have been told to who wrote `o`: it came later; or who acked had forgotten it, and the
+ * read joined one that has `o` with one that has y, still, and not yet `o`. */
+static bool is_untold(const struct judge *j, const struct part *y, const struct part *o)
+{
+    const struct write *w = &j->h->writes[y->write];
+    bool everywhere = known_by(j->h, o->write, j->h->config.replicas) < j->r->start;
+    return !was_there_before(j, y, o) || (!everywhere && (y->is_delete || w->ttl > 0));
+}
+
 /* Something hides it of which nobody had to tell. */
 static bool may_be_hidden(const struct judge *j, const struct cell *c, const struct part *o)
 {
@@ -340,14 +349,14 @@ static bool may_be_hidden(const struct judge *j, const struct cell *c, const str
         return true;
     for (size_t i = c->count; i > 0 && part_order(j->h, &c->parts[i - 1], o) > 0; i--) {
         const struct part *y = &c->parts[i - 1];
-        if (!j->h->writes[y->write].seen && !was_there_before(j, y, o))
+        if (!j->h->writes[y->write].seen && is_untold(j, y, o))
             return true;
     }
     for (size_t i = j->p->ranges_count; i > 0; i--) {
         const struct range *range = &j->p->ranges[i - 1];
         if (part_order(j->h, &range->part, o) < 0)
             break;
-        if (touches(j, range, c) && !was_there_before(j, &range->part, o))
+        if (touches(j, range, c) && is_untold(j, &range->part, o))
             return true;
     }
     return false;
@@ -371,6 +380,19 @@ static bool judge_told(const struct judge *j, const struct cell *c, int64_t valu
         }
     }
     return true;
+}
+
+/* Who wrote after the floor, and was told nothing, sees it once all replicas have it: the cell is
+ * not gone for good. */
+static bool is_owed(const struct judge *j, const struct cell *c, const struct part *floor)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct part *o = &c->parts[i];
+        const struct write *w = &j->h->writes[o->write];
+        if (w->told && !o->is_delete && !may_have_expired(j, w) && was_there_before(j, floor, o))
+            return true;
+    }
+    return false;
 }
 
 /* --- one cell */
@@ -398,7 +420,8 @@ static bool judge_nothing(struct judge *j, struct cell *c)
     if (is_gone(j, c, floor)) {
         uint32_t enough =
             j->p->active_count < ACTIVE_MAX ? j->h->config.replicas : j->h->config.replicas / 2 + 1;
-        if (floor != NULL && known_by(j->h, floor->write, enough) <= j->r->end)
+        if (floor != NULL && known_by(j->h, floor->write, enough) <= j->r->end &&
+            !is_owed(j, c, floor))
             cell_rest(j->p, c);
         if (floor == NULL || j->shows == 0 || known_by(j->h, floor->write, j->shows) <= j->r->end)
             return true;
@@ -538,48 +561,4 @@ bool history_judge(struct history *h, const struct history_read *r, const struct
 uint64_t history_held(const struct history *h)
 {
     return h->held;
-}
-
-/* --- lists */
-
-/* The put of an element: lists put each once. */
-static const struct write *append_of(const struct history *h, struct partition *p, int64_t id)
-{
-    const struct cell *c = cell_of(p, id);
-    for (size_t i = 0; c != NULL && i < c->count; i++) {
-        const struct write *w = &h->writes[c->parts[i].write];
-        if (!c->parts[i].is_delete && !w->seen)
-            return w;
-    }
-    return NULL;
-}
-
-bool history_judge_order(struct history *h, uint64_t key, const int64_t *ids, size_t count,
-                         struct errmsg *why)
-{
-    struct partition *p = partition_of(h, key);
-    usec latest = INT64_MIN; /* start of those before */
-    int64_t latest_id = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct write *w = append_of(h, p, ids[i]);
-        if (w == NULL)
-            return errmsg_set(why, ERR_FAILED, "%s %" PRIu64 ": %" PRId64 " was never appended",
-                              h->config.name, key, ids[i]) == ERR_OK;
-        if (w->end != USEC_NEVER && !w->more && latest > w->end + h->config.skew_us)
-            return errmsg_set(why, ERR_FAILED,
-                              "%s %" PRIu64 ": %" PRId64 ", appended by %.6f s, is behind %" PRId64
-                              ", which was not before %.6f s",
-                              h->config.name, key, ids[i], seconds(w->end), latest_id,
-                              seconds(latest)) == ERR_OK;
-        for (size_t k = 0; k < i; k++) {
-            if (ids[k] == ids[i] && !w->more && w->end != USEC_NEVER)
-                return errmsg_set(why, ERR_FAILED, "%s %" PRIu64 ": %" PRId64 " is there twice",
-                                  h->config.name, key, ids[i]) == ERR_OK;
-        }
-        if (w->start > latest) {
-            latest = w->start;
-            latest_id = ids[i];
-        }
-    }
-    return true;
 }

@@ -119,15 +119,41 @@ static void told_what_cannot_be(void)
     CU_ASSERT(reads(40, 50, 1, 1)); /* it need not have seen the second */
 }
 
-/* A delete that was known has been forgotten, then; one of those that acked may have. */
+/* A delete that was known has been forgotten, then, by those that acked. The third may have it
+ * still, and joined with what the others have it hides that; once it has the write it does not. */
 static void told_after_a_delete(void)
 {
     acked(put_at(90, 0, 1), 10, 2);
     acked(delete_at(100, 20, 0, 0), 30, 2);
     told(put_at(95, 40, 2), 50, 2);
-    CU_ASSERT(!reads(60, 70, HISTORY_NOTHING, 2));
     CU_ASSERT(!reads(60, 70, 1, 2));
-    CU_ASSERT(reads(60, 70, 2, 2));
+    CU_ASSERT(reads(60, 70, HISTORY_NOTHING, 2));
+    CU_ASSERT(reads(80, 90, 2, 2));
+    history_all_equal(h, MS(100));
+    CU_ASSERT(!reads(110, 120, HISTORY_NOTHING, 2));
+    CU_ASSERT(!reads(110, 120, 1, 2));
+    CU_ASSERT(reads(110, 120, 2, 2));
+}
+
+/* So with a delete of a range, and with what had expired. */
+static void told_after_a_range(void)
+{
+    acked(delete_at(100, 0, -5, 5), 10, 3);
+    told(put_at(95, 20, 1), 30, 2);
+    CU_ASSERT(reads(40, 50, HISTORY_NOTHING, 2));
+    history_all_equal(h, MS(60));
+    CU_ASSERT(!reads(70, 80, HISTORY_NOTHING, 2));
+}
+
+static void told_after_an_expiry(void)
+{
+    size_t w = put_at(100, 0, 1);
+    history_expires(h, w, MS(1000));
+    acked(w, 10, 3);
+    told(put_at(95, 5000, 2), 5010, 2);
+    CU_ASSERT(reads(5020, 5030, HISTORY_NOTHING, 2));
+    history_all_equal(h, MS(5040));
+    CU_ASSERT(!reads(5050, 5060, HISTORY_NOTHING, 2));
 }
 
 /* What was not known by all that acked it, or came while it was written, may have come later. */
@@ -146,7 +172,7 @@ static void told_and_expired(void)
     acked(delete_at(100, 0, 0, 0), 10, 2);
     size_t w = put_at(90, 20, 1);
     history_expires(h, w, MS(5000));
-    told(w, 30, 2);
+    told(w, 30, 3);
     CU_ASSERT(!reads(40, 50, HISTORY_NOTHING, 2));
     CU_ASSERT(reads(9000, 9010, HISTORY_NOTHING, 2));
 }
@@ -158,6 +184,8 @@ CU_TestInfo forgotten_tests[] = {
     {"before an attempt", forgotten_before_an_attempt},
     {"who is told what cannot be", told_what_cannot_be},
     {"who is told after a delete", told_after_a_delete},
+    {"who is told after a delete of a range", told_after_a_range},
+    {"who is told after an expiry", told_after_an_expiry},
     {"who is told before something else", told_before_something_else},
     {"who is told, and it expired", told_and_expired},
     CU_TEST_INFO_NULL,
