@@ -92,6 +92,10 @@ static void keep_result(struct fixture *f, const struct coord_result *r)
         scan_result_decode(arena_copy(&f->arena, buf_bytes(&bytes)), &f->arena, &f->result.rows);
     ASSERT(err == ERR_OK);
     buf_close(&bytes);
+    f->result.receipt = arena_copy(&f->arena, r->receipt);
+    f->told = (struct seen){0};
+    if (r->seen != NULL)
+        seen_merge(&f->told, &f->arena, r->seen);
 }
 
 static bool perform(struct fixture *f, node_no no)
@@ -102,6 +106,11 @@ static bool perform(struct fixture *f, node_no no)
         if (effects[i].type == COORD_DONE) {
             f->done = effects[i].done.op;
             keep_result(f, effects[i].done.result);
+            continue;
+        }
+        if (effects[i].type == COORD_FETCH) {
+            f->fetch = effects[i].fetch.id;
+            f->fetch_by = no;
             continue;
         }
         struct wire_message m = effects[i].send.message;
@@ -192,6 +201,8 @@ static enum err write_part(struct fixture *f, node_no via, struct part *p, enum 
     struct coord_write w = {
         .mutations = &m, .count = 1, .level = level, .kind = kind, .timeout_us = 2 * USEC_PER_SEC};
     w.stamp = f->stamp;
+    w.receipt = f->receipt;
+    w.seen = f->seen;
     f->done = 0;
     coord_write_start(fixture_at(f, via)->coord, f->now, 1, &w);
     fixture_settle(f);
@@ -274,8 +285,11 @@ const struct part *fixture_part(struct fixture *f, node_no node, const char *key
 
 static enum err read_now(struct fixture *f, node_no via, const struct coord_read *r)
 {
+    struct coord_read copy = *r;
+    copy.receipt = f->receipt;
+    copy.seen = f->seen;
     f->done = 0;
-    coord_read_start(fixture_at(f, via)->coord, f->now, 2, r);
+    coord_read_start(fixture_at(f, via)->coord, f->now, 2, &copy);
     fixture_settle(f);
     return f->done == 2 ? f->result.err : ERR_COUNT;
 }

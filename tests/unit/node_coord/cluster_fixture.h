@@ -5,6 +5,7 @@
 
 #include "node/coord/coord.h"
 #include "storage/counter.h"
+#include "storage/seen.h"
 #include "storage/store_mem.h"
 
 #define FIXTURE_NODES 4
@@ -35,8 +36,13 @@ struct fixture {
     struct arena arena;
     uint64_t done; /* its name */
     size_t writes_sent;
-    node_no mute;  /* fixture_settle_without */
-    int64_t stamp; /* of writes: which timestamp is the server's; 0: none is */
+    node_no mute;            /* fixture_settle_without */
+    int64_t stamp;           /* of writes: which timestamp is the server's; 0: none is */
+    bool receipt;            /* of operations: it is wanted; it lives in `arena` */
+    const struct seen *seen; /* of operations */
+    struct seen told;        /* by the last one */
+    uint64_t fetch;          /* the last that was asked for; nobody sees to it, .. */
+    node_no fetch_by;        /* .. by this node */
 };
 
 void fixture_open(struct fixture *f);
