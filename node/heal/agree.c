@@ -109,6 +109,12 @@ static bool find_set(struct heal *h, keyspace_no keyspace, range_no range, struc
     return bsearch(&self, ret->node, ret->count, sizeof self, compare_nodes) != NULL;
 }
 
+bool agree_is_ours(struct heal *h, keyspace_no keyspace, range_no range)
+{
+    struct set set;
+    return find_set(h, keyspace, range, &set);
+}
+
 static bool all_alive(const struct heal *h, const struct set *s)
 {
     for (size_t i = 0; i < s->count; i++) {

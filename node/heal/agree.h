@@ -79,6 +79,8 @@ void agree_free(struct heal *h);
 /* That of the range, made when there is none. NULL: we are no replica of it, another one is dead,
  * or there are too many. */
 struct agreement *agree_open(struct heal *h, keyspace_no keyspace, range_no range);
+/* We are one of its replicas, now or soon. What lies here of others is nobody's business. */
+bool agree_is_ours(struct heal *h, keyspace_no keyspace, range_no range);
 struct agreement *agree_find(const struct heal *h, keyspace_no keyspace, range_no range);
 /* The first of (keyspace, range) or behind. */
 struct agreement *agree_seek(struct heal *h, uint64_t key);

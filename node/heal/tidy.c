@@ -65,10 +65,12 @@ static void find_garbage(struct heal *h, struct now now)
         range_no range = 0;
         while (engine_next_garbage(h->engine, keyspace, range, expired_before(h, now), &range)) {
             struct agreement *a = agree_open(h, keyspace, range);
-            h->garbage_now++;
-            if (a == NULL) {
+            /* What a move has left behind is no garbage of ours. */
+            bool ours = a != NULL || agree_is_ours(h, keyspace, range);
+            h->garbage_now += ours;
+            if (a == NULL && ours) {
                 note_pinned(h, now, keyspace, range);
-            } else {
+            } else if (a != NULL) {
                 a->garbage = true;
                 /* What comes to be due when all is agreed already. */
                 a->purging |= clock_equal(&a->ripe, &a->durable) && !clock_empty(&a->ripe);

@@ -245,6 +245,23 @@ static void deletes_are_forgotten_soon(void)
     CU_ASSERT(all_say(CQL_CL_ONE, "no rows", "SELECT * FROM ks.t"));
 }
 
+/* Nor is any left with those who have given a part of the ring away: what still lies there counts
+ * for nothing. */
+static void a_join_pins_nothing(void)
+{
+    story_begin(3);
+    make_and_delete(40);
+    sim_add(sim);
+    sim_start(sim, 4);
+    sim_elapse(sim, SECONDS(30));
+    CU_ASSERT_FATAL(see_each_other());
+    sim_elapse(sim, SECONDS(90));
+    CU_ASSERT_EQUAL(counted("torc_garbage_ranges"), 0);
+    sim_crash(sim, 4);
+    sim_elapse(sim, SECONDS(20));
+    CU_ASSERT_EQUAL(counted("torc_pinned_ranges"), 0);
+}
+
 /* A dead replica keeps them, however long; the one in its place lets them go. */
 static void a_dead_replica_keeps_deletes_until_replaced(void)
 {
@@ -279,6 +296,7 @@ CU_TestInfo deletes_tests[] = {
     {"a late write older than the delete is dead everywhere (4)",
      a_late_write_is_older_than_the_delete},
     {"deletes are forgotten soon", deletes_are_forgotten_soon},
+    {"a join pins nothing", a_join_pins_nothing},
     {"a dead replica keeps deletes until it is replaced",
      a_dead_replica_keeps_deletes_until_replaced},
     {"expired rows are no difference (7)", expired_rows_are_no_difference},
