@@ -248,8 +248,9 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
  *
  * `context` (NULL: none): the durable clock of the giver, as for engine_apply. `trusted`: this
  * replica holds the range (and is not only about to), so the context may be relied upon though the
- * clock here does not cover it. What would need it otherwise is left out, with its dots: it is
- * missing still, and comes with a later pull. */
+ * clock here does not cover it. So it may when `in` names all dots that touched what is in it. What
+ * would need it otherwise is left out, with its dots: it is missing still, and comes with a later
+ * pull. */
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
                           const struct clock *context, bool trusted, uint64_t ticket) MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /* engine_pull.c - giving another replica what it lacks, and taking it.
  *
- *   pull (sent) = u8 version 1, varint parts, part*, varint entries, (dot, entry)*
- *           entry: engine_log.c
+ *   pull (sent) = u8 version 1, u8 flags, varint parts, part*, varint entries, (dot, entry)*
+ *           flags: 1 all is named; entry: engine_log.c
  *
  * Do not renumber.
  *
@@ -9,7 +9,9 @@
  * is not sent. With every row go the deletions that cover it, because they may be what became of
  * the dot's effect: else the receiver's clock would claim a dot whose effect it has in no form.
  * And with every partition go the entries of other dots that touched it and that the asker has not
- * heard of: what of it is shown already must have a name there, too.
+ * heard of: what of it is shown already must have a name there, too. All is named, unless they are
+ * too many to be looked at; then a partition may have been touched by dots that do not come with
+ * it.
  */
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -19,6 +21,7 @@
 #include <string.h>
 
 #define PULL_VERSION     1
+#define PULL_ALL_NAMED   1u
 #define PULL_ENTRIES_MAX 4096u /* wanted ones; and as many beside */
 #define PULL_BYTES_MAX   WRITE_BYTES_MAX
 
@@ -44,7 +47,8 @@ struct pull {
     struct omap by_key; /* u32 table, key -> struct touched * */
     struct touched *first, **last;
     size_t entries;
-    bool beside; /* these dots are not wanted: only those that touched the same partitions go */
+    bool too_many; /* that is not all of them */
+    bool beside;   /* these dots are not wanted: only those that touched the same partitions go */
 };
 
 /* NULL: not yet there, and what is beside goes only with what is wanted. */
@@ -139,6 +143,7 @@ static enum err gather_actor(struct pull *pull, struct range_state *r, const str
         n = wanted_from(w, n + 1);
     }
     log_cursor_close(&cursor);
+    pull->too_many |= pull->entries >= PULL_ENTRIES_MAX;
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
@@ -320,6 +325,7 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
     clock_close(ret_done);
     buf_clear(ret_bytes);
     buf_put_u8(ret_bytes, PULL_VERSION);
+    buf_put_u8(ret_bytes, (uint8_t)(pull.too_many ? 0 : PULL_ALL_NAMED));
     buf_put_varint(ret_bytes, count);
     buf_put_bytes(ret_bytes, buf_bytes(&parts));
     if (err == ERR_OK) {
@@ -346,6 +352,7 @@ struct taken {
     size_t *part_of;       /* which part a dot's entry names; parts_count: none */
     size_t dots_count;
     struct clock known; /* the clock with these dots */
+    bool all_named;
 };
 
 /* Entries come in the order of the parts, several for each: `from` is that of the one before. */
@@ -391,9 +398,12 @@ static enum err read_pull(struct taken *t, struct bytes in)
 {
     struct reader reader = reader_make(in);
     uint8_t version = read_u8(&reader);
+    uint8_t flags = read_u8(&reader);
     uint64_t count = read_varint(&reader);
-    if (reader.failed || version != PULL_VERSION || count > PULL_ENTRIES_MAX)
+    if (reader.failed || version != PULL_VERSION || flags > PULL_ALL_NAMED ||
+        count > PULL_ENTRIES_MAX)
         return ERR_MALFORMED;
+    t->all_named = (flags & PULL_ALL_NAMED) != 0;
     t->parts = arena_array(t->arena, struct part, count);
     t->left_out = arena_array(t->arena, bool, count);
     for (; t->parts_count < count; t->parts_count++) {
@@ -455,8 +465,9 @@ static enum err take_pull(struct taken *t, struct bytes in, const struct clock *
     clock_copy(&t->known, &t->range->clock);
     for (size_t i = 0; i < entries && err == ERR_OK; i++)
         clock_add(&t->known, t->dots[i]);
+    /* Of the context a part needs the dots that touched it; of all others it says nothing. */
     if (context != NULL && !trusted)
-        trusted = clock_covers(&t->known, context);
+        trusted = t->all_named || clock_covers(&t->known, context);
     for (size_t i = 0; i < t->parts_count && err == ERR_OK; i++)
         err = take_part(t, i, context, trusted);
     if (err != ERR_OK)

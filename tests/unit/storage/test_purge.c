@@ -419,6 +419,49 @@ static void a_context_takes_too_much(void)
     close_fix(&f);
 }
 
+/* Who is about to take the range over pulls a row that is older than a deletion here, which the
+ * giver has dropped, and no more than that row fits into the answer. What else the giver has
+ * touched another partition: it says nothing about that deletion. */
+static void a_pull_names_all_of_its_parts(void)
+{
+    struct fix giver, taker;
+    struct clock wanted, done;
+    struct buf b;
+    open_fix(&giver);
+    open_fix(&taker);
+    write(&giver, tombstone("b", 9));
+    write(&taker, tombstone("b", 9));
+    purge(&giver, 1, 1, 0, 100);
+    write(&giver, value("b", 5));
+    struct part other = part_of(&giver, value("c", 5), dot_of(3));
+    other.key = BYTES_LIT("another");
+    CU_ASSERT_EQUAL(engine_apply(giver.engine, KEYSPACE, RANGE, &other, dot_of(3), NULL, 0),
+                    ERR_OK);
+    sync_all(giver.store);
+    const struct clock *theirs = engine_clock(giver.engine, KEYSPACE, RANGE);
+    const struct clock *ours = engine_clock(taker.engine, KEYSPACE, RANGE);
+    clock_init(&wanted);
+    clock_init(&done);
+    buf_init(&b, SIZE_MAX);
+    for (int i = 0; i < 2; i++) {
+        clock_missing(theirs, ours, &wanted);
+        CU_ASSERT_EQUAL(engine_log_read(giver.engine, KEYSPACE, RANGE, &wanted, ours, 1, &b, &done),
+                        ERR_OK);
+        CU_ASSERT_EQUAL(clock_count(&done), 1);
+        b.data[1] = i == 0 ? 0 : b.data[1]; /* as if there were too many to say so */
+        CU_ASSERT_EQUAL(
+            engine_log_apply(taker.engine, KEYSPACE, RANGE, buf_bytes(&b), theirs, false, 0),
+            ERR_OK);
+        CU_ASSERT_EQUAL(clock_has(ours, dot_of(2)), i == 1);
+        CU_ASSERT_EQUAL(live_rows(&taker), (size_t)i);
+    }
+    clock_close(&wanted);
+    clock_close(&done);
+    buf_close(&b);
+    close_fix(&taker);
+    close_fix(&giver);
+}
+
 /* --- keys of the index */
 
 static void keys_are_read_back(void)
@@ -470,6 +513,7 @@ CU_TestInfo purge_tests[] = {
     {"a context goes before its write", a_context_goes_before_its_write},
     {"a context is looked at by place", a_context_is_looked_at_by_place},
     {"a context that takes too much is refused", a_context_takes_too_much},
+    {"a pull names all that touched its parts", a_pull_names_all_of_its_parts},
     {"keys of the index are read back", keys_are_read_back},
     CU_TEST_INFO_NULL,
 };
