@@ -1,6 +1,7 @@
-/* fuzz_storage.c - any bytes as a part, a clock, a scan, an answer or a pull of a range log; the
- * first byte chooses. What decodes must be canonical and survive encoding; what is applied must be
- * readable; a stored value of any bytes is an error or a row, never more. */
+/* fuzz_storage.c - any bytes as a part, a clock, a scan, an answer, a pull of a range log, a row on
+ * the disk or an entry of the index of garbage; the first byte chooses. What decodes must be
+ * canonical and survive encoding; what is applied must be readable; a stored value of any bytes is
+ * an error or a row, never more; the walk over garbage ends, whatever its entries say. */
 #include "base/mem.h"
 #include "storage/engine.h"
 #include "storage/keys.h"
@@ -136,6 +137,47 @@ static void fuzz_stored(struct bytes in, struct arena *arena)
     store_close(store);
 }
 
+/* What speaks of garbage on a damaged disk, beside a row that it may mean: the key of the one,
+ * key and value of the other. */
+static void fuzz_garbage(struct bytes in, struct arena *arena)
+{
+    struct clock agreed;
+    struct store_batch b;
+    struct buf key;
+    struct reader r = reader_make(in);
+    struct bytes entry = read_vbytes(&r);
+    struct bytes place = read_vbytes(&r);
+    if (r.failed)
+        return;
+    struct store *store = store_mem_new();
+    store_batch_init(&b);
+    buf_init(&key, SIZE_MAX);
+    key_garbage_range(&key, 1, 2);
+    buf_put(&key, entry.data, entry.len);
+    store_batch_put(&b, buf_bytes(&key), BYTES_NONE);
+    buf_clear(&key);
+    key_table(&key, 0);
+    buf_put(&key, place.data, place.len);
+    store_batch_put(&b, buf_bytes(&key), bytes_make(r.at, reader_left(&r)));
+    store_write(store, &b, 0);
+    struct engine *e = engine_over(store);
+    clock_init(&agreed);
+    clock_add_run(&agreed, (struct actor){1, 1}, 1, 64);
+    bool done = false;
+    enum err err = ERR_OK;
+    for (int calls = 0; !done && err == ERR_OK; calls++) {
+        ASSERT(calls < 100);
+        err = engine_purge(e, 1, 2, &agreed, 1000, 2, &done);
+    }
+    ASSERT(err == ERR_OK || err == ERR_CORRUPT);
+    read_all(e, arena, 0);
+    clock_close(&agreed);
+    store_batch_close(&b);
+    buf_close(&key);
+    engine_free(e);
+    store_close(store);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena arena;
@@ -145,13 +187,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes in = bytes_make(data + 1, size - 1);
     arena_init(&arena);
     buf_init(&out, SIZE_MAX);
-    switch (data[0] % 6) {
+    switch (data[0] % 7) {
     case 0: fuzz_part(in, &arena, &out); break;
     case 1: fuzz_clock(in, &out); break;
     case 2: fuzz_scan(in, &arena, &out); break;
     case 3: fuzz_result(in, &arena, &out); break;
     case 4: fuzz_pull(in, &arena); break;
-    default: fuzz_stored(in, &arena); break;
+    case 5: fuzz_stored(in, &arena); break;
+    default: fuzz_garbage(in, &arena); break;
     }
     buf_close(&out);
     arena_close(&arena);
