@@ -103,6 +103,8 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     buf_init(&e->term, BUF_MAX_DEFAULT);
     buf_init(&e->staged_bytes, SIZE_MAX);
     buf_init(&e->drop_cursor, SIZE_MAX);
+    for (size_t i = 0; i < REMOVED_KINDS_MAX; i++)
+        span_init(&e->removed[i].keys);
     counter_sets_init(&e->counters, config->seed, COUNTER_SETS_BYTES_MAX);
     enum err err = meta_open(e, config, reterr);
     if (err != ERR_OK) {
@@ -127,6 +129,8 @@ void engine_free(struct engine *e)
     buf_close(&e->staged_bytes);
     mem_free(e->staged);
     buf_close(&e->drop_cursor);
+    for (size_t i = 0; i < REMOVED_KINDS_MAX; i++)
+        span_close(&e->removed[i].keys);
     engine_indexes_free(e);
     counter_sets_close(&e->counters);
     mem_free(e);

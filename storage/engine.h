@@ -335,6 +335,7 @@ struct engine_stats {
     uint64_t garbage_waiting; /* entries that the last walks left: their dots are not agreed */
     uint64_t purged;          /* tombstones, deletions and expired cells dropped */
     uint64_t purged_rows;     /* rows of which nothing was left */
+    uint64_t compactions;     /* that the store was asked for */
     uint64_t adopted;         /* entries of garbage that no clock told of */
     uint64_t
         damaged; /* scans, pulls and clocks that were not given because of ERR_CORRUPT, ERR_IO */

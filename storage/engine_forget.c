@@ -152,7 +152,9 @@ enum err engine_forget(struct engine *e, keyspace_no keyspace, range_no range,
         r->err = ERR_OK;
         e->damaged_ranges--;
     }
+    engine_note_removed(e, &e->batch, range);
     store_write(e->store, &e->batch, 0);
+    engine_compact_removed(e, done);
     *ret_done = done;
     return ERR_OK;
 }

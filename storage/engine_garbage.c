@@ -157,8 +157,11 @@ bool engine_drop_garbage(struct engine *e, table_no table, size_t keys_max)
         buf_put_bytes(&e->drop_cursor, store_iter_key(it));
     store_iter_free(it);
     arena_close(&arena);
-    if (e->batch.count > 0)
+    if (e->batch.count > 0) {
+        engine_note_removed(e, &e->batch, 0);
         engine_batch_write(e, 0);
+    }
+    engine_compact_removed(e, done);
     return done;
 }
 

@@ -343,8 +343,11 @@ static bool drop_prefix(struct engine *e, struct bytes prefix, size_t keys_max)
     bool done = !store_iter_valid(it) || !bytes_starts_with(store_iter_key(it), prefix) ||
                 store_iter_error(it) != ERR_OK;
     store_iter_free(it);
-    if (count > 0)
+    if (count > 0) {
+        engine_note_removed(e, &e->batch, 0);
         store_write(e->store, &e->batch, 0);
+    }
+    engine_compact_removed(e, done);
     return done;
 }
 

@@ -197,8 +197,10 @@ enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range
         return err;
     if (count > 0) {
         engine_range_save(e, r);
+        engine_note_removed(e, &e->batch, range);
         engine_batch_write(e, 0);
     }
+    engine_compact_removed(e, more);
     *ret_done = more;
     return ERR_OK;
 }

@@ -11,6 +11,7 @@
  *   engine_adopt.c    garbage of lives that are over, whose dot nobody knows
  *   engine_context.c  what goes before a write with a context
  *   engine_purge.c    the walk over garbage that is due
+ *   engine_compact.c  what was removed is worth compacting
  *   engine_log.c    writes under a dot, range logs
  *   engine_blocks.c where the entries of the logs lie
  *   engine_pull.c   what other replicas lack, read and applied
@@ -30,6 +31,7 @@
 #include "storage/keys.h"
 #include "storage/maxima.h"
 #include "storage/part_private.h"
+#include "storage/spans.h"
 
 #define ENGINE_FORMAT     1u
 #define YOUNG_MAX         4096u /* of a range, remembered one by one */
@@ -44,6 +46,7 @@
 #define LARGE_ROWS        64u   /* rows of which it is remembered that they are large */
 #define LOG_ROWS_MAX      64u   /* a log entry with more rows names the whole partition */
 #define WRITE_BYTES_MAX   ((size_t)32 << 20)
+#define REMOVED_KINDS_MAX 64u    /* of which removed keys are counted at a time */
 #define PURGED_BUCKETS    65536u /* of partitions, for the bound of what was dropped */
 
 /* A dot that is applied and was not durable when somebody last looked. */
@@ -103,6 +106,14 @@ struct log_staged { /* an entry in e->batch that is not written yet */
     size_t at, len; /* in staged_bytes */
 };
 
+struct removed { /* keys of one kind and range: engine_compact.c */
+    struct span keys;
+    range_no range;
+    uint64_t count;  /* since it was last asked for; 0, and not early: the place is free */
+    uint64_t ask_at; /* not before there are so many */
+    bool early;      /* it was asked for, and there was more to remove */
+};
+
 struct engine {
     struct store *store;
     struct rng rng;
@@ -132,6 +143,7 @@ struct engine {
         uint64_t row;  /* hash of its key */
         uint32_t skip; /* so many collapses are left out */
     } large[LARGE_ROWS];
+    struct removed removed[REMOVED_KINDS_MAX];
     struct engine_stats stats;
 };
 
@@ -258,6 +270,16 @@ bool engine_has_garbage(struct engine *e, const struct range_state *r);
 /* Remove the entries of a table in slices, as engine_drop_table does. */
 bool engine_drop_garbage(struct engine *e, table_no table, size_t keys_max);
 
+/* --- engine_compact.c */
+
+/* Counts what a batch that is about to be written removes. range: of the ring; 0 when it is of no
+ * one range. */
+void engine_note_removed(struct engine *e, const struct store_batch *batch, range_no range);
+
+/* Asks the store to compact where much was removed. `done`: there is nothing more to remove for
+ * now; else very much. */
+void engine_compact_removed(struct engine *e, bool done);
+
 /* --- engine_context.c */
 
 /* Into e->batch: what must go before p, which is what is new of something that came with the
@@ -287,6 +309,7 @@ struct rows {
     struct part head;       /* of the partition: deletion, all range tombstones, static row */
     struct store_batch fix; /* collapsed fragments, written by rows_close */
     size_t fixes;
+    bool removes;                /* whole rows are among them */
     bool look_only;              /* no collapsing */
     bool rewriting;              /* neither: the caller rewrites what it wants to; see settle.h */
     struct buf head_keys;        /* rewriting: of the fragments of the head */

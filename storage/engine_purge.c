@@ -42,6 +42,7 @@ static void write_batch(struct walk *w, bool always)
     struct engine *e = w->e;
     if (e->batch.count == 0 || (!always && e->batch.ops.len < PURGE_BATCH_MAX))
         return;
+    engine_note_removed(e, &e->batch, w->range->range);
     engine_batch_write(e, 0);
     engine_batch_begin(e);
 }
@@ -406,6 +407,7 @@ enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
     enum err closed = settle_close(&w.settle);
     err = err != ERR_OK ? err : closed;
     write_batch(&w, true);
+    engine_compact_removed(e, *ret_done);
     if (*ret_done && err == ERR_OK) {
         e->stats.garbage_waiting = e->stats.garbage_waiting - r->waited + r->waiting;
         r->waited = r->waiting;

@@ -31,8 +31,11 @@ enum err rows_close(struct rows *r)
     store_iter_free(r->it);
     bool fits = store_batch_finish(&r->fix) == ERR_OK;
     if (err == ERR_OK && r->fix.count > 0 && fits && !r->look_only &&
-        store_failure(r->e->store) == NULL)
+        store_failure(r->e->store) == NULL) {
+        if (r->removes)
+            engine_note_removed(r->e, &r->fix, 0);
         store_write(r->e->store, &r->fix, 0);
+    }
     store_batch_close(&r->fix);
     buf_close(&r->prefix);
     buf_close(&r->seek);
@@ -72,6 +75,7 @@ static void collapse(struct rows *r, struct bytes keys, const struct part *joine
     if (!empty)
         engine_batch_row(r->e, &r->fix, bytes_make(key.data, key.len - KEY_FRAGMENT_SIZE), joined);
     r->fixes++;
+    r->removes = r->removes || empty;
     r->e->stats.collapses++;
 }
 

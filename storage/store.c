@@ -168,6 +168,11 @@ uint64_t store_size(struct store *s, struct bytes from, struct bytes to)
     return s->ops->size(s, from, to);
 }
 
+bool store_compact(struct store *s, struct bytes from, struct bytes to)
+{
+    return s->ops->compact(s, from, to);
+}
+
 void store_close(struct store *s)
 {
     if (s != NULL)

@@ -80,6 +80,7 @@ struct store_ops {
     const char *(*failure)(const struct store *s);                   /* NULL while healthy */
     size_t (*backlog)(const struct store *s);
     uint64_t (*size)(struct store *s, struct bytes from, struct bytes to);
+    bool (*compact)(struct store *s, struct bytes from, struct bytes to);
     void (*close)(struct store *s);
 };
 
@@ -118,6 +119,12 @@ size_t store_backlog(const struct store *s);
 /* About how many bytes the keys from <= k < to take up on the disk, without reading them. What the
  * disk's store has yet in memory may not be counted. */
 uint64_t store_size(struct store *s, struct bytes from, struct bytes to);
+
+/* Much was removed between these keys (from <= key <= to): what was written so far is to be brought
+ * into a form in which reading there does not cost anything for it. Some time later, beside all
+ * else; answers do not change. False: too much is asked for already, ask again. */
+bool store_compact(struct store *s, struct bytes from, struct bytes to);
+
 void store_close(struct store *s); /* waits for what was flushed; accepts NULL */
 
 #endif

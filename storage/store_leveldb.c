@@ -7,9 +7,11 @@
 #include "base/mem.h"
 #include "storage/log_tail.h"
 #include "storage/overlay.h"
+#include "storage/spans.h"
 
 #include <fcntl.h>
 #include <leveldb/c.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,7 +21,9 @@
 #define CACHE_DEFAULT        ((size_t)4 << 20)
 #define FILES_DEFAULT        256
 #define BLOOM_BITS           10
-#define COMMIT_BYTES_MAX     ((size_t)8 << 20) /* groups are joined up to this */
+#define COMMIT_BYTES_MAX     ((size_t)8 << 20)   /* groups are joined up to this */
+#define COMPACT_BYTES        ((uint64_t)8 << 20) /* at a time: it cannot be interrupted */
+#define COMPACT_PAUSE_MS     20                  /* for what LevelDB compacts of its own accord */
 
 struct group {
     struct list link;
@@ -51,6 +55,8 @@ struct store_leveldb {
     uint64_t numbers;
     size_t backlog;
     char *failure;
+    struct spans asked; /* to be compacted when `asked_after` is durable */
+    uint64_t asked_after;
 
     /* Between the loop and the committer, under the lock. */
     pthread_mutex_t lock;
@@ -59,12 +65,18 @@ struct store_leveldb {
     struct list done;
     bool stop;
     char *failure_found; /* set once */
+    pthread_cond_t compact_work;
+    struct spans compact;
+    bool compacting;
 
     /* The committer's. */
     pthread_t committer;
     bool committer_runs;
     uint64_t appends; /* records of journals */
     enum err failed;
+
+    pthread_t compactor; /* begun when there first is anything to do */
+    bool compactor_runs;
 };
 
 static struct store_leveldb *ldb_of(const struct store *s)
@@ -233,6 +245,106 @@ static void *committer_main(void *arg)
     return NULL;
 }
 
+/* --- the compacting thread */
+
+static uint64_t ldb_size(struct store *s, struct bytes from, struct bytes to)
+{
+    const char *starts[] = {(const char *)from.data}, *ends[] = {(const char *)to.data};
+    uint64_t size = 0;
+    leveldb_approximate_sizes(ldb_of(s)->db, 1, starts, &from.len, ends, &to.len, &size);
+    return size;
+}
+
+/* Up to which key of the stretch to go, so that it does not take long. */
+static void choose_piece(struct store_leveldb *l, const struct span *s, struct buf *upto)
+{
+    struct buf middle;
+    buf_init(&middle, SIZE_MAX);
+    buf_clear(upto);
+    buf_put_bytes(upto, buf_bytes(&s->to));
+    while (ldb_size(&l->store, buf_bytes(&s->from), buf_bytes(upto)) > COMPACT_BYTES &&
+           span_middle(buf_bytes(&s->from), buf_bytes(upto), &middle)) {
+        buf_clear(upto);
+        buf_put_bytes(upto, buf_bytes(&middle));
+    }
+    buf_close(&middle);
+}
+
+/* Called with the lock held, returns with it. */
+static void compact_stretch(struct store_leveldb *l, struct span *s)
+{
+    struct buf upto;
+    bool more = true;
+    buf_init(&upto, SIZE_MAX);
+    while (more && !l->stop) {
+        pthread_mutex_unlock(&l->lock);
+        choose_piece(l, s, &upto);
+        leveldb_compact_range(l->db, (const char *)s->from.data, s->from.len,
+                              (const char *)upto.data, upto.len);
+        more = bytes_compare(buf_bytes(&upto), buf_bytes(&s->to)) < 0;
+        buf_clear(&s->from);
+        buf_put_bytes(&s->from, buf_bytes(&upto));
+        (void)poll(NULL, 0, COMPACT_PAUSE_MS);
+        pthread_mutex_lock(&l->lock);
+    }
+    buf_close(&upto);
+}
+
+static void *compactor_main(void *arg)
+{
+    struct store_leveldb *l = arg;
+    struct span s;
+    span_init(&s);
+    pthread_mutex_lock(&l->lock);
+    while (!l->stop) {
+        l->compacting = spans_take(&l->compact, &s);
+        if (l->compacting)
+            compact_stretch(l, &s);
+        else
+            pthread_cond_wait(&l->compact_work, &l->lock);
+    }
+    pthread_mutex_unlock(&l->lock);
+    span_close(&s);
+    return NULL;
+}
+
+/* On the loop: what was asked for goes to the thread once LevelDB has what was written before. */
+static void hand_to_compactor(struct store_leveldb *l)
+{
+    struct span s;
+    if (l->asked.count == 0 || l->store.durable < l->asked_after)
+        return;
+    if (!l->compactor_runs)
+        l->compactor_runs = pthread_create(&l->compactor, NULL, compactor_main, l) == 0;
+    if (!l->compactor_runs)
+        return; /* tried again after the next commit */
+    span_init(&s);
+    pthread_mutex_lock(&l->lock);
+    while (l->compact.count < SPANS_MAX && spans_take(&l->asked, &s))
+        (void)spans_add(&l->compact, buf_bytes(&s.from), buf_bytes(&s.to));
+    pthread_cond_signal(&l->compact_work);
+    pthread_mutex_unlock(&l->lock);
+    span_close(&s);
+}
+
+static bool ldb_compact(struct store *s, struct bytes from, struct bytes to)
+{
+    struct store_leveldb *l = ldb_of(s);
+    bool room = spans_add(&l->asked, from, to);
+    l->asked_after = s->written;
+    hand_to_compactor(l);
+    return room;
+}
+
+bool store_leveldb_compacts(struct store *s)
+{
+    struct store_leveldb *l = ldb_of(s);
+    pthread_mutex_lock(&l->lock);
+    bool any = l->asked.count > 0 || l->compact.count > 0 || l->compacting;
+    pthread_mutex_unlock(&l->lock);
+    return any;
+}
+
 /* --- writing, on the loop */
 
 static struct group *filling(struct store_leveldb *l)
@@ -326,6 +438,7 @@ static void collect_done(struct store_leveldb *l)
             l->store.durable = g->last;
     }
     list_move_all(&done, &l->ready);
+    hand_to_compactor(l);
 }
 
 static bool ldb_completed(struct store *s, struct store_done *ret_done)
@@ -581,13 +694,15 @@ static enum err ldb_iter_error(const struct store_iter *iter)
 static void ldb_close(struct store *s)
 {
     struct store_leveldb *l = ldb_of(s);
-    if (l->committer_runs) {
-        pthread_mutex_lock(&l->lock);
-        l->stop = true;
-        pthread_cond_signal(&l->work);
-        pthread_mutex_unlock(&l->lock);
+    pthread_mutex_lock(&l->lock);
+    l->stop = true;
+    pthread_cond_signal(&l->work);
+    pthread_cond_signal(&l->compact_work);
+    pthread_mutex_unlock(&l->lock);
+    if (l->committer_runs)
         pthread_join(l->committer, NULL);
-    }
+    if (l->compactor_runs)
+        pthread_join(l->compactor, NULL);
     if (l->filling != NULL)
         group_free(l->filling);
     groups_free(&l->queued);
@@ -595,6 +710,8 @@ static void ldb_close(struct store *s)
     groups_free(&l->ready);
     overlay_close(&l->overlay);
     overlay_close(&l->nothing);
+    spans_close(&l->asked);
+    spans_close(&l->compact);
     if (l->db != NULL)
         leveldb_close(l->db);
     leveldb_readoptions_destroy(l->read_options);
@@ -604,18 +721,11 @@ static void ldb_close(struct store *s)
     if (l->wake_fd >= 0)
         close(l->wake_fd);
     pthread_cond_destroy(&l->work);
+    pthread_cond_destroy(&l->compact_work);
     pthread_mutex_destroy(&l->lock);
     mem_free(l->failure);
     mem_free(l->failure_found);
     mem_free(l);
-}
-
-static uint64_t ldb_size(struct store *s, struct bytes from, struct bytes to)
-{
-    const char *starts[] = {(const char *)from.data}, *ends[] = {(const char *)to.data};
-    uint64_t size = 0;
-    leveldb_approximate_sizes(ldb_of(s)->db, 1, starts, &from.len, ends, &to.len, &size);
-    return size;
 }
 
 static const struct store_ops ldb_ops = {
@@ -636,6 +746,7 @@ static const struct store_ops ldb_ops = {
     .failure = ldb_failure,
     .backlog = ldb_backlog,
     .size = ldb_size,
+    .compact = ldb_compact,
     .close = ldb_close,
 };
 
@@ -719,6 +830,9 @@ enum err store_leveldb_open(const struct store_leveldb_config *config, struct st
     list_init(&l->done);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->work, NULL);
+    pthread_cond_init(&l->compact_work, NULL);
+    spans_init(&l->asked);
+    spans_init(&l->compact);
     set_options(l, config);
     l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->wake_fd < 0)

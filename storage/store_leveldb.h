@@ -8,6 +8,10 @@
  * the loop fills the next. Until a group is done what it wrote stands in an overlay in memory,
  * which reads look at first.
  *
+ * What store_compact asks for waits until LevelDB has all that was written before; then a second
+ * thread compacts it, in small pieces with pauses between them: LevelDB's own compactions and the
+ * committer get their turn, and store_close waits for one piece.
+ *
  * Files: only store_leveldb.c includes LevelDB.
  */
 #ifndef TORC_STORAGE_STORE_LEVELDB_H
@@ -45,5 +49,8 @@ uint64_t store_leveldb_torn(const struct store *s);
 
 /* Ask for an fsync of all that was flushed. With STORE_SYNC_PERIODIC the shell's timer calls it. */
 void store_leveldb_sync(struct store *s);
+
+/* Something that store_compact asked for is not done yet. */
+bool store_leveldb_compacts(struct store *s);
 
 #endif

@@ -332,6 +332,15 @@ static uint64_t mem_size(struct store *s, struct bytes from, struct bytes to)
     return size;
 }
 
+/* Nothing is left of a removed key. */
+static bool mem_compact(struct store *s, struct bytes from, struct bytes to)
+{
+    (void)s;
+    (void)from;
+    (void)to;
+    return true;
+}
+
 static void mem_close(struct store *s)
 {
     struct store_mem *m = mem_of(s);
@@ -365,6 +374,7 @@ static const struct store_ops mem_ops = {
     .failure = mem_failure,
     .backlog = mem_backlog,
     .size = mem_size,
+    .compact = mem_compact,
     .close = mem_close,
 };
 

@@ -5,6 +5,7 @@
 #include "storage/store_mem.h"
 
 #include <CUnit/CUnit.h>
+#include <stdio.h>
 
 #define LATE INT64_MAX /* everything has expired by then */
 
@@ -501,6 +502,98 @@ static void keys_are_read_back(void)
     arena_close(&arena);
 }
 
+/* --- the store is told where much was removed */
+
+/* So many rows of a partition, written and deleted; all agreed, and purged. */
+static void purge_many(struct fix *f, unsigned rows, size_t work_max, bool read)
+{
+    char name[16];
+    struct clock agreed;
+    bool done = false;
+    uint64_t first = f->n + 1;
+    for (unsigned i = 0; i < rows; i++) {
+        snprintf(name, sizeof name, "row%06u", i);
+        write(f, value(name, 10));
+        arena_reset(&f->arena);
+    }
+    write(f, deletion(EVENT_PART, "", "", 20));
+    for (unsigned i = 0; read && i < 3; i++) { /* which removes rows itself */
+        struct scan s = whole_table();
+        struct scan_result r;
+        CU_ASSERT_EQUAL(engine_scan(f->engine, &s, &f->arena, &r), ERR_OK);
+        arena_reset(&f->arena);
+    }
+    clock_init(&agreed);
+    clock_add_run(&agreed, (struct actor){2, 1}, first, f->n);
+    while (!done)
+        CU_ASSERT_EQUAL_FATAL(
+            engine_purge(f->engine, KEYSPACE, RANGE, &agreed, LATE, work_max, &done), ERR_OK);
+    clock_close(&agreed);
+}
+
+static void much_removed_is_compacted_once(void)
+{
+    struct fix f;
+    bool done;
+    struct clock none;
+    open_fix(&f);
+    purge_many(&f, 6000, 500, false);
+    CU_ASSERT_EQUAL(engine_stats(f.engine).compactions, 0); /* little */
+    purge_many(&f, 6000, 500, false);
+    CU_ASSERT_EQUAL(engine_stats(f.engine).compactions, 1);
+    clock_init(&none);
+    CU_ASSERT_EQUAL(engine_purge(f.engine, KEYSPACE, RANGE, &none, LATE, 500, &done), ERR_OK);
+    purge_many(&f, 6000, 500, false);
+    CU_ASSERT_EQUAL(engine_stats(f.engine).compactions, 1); /* not again, for what came since */
+    clock_close(&none);
+    close_fix(&f);
+}
+
+static void what_reads_remove_counts(void)
+{
+    struct fix f;
+    open_fix(&f);
+    purge_many(&f, 10500, 5000, true);
+    CU_ASSERT_EQUAL(engine_stats(f.engine).compactions, 1);
+    close_fix(&f);
+}
+
+/* What lies between is not rewritten for a few that went. */
+static void little_among_much_is_not_compacted(void)
+{
+    struct fix f;
+    static char large[40000];
+    open_fix(&f);
+    for (unsigned i = 0; i < 400; i++) { /* they stay */
+        char name[16];
+        snprintf(name, sizeof name, "row%06ux", i * 30);
+        struct event e = value(name, 1000);
+        e.cell.value = bytes_make(large, sizeof large);
+        write(&f, e);
+    }
+    purge_many(&f, 12000, 5000, false);
+    CU_ASSERT_EQUAL(engine_stats(f.engine).compactions, 0);
+    purge_many(&f, 12000, 5000, false);
+    CU_ASSERT_EQUAL(engine_stats(f.engine).compactions, 1); /* by now it is worth it */
+    close_fix(&f);
+}
+
+static void a_dropped_table_is_compacted(void)
+{
+    struct fix f;
+    char name[16];
+    open_fix(&f);
+    for (unsigned i = 0; i < 12000; i++) {
+        snprintf(name, sizeof name, "row%06u", i);
+        write(&f, value(name, 10));
+        arena_reset(&f.arena);
+    }
+    while (!engine_drop_table(f.engine, TABLE, 1000))
+        ;
+    CU_ASSERT_EQUAL(engine_stats(f.engine).compactions, 1);
+    close_fix(&f);
+}
+
 CU_TestInfo purge_tests[] = {
     {"all kinds of garbage go when they are agreed", all_kinds_go},
     {"what is newer stays", what_is_newer_stays},
@@ -515,5 +608,9 @@ CU_TestInfo purge_tests[] = {
     {"a context that takes too much is refused", a_context_takes_too_much},
     {"a pull names all that touched its parts", a_pull_names_all_of_its_parts},
     {"keys of the index are read back", keys_are_read_back},
+    {"where much was removed the store compacts, once", much_removed_is_compacted_once},
+    {"what reads remove is compacted, too", what_reads_remove_counts},
+    {"little among much is not compacted", little_among_much_is_not_compacted},
+    {"what a dropped table leaves is compacted", a_dropped_table_is_compacted},
     CU_TEST_INFO_NULL,
 };

@@ -4,6 +4,7 @@
 #include "base/omap.h"
 #include "base/rng.h"
 #include "storage/engine.h"
+#include "storage/spans.h"
 #include "storage/store_leveldb.h"
 #include "storage/store_mem.h"
 
@@ -441,6 +442,132 @@ static void sizes_are_about_right(void)
     check_sizes(f.store);
 }
 
+/* --- compaction */
+
+#define MANY 20000
+
+static void put_or_remove(struct store *s, unsigned i, bool remove, uint64_t ticket)
+{
+    struct store_batch b;
+    char key[16];
+    store_batch_init(&b);
+    snprintf(key, sizeof key, "k%05u", i);
+    if (remove)
+        store_batch_delete(&b, bytes_text(key));
+    else
+        store_batch_put(&b, bytes_text(key), BYTES_LIT("some value that takes a little room"));
+    store_write(s, &b, ticket);
+    store_batch_close(&b);
+    if (i % 500 == 0)
+        store_flush(s);
+}
+
+static void put_and_remove_many(struct store *s)
+{
+    for (unsigned i = 0; i < MANY; i++)
+        put_or_remove(s, i, false, 0);
+    for (unsigned i = 0; i < MANY; i++)
+        put_or_remove(s, i, i % 1000 != 0, i == MANY - 1 ? 1 : 0);
+    put(s, "l", "behind", 2);
+}
+
+static void what_was_removed_is_compacted(void)
+{
+    struct store_done done;
+    unsigned count = 0;
+    struct bytes from = BYTES_LIT("k00000"), to = BYTES_LIT("k99999");
+    put_and_remove_many(open_leveldb());
+    CU_ASSERT_FALSE(store_leveldb_compacts(f.store));
+    CU_ASSERT_TRUE(store_compact(f.store, from, to)); /* before what was written is there */
+    CU_ASSERT_TRUE(store_leveldb_compacts(f.store));
+    store_flush(f.store);
+    CU_ASSERT_EQUAL(wait_for(f.store, 2), ERR_OK);
+    while (store_completed(f.store, &done) || store_leveldb_compacts(f.store))
+        sched_yield();
+    CU_ASSERT_TRUE(store_size(f.store, from, BYTES_LIT("k99999~")) < 65536); /* was a megabyte */
+    struct store_iter *it = store_iter_new(f.store);
+    for (store_iter_seek(it, from); store_iter_valid(it); store_iter_next(it))
+        count++;
+    CU_ASSERT_EQUAL(store_iter_error(it), ERR_OK);
+    store_iter_free(it);
+    CU_ASSERT_EQUAL(count, MANY / 1000 + 1);
+}
+
+/* What is under way is not waited for to its end; what waits for a write does not come. */
+static void closing_ends_compaction(void)
+{
+    char from[16];
+    size_t taken = 0;
+    put_and_remove_many(open_leveldb());
+    store_flush(f.store);
+    CU_ASSERT_EQUAL(wait_for(f.store, 2), ERR_OK);
+    CU_ASSERT_TRUE(store_compact(f.store, BYTES_LIT("k00000"), BYTES_LIT("k99999")));
+    put(f.store, "m", "more", 3);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(from, sizeof from, "k%05u", i * 2);
+        taken += store_compact(f.store, bytes_text(from), bytes_text(from));
+    }
+    CU_ASSERT_EQUAL(taken, SPANS_MAX); /* who is refused asks again */
+    reopen();
+    CU_ASSERT_TRUE(has(f.store, "l", "behind"));
+    CU_ASSERT_TRUE(has(f.store, "k01000", "some value that takes a little room"));
+    CU_ASSERT_FALSE(has(f.store, "k01001", "some value that takes a little room"));
+}
+
+/* The set of what waits against a set of numbers. */
+static void spans_join(void)
+{
+    struct rng r;
+    rng_init(&r, 1);
+    for (unsigned n = 0; n < 500; n++) {
+        struct spans s;
+        struct span got;
+        bool wanted[200] = {false}, met[200] = {false}, twice = false;
+        spans_init(&s);
+        span_init(&got);
+        for (unsigned i = 0; i < 40; i++) {
+            uint8_t from = (uint8_t)rng_below(&r, 190), to = (uint8_t)(from + rng_below(&r, 6));
+            CU_ASSERT_TRUE(spans_add(&s, bytes_make(&from, 1), bytes_make(&to, 1)));
+            for (unsigned k = from; k <= to; k++)
+                wanted[k] = true;
+        }
+        while (spans_take(&s, &got)) {
+            for (unsigned k = got.from.data[0]; k <= got.to.data[0]; k++) {
+                twice = twice || met[k];
+                met[k] = true;
+            }
+        }
+        CU_ASSERT_FALSE(twice);
+        CU_ASSERT_EQUAL(memcmp(wanted, met, sizeof met), 0);
+        spans_close(&s);
+        span_close(&got);
+    }
+}
+
+static void spans_are_halved(void)
+{
+    struct rng r;
+    struct buf middle;
+    rng_init(&r, 2);
+    buf_init(&middle, SIZE_MAX);
+    for (unsigned n = 0; n < 20000; n++) {
+        uint8_t rooms[2][20];
+        struct bytes from = bytes_make(rooms[0], (size_t)rng_below(&r, 20)), to = from;
+        for (size_t i = 0; i < sizeof rooms; i++)
+            rooms[i / 20][i % 20] = (uint8_t)(rng_chance(&r, 500000) ? rng_below(&r, 3) * 127 : 7);
+        to = bytes_make(rooms[1], (size_t)rng_below(&r, 20));
+        if (bytes_compare(from, to) <= 0 && span_middle(from, to, &middle)) {
+            CU_ASSERT_TRUE(bytes_compare(buf_bytes(&middle), from) >= 0);
+            CU_ASSERT_TRUE(bytes_compare(buf_bytes(&middle), to) < 0);
+        }
+    }
+    CU_ASSERT_TRUE(span_middle(BYTES_LIT("row10"), BYTES_LIT("row20"), &middle));
+    CU_ASSERT_TRUE(bytes_compare(buf_bytes(&middle), BYTES_LIT("row14")) > 0);
+    CU_ASSERT_TRUE(bytes_compare(buf_bytes(&middle), BYTES_LIT("row20")) < 0);
+    CU_ASSERT_FALSE(span_middle(BYTES_LIT("row"), BYTES_LIT("row"), &middle));
+    buf_close(&middle);
+}
+
 CU_TestInfo store_tests[] = {
     {"LevelDB with overlay equals a model", leveldb_equals_model},
     {"the memory store equals a model", mem_equals_model},
@@ -450,5 +577,9 @@ CU_TestInfo store_tests[] = {
     {"a locked or wrong directory says so", a_locked_directory_says_so},
     {"a damaged block is an error and never data", a_damaged_block_is_an_error_and_never_data},
     {"sizes are about right", sizes_are_about_right},
+    {"what was removed is compacted", what_was_removed_is_compacted},
+    {"closing ends compaction", closing_ends_compaction},
+    {"what waits for compaction is joined", spans_join},
+    {"stretches are halved", spans_are_halved},
     CU_TEST_INFO_NULL,
 };
