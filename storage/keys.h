@@ -4,18 +4,21 @@
  *         | 'F' name                                         a fact of the node
  *         | 'c' u32 keyspace, u32 range                      clock snapshot
  *         | 'j' u64 epoch, u64 number                        journal of the range logs
- *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 window, u64 piece     range log
+ *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 window, u64 piece
+ *                                                            range log
  *         | part, u8 kind, [row if kind is 4], u64 fragment  data
- *         | 'i' u32 table, u32 index, escaped term, place     an entry of an index
- *         | 'g' u32 keyspace, u32 range, u8 class, i64 due (sign bit flipped), u32 table, place of
- *           garbage, dot         what will be garbage one day (engine_garbage.c)
+ *         | 'i' u32 table, u32 index, escaped term, place    an entry of an index
+ *         | 'g' u32 keyspace, u32 range, u8 class, i64 due (sign bit flipped), u32 table, spot,
+ *           dot                                              will be garbage (engine_garbage.c)
  *         | 'b' u32 bucket                                   bound of purged timestamps
- *   place of garbage = u64 token (sign bit flipped), escaped partition key, u8 kind, [row if 4]
- *   dot   = u32 node, u32 boot, u64 n
+ *   part  = 'd' u32 table, u64 token (sign bit flipped), escaped partition key
+ *   kind  = 1 deletion of the partition, 2 range tombstones, 3 static row, 4 row
+ *   row   = escaped clustering key
  *   place = u64 token (sign bit flipped), escaped partition key, u8 kind (3 all of it, 4 a row),
- * row part  = 'd' u32 table, u64 token (sign bit flipped), escaped partition key kind  = 1 deletion
- * of the partition, 2 range tombstones, 3 static row, 4 row row   = escaped clustering key escaped
- * = each 0x00 as 0x00 0xFF, closed by 0x00 0x00
+ *           row
+ *   spot  = u64 token (sign bit flipped), escaped partition key, u8 kind, [row if kind is 4]
+ *   dot   = u32 node, u32 boot, u64 n
+ *   escaped = each 0x00 as 0x00 0xFF, closed by 0x00 0x00
  *
  * Numbers are big endian. Stored: do not renumber. Escaping keeps the order of byte strings and
  * makes none a prefix of another, whatever the encoder of clustering keys does; so the fragments of

@@ -2,13 +2,17 @@
  *
  *   part  = u8 version, varint table, i64 token, vbytes key, body
  *   body  = u8 flags (1 deletion, 2 tombs, 4 static, 8 rows, 16 siblings), varint dots, dot*,
- * svarint base, [stamp], [varint count, tomb*], [row], [varint count, (vbytes key, row)*] dot   =
- * varint node, varint boot, varint n              ascending: the distinct ones base  = the smallest
- * timestamp mark  = varint (timestamp - base), varint number of the dot stamp = mark, svarint
- * time_s tomb  = vbytes start, vbytes end (empty: unbounded), stamp row   = u8 flags (1 deletion),
- * [stamp], varint count, cell* cell  = varint column, u8 flags (kind, 4 path, 8 new mark, 16 new
- * writer), [mark], [u64 writer], [varint ttl if expiring], [svarint time_s if expiring or
- * tombstone], [vbytes path], [vbytes value if live or expiring],
+ *           svarint base, [stamp], [varint count, tomb*], [row],
+ *           [varint count, (vbytes key, row)*]
+ *   dot   = varint node, varint boot, varint n              ascending: the distinct ones
+ *   base  = the smallest timestamp
+ *   mark  = varint (timestamp - base), varint number of the dot
+ *   stamp = mark, svarint time_s
+ *   tomb  = vbytes start, vbytes end (empty: unbounded), stamp
+ *   row   = u8 flags (1 deletion), [stamp], varint count, cell*
+ *   cell  = varint column, u8 flags (kind, 4 path, 8 new mark, 16 new writer), [mark],
+ *           [u64 writer], [varint ttl if expiring], [svarint time_s if expiring or tombstone],
+ *           [vbytes path], [vbytes value if live or expiring],
  *           [varint number of the remover, varint (n of the dot - first) if removed]
  *
  * A cell without a mark has that of the cell before it, the first one (base, dot 0): a write of one

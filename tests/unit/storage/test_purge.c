@@ -465,43 +465,6 @@ static void a_pull_names_all_of_its_parts(void)
 
 /* --- keys of the index */
 
-static void keys_are_read_back(void)
-{
-    struct rng rng;
-    struct arena arena;
-    struct buf key;
-    rng_init(&rng, 7);
-    arena_init(&arena);
-    buf_init(&key, SIZE_MAX);
-    for (int i = 0; i < 2000; i++) {
-        struct garbage_key g = {.keyspace = (keyspace_no)rng_below(&rng, 9),
-                                .range = (range_no)rng_below(&rng, 99),
-                                .class =
-                                    rng_chance(&rng, 500000) ? GARBAGE_DELETED : GARBAGE_EXPIRING,
-                                .due = rng_between(&rng, -5, 5),
-                                .table = (table_no)rng_below(&rng, 5),
-                                .token = rng_between(&rng, -9, 9),
-                                .key = gen_row_key(&rng),
-                                .kind = (enum key_kind)rng_between(&rng, 1, 4),
-                                .dot = {{1, 2}, rng_below(&rng, 100)}};
-        struct garbage_key got;
-        if (g.kind == KEY_ROW)
-            g.row = gen_row_key(&rng);
-        key_garbage(&key, &g);
-        bool good = key_parse_garbage(buf_bytes(&key), &arena, &got) &&
-                    got.keyspace == g.keyspace && got.range == g.range && got.class == g.class &&
-                    got.due == g.due && got.table == g.table && got.token == g.token &&
-                    bytes_equal(got.key, g.key) && got.kind == g.kind &&
-                    bytes_equal(got.row, g.row) && dot_compare(got.dot, g.dot) == 0;
-        CU_ASSERT_TRUE(good);
-        key.len -= 1 + (size_t)rng_below(&rng, 3);
-        CU_ASSERT_FALSE(key_parse_garbage(buf_bytes(&key), &arena, &got) &&
-                        dot_compare(got.dot, g.dot) == 0);
-    }
-    buf_close(&key);
-    arena_close(&arena);
-}
-
 /* --- the store is told where much was removed */
 
 /* So many rows of a partition, written and deleted; all agreed, and purged. */
@@ -607,7 +570,6 @@ CU_TestInfo purge_tests[] = {
     {"a context is looked at by place", a_context_is_looked_at_by_place},
     {"a context that takes too much is refused", a_context_takes_too_much},
     {"a pull names all that touched its parts", a_pull_names_all_of_its_parts},
-    {"keys of the index are read back", keys_are_read_back},
     {"where much was removed the store compacts, once", much_removed_is_compacted_once},
     {"what reads remove is compacted, too", what_reads_remove_counts},
     {"little among much is not compacted", little_among_much_is_not_compacted},
