@@ -191,10 +191,11 @@ static int64_t bound_of(struct engine *e, uint32_t bucket)
     buf_init(&value, 64);
     key_purged(&e->key, bucket);
     enum err err = store_get(e->store, buf_bytes(&e->key), &value);
-    e->purged[bucket] = err == ERR_NOT_FOUND              ? TIMESTAMP_NONE
-                        : err == ERR_OK && value.len == 8 ? (int64_t)load_u64(value.data)
-                                                          : INT64_MAX;
-    if (err == ERR_OK || err == ERR_NOT_FOUND)
+    bool whole = err == ERR_OK && value.len == 8;
+    e->purged[bucket] = err == ERR_NOT_FOUND ? TIMESTAMP_NONE
+                        : whole              ? (int64_t)load_u64(value.data)
+                                             : INT64_MAX;
+    if (whole || err == ERR_NOT_FOUND)
         e->purged_known[bucket / 64] |= bit;
     buf_close(&value);
     return e->purged[bucket];
@@ -215,6 +216,14 @@ void engine_batch_purged(struct engine *e, table_no table, token place, int64_t 
 int64_t engine_purged_bound(struct engine *e, table_no table, token place)
 {
     return bound_of(e, bucket_of(table, place));
+}
+
+enum err engine_read_purged(struct engine *e, table_no table, token place, int64_t *ret)
+{
+    uint32_t bucket = bucket_of(table, place);
+    *ret = bound_of(e, bucket);
+    bool known = (e->purged_known[bucket / 64] >> bucket % 64 & 1) != 0;
+    return known ? ERR_OK : ERR_CORRUPT;
 }
 
 void engine_purged_undo(struct engine *e)

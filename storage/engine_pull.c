@@ -1,13 +1,18 @@
 /* engine_pull.c - giving another replica what it lacks, and taking it.
  *
- *   pull (sent) = u8 version 1, u8 flags, varint parts, part*, varint entries, (dot, entry)*
+ *   pull (sent) = u8 version 1, u8 flags, varint parts, (i64 bound, part)*, varint entries,
+ *           (dot, entry)*
  *           flags: 1 all is named; entry: engine_log.c
+ *           bound: of what was dropped in partitions like this one
  *
  * Do not renumber.
  *
  * A pull carries the state of what the dots touched, not the writes: what was overwritten meanwhile
  * is not sent. With every row go the deletions that cover it, because they may be what became of
  * the dot's effect: else the receiver's clock would claim a dot whose effect it has in no form.
+ * What was dropped is not sent at all. But whoever has its dot from then on must know the bound of
+ * its timestamp, else it would take an older write for one that nothing was ever against, and mint
+ * it without a context; replicas that have the deletion still would keep the write down.
  * And with every partition go the entries of other dots that touched it and that the asker has not
  * heard of: what of it is shown already must have a name there, too. All is named, unless they are
  * too many to be looked at; then a partition may have been touched by dots that do not come with
@@ -241,9 +246,14 @@ static enum err write_states(struct pull *pull, size_t bytes_max, struct buf *pa
         struct part p;
         arena_init(&arena);
         enum err err = read_touched(pull->e, t, &arena, &p);
+        int64_t bound = TIMESTAMP_NONE;
         size_t before = parts->len;
         if (err == ERR_OK)
+            err = engine_read_purged(pull->e, p.table, p.token, &bound);
+        if (err == ERR_OK) {
+            buf_put_i64(parts, bound);
             part_encode(&p, parts);
+        }
         arena_close(&arena);
         if (err == ERR_OK && parts->len > PULL_BYTES_MAX) {
             parts->len = before;
@@ -346,6 +356,7 @@ struct taken {
     struct arena *arena;
     struct part *parts; /* as they came */
     size_t parts_count;
+    int64_t *bounds;  /* by part: of what the giver has dropped there */
     bool *left_out;   /* by part: it needs the context, which is not to be trusted, or much work */
     struct dot *dots; /* that the clock gets with the pull; room for one more per part */
     struct bytes *entries; /* of these dots */
@@ -405,8 +416,10 @@ static enum err read_pull(struct taken *t, struct bytes in)
         return ERR_MALFORMED;
     t->all_named = (flags & PULL_ALL_NAMED) != 0;
     t->parts = arena_array(t->arena, struct part, count);
+    t->bounds = arena_array(t->arena, int64_t, count);
     t->left_out = arena_array(t->arena, bool, count);
     for (; t->parts_count < count; t->parts_count++) {
+        t->bounds[t->parts_count] = read_i64(&reader);
         enum err err = part_read(&reader, t->arena, &t->parts[t->parts_count]);
         if (err != ERR_OK)
             return err;
@@ -429,6 +442,7 @@ static enum err take_part(struct taken *t, size_t i, const struct clock *context
     }
     if (err != ERR_OK)
         return err;
+    engine_batch_purged(e, p->table, p->token, t->bounds[i]);
     if (!MUTANT(pull_without_rows))
         engine_batch_part(e, t->range, &rest);
     if (!MUTANT(pull_not_counted))

@@ -105,8 +105,9 @@ enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot
         return err;
     run->sent = w.part;
     run->minted = (struct verdict){w.given, w.stamped, false};
-    /* Nothing that could have covered it was dropped here, unless it is as old. */
-    if (!w.newest && part_min_timestamp(p) <= engine_purged_bound(c->engine, p->table, p->token))
+    /* Nothing that could have covered it was dropped here, unless it is as old. Where the range was
+     * taken over the bound may be above all that was ever applied. */
+    if (part_min_timestamp(p) <= engine_purged_bound(c->engine, p->table, p->token))
         take_context(c, run);
     return ERR_OK;
 }

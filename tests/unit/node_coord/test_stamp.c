@@ -263,6 +263,47 @@ static void without_a_context_what_is_deleted_stays_so(void)
         CU_ASSERT_PTR_NULL(fixture_stored(&f, R(i), "k", "r"));
 }
 
+/* One who has missed the deletion pulls from one who has forgotten it. */
+static void pull_all(node_no from, node_no to)
+{
+    struct engine *giver = fixture_at(&f, from)->engine, *taker = fixture_at(&f, to)->engine;
+    struct clock done;
+    struct buf bytes;
+    range_no range = 0;
+    clock_init(&done);
+    buf_init(&bytes, BUF_MAX_DEFAULT);
+    for (; engine_next_range(giver, KEYSPACE, range, &range); range++) {
+        const struct clock *clock = engine_clock(giver, KEYSPACE, range);
+        CU_ASSERT_EQUAL(engine_log_read(giver, KEYSPACE, range, clock,
+                                        engine_clock(taker, KEYSPACE, range), SIZE_MAX / 2, &bytes,
+                                        &done),
+                        ERR_OK);
+        CU_ASSERT_EQUAL(engine_log_apply(taker, KEYSPACE, range, buf_bytes(&bytes), clock, true, 0),
+                        ERR_OK);
+        CU_ASSERT(clock_equal(clock, engine_clock(taker, KEYSPACE, range)));
+    }
+    buf_close(&bytes);
+    clock_close(&done);
+    fixture_settle(&f);
+}
+
+/* What nothing here was ever against had a deletion against it elsewhere: that has it still. */
+static void a_context_of_what_was_pulled(void)
+{
+    f.stamp = 0;
+    fixture_at(&f, R(2))->down = true;
+    CU_ASSERT_EQUAL(fixture_delete(&f, R(0), "k", "r", 60, LEVEL_QUORUM), ERR_OK);
+    fixture_at(&f, R(2))->down = false;
+    forget_deletions(R(0));
+    pull_all(R(0), R(2));
+    CU_ASSERT_PTR_NULL(fixture_part(&f, R(2), "k"));
+    CU_ASSERT_PTR_NOT_NULL(fixture_part(&f, R(1), "k"));
+    CU_ASSERT_EQUAL(given(R(2), "late", 50, LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+    for (uint32_t i = 0; i < 3; i++)
+        CU_ASSERT(has(R(i), "late"));
+}
+
 /* At ONE only who takes it is asked. */
 static void a_level_asks_no_more_than_it_must(void)
 {
@@ -330,6 +371,7 @@ CU_TestInfo stamp_tests[] = {
     {"of what is dead its deletion is sent", of_what_is_dead_its_deletion_is_sent},
     {"its minter knows before it has acked", its_minter_knows_before_it_has_acked},
     {"a context takes what is agreed", a_context_takes_what_is_agreed},
+    {"a context of what was pulled", a_context_of_what_was_pulled},
     {"without a context what is deleted stays so", without_a_context_what_is_deleted_stays_so},
     {"a level asks no more than it must", a_level_asks_no_more_than_it_must},
     {"lost on the second way", lost_on_the_second_way},

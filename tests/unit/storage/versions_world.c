@@ -196,7 +196,7 @@ static void mint(struct world *w, size_t by, size_t place, size_t first, size_t 
     model_note_write(w, by, first, count, &before);
     struct message m = {.kind = MESSAGE_WRITE, .from = by, .boot = me->self.boot, .dot = dot};
     m.part = keep_part(w, &weighed.part);
-    m.has_context = !weighed.newest;
+    m.has_context = part_min_timestamp(&p) <= engine_purged_bound(me->engine, p.table, p.token);
     m.context = keep_clock(w, &before);
     w->contexts += m.has_context;
     clock_close(&before);
