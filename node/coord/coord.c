@@ -363,7 +363,7 @@ static bool receive(struct coord *c, struct now now, node_no from, const struct 
             batch_kept(c, now, batch_of(p), from, peer_err(m->batch_kept.err));
         return true;
     case WIRE_WRITE: replica_write(c, now, from, m->epoch, &m->write, false); return true;
-    case WIRE_READ: replica_read(c, now, from, &m->read, false); return true;
+    case WIRE_READ: replica_read(c, now, from, m->epoch, &m->read, false); return true;
     case WIRE_FORWARD: write_forwarded(c, now, from, &m->forward); return true;
     case WIRE_FOLD_ASK: fold_asked(c, now, from, &m->fold_ask); return true;
     case WIRE_FOLD_TELL: fold_told(c, now, from, &m->fold_tell); return true;

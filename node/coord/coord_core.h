@@ -456,8 +456,8 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
                    const struct wire_write *m, bool waited);
 /* Its token is its key's: else it would be stored where nobody looks for it. */
 bool part_is_placed(const struct part *p);
-void replica_read(struct coord *c, struct now now, node_no from, const struct wire_read *m,
-                  bool waited);
+void replica_read(struct coord *c, struct now now, node_no from, uint64_t epoch,
+                  const struct wire_read *m, bool waited);
 
 /* What a session has seen by this answer: encoded, in the arena. The rows, or (found by an index)
  * all that is here of the ranges, for what an index does not name any more tells something, too. */

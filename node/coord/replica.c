@@ -239,8 +239,24 @@ struct bytes replica_tell(struct coord *c, keyspace_no keyspace, const struct sc
     return encoded;
 }
 
-void replica_read(struct coord *c, struct now now, node_no from, const struct wire_read *m,
-                  bool waited)
+/* Has some of it left us under a ring that who asks has yet to hear of? Those who hold it now may
+ * have forgotten what deleted what lies here. (Who knows a newer ring than we do knows better.) */
+static bool has_left(struct coord *c, uint64_t epoch, keyspace_no keyspace, const struct scan *scan)
+{
+    range_no first, last;
+    uint32_t ranges = cluster_ranges(c->cluster);
+    if (epoch >= cluster_ring_epoch(c->cluster) || cluster_placement(c->cluster, keyspace) == NULL)
+        return false;
+    scan_ranges(scan, ranges, &first, &last);
+    for (range_no r = first; r <= last; r++) {
+        if (!cluster_is_replica(c->cluster, keyspace, r, cluster_self(c->cluster)))
+            return true;
+    }
+    return false;
+}
+
+void replica_read(struct coord *c, struct now now, node_no from, uint64_t epoch,
+                  const struct wire_read *m, bool waited)
 {
     struct memory *memory = memory_new();
     struct scan scan;
@@ -248,9 +264,11 @@ void replica_read(struct coord *c, struct now now, node_no from, const struct wi
     struct digest digest;
     struct wire_message answer = {.type = WIRE_READ_REPLY, .read_reply = {.request = m->request}};
     enum err err = scan_decode(m->scan, &memory->arena, &scan);
+    if (err == ERR_OK && has_left(c, epoch, m->keyspace, &scan))
+        err = ERR_STALE; /* it asks another one, and has heard of the ring with this answer */
     bool index = err == ERR_OK && scan.index.no != 0;
     if (err == ERR_OK && m->after.len > 0 && !waited) {
-        err = wait_first(c, now, from, &(struct wire_message){.read = *m}, true);
+        err = wait_first(c, now, from, &(struct wire_message){.epoch = epoch, .read = *m}, true);
         if (err == ERR_BEHIND) {
             memory_retire(c, memory);
             return;

@@ -174,7 +174,7 @@ static void go(struct coord *c, struct now now, struct wait *w)
     else if (w->kind == WAIT_ROUND && p != NULL && p->type == PENDING_ROUND)
         round_resume(c, now, container_of(p, struct round, pending));
     else if (w->kind == WAIT_PEER && w->message.type == WIRE_READ)
-        replica_read(c, now, w->from, &w->message.read, true);
+        replica_read(c, now, w->from, w->message.epoch, &w->message.read, true);
     else if (w->kind == WAIT_PEER)
         replica_write(c, now, w->from, w->message.epoch, &w->message.write, true);
     tracing_leave(&c->trace, &before);

@@ -2,6 +2,7 @@
 #include "unit/node_coord/cluster_fixture.h"
 
 #include "ring/murmur3.h"
+#include "ring/plan.h"
 
 #include <CUnit/CUnit.h>
 #include <string.h>
@@ -449,6 +450,48 @@ static void a_write_that_nobody_tells_of_is_refused(void)
     CU_ASSERT_EQUAL(write_row("g", LEVEL_QUORUM), ERR_OK);
 }
 
+/* In its own ring all is with the others. */
+static void leave_ring(node_no left, uint64_t ring_epoch)
+{
+    struct cluster *c = fixture_at(&f, left)->cluster;
+    struct cluster_node nodes[FIXTURE_NODES];
+    struct ring_node members[FIXTURE_NODES] = {{0}};
+    const struct cluster_node *at;
+    struct ring *ring;
+    uint32_t count = 0;
+    CU_ASSERT_EQUAL_FATAL(cluster_nodes(c, &at), FIXTURE_NODES);
+    memcpy(nodes, at, sizeof nodes);
+    for (size_t i = 0; i < FIXTURE_NODES; i++) {
+        if (nodes[i].node == left)
+            continue;
+        members[count].node = nodes[i].node;
+        members[count].weight = 1;
+        strcpy(members[count].dc, "dc1");
+        strcpy(members[count++].rack, "r1");
+    }
+    CU_ASSERT_EQUAL_FATAL(ring_plan_fresh(cluster_ranges(c), members, count, &ring), ERR_OK);
+    cluster_set_nodes(c, left, nodes, FIXTURE_NODES, ring, ring_epoch + 1);
+    cluster_set_ring_epoch(c, ring_epoch);
+    ring_free(ring);
+}
+
+/* A range that has left a replica is not read there, unless who asks knows of a newer ring. */
+static void what_has_left_is_not_read(void)
+{
+    node_no left = R(1);
+    node_no others[] = {R(0), R(2), fixture_stranger(&f, "k")};
+    CU_ASSERT_EQUAL(write_row("a", LEVEL_ALL), ERR_OK);
+    leave_ring(left, 0);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        CU_ASSERT_EQUAL(fixture_read(&f, others[i], "k", 10, LEVEL_ALL), ERR_OK);
+    leave_ring(left, 1);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        CU_ASSERT_NOT_EQUAL(fixture_read(&f, others[i], "k", 10, LEVEL_ALL), ERR_OK);
+        CU_ASSERT_EQUAL(fixture_read(&f, others[i], "k", 10, LEVEL_QUORUM), ERR_OK);
+        CU_ASSERT_EQUAL(f.result.rows.parts_count, 1);
+    }
+}
+
 static void too_much_at_once_is_refused(void)
 {
     char big[600000];
@@ -491,6 +534,7 @@ CU_TestInfo coord_tests[] = {
     {"who cannot read its clock lets another coordinate",
      who_cannot_read_its_clock_lets_another_coordinate},
     {"a lying peer is refused", a_lying_peer_is_refused},
+    {"what has left is not read", what_has_left_is_not_read},
     {"too much at once is refused", too_much_at_once_is_refused},
     CU_TEST_INFO_NULL,
 };
