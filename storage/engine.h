@@ -322,7 +322,8 @@ struct weighed {
  * its place, or is deleted; a deletion of what stays. A value that is there already, and a deletion
  * of what is deleted, do not lose. Of a deletion of very many rows it may not be known: then it
  * counts as lost when the server has stamped it. The part has its dot. stamp: the server's, 0: it
- * has none; what is just below it is stamped, too (part_restamp). now_s: for TTL.
+ * has none; what is just below it is stamped, too (part_restamp), and a deletion above it counts
+ * so: it won over one that was stamped where the write was minted. now_s: for TTL.
  * context: as for engine_apply, or NULL: nothing loses to what that takes away.
  * Results live in the arena and share memory with the part. ERR_CORRUPT, ERR_IO. */
 enum err engine_weigh(struct engine *e, const struct part *p, const struct clock *context,

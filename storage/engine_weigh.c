@@ -28,12 +28,13 @@ struct weigh {
 };
 
 /* What has this timestamp in the write loses to something newer; unless that goes before the write
- * is applied. */
-static void lose(struct weigh *w, int64_t mine, int64_t by, struct dot dot)
+ * is applied. A deletion above the stamp stands in for one that has the stamp: it won where that
+ * was minted, in silence, since both delete. */
+static void lose(struct weigh *w, bool deletes, int64_t mine, int64_t by, struct dot dot)
 {
     if (w->context != NULL && dot.n > 0 && clock_has(w->context, dot))
         return;
-    bool stamped = w->stamp != 0 && (mine == w->stamp || mine == w->stamp - 1);
+    bool stamped = w->stamp != 0 && mine >= w->stamp - 1 && (deletes || mine <= w->stamp);
     struct loss *l = stamped ? &w->ret->stamped : &w->ret->given;
     l->by = !l->lost || by > l->by ? by : l->by;
     l->lost = true;
@@ -127,7 +128,7 @@ static void outlive(struct weigh *w, const struct row *mine, const struct cell *
     const struct cell *own =
         mine != NULL ? find_cell(mine, there->column, there->has_path, there->path) : NULL;
     if (own == NULL) /* else it is weighed by itself */
-        lose(w, timestamp, there->timestamp, there->dot);
+        lose(w, true, timestamp, there->timestamp, there->dot);
 }
 
 static bool same_value(const struct cell *there, const struct cell *mine)
@@ -144,13 +145,13 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
     bool wanted = c->kind != CELL_TOMBSTONE;
     if (tomb_shadows(t, c->timestamp)) {
         if (wanted)
-            lose(w, c->timestamp, t->timestamp, t->dot);
+            lose(w, false, c->timestamp, t->timestamp, t->dot);
         return true;
     }
     const struct cell *all = c->has_path ? find_cell(there, c->column, false, BYTES_NONE) : NULL;
     if (all != NULL && c->timestamp <= all->timestamp) {
         if (wanted)
-            lose(w, c->timestamp, all->timestamp, all->dot);
+            lose(w, false, c->timestamp, all->timestamp, all->dot);
         out->cells[out->cells_count++] = *all;
         return false;
     }
@@ -159,7 +160,7 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
         outlive(w, mine, &there->cells[i], c->timestamp);
     const struct cell *x = find_cell(there, c->column, c->has_path, c->path);
     if (x != NULL && beats(x, c) && (wanted ? !same_value(x, c) : cell_is_live(x, w->now_s)))
-        lose(w, c->timestamp, x->timestamp, x->dot);
+        lose(w, !wanted, c->timestamp, x->timestamp, x->dot);
     if (x != NULL && cell_wins(x, c)) /* also the same under another name */
         out->cells[out->cells_count++] = *x;
     return false;
@@ -230,7 +231,7 @@ static enum err weigh_range(struct weigh *w, struct bytes start, struct bytes en
             outlive(w, own ? &p->rows[k] : NULL, &row.cells[i], t->timestamp);
         if (w->rows.bytes > WEIGH_BYTES_MAX) { /* a server's stamp goes above all there is */
             if (w->stamp != 0 && t->timestamp == w->stamp)
-                lose(w, t->timestamp, w->maximum, (struct dot){{0, 0}, 0});
+                lose(w, true, t->timestamp, w->maximum, (struct dot){{0, 0}, 0});
             break;
         }
     }

@@ -393,11 +393,28 @@ static void two_kinds_of_timestamps(void)
     CU_ASSERT_EQUAL(p.rows[1].cells[0].timestamp, 30);
 }
 
+/* A DELETE that the server stamped 40 was minted where another one, of 45, was already: so that one
+ * is sent. Here it loses to 50, and so does the DELETE. */
+static void a_deletion_that_stands_in(void)
+{
+    struct weighed w;
+    struct event gone = {.kind = EVENT_CELL, .row = BYTES_LIT("a")};
+    gone.cell = (struct cell){.column = 1, .timestamp = 45, .kind = CELL_TOMBSTONE};
+    struct part cell = placed(gen_part(&gone, 1, &arena));
+    struct part row = one_deletion(45, 7);
+    (void)apply(one_cell("v", 50, 1), 1);
+    CU_ASSERT_EQUAL(engine_weigh(engine, &cell, NULL, 40, NOW_S, &arena, &w), ERR_OK);
+    CU_ASSERT(w.stamped.lost && w.stamped.by == 50 && !w.given.lost);
+    CU_ASSERT_EQUAL(engine_weigh(engine, &row, NULL, 40, NOW_S, &arena, &w), ERR_OK);
+    CU_ASSERT(w.stamped.lost && w.stamped.by == 50 && !w.given.lost);
+}
+
 CU_TestInfo weigh_tests[] = {
     {"the blind way is that of reading, merging and writing", the_blind_way_is_that_of_reading},
     {"what is newest is not read", what_is_newest_is_not_read},
     {"ties and repeats", ties_and_repeats},
     {"deletions that lose", deletions_that_lose},
     {"what the server has stamped loses apart", two_kinds_of_timestamps},
+    {"a deletion that won where one was stamped", a_deletion_that_stands_in},
     CU_TEST_INFO_NULL,
 };
