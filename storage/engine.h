@@ -56,6 +56,13 @@ void engine_set_actor(struct engine *e, struct actor self);
  * before. */
 void engine_note_life(struct engine *e, keyspace_no keyspace, range_no range, struct actor actor);
 
+/* Who else mints dots of the range, by the ring that the replicas agree under: others
+ * have left, and nobody tells any more of what they minted and no clock has. So garbage of
+ * that kind gets a dot of this replica, too (engine_purge). Never told: nobody is known to have
+ * left. In memory only. */
+void engine_note_minters(struct engine *e, keyspace_no keyspace, range_no range,
+                         const node_no *nodes, size_t count);
+
 /* --- writes */
 
 /* Apply a part whose cells carry their dots. `dot` with n > 0: the whole part is that dot's effect;

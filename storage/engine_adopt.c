@@ -4,8 +4,9 @@
  * carries what somebody showed. When the minter of that loses it (its log's tail, its disk, the
  * range), there is a deletion here with a dot that no clock has, nor ever will: it could not be
  * agreed. So what is due, is unknown here, and is of a life from whose successor this replica has
- * pulled, gets a dot of this replica, which the others pull. Not before: as long as its minter may
- * tell of it, replicas would rename each other's garbage for nothing. (docs/versions.md)
+ * pulled, or of a node that is none of the replicas any more, gets a dot of this replica, which the
+ * others pull. Not before: as long as its minter may tell of it, replicas would rename each other's
+ * garbage for nothing. (docs/versions.md)
  */
 #include "base/mem.h"
 #include "storage/engine_settle.h"
@@ -22,6 +23,33 @@ bool engine_life_is_over(const struct engine *e, const struct range_state *r, st
 {
     return actor.boot < (uintptr_t)map_get(&r->lives, actor.node) ||
            (actor.node == e->actor.node && actor.boot < e->actor.boot);
+}
+
+void engine_note_minters(struct engine *e, keyspace_no keyspace, range_no range,
+                         const node_no *nodes, size_t count)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    if (count != r->minters_count || r->minters == NULL) {
+        mem_free(r->minters);
+        r->minters = mem_alloc((count + 1) * sizeof *r->minters);
+        r->minters_count = count;
+    }
+    for (size_t i = 0; i < count; i++)
+        r->minters[i] = nodes[i];
+}
+
+static bool has_left(const struct engine *e, const struct range_state *r, node_no node)
+{
+    bool is_minter = r->minters == NULL || node == e->actor.node;
+    for (size_t i = 0; i < r->minters_count && !is_minter; i++)
+        is_minter = r->minters[i] == node;
+    return !is_minter;
+}
+
+bool engine_is_orphan(const struct engine *e, const struct range_state *r, struct dot dot)
+{
+    return e->actor.node != 0 && !clock_has(&r->clock, dot) &&
+           (engine_life_is_over(e, r, dot.actor) || has_left(e, r, dot.actor.node));
 }
 
 static bool dot_is_stale(const struct engine *e, const struct range_state *r, struct dot dot)

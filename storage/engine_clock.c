@@ -33,6 +33,7 @@ static void range_init(struct range_state *r)
 static void range_free(struct range_state *r)
 {
     map_close(&r->lives);
+    mem_free(r->minters);
     clock_close(&r->clock);
     buf_close(&r->forget_from);
     mem_free(r->young);

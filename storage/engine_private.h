@@ -74,9 +74,11 @@ struct range_state {
     keyspace_no keyspace;
     range_no range;
     struct clock clock;
-    uint32_t unsaved;       /* dots since the last snapshot */
-    enum err err;           /* its clock could not be read, or it is being forgotten: not served */
-    struct map lives;       /* node -> the life from which all was pulled */
+    uint32_t unsaved; /* dots since the last snapshot */
+    enum err err;     /* its clock could not be read, or it is being forgotten: not served */
+    struct map lives; /* node -> the life from which all was pulled */
+    node_no *minters; /* who mints dots of it now; NULL: not known */
+    size_t minters_count;
     uint64_t minted;        /* by our actor, before the range was forgotten */
     struct buf forget_from; /* the key where forgetting goes on */
     uint64_t hash;          /* of the clock, when `hashed` */
@@ -185,6 +187,9 @@ void engine_range_save(struct engine *e, struct range_state *r);
 /* Anything of p is of a life that is over, and no clock here tells of it (engine_adopt.c). */
 bool engine_is_stale(const struct engine *e, const struct range_state *r, const struct part *p);
 bool engine_life_is_over(const struct engine *e, const struct range_state *r, struct actor actor);
+
+/* No clock here has the dot, and nobody is left who could tell of it. */
+bool engine_is_orphan(const struct engine *e, const struct range_state *r, struct dot dot);
 
 /* The highest dot that our actor, or one of `known` (what the clock will be), has here. */
 uint64_t engine_top(const struct engine *e, const struct range_state *r, const struct clock *known);

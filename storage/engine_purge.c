@@ -298,12 +298,6 @@ static enum err purge_entry(struct walk *w, const struct garbage_key *g, struct 
     return err;
 }
 
-static bool is_orphan(const struct walk *w, struct dot dot)
-{
-    return w->e->actor.node != 0 && !clock_has(&w->range->clock, dot) &&
-           engine_life_is_over(w->e, w->range, dot.actor);
-}
-
 /* Ends the call: what comes next is to see what became of this; and it must itself see what was
  * done before. */
 static enum err adopt(struct walk *w, const struct garbage_key *g, struct bytes key, bool *ret_done)
@@ -345,7 +339,7 @@ static enum err walk(struct walk *w, struct store_iter *it, bool *ret_done)
             break;
         w->entries++;
         bool agreed = clock_has(w->rule.dots, g.dot) || MUTANT(purge_unagreed);
-        if (!agreed && is_orphan(w, g.dot))
+        if (!agreed && engine_is_orphan(w->e, w->range, g.dot))
             err = adopt(w, &g, key, &done);
         else if (!agreed)
             r->waiting++;

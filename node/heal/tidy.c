@@ -122,6 +122,15 @@ static struct agreement *next_purge(struct heal *h)
     return a;
 }
 
+/* Whose dots may still be heard of: of all that agree. */
+static void note_minters(struct heal *h, const struct agreement *a)
+{
+    node_no nodes[AGREE_SET_MAX];
+    for (size_t i = 0; i < a->told_count; i++)
+        nodes[i] = a->told[i].peer;
+    engine_note_minters(h->engine, a->keyspace, a->range, nodes, a->told_count);
+}
+
 void tidy_some(struct heal *h, struct now now)
 {
     bool done = false;
@@ -129,6 +138,7 @@ void tidy_some(struct heal *h, struct now now)
     h->tidy_due = USEC_NEVER;
     if (a == NULL)
         return;
+    note_minters(h, a);
     enum err err = engine_purge(h->engine, a->keyspace, a->range, &a->ripe,
                                 expired_for_all(h, now, a), PURGE_WORK, &done);
     if (done || err != ERR_OK)

@@ -284,6 +284,18 @@ static void alone_it_agrees_at_once(void)
     CU_ASSERT_EQUAL(talk(), 0);
 }
 
+/* Its dot is in no clock, and nobody is left who could tell of it. */
+static void what_a_node_left_behind_goes(void)
+{
+    begin();
+    write_quietly(7, 1, 1, 10);
+    repair_of_a_leaver(6, 1, 20);
+    settle();
+    elapse(30 * USEC_PER_SEC);
+    CU_ASSERT_FALSE(left_somewhere(1));
+    CU_ASSERT(all_equal());
+}
+
 /* Who sends an old request again soon finds what deleted it. */
 static void what_is_agreed_is_held(void)
 {
@@ -315,6 +327,7 @@ CU_TestInfo agree_tests[] = {
     {"a new ring begins anew", a_new_ring_begins_anew},
     {"writes do not hold it up", writes_do_not_hold_it_up},
     {"alone it agrees at once", alone_it_agrees_at_once},
+    {"what a node left behind goes", what_a_node_left_behind_goes},
     {"what is agreed is held", what_is_agreed_is_held},
     CU_TEST_INFO_NULL,
 };

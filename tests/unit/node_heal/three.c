@@ -38,6 +38,7 @@ void three_setup(uint32_t rf)
         config.hold_us = three_hold_us;
         n->store = store_mem_new();
         CU_ASSERT_EQUAL_FATAL(engine_new(n->store, &engine, &n->engine, &why), ERR_OK);
+        engine_set_actor(n->engine, (struct actor){i + 1, 1});
         n->cluster = cluster_new();
         cluster_set_nodes(n->cluster, i + 1, nodes, NODES, ring, 1);
         cluster_set_keyspace(n->cluster, KEYSPACE, &strategy);
@@ -162,7 +163,8 @@ range_no range_of(unsigned key)
     return ring_range_of(murmur3_token(bytes_text(name_of(key))), RANGES);
 }
 
-static struct dot apply(unsigned mask, node_no by, unsigned key, struct cell cell)
+/* The cell has the dot `own`, and its write `dot`; none: it comes as state. */
+static void apply_to(unsigned mask, unsigned key, struct cell cell, struct dot own, struct dot dot)
 {
     char *name = name_of(key);
     struct row row = {.deletion = TOMB_NONE, .cells = &cell, .cells_count = 1};
@@ -172,16 +174,27 @@ static struct dot apply(unsigned mask, node_no by, unsigned key, struct cell cel
                      .deletion = TOMB_NONE,
                      .rows = &row,
                      .rows_count = 1};
-    range_no range = range_of(key);
     p.static_row.deletion = TOMB_NONE;
-    struct dot dot = engine_next_dot(f.node[by - 1].engine, KEYSPACE, range, (struct actor){by, 1});
-    part_set_dot(&p, dot);
+    part_set_dot(&p, own);
     for (size_t i = 0; i < NODES; i++) {
         if (mask & 1u << i)
-            CU_ASSERT_EQUAL(engine_apply(f.node[i].engine, KEYSPACE, range, &p, dot, NULL, 0),
-                            ERR_OK);
+            CU_ASSERT_EQUAL(
+                engine_apply(f.node[i].engine, KEYSPACE, range_of(key), &p, dot, NULL, 0), ERR_OK);
     }
+}
+
+static struct dot apply(unsigned mask, node_no by, unsigned key, struct cell cell)
+{
+    struct dot dot =
+        engine_next_dot(f.node[by - 1].engine, KEYSPACE, range_of(key), (struct actor){by, 1});
+    apply_to(mask, key, cell, dot, dot);
     return dot;
+}
+
+void repair_of_a_leaver(unsigned mask, unsigned key, int64_t timestamp)
+{
+    struct cell cell = {.column = 1, .timestamp = timestamp, .kind = CELL_TOMBSTONE};
+    apply_to(mask, key, cell, (struct dot){{9, 1}, 7}, (struct dot){{0, 0}, 0});
 }
 
 struct dot write_quietly(unsigned mask, node_no by, unsigned key, int64_t timestamp)

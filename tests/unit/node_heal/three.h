@@ -56,6 +56,9 @@ void elapse(usec us);
  * its dot. The value of timestamp `timestamp`; or a tombstone. */
 struct dot write_quietly(unsigned mask, node_no by, unsigned key, int64_t timestamp);
 struct dot delete_quietly(unsigned mask, node_no by, unsigned key, int64_t timestamp);
+/* Read repair brings the nodes of the mask a tombstone of node 9, which has left: no clock has its
+ * dot. */
+void repair_of_a_leaver(unsigned mask, unsigned key, int64_t timestamp);
 void write_to(unsigned mask, node_no by, unsigned key, int64_t timestamp);
 range_no range_of(unsigned key);
 

@@ -189,6 +189,26 @@ static void all_kinds_go(void)
     }
 }
 
+/* A dot that no clock has is never agreed; so it is replaced when nobody can tell of it any more.
+ */
+static void what_a_node_left_behind_gets_a_dot(void)
+{
+    static const node_no with[] = {3, 9}, without[] = {3, 4};
+    struct fix f;
+    open_fix(&f);
+    engine_set_actor(f.engine, dot_of(1).actor);
+    repair(&f, tombstone("b", 9), (struct dot){{9, 1}, 5});
+    purge(&f, 1, 9, LATE, SIZE_MAX);
+    engine_note_minters(f.engine, KEYSPACE, RANGE, with, 2);
+    purge(&f, 1, 9, LATE, SIZE_MAX);
+    CU_ASSERT_EQUAL(keys_of(&f, 'g'), 1); /* node 9 may yet tell */
+    engine_note_minters(f.engine, KEYSPACE, RANGE, without, 2);
+    purge(&f, 1, 9, LATE, SIZE_MAX);
+    purge(&f, 1, 9, LATE, SIZE_MAX);
+    nothing_is_left(&f);
+    close_fix(&f);
+}
+
 static void what_is_newer_stays(void)
 {
     struct fix f;
@@ -559,6 +579,7 @@ static void a_dropped_table_is_compacted(void)
 
 CU_TestInfo purge_tests[] = {
     {"all kinds of garbage go when they are agreed", all_kinds_go},
+    {"what a node left behind gets a dot", what_a_node_left_behind_gets_a_dot},
     {"what is newer stays", what_is_newer_stays},
     {"what expires waits for its time", what_expires_waits_for_its_time},
     {"victims go first, over restarts", victims_go_first},
