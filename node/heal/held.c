@@ -56,7 +56,8 @@ void held_free(struct heal *h)
     mem_free(h->forgets);
 }
 
-/* As it was written last; all NONE when it never was. */
+/* As it was written last; all NONE when it never was. NULL when it cannot be read now: who took
+ * that for never would forget what it holds. */
 static struct holds *load(struct heal *h, keyspace_no keyspace, uint32_t ranges)
 {
     uint8_t room[10];
@@ -64,14 +65,18 @@ static struct holds *load(struct heal *h, keyspace_no keyspace, uint32_t ranges)
     struct holds *k = map_get(&h->holds, keyspace);
     if (k != NULL)
         return k;
+    buf_init(&value, 8 + 9 * RING_RANGES_MAX);
+    enum err err = engine_fact_get(h->engine, fact_name(room, keyspace), &value);
+    if (err != ERR_OK && err != ERR_NOT_FOUND) {
+        buf_close(&value);
+        return NULL;
+    }
     k = mem_new(struct holds);
     k->ranges = ranges;
     k->of = mem_alloc(ranges);
     k->since = mem_alloc(ranges * sizeof *k->since);
     map_put(&h->holds, keyspace, k);
-    buf_init(&value, 8 + 9 * RING_RANGES_MAX);
-    if (engine_fact_get(h->engine, fact_name(room, keyspace), &value) == ERR_OK &&
-        value.len == 8 + 9 * (size_t)ranges) {
+    if (err == ERR_OK && value.len == 8 + 9 * (size_t)ranges) {
         k->ring_epoch = load_u64(value.data);
         for (uint32_t i = 0; i < ranges; i++) {
             k->of[i] = value.data[8 + 9 * (size_t)i];
@@ -146,13 +151,16 @@ static void mark_used(struct heal *h, keyspace_no keyspace, uint32_t ranges, uin
         used[range++] = 1;
 }
 
-static void look_at(struct heal *h, keyspace_no keyspace, uint64_t epoch, bool seen)
+/* False: it has to be looked at again. */
+static bool look_at(struct heal *h, keyspace_no keyspace, uint64_t epoch, bool seen)
 {
     const struct placement *p = cluster_placement(h->cluster, keyspace);
     uint64_t ring_epoch = cluster_ring_epoch(h->cluster);
     if (p == NULL)
-        return;
+        return true;
     struct holds *k = load(h, keyspace, p->ranges);
+    if (k == NULL)
+        return false;
     bool same_ring = seen || k->ring_epoch == ring_epoch;
     bool changed = k->ring_epoch != ring_epoch;
     uint8_t *used = mem_alloc(p->ranges);
@@ -176,6 +184,7 @@ static void look_at(struct heal *h, keyspace_no keyspace, uint64_t epoch, bool s
     k->ring_epoch = ring_epoch;
     if (changed)
         store(h, keyspace, k);
+    return true;
 }
 
 static void drop_gone(struct heal *h)
@@ -196,13 +205,14 @@ static void drop_gone(struct heal *h)
 void heal_placed(struct heal *h, struct now now, uint64_t epoch)
 {
     keyspace_no keyspace = 0;
+    bool all = true;
     bool seen = h->placed_epoch != 0 && epoch <= h->placed_epoch + 1;
     if (cluster_self(h->cluster) == 0 || epoch == h->placed_epoch)
         return;
     while (cluster_next_keyspace(h->cluster, keyspace, &keyspace))
-        look_at(h, keyspace++, epoch, seen);
+        all &= look_at(h, keyspace++, epoch, seen);
     drop_gone(h);
-    h->placed_epoch = epoch;
+    h->placed_epoch = all ? epoch : 0;
     if (h->forgets_count > 0)
         h->forget_due = now.mono;
 }

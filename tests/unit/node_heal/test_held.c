@@ -2,6 +2,7 @@
 #include "three.h"
 
 #include "base/mem.h"
+#include "storage/store_mem.h"
 
 #include <CUnit/CUnit.h>
 
@@ -103,6 +104,29 @@ static void what_is_held_stays(void)
     CU_ASSERT(all_equal());
 }
 
+/* Also when the disk did not say for a while what was held. */
+static void what_cannot_be_read_is_not_forgotten(void)
+{
+    struct one *n = &f.node[2];
+    struct heal_config config = HEAL_CONFIG_DEFAULT;
+    begin();
+    change_all(3);
+    for (unsigned i = 0; i < 60; i++)
+        write_quietly(7, 1 + i % 3, i, 10);
+    settle();
+    heal_free(n->heal);
+    n->heal = heal_new(&config, n->engine, n->cluster);
+    store_mem_fail_reads(n->store, BYTES_LIT("Fh/"), BYTES_LIT("Fh0"), ERR_IO);
+    heal_placed(n->heal, f.now, ++epoch);
+    heal_begin(n->heal, f.now);
+    elapse(USEC_PER_SEC);
+    store_mem_fail_reads(n->store, BYTES_LIT("Fh/"), BYTES_LIT("Fh0"), ERR_OK);
+    heal_placed(n->heal, f.now, epoch);
+    elapse(USEC_PER_SEC);
+    CU_ASSERT_EQUAL(forgotten(3), 0);
+    CU_ASSERT(all_equal());
+}
+
 /* Of two entries the first takes a range away and the second gives it back; the node is told of
  * both at once when it starts. As owner of another place it had what it has for good; what it had
  * only begun to take over under another ring it cannot rely on. */
@@ -135,6 +159,7 @@ static void what_was_begun_under_another_ring_goes(void)
 CU_TestInfo held_tests[] = {
     {"old data does not come back", old_data_does_not_come_back},
     {"what is held stays", what_is_held_stays},
+    {"what cannot be read is not forgotten", what_cannot_be_read_is_not_forgotten},
     {"a restart in between goes on forgetting", what_was_begun_under_another_ring_goes},
     CU_TEST_INFO_NULL,
 };
