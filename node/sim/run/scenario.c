@@ -290,6 +290,7 @@ void scenario_draw_deletes(uint64_t seed, uint32_t nodes, usec time_us, struct s
     s->levels[SCENARIO_QUORUM] = 10;
     s->clients.count = (uint32_t)rng_between(&r, 4, 16);
     s->clients.think_us = 2 * SECONDS(s->clients.count) / spread(&r, 50, 400);
+    s->limits.purge_hold_us = SECONDS(2);
     mix_for_deletes(&r, &m);
     scenario_close(s);
     s->faults_count = 0;
