@@ -40,11 +40,21 @@ static void dot_key(struct buf *out, uint32_t keyspace, uint32_t range, struct d
     buf_put_u64(out, dot.n);
 }
 
-/* What is in the journal, whether pieces were made of it or not. */
+/* What is in the journal and counts: of what is older pieces were made, which are there or were
+ * forgotten. */
 static void read_journal(struct view *v)
 {
+    static const uint8_t epoch_key[] = "Mjournal";
     struct raw_entry e;
-    store_iter_seek(v->it, BYTES_LIT("j"));
+    uint64_t epoch = 0;
+    buf_clear(&v->key);
+    buf_put(&v->key, epoch_key, sizeof epoch_key - 1);
+    if (stands_at(v) && store_iter_value(v->it).len == 8)
+        epoch = load_u64(store_iter_value(v->it).data);
+    buf_clear(&v->key);
+    buf_put_u8(&v->key, 'j');
+    buf_put_u64(&v->key, epoch);
+    store_iter_seek(v->it, buf_bytes(&v->key));
     for (; store_iter_valid(v->it) && store_iter_key(v->it).data[0] == 'j';
          store_iter_next(v->it)) {
         arena_reset(v->arena);
