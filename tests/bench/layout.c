@@ -7,6 +7,8 @@
  * Rows of 19 columns, 50 to a partition, written in random order in groups of 16 without fsync,
  * then as many updates of one column of random rows, then reads. CPU is that of the whole process:
  * loop, committer and compaction. The table in storage/README.md comes from here. */
+#include "measure.h"
+
 #include "base/mem.h"
 #include "base/rng.h"
 #include "storage/engine.h"
@@ -15,12 +17,10 @@
 #include "storage/store_leveldb.h"
 
 #include <dirent.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define COLUMNS  19
@@ -47,29 +47,11 @@ static struct {
     uint64_t fragment;
 } f;
 
-static double cpu_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static void wait_for_disk(size_t backlog)
-{
-    struct store_done done;
-    store_flush(f.store);
-    while (store_completed(f.store, &done) || store_backlog(f.store) > backlog) {
-        struct pollfd p = {store_leveldb_wake_fd(f.store), POLLIN, 0};
-        if (store_backlog(f.store) > backlog)
-            poll(&p, 1, 1000);
-    }
-}
-
 static void end_write(void)
 {
     if (++f.writes % GROUP == 0) {
         store_flush(f.store);
-        wait_for_disk(BACKLOG);
+        measure_wait(f.store, BACKLOG);
     }
 }
 
@@ -263,27 +245,27 @@ static void measure(uint64_t rows)
         exit(1);
     }
     f.writes = 0;
-    t[0] = cpu_us();
+    t[0] = measure_cpu_us();
     for (uint64_t i = 0; i < rows; i++) { /* an odd step visits all rows, in an order that jumps */
         struct part p = make_part(i * 7919 % rows, 1, COLUMNS);
         write_part(&p, true);
     }
-    wait_for_disk(0);
-    t[1] = cpu_us();
+    measure_wait(f.store, 0);
+    t[1] = measure_cpu_us();
     for (uint64_t i = 0; i < rows; i++) {
         struct part p = make_part(rng_below(&f.rng, rows), 1 + (uint32_t)(i % COLUMNS), 1);
         write_part(&p, false);
     }
-    wait_for_disk(0);
-    t[2] = cpu_us();
+    measure_wait(f.store, 0);
+    t[2] = measure_cpu_us();
     for (uint64_t i = 0; i < rows / 2; i++)
         cells += read_rows(rng_below(&f.rng, rows), false);
-    t[3] = cpu_us();
+    t[3] = measure_cpu_us();
     for (uint64_t i = 0; i < SLICES; i++)
         cells += read_rows(rng_below(&f.rng, rows), true);
-    t[4] = cpu_us();
+    t[4] = measure_cpu_us();
     ASSERT(cells >= (rows / 2 + SLICES * PER_PART) * COLUMNS);
-    wait_for_disk(0);
+    measure_wait(f.store, 0);
     engine_free(f.engine);
     store_close(f.store);
     printf("| %-31s | %6.1f | %6.1f | %6.1f | %7.1f | %6.1f |\n", names[f.layout],

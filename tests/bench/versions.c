@@ -8,18 +8,18 @@
  * groups of 16 without fsync. Runs alternate, each on an empty directory. CPU is that of the whole
  * process, loop, committer and compaction, until the store is closed; written is what the process
  * gave to write(2); kept is what lies in the directory. */
+#include "measure.h"
+
 #include "base/mem.h"
 #include "base/rng.h"
 #include "storage/engine.h"
 #include "storage/store_leveldb.h"
 
 #include <dirent.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GROUP   16
@@ -30,13 +30,6 @@
 struct cost {
     double cpu_us, written, kept;
 };
-
-static double cpu_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
 
 /* Bytes that this process has given to write(2). */
 static double written(void)
@@ -70,17 +63,6 @@ static double clear(const char *dir)
         closedir(d);
     rmdir(dir);
     return sum;
-}
-
-static void wait_for_disk(struct store *store, size_t backlog)
-{
-    struct store_done done;
-    store_flush(store);
-    while (store_completed(store, &done) || store_backlog(store) > backlog) {
-        struct pollfd p = {store_leveldb_wake_fd(store), POLLIN, 0};
-        if (store_backlog(store) > backlog)
-            poll(&p, 1, 1000);
-    }
 }
 
 /* Half of the writes go to keys that are there. */
@@ -118,7 +100,7 @@ static struct cost measure(const char *dir, uint64_t writes, bool versions)
     struct errmsg msg;
     struct rng rng;
     rng_init(&rng, 1);
-    double cpu = cpu_us();
+    double cpu = measure_cpu_us();
     double bytes = written();
     if (store_leveldb_open(&config, &store, &msg) != ERR_OK ||
         engine_new(store, &engine_config, &engine, &msg) != ERR_OK) {
@@ -128,12 +110,13 @@ static struct cost measure(const char *dir, uint64_t writes, bool versions)
     for (uint64_t i = 0; i < writes; i++) {
         put(engine, i, rng_below(&rng, writes / 2 + 1), versions);
         if (i % GROUP == GROUP - 1)
-            wait_for_disk(store, BACKLOG);
+            measure_wait(store, BACKLOG);
     }
-    wait_for_disk(store, 0);
+    measure_wait(store, 0);
     engine_free(engine);
     store_close(store);
-    struct cost c = {(cpu_us() - cpu) / (double)writes, (written() - bytes) / (double)writes, 0};
+    struct cost c = {(measure_cpu_us() - cpu) / (double)writes,
+                     (written() - bytes) / (double)writes, 0};
     c.kept = clear(dir) / (double)writes;
     return c;
 }

@@ -4,38 +4,20 @@
  *
  * The same writes in three ways: applied alone, weighed first and newest (nothing is read), and
  * weighed with timestamps a second behind those of the first round (each reads its row). */
+#include "measure.h"
+
 #include "base/mem.h"
 #include "base/rng.h"
 #include "storage/engine.h"
 #include "storage/store_leveldb.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define GROUP   16
 #define RANGES  256
 #define VALUE   100
 #define BACKLOG ((size_t)4 << 20)
-
-static double cpu_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static void wait_for_disk(struct store *store, size_t backlog)
-{
-    struct store_done done;
-    store_flush(store);
-    while (store_completed(store, &done) || store_backlog(store) > backlog) {
-        struct pollfd p = {store_leveldb_wake_fd(store), POLLIN, 0};
-        if (store_backlog(store) > backlog)
-            poll(&p, 1, 1000);
-    }
-}
 
 static void put(struct engine *engine, uint64_t key, int64_t timestamp, bool weighs,
                 struct arena *arena)
@@ -87,16 +69,16 @@ int main(int argc, char **argv)
     }
     rng_init(&rng, 1);
     for (int way = 0; way < 6; way++) { /* each twice, the second time counts */
-        double cpu = cpu_us();
+        double cpu = measure_cpu_us();
         for (uint64_t i = 0; i < writes; i++) {
             int64_t behind = way % 3 == 2 ? INT64_C(100000000) : 0;
             put(engine, rng_below(&rng, writes / 2 + 1), ++timestamp - behind, way % 3 > 0, &arena);
             if (i % GROUP == GROUP - 1)
-                wait_for_disk(store, BACKLOG);
+                measure_wait(store, BACKLOG);
         }
-        wait_for_disk(store, 0);
+        measure_wait(store, 0);
         if (way >= 3)
-            printf("%-16s %.2f us\n", names[way % 3], (cpu_us() - cpu) / (double)writes);
+            printf("%-16s %.2f us\n", names[way % 3], (measure_cpu_us() - cpu) / (double)writes);
     }
     printf("rows read for it: %llu of %llu\n", (unsigned long long)engine_stats(engine).weighed,
            (unsigned long long)(4 * writes));

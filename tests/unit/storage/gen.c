@@ -253,3 +253,15 @@ bool parts_equal(const struct part *a, const struct part *b)
     buf_close(&y);
     return equal;
 }
+
+struct part gen_join(struct rng *r, struct part *pile, size_t n, struct arena *arena)
+{
+    while (n > 1) {
+        size_t a = (size_t)rng_below(r, n);
+        size_t b = (size_t)rng_below(r, n);
+        part_merge(&pile[a], &pile[b], arena, &pile[a]);
+        if (a != b && rng_chance(r, 700000))
+            pile[b] = pile[--n];
+    }
+    return pile[0];
+}

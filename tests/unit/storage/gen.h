@@ -31,4 +31,7 @@ extern const size_t gen_keys_count;
 
 bool parts_equal(const struct part *a, const struct part *b);
 
+/* The join of the pile's n > 0 parts, in random order and with repetitions; the pile is used up. */
+struct part gen_join(struct rng *r, struct part *pile, size_t n, struct arena *arena);
+
 #endif

@@ -218,14 +218,7 @@ static struct part join_randomly(struct rng *r, const struct happening *h, size_
         pile[n++] = part_of(&h[i], take, arena);
         i += take;
     }
-    while (n > 1) {
-        size_t a = (size_t)rng_below(r, n);
-        size_t b = (size_t)rng_below(r, n);
-        part_merge(&pile[a], &pile[b], arena, &pile[a]);
-        if (a != b && rng_chance(r, 700000))
-            pile[b] = pile[--n];
-    }
-    return pile[0];
+    return gen_join(r, pile, n, arena);
 }
 
 static size_t gen_happenings(struct rng *r, struct happening *h)
