@@ -13,6 +13,8 @@
  * Those who are about to take the range over have nothing that the others had not. */
 #include "node/heal/heal_core.h"
 
+#include "base/mutant.h"
+
 #include <string.h>
 
 /* The replicas of now and of later but us. */
@@ -89,6 +91,7 @@ static void ask(struct heal *h, struct now now, struct fetching *f, const struct
     clock_encode(wanted, &encoded);
     clock_encode(engine_clock(h->engine, f->keyspace, f->range), &have);
     f->request = ++h->requests;
+    f->drops = engine_drops(h->engine, f->keyspace, f->range);
     f->due = now.mono + h->config.timeout_us;
     f->left = clock_count(wanted);
     h->stats.fetches++;
@@ -151,6 +154,22 @@ static void next(struct heal *h, struct now now, size_t at)
     clock_close(&missing);
 }
 
+/* The same question again: something was dropped here since it was put, and the answer may bring it
+ * back. */
+static void repeat(struct heal *h, struct now now, size_t at)
+{
+    struct fetching *f = &h->fetches[at];
+    const struct clock *from = f->all && f->heard ? &f->theirs : &f->wanted;
+    struct clock missing;
+    clock_init(&missing);
+    clock_missing(from, engine_clock(h->engine, f->keyspace, f->range), &missing);
+    if (clock_empty(&missing))
+        next(h, now, at);
+    else
+        ask(h, now, f, &missing);
+    clock_close(&missing);
+}
+
 void heal_fetch(struct heal *h, struct now now, uint64_t id, keyspace_no keyspace, range_no range,
                 struct bytes wanted)
 {
@@ -187,6 +206,11 @@ bool fetch_receive(struct heal *h, struct now now, const struct wire_pull_reply 
     if (at == h->fetches_count)
         return false;
     struct fetching *f = &h->fetches[at];
+    if (m->err == ERR_OK && engine_drops(h->engine, f->keyspace, f->range) != f->drops &&
+        !MUTANT(answer_after_drop)) {
+        repeat(h, now, at);
+        return true;
+    }
     struct clock done, theirs;
     clock_init(&done);
     clock_init(&theirs);

@@ -34,6 +34,7 @@ void heal_free(struct heal *h)
         return;
     for (size_t i = 0; i < h->sessions_count; i++) {
         drop_wants(&h->sessions[i]);
+        clock_close(&h->sessions[i].done);
         mem_free(h->sessions[i].wants);
         agree_forget_talk(&h->sessions[i]);
     }
@@ -374,6 +375,7 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
         pull_without(h, now, s);
     } else if (err == ERR_OK) {
         h->stats.dots_pulled += clock_count(&done);
+        clock_copy(&s->done, &done);
         err = heal_take_rows(h, m, &s->ticket);
     }
     if (err != ERR_OK)
@@ -382,18 +384,30 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
 }
 
 /* The rows are stored. When none of the dots came with them, as they could not be taken yet, the
- * same question would bring the same answer. */
+ * same question would bring the same answer: the rest is asked for. */
 static void rows_stored(struct heal *h, struct now now, struct session *s)
 {
     struct want *w = &s->wants[s->wants_at];
     uint64_t missing = clock_count(&w->clock);
     shrink(h, w);
-    if (!clock_empty(&w->clock) && clock_count(&w->clock) == missing) {
-        pull_without(h, now, s);
-    } else {
+    if (clock_empty(&w->clock) || clock_count(&w->clock) < missing) {
         s->progressed = true;
         pull_next(h, now, s);
+        return;
     }
+    struct clock rest;
+    clock_init(&rest);
+    clock_missing(&w->clock, &s->done, &rest);
+    if (clock_empty(&rest) || clock_count(&rest) == missing) {
+        clock_close(&rest);
+        pull_without(h, now, s);
+        return;
+    }
+    h->stats.unserved += missing - clock_count(&rest);
+    clock_close(&w->clock);
+    w->clock = rest;
+    s->refused = true;
+    pull_next(h, now, s);
 }
 
 /* --- inputs */
@@ -551,40 +565,4 @@ usec heal_next_deadline(const struct heal *h)
             next = h->sessions[i].due;
     }
     return next;
-}
-
-struct heal_stats heal_stats(const struct heal *h)
-{
-    return h->stats;
-}
-
-size_t heal_pending(const struct heal *h, size_t *ret_bytes)
-{
-    size_t ranges = 0;
-    *ret_bytes = 0;
-    for (size_t i = 0; i < h->sessions_count; i++) {
-        ranges += h->sessions[i].wants_count - h->sessions[i].wants_at;
-        *ret_bytes += h->sessions[i].wants_bytes;
-    }
-    return ranges;
-}
-
-bool heal_is_pulling(const struct heal *h, keyspace_no keyspace, range_no range)
-{
-    for (size_t i = 0; i < h->sessions_count; i++) {
-        const struct session *s = &h->sessions[i];
-        if (s->state == SESSION_PULLING && s->wants[s->wants_at].keyspace == keyspace &&
-            s->wants[s->wants_at].range == range)
-            return true;
-    }
-    return false;
-}
-
-bool heal_is_behind(const struct heal *h, node_no peer)
-{
-    for (size_t i = 0; i < h->sessions_count; i++) {
-        if (h->sessions[i].peer == peer)
-            return h->sessions[i].state == SESSION_PULLING;
-    }
-    return false;
 }

@@ -7,6 +7,7 @@
  *   held.c     what is held; what was, and goes before it is again
  *   fetch.c    dots that somebody waits for
  *   tidy.c     garbage is found and, where agreed, removed
+ *   report.c   what others want to know of sessions
  */
 #ifndef TORC_NODE_HEAL_HEAL_CORE_H
 #define TORC_NODE_HEAL_HEAL_CORE_H
@@ -54,6 +55,7 @@ struct fetching {
     struct clock theirs; /* this one, */
     bool gave;           /* and given something */
     uint64_t request, left;
+    uint64_t drops;  /* in the range, when that was asked for */
     uint64_t ticket; /* what it gave is being stored */
     usec due;
 };
@@ -67,6 +69,7 @@ struct session {
     size_t wants_count, wants_cap, wants_at, wants_bytes;
     uint64_t pull;        /* request number of the pull in flight */
     uint64_t drops;       /* in the range, when that pull was asked for */
+    struct clock done;    /* the dots that its answer has served */
     uint64_t ticket;      /* its rows are being stored */
     bool progressed;      /* rows came in this session */
     bool refused;         /* the peer could not give some that it has */

@@ -126,6 +126,34 @@ static void what_is_here_is_not_asked_for(void)
     CU_ASSERT_EQUAL(f.sent[WIRE_PULL], before);
 }
 
+/* Node 3 drops a deletion while the answer is on its way: it may bring back what that deleted. */
+static void an_answer_of_before_a_drop_does_not_count(void)
+{
+    struct dot deletion = delete_quietly(7, 2, KEY, 5);
+    struct dot dot = write_quietly(1, 1, KEY, 10);
+    struct clock agreed;
+    bool done;
+    settle();
+    want(3, dot);
+    perform(3);
+    CU_ASSERT_TRUE(deliver()); /* the question */
+    perform(1);                /* and is answered */
+    clock_init(&agreed);
+    clock_add(&agreed, deletion);
+    uint64_t drops = engine_drops(f.node[2].engine, KEYSPACE, range_of(KEY));
+    CU_ASSERT_EQUAL(
+        engine_purge(f.node[2].engine, KEYSPACE, range_of(KEY), &agreed, 0, SIZE_MAX, &done),
+        ERR_OK);
+    clock_close(&agreed);
+    CU_ASSERT_TRUE(engine_drops(f.node[2].engine, KEYSPACE, range_of(KEY)) > drops);
+    CU_ASSERT_TRUE(deliver());
+    CU_ASSERT_FALSE(has(3, dot));
+    settle();
+    CU_ASSERT_TRUE(ended(3, false));
+    CU_ASSERT_TRUE(has(3, dot));
+    CU_ASSERT_EQUAL(f.sent[WIRE_PULL], 2);
+}
+
 CU_TestInfo fetch_tests[] = {
     {"what one has is fetched", what_one_has_is_fetched},
     {"it need not be its maker", it_need_not_be_its_maker},
@@ -134,5 +162,6 @@ CU_TestInfo fetch_tests[] = {
     {"who does not answer may have it", who_does_not_answer_may_have_it},
     {"it is over when it is durable", it_is_over_when_it_is_durable},
     {"what is here is not asked for", what_is_here_is_not_asked_for},
+    {"an answer of before a drop does not count", an_answer_of_before_a_drop_does_not_count},
     CU_TEST_INFO_NULL,
 };

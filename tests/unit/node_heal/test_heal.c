@@ -1,6 +1,7 @@
 /* Three replicas of everything that lose writes on purpose, and what handoff makes of it. */
 #include "three.h"
 
+#include "ring/plan.h"
 #include "ring/token.h"
 
 #include <CUnit/CUnit.h>
@@ -188,6 +189,60 @@ static void a_move_that_is_overtaken_goes_on_with_the_next(void)
     CU_ASSERT_EQUAL(heal_stats(f.node[2].heal).dots_pulled, 60); /* each once */
 }
 
+/* Node 3 is about to take over what nodes 1 and 2 hold. */
+static void let_node_3_join(void)
+{
+    struct cluster_node nodes[NODES] = {{0}};
+    struct ring_node members[NODES] = {{0}};
+    struct ring *before, *ring;
+    for (node_no i = 0; i < NODES; i++) {
+        nodes[i].node = members[i].node = i + 1;
+        nodes[i].alive = true;
+        members[i].weight = 1;
+        strcpy(nodes[i].dc, "dc1");
+        strcpy(members[i].dc, "dc1");
+        strcpy(members[i].rack, "r1");
+    }
+    CU_ASSERT_EQUAL_FATAL(ring_plan_fresh(RANGES, members, 2, &before), ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(ring_plan_join(before, &members[2], 1, &ring), ERR_OK);
+    for (node_no i = 0; i < NODES; i++)
+        cluster_set_nodes(f.node[i].cluster, i + 1, nodes, NODES, ring, 2);
+    ring_free(ring);
+    ring_free(before);
+}
+
+/* A mover lacks more than an answer can name, and has deletions that others have dropped: what came
+ * after them it cannot take yet. It asks for the rest, and then for that. */
+static void what_cannot_be_taken_yet_keeps_nothing_up(void)
+{
+    range_no range = range_of(0);
+    unsigned keys[30];
+    struct clock agreed;
+    bool done;
+    clock_init(&agreed);
+    for (unsigned i = 0, key = 1; i < ARRAY_LEN(keys); key++) {
+        if (range_of(key) == range)
+            keys[i++] = key;
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(keys); i++)
+        clock_add(&agreed, delete_quietly(7, 1, keys[i], 20));
+    for (size_t i = 0; i < 2; i++)
+        CU_ASSERT_EQUAL(
+            engine_purge(f.node[i].engine, KEYSPACE, range, &agreed, 0, SIZE_MAX, &done), ERR_OK);
+    clock_close(&agreed);
+    for (unsigned i = 0; i < ARRAY_LEN(keys); i++)
+        write_quietly(3, 1, keys[i], 10);
+    for (unsigned i = 0; i < 4200; i++)
+        write_quietly(3, 1, 0, i + 1);
+    let_node_3_join();
+    settle();
+    begin();
+    heal_move(f.node[2].heal, f.now, 5);
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.node[2].moved, 5);
+    CU_ASSERT(all_equal());
+}
+
 /* Clocks of a keyspace are sent once a question, whatever the question says. */
 static void a_greedy_question_gets_one_answer(void)
 {
@@ -284,6 +339,7 @@ CU_TestInfo heal_tests[] = {
      a_question_lost_before_the_move_delays_nothing},
     {"a move that is overtaken goes on with the next",
      a_move_that_is_overtaken_goes_on_with_the_next},
+    {"what cannot be taken yet keeps nothing up", what_cannot_be_taken_yet_keeps_nothing_up},
     {"a mover is done when it has all of everybody", a_mover_is_done_when_it_has_all_of_everybody},
     {"a mover waits for a dead owner", a_mover_waits_for_a_dead_owner},
     {"a greedy question gets one answer", a_greedy_question_gets_one_answer},

@@ -1,0 +1,38 @@
+/* What others want to know of sessions. */
+#include "node/heal/heal_core.h"
+
+struct heal_stats heal_stats(const struct heal *h)
+{
+    return h->stats;
+}
+
+size_t heal_pending(const struct heal *h, size_t *ret_bytes)
+{
+    size_t ranges = 0;
+    *ret_bytes = 0;
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        ranges += h->sessions[i].wants_count - h->sessions[i].wants_at;
+        *ret_bytes += h->sessions[i].wants_bytes;
+    }
+    return ranges;
+}
+
+bool heal_is_pulling(const struct heal *h, keyspace_no keyspace, range_no range)
+{
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        const struct session *s = &h->sessions[i];
+        if (s->state == SESSION_PULLING && s->wants[s->wants_at].keyspace == keyspace &&
+            s->wants[s->wants_at].range == range)
+            return true;
+    }
+    return false;
+}
+
+bool heal_is_behind(const struct heal *h, node_no peer)
+{
+    for (size_t i = 0; i < h->sessions_count; i++) {
+        if (h->sessions[i].peer == peer)
+            return h->sessions[i].state == SESSION_PULLING;
+    }
+    return false;
+}
