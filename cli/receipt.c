@@ -92,6 +92,18 @@ static long long number_of(const json_t *o, const char *key)
     return (long long)json_integer_value(json_object_get(o, key));
 }
 
+/* Which write it has, and when that was stamped. */
+static void put_version(struct buf *out, const json_t *o)
+{
+    const json_t *version = json_object_get(o, "version");
+    if (json_is_null(version))
+        buf_put_text(out, ", nothing there");
+    else if (version != NULL)
+        buf_printf(out, ", version %s", text_of(o, "version"));
+    if (json_is_integer(json_object_get(o, "timestamp")))
+        buf_printf(out, " at %lld", number_of(o, "timestamp"));
+}
+
 static void put_replica(struct buf *out, const json_t *r, bool kept)
 {
     const char *state = text_of(r, "state");
@@ -106,8 +118,9 @@ static void put_replica(struct buf *out, const json_t *r, bool kept)
     if (json_object_get(r, "answer") != NULL)
         buf_printf(out, " with %s",
                    strcmp(text_of(r, "answer"), "rows") == 0 ? "rows" : "a digest");
-    if (json_object_get(r, "version") != NULL)
-        buf_printf(out, ", %s", text_of(r, "version"));
+    put_version(out, r);
+    if (json_object_get(r, "compared") != NULL)
+        buf_printf(out, ", %s", text_of(r, "compared"));
     if (json_integer_value(repaired) > 0)
         buf_printf(out, ", repaired (%lld partitions)", (long long)json_integer_value(repaired));
     if (json_object_get(r, "why") != NULL)
@@ -127,8 +140,7 @@ static void put_step(struct buf *out, const json_t *step)
     if (json_object_get(step, "level") != NULL)
         buf_printf(out, " at %s: %lld of %lld", text_of(step, "level"), number_of(step, "received"),
                    number_of(step, "required"));
-    if (json_object_get(step, "version") != NULL)
-        buf_printf(out, ", version %s", text_of(step, "version"));
+    put_version(out, step);
     if (json_object_get(step, "applied") != NULL)
         buf_printf(out, ", %s",
                    json_is_true(json_object_get(step, "applied"))    ? "applied"

@@ -133,6 +133,16 @@ void part_set_dot(struct part *p, struct dot dot);
 int64_t part_max_timestamp(const struct part *p);
 int64_t part_min_timestamp(const struct part *p); /* INT64_MAX when there is none */
 
+/* The write that a cell or a deletion comes from. */
+struct version {
+    int64_t timestamp; /* TIMESTAMP_NONE: there is none */
+    struct dot dot;
+};
+
+/* *newest := the one with the largest timestamp of it and all in the part; of equal ones that with
+ * the larger dot. */
+void part_newest(const struct part *p, struct version *newest);
+
 /* What is stamped `from` is stamped `to`, and what is just below it (a collection that is replaced:
  * its old elements) just below that; in place. False, and nothing is changed: nothing has that
  * stamp, or something else in the part lies between, over which it would win all of a sudden. */

@@ -41,6 +41,33 @@ int64_t part_max_timestamp(const struct part *p)
     return max;
 }
 
+static void newer(struct version *newest, int64_t timestamp, struct dot dot)
+{
+    bool is = timestamp > newest->timestamp ||
+              (timestamp != TIMESTAMP_NONE && timestamp == newest->timestamp &&
+               dot_compare(dot, newest->dot) > 0);
+    if (is)
+        *newest = (struct version){timestamp, dot};
+}
+
+static void row_newest(const struct row *r, struct version *newest)
+{
+    newer(newest, r->deletion.timestamp, r->deletion.dot);
+    for (size_t i = 0; i < r->cells_count; i++)
+        newer(newest, r->cells[i].timestamp, cell_event(&r->cells[i]));
+}
+
+void part_newest(const struct part *p, struct version *newest)
+{
+    newer(newest, p->deletion.timestamp, p->deletion.dot);
+    for (size_t i = 0; i < p->tombs_count; i++)
+        newer(newest, p->tombs[i].tomb.timestamp, p->tombs[i].tomb.dot);
+    if (p->has_static)
+        row_newest(&p->static_row, newest);
+    for (size_t i = 0; i < p->rows_count; i++)
+        row_newest(&p->rows[i], newest);
+}
+
 static int64_t lesser(const struct tomb *t, int64_t min)
 {
     return !tomb_is_none(t) && t->timestamp < min ? t->timestamp : min;

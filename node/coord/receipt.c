@@ -1,6 +1,7 @@
 #include "node/coord/receipt.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define MORE "{\"step\":\"more\"}"
 
@@ -78,6 +79,17 @@ static void put_missed(struct buf *b, enum replica_state state, enum err err, bo
         put_error(b, err == ERR_BEHIND ? "behind" : "refused", err);
 }
 
+/* The write that an answer, or the cells of a write, have the newest of. */
+static void put_version(struct buf *b, const struct version *v)
+{
+    if (v->timestamp == TIMESTAMP_NONE && v->dot.n == 0) { /* nothing is there, and never was */
+        buf_put_text(b, ",\"version\":null,\"timestamp\":null");
+        return;
+    }
+    buf_printf(b, ",\"version\":\"%u.%u.%" PRIu64 "\",\"timestamp\":%" PRId64,
+               (unsigned)v->dot.actor.node, (unsigned)v->dot.actor.boot, v->dot.n, v->timestamp);
+}
+
 static struct bytes finish(struct buf *b, struct arena *arena)
 {
     struct bytes step = arena_copy(arena, buf_bytes(b));
@@ -112,8 +124,7 @@ struct bytes receipt_of_run(struct coord *c, const struct run *run,
     begin(&b, "write", run->level, result->err, result->required, result->received);
     buf_printf(&b, ",\"range\":%u", (unsigned)run->range);
     if (run->dot.n > 0)
-        buf_printf(&b, ",\"version\":\"%u.%u.%" PRIu64 "\"", (unsigned)run->dot.actor.node,
-                   (unsigned)run->dot.actor.boot, run->dot.n);
+        put_version(&b, &(struct version){part_max_timestamp(&run->part), run->dot});
     if (run->repeated)
         buf_put_text(&b, ",\"repeated\":true");
     buf_put_text(&b, ",\"coordinator\":");
@@ -139,21 +150,47 @@ struct bytes receipt_of_run(struct coord *c, const struct run *run,
     return finish(&b, arena);
 }
 
+/* Which rows it has: its own, or those of one whose digest is the same. NULL: it is not known. */
+static const struct scan_result *rows_of(const struct round *round, const struct answer *a)
+{
+    for (size_t i = 0; i < round->answers && !a->full; i++) {
+        const struct answer *other = &round->answer[i];
+        if (other->state == REPLICA_ACKED && other->full &&
+            memcmp(&other->digest, &a->digest, sizeof a->digest) == 0)
+            return &other->result;
+    }
+    return a->full ? &a->result : NULL;
+}
+
+static void put_rows_version(struct buf *b, const struct round *round, const struct answer *a,
+                             enum err err)
+{
+    struct version newest = {.timestamp = TIMESTAMP_NONE};
+    const struct scan_result *rows = rows_of(round, a);
+    if (rows == NULL)
+        return;
+    for (size_t i = 0; i < rows->parts_count; i++)
+        part_newest(&rows->parts[i], &newest);
+    put_version(b, &newest);
+    if (round->phase == ROUND_REPAIR)
+        buf_printf(b, ",\"compared\":\"%s\",\"repaired\":%u", a->repaired > 0 ? "stale" : "newest",
+                   (unsigned)a->repaired);
+    else if (err == ERR_OK)
+        buf_put_text(b, ",\"compared\":\"same\"");
+}
+
 static void put_answer(struct buf *b, const struct coord *c, const struct round *round,
-                       const struct answer *a, bool timed_out)
+                       const struct answer *a, enum err err)
 {
     put_node(b, c, a->node);
     if (a->state != REPLICA_ACKED) {
-        put_missed(b, a->state, a->err, timed_out);
+        put_missed(b, a->state, a->err, err == ERR_TIMEOUT);
         buf_put_u8(b, '}');
         return;
     }
     buf_printf(b, ",\"state\":\"answered\",\"answer\":\"%s\"", a->full ? "rows" : "digest");
-    if (round->phase == ROUND_REPAIR)
-        buf_printf(b, ",\"version\":\"%s\",\"repaired\":%u", a->repaired > 0 ? "stale" : "newest",
-                   (unsigned)a->repaired);
-    else if (round->phase != ROUND_INDEX)
-        buf_put_text(b, ",\"version\":\"same\"");
+    if (round->phase != ROUND_INDEX)
+        put_rows_version(b, round, a, err);
     buf_put_u8(b, '}');
 }
 
@@ -200,7 +237,7 @@ struct bytes receipt_of_round(struct coord *c, const struct round *round, enum e
     for (size_t i = 0; i < round->answers; i++) {
         if (i > 0)
             buf_put_u8(&b, ',');
-        put_answer(&b, c, round, &round->answer[i], err == ERR_TIMEOUT);
+        put_answer(&b, c, round, &round->answer[i], err);
     }
     if (ranges > 0)
         put_others(&b, c, round, last);

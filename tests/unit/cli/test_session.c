@@ -133,7 +133,8 @@ static void receipts_are_shown(void)
 {
     static const char write[] =
         "TOKEN{\"torc_receipt\":1,\"steps\":[{\"step\":\"write\",\"level\":\"ONE\",\"required\":1,"
-        "\"received\":1,\"version\":\"1.1.42\",\"coordinator\":{\"address\":\"10.0.0.1\"},"
+        "\"received\":1,\"version\":\"1.1.42\",\"timestamp\":1700,\"coordinator\":{\"address\":"
+        "\"10.0.0.1\"},"
         "\"kept\":\"log\",\"replicas\":[{\"address\":\"10.0.0.1\",\"dc\":\"dc1\",\"state\":"
         "\"acked\","
         "\"fsynced\":true},{\"address\":\"10.0.0.2\",\"dc\":\"dc1\",\"state\":\"dead\"}]}]}";
@@ -141,7 +142,10 @@ static void receipts_are_shown(void)
         "TOKEN{\"torc_receipt\":1,\"steps\":[{\"step\":\"read\",\"level\":\"ALL\",\"required\":2,"
         "\"received\":1,\"error\":\"timeout\",\"replicas\":[{\"address\":\"10.0.0.1\",\"dc\":"
         "\"dc1\","
-        "\"state\":\"answered\",\"answer\":\"digest\",\"version\":\"stale\",\"repaired\":1},"
+        "\"state\":\"answered\",\"answer\":\"digest\",\"version\":\"2.1.7\",\"timestamp\":1600,"
+        "\"compared\":\"stale\",\"repaired\":1},"
+        "{\"address\":\"10.0.0.3\",\"dc\":\"dc1\",\"state\":\"answered\",\"answer\":\"rows\","
+        "\"version\":null,\"timestamp\":null},"
         "{\"address\":\"10.0.0.2\",\"dc\":\"dc1\",\"state\":\"refused\",\"why\":\"stale\"}]}]}";
     CU_ASSERT_TRUE(fixture_run(&f, write)); /* nobody has asked for it */
     CU_ASSERT_TRUE(fixture_said(&f, "", ""));
@@ -150,7 +154,7 @@ static void receipts_are_shown(void)
     CU_ASSERT_TRUE(fixture_run(&f, write));
     CU_ASSERT_TRUE(fixture_said(&f,
                                 "\nConsistency report:\n"
-                                " write at ONE: 1 of 1, version 1.1.42, by 10.0.0.1\n"
+                                " write at ONE: 1 of 1, version 1.1.42 at 1700, by 10.0.0.1\n"
                                 "   10.0.0.1        dc1          acked, fsynced\n"
                                 "   10.0.0.2        dc1          dead; kept for it\n\n",
                                 ""));
@@ -158,7 +162,9 @@ static void receipts_are_shown(void)
     CU_ASSERT_TRUE(fixture_said(
         &f,
         "\nConsistency report:\n read at ALL: 1 of 2 (timeout)\n"
-        "   10.0.0.1        dc1          answered with a digest, stale, repaired (1 partitions)\n"
+        "   10.0.0.1        dc1          answered with a digest, version 2.1.7 at 1600, stale, "
+        "repaired (1 partitions)\n"
+        "   10.0.0.3        dc1          answered with rows, nothing there\n"
         "   10.0.0.2        dc1          refused: stale\n\n",
         ""));
     CU_ASSERT_TRUE(fixture_run(&f, "TOKEN[1, no receipt"));

@@ -65,20 +65,69 @@ static void receipts_of_writes(void)
     CU_ASSERT_EQUAL(receipt_counts("\"state\":\"timed out\""), 1);
 }
 
+static void version_is(char out[80], node_no minter, unsigned n, int timestamp)
+{
+    snprintf(out, 80, "\"version\":\"%u.1.%u\",\"timestamp\":%d", (unsigned)minter, n, timestamp);
+}
+
 static void receipts_of_reads(void)
 {
+    char version[80];
     node_no via = fixture_replica(&f, "k", 0), late = fixture_replica(&f, "k", 2);
     fixture_at(&f, late)->down = true;
     CU_ASSERT_EQUAL(fixture_write(&f, via, "k", "r", "v", 10, LEVEL_QUORUM), ERR_OK);
     fixture_at(&f, late)->down = false;
     f.receipt = true;
     CU_ASSERT_EQUAL(fixture_read(&f, via, "k", 0, LEVEL_ALL), ERR_OK);
-    CU_ASSERT_EQUAL(receipt_counts("\"version\":\"newest\""), 2);
-    CU_ASSERT_EQUAL(receipt_counts("\"version\":\"stale\",\"repaired\":1"), 1);
+    version_is(version, via, 1, 10);
+    CU_ASSERT_EQUAL(receipt_counts(version), 2);
+    CU_ASSERT_EQUAL(receipt_counts("\"compared\":\"newest\""), 2);
+    CU_ASSERT_EQUAL(receipt_counts("\"version\":null,\"timestamp\":null,\"compared\":\"stale\","
+                                   "\"repaired\":1"),
+                    1);
     CU_ASSERT_EQUAL(fixture_read(&f, via, "k", 0, LEVEL_ALL), ERR_OK);
-    CU_ASSERT_EQUAL(receipt_counts("\"version\":\"same\""), 3);
+    CU_ASSERT_EQUAL(receipt_counts("\"compared\":\"same\""), 3);
+    CU_ASSERT_EQUAL(receipt_counts("\"answer\":\"digest\""), 2);
+    CU_ASSERT_EQUAL(receipt_counts(version), 3); /* of a digest: that of the rows it is equal to */
     CU_ASSERT_EQUAL(fixture_read(&f, via, "k", 0, LEVEL_ONE), ERR_OK);
     CU_ASSERT_EQUAL(receipt_counts("\"state\":\"not asked\""), 2);
+}
+
+/* What a stale replica had, and not only that it was stale; of a deletion as of a value. */
+static void receipts_say_which_version_each_replica_had(void)
+{
+    char version[80];
+    node_no via = fixture_replica(&f, "k", 0), late = fixture_replica(&f, "k", 2);
+    CU_ASSERT_EQUAL(fixture_write(&f, via, "k", "r", "v", 10, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, late)->down = true;
+    CU_ASSERT_EQUAL(fixture_delete(&f, via, "k", "r", 20, LEVEL_QUORUM), ERR_OK);
+    fixture_at(&f, late)->down = false;
+    f.receipt = true;
+    CU_ASSERT_EQUAL(fixture_read(&f, via, "k", 0, LEVEL_ALL), ERR_OK);
+    version_is(version, via, 1, 10);
+    CU_ASSERT_EQUAL(receipt_counts(version), 1);
+    version_is(version, via, 2, 20);
+    CU_ASSERT_EQUAL(receipt_counts(version), 2);
+    CU_ASSERT_EQUAL(fixture_write(&f, via, "k", "r", "v", 30, LEVEL_ALL), ERR_OK);
+    version_is(version, via, 3, 30);
+    CU_ASSERT_TRUE(receipt_has(version));
+}
+
+/* Two have answered and differ, and there is no time left: what each had is told as far as it is
+ * known, and nothing of who is right. */
+static void receipts_of_reads_that_fail(void)
+{
+    char version[80];
+    node_no via = fixture_replica(&f, "k", 0), late = fixture_replica(&f, "k", 2);
+    fixture_at(&f, late)->down = true;
+    CU_ASSERT_EQUAL(fixture_write(&f, via, "k", "r", "v", 10, LEVEL_QUORUM), ERR_OK);
+    f.receipt = true;
+    CU_ASSERT_EQUAL(fixture_read(&f, via, "k", 0, LEVEL_ALL), ERR_COUNT);
+    fixture_elapse(&f, 6 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.result.err, ERR_TIMEOUT);
+    version_is(version, via, 1, 10);
+    CU_ASSERT_EQUAL(receipt_counts(version), 2);
+    CU_ASSERT_EQUAL(receipt_counts("compared"), 0);
 }
 
 /* One replica alone has a write of the session; a read asks another one, at ONE. */
@@ -130,6 +179,8 @@ static void nobody_waits_for_what_cannot_come(void)
 CU_TestInfo session_tests[] = {
     {"receipts of writes", receipts_of_writes},
     {"receipts of reads", receipts_of_reads},
+    {"receipts say which version each replica had", receipts_say_which_version_each_replica_had},
+    {"receipts of reads that fail", receipts_of_reads_that_fail},
     {"a read waits, and ends with its time", a_read_waits_and_ends_with_its_time},
     {"nobody waits for what cannot come", nobody_waits_for_what_cannot_come},
     CU_TEST_INFO_NULL,

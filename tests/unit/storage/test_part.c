@@ -214,6 +214,45 @@ static void one_dot_is_stored_once(void)
     arena_close(&arena);
 }
 
+static bool is_of(const struct event *events, size_t count, const struct version *v)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool cell = events[i].kind == EVENT_CELL || events[i].kind == EVENT_STATIC;
+        int64_t timestamp = cell ? events[i].cell.timestamp : events[i].tomb.timestamp;
+        struct dot dot = cell ? events[i].cell.dot : events[i].tomb.dot;
+        if (timestamp == v->timestamp && dot_compare(dot, v->dot) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Of whatever kind it is; and of several parts the newest of all. */
+static void the_newest_is_the_write_with_the_largest_timestamp(void)
+{
+    struct arena arena;
+    struct event events[EVENTS_MAX];
+    struct rng r;
+    arena_init(&arena);
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct version all = {.timestamp = TIMESTAMP_NONE}, each = all;
+        rng_init(&r, seed);
+        size_t count = 1 + (size_t)rng_below(&r, EVENTS_MAX);
+        for (size_t i = 0; i < count; i++) {
+            events[i] = gen_event(&r, dot_of(i + 1));
+            struct part one = gen_part(&events[i], 1, &arena);
+            part_newest(&one, &each);
+        }
+        struct part p = gen_part(events, count, &arena);
+        part_newest(&p, &all);
+        CU_ASSERT_EQUAL(all.timestamp, part_max_timestamp(&p));
+        CU_ASSERT_EQUAL(all.timestamp, each.timestamp);
+        CU_ASSERT(is_of(events, count, &all));
+        CU_ASSERT(is_of(events, count, &each) && dot_compare(each.dot, all.dot) >= 0);
+        arena_reset(&arena);
+    }
+    arena_close(&arena);
+}
+
 CU_TestInfo part_tests[] = {
     {"the order of cells is Cassandra's", the_order_of_cells},
     {"joins in any order equal the model", join_equals_model},
@@ -221,5 +260,7 @@ CU_TestInfo part_tests[] = {
     {"codec round trip and malformed bytes", codec_round_trip_and_malformed},
     {"the digest sees expired cells as deleted", digest_sees_expired_as_deleted},
     {"one dot and timestamp are stored once", one_dot_is_stored_once},
+    {"the newest is the write with the largest timestamp",
+     the_newest_is_the_write_with_the_largest_timestamp},
     CU_TEST_INFO_NULL,
 };
