@@ -482,6 +482,7 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
                             .received = result->received,
                             .failures = result->failures,
                             .merged = result->merged,
+                            .merged_in = result->merged_in,
                             .lost = (enum exec_lost)result->lost,
                             .lost_in = result->lost_in,
                             .behind_us = result->behind,

@@ -135,12 +135,13 @@ struct coord_result {
     uint32_t required;
     uint32_t received; /* or alive, with UNAVAILABLE */
     uint32_t failures;
-    uint32_t merged;   /* writes: values that went because there were too many siblings */
-    enum lost lost;    /* writes that are OK: .. */
-    table_no lost_in;  /* .. in this table, among others .. */
-    int64_t behind;    /* .. by so many us */
-    node_no waits_for; /* OVERLOADED: counters are full until this dead node is back; or 0 */
-    bool data_present; /* reads: the replica asked for data answered */
+    uint32_t merged;    /* writes: values that went because there were too many siblings .. */
+    table_no merged_in; /* .. in this table; 0: in several */
+    enum lost lost;     /* writes that are OK: .. */
+    table_no lost_in;   /* .. in this table, among others .. */
+    int64_t behind;     /* .. by so many us */
+    node_no waits_for;  /* OVERLOADED: counters are full until this dead node is back; or 0 */
+    bool data_present;  /* reads: the replica asked for data answered */
     struct scan_result rows;
     enum coord_cas_end cas;
     bool unknown;            /* TIMEOUT of a session: what it proposed may yet be applied, or was */

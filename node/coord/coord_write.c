@@ -23,11 +23,15 @@ static void op_fold(struct coord *c, struct write_op *op, const struct coord_res
 {
     uint32_t merged = op->result.merged + result->merged;
     struct coord_result before = op->result;
+    table_no merged_in = result->merged > 0 ? result->merged_in : before.merged_in;
+    if (result->merged > 0 && before.merged > 0 && result->merged_in != before.merged_in)
+        merged_in = 0;
     c->stats.lost_given += result->lost == LOST_GIVEN;
     c->stats.lost_stamped += result->lost == LOST_STAMPED;
     if (op->result.err == ERR_OK)
         op->result = *result;
     op->result.merged = merged;
+    op->result.merged_in = merged_in;
     if (result->lost == LOST_NONE || result->behind < before.behind) {
         op->result.lost = before.lost;
         op->result.lost_in = before.lost_in;
@@ -83,7 +87,8 @@ static struct coord_result result_of(const struct run *run, enum err err)
                                   .required = quorum_need(q),
                                   .received = quorum_acked(q),
                                   .failures = q->failures,
-                                  .merged = (uint32_t)run->merged};
+                                  .merged = (uint32_t)run->merged,
+                                  .merged_in = run->part.table};
     if (err == ERR_UNAVAILABLE)
         result.received = quorum_members(q);
     return result;
@@ -516,6 +521,7 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
                                   .failures = m->failures,
                                   .waits_for = m->waits_for,
                                   .merged = m->merged,
+                                  .merged_in = run->part.table,
                                   .lost = m->lost <= LOST_STAMPED ? (enum lost)m->lost : LOST_NONE,
                                   .lost_in = run->part.table,
                                   .behind = m->behind};

@@ -137,7 +137,8 @@ struct exec_result {
     uint32_t required;
     uint32_t received; /* UNAVAILABLE: alive */
     uint32_t failures;
-    uint32_t merged; /* writes: values that went because there were too many siblings */
+    uint32_t merged;    /* writes: values that went because there were too many siblings .. */
+    table_no merged_in; /* .. in this table; 0: in several */
     enum exec_lost {
         EXEC_LOST_NONE,
         EXEC_LOST_GIVEN,   /* a write is acked and not seen: its timestamp was the client's, */

@@ -345,13 +345,21 @@ void request_batch(struct exec *e, struct request *q, const struct cql_request *
     request_authorize(e, q);
 }
 
+static void warn_merged(struct request *q, const struct exec_result *x)
+{
+    const struct table *t = x->merged_in != 0 ? schema_table_by_no(q->schema, x->merged_in) : NULL;
+    run_warn(&q->run,
+             "%u concurrent %s in %s%s%s %s dropped: one place keeps %u siblings at most. Read, "
+             "and write USING CAUSALITY, to replace them",
+             x->merged, x->merged == 1 ? "value" : "values",
+             t != NULL ? t->keyspace : "several tables", t != NULL ? "." : "",
+             t != NULL ? t->name : "", x->merged == 1 ? "was" : "were", SIBLINGS_MAX);
+}
+
 static void reply_written(struct exec *e, struct request *q, const struct exec_result *x)
 {
     if (x->merged > 0)
-        run_warn(&q->run,
-                 "%u concurrent %s dropped: one place keeps %u siblings at most. Read, and write "
-                 "USING CAUSALITY, to replace them",
-                 x->merged, x->merged == 1 ? "value was" : "values were", SIBLINGS_MAX);
+        warn_merged(q, x);
     request_warn_lost(e, q, x);
     reply_void(e, q);
 }

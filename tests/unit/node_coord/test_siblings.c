@@ -127,6 +127,7 @@ static void how_many_were_merged_is_told(void)
     }
     CU_ASSERT_EQUAL(put(stranger, "more", 1000, 999, NULL), ERR_OK);
     CU_ASSERT_EQUAL(f.result.merged, 1);
+    CU_ASSERT_EQUAL(f.result.merged_in, TABLE);
     uint64_t merged = 0;
     for (node_no i = 1; i <= FIXTURE_NODES; i++)
         merged += coord_stats(fixture_at(&f, i)->coord).merged;

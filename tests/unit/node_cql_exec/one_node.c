@@ -137,6 +137,7 @@ static void do_write(struct one_node *n, const struct exec_effect *effect)
     for (size_t i = 0; i < effect->write.count && r.err == ERR_OK; i++) {
         const struct exec_mutation *m = &effect->write.mutations[i];
         r.err = apply(n, m->keyspace, m, &r.merged);
+        r.merged_in = i == 0 || m->part.table == r.merged_in ? m->part.table : 0;
     }
     store_flush(n->store);
     store_mem_sync(n->store, SIZE_MAX);

@@ -521,9 +521,17 @@ static void many_writers_are_bounded(void)
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof name, "client %d", i);
         n.client = name;
-        const char *reply = i < 64 ? "void" : "void [warning: *";
+        const char *reply = i < 64 ? "void"
+                                   : "void [warning: 1 concurrent value in ks.t was dropped: one "
+                                     "place keeps 64 siblings at most. Read, and write USING "
+                                     "CAUSALITY, to replace them]";
         expect(reply, "UPDATE t SET a = %d WHERE k = 1", i);
+        one_node_query(&n, "UPDATE r SET v = 0 WHERE k = 1 AND c = 1");
     }
+    n.client = "one more";
+    expect("void [warning: 2 concurrent values in several tables were dropped: *",
+           "BEGIN BATCH UPDATE t SET a = 7 WHERE k = 1; UPDATE r SET v = 7 WHERE k = 1 AND c = 1; "
+           "APPLY BATCH");
     const char *text = one_node_query(&n, "SELECT siblings(a) FROM t");
     size_t count = 1;
     for (const char *p = text; *p != 0; p++)
