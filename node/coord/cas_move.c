@@ -122,11 +122,13 @@ void cas_fetch(struct coord *c, node_no from, const struct wire_cas_fetch *m)
     struct buf list, name, value;
     struct bytes prefix = BYTES_LIT(REGISTER_PREFIX);
     struct bytes after = m->after;
-    enum err err = ERR_OK;
+    /* Who has yet to hear of the move knows of nothing that is for the asker. */
+    enum err err = cluster_ring_epoch(c->cluster) < m->ring_epoch ? ERR_STALE : ERR_OK;
     buf_init(&list, WIRE_MESSAGE_MAX);
     buf_init(&name, BUF_MAX_DEFAULT);
     buf_init(&value, BUF_MAX_DEFAULT);
-    for (size_t looks = 0; looks < FETCH_LOOKS && list.len < FETCH_BYTES; looks++) {
+    for (size_t looks = 0; err == ERR_OK && looks < FETCH_LOOKS && list.len < FETCH_BYTES;
+         looks++) {
         table_no table;
         token place;
         struct cas_register r;

@@ -147,7 +147,7 @@ static void session_ask(struct heal *h, struct now now, struct session *s)
         keyspace++;
     }
     session_idle(s);
-    s->soon = false;
+    s->soon = s->partial = false;
     s->state = SESSION_ASKED;
     s->asked_epoch = h->ring_epoch;
     s->round = ++h->rounds;
@@ -257,7 +257,7 @@ static bool keep_missing(struct heal *h, struct session *s)
  * asked after the move became known counts: clocks of before may lack writes planned without us. */
 static void seal(struct heal *h, struct session *s)
 {
-    if (s->asked_epoch == 0 || s->asked_epoch != h->ring_epoch || s->unable)
+    if (s->asked_epoch == 0 || s->asked_epoch != h->ring_epoch || s->unable || s->partial)
         return;
     s->seal = HEAL_TICKET | ++h->tickets;
     s->seal_epoch = s->asked_epoch;
@@ -275,7 +275,9 @@ static void session_settled(struct heal *h, struct now now, struct session *s)
     check_moved(h);
 }
 
-static void receive_clocks(struct heal *h, struct now now, struct session *s,
+/* epoch: of the metadata that the peer has applied. Before that of the move it did not know of us:
+ * what it says then is not all that it has for us, and it may still plan writes without us. */
+static void receive_clocks(struct heal *h, struct now now, struct session *s, uint64_t epoch,
                            const struct wire_clocks *m)
 {
     struct reader r = reader_make(m->clocks);
@@ -300,9 +302,11 @@ static void receive_clocks(struct heal *h, struct now now, struct session *s,
         s->wants = mem_grow(s->wants, s->wants_count, &s->wants_cap, sizeof *s->wants);
         s->wants[s->wants_count++] = w;
     }
+    s->partial |= reader_left(&r) > 0;
     s->due = now.mono + h->config.timeout_us;
     if (!m->last)
         return;
+    s->partial |= !m->all || epoch < s->asked_epoch;
     if (s->wants_count == 0)
         h->stats.equal++;
     /* A node that takes ranges over, or was just away, lacks so much that waiting for the little
@@ -474,7 +478,9 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
 {
     switch (m->type) {
     case WIRE_CLOCK_DIGESTS: serve_digests(h, from, &m->clock_digests); return true;
-    case WIRE_CLOCKS: receive_clocks(h, now, heal_session(h, from), &m->clocks); return true;
+    case WIRE_CLOCKS:
+        receive_clocks(h, now, heal_session(h, from), m->epoch, &m->clocks);
+        return true;
     case WIRE_PULL: serve_pull(h, from, &m->pull); return true;
     case WIRE_PULL_REPLY:
         if (!fetch_receive(h, now, &m->pull_reply))

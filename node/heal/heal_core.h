@@ -73,6 +73,7 @@ struct session {
     uint64_t ticket;      /* its rows are being stored */
     bool progressed;      /* rows came in this session */
     bool refused;         /* the peer could not give some that it has */
+    bool partial;         /* the peer has not told, or does not know, all that is to be had of it */
     bool unable;          /* the peer has what we cannot take: our clock of the range is damaged */
     bool soon;            /* compare as soon as idle, without waiting for the peer's turn */
     uint64_t asked_epoch; /* the ring_epoch when this comparison began */

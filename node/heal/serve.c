@@ -34,7 +34,8 @@ uint64_t heal_keyspace_hash(struct heal *h, keyspace_no keyspace, node_no peer)
 static void send_clocks(struct heal *h, node_no to, uint64_t round, struct buf *clocks, bool last)
 {
     struct wire_message m = {.type = WIRE_CLOCKS};
-    m.clocks = (struct wire_clocks){round, last, heal_keep(h, clocks)};
+    bool all = last && cluster_self(h->cluster) != 0;
+    m.clocks = (struct wire_clocks){round, last, all, heal_keep(h, clocks)};
     heal_send(h, to, &m);
     buf_clear(clocks);
 }
@@ -45,7 +46,9 @@ static bool is_range(struct heal *h, keyspace_no keyspace, range_no range)
     return p != NULL && range < p->ranges;
 }
 
-/* Keyspaces come in ascending order: so nobody can have more clocks sent than there are.
+/* Keyspaces come in ascending order: so nobody can have more clocks sent than there are. A node
+ * that has started and is not in the ring again yet does not know what it shares with whom: its
+ * answer, in which nothing is, does not say that there is nothing.
  * digests := (u32 keyspace, u64 hash)*; clocks := (u32 keyspace, u32 range, vbytes clock)* */
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m)
 {

@@ -190,11 +190,12 @@
     F(uuid, cluster) F(u64, request) F(u32, err) F(u64, slot) F(bytes, message)
 
 /* One hash for each keyspace over the clocks of all ranges that two nodes share; then the clocks of
- * the keyspaces that differ; then rows behind missing dots. `done`: the dots a reply has served.
+ * the keyspaces that differ; then rows behind missing dots. `all`, of the last message: nothing of
+ * what the two share is left out. `done`: the dots a reply has served.
  * `have`: the clock of who asks; `context`: of who gives, durable: what is in it and not in the
  * rows was removed there. */
 #define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(bytes, digests)
-#define WIRE_CLOCKS(F)        F(u64, round) F(flag, last) F(bytes, clocks)
+#define WIRE_CLOCKS(F)        F(u64, round) F(flag, last) F(flag, all) F(bytes, clocks)
 #define WIRE_PULL(F)                                                                               \
     F(u64, request) F(u32, keyspace) F(u32, range) F(u32, bytes_max) F(bytes, wanted) F(bytes, have)
 #define WIRE_PULL_REPLY(F)                                                                         \

@@ -105,7 +105,7 @@ static struct wire_message message(const struct world *w, unsigned which, struct
         break;
     case 2:
         m.type = WIRE_CLOCKS;
-        m.clocks = (struct wire_clocks){w->digests, true, bytes};
+        m.clocks = (struct wire_clocks){w->digests, true, true, bytes};
         break;
     default:
         m.type = WIRE_CLOCK_DIGESTS;

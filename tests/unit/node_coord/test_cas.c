@@ -256,6 +256,24 @@ static void a_table_takes_its_registers_along(void)
     buf_close(&value);
 }
 
+/* What it knows of is for the owners of before. */
+static void registers_are_told_by_who_knows_of_the_move(void)
+{
+    node_no at = fixture_replica(&f, "k", 1);
+    struct coord *coord = fixture_at(&f, at)->coord;
+    const struct coord_effect *effects;
+    struct wire_message m = {.type = WIRE_CAS_FETCH, .from = fixture_replica(&f, "k", 0)};
+    for (uint64_t epoch = 5; epoch <= 6; epoch++) {
+        m.cas_fetch = (struct wire_cas_fetch){1, 6, BYTES_NONE};
+        cluster_set_ring_epoch(fixture_at(&f, at)->cluster, epoch);
+        coord_clear(coord);
+        CU_ASSERT(coord_receive(coord, f.now, m.from, &m));
+        CU_ASSERT_EQUAL_FATAL(coord_effects(coord, &effects), 1);
+        CU_ASSERT_EQUAL(effects[0].send.message.cas_registers.err, epoch < 6 ? ERR_STALE : ERR_OK);
+    }
+    coord_clear(coord);
+}
+
 CU_TestInfo cas_tests[] = {
     {"a register keeps its promises", a_register_keeps_its_promises},
     {"registers survive encoding and merging", registers_survive_encoding_and_merging},
@@ -264,5 +282,6 @@ CU_TestInfo cas_tests[] = {
     {"without a quorum", without_a_quorum},
     {"another electorate is refused", another_electorate_is_refused},
     {"a table takes its registers along", a_table_takes_its_registers_along},
+    {"registers are told by who knows of the move", registers_are_told_by_who_knows_of_the_move},
     CU_TEST_INFO_NULL,
 };

@@ -151,6 +151,37 @@ static void a_comparison_from_before_the_move_does_not_count(void)
     CU_ASSERT_EQUAL(f.node[2].moved_dots, 1);
 }
 
+/* Node 1 starts again and has the only copy. As long as it does not know which node it is, it knows
+ * of nothing that it shares with anybody: that is no answer. */
+static void a_mover_waits_for_who_is_not_in_the_ring_yet(void)
+{
+    write_to(1, 1, 1, 1);
+    set_in_ring(1, false);
+    begin();
+    heal_move(f.node[2].heal, f.now, 5);
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.node[2].moved, 0);
+    set_in_ring(1, true);
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.node[2].moved, 5);
+    CU_ASSERT_EQUAL(f.node[2].moved_dots, 1);
+}
+
+/* It was dead when the others were told of the move, and may plan writes without the mover yet. */
+static void a_mover_waits_for_who_has_not_heard_of_the_move(void)
+{
+    f.node[0].epoch = 4;
+    begin();
+    heal_move(f.node[2].heal, f.now, 5);
+    elapse(5 * USEC_PER_SEC);
+    write_quietly(1, 1, 1, 1);
+    CU_ASSERT_EQUAL(f.node[2].moved, 0);
+    f.node[0].epoch = 5;
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.node[2].moved, 5);
+    CU_ASSERT_EQUAL(f.node[2].moved_dots, 1);
+}
+
 /* Who did not know us yet has dropped our question. With the move it knows us, and is asked anew at
  * once: the first question is not waited for. */
 static void a_question_lost_before_the_move_delays_nothing(void)
@@ -292,7 +323,7 @@ static void endless_clocks_are_not_believed(void)
     }
     for (unsigned i = 0; i < (64u << 20) / all.len; i++) {
         struct wire_message m = {.type = WIRE_CLOCKS, .from = 2};
-        m.clocks = (struct wire_clocks){round, false, buf_bytes(&all)};
+        m.clocks = (struct wire_clocks){round, false, false, buf_bytes(&all)};
         CU_ASSERT(heal_receive(f.node[0].heal, f.now, 2, &m));
     }
     /* It asks anew at the peer's next turn, not when the other one pleases. */
@@ -342,6 +373,9 @@ CU_TestInfo heal_tests[] = {
     {"what cannot be taken yet keeps nothing up", what_cannot_be_taken_yet_keeps_nothing_up},
     {"a mover is done when it has all of everybody", a_mover_is_done_when_it_has_all_of_everybody},
     {"a mover waits for a dead owner", a_mover_waits_for_a_dead_owner},
+    {"a mover waits for who is not in the ring yet", a_mover_waits_for_who_is_not_in_the_ring_yet},
+    {"a mover waits for who has not heard of the move",
+     a_mover_waits_for_who_has_not_heard_of_the_move},
     {"a greedy question gets one answer", a_greedy_question_gets_one_answer},
     {"endless clocks are not believed", endless_clocks_are_not_believed},
     {"a pull of no range is refused", a_pull_of_no_range_is_refused},

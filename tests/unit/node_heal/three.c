@@ -43,6 +43,7 @@ void three_setup(uint32_t rf)
         cluster_set_nodes(n->cluster, i + 1, nodes, NODES, ring, 1);
         cluster_set_keyspace(n->cluster, KEYSPACE, &strategy);
         n->heal = heal_new(&config, n->engine, n->cluster);
+        n->epoch = 100;
     }
     ring_free(ring);
 }
@@ -83,6 +84,7 @@ bool perform(node_no no)
         struct wire_message m = effects[i].send.message;
         struct sent *s = &f.queue[f.queued++ % ARRAY_LEN(f.queue)];
         m.from = no;
+        m.epoch = n->epoch;
         f.sent[m.type]++;
         buf_close(&s->bytes);
         buf_init(&s->bytes, WIRE_MESSAGE_MAX);
@@ -243,6 +245,16 @@ void begin(void)
     for (size_t i = 0; i < NODES; i++)
         heal_begin(f.node[i].heal, f.now);
     settle();
+}
+
+void set_in_ring(node_no no, bool in)
+{
+    struct cluster *c = f.node[no - 1].cluster;
+    const struct cluster_node *nodes;
+    struct cluster_node copy[NODES];
+    CU_ASSERT_EQUAL_FATAL(cluster_nodes(c, &nodes), NODES);
+    memcpy(copy, nodes, sizeof copy);
+    cluster_set_nodes(c, in ? no : 0, copy, NODES, cluster_ring(c), 1);
 }
 
 void set_down(node_no no, bool down)

@@ -17,6 +17,7 @@ struct one {
     struct heal *heal;
     bool down;
     bool stuck;               /* its disk does not sync */
+    uint64_t epoch;           /* of the metadata that it has; goes with each message */
     uint32_t life, told_life; /* new ones asked for, and begun */
     uint64_t fetched;         /* HEAL_FETCHED came last for this one */
     bool fetched_all;
@@ -65,6 +66,9 @@ range_no range_of(unsigned key);
 /* All clocks and all rows. */
 bool all_equal(void);
 void begin(void);
+
+/* Whether the node knows by now which node of the ring it is: not at once after a start. */
+void set_in_ring(node_no no, bool in);
 
 /* To the others the node is dead, and it hears nothing; or back. */
 void set_down(node_no no, bool down);
