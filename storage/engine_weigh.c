@@ -137,33 +137,40 @@ static bool same_value(const struct cell *there, const struct cell *mine)
            bytes_equal(there->value, mine->value);
 }
 
+/* What should be gone, or replaced, and stays. x: what is in the place of c, or NULL. */
+static void weigh_rest(struct weigh *w, const struct row *mine, const struct cell *c,
+                       const struct row *there, const struct cell *x)
+{
+    bool wanted = c->kind != CELL_TOMBSTONE;
+    for (size_t i = seek_cell(there, c->column, true, BYTES_NONE);
+         !c->has_path && i < there->cells_count && there->cells[i].column == c->column; i++)
+        outlive(w, mine, &there->cells[i], c->timestamp);
+    if (x != NULL && beats(x, c) && (wanted ? !same_value(x, c) : cell_is_live(x, w->now_s)))
+        lose(w, !wanted, c->timestamp, x->timestamp, x->dot);
+}
+
 /* `t`: the strongest deletion that covers the row. Whether it shadows the cell; else what wins over
- * it is added to `out`. */
+ * it is added to `out`. A deletion that is shadowed has lost nothing by that, but what is newer
+ * than both stays. */
 static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cell *c,
                        const struct row *there, const struct tomb *t, struct row *out)
 {
     bool wanted = c->kind != CELL_TOMBSTONE;
-    if (tomb_shadows(t, c->timestamp)) {
-        if (wanted)
-            lose(w, false, c->timestamp, t->timestamp, t->dot);
-        return true;
-    }
-    const struct cell *all = c->has_path ? find_cell(there, c->column, false, BYTES_NONE) : NULL;
-    if (all != NULL && c->timestamp <= all->timestamp) {
-        if (wanted)
-            lose(w, false, c->timestamp, all->timestamp, all->dot);
-        out->cells[out->cells_count++] = *all;
-        return false;
-    }
-    for (size_t i = seek_cell(there, c->column, true, BYTES_NONE);
-         !c->has_path && i < there->cells_count && there->cells[i].column == c->column; i++)
-        outlive(w, mine, &there->cells[i], c->timestamp);
     const struct cell *x = find_cell(there, c->column, c->has_path, c->path);
-    if (x != NULL && beats(x, c) && (wanted ? !same_value(x, c) : cell_is_live(x, w->now_s)))
-        lose(w, !wanted, c->timestamp, x->timestamp, x->dot);
-    if (x != NULL && cell_wins(x, c)) /* also the same under another name */
+    const struct cell *all = c->has_path ? find_cell(there, c->column, false, BYTES_NONE) : NULL;
+    bool shadowed = tomb_shadows(t, c->timestamp);
+    bool replaced = !shadowed && all != NULL && c->timestamp <= all->timestamp;
+    if (!wanted || (!shadowed && !replaced))
+        weigh_rest(w, mine, c, there, x);
+    else if (shadowed)
+        lose(w, false, c->timestamp, t->timestamp, t->dot);
+    else
+        lose(w, false, c->timestamp, all->timestamp, all->dot);
+    if (replaced)
+        out->cells[out->cells_count++] = *all;
+    else if (!shadowed && x != NULL && cell_wins(x, c)) /* also the same under another name */
         out->cells[out->cells_count++] = *x;
-    return false;
+    return shadowed;
 }
 
 /* there: as the head's deletions leave it. */

@@ -93,9 +93,8 @@ static void judge_cell(struct verdict *v, const struct row *mine, const struct c
         if (at_place(t, c))
             x = t;
     }
-    if (floor >= c->timestamp || shadow >= c->timestamp) {
-        if (wanted)
-            say_lost(v, floor >= c->timestamp ? floor : shadow);
+    if (wanted && (floor >= c->timestamp || shadow >= c->timestamp)) {
+        say_lost(v, floor >= c->timestamp ? floor : shadow);
         return;
     }
     if (!c->has_path)
@@ -409,12 +408,43 @@ static void a_deletion_that_stands_in(void)
     CU_ASSERT(w.stamped.lost && w.stamped.by == 50 && !w.given.lost);
 }
 
+/* The row was deleted after the cell was to be, and written again after that: nothing that the
+ * deletion of the cell wanted to go is gone. */
+static void a_deletion_below_another_one(void)
+{
+    struct weighed w;
+    struct event gone = {.kind = EVENT_CELL, .row = BYTES_LIT("a")};
+    gone.cell = (struct cell){.column = 1, .timestamp = 40, .kind = CELL_TOMBSTONE};
+    struct part cell = placed(gen_part(&gone, 1, &arena));
+    gone.cell.column = 2;
+    struct part map = placed(gen_part(&gone, 1, &arena));
+    gone.cell.has_path = true;
+    gone.cell.path = BYTES_LIT("p");
+    struct part element = placed(gen_part(&gone, 1, &arena));
+    struct event put = {.kind = EVENT_CELL, .row = BYTES_LIT("a")};
+    put.cell = (struct cell){.column = 2, .timestamp = 60, .value = BYTES_LIT("v")};
+    put.cell.has_path = true;
+    put.cell.path = BYTES_LIT("p");
+    put.cell.dot = (struct dot){{1, 1}, 3};
+    (void)apply(one_deletion(50, 1), 1);
+    (void)apply(one_cell("v", 60, 2), 2);
+    const struct part *all[] = {&cell, &map, &element};
+    for (size_t i = 0; i < 3; i++) {
+        if (i == 1)
+            (void)apply(placed(gen_part(&put, 1, &arena)), 3);
+        CU_ASSERT_EQUAL(engine_weigh(engine, all[i], NULL, 40, NOW_S, &arena, &w), ERR_OK);
+        CU_ASSERT(w.stamped.lost && w.stamped.by == 60);
+    }
+    CU_ASSERT_EQUAL(w.part.rows[0].cells_count, 0); /* the row's stands for it */
+}
+
 CU_TestInfo weigh_tests[] = {
     {"the blind way is that of reading, merging and writing", the_blind_way_is_that_of_reading},
     {"what is newest is not read", what_is_newest_is_not_read},
     {"ties and repeats", ties_and_repeats},
     {"deletions that lose", deletions_that_lose},
     {"what the server has stamped loses apart", two_kinds_of_timestamps},
+    {"a deletion below another one", a_deletion_below_another_one},
     {"a deletion that won where one was stamped", a_deletion_that_stands_in},
     CU_TEST_INFO_NULL,
 };
