@@ -440,6 +440,12 @@ void sim_free(struct sim *s)
     mem_free(s);
 }
 
+uint64_t sim_connection(const struct sim *s, unsigned node)
+{
+    uint64_t number = s->machines[node].client.number;
+    return number != 0 ? number : s->lives + 1;
+}
+
 void sim_set_session(struct sim *s, struct buf *session)
 {
     s->session = session;

@@ -210,6 +210,9 @@ void sim_forget(struct sim *s, uint64_t request);
  * nobody waited for); -1: none has. */
 usec sim_warned(const struct sim *s, unsigned node, const char *word);
 
+/* The number of our connection to the node, or the one that it would get now; no other has it. */
+uint64_t sim_connection(const struct sim *s, unsigned node);
+
 /* Our connection to the node closes: what was asked and not answered is LOST; the next sim_ask
  * opens a new one. What the node has read already it may still do. */
 void sim_hang_up(struct sim *s, unsigned node);

@@ -7,8 +7,6 @@
 
 #include <inttypes.h>
 
-#define ALL_COLUMNS UINT32_MAX
-
 struct view {
     struct watch *w;
     struct store_iter *it;
@@ -147,12 +145,11 @@ static bool covers(const struct raw_item *tomb, struct bytes row)
 static bool removes(const struct raw_item *item, const struct raw_item *effect)
 {
     bool same_row = item->is_static == effect->is_static && bytes_equal(item->row, effect->row);
-    bool same_path = item->has_path == effect->has_path && bytes_equal(item->path, effect->path);
-    bool there = item->column == effect->column && same_path;
-    bool more = item->kind == 3 && (item->column == ALL_COLUMNS ||
-                                    (item->column == effect->column && !item->has_path));
-    return same_row && dot_compare(item->target, effect->target) == 0 &&
-           (there ? item->kind >= effect->kind : more);
+    bool there = item->column == effect->column && item->has_path == effect->has_path &&
+                 bytes_equal(item->path, effect->path);
+    if (there && dot_compare(item->target, effect->target) == 0)
+        return same_row && raw_beats(item, effect);
+    return same_row && raw_takes_away(item, effect);
 }
 
 bool watch_accounts_for(const struct raw_item *item, const struct raw_item *effect)

@@ -87,6 +87,10 @@ bool watch_accounts_for(const struct raw_item *item, const struct raw_item *effe
 /* a is at least as strong as b, both of one place. */
 bool raw_beats(const struct raw_item *a, const struct raw_item *b);
 
+/* Siblings, both of one row: the removal covers the run of dots of the other one, in its place or
+ * in one that has it. Itself, too. */
+bool raw_takes_away(const struct raw_item *removal, const struct raw_item *item);
+
 /* Everything stored of the tables of a range, merged, as bytes: equal for equal contents. */
 bool watch_state(struct watch *w, struct store *store, table_no table, range_no range,
                  struct buf *out);

@@ -146,7 +146,7 @@ static uint64_t over(enum lies_over what, table_no table, struct bytes partition
     uint64_t key = watch_mix(watch_mix(0, OF_GARBAGE), (uint64_t)what << 32 | table);
     key = watch_mix_bytes(key, partition);
     if (what == OVER_DOT)
-        return mix_dot(key, item->target);
+        return watch_mix(key, (uint64_t)item->target.actor.node << 32 | item->target.actor.boot);
     if (what >= OVER_ROW)
         key = watch_mix_bytes(watch_mix(key, item->is_static), item->row);
     if (what >= OVER_COLUMN)
@@ -181,6 +181,10 @@ static void see_garbage(struct watch *w, const struct raw_entry *e, const struct
         return;
     uint64_t key = over(lies_over(item), e->table, e->partition, item);
     uint64_t *newest = ledger_place(&w->ledger, key, &fresh);
+    if (item->kind == 3) { /* the last dot of the actor that anything removes */
+        *newest = item->target.n > *newest ? item->target.n : *newest;
+        return;
+    }
     if (ordered(item->timestamp) >= *newest)
         *newest = ordered(item->timestamp) + 1; /* so that none is 0 */
 }
@@ -194,7 +198,8 @@ bool watch_may_be_forgotten(const struct watch *w, const struct sample *s)
         (item->kind == 1 && item->time_s < now_s + slack_s))
         return true;
     if (item->siblings)
-        return ledger_get(&w->ledger, over(OVER_DOT, s->table, s->partition, item)) > 0;
+        return ledger_get(&w->ledger, over(OVER_DOT, s->table, s->partition, item)) >=
+               item->target.n;
     for (enum lies_over o = OVER_PARTITION; o <= OVER_CELL; o++) {
         bool whole_row_only = item->is_static && o == OVER_RANGE;
         if (!whole_row_only && ledger_get(&w->ledger, over(o, s->table, s->partition, item)) >
@@ -223,6 +228,7 @@ static bool see_item(struct watch *w, unsigned node, const struct raw_entry *e,
     }
     uint64_t content = watch_mix(watch_mix(item->kind, item->ttl), (uint64_t)item->timestamp);
     content = watch_mix_bytes(watch_mix(content, (uint64_t)item->time_s), item->value);
+    content = item->siblings ? watch_mix(content, item->first) : content;
     uint64_t *had = ledger_place(&w->ledger, key, &fresh);
     if (fresh)
         *had = content;

@@ -106,8 +106,13 @@ static void cell(struct body *b, struct bytes row, bool is_static)
         item->path = read_vbytes(&b->in);
     if (item->kind < 2)
         item->value = read_vbytes(&b->in);
-    if (item->kind == 3)
+    item->first = b->dot.n;
+    if (item->kind == 3) {
         numbered_dot(b, &item->dot);
+        item->first -= read_varint(&b->in);
+        if (item->first == 0 || item->first > item->target.n)
+            b->in.failed = true;
+    }
 }
 
 static void row(struct body *b, struct bytes key, bool is_static)

@@ -32,7 +32,8 @@ struct raw_item { /* one thing that a dot did to a partition */
     int64_t timestamp, time_s;
     struct bytes path, value;
     struct dot dot;    /* whose effect it is */
-    struct dot target; /* siblings: the place has it too; the one that is removed, or its own */
+    struct dot target; /* siblings: the place has it too; the last that is removed, or its own */
+    uint64_t first;    /* siblings: of a removal the first of its run, else target.n */
     uint64_t writer;
 };
 

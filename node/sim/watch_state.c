@@ -23,6 +23,8 @@ bool raw_beats(const struct raw_item *a, const struct raw_item *b)
 {
     if (a->siblings && a->kind != b->kind) /* removed wins */
         return a->kind > b->kind;
+    if (a->siblings && a->first != b->first) /* a longer run of removed dots */
+        return a->first < b->first;
     if (a->timestamp != b->timestamp)
         return a->timestamp > b->timestamp;
     if (a->kind != b->kind) /* a tombstone, then what expires, then what lives */
@@ -188,21 +190,30 @@ static void put_cell(struct buf *out, const struct raw_item *c)
     buf_put_vbytes(out, c->value);
     buf_put_u64(out, c->ttl);
     put_stamp(out, c);
-    if (c->siblings)
+    if (c->siblings) {
         buf_put_dot(out, c->target);
+        buf_put_u64(out, c->first);
+    }
 }
 
-/* Siblings: something in the row takes all away that the dot of this one wrote, or all of the
- * collection. */
+bool raw_takes_away(const struct raw_item *removal, const struct raw_item *item)
+{
+    bool there = removal->column == item->column && removal->has_path == item->has_path &&
+                 bytes_equal(removal->path, item->path);
+    bool more =
+        removal->column == UINT32_MAX || (removal->column == item->column && !removal->has_path);
+    return removal->kind == 3 && (there || more) &&
+           actor_compare(removal->target.actor, item->target.actor) == 0 &&
+           removal->first <= item->first && item->target.n <= removal->target.n;
+}
+
+/* Siblings: something else in the row takes it away. */
 static bool is_taken_away(const struct merge *m, size_t from, size_t to,
                           const struct raw_item *item)
 {
     for (size_t i = from; i < to && item->siblings; i++) {
         const struct raw_item *r = &m->held[i].item;
-        bool more = r->column == UINT32_MAX
-                        ? item->column != UINT32_MAX
-                        : r->column == item->column && !r->has_path && item->has_path;
-        if (r->kind == 3 && more && dot_compare(r->target, item->target) == 0)
+        if (!same_place(r, item) && raw_takes_away(r, item))
             return true;
     }
     return false;

@@ -56,6 +56,18 @@ static usec skew_of(const struct scenario *s)
     return skew + 2 * jump + 2 * drift * time_us / 1000000;
 }
 
+/* No node ever takes over from another one, or cannot tell which dots it has given out. */
+static bool is_direct(const struct scenario *s)
+{
+    bool direct = s->nodes == s->rf * s->dcs;
+    for (size_t i = 0; i < s->faults_count; i++) {
+        enum fault_kind kind = s->faults[i].kind;
+        direct &= kind != FAULT_join && kind != FAULT_lose_disk && kind != FAULT_flip_bits &&
+                  kind != FAULT_read_error;
+    }
+    return direct;
+}
+
 struct load *load_new(struct sim *sim, const struct scenario *scenario)
 {
     struct load *l = mem_new(struct load);
@@ -66,7 +78,10 @@ struct load *load_new(struct sim *sim, const struct scenario *scenario)
                                    .rf = scenario->rf,
                                    .dcs = scenario->dcs,
                                    .skew_us = skew_of(scenario),
-                                   .size = scenario->clients.size};
+                                   .size = scenario->clients.size,
+                                   .clients = scenario->clients.count,
+                                   .direct = is_direct(scenario),
+                                   .calm = scenario->faults_count == 0};
     l->env.rng = rng_fork(&l->rng);
     for (size_t i = 0; i < SCENARIO_WORKLOADS_MAX && workloads_all[i] != NULL; i++) {
         if (scenario->workloads[i] > 0)
@@ -239,9 +254,11 @@ static void send(struct load *l, struct client *c)
     sim_note(l->sim, "client %u asks %u at %s%s: %s", c->op.client, c->node,
              cql_consistency_name(c->op.level), by, (const char *)c->op.cql.data);
     const char *cql = (const char *)c->op.cql.data;
+    sim_set_session(l->sim, c->op.session);
     c->request = c->op.name != 0
                      ? sim_ask_named(l->sim, c->node, c->op.level, cql, c->op.name)
                      : sim_ask_paged(l->sim, c->node, c->op.level, cql, c->op.page_size);
+    sim_set_session(l->sim, NULL);
 }
 
 static void ask(struct load *l, struct client *c)
@@ -255,6 +272,8 @@ static void ask(struct load *l, struct client *c)
     c->op.start = sim_now(l->sim);
     c->op.node = c->node;
     c->ops->ask(c->workload, &c->op);
+    if (c->op.anywhere)
+        c->op.node = c->node = some_node(l);
     c->op.replicas = workload_replicas(&l->env, c->op.level);
     buf_put_u8(&c->op.cql, 0);
     l->counts.deletes += c->op.deletes;

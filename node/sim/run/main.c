@@ -3,6 +3,7 @@
 #include "base/mutant.h"
 #include "node/sim/run/child.h"
 #include "node/sim/run/shrink.h"
+#include "node/sim/run/workload.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct options {
     uint32_t nodes;
     usec time_us;
     const char *scenario; /* a file instead of seeds */
+    const char *workload; /* this one alone */
     bool seeded, twice, verbose, write, shrink, no_shrink, quiet, deletes;
     uint64_t shrink_runs;
 };
@@ -43,6 +45,7 @@ static const char help[] =
     "  --deletes         deletes mixed with writes and little else, under partitions, crashes, "
     "lost\n"
     "                    disks, and clocks that jump by up to ten seconds\n"
+    "  --workload NAME   this workload alone; all else is drawn from the seed as usual\n"
     "  --twice           run everything twice and compare the hashes\n"
     "  --verbose         every decision of every node\n"
     "  --quiet           with --seeds: only what failed, and the sum\n"
@@ -94,6 +97,15 @@ static bool flag(const char *name, struct options *o)
     return false;
 }
 
+static uint32_t workload_number(const char *name)
+{
+    for (uint32_t i = 0; workloads_all[i] != NULL; i++) {
+        if (strcmp(workloads_all[i]->name, name) == 0)
+            return i;
+    }
+    return SCENARIO_WORKLOADS_MAX;
+}
+
 /* One option and its value; false when it is none. */
 static bool option(const char *name, const char *value, struct options *o)
 {
@@ -101,6 +113,10 @@ static bool option(const char *name, const char *value, struct options *o)
     if (strcmp(name, "--scenario") == 0) {
         o->scenario = value;
         return true;
+    }
+    if (strcmp(name, "--workload") == 0) {
+        o->workload = value;
+        return workload_number(value) < SCENARIO_WORKLOADS_MAX;
     }
     o->seeded |= strcmp(name, "--seed") == 0 || strcmp(name, "--seeds") == 0;
     if (strcmp(name, "--seeds") == 0)
@@ -277,16 +293,22 @@ static bool run_one(const struct options *o, const char *name, const char *repea
 static void run_seed(const struct options *o, uint64_t seed, struct totals *t)
 {
     struct scenario s;
-    char name[64], repeat[96], of_nodes[32] = "";
+    char name[64], repeat[128], of_nodes[32] = "", alone[48] = "";
     snprintf(name, sizeof name, "seed %" PRIu64, seed);
     if (o->nodes != 0)
         snprintf(of_nodes, sizeof of_nodes, " --nodes %u", (unsigned)o->nodes);
-    snprintf(repeat, sizeof repeat, "--seed %" PRIu64 "%s%s", seed, of_nodes,
-             o->deletes ? " --deletes" : "");
+    if (o->workload != NULL)
+        snprintf(alone, sizeof alone, " --workload %s", o->workload);
+    snprintf(repeat, sizeof repeat, "--seed %" PRIu64 "%s%s%s", seed, of_nodes,
+             o->deletes ? " --deletes" : "", alone);
     if (o->deletes)
         scenario_draw_deletes(seed, o->nodes, o->time_us, &s);
     else
         scenario_draw(seed, o->nodes, o->time_us, &s);
+    if (o->workload != NULL) {
+        memset(s.workloads, 0, sizeof s.workloads);
+        s.workloads[workload_number(o->workload)] = 1;
+    }
     if (o->write)
         print_scenario(&s);
     else

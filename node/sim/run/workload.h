@@ -27,6 +27,9 @@ struct workload_env {
     int64_t values; /* ++values: a number that no other request of the run uses */
     int64_t stamp;  /* the last timestamp given: workload_stamp */
     uint32_t size;  /* 1 (few keys, all collide) to 100 (many) */
+    uint32_t clients;
+    bool direct; /* every node has all, always: who is asked executes it, and hands nothing on */
+    bool calm;   /* no faults */
 };
 
 struct op {
@@ -39,13 +42,15 @@ struct op {
     /* from the workload */
     struct buf cql; /* NUL-terminated statement; empty on entry */
     bool is_write;
-    bool repeatable;   /* asking again is harmless: it has a client timestamp, or a name */
-    bool serial;       /* schema changes: level means nothing */
-    uint32_t deletes;  /* how many it asks for */
-    uint64_t name;     /* of the request: sent again it is the same one; 0: none */
-    int32_t page_size; /* rows a page, one asked for after another; 0: all at once */
-    uint64_t n[4];     /* the workload's own */
-    void *own;         /* the same; freed by `take` */
+    bool repeatable;     /* asking again is harmless: it has a client timestamp, or a name */
+    bool serial;         /* schema changes: level means nothing */
+    uint32_t deletes;    /* how many it asks for */
+    uint64_t name;       /* of the request: sent again it is the same one; 0: none */
+    int32_t page_size;   /* rows a page, one asked for after another; 0: all at once */
+    uint64_t n[4];       /* the workload's own */
+    void *own;           /* the same; freed by `take` */
+    struct buf *session; /* the token that goes with it; borrowed; NULL: none */
+    bool anywhere;       /* ask some node, not the one that the client is used to */
     /* from the driver */
     bool final; /* asked at ALL after healing: see what was ever acked */
 };
@@ -87,8 +92,10 @@ struct workload_ops {
     bool (*final)(void *w, uint32_t i, struct op *op);
 };
 
-/* Every workload there is, NULL at the end. */
+/* Every workload there is, NULL at the end. The first so many are drawn from seeds, and are what a
+ * scenario has that names none. */
 extern const struct workload_ops *const workloads_all[];
+extern const uint32_t workloads_drawn;
 
 /* How many replicas have answered when a request at this level is acked. A LOCAL level counts
  * those of one data centre. */
