@@ -198,6 +198,7 @@ struct run {
     bool weighs;      /* replicas are asked whether it wins */
     int64_t stamp;    /* the server's, in `part`; 0: none */
     int64_t came;     /* the same as it was in the request, and is in what is forwarded */
+    int64_t until;    /* by when it is answered, on the clock that stamped it: not raised above */
     unsigned again;   /* how often it was stamped again */
     struct part sent; /* what became of `part` where it was minted */
     struct verdict minted;

@@ -10,8 +10,10 @@
  * than replicas.
  *
  * No stamp goes further ahead of our clock than clocks may differ: what is beyond that is a
- * client's, and honoured. Then, and when it is the client's timestamp that loses, the client is
- * told. */
+ * client's, and honoured. Nor is it raised above the time at which the client had its answer: a
+ * request that was held up (by a process that stood still, say) and is taken when all have given it
+ * up must not overrule what was acked since. Then, and when it is the client's timestamp that
+ * loses, the client is told. */
 #include "node/coord/coord_core.h"
 
 #include "base/mutant.h"
@@ -19,6 +21,12 @@
 int64_t stamp_limit(const struct coord *c)
 {
     return c->clock_doubtful ? INT64_MIN : c->now.wall + c->config.clock_offset_max_us;
+}
+
+static int64_t raise_limit(const struct coord *c, const struct run *run)
+{
+    int64_t limit = stamp_limit(c);
+    return limit < run->until ? limit : run->until;
 }
 
 /* What is replaced has the timestamp below the stamp's (part_restamp): so two above. */
@@ -30,7 +38,7 @@ static int64_t above(int64_t timestamp)
 static bool raise_above(struct coord *c, struct run *run, int64_t timestamp)
 {
     int64_t to = above(timestamp);
-    if (to > stamp_limit(c) || to <= run->stamp || !part_restamp(&run->part, run->stamp, to))
+    if (to > raise_limit(c, run) || to <= run->stamp || !part_restamp(&run->part, run->stamp, to))
         return false;
     run->stamp = to;
     return true;
@@ -121,7 +129,7 @@ bool stamp_is_too_old(const struct coord *c, const struct run *run)
 
 void stamp_forward_again(struct coord *c, struct run *run)
 {
-    int64_t limit = stamp_limit(c);
+    int64_t limit = raise_limit(c, run);
     if (!run->weighs || run->came == 0 || run->came >= limit ||
         !part_restamp(&run->part, run->came, limit))
         return;
@@ -138,7 +146,8 @@ bool stamp_again(struct coord *c, struct run *run)
     bool lost = false;
     for (size_t i = 0; i < run->targets; i++) {
         const struct loss *l = &run->target[i].verdict.stamped;
-        if (!run->target[i].told || !l->lost || l->by < run->stamp || above(l->by) > stamp_limit(c))
+        if (!run->target[i].told || !l->lost || l->by < run->stamp ||
+            above(l->by) > raise_limit(c, run))
             continue;
         by = !lost || l->by > by ? l->by : by;
         lost = true;

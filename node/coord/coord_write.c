@@ -219,6 +219,7 @@ static bool run_forward(struct coord *c, struct now now, struct run *run)
                                       .part = run->encoded,
                                       .supersede = run->supersede_encoded,
                                       .stamp = run->came,
+                                      .until = run->until,
                                       .replay = run->replay,
                                       .after = run->after,
                                       .want_receipt = run->want_receipt};
@@ -390,6 +391,8 @@ static void run_start(struct coord *c, struct now now, struct run *run, usec tim
     bool stamped = may_be_stamped(run);
     run->weighs = stamped && !run->supersede.siblings;
     run->stamp = run->came = stamped ? run->came : 0;
+    if (run->owner != NULL && stamped)
+        run->until = run->came + timeout_us;
     coord_track(c, &run->pending, PENDING_RUN);
     run->end_mono = now.mono + timeout_us;
     run->deadline.kind = DUE_RUN;
@@ -491,6 +494,7 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
     run->level = (enum level)m->level;
     run->kind = (enum write_kind)m->kind;
     run->came = m->stamp;
+    run->until = m->until;
     run->replay = m->replay;
     if (!level_valid(m->level) || m->timeout_us > (uint64_t)(3600 * USEC_PER_SEC) ||
         part_decode(run->encoded, &run->memory->arena, &run->part) != ERR_OK ||

@@ -76,8 +76,9 @@
     F(flag, given_lost) F(i64, given_by) F(flag, stamped_lost) F(i64, stamped_by) F(flag, synced)
 
 /* A whole request handed to a replica that will coordinate it. supersede: supersede_encode. stamp:
- * the server's, 0: none. replay: from the log of batches. DONE: lost, of enum lost; behind: by how
- * many us; which dot it got; when it was wanted, who has answered (node/coord/receipt.h). */
+ * the server's, 0: none; it is not raised above `until`. replay: from the log of batches. DONE:
+ * lost, of enum lost; behind: by how many us; which dot it got; when it was wanted, who has
+ * answered (node/coord/receipt.h). */
 #define WIRE_FORWARD(F)                                                                            \
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
@@ -85,7 +86,8 @@
     F(u32, level)                                                                                  \
     F(u32, kind)                                                                                   \
     F(bytes, part)                                                                                 \
-    F(bytes, supersede) F(i64, stamp) F(flag, replay) F(bytes, after) F(flag, want_receipt)
+    F(bytes, supersede)                                                                            \
+    F(i64, stamp) F(i64, until) F(flag, replay) F(bytes, after) F(flag, want_receipt)
 #define WIRE_FORWARD_DONE(F)                                                                       \
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \

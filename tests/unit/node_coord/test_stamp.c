@@ -2,6 +2,8 @@
  */
 #include "unit/node_coord/cluster_fixture.h"
 
+#include "ring/murmur3.h"
+
 #include <CUnit/CUnit.h>
 #include <string.h>
 
@@ -113,6 +115,59 @@ static void a_forward_that_is_sent_again(void)
     CU_ASSERT(has(R(1), "slow"));
     const struct part *p = fixture_part(&f, R(1), "k");
     CU_ASSERT_EQUAL(part_max_timestamp(p), NOW + FIXTURE_OFFSET);
+}
+
+/* A request that was handed to R(place) when its server stamped it `then`. */
+static void take_forward(uint32_t place, const char *value, int64_t then)
+{
+    struct cell cell = {.column = 1, .timestamp = then, .value = bytes_text(value)};
+    struct row row = {.key = BYTES_LIT("r"), .deletion = TOMB_NONE, .cells = &cell};
+    struct part p = {.table = TABLE, .token = murmur3_token(BYTES_LIT("k"))};
+    struct wire_message m = {.type = WIRE_FORWARD};
+    struct supersede none = {0};
+    struct buf part, supersede;
+    row.cells_count = 1;
+    p.key = BYTES_LIT("k");
+    p.deletion = p.static_row.deletion = TOMB_NONE;
+    p.rows = &row;
+    p.rows_count = 1;
+    buf_init(&part, 1 << 16);
+    buf_init(&supersede, 1 << 16);
+    part_encode(&p, &part);
+    supersede_encode(&none, &supersede);
+    m.forward = (struct wire_forward){.request = 77,
+                                      .timeout_us = 2 * USEC_PER_SEC,
+                                      .keyspace = KEYSPACE,
+                                      .level = LEVEL_QUORUM,
+                                      .part = buf_bytes(&part),
+                                      .supersede = buf_bytes(&supersede),
+                                      .stamp = then,
+                                      .until = then + 2 * USEC_PER_SEC};
+    CU_ASSERT_TRUE(
+        coord_receive(fixture_at(&f, R(place))->coord, f.now, fixture_stranger(&f, "k"), &m));
+    fixture_settle(&f);
+    buf_close(&supersede);
+    buf_close(&part);
+}
+
+/* Who got it stood still meanwhile, with the bytes in its kernel: the client was told that time was
+ * up, and went on. */
+static void a_forward_that_comes_late(void)
+{
+    int64_t then = NOW;
+    CU_ASSERT_EQUAL(stamped(R(1), "before", NOW + 100 * USEC_PER_MS, LEVEL_ALL), ERR_OK);
+    take_forward(0, "in time", then);
+    CU_ASSERT(has(R(0), "in time") && has(R(1), "in time"));
+    then = NOW;
+    fixture_elapse(&f, 5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(stamped(R(1), "since", NOW, LEVEL_QUORUM), ERR_OK);
+    fixture_elapse(&f, 2 * USEC_PER_SEC);
+    take_forward(0, "late", then);
+    without(0, stamped, 1, "since", NOW); /* where it is minted nobody has heard of this one */
+    take_forward(0, "late", then);
+    for (uint32_t k = 1; k < 3; k++)
+        CU_ASSERT(has(R(k), "since"));
+    CU_ASSERT_EQUAL(stats(R(0)).raised + stats(R(0)).stamped_again, 1);
 }
 
 /* It loses to what a client has stamped in the far future. */
@@ -364,6 +419,7 @@ CU_TestInfo stamp_tests[] = {
     {"a replica says that it loses", a_replica_says_that_it_loses},
     {"also when it is forwarded", also_when_it_is_forwarded},
     {"a forward that is sent again", a_forward_that_is_sent_again},
+    {"a forward that comes late", a_forward_that_comes_late},
     {"no stamp goes further than clocks may differ", no_stamp_goes_further_than_clocks_may_differ},
     {"what loses where it is minted is told at once", what_loses_where_it_is_minted},
     {"a client is told", a_client_is_told},
