@@ -300,9 +300,13 @@ struct range_place {
     size_t tables_count;
 };
 
+/* From now on nothing is here: until engine_forget is through engine_range_error says
+ * ERR_UNAVAILABLE, also after a restart, and the clock is empty. No dot of this actor is minted
+ * twice for it. */
+void engine_begin_forgetting(struct engine *e, keyspace_no keyspace, range_no range);
+
 /* Remove all of a range: data, log, clock. At most keys_max keys in one call; call until *ret_done.
- * From the first call to the last one engine_range_error says ERR_UNAVAILABLE, also after a
- * restart, and the clock is empty. No dot of this actor is minted twice for it. */
+ * Begins it when that is not done yet. */
 enum err engine_forget(struct engine *e, keyspace_no keyspace, range_no range,
                        const struct range_place *place, size_t keys_max, bool *ret_done) MUST_CHECK;
 

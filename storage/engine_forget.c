@@ -26,9 +26,11 @@ enum err engine_is_forgetting(struct engine *e, const struct range_state *r, boo
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-/* From now on nothing is here. Dots that this actor has minted stay minted. */
-static void begin(struct engine *e, struct range_state *r)
+void engine_begin_forgetting(struct engine *e, keyspace_no keyspace, range_no range)
 {
+    struct range_state *r = engine_range(e, keyspace, range);
+    if (r->err == ERR_UNAVAILABLE)
+        return;
     uint64_t top = clock_top(&r->clock, e->actor);
     engine_settle_logs(e); /* so that the journal has nothing of it */
     engine_tails_free(r);
@@ -136,8 +138,7 @@ enum err engine_forget(struct engine *e, keyspace_no keyspace, range_no range,
 {
     struct range_state *r = engine_range(e, keyspace, range);
     struct removal m = {.e = e, .r = r, .left = keys_max};
-    if (r->err != ERR_UNAVAILABLE)
-        begin(e, r);
+    engine_begin_forgetting(e, keyspace, range);
     m.it = store_iter_new(e->store);
     engine_batch_begin(e);
     bool done = remove_some(&m, place);

@@ -9,6 +9,7 @@
  *    +---- FORGETTING <-------+-----------------------+
  *                    done: as the ring has it then
  *
+ * From FORGETTING on nothing of what lies here is read, told of or handed on.
  * LEFT is NONE where it was held once: writes of that time may still be on their way to us.
  *
  *   held (a fact for each keyspace) = u64 ring epoch, (u8 hold, u64 since)* for each range
@@ -135,6 +136,17 @@ static void forget_later(struct heal *h, keyspace_no keyspace, range_no range, b
     h->forgets[h->forgets_count++] = (struct forget){keyspace, range};
 }
 
+/* At once, though the removal waits for the new life: who takes the range over with us would else
+ * get from us what those who held it meanwhile have deleted and forgotten. After the fact, so that
+ * a restart in between goes on. */
+static void begin_forgetting(struct heal *h, keyspace_no keyspace, const struct holds *k)
+{
+    for (range_no r = 0; r < k->ranges; r++) {
+        if (k->of[r] == HOLD_FORGETTING)
+            engine_begin_forgetting(h->engine, keyspace, r);
+    }
+}
+
 /* Who knows of this entry knows us as a replica. */
 static void set_since(struct heal *h, keyspace_no keyspace, struct holds *k, range_no range,
                       uint64_t epoch)
@@ -184,6 +196,7 @@ static bool look_at(struct heal *h, keyspace_no keyspace, uint64_t epoch, bool s
     k->ring_epoch = ring_epoch;
     if (changed)
         store(h, keyspace, k);
+    begin_forgetting(h, keyspace, k);
     return true;
 }
 
