@@ -123,8 +123,10 @@ static enum err adopt_in_row(struct adoption *a, struct settle *s, struct bytes 
     if (!rows_in_part(&s->rows))
         return rows_error(&s->rows);
     enum err err = rows_peek(&s->rows, &next);
-    if (err != ERR_OK || !bytes_equal(next, key))
+    if (err != ERR_OK)
         return err;
+    if (!bytes_equal(next, key))
+        return rows_error(&s->rows);
     err = rows_next(&s->rows, false, &row);
     if (err != ERR_OK)
         return err;

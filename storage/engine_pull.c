@@ -433,9 +433,13 @@ static enum err take_part(struct taken *t, size_t i, const struct clock *context
     struct engine *e = t->e;
     const struct part *p = &t->parts[i];
     struct part rest, stray;
+    int64_t bound;
+    enum err err = engine_read_purged(e, p->table, p->token, &bound);
+    if (err != ERR_OK) /* that of the giver could not be added */
+        return err;
     part_drop_known(p, &t->range->clock, t->arena, &rest);
     struct dot dot = engine_name(e, t->range, &t->known, &rest, t->arena, &stray);
-    enum err err = engine_batch_context(e, t->range, &rest, context, trusted);
+    err = engine_batch_context(e, t->range, &rest, context, trusted);
     if (err == ERR_BEHIND) {
         t->left_out[i] = true;
         return ERR_OK;

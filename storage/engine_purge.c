@@ -79,8 +79,10 @@ static enum err purge_row(struct walk *w, const struct garbage_key *g, bool *ret
     if (!rows_in_part(r))
         return rows_error(r);
     enum err err = rows_peek(r, &key);
-    if (err != ERR_OK || !bytes_equal(key, g->row))
+    if (err != ERR_OK)
         return err;
+    if (!bytes_equal(key, g->row)) /* it is not there; or it cannot be read, and was skipped */
+        return rows_error(r);
     err = settle_row(&w->settle, &row);
     if (err == ERR_OK)
         *ret_left = row_has_garbage_of(&row, g->dot, g->class == GARBAGE_EXPIRING);
@@ -338,14 +340,16 @@ static enum err walk(struct walk *w, struct store_iter *it, bool *ret_done)
         if (*ret_done)
             break;
         w->entries++;
+        bool failed = false;
         bool agreed = clock_has(w->rule.dots, g.dot) || MUTANT(purge_unagreed);
         if (!agreed && engine_is_orphan(w->e, w->range, g.dot))
-            err = adopt(w, &g, key, &done);
+            failed = engine_note(w->e, adopt(w, &g, key, &done)) != ERR_OK;
         else if (!agreed)
             r->waiting++;
-        else if (engine_note(w->e, purge_entry(w, &g, key, &done)) != ERR_OK)
-            r->waiting++; /* what is damaged stays as it is */
-        if (!done)
+        else
+            failed = engine_note(w->e, purge_entry(w, &g, key, &done)) != ERR_OK;
+        r->waiting += failed; /* what is damaged stays as it is */
+        if (!done && !failed)
             break;
         write_batch(w, false);
         store_iter_next(it);
@@ -402,7 +406,7 @@ enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
     err = err != ERR_OK ? err : closed;
     write_batch(&w, true);
     engine_compact_removed(e, *ret_done);
-    if (*ret_done && err == ERR_OK) {
+    if (*ret_done) {
         e->stats.garbage_waiting = e->stats.garbage_waiting - r->waited + r->waiting;
         r->waited = r->waiting;
         r->waiting = 0;

@@ -22,8 +22,13 @@ size_t settle_work(const struct settle *s)
 
 enum err settle_open(struct settle *s, table_no table, token place, struct bytes key)
 {
+    int64_t bound;
     s->newest = TIMESTAMP_NONE;
     s->changed = false;
+    /* Else it could not be raised by what goes. */
+    enum err err = engine_read_purged(s->e, table, place, &bound);
+    if (err != ERR_OK)
+        return err;
     return rows_open(&s->rows, table, place, key);
 }
 
