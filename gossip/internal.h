@@ -24,7 +24,11 @@
 #define GOSSIP_RELAYS_MAX  256 /* pings on behalf of others, at once */
 #define GOSSIP_HELPERS_MAX 8
 #define GOSSIP_FANOUT_MAX  16
-#define GOSSIP_AHEAD_MAX   ((usec)24 * 3600 * USEC_PER_SEC) /* incarnation before our wall clock */
+
+/* An incarnation is at most so far before our wall clock. Further than any clock is off, be it that
+ * of a machine which thinks it is 1970: whoever starts with a wrong clock is a member all the same.
+ * But it goes on with our clock, so that there is always a higher one for who has been accused. */
+#define GOSSIP_AHEAD_MAX ((usec)100 * 365 * 24 * 3600 * USEC_PER_SEC)
 
 /* Where a member runs and what. Most members share theirs with others: one copy, counted. */
 struct label {

@@ -4,7 +4,8 @@
 #include <CUnit/CUnit.h>
 #include <string.h>
 
-#define WALL ((usec)1700000000 * USEC_PER_SEC)
+#define WALL    ((usec)1700000000 * USEC_PER_SEC)
+#define DAYS(n) ((usec)(n)*24 * 3600 * USEC_PER_SEC)
 
 static struct fixture {
     struct gossip *g;
@@ -167,6 +168,30 @@ static void implausible_incarnations_are_refused(void)
     expect(2, GOSSIP_ALIVE, 10);
     expect(1, GOSSIP_ALIVE, mine);
     CU_ASSERT_EQUAL(gossip_get_counters(f.g)->implausible, 12);
+    close_core();
+}
+
+/* One who started with a clock that is days or years before ours is a member; and whatever is
+ * believed of somebody can be refuted a moment later. */
+static void clocks_that_are_far_off_are_believed(void)
+{
+    static const usec off[] = {2, 400, 60 * 365, 99 * 365}; /* days */
+    open_core();
+    for (size_t i = 0; i < ARRAY_LEN(off); i++) {
+        uint64_t high = (uint64_t)(WALL + DAYS(off[i]));
+        hear_alive(2, 2, 1, high);
+        expect(2, GOSSIP_ALIVE, high);
+        hear(GOSSIP_TELL_SUSPECT, 1, high, 3); /* what we were in a life with another clock */
+        expect(1, GOSSIP_ALIVE, high + 1);
+    }
+    uint64_t highest = (uint64_t)(WALL + f.mono + DAYS(36500));
+    hear(GOSSIP_TELL_DEAD, 2, highest, 3);
+    expect(2, GOSSIP_DEAD, highest);
+    hear_alive(2, 2, 1, highest + 1);
+    expect(2, GOSSIP_DEAD, highest);
+    f.mono++;
+    hear_alive(2, 2, 1, highest + 1);
+    expect(2, GOSSIP_ALIVE, highest + 1);
     close_core();
 }
 
@@ -448,6 +473,7 @@ CU_TestInfo member_tests[] = {
     {"confirmations count once each", confirmations_count_once_each},
     {"we refute what is said about us", we_refute_what_is_said_about_us},
     {"implausible incarnations are refused (47)", implausible_incarnations_are_refused},
+    {"clocks that are far off are believed", clocks_that_are_far_off_are_believed},
     {"claims to an address (49)", claims_to_an_address},
     {"foreign and malformed packets change nothing", foreign_and_malformed_packets_change_nothing},
     {"members are bounded", members_are_bounded},
