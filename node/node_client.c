@@ -199,7 +199,7 @@ static void client_request(struct node *n, struct client *c, const struct cql_fr
     c->running++;
     c->requests++;
     n->clients_running++;
-    exec_request(n->client_state->exec, n->now, &r);
+    exec_request(n->client_state->exec, clock_as_others(n), &r);
 }
 
 /* Act on the frames that are there, as far as there is room for what they ask. */

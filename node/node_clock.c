@@ -4,13 +4,18 @@
  * not followed; so if it is ours that is wrong, what we stamp would lose, or win, against what the
  * others stamp, and nobody would be told. When most of those we hear from are so far away on the
  * same side, it is ours that is wrong: then a write that brings no timestamp is refused here.
+ * It is refused as IS_BOOTSTRAPPING: the one error of the protocol that says "this coordinator
+ * cannot, nothing was done, ask the next one", which is what drivers then do, whatever the
+ * statement is; the clock of the next one is right.
  *
  * A message that was held up makes its sender look late. So of each peer the best of the last five
  * to ten seconds counts. */
 #include "node/node_core.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
+#define TENTH      (100 * USEC_PER_MS)
 #define BEST_OF    (5 * USEC_PER_SEC)
 #define FACT_HLC   "n/hlc"
 #define KEPT_AHEAD (100 * USEC_PER_MS) /* below any max_clock_offset of use: peers follow it */
@@ -103,13 +108,14 @@ void clock_heard(struct node *n, struct peer *p, int64_t hlc)
         refuse(n, p, ahead);
 }
 
-/* How many peers are heard from, and how many of them are too far ahead of, or behind, a clock that
- * is `lead` ahead of our wall clock. */
+/* How many peers are heard from, and how many of them are ahead of, or behind, a clock that is
+ * `lead` ahead of our wall clock, by more than what is allowed. */
 struct opinions {
     size_t heard, ahead, behind;
+    int64_t ahead_by, behind_by; /* at least, us */
 };
 
-static struct opinions ask_peers(const struct node *n, int64_t lead)
+static struct opinions ask_peers(const struct node *n, int64_t lead, int64_t allowed)
 {
     struct opinions o = {0};
     for (size_t i = 0; i < n->peers_count; i++) {
@@ -118,45 +124,81 @@ static struct opinions ask_peers(const struct node *n, int64_t lead)
             continue;
         int64_t off = (p->ahead > p->ahead_before ? p->ahead : p->ahead_before) - lead;
         o.heard++;
-        o.ahead += off > n->config.clock_offset_max_us;
-        o.behind += off < -n->config.clock_offset_max_us;
+        if (off > allowed)
+            o.ahead_by = o.ahead++ == 0 || off < o.ahead_by ? off : o.ahead_by;
+        if (off < -allowed)
+            o.behind_by = o.behind++ == 0 || -off < o.behind_by ? -off : o.behind_by;
     }
     return o;
 }
 
-static const char *find_problem(struct node *n)
+static enum clock_fault fault_of(const struct opinions *o)
 {
+    if (o->ahead * 2 > o->heard)
+        return CLOCK_BEHIND;
+    return o->behind * 2 > o->heard ? CLOCK_AHEAD : CLOCK_GOOD;
+}
+
+/* Our hybrid clock is compared with theirs. So is our wall clock, which what is kept of a former
+ * life may hide for a while: their hybrid clocks may be as far before their wall clocks as is
+ * allowed. */
+static enum clock_fault find_fault(struct node *n, struct opinions *ret)
+{
+    int64_t allowed = n->config.clock_offset_max_us;
     int64_t lead = clock_now(n) - n->now.wall;
-    struct opinions o = ask_peers(n, lead);
-    if (o.behind * 2 > o.heard && lead > 0) {
+    struct opinions of_wall = ask_peers(n, 0, allowed);
+    *ret = ask_peers(n, lead, allowed);
+    if (fault_of(ret) == CLOCK_AHEAD && lead > 0 && fault_of(&of_wall) == CLOCK_GOOD) {
         /* Perhaps our clock was wrong and has been put right, and what we stamped meanwhile holds
          * the hybrid clock up. Nobody has followed it. */
-        struct opinions of_wall = ask_peers(n, 0);
-        if ((of_wall.ahead + of_wall.behind) * 2 <= of_wall.heard) {
-            node_log(n, true, "our clock was %" PRId64 " ms ahead -> stamping by the right time",
-                     lead / 1000);
-            n->hlc = n->now.wall;
-            n->hlc_kept = 0;
-            return NULL;
-        }
+        node_log(n, true, "our clock was %" PRId64 " ms ahead -> stamping by the right time",
+                 lead / USEC_PER_MS);
+        n->hlc = n->now.wall;
+        n->hlc_kept = 0;
+        return CLOCK_GOOD;
     }
-    if (o.ahead * 2 > o.heard)
-        return "The clock of this node is behind those of most others: it gives no timestamps";
-    if (o.behind * 2 > o.heard)
-        return "The clock of this node is ahead of those of most others: it gives no timestamps";
-    return NULL;
+    of_wall = ask_peers(n, 0, 2 * allowed);
+    if (fault_of(&of_wall) != CLOCK_GOOD)
+        *ret = of_wall;
+    return fault_of(ret);
+}
+
+static void describe(struct node *n, enum clock_fault fault, const struct opinions *o)
+{
+    char ip[ENDPOINT_TEXT_SIZE];
+    const struct cluster_node *self = cluster_find(n->cluster, cluster_self(n->cluster));
+    bool is_ahead = fault == CLOCK_AHEAD;
+    int64_t by = (is_ahead ? o->behind_by : o->ahead_by) + TENTH / 2;
+    snprintf(n->clock_text, sizeof n->clock_text,
+             "The clock of node %u (%s) is %" PRId64 ".%" PRId64
+             " s %s those of %zu of the %zu nodes that it hears, and max_clock_offset is %" PRId64
+             " ms: it gives no timestamps until its clock is right. Ask another node",
+             (unsigned)cluster_self(n->cluster),
+             self != NULL ? endpoint_ip_text(&self->endpoint, ip) : "?", by / USEC_PER_SEC,
+             by % USEC_PER_SEC / TENTH, is_ahead ? "ahead of" : "behind",
+             is_ahead ? o->behind : o->ahead, o->heard,
+             n->config.clock_offset_max_us / USEC_PER_MS);
 }
 
 const char *clock_problem(struct node *n)
 {
-    const char *problem = find_problem(n);
-    if (problem != n->clock_problem)
-        node_log(n, problem != NULL, "%s",
-                 problem != NULL ? problem
-                                 : "our clock agrees with most others -> stamping writes");
-    n->clock_problem = problem;
-    coord_set_clock_doubtful(n->coord, problem != NULL);
-    return problem;
+    struct opinions o;
+    enum clock_fault fault = find_fault(n, &o);
+    if (fault != CLOCK_GOOD)
+        describe(n, fault, &o);
+    if (fault != n->clock_fault)
+        node_log(n, fault != CLOCK_GOOD, "%s",
+                 fault != CLOCK_GOOD ? n->clock_text
+                                     : "our clock agrees with most others -> stamping writes");
+    n->clock_fault = fault;
+    n->clock_off = fault == CLOCK_AHEAD ? o.behind_by : fault == CLOCK_BEHIND ? -o.ahead_by : 0;
+    coord_set_clock_doubtful(n->coord, fault != CLOCK_GOOD);
+    return fault != CLOCK_GOOD ? n->clock_text : NULL;
+}
+
+struct now clock_as_others(const struct node *n)
+{
+    return (struct now){n->now.mono, n->now.wall - n->clock_off};
 }
 
 /* What an IF is stamped with: above all that it has read, whoever stamped that, and above all that

@@ -79,6 +79,7 @@ struct index_of; /* node_meta.c */
 /* What a node that takes over ranges fetches: rows (healing), and registers of IF (coord). */
 enum moved { MOVED_ROWS, MOVED_REGISTERS, MOVED_COUNT };
 
+enum clock_fault { CLOCK_GOOD, CLOCK_AHEAD, CLOCK_BEHIND };
 enum node_run { RUN_STARTING, RUN_READY, RUN_DRAINING, RUN_FAILED };
 
 struct clients;
@@ -109,14 +110,16 @@ struct node {
     int64_t hlc;      /* the last timestamp given out or accepted, us */
     int64_t hlc_kept; /* on disk: a restart begins no lower */
     uint64_t hlc_refused;
-    const char *clock_problem;   /* as last told to the log */
-    uint64_t damage_told;        /* reads that met damage, as far as the log has told of them */
-    usec damage_next;            /* when it may tell of more */
-    usec pins_next;              /* when to look for dead nodes that keep deletions */
-    uint64_t load;               /* bytes on our disk */
-    const struct schema *schema; /* the one the cores know */
-    usec started;                /* mono */
-    struct peer *peers;          /* by node number */
+    enum clock_fault clock_fault; /* of ours, as last told to the log, */
+    char clock_text[256];         /* and to clients, and in the status */
+    usec clock_off;               /* so far is ours ahead of the others, when it is wrong; else 0 */
+    uint64_t damage_told;         /* reads that met damage, as far as the log has told of them */
+    usec damage_next;             /* when it may tell of more */
+    usec pins_next;               /* when to look for dead nodes that keep deletions */
+    uint64_t load;                /* bytes on our disk */
+    const struct schema *schema;  /* the one the cores know */
+    usec started;                 /* mono */
+    struct peer *peers;           /* by node number */
     size_t peers_count, peers_cap;
     struct node_drop *drops;
     size_t drops_count, drops_cap;
@@ -176,7 +179,11 @@ void clock_heard(struct node *n, struct peer *p, int64_t hlc); /* p: NULL when o
 bool clock_follow(struct node *n, int64_t hlc);
 /* The next timestamp that is above all in these rows, too. */
 int64_t clock_above(struct node *n, const struct scan_result *rows);
-const char *clock_problem(struct node *n); /* why no timestamp is given; NULL: it is */
+/* Why no timestamp is given; NULL: it is. Lives as long as the node, and may be of a later moment
+ * by then. */
+const char *clock_problem(struct node *n);
+/* The time as most others have it, where ours is wrong: what has expired, and what now() gives. */
+struct now clock_as_others(const struct node *n);
 
 /* --- node_meta.c */
 void meta_applied(struct node *n, uint32_t changes);

@@ -185,6 +185,9 @@ void node_status_json(struct node *n, struct now now, struct buf *out)
     const struct topology *t = meta_topology(n->meta);
     json_t *j = json_object();
     json_t *nodes = json_array();
+    const char *problem = meta_problem(n->meta);
+    if (problem[0] == 0 && n->clock_fault != CLOCK_GOOD)
+        problem = n->clock_text;
     (void)now;
     json_object_set_new(j, "cluster", json_string(n->config.cluster_name));
     json_object_set_new(j, "node", json_integer(meta_self(n->meta)));
@@ -195,7 +198,7 @@ void node_status_json(struct node *n, struct now now, struct buf *out)
     if (n->schema != NULL)
         set_uuid(j, "schema_version", &n->schema->version);
     json_object_set_new(j, "release", json_string(TORC_VERSION));
-    json_object_set_new(j, "problem", json_string(meta_problem(n->meta)));
+    json_object_set_new(j, "problem", json_string(problem));
     json_object_set_new(j, "clients", json_integer((json_int_t)map_count(&n->clients)));
     for (size_t i = 0; i < t->count; i++) {
         if (t->nodes[i].state != NODE_LEFT)

@@ -112,7 +112,7 @@ struct exec_request {
     const char *keyspace;     /* of the connection; NULL: none */
     const char *user;         /* of the connection, as EXEC_LOGIN said; NULL: nobody */
     int64_t timestamp_us;     /* for writes that bring none: the hybrid logical clock's next */
-    const char *no_timestamp; /* static; why it cannot be had, or NULL */
+    const char *no_timestamp; /* why it cannot be had, or NULL; outlives the request */
     struct uuid trace;        /* the session that follows it; zero: none */
     struct bytes client;      /* who asks: with the timestamp that a frame brings, it names the
                                  request, so that one that is sent again counts once */

@@ -547,12 +547,12 @@ static bool eval_times(struct run *r, struct modify *m)
     m->times = (struct cell_times){.timestamp = r->timestamp_us, .now_s = r->now_s};
     if (m->table->is_counter) {
         m->times.timestamp = r->stamp_us;
-        return r->no_stamp == NULL || run_fail(r, CQL_ERROR_SERVER, "%s", r->no_stamp);
+        return r->no_stamp == NULL || run_fail(r, CQL_ERROR_BOOTSTRAPPING, "%s", r->no_stamp);
     }
     if (!slot_int(r, m->timestamp, &m->times.timestamp, &given))
         return false;
     if (!given && r->no_timestamp != NULL)
-        return run_fail(r, CQL_ERROR_SERVER, "%s", r->no_timestamp);
+        return run_fail(r, CQL_ERROR_BOOTSTRAPPING, "%s", r->no_timestamp);
     if (m->times.timestamp < INT64_MIN + 2) /* the lowest means none, and overwrites take one off */
         return run_invalid(r, "Out of bound timestamp, must be in [%lld, %lld]",
                            (long long)INT64_MIN + 2, (long long)INT64_MAX);

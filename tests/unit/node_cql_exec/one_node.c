@@ -288,7 +288,8 @@ void one_node_request(struct one_node *n, const struct cql_request *request)
                              .keyspace = n->keyspace,
                              .user = n->user,
                              .client = n->client != NULL ? bytes_text(n->client) : BYTES_NONE,
-                             .timestamp_us = ++n->timestamp_us};
+                             .timestamp_us = ++n->timestamp_us,
+                             .no_timestamp = n->no_timestamp};
     arena_reset(&n->arena);
     n->response = (struct cql_response){0};
     n->replied = false;

@@ -223,6 +223,26 @@ static void whose_a_timestamp_is(void)
     CU_ASSERT_EQUAL(n.stamp_us, n.timestamp_us);
 }
 
+/* A node whose clock is wrong: what needs a timestamp of its is refused before anything is done, as
+ * what drivers try at the next node. */
+static void a_node_without_timestamps(void)
+{
+    static const char why[] = "BOOTSTRAPPING: our clock is wrong";
+    n.no_timestamp = "our clock is wrong";
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "INSERT INTO kv (k, v) VALUES (1, 'x')"), why);
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "DELETE FROM kv WHERE k = 1"), why);
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "UPDATE kv SET v = 'x' WHERE k = 1 IF EXISTS"), why);
+    CU_ASSERT_STRING_EQUAL(
+        one_node_query(&n, "BEGIN BATCH INSERT INTO kv (k, v) VALUES (1, 'x') USING TIMESTAMP 5; "
+                           "INSERT INTO kv (k, v) VALUES (1, 'y'); APPLY BATCH"),
+        why);
+    CU_ASSERT_EQUAL(n.writes, 0);
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "SELECT v FROM kv"), "(no rows)");
+    CU_ASSERT_STRING_EQUAL(
+        one_node_query(&n, "INSERT INTO kv (k, v) VALUES (1, 'x') USING TIMESTAMP 5"), "void");
+    CU_ASSERT_STRING_EQUAL(one_node_query(&n, "SELECT v FROM kv"), "'x'");
+}
+
 /* One warning a second for a connection and table. */
 static void what_is_not_seen_is_told(void)
 {
@@ -256,6 +276,7 @@ CU_TestInfo exec_modify_tests[] = {
     {"refusals", refusals},
     {"batches", batches},
     {"whose a timestamp is", whose_a_timestamp_is},
+    {"a node without timestamps", a_node_without_timestamps},
     {"what is not seen is told, once a second", what_is_not_seen_is_told},
     CU_TEST_INFO_NULL,
 };
