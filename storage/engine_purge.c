@@ -385,6 +385,12 @@ static enum err purge(struct walk *w, bool *ret_done)
     return err;
 }
 
+static bool is_lost(const void *walk, struct dot dot)
+{
+    const struct walk *w = walk;
+    return engine_is_orphan(w->e, w->range, dot);
+}
+
 enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
                       const struct clock *agreed, int64_t expired_before_s, size_t work_max,
                       bool *ret_done)
@@ -396,7 +402,10 @@ enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
         return r->err;
     if (store_failure(e->store) != NULL)
         return ERR_IO;
-    w.rule = (struct garbage_rule){.dots = agreed, .expired_before_s = expired_before_s};
+    w.rule = (struct garbage_rule){.dots = agreed,
+                                   .expired_before_s = expired_before_s,
+                                   .is_lost = is_lost,
+                                   .lost_arg = &w};
     arena_init(&w.arena);
     buf_init(&w.open, SIZE_MAX);
     settle_init(&w.settle, e, r, &w.rule, NULL, &w.arena);

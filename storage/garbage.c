@@ -35,12 +35,22 @@ static bool covers_any(const struct cell *c, const struct row *in)
     return false;
 }
 
-/* The removal is agreed, and so is all that it names. */
+/* The removal is agreed, and so is all that it names: or it never can be. A value that its minter
+ * lost was shown to somebody before, who replaced it. */
 static bool removed_goes(const struct garbage_rule *rule, const struct cell *c)
 {
-    uint64_t from = clock_run_from(rule->dots, c->dot);
-    return MUTANT(purge_unagreed) ||
-           (clock_has(rule->dots, c->remover) && from > 0 && from <= c->first);
+    struct dot dot = c->dot;
+    if (MUTANT(purge_unagreed))
+        return true;
+    if (!clock_has(rule->dots, c->remover))
+        return false;
+    while (dot.n >= c->first) {
+        uint64_t from = clock_run_from(rule->dots, dot);
+        if (from == 0 && (rule->is_lost == NULL || !rule->is_lost(rule->lost_arg, dot)))
+            return false;
+        dot.n = (from > 0 ? from : dot.n) - 1;
+    }
+    return true;
 }
 
 static bool cell_goes(const struct garbage_rule *rule, const struct cell *c, const struct row *in)

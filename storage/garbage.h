@@ -12,7 +12,8 @@
 /* What may go.
  *
  * Garbage with a dot in `dots`, expired before expired_before_s if it expires; of a removed cell
- * all dots that it names.
+ * all dots that it names, but those that are lost: unknown here, and nobody can tell of them any
+ * more.
  *
  * is_context: garbage with a dot in `dots`, the context of a message, that would cover something of
  * the message. It is not in the message then, for it would have covered that there: the minter, or
@@ -21,6 +22,8 @@ struct garbage_rule {
     const struct clock *dots;
     int64_t expired_before_s;
     bool is_context;
+    bool (*is_lost)(const void *arg, struct dot dot); /* NULL: none is */
+    const void *lost_arg;
 };
 
 bool cell_is_garbage(const struct cell *c);

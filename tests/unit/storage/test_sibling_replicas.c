@@ -272,7 +272,51 @@ static void replicas_keep_what_nobody_removed(void)
     }
 }
 
+/* --- a removal of what its minter lost, after somebody had read it */
+
+static bool purge_agreed(struct replica *r, struct dot dot)
+{
+    struct clock agreed;
+    bool done = false;
+    clock_init(&agreed);
+    clock_add(&agreed, dot);
+    for (int i = 0; i < 100 && !done; i++)
+        CU_ASSERT_EQUAL(engine_purge(r->engine, KEYSPACE, RANGE, &agreed, 0, 1000, &done), ERR_OK);
+    clock_close(&agreed);
+    return done;
+}
+
+static void a_removal_of_what_is_lost_goes(void)
+{
+    static const node_no with[] = {2, 9}, without[] = {2, 3};
+    struct world w;
+    world_open(&w, 1);
+    struct replica *r = &w.replicas[0];
+    struct dot by = {r->self, 1};
+    struct part p = empty_part();
+    struct cell removed = {.column = 1, .kind = CELL_REMOVED, .timestamp = 9, .remover = by};
+    removed.dot = (struct dot){{9, 1}, removed.first = 5};
+    struct row row = {.key = BYTES_LIT("a"), .siblings = true, .deletion = TOMB_NONE};
+    row.cells = &removed;
+    row.cells_count = 1;
+    p.siblings = true;
+    p.rows = &row;
+    p.rows_count = 1;
+    CU_ASSERT_EQUAL(engine_apply(r->engine, KEYSPACE, RANGE, &p, by, NULL, 0), ERR_OK);
+    CU_ASSERT_TRUE(purge_agreed(r, by));
+    engine_note_minters(r->engine, KEYSPACE, RANGE, with, 2);
+    CU_ASSERT_TRUE(purge_agreed(r, by));
+    p = read_all(&w, r);
+    CU_ASSERT_FALSE(part_is_empty(&p)); /* node 9 may yet tell */
+    engine_note_minters(r->engine, KEYSPACE, RANGE, without, 2);
+    CU_ASSERT_TRUE(purge_agreed(r, by));
+    p = read_all(&w, r);
+    CU_ASSERT_TRUE(part_is_empty(&p));
+    world_close(&w);
+}
+
 CU_TestInfo sibling_replicas_tests[] = {
+    {"a removal of what is lost goes", a_removal_of_what_is_lost_goes},
     {"replicas keep what nobody removed, and no more", replicas_keep_what_nobody_removed},
     CU_TEST_INFO_NULL,
 };
