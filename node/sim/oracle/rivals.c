@@ -11,6 +11,7 @@ struct write {
     enum rivals_taking taking;
     usec start, end; /* USEC_NEVER: not answered, or it may yet be executed */
     bool acked, twice;
+    uint32_t puts;
     usec known[RIVALS_REPLICAS_MAX + 1]; /* since when so many have it; USEC_NEVER */
     size_t *taken;                       /* values that it is sure to take away */
     size_t taken_count, taken_cap;
@@ -330,6 +331,7 @@ void rivals_put(struct rivals *r, size_t write, int64_t id, int64_t value)
     l->values = mem_grow(l->values, l->count, &l->cap, sizeof *l->values);
     l->values[l->count++] = r->values_count++;
     w->partition->values++;
+    w->puts++;
 }
 
 void rivals_wrote(struct rivals *r, size_t write, const struct rivals_end *end)
@@ -455,7 +457,8 @@ static bool stands_alone(const struct judge *j, size_t value)
     const struct write *w = &j->r->writes[by->write];
     for (size_t i = 0; i < w->taken_count && by->value != RIVALS_ANY; i++) {
         const struct value *v = &j->r->values[w->taken[i]];
-        if (v->shown == j->r->reads && v->value != RIVALS_ANY)
+        bool sure = v->place == by->place || w->taking != RIVALS_OWN;
+        if (v->shown == j->r->reads && v->value != RIVALS_ANY && sure)
             return contradiction(j, v->place, v->value, "is there beside what has replaced it");
     }
     return true;
@@ -480,13 +483,16 @@ static bool judge_missing(struct judge *j, struct partition *p, bool *held)
     return true;
 }
 
-/* Of unique values: of elements it is not known which was shown. */
+/* Of unique values: of elements it is not known which was shown. Where its writer has a value from
+ * a clock that is far ahead a RIVALS_OWN is not applied, and its client has a warning; it may be in
+ * another place. */
 static void learn(struct judge *j)
 {
     for (size_t i = 0; i < j->seen->count; i++) {
         const struct value *v = &j->r->values[j->seen->seen[i].value];
-        if (v->value != RIVALS_ANY)
-            write_known(j->r, &j->r->writes[v->write], j->replicas, j->read->end);
+        struct write *w = &j->r->writes[v->write];
+        if (v->value != RIVALS_ANY && (w->taking != RIVALS_OWN || w->puts == 1))
+            write_known(j->r, w, j->replicas, j->read->end);
     }
 }
 
