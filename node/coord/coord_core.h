@@ -198,7 +198,7 @@ struct run {
     bool weighs;      /* replicas are asked whether it wins */
     int64_t stamp;    /* the server's, in `part`; 0: none */
     int64_t came;     /* the same as it was in the request, and is in what is forwarded */
-    int64_t until;    /* by when it is answered, on the clock that stamped it: not raised above */
+    int64_t until;    /* by when it is answered, on the clock of who was asked: not raised above */
     unsigned again;   /* how often it was stamped again */
     struct part sent; /* what became of `part` where it was minted */
     struct verdict minted;
@@ -251,6 +251,9 @@ enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run,
 
 /* A replay of what may have been deleted, by something that is forgotten. */
 bool stamp_is_too_old(const struct coord *c, const struct run *run);
+
+/* A peer has handed it to us, and waits for it no longer, whatever clocks say. */
+bool stamp_is_given_up(const struct coord *c, const struct run *run);
 
 /* Whoever it was forwarded to is lost, and may have written it under a later stamp: who gets it now
  * is to stamp it above that. */

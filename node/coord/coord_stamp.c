@@ -12,7 +12,8 @@
  * No stamp goes further ahead of our clock than clocks may differ: what is beyond that is a
  * client's, and honoured. Nor is it raised above the time at which the client had its answer: a
  * request that was held up (by a process that stood still, say) and is taken when all have given it
- * up must not overrule what was acked since. Then, and when it is the client's timestamp that
+ * up must not overrule what was acked since. (When that is certain, it is not taken at all: what
+ * deleted it may be forgotten.) Then, and when it is the client's timestamp that
  * loses, the client is told. */
 #include "node/coord/coord_core.h"
 
@@ -125,6 +126,12 @@ bool stamp_is_too_old(const struct coord *c, const struct run *run)
     const struct part *p = &run->part;
     return run->replay &&
            part_min_timestamp(p) <= engine_purged_bound(c->engine, p->table, p->token);
+}
+
+bool stamp_is_given_up(const struct coord *c, const struct run *run)
+{
+    return run->owner == NULL && !c->clock_doubtful &&
+           c->now.wall - c->config.clock_offset_max_us > run->until;
 }
 
 void stamp_forward_again(struct coord *c, struct run *run)

@@ -391,18 +391,19 @@ static void run_start(struct coord *c, struct now now, struct run *run, usec tim
     bool stamped = may_be_stamped(run);
     run->weighs = stamped && !run->supersede.siblings;
     run->stamp = run->came = stamped ? run->came : 0;
-    if (run->owner != NULL && stamped)
-        run->until = run->came + timeout_us;
+    if (run->owner != NULL)
+        run->until = (run->came != 0 ? run->came : now.wall) + timeout_us;
     coord_track(c, &run->pending, PENDING_RUN);
     run->end_mono = now.mono + timeout_us;
     run->deadline.kind = DUE_RUN;
     timers_set(&c->timers, &run->deadline.timer, run->end_mono);
     c->in_flight += run->encoded.len;
-    if (c->in_flight > c->config.in_flight_max) {
+    if (c->in_flight > c->config.in_flight_max)
         run_result(c, run, ERR_OVERLOADED);
-        return;
-    }
-    run_go(c, now, run);
+    else if (stamp_is_given_up(c, run))
+        run_result(c, run, ERR_UNAVAILABLE); /* should that be wrong, another replica gets it */
+    else
+        run_go(c, now, run);
 }
 
 /* Of our own, deep in the run's memory. */

@@ -76,7 +76,8 @@
     F(flag, given_lost) F(i64, given_by) F(flag, stamped_lost) F(i64, stamped_by) F(flag, synced)
 
 /* A whole request handed to a replica that will coordinate it. supersede: supersede_encode. stamp:
- * the server's, 0: none; it is not raised above `until`. replay: from the log of batches. DONE:
+ * the server's, 0: none. until: by when it is answered, by the clock of who was asked; no stamp is
+ * raised above it, and much later it is refused. replay: from the log of batches. DONE:
  * lost, of enum lost; behind: by how many us; which dot it got; when it was wanted, who has
  * answered (node/coord/receipt.h). */
 #define WIRE_FORWARD(F)                                                                            \

@@ -118,10 +118,10 @@ static void a_forward_that_is_sent_again(void)
 }
 
 /* A request that was handed to R(place) when its server stamped it `then`. */
-static void take_forward(uint32_t place, const char *value, int64_t then)
+static void take_forward(uint32_t place, const char *key, const char *value, int64_t then)
 {
     struct cell cell = {.column = 1, .timestamp = then, .value = bytes_text(value)};
-    struct row row = {.key = BYTES_LIT("r"), .deletion = TOMB_NONE, .cells = &cell};
+    struct row row = {.key = bytes_text(key), .deletion = TOMB_NONE, .cells = &cell};
     struct part p = {.table = TABLE, .token = murmur3_token(BYTES_LIT("k"))};
     struct wire_message m = {.type = WIRE_FORWARD};
     struct supersede none = {0};
@@ -156,18 +156,35 @@ static void a_forward_that_comes_late(void)
 {
     int64_t then = NOW;
     CU_ASSERT_EQUAL(stamped(R(1), "before", NOW + 100 * USEC_PER_MS, LEVEL_ALL), ERR_OK);
-    take_forward(0, "in time", then);
+    take_forward(0, "r", "in time", then);
     CU_ASSERT(has(R(0), "in time") && has(R(1), "in time"));
     then = NOW;
-    fixture_elapse(&f, 5 * USEC_PER_SEC);
+    fixture_elapse(&f, 2200 * USEC_PER_MS);
     CU_ASSERT_EQUAL(stamped(R(1), "since", NOW, LEVEL_QUORUM), ERR_OK);
-    fixture_elapse(&f, 2 * USEC_PER_SEC);
-    take_forward(0, "late", then);
+    fixture_elapse(&f, 200 * USEC_PER_MS);
+    take_forward(0, "r", "late", then);
     without(0, stamped, 1, "since", NOW); /* where it is minted nobody has heard of this one */
-    take_forward(0, "late", then);
+    take_forward(0, "r", "late", then);
     for (uint32_t k = 1; k < 3; k++)
         CU_ASSERT(has(R(k), "since"));
     CU_ASSERT_EQUAL(stats(R(0)).raised + stats(R(0)).stamped_again, 1);
+}
+
+/* What deleted it may have been forgotten meanwhile. */
+static void a_forward_that_comes_much_too_late(void)
+{
+    int64_t then = NOW;
+    fixture_elapse(&f, 2 * USEC_PER_SEC + FIXTURE_OFFSET);
+    take_forward(0, "late", "v", then);
+    CU_ASSERT_PTR_NOT_NULL(fixture_stored(&f, R(1), "k", "late"));
+    fixture_elapse(&f, 1);
+    take_forward(0, "later", "v", then);
+    CU_ASSERT_PTR_NULL(fixture_stored(&f, R(0), "k", "later"));
+    coord_set_clock_doubtful(fixture_at(&f, R(0))->coord, true); /* it cannot tell */
+    take_forward(0, "later", "v", then);
+    CU_ASSERT_PTR_NOT_NULL(fixture_stored(&f, R(0), "k", "later"));
+    CU_ASSERT_EQUAL(coord_in_flight(fixture_at(&f, R(0))->coord), 0);
+    CU_ASSERT_EQUAL(coord_pending(fixture_at(&f, R(0))->coord), 0);
 }
 
 /* It loses to what a client has stamped in the far future. */
@@ -420,6 +437,7 @@ CU_TestInfo stamp_tests[] = {
     {"also when it is forwarded", also_when_it_is_forwarded},
     {"a forward that is sent again", a_forward_that_is_sent_again},
     {"a forward that comes late", a_forward_that_comes_late},
+    {"a forward that comes much too late", a_forward_that_comes_much_too_late},
     {"no stamp goes further than clocks may differ", no_stamp_goes_further_than_clocks_may_differ},
     {"what loses where it is minted is told at once", what_loses_where_it_is_minted},
     {"a client is told", a_client_is_told},
