@@ -402,10 +402,8 @@ enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
         return r->err;
     if (store_failure(e->store) != NULL)
         return ERR_IO;
-    w.rule = (struct garbage_rule){.dots = agreed,
-                                   .expired_before_s = expired_before_s,
-                                   .is_lost = is_lost,
-                                   .lost_arg = &w};
+    w.rule = (struct garbage_rule){
+        .dots = agreed, .expired_before_s = expired_before_s, .is_lost = is_lost, .lost_arg = &w};
     arena_init(&w.arena);
     buf_init(&w.open, SIZE_MAX);
     settle_init(&w.settle, e, r, &w.rule, NULL, &w.arena);
