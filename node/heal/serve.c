@@ -31,10 +31,30 @@ uint64_t heal_keyspace_hash(struct heal *h, keyspace_no keyspace, node_no peer)
     return hash;
 }
 
-static void send_clocks(struct heal *h, node_no to, uint64_t round, struct buf *clocks, bool last)
+/* A clock of the keyspace that would go to the peer cannot be read, now or for good. */
+static bool is_damaged(struct heal *h, keyspace_no keyspace, node_no peer)
+{
+    const struct placement *p = cluster_placement(h->cluster, keyspace);
+    if (!p->moving && engine_ranges_error(h->engine, keyspace, 0, p->ranges - 1) == ERR_OK)
+        return false; /* of those in memory; the others matter to movers only */
+    for (range_no r = 0; r < p->ranges; r++) {
+        if (!shared(h, keyspace, r, peer))
+            continue;
+        enum err err = engine_range_error(h->engine, keyspace, r);
+        if (err != ERR_OK && err != ERR_UNAVAILABLE) /* nothing is in what is being forgotten */
+            return true;
+    }
+    return false;
+}
+
+/* all: but for what cannot be known. A node that has started and is not in the ring again yet does
+ * not know what it shares with whom: its answer, in which nothing is, does not say that there is
+ * nothing. */
+static void send_clocks(struct heal *h, node_no to, uint64_t round, struct buf *clocks, bool last,
+                        bool all)
 {
     struct wire_message m = {.type = WIRE_CLOCKS};
-    bool all = last && cluster_self(h->cluster) != 0;
+    all = all && cluster_self(h->cluster) != 0;
     m.clocks = (struct wire_clocks){round, last, all, heal_keep(h, clocks)};
     heal_send(h, to, &m);
     buf_clear(clocks);
@@ -46,14 +66,13 @@ static bool is_range(struct heal *h, keyspace_no keyspace, range_no range)
     return p != NULL && range < p->ranges;
 }
 
-/* Keyspaces come in ascending order: so nobody can have more clocks sent than there are. A node
- * that has started and is not in the ring again yet does not know what it shares with whom: its
- * answer, in which nothing is, does not say that there is nothing.
+/* Keyspaces come in ascending order: so nobody can have more clocks sent than there are.
  * digests := (u32 keyspace, u64 hash)*; clocks := (u32 keyspace, u32 range, vbytes clock)* */
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m)
 {
     struct reader r = reader_make(m->digests);
     uint64_t least = 0;
+    bool all = true;
     struct buf clocks;
     struct buf one;
     buf_init(&clocks, WIRE_MESSAGE_MAX);
@@ -64,7 +83,11 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
         if (r.failed || keyspace < least)
             break;
         least = (uint64_t)keyspace + 1;
-        if (!is_range(h, keyspace, 0) || heal_keyspace_hash(h, keyspace, from) == hash)
+        if (!is_range(h, keyspace, 0))
+            continue;
+        bool equal = heal_keyspace_hash(h, keyspace, from) == hash;
+        all = all && !is_damaged(h, keyspace, from);
+        if (equal)
             continue;
         range_no range = 0;
         while (engine_next_range(h->engine, keyspace, range, &range)) {
@@ -77,11 +100,11 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
                 buf_put_vbytes(&clocks, buf_bytes(&one));
             }
             if (clocks.len >= CLOCKS_MESSAGE_MAX)
-                send_clocks(h, from, m->round, &clocks, false);
+                send_clocks(h, from, m->round, &clocks, false, false);
             range++;
         }
     }
-    send_clocks(h, from, m->round, &clocks, true); /* empty when all are equal */
+    send_clocks(h, from, m->round, &clocks, true, all); /* empty when all are equal */
     buf_close(&one);
     buf_close(&clocks);
 }

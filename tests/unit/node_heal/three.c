@@ -12,14 +12,28 @@
 struct fixture f;
 usec three_hold_us;
 
+static void start_engine(struct one *n, node_no no, uint32_t boot)
+{
+    struct engine_config config = {.ring_ranges = RANGES};
+    struct errmsg why;
+    CU_ASSERT_EQUAL_FATAL(engine_new(n->store, &config, &n->engine, &why), ERR_OK);
+    engine_set_actor(n->engine, (struct actor){no, boot});
+}
+
+static struct heal *new_heal(struct one *n)
+{
+    struct heal_config config = HEAL_CONFIG_DEFAULT;
+    config.pull_bytes_max = 512; /* many small pulls */
+    config.hold_us = three_hold_us;
+    return heal_new(&config, n->engine, n->cluster);
+}
+
 void three_setup(uint32_t rf)
 {
     struct cluster_node nodes[NODES] = {{0}};
     struct ring_node members[NODES] = {{0}};
     struct strategy strategy = {.type = STRATEGY_SIMPLE, .rf = rf};
-    struct engine_config engine = {.ring_ranges = RANGES};
     struct ring *ring;
-    struct errmsg why;
     memset(&f, 0, sizeof f);
     f.now = (struct now){USEC_PER_SEC, 1700000000 * USEC_PER_SEC};
     for (node_no i = 0; i < NODES; i++) {
@@ -33,16 +47,12 @@ void three_setup(uint32_t rf)
     CU_ASSERT_EQUAL_FATAL(ring_plan_fresh(RANGES, members, NODES, &ring), ERR_OK);
     for (node_no i = 0; i < NODES; i++) {
         struct one *n = &f.node[i];
-        struct heal_config config = HEAL_CONFIG_DEFAULT;
-        config.pull_bytes_max = 512; /* many small pulls */
-        config.hold_us = three_hold_us;
         n->store = store_mem_new();
-        CU_ASSERT_EQUAL_FATAL(engine_new(n->store, &engine, &n->engine, &why), ERR_OK);
-        engine_set_actor(n->engine, (struct actor){i + 1, 1});
+        start_engine(n, i + 1, 1);
         n->cluster = cluster_new();
         cluster_set_nodes(n->cluster, i + 1, nodes, NODES, ring, 1);
         cluster_set_keyspace(n->cluster, KEYSPACE, &strategy);
-        n->heal = heal_new(&config, n->engine, n->cluster);
+        n->heal = new_heal(n);
         n->epoch = 100;
     }
     ring_free(ring);
@@ -255,6 +265,16 @@ void set_in_ring(node_no no, bool in)
     CU_ASSERT_EQUAL_FATAL(cluster_nodes(c, &nodes), NODES);
     memcpy(copy, nodes, sizeof copy);
     cluster_set_nodes(c, in ? no : 0, copy, NODES, cluster_ring(c), 1);
+}
+
+void restart(node_no no, struct bytes unreadable, struct bytes upto)
+{
+    struct one *n = &f.node[no - 1];
+    heal_free(n->heal);
+    engine_free(n->engine);
+    store_mem_fail_reads(n->store, unreadable, upto, ERR_IO);
+    start_engine(n, no, 2);
+    n->heal = new_heal(n);
 }
 
 void set_down(node_no no, bool down)

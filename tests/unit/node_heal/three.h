@@ -70,6 +70,9 @@ void begin(void);
 /* Whether the node knows by now which node of the ring it is: not at once after a start. */
 void set_in_ring(node_no no, bool in);
 
+/* The node starts again, with a disk that cannot read these keys. */
+void restart(node_no no, struct bytes unreadable, struct bytes upto);
+
 /* To the others the node is dead, and it hears nothing; or back. */
 void set_down(node_no no, bool down);
 
