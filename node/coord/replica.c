@@ -245,6 +245,8 @@ static bool has_left(struct coord *c, uint64_t epoch, keyspace_no keyspace, cons
 {
     range_no first, last;
     uint32_t ranges = cluster_ranges(c->cluster);
+    if (cluster_self(c->cluster) == 0)
+        return true; /* it has just started: what of it is to be forgotten is seen with the ring */
     if (epoch >= cluster_ring_epoch(c->cluster) || cluster_placement(c->cluster, keyspace) == NULL)
         return false;
     scan_ranges(scan, ranges, &first, &last);

@@ -128,6 +128,8 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
         is_range(h, m->keyspace, m->range) ? clock_decode(m->wanted, &wanted) : ERR_MALFORMED;
     if (err == ERR_OK)
         err = clock_decode(m->have, &have);
+    if (err == ERR_OK && cluster_self(h->cluster) == 0)
+        err = ERR_UNAVAILABLE; /* what of it is to be forgotten is seen with the ring */
     if (err == ERR_OK && !engine_durable_clock(h->engine, m->keyspace, m->range, &context))
         err = ERR_OVERLOADED; /* the next round asks again */
     if (err == ERR_OK)

@@ -492,6 +492,24 @@ static void what_has_left_is_not_read(void)
     }
 }
 
+/* It has just started, and has yet to see what of its data it is to forget. */
+static void who_is_not_in_the_ring_yet_is_not_read(void)
+{
+    struct cluster *c = fixture_at(&f, R(1))->cluster;
+    const struct cluster_node *at;
+    struct cluster_node nodes[FIXTURE_NODES];
+    CU_ASSERT_EQUAL(write_row("a", LEVEL_ALL), ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(cluster_nodes(c, &at), FIXTURE_NODES);
+    memcpy(nodes, at, sizeof nodes);
+    for (unsigned in = 0; in < 2; in++) {
+        enum err err = in ? ERR_OK : ERR_FAILED;
+        cluster_set_nodes(c, in ? R(1) : 0, nodes, FIXTURE_NODES, cluster_ring(c), 1);
+        CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 10, LEVEL_ALL), err);
+        CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 10, LEVEL_QUORUM), ERR_OK);
+        CU_ASSERT_EQUAL(f.result.rows.parts_count, 1);
+    }
+}
+
 static void too_much_at_once_is_refused(void)
 {
     char big[600000];
@@ -535,6 +553,7 @@ CU_TestInfo coord_tests[] = {
      who_cannot_read_its_clock_lets_another_coordinate},
     {"a lying peer is refused", a_lying_peer_is_refused},
     {"what has left is not read", what_has_left_is_not_read},
+    {"who is not in the ring yet is not read", who_is_not_in_the_ring_yet_is_not_read},
     {"too much at once is refused", too_much_at_once_is_refused},
     CU_TEST_INFO_NULL,
 };

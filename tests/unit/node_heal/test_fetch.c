@@ -71,6 +71,23 @@ static void it_need_not_be_its_maker(void)
     CU_ASSERT_TRUE(has(3, dot));
 }
 
+/* It has just started, and may have to forget what it has; so it gives nothing, and nobody takes
+ * that for nothing. */
+static void who_is_not_in_the_ring_yet_gives_nothing(void)
+{
+    struct dot dot = write_quietly(1, 1, KEY, 10);
+    settle();
+    set_in_ring(1, false);
+    want(3, dot);
+    settle();
+    CU_ASSERT_TRUE(ended(3, false));
+    CU_ASSERT_FALSE(has(3, dot));
+    set_in_ring(1, true);
+    want(3, dot);
+    settle();
+    CU_ASSERT_TRUE(has(3, dot));
+}
+
 static void what_nobody_has_is_known_not_to_come(void)
 {
     struct dot here = write_quietly(2, 2, KEY, 10), nowhere = {{1, 1}, 1000};
@@ -157,6 +174,7 @@ static void an_answer_of_before_a_drop_does_not_count(void)
 CU_TestInfo fetch_tests[] = {
     {"what one has is fetched", what_one_has_is_fetched},
     {"it need not be its maker", it_need_not_be_its_maker},
+    {"who is not in the ring yet gives nothing", who_is_not_in_the_ring_yet_gives_nothing},
     {"what nobody has is known not to come", what_nobody_has_is_known_not_to_come},
     {"the dead may have it", the_dead_may_have_it},
     {"who does not answer may have it", who_does_not_answer_may_have_it},
