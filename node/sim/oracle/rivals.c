@@ -162,9 +162,13 @@ static uint32_t left(const struct rivals *r, uint32_t replicas, usec since)
     return replicas;
 }
 
+/* What a read of its own found gone already the write does not take away once more: so many
+ * replicas as it read know that. */
 static void write_known(struct rivals *r, struct write *w, uint32_t by, usec at)
 {
     know(w->known, by, at);
+    if (w->taking == RIVALS_ALL && by > w->reads)
+        by = w->reads;
     for (size_t i = 0; i < w->taken_count; i++)
         know(r->values[w->taken[i]].gone, by, at);
 }
@@ -457,7 +461,7 @@ static bool stands_alone(const struct judge *j, size_t value)
     const struct write *w = &j->r->writes[by->write];
     for (size_t i = 0; i < w->taken_count && by->value != RIVALS_ANY; i++) {
         const struct value *v = &j->r->values[w->taken[i]];
-        bool sure = v->place == by->place || w->taking != RIVALS_OWN;
+        bool sure = w->taking == RIVALS_SEEN || (w->taking == RIVALS_OWN && v->place == by->place);
         if (v->shown == j->r->reads && v->value != RIVALS_ANY && sure)
             return contradiction(j, v->place, v->value, "is there beside what has replaced it");
     }
