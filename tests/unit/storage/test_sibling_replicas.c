@@ -137,6 +137,17 @@ static bool write_some(struct world *w)
     return good;
 }
 
+/* Its disk is lost: it comes back with nothing, in a new life. */
+static void lose(struct replica *r)
+{
+    engine_free(r->engine);
+    store_close(r->store);
+    r->store = store_mem_new();
+    r->self.boot++;
+    CU_ASSERT_EQUAL_FATAL(open_engine(r->store, &r->engine), ERR_OK);
+    engine_set_actor(r->engine, r->self);
+}
+
 static bool pull(struct replica *from, struct replica *to)
 {
     struct clock wanted, done;
@@ -159,6 +170,7 @@ static bool pull(struct replica *from, struct replica *to)
                              engine_clock(from->engine, KEYSPACE, RANGE), true, 0) == ERR_OK;
     }
     good = good && clock_empty(&wanted);
+    engine_note_life(to->engine, KEYSPACE, RANGE, from->self);
     clock_close(&wanted);
     clock_close(&done);
     buf_close(&b);
@@ -172,8 +184,9 @@ static bool repair(struct world *w, struct replica *from, struct replica *to)
     struct part lack;
     if (from == to || !part_lacks(&have, &want, &w->arena, &lack))
         return true;
-    return engine_apply(to->engine, KEYSPACE, RANGE, &lack, (struct dot){{0, 0}, 0}, NULL, 0) ==
-           ERR_OK;
+    enum err err =
+        engine_apply(to->engine, KEYSPACE, RANGE, &lack, (struct dot){{0, 0}, 0}, NULL, 0);
+    return err == ERR_OK || err == ERR_BEHIND; /* of a life that is over */
 }
 
 /* What all of them have may go: nothing is on its way here. */
@@ -315,8 +328,60 @@ static void a_removal_of_what_is_lost_goes(void)
     world_close(&w);
 }
 
+static size_t removed_in(const struct row *row)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < row->cells_count; i++)
+        count += row->cells[i].kind == CELL_REMOVED;
+    return count;
+}
+
+static size_t removed_at(struct world *w, struct replica *r)
+{
+    struct part p = read_all(w, r);
+    size_t count = p.has_static ? removed_in(&p.static_row) : 0;
+    for (size_t i = 0; i < p.rows_count; i++)
+        count += removed_in(&p.rows[i]);
+    return count;
+}
+
+/* Values go with a disk before others have them, and are removed by those who saw them. In
+ * the end all have the same, and no removal is left. */
+static bool run_losing(uint64_t seed)
+{
+    struct world w;
+    world_open(&w, seed);
+    bool good = true;
+    for (size_t i = 0; i < STEPS && good; i++) {
+        good = step(&w);
+        if (rng_chance(&w.rng, 30000))
+            lose(any_replica(&w));
+    }
+    for (int i = 0; i < 4; i++)
+        good = good && settle(&w);
+    struct part first = read_all(&w, &w.replicas[0]);
+    for (size_t i = 0; i < REPLICAS && good; i++) {
+        struct part p = read_all(&w, &w.replicas[i]);
+        good = parts_equal(&first, &p) && removed_at(&w, &w.replicas[i]) == 0;
+    }
+    world_close(&w);
+    return good;
+}
+
+static void replicas_that_lose_their_disks(void)
+{
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        bool good = run_losing(seed);
+        if (!good)
+            fprintf(stderr, "sibling_replicas: losing: seed %llu failed\n",
+                    (unsigned long long)seed);
+        CU_ASSERT_TRUE(good);
+    }
+}
+
 CU_TestInfo sibling_replicas_tests[] = {
     {"a removal of what is lost goes", a_removal_of_what_is_lost_goes},
     {"replicas keep what nobody removed, and no more", replicas_keep_what_nobody_removed},
+    {"replicas that lose their disks", replicas_that_lose_their_disks},
     CU_TEST_INFO_NULL,
 };
