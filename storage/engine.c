@@ -262,10 +262,10 @@ void engine_batch_undo(struct engine *e)
 }
 
 /* A batch of its own, before what it speaks of: should that not be written, nothing is lost. */
-static void note_timestamp(struct engine *e, const struct part *p)
+void engine_note_timestamp(struct engine *e, table_no table, token place, int64_t timestamp)
 {
     uint32_t group;
-    if (!maxima_note(&e->maxima, maxima_hash(p->table, p->token), part_max_timestamp(p), &group))
+    if (!maxima_note(&e->maxima, maxima_hash(table, place), timestamp, &group))
         return;
     store_batch_clear(&e->bounds);
     buf_clear(&e->value);
@@ -340,7 +340,7 @@ void engine_batch_part(struct engine *e, struct range_state *r, const struct par
         if (bytes_equal(buf_bytes(&e->key), buf_bytes(&r->sweep.part)))
             buf_clear(&r->sweep.from); /* the rows behind it have what the sweep has not seen */
     }
-    note_timestamp(e, p);
+    engine_note_timestamp(e, p->table, p->token, part_max_timestamp(p));
     engine_batch_data(e, p);
     engine_batch_indexes(e, p);
     engine_batch_garbage(e, r, p);

@@ -4,6 +4,11 @@
  * T and has dropped it: then T was agreed, and may go here as well. It goes where the write is, and
  * no further: of a range what is left on both sides stays, a deletion of the partition becomes
  * ranges beside the write. So the work is that of the write, and the purge does the rest.
+ *
+ * A pull says more: where it shows all that its giver has, values of which his clock has the dot,
+ * and which it does not show, were deleted there by something that has been dropped since. Who
+ * never had that (his disk is an old one, or he is about to take the range over) keeps them
+ * otherwise. Where nothing was ever dropped at the giver nobody looks.
  */
 #include "storage/engine_settle.h"
 
@@ -165,8 +170,7 @@ static void carve_static(struct carve *c)
     bool whole_goes = tomb_goes(c->rule, whole, covered);
     if (whole_goes && !c->scattered && !c->whole_gone)
         scatter(c);
-    bool taken =
-        row_take_garbage(&own, c->rule, in, c->arena, &c->head.static_row, &c->settle.newest);
+    bool taken = settle_take(&c->settle, &own, NULL, &c->head.static_row);
     if (c->scattered && !whole_goes)
         c->head.static_row.deletion = tomb_max(&c->head.static_row.deletion, whole);
     c->head.has_static = !row_is_empty(&c->head.static_row);
@@ -194,6 +198,36 @@ static enum err carve_stretch(struct carve *c, const struct stretch *at)
     return err == ERR_OK && !done ? ERR_BEHIND : err;
 }
 
+/* What a pull shows all of: rows that the giver has no more go. All of these are looked at, however
+ * many they are, as the giver has done; what is too much to remove goes the next time. */
+static enum err carve_shown(struct carve *c)
+{
+    static const struct scan_slice all = {{NULL, 0}, {NULL, 0}};
+    struct settle *s = &c->settle;
+    const struct answer *a = s->answer;
+    size_t ranges = a->whole ? 1 : a->ranges_count;
+    struct bytes next;
+    struct row row;
+    enum err err = ERR_OK;
+    bool done = true;
+    for (size_t i = 0; i < a->rows_count && err == ERR_OK && !a->whole; i++) {
+        if (i > 0 && bytes_equal(a->rows[i], a->rows[i - 1]))
+            continue;
+        rows_seek(&s->rows, a->rows[i]);
+        err = rows_error(&s->rows);
+        if (err != ERR_OK || !rows_in_part(&s->rows))
+            continue;
+        err = rows_peek(&s->rows, &next);
+        if (err == ERR_OK && bytes_equal(next, a->rows[i]))
+            err = settle_row(s, &row);
+    }
+    for (size_t i = 0; i < ranges && err == ERR_OK && done; i++) {
+        const struct scan_slice *range = a->whole ? &all : &a->ranges[i];
+        err = settle_rows(s, range->start, range->end, SIZE_MAX, &done, &next);
+    }
+    return err == ERR_OK && !done ? ERR_BEHIND : err;
+}
+
 static enum err carve(struct carve *c)
 {
     struct settle *s = &c->settle;
@@ -207,7 +241,10 @@ static enum err carve(struct carve *c)
     struct stretches all = find_stretches(m, &s->rows.head, c->arena);
     for (size_t i = 0; i < all.count && err == ERR_OK; i++)
         err = carve_stretch(c, &all.items[i]);
-    if (err == ERR_OK && (m->has_static || !tomb_is_none(&m->deletion)))
+    if (err == ERR_OK && s->answer != NULL)
+        err = carve_shown(c);
+    if (err == ERR_OK && (m->has_static || !tomb_is_none(&m->deletion) ||
+                          (s->answer != NULL && s->answer->has_static)))
         carve_static(c);
     if (err == ERR_OK && c->any) {
         settle_head(s, &c->head);
@@ -217,10 +254,13 @@ static enum err carve(struct carve *c)
 }
 
 enum err engine_batch_context(struct engine *e, struct range_state *r, const struct part *p,
-                              const struct clock *context, bool trusted)
+                              const struct clock *context, const struct answer *answer,
+                              bool trusted)
 {
-    if (context == NULL || p->siblings || part_min_timestamp(p) > r->garbage_newest ||
-        MUTANT(context_ignored))
+    bool covered = !p->siblings && part_min_timestamp(p) <= r->garbage_newest;
+    if (answer != NULL && answer->bound == TIMESTAMP_NONE)
+        answer = NULL; /* nothing is gone there that is not deleted here */
+    if (context == NULL || (!covered && answer == NULL) || MUTANT(context_ignored))
         return ERR_OK;
     struct garbage_rule rule = {.dots = context, .is_context = true};
     struct arena arena;
@@ -230,12 +270,15 @@ enum err engine_batch_context(struct engine *e, struct range_state *r, const str
     arena_init(&arena);
     struct carve c = {.rule = &rule, .message = p, .arena = &arena};
     settle_init(&c.settle, e, r, &rule, p, &arena);
+    c.settle.answer = answer;
     enum err err = carve(&c);
-    if (err == ERR_OK && c.settle.changed && !trusted)
+    bool changed = c.settle.changed;
+    bool some = err == ERR_BEHIND && answer != NULL && trusted; /* the rest goes the next time */
+    if (err == ERR_OK && changed && !trusted)
         err = ERR_BEHIND;
     else if (err == ERR_BEHIND)
         key_part(&r->urgent, p->table, p->token, p->key);
-    if (err == ERR_OK) {
+    if (err == ERR_OK || some) {
         settle_note(&c.settle);
     } else {
         e->batch.ops.len = len;

@@ -87,7 +87,7 @@ static enum err batch_apply(struct engine *e, struct range_state *r, const struc
             return ERR_BEHIND;
     }
     *ret = rest;
-    enum err err = engine_batch_context(e, r, ret, context, true);
+    enum err err = engine_batch_context(e, r, ret, context, NULL, true);
     if (err != ERR_OK)
         return err;
     engine_batch_part(e, r, ret);

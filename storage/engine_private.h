@@ -154,6 +154,9 @@ struct engine {
 /* Counts what could not be read; returns err. */
 enum err engine_note(struct engine *e, enum err err);
 
+/* The maximum of the partition is not below this from now on. */
+void engine_note_timestamp(struct engine *e, table_no table, token place, int64_t timestamp);
+
 /* Filling e->batch. */
 
 void engine_batch_begin(struct engine *e);
@@ -290,11 +293,26 @@ void engine_compact_removed(struct engine *e, bool done);
 
 /* --- engine_context.c */
 
+/* What a pull says of one partition: where it shows all that the giver has, what is not in it is
+ * not there. */
+struct answer {
+    const struct part *part; /* as it came */
+    int64_t bound;           /* of what the giver has dropped; TIMESTAMP_NONE: nothing ever */
+    bool whole;              /* all rows are shown */
+    bool has_static;         /* ... or the static row is, */
+    bool shows_ranges;       /* rows in these, */
+    struct scan_slice *ranges;
+    struct bytes *rows; /* and these. Ascending */
+    size_t ranges_count, ranges_cap, rows_count, rows_cap;
+};
+
 /* Into e->batch: what must go before p, which is what is new of something that came with the
- * context. ERR_BEHIND, and the batch as it was: it is too much; or there is any, and it is not
- * `trusted`. */
+ * context; of a pull (else NULL) the answer as it came, and what it has not goes as well.
+ * ERR_BEHIND, and the batch as it was: there is any, and it is not `trusted`; or it is too much: of
+ * what a pull takes away a part is in the batch then, and the rest goes when it comes again. */
 enum err engine_batch_context(struct engine *e, struct range_state *r, const struct part *p,
-                              const struct clock *context, bool trusted) MUST_CHECK;
+                              const struct clock *context, const struct answer *answer,
+                              bool trusted) MUST_CHECK;
 
 /* --- engine_name.c */
 

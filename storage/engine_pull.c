@@ -1,8 +1,9 @@
-/* engine_pull.c - giving another replica what it lacks, and taking it.
+/* engine_pull.c - giving another replica what it lacks (engine_take.c takes it).
  *
- *   pull (sent) = u8 version 1, u8 flags, varint parts, (i64 bound, part)*, varint entries,
- *           (dot, entry)*
+ *   pull (sent) = u8 version 1, u8 flags, varint parts, (u8 shown, i64 bound, part)*,
+ *           varint entries, (dot, entry)*
  *           flags: 1 all is named; entry: engine_log.c
+ *           shown: 1 all rows of the partition, 2 all rows in the ranges of its entries
  *           bound: of what was dropped in partitions like this one
  *
  * Do not renumber.
@@ -10,25 +11,29 @@
  * A pull carries the state of what the dots touched, not the writes: what was overwritten meanwhile
  * is not sent. With every row go the deletions that cover it, because they may be what became of
  * the dot's effect: else the receiver's clock would claim a dot whose effect it has in no form.
+ *
  * What was dropped is not sent at all. But whoever has its dot from then on must know the bound of
  * its timestamp, else it would take an older write for one that nothing was ever against, and mint
- * it without a context; replicas that have the deletion still would keep the write down.
+ * it without a context; replicas that have the deletion still would keep the write down. And what
+ * it deleted must go there, too: the receiver sees that it has something of which the giver's clock
+ * has the dot, and the answer nothing (engine_context.c). That says something only where all is
+ * shown. So of a deletion of rows or of the partition that is not here any more, all that it
+ * covered is.
+ *
  * And with every partition go the entries of other dots that touched it and that the asker has not
  * heard of: what of it is shown already must have a name there, too. All is named, unless they are
  * too many to be looked at; then a partition may have been touched by dots that do not come with
  * it.
  */
+#include "storage/engine_pull.h"
 #include "base/mem.h"
 #include "base/mutant.h"
-#include "storage/engine_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PULL_VERSION     1
-#define PULL_ALL_NAMED   1u
-#define PULL_ENTRIES_MAX 4096u /* wanted ones; and as many beside */
-#define PULL_BYTES_MAX   WRITE_BYTES_MAX
+#define PULL_BYTES_MAX WRITE_BYTES_MAX
+#define SHOWN_MAX      ((size_t)4 << 20) /* read to show what became of a deletion */
 
 /* --- giving */
 
@@ -40,7 +45,10 @@ struct named { /* a dot, and its entry in the log */
 /* What is to be read of one partition, gathered from the entries of several dots. */
 struct touched {
     struct shape sum;
-    size_t ranges_cap, rows_cap;
+    struct dot *range_dots; /* who deleted each of its ranges */
+    size_t ranges_cap, range_dots_cap, rows_cap;
+    struct dot deletion; /* the last one that deleted the partition */
+    size_t deletions;    /* so many did */
     struct named *dots;
     size_t dots_count, dots_cap;
     struct touched *next; /* in the order of their first dots */
@@ -87,9 +95,16 @@ static void gather(struct pull *pull, const struct shape *shape, struct named na
         return;
     struct shape *sum = &t->sum;
     sum->flags |= shape->flags;
+    if ((shape->flags & SHAPE_DELETION) != 0) {
+        t->deletion = named.dot;
+        t->deletions++;
+    }
     for (size_t i = 0; i < shape->ranges_count; i++) {
         sum->ranges = arena_grow(pull->arena, sum->ranges, sum->ranges_count, &t->ranges_cap,
                                  sizeof *sum->ranges);
+        t->range_dots = arena_grow(pull->arena, t->range_dots, sum->ranges_count,
+                                   &t->range_dots_cap, sizeof *t->range_dots);
+        t->range_dots[sum->ranges_count] = named.dot;
         sum->ranges[sum->ranges_count++] = shape->ranges[i];
     }
     for (size_t i = 0; i < shape->rows_count; i++) {
@@ -152,7 +167,7 @@ static enum err gather_actor(struct pull *pull, struct range_state *r, const str
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-static int bytes_sort_compare(const void *a, const void *b)
+int pull_row_compare(const void *a, const void *b)
 {
     return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
 }
@@ -175,63 +190,149 @@ static struct bytes row_end(struct arena *arena, struct bytes row)
     return bytes_make(end, row.len + 1);
 }
 
-/* ret := the present state of what was touched, with all deletions that cover it. */
-static enum err read_touched(struct engine *e, struct touched *t, struct arena *arena,
-                             struct part *ret)
+/* The pieces of deletions there. */
+static void add_tombs(const struct rows *rows, struct bytes start, struct bytes end,
+                      struct part *out)
+{
+    struct part piece = rows->head;
+    part_cut_tombs(&piece, start, end, rows->arena);
+    for (size_t k = 0; k < piece.tombs_count; k++)
+        out->tombs[out->tombs_count++] = piece.tombs[k];
+}
+
+/* Is the deletion of the partition gone that it was touched by, or may be? Of several it is not
+ * known whether the one that is here came before another one was dropped. */
+static bool deletion_is_gone(const struct touched *t, const struct part *head)
+{
+    return t->deletions > 1 ||
+           (t->deletions == 1 && dot_compare(head->deletion.dot, t->deletion) != 0);
+}
+
+/* ... or one of the ranges, or a piece of it. */
+static bool range_is_gone(const struct touched *t, const struct part *head, struct arena *arena)
+{
+    bool whole = true;
+    for (size_t i = 0; i < t->sum.ranges_count && whole; i++) {
+        const struct scan_slice *range = &t->sum.ranges[i];
+        struct part piece = *head;
+        struct bytes upto = range->start;
+        part_cut_tombs(&piece, range->start, range->end, arena);
+        for (size_t k = 0; k < piece.tombs_count && whole; k++) {
+            whole = dot_compare(piece.tombs[k].tomb.dot, t->range_dots[i]) == 0 &&
+                    bytes_equal(piece.tombs[k].start, upto);
+            upto = piece.tombs[k].end;
+        }
+        whole = whole && piece.tombs_count > 0 && range_end_compare(upto, range->end) == 0;
+    }
+    return !whole;
+}
+
+/* Rows with start <= key < end; ERR_TOO_BIG: too much was read by then. */
+static enum err read_rows(struct rows *rows, struct bytes start, struct bytes end, size_t bytes_max,
+                          struct part *out, size_t *cap)
+{
+    struct row row;
+    enum err err;
+    rows_seek(rows, start);
+    while ((err = rows_next(rows, false, &row)) == ERR_OK && range_before_end(row.key, end)) {
+        if (rows->bytes > bytes_max)
+            return ERR_TOO_BIG;
+        add_row(rows->arena, out, cap, &row);
+    }
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* The rows that were touched, each with the deletions that cover it. */
+static enum err read_named_rows(struct rows *rows, const struct shape *s, struct part *out,
+                                size_t *cap)
+{
+    struct row row;
+    enum err err = ERR_OK;
+    if (s->rows_count > 1)
+        qsort(s->rows, s->rows_count, sizeof *s->rows, pull_row_compare);
+    for (size_t i = 0; i < s->rows_count && err == ERR_OK; i++) {
+        if (i > 0 && (bytes_equal(s->rows[i - 1], s->rows[i]) || MUTANT(pull_first_row)))
+            continue;
+        add_tombs(rows, s->rows[i], row_end(rows->arena, s->rows[i]), out);
+        rows_seek(rows, s->rows[i]);
+        err = rows_next(rows, false, &row);
+        if (err == ERR_OK && bytes_equal(row.key, s->rows[i]))
+            add_row(rows->arena, out, cap, &row);
+        err = err == ERR_NOT_FOUND ? ERR_OK : err;
+    }
+    return err;
+}
+
+/* All rows, where the entry of a dot or what became of it asks for them; else ERR_OK, and nothing.
+ */
+static enum err read_whole(struct rows *rows, const struct touched *t, bool dropped,
+                           struct part *out, size_t *cap, unsigned *shown)
+{
+    bool must = (t->sum.flags & SHAPE_WHOLE) != 0;
+    if (!must && !(dropped && deletion_is_gone(t, &rows->head)))
+        return ERR_OK;
+    enum err err =
+        read_rows(rows, BYTES_NONE, BYTES_NONE, must ? PULL_BYTES_MAX : SHOWN_MAX, out, cap);
+    if (err == ERR_OK)
+        *shown = PULL_SHOWS_ALL;
+    else if (err == ERR_TOO_BIG && !must)
+        err = ERR_OK;
+    return err;
+}
+
+static enum err read_ranges(struct rows *rows, const struct touched *t, bool dropped,
+                            struct part *out, size_t *cap, unsigned *shown)
+{
+    const struct shape *s = &t->sum;
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < s->ranges_count; i++)
+        add_tombs(rows, s->ranges[i].start, s->ranges[i].end, out);
+    if (s->ranges_count == 0 || !dropped || !range_is_gone(t, &rows->head, rows->arena))
+        return ERR_OK;
+    size_t before = out->rows_count;
+    for (size_t i = 0; i < s->ranges_count && err == ERR_OK; i++)
+        err = read_rows(rows, s->ranges[i].start, s->ranges[i].end, SHOWN_MAX, out, cap);
+    if (err == ERR_OK)
+        *shown = PULL_SHOWS_RANGES;
+    if (err != ERR_TOO_BIG)
+        return err;
+    out->rows_count = before;
+    return ERR_OK;
+}
+
+/* ret := the present state of what was touched, with all deletions that cover it. dropped: some may
+ * be gone; what became of what they covered is shown then, too. */
+static enum err read_touched(struct engine *e, struct touched *t, bool dropped, struct arena *arena,
+                             struct part *ret, unsigned *ret_shown)
 {
     struct shape *s = &t->sum;
     struct rows rows;
-    struct row row;
     size_t cap = 0;
     rows_init(&rows, e, arena, true);
     enum err err = rows_open(&rows, s->table, s->token, s->key);
     struct part out = rows.head;
-    bool whole = (s->flags & SHAPE_WHOLE) != 0;
-    if (!whole && ((s->flags & SHAPE_STATIC) == 0 || MUTANT(pull_forgets_static))) {
-        out.has_static = false;
-        out.static_row = (struct row){.deletion = TOMB_NONE};
-    }
-    if (err == ERR_OK && whole) {
-        rows_seek(&rows, BYTES_NONE);
-        while ((err = rows_next(&rows, false, &row)) == ERR_OK && rows.bytes <= PULL_BYTES_MAX)
-            add_row(arena, &out, &cap, &row);
-        if (err == ERR_OK)
-            err = ERR_TOO_BIG;
-        err = err == ERR_NOT_FOUND ? ERR_OK : err;
-    } else if (err == ERR_OK) {
+    *ret_shown = 0;
+    if (err == ERR_OK)
+        err = read_whole(&rows, t, dropped, &out, &cap, ret_shown);
+    if (err == ERR_OK && *ret_shown == 0) {
+        if ((s->flags & SHAPE_STATIC) == 0 || MUTANT(pull_forgets_static)) {
+            out.has_static = false;
+            out.static_row = (struct row){.deletion = TOMB_NONE};
+        }
+        out.rows_count = 0;
         out.tombs = arena_array(arena, struct range_tomb,
                                 (s->rows_count + s->ranges_count + 1) * (out.tombs_count + 1));
         out.tombs_count = 0;
-        if (s->rows_count > 1)
-            qsort(s->rows, s->rows_count, sizeof *s->rows, bytes_sort_compare);
-    }
-    for (size_t i = 0; i < s->rows_count && err == ERR_OK && !whole; i++) {
-        if (i > 0 && (bytes_equal(s->rows[i - 1], s->rows[i]) || MUTANT(pull_first_row)))
-            continue;
-        struct part piece = rows.head;
-        part_cut_tombs(&piece, s->rows[i], row_end(arena, s->rows[i]), arena);
-        for (size_t k = 0; k < piece.tombs_count; k++)
-            out.tombs[out.tombs_count++] = piece.tombs[k];
-        rows_seek(&rows, s->rows[i]);
-        err = rows_next(&rows, false, &row);
-        if (err == ERR_OK && bytes_equal(row.key, s->rows[i]))
-            add_row(arena, &out, &cap, &row);
-        err = err == ERR_NOT_FOUND ? ERR_OK : err;
-    }
-    for (size_t i = 0; i < s->ranges_count && err == ERR_OK && !whole; i++) {
-        struct part piece = rows.head;
-        part_cut_tombs(&piece, s->ranges[i].start, s->ranges[i].end, arena);
-        for (size_t k = 0; k < piece.tombs_count; k++)
-            out.tombs[out.tombs_count++] = piece.tombs[k];
+        err = read_named_rows(&rows, s, &out, &cap);
+        if (err == ERR_OK)
+            err = read_ranges(&rows, t, dropped, &out, &cap, ret_shown);
+        part_normalise(&out, arena);
     }
     enum err closed = rows_close(&rows);
     err = err != ERR_OK ? err : closed;
-    if (err != ERR_OK)
-        return err;
-    if (!whole)
-        part_normalise(&out, arena);
-    *ret = out;
-    return ERR_OK;
+    if (err == ERR_OK)
+        *ret = out;
+    return err;
 }
 
 /* Write the states of the first partitions, about bytes_max of them, into `parts`; returns how
@@ -245,12 +346,14 @@ static enum err write_states(struct pull *pull, size_t bytes_max, struct buf *pa
         struct arena arena; /* of one partition: what was read is more than what is sent */
         struct part p;
         arena_init(&arena);
-        enum err err = read_touched(pull->e, t, &arena, &p);
         int64_t bound = TIMESTAMP_NONE;
+        unsigned shown = 0;
         size_t before = parts->len;
+        enum err err = engine_read_purged(pull->e, t->sum.table, t->sum.token, &bound);
         if (err == ERR_OK)
-            err = engine_read_purged(pull->e, p.table, p.token, &bound);
+            err = read_touched(pull->e, t, bound != TIMESTAMP_NONE, &arena, &p, &shown);
         if (err == ERR_OK) {
+            buf_put_u8(parts, (uint8_t)shown);
             buf_put_i64(parts, bound);
             part_encode(&p, parts);
         }
@@ -346,176 +449,4 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
     buf_close(&parts);
     arena_close(&arena);
     return engine_note(e, err);
-}
-
-/* --- taking */
-
-struct taken {
-    struct engine *e;
-    struct range_state *range;
-    struct arena *arena;
-    struct part *parts; /* as they came */
-    size_t parts_count;
-    int64_t *bounds;  /* by part: of what the giver has dropped there */
-    bool *left_out;   /* by part: it needs the context, which is not to be trusted, or much work */
-    struct dot *dots; /* that the clock gets with the pull; room for one more per part */
-    struct bytes *entries; /* of these dots */
-    size_t *part_of;       /* which part a dot's entry names; parts_count: none */
-    size_t dots_count;
-    struct clock known; /* the clock with these dots */
-    bool all_named;
-};
-
-/* Entries come in the order of the parts, several for each: `from` is that of the one before. */
-static size_t find_part(const struct taken *t, const struct shape *shape, size_t from)
-{
-    size_t i = from;
-    while (i < t->parts_count &&
-           (t->parts[i].token != shape->token || t->parts[i].table != shape->table ||
-            !bytes_equal(t->parts[i].key, shape->key)))
-        i++;
-    return i;
-}
-
-/* Read the entries of dots that are not in the clock. */
-static enum err read_entries(struct taken *t, struct reader *in)
-{
-    uint64_t count = read_varint(in);
-    if (in->failed || count > (uint64_t)2 * PULL_ENTRIES_MAX)
-        return ERR_MALFORMED;
-    t->dots = arena_array(t->arena, struct dot, count + t->parts_count);
-    t->entries = arena_array(t->arena, struct bytes, count);
-    t->part_of = arena_array(t->arena, size_t, count);
-    size_t part = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        struct shape shape;
-        struct dot dot = read_dot(in);
-        const uint8_t *start = in->at;
-        if (in->failed || dot.n < 1 || dot.n > DOT_N_MAX ||
-            !engine_shape_read(in, t->arena, &shape))
-            return ERR_MALFORMED;
-        if (clock_has(&t->range->clock, dot))
-            continue;
-        t->entries[t->dots_count] = bytes_make(start, (size_t)(in->at - start));
-        part = find_part(t, &shape, part < t->parts_count ? part : 0);
-        part = part < t->parts_count ? part : find_part(t, &shape, 0);
-        t->part_of[t->dots_count] = part;
-        t->dots[t->dots_count++] = dot;
-    }
-    return reader_finish(in);
-}
-
-static enum err read_pull(struct taken *t, struct bytes in)
-{
-    struct reader reader = reader_make(in);
-    uint8_t version = read_u8(&reader);
-    uint8_t flags = read_u8(&reader);
-    uint64_t count = read_varint(&reader);
-    if (reader.failed || version != PULL_VERSION || flags > PULL_ALL_NAMED ||
-        count > PULL_ENTRIES_MAX)
-        return ERR_MALFORMED;
-    t->all_named = (flags & PULL_ALL_NAMED) != 0;
-    t->parts = arena_array(t->arena, struct part, count);
-    t->bounds = arena_array(t->arena, int64_t, count);
-    t->left_out = arena_array(t->arena, bool, count);
-    for (; t->parts_count < count; t->parts_count++) {
-        t->bounds[t->parts_count] = read_i64(&reader);
-        enum err err = part_read(&reader, t->arena, &t->parts[t->parts_count]);
-        if (err != ERR_OK)
-            return err;
-    }
-    return read_entries(t, &reader);
-}
-
-/* What is new of one part into the batch. */
-static enum err take_part(struct taken *t, size_t i, const struct clock *context, bool trusted)
-{
-    struct engine *e = t->e;
-    const struct part *p = &t->parts[i];
-    struct part rest, stray;
-    int64_t bound;
-    enum err err = engine_read_purged(e, p->table, p->token, &bound);
-    if (err != ERR_OK) /* that of the giver could not be added */
-        return err;
-    part_drop_known(p, &t->range->clock, t->arena, &rest);
-    struct dot dot = engine_name(e, t->range, &t->known, &rest, t->arena, &stray);
-    err = engine_batch_context(e, t->range, &rest, context, trusted);
-    if (err == ERR_BEHIND) {
-        t->left_out[i] = true;
-        return ERR_OK;
-    }
-    if (err != ERR_OK)
-        return err;
-    engine_batch_purged(e, p->table, p->token, t->bounds[i]);
-    if (!MUTANT(pull_without_rows))
-        engine_batch_part(e, t->range, &rest);
-    if (!MUTANT(pull_not_counted))
-        counter_sets_feed(&e->counters, &rest);
-    if (dot.n > 0) { /* what no dot of the clock or of the pull tells of */
-        engine_put_shape(e, t->range, dot, &stray);
-        clock_add(&t->known, dot);
-        t->dots[t->dots_count++] = dot;
-    }
-    return ERR_OK;
-}
-
-/* Of what is left out the dots are missing still. */
-static void keep_entries(struct taken *t, size_t entries)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < t->dots_count; i++) {
-        bool out = i < entries && t->part_of[i] < t->parts_count && t->left_out[t->part_of[i]];
-        if (out)
-            continue;
-        if (i < entries)
-            engine_put_entry(t->e, t->range, t->dots[i], t->entries[i]);
-        t->dots[kept++] = t->dots[i];
-    }
-    t->dots_count = kept;
-}
-
-/* All of the pull into the batch; then t->dots are those that the clock gets with it. */
-static enum err take_pull(struct taken *t, struct bytes in, const struct clock *context,
-                          bool trusted)
-{
-    enum err err = read_pull(t, in);
-    size_t entries = t->dots_count;
-    clock_copy(&t->known, &t->range->clock);
-    for (size_t i = 0; i < entries && err == ERR_OK; i++)
-        clock_add(&t->known, t->dots[i]);
-    /* Of the context a part needs the dots that touched it; of all others it says nothing. */
-    if (context != NULL && !trusted)
-        trusted = t->all_named || clock_covers(&t->known, context);
-    for (size_t i = 0; i < t->parts_count && err == ERR_OK; i++)
-        err = take_part(t, i, context, trusted);
-    if (err != ERR_OK)
-        return err;
-    keep_entries(t, entries);
-    return engine_batch_check(t->e);
-}
-
-enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
-                          const struct clock *context, bool trusted, uint64_t ticket)
-{
-    struct range_state *r = engine_range(e, keyspace, range);
-    struct arena arena;
-    struct taken t = {.e = e, .range = r, .arena = &arena};
-    if (r->err != ERR_OK)
-        return r->err;
-    arena_init(&arena);
-    clock_init(&t.known);
-    engine_batch_begin(e);
-    enum err err = take_pull(&t, in, context, trusted);
-    if (err == ERR_OK) {
-        for (size_t i = 0; i < t.dots_count && !MUTANT(pull_without_clock); i++)
-            engine_range_add(e, r, t.dots[i]);
-        e->stats.bytes_written += e->batch.ops.len;
-        engine_batch_write(e, ticket);
-    } else {
-        engine_batch_undo(e);
-        counter_sets_drop_all(&e->counters); /* they may have heard of what was not written */
-    }
-    clock_close(&t.known);
-    arena_close(&arena);
-    return err;
 }

@@ -1,5 +1,7 @@
 #include "storage/engine_settle.h"
 
+#include "base/mutant.h"
+
 void settle_init(struct settle *s, struct engine *e, struct range_state *range,
                  const struct garbage_rule *rule, const struct part *message, struct arena *arena)
 {
@@ -74,14 +76,58 @@ void settle_put_row(struct settle *s, const struct row *row)
     engine_batch_row(s->e, &s->e->batch, bytes_make(last.data, last.len - KEY_FRAGMENT_SIZE), &p);
 }
 
+/* Does the answer say how the giver has this row? */
+static bool is_shown(const struct answer *a, const struct bytes *key)
+{
+    size_t low = 0;
+    size_t high = a->rows_count;
+    if (a->whole || key == NULL)
+        return a->whole || a->has_static;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int c = bytes_compare(a->rows[mid], *key);
+        if (c == 0)
+            return true;
+        if (c < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (size_t i = 0; i < a->ranges_count; i++) {
+        if (bytes_compare(*key, a->ranges[i].start) >= 0 &&
+            range_before_end(*key, a->ranges[i].end))
+            return true;
+    }
+    return false;
+}
+
+static const struct row *row_of(const struct part *p, const struct bytes *key)
+{
+    if (key == NULL)
+        return p->has_static ? &p->static_row : NULL;
+    return part_find_row(p, *key);
+}
+
+bool settle_take(struct settle *s, const struct row *own, const struct bytes *key, struct row *ret)
+{
+    const struct row *in = s->message != NULL ? row_of(s->message, key) : NULL;
+    bool taken = row_take_garbage(own, s->rule, in, s->rows.arena, ret, &s->newest);
+    const struct answer *a = s->answer;
+    if (a == NULL || a->bound == TIMESTAMP_NONE || !is_shown(a, key) || MUTANT(absent_kept))
+        return taken;
+    struct row left = *ret;
+    return row_take_absent(&left, s->rule->dots, a->bound, row_of(a->part, key), s->rows.arena,
+                           ret) ||
+           taken;
+}
+
 enum err settle_row(struct settle *s, struct row *ret)
 {
     struct row row;
     enum err err = rows_next(&s->rows, false, &row);
     if (err != ERR_OK)
         return err;
-    const struct row *in = s->message != NULL ? part_find_row(s->message, row.key) : NULL;
-    bool taken = row_take_garbage(&row, s->rule, in, s->rows.arena, ret, &s->newest);
+    bool taken = settle_take(s, &row, &row.key, ret);
     if (taken)
         s->e->stats.purged += row.cells_count - ret->cells_count +
                               (tomb_is_none(&row.deletion) != tomb_is_none(&ret->deletion));

@@ -12,7 +12,8 @@ struct settle {
     struct engine *e;
     struct range_state *range;
     const struct garbage_rule *rule;
-    const struct part *message; /* whose context the rule has; NULL: it has none */
+    const struct part *message;  /* whose context the rule has; NULL: it has none */
+    const struct answer *answer; /* of the pull that it came in; NULL: in none */
     struct rows rows;
     int64_t newest;  /* timestamp that was dropped */
     bool changed;    /* something was, of the partition that is open */
@@ -26,6 +27,9 @@ size_t settle_work(const struct settle *s); /* fragments read so far */
 
 /* The head of the partition is then s->rows.head. */
 enum err settle_open(struct settle *s, table_no table, token place, struct bytes key) MUST_CHECK;
+
+/* What is taken out of the row with this key; NULL: of the static row. False when nothing is. */
+bool settle_take(struct settle *s, const struct row *own, const struct bytes *key, struct row *ret);
 
 /* The row where the rows stand, without its garbage and what the head covers. ret: what is left. */
 enum err settle_row(struct settle *s, struct row *ret) MUST_CHECK;

@@ -55,7 +55,7 @@ static bool removed_goes(const struct garbage_rule *rule, const struct cell *c)
 
 static bool cell_goes(const struct garbage_rule *rule, const struct cell *c, const struct row *in)
 {
-    if (!cell_is_garbage(c))
+    if (!cell_is_garbage(c) || (rule->is_context && c->kind == CELL_REMOVED))
         return false;
     if (rule->is_context)
         return covers_any(c, in) && dot_goes(rule, c->dot);
@@ -89,6 +89,45 @@ bool row_take_garbage(const struct row *own, const struct garbage_rule *rule, co
     if (out.cells_count == own->cells_count &&
         tomb_is_none(&out.deletion) == tomb_is_none(&own->deletion))
         return false;
+    *ret = out;
+    return true;
+}
+
+static bool shows(const struct row *shown, const struct cell *c)
+{
+    for (size_t i = 0; shown != NULL && i < shown->cells_count; i++) {
+        const struct cell *x = &shown->cells[i];
+        if (x->column == c->column && x->has_path == c->has_path && bytes_equal(x->path, c->path) &&
+            x->kind == c->kind && dot_compare(x->dot, c->dot) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_absent(const struct row *own, const struct cell *c, const struct clock *theirs,
+                      int64_t bound, const struct row *shown)
+{
+    return (c->kind == CELL_LIVE || c->kind == CELL_EXPIRING) && c->dot.n > 0 &&
+           (own->siblings || c->timestamp <= bound) && clock_has(theirs, c->dot) &&
+           !shows(shown, c);
+}
+
+bool row_take_absent(const struct row *own, const struct clock *theirs, int64_t bound,
+                     const struct row *shown, struct arena *arena, struct row *ret)
+{
+    struct row out = *own;
+    size_t first = 0;
+    *ret = *own;
+    while (first < own->cells_count && !is_absent(own, &own->cells[first], theirs, bound, shown))
+        first++;
+    if (first == own->cells_count)
+        return false;
+    out.cells = arena_array(arena, struct cell, own->cells_count);
+    out.cells_count = 0;
+    for (size_t i = 0; i < own->cells_count; i++) {
+        if (i < first || !is_absent(own, &own->cells[i], theirs, bound, shown))
+            out.cells[out.cells_count++] = own->cells[i];
+    }
     *ret = out;
     return true;
 }

@@ -36,6 +36,13 @@ bool tomb_goes(const struct garbage_rule *rule, const struct tomb *t, int64_t co
 bool row_take_garbage(const struct row *own, const struct garbage_rule *rule, const struct row *in,
                       struct arena *arena, struct row *ret, int64_t *newest);
 
+/* ret := `own` without the values that a giver has had (their dots are in his clock) and shows no
+ * more: `shown` is the row as he has it, NULL when he has none. With siblings, or up to the bound
+ * of the timestamps of what he dropped. What is garbage itself goes its own way. False when nothing
+ * does; ret is own then. */
+bool row_take_absent(const struct row *own, const struct clock *theirs, int64_t bound,
+                     const struct row *shown, struct arena *arena, struct row *ret);
+
 /* Whether garbage with this dot is in the row: what expires, or all else. (One write may have both,
  * and what expires stays for longer.) */
 bool row_has_garbage_of(const struct row *r, struct dot dot, bool expiring);

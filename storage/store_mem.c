@@ -391,6 +391,25 @@ struct store *store_mem_new(void)
     return &m->store;
 }
 
+struct store *store_mem_copy(struct store *s)
+{
+    struct store *copy = store_mem_new();
+    struct store_iter *it = store_iter_new_durable(s);
+    struct store_batch batch;
+    store_batch_init(&batch);
+    for (store_iter_seek(it, BYTES_NONE); store_iter_valid(it); store_iter_next(it)) {
+        store_batch_clear(&batch);
+        store_batch_put(&batch, store_iter_key(it), store_iter_value(it));
+        store_write(copy, &batch, 0);
+    }
+    store_iter_free(it);
+    store_batch_close(&batch);
+    store_flush(copy);
+    store_mem_sync(copy, SIZE_MAX);
+    mem_of(copy)->appends = mem_of(s)->appends;
+    return copy;
+}
+
 size_t store_mem_pending(const struct store *s)
 {
     size_t count = 0;

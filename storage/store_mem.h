@@ -32,6 +32,9 @@ bool store_mem_has_news(const struct store *s);
  * kernel. No ticket of before completes any more; a failure is forgotten. No iterator may live. */
 void store_mem_crash(struct store *s, size_t keep);
 
+/* A store with what is durable of this one: a backup. Damage is not copied. */
+struct store *store_mem_copy(struct store *s);
+
 /* From now on everything not durable fails with this error: a full disk, a failed fsync. The oldest
  * `written` groups are on the disk all the same: who is told of a failure knows nothing. */
 void store_mem_fail(struct store *s, size_t written, enum err err, const char *why);

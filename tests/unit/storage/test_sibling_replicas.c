@@ -18,6 +18,7 @@ struct replica {
     struct store *store;
     struct engine *engine;
     struct actor self;
+    struct store *backup; /* an older copy; NULL: none */
 };
 
 struct world {
@@ -56,6 +57,7 @@ static void world_close(struct world *w)
     for (size_t i = 0; i < REPLICAS; i++) {
         engine_free(w->replicas[i].engine);
         store_close(w->replicas[i].store);
+        store_close(w->replicas[i].backup);
     }
     arena_close(&w->arena);
 }
@@ -213,13 +215,42 @@ static bool purge(struct world *w, struct replica *r)
     return err == ERR_OK && done;
 }
 
+/* The disk is replaced by an older copy of it. What it alone had the others get before, for that
+ * would be lost with right; and it pulls from all of them before anything else. */
+static bool restore(struct world *w, struct replica *r)
+{
+    bool good = true;
+    for (size_t i = 0; i < REPLICAS && r->backup != NULL; i++)
+        good = good && (r == &w->replicas[i] || pull(r, &w->replicas[i]));
+    for (size_t i = 0; i < REPLICAS && r->backup != NULL && rng_chance(&w->rng, 500000); i++)
+        good = good && purge(w, &w->replicas[i]);
+    sync_all(r->store);
+    if (r->backup == NULL) {
+        r->backup = store_mem_copy(r->store);
+        return good;
+    }
+    engine_free(r->engine);
+    store_close(r->store);
+    r->store = r->backup;
+    r->backup = NULL;
+    r->self.boot++;
+    if (open_engine(r->store, &r->engine) != ERR_OK)
+        return false;
+    engine_set_actor(r->engine, r->self);
+    for (size_t i = 0; i < REPLICAS; i++)
+        good = good && (r == &w->replicas[i] || pull(&w->replicas[i], r));
+    return good;
+}
+
 static bool step(struct world *w)
 {
-    uint64_t what = rng_below(&w->rng, 20);
+    uint64_t what = rng_below(&w->rng, 21);
     struct replica *from = any_replica(w);
     struct replica *to = any_replica(w);
     if (what < 15)
         return write_some(w);
+    if (what == 20)
+        return restore(w, to);
     if (what < 17)
         return from == to || pull(from, to);
     return what < 18 ? repair(w, from, to) : purge(w, to);

@@ -30,7 +30,7 @@ static bool run(uint64_t seed, const char *name, struct world_rules rules)
         if (rules.purges) {
             world_check_empty(w);
             world_check_history(w);
-        } else if (!rules.crashes && !rules.moves) {
+        } else if (!rules.crashes && !rules.moves && !rules.restores) {
             world_check_all_there(w);
         }
         if (late == 0 && w->wrong == NULL)
@@ -84,11 +84,18 @@ static void also_when_replicas_leave_and_come_back(void)
     run_many("moves", 30, (struct world_rules){.purges = true, .back_dated = true, .moves = true});
 }
 
+static void also_when_a_disk_is_an_old_one(void)
+{
+    run_many("restored", 100,
+             (struct world_rules){.purges = true, .back_dated = true, .restores = true});
+}
+
 static void also_when_all_of_it_happens(void)
 {
     run_many(
         "everything", 30,
-        (struct world_rules){.purges = true, .back_dated = true, .crashes = true, .moves = true});
+        (struct world_rules){
+            .purges = true, .back_dated = true, .crashes = true, .moves = true, .restores = true});
 }
 
 CU_TestInfo versions_tests[] = {
@@ -98,6 +105,7 @@ CU_TestInfo versions_tests[] = {
     {"older writes after it are the same for all", older_writes_after_it_are_the_same_for_all},
     {"also when replicas crash", also_when_replicas_crash},
     {"also when replicas leave and come back", also_when_replicas_leave_and_come_back},
+    {"also when a disk is an old one", also_when_a_disk_is_an_old_one},
     {"also when all of it happens", also_when_all_of_it_happens},
     CU_TEST_INFO_NULL,
 };

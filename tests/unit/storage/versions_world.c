@@ -12,7 +12,7 @@ void world_wrong(struct world *w, const char *what)
         w->wrong = what;
 }
 
-static void expect(struct world *w, bool good, const char *what)
+void world_expect(struct world *w, bool good, const char *what)
 {
     if (!good)
         world_wrong(w, what);
@@ -44,7 +44,7 @@ static void forget_told(struct replica *r)
 static void boot(struct world *w, struct replica *r)
 {
     r->self.boot++;
-    expect(w, open_engine(r->store, &r->engine) == ERR_OK, "an engine does not open");
+    world_expect(w, open_engine(r->store, &r->engine) == ERR_OK, "an engine does not open");
     engine_set_actor(r->engine, r->self);
     sync_all(r->store); /* the boot number is durable before the first write */
     forget_told(r);
@@ -74,6 +74,7 @@ void world_close(struct world *w)
         struct replica *r = &w->replicas[i];
         engine_free(r->engine);
         store_close(r->store);
+        store_close(r->backup);
         forget_told(r);
     }
     arena_close(&w->arena);
@@ -100,14 +101,23 @@ static void come_back(struct world *w, struct replica *r)
             return; /* one after the other */
         forget_told(&w->replicas[i]);
     }
-    r->since = ++w->epoch;
+    w->epoch++;
+    r->since = ++w->entry;
     r->coming = true;
     r->self.boot++;
     while (!done && w->wrong == NULL)
-        expect(w, engine_forget(r->engine, KEYSPACE, RANGE, &place, 10, &done) == ERR_OK,
-               "a range is not forgotten");
+        world_expect(w, engine_forget(r->engine, KEYSPACE, RANGE, &place, 10, &done) == ERR_OK,
+                     "a range is not forgotten");
     engine_set_actor(r->engine, r->self);
     sync_all(r->store);
+}
+
+static void back_up(struct world *w, struct replica *r)
+{
+    store_close(r->backup);
+    r->backup = store_mem_copy(r->store);
+    for (size_t i = 0; i < w->rules.replicas; i++)
+        r->backup_boots[i] = r->told[i].boot;
 }
 
 static size_t some_replica(struct world *w)
@@ -122,13 +132,13 @@ bool world_read(struct world *w, size_t replica, bool durable, struct scan_resul
     s.now_s = w->now_s;
     bool good =
         engine_scan(w->replicas[replica].engine, &s, &w->arena, ret) == ERR_OK && !ret->more;
-    expect(w, good, "a replica cannot be read");
+    world_expect(w, good, "a replica cannot be read");
     return good;
 }
 
 /* --- the network */
 
-static struct bytes keep_clock(struct world *w, const struct clock *c)
+struct bytes world_keep_clock(struct world *w, const struct clock *c)
 {
     struct buf b;
     buf_init(&b, SIZE_MAX);
@@ -148,13 +158,14 @@ static struct bytes keep_part(struct world *w, const struct part *p)
     return kept;
 }
 
-static void send(struct world *w, const struct message *m)
+void world_send(struct world *w, const struct message *m)
 {
     for (int i = 0; i < 2 && w->net_count < WORLD_MESSAGES; i++) {
         if (i == 1 && rng_chance(&w->rng, 900000))
             break;
         w->net[w->net_count] = *m;
-        w->net[w->net_count++].epoch = w->epoch;
+        w->net[w->net_count].epoch = w->epoch;
+        w->net[w->net_count++].entry = w->entry;
     }
 }
 
@@ -189,20 +200,21 @@ static void mint(struct world *w, size_t by, size_t place, size_t first, size_t 
     struct part p = world_place(gen_part(events, count, &w->arena), place);
     clock_init(&before);
     clock_copy(&before, engine_clock(me->engine, KEYSPACE, RANGE));
-    expect(w, engine_weigh(me->engine, &p, NULL, 0, w->now_s, &w->arena, &weighed) == ERR_OK,
-           "a write cannot be weighed");
-    expect(w, engine_apply(me->engine, KEYSPACE, RANGE, &weighed.part, dot, NULL, 0) == ERR_OK,
-           "a write is not applied by its minter");
+    world_expect(w, engine_weigh(me->engine, &p, NULL, 0, w->now_s, &w->arena, &weighed) == ERR_OK,
+                 "a write cannot be weighed");
+    world_expect(w,
+                 engine_apply(me->engine, KEYSPACE, RANGE, &weighed.part, dot, NULL, 0) == ERR_OK,
+                 "a write is not applied by its minter");
     model_note_write(w, by, first, count, &before);
     struct message m = {.kind = MESSAGE_WRITE, .from = by, .boot = me->self.boot, .dot = dot};
     m.part = keep_part(w, &weighed.part);
     m.has_context = part_min_timestamp(&p) <= engine_purged_bound(me->engine, p.table, p.token);
-    m.context = keep_clock(w, &before);
+    m.context = world_keep_clock(w, &before);
     w->contexts += m.has_context;
     clock_close(&before);
     for (m.to = 0; m.to < w->rules.replicas; m.to++) {
         if (m.to != by && rng_chance(&w->rng, 700000))
-            send(w, &m);
+            world_send(w, &m);
     }
 }
 
@@ -233,18 +245,19 @@ static void receive_write(struct world *w, const struct message *m)
     struct replica *r = &w->replicas[m->to];
     struct clock context;
     struct part p;
-    if (m->epoch < r->since) {
+    if (m->entry < r->since) {
         w->refused++;
         return;
     }
     clock_init(&context);
-    expect(w,
-           part_decode(m->part, &w->arena, &p) == ERR_OK &&
-               clock_decode(m->context, &context) == ERR_OK,
-           "a message cannot be read");
+    world_expect(w,
+                 part_decode(m->part, &w->arena, &p) == ERR_OK &&
+                     clock_decode(m->context, &context) == ERR_OK,
+                 "a message cannot be read");
     enum err err =
         engine_apply(r->engine, KEYSPACE, RANGE, &p, m->dot, m->has_context ? &context : NULL, 0);
-    expect(w, err == ERR_OK || err == ERR_BEHIND || err == ERR_STALE, "a write is not applied");
+    world_expect(w, err == ERR_OK || err == ERR_BEHIND || err == ERR_STALE,
+                 "a write is not applied");
     w->refused += err != ERR_OK;
     clock_close(&context);
 }
@@ -266,115 +279,18 @@ static void repair(struct world *w)
                 part_merge(&a.parts[i], &b.parts[k], &w->arena, &p);
         }
         m.part = keep_part(w, &p);
-        send(w, &m);
+        world_send(w, &m);
     }
 }
 
 static void receive_repair(struct world *w, const struct message *m)
 {
     struct part p;
-    expect(w, part_decode(m->part, &w->arena, &p) == ERR_OK, "a repair cannot be read");
+    world_expect(w, part_decode(m->part, &w->arena, &p) == ERR_OK, "a repair cannot be read");
     enum err err = engine_apply(w->replicas[m->to].engine, KEYSPACE, RANGE, &p,
                                 (struct dot){{0, 0}, 0}, NULL, 0);
-    expect(w, err == ERR_OK || err == ERR_BEHIND, "a repair is not applied");
+    world_expect(w, err == ERR_OK || err == ERR_BEHIND, "a repair is not applied");
     w->refused += err != ERR_OK;
-}
-
-/* --- pulls */
-
-static void ask(struct world *w, size_t by, size_t whom)
-{
-    struct replica *r = &w->replicas[by];
-    struct message m = {.kind = MESSAGE_ASK, .from = by, .to = whom, .question = ++w->questions};
-    if (by == whom)
-        return;
-    r->asked[whom] = m.question;
-    r->purges_asked[whom] = r->purges;
-    m.context = keep_clock(w, engine_clock(r->engine, KEYSPACE, RANGE));
-    send(w, &m);
-}
-
-static void receive_ask(struct world *w, const struct message *m)
-{
-    struct replica *r = &w->replicas[m->to];
-    struct message answer = {.kind = MESSAGE_PULL,
-                             .from = m->to,
-                             .to = m->from,
-                             .boot = r->self.boot,
-                             .question = m->question};
-    struct clock have, durable, wanted, done;
-    struct buf b;
-    clock_init(&have);
-    clock_init(&durable);
-    clock_init(&wanted);
-    clock_init(&done);
-    buf_init(&b, SIZE_MAX);
-    expect(w, clock_decode(m->context, &have) == ERR_OK, "a clock cannot be read");
-    if (engine_durable_clock(r->engine, KEYSPACE, RANGE, &durable)) {
-        clock_missing(&durable, &have, &wanted);
-        size_t bytes_max = rng_chance(&w->rng, 500000) ? 100000 : 200;
-        expect(w,
-               engine_log_read(r->engine, KEYSPACE, RANGE, &wanted, &have, bytes_max, &b, &done) ==
-                   ERR_OK,
-               "a log cannot be read");
-        answer.part = arena_copy(&w->arena, buf_bytes(&b));
-        answer.context = keep_clock(w, &durable);
-        send(w, &answer);
-    }
-    buf_close(&b);
-    clock_close(&done);
-    clock_close(&wanted);
-    clock_close(&durable);
-    clock_close(&have);
-}
-
-/* What was told is seen once all of it is durable here. */
-static void conclude(struct world *w, struct replica *r)
-{
-    struct clock durable;
-    clock_init(&durable);
-    if (engine_durable_clock(r->engine, KEYSPACE, RANGE, &durable)) {
-        for (size_t i = 0; i < w->rules.replicas; i++) {
-            if (clock_covers(&durable, &r->told[i].heard))
-                clock_merge(&r->told[i].seen, &r->told[i].heard);
-        }
-    }
-    clock_close(&durable);
-}
-
-/* Only the answer to the question that was put last, once, and only if nothing went meanwhile. */
-static void receive_pull(struct world *w, const struct message *m)
-{
-    struct replica *r = &w->replicas[m->to];
-    struct told *told = &r->told[m->from];
-    if (m->epoch != w->epoch || r->asked[m->from] != m->question ||
-        r->purges_asked[m->from] != r->purges) {
-        w->refused++;
-        return;
-    }
-    struct clock context;
-    clock_init(&context);
-    expect(w, clock_decode(m->context, &context) == ERR_OK, "a clock cannot be read");
-    if (rng_chance(&w->rng, 900000))
-        r->asked[m->from] = 0;
-    if (m->part.len > 0) {
-        enum err err =
-            engine_log_apply(r->engine, KEYSPACE, RANGE, m->part, &context, !r->coming, 0);
-        expect(w, err == ERR_OK || err == ERR_BEHIND, "a pull is not applied");
-    }
-    clock_copy(&told->heard, &context);
-    if (clock_covers(engine_clock(r->engine, KEYSPACE, RANGE), &context)) {
-        told->boot = m->boot > told->boot ? m->boot : told->boot;
-        told->pulled = true;
-        engine_note_life(r->engine, KEYSPACE, RANGE,
-                         (struct actor){w->replicas[m->from].self.node, told->boot});
-    }
-    clock_close(&context);
-    bool pulled = true;
-    for (size_t i = 0; i < w->rules.replicas; i++)
-        pulled = pulled && (i == m->to || r->told[i].pulled);
-    r->coming = r->coming && !pulled;
-    conclude(w, r);
 }
 
 /* --- agreement */
@@ -395,19 +311,25 @@ static void prove(struct world *w, size_t by, struct clock *ret)
     clock_close(&common);
 }
 
-static void tell_proved(struct world *w, size_t by)
+static struct message proved_by(struct world *w, size_t by)
 {
     struct message m = {.kind = MESSAGE_PROVED, .from = by};
     struct clock proved;
     clock_init(&proved);
-    conclude(w, &w->replicas[by]);
+    world_conclude(w, &w->replicas[by]);
     prove(w, by, &proved);
-    m.context = keep_clock(w, &proved);
+    m.context = world_keep_clock(w, &proved);
+    clock_close(&proved);
+    return m;
+}
+
+static void tell_proved(struct world *w, size_t by)
+{
+    struct message m = proved_by(w, by);
     for (m.to = 0; m.to < w->rules.replicas; m.to++) {
         if (m.to != by)
-            send(w, &m);
+            world_send(w, &m);
     }
-    clock_close(&proved);
 }
 
 static void receive_proved(struct world *w, const struct message *m)
@@ -416,9 +338,18 @@ static void receive_proved(struct world *w, const struct message *m)
     if (m->epoch != w->epoch)
         return;
     clock_init(&proved);
-    expect(w, clock_decode(m->context, &proved) == ERR_OK, "a clock cannot be read");
+    world_expect(w, clock_decode(m->context, &proved) == ERR_OK, "a clock cannot be read");
     clock_merge(&w->replicas[m->to].told[m->from].proved, &proved);
     clock_close(&proved);
+}
+
+static void tell_at_once(struct world *w, size_t by, size_t whom)
+{
+    struct message m = proved_by(w, by);
+    m.to = whom;
+    m.epoch = w->epoch;
+    if (by != whom)
+        receive_proved(w, &m);
 }
 
 static void purge(struct world *w, size_t by, size_t work_max, bool all)
@@ -430,7 +361,7 @@ static void purge(struct world *w, size_t by, size_t work_max, bool all)
         return;
     clock_init(&agreed);
     clock_init(&common);
-    conclude(w, r);
+    world_conclude(w, r);
     prove(w, by, &agreed);
     for (size_t i = 0; i < w->rules.replicas; i++) {
         if (i == by)
@@ -439,10 +370,10 @@ static void purge(struct world *w, size_t by, size_t work_max, bool all)
         clock_copy(&agreed, &common);
     }
     do {
-        expect(w,
-               engine_purge(r->engine, KEYSPACE, RANGE, &agreed, w->now_s, work_max, &done) ==
-                   ERR_OK,
-               "what is agreed cannot be dropped");
+        world_expect(w,
+                     engine_purge(r->engine, KEYSPACE, RANGE, &agreed, w->now_s, work_max, &done) ==
+                         ERR_OK,
+                     "what is agreed cannot be dropped");
         r->purges++;
     } while (all && !done && w->wrong == NULL);
     clock_close(&agreed);
@@ -456,8 +387,8 @@ static void deliver(struct world *w, const struct message *m)
     switch (m->kind) {
     case MESSAGE_WRITE: receive_write(w, m); break;
     case MESSAGE_REPAIR: receive_repair(w, m); break;
-    case MESSAGE_ASK: receive_ask(w, m); break;
-    case MESSAGE_PULL: receive_pull(w, m); break;
+    case MESSAGE_ASK: world_receive_ask(w, m); break;
+    case MESSAGE_PULL: world_receive_pull(w, m); break;
     case MESSAGE_PROVED: receive_proved(w, m); break;
     }
 }
@@ -490,18 +421,18 @@ static void pull_now(struct world *w, size_t to, size_t from)
         if (before + ARRAY_LEN(kept) > WORLD_MESSAGES)
             return;
         sync_all(w->replicas[from].store);
-        ask(w, to, from);
+        world_ask(w, to, from);
         while (w->net_count > before && w->net_count <= before + ARRAY_LEN(kept)) {
             struct message m = w->net[--w->net_count];
             deliver(w, &m);
         }
         sync_all(w->replicas[to].store);
-        conclude(w, &w->replicas[to]);
+        world_conclude(w, &w->replicas[to]);
         if (clock_covers(engine_clock(w->replicas[to].engine, KEYSPACE, RANGE),
                          engine_clock(w->replicas[from].engine, KEYSPACE, RANGE)))
             return;
     }
-    expect(w, to == from, "a pull does not come to an end");
+    world_expect(w, to == from, "a pull does not come to an end");
 }
 
 static void agree_now(struct world *w)
@@ -519,17 +450,55 @@ static void deliver_all(struct world *w)
         deliver_some(w);
 }
 
+/* Enough to agree on much, and to drop it; what is on its way stays there. */
+static void time_passes(struct world *w)
+{
+    size_t n = w->rules.replicas;
+    for (size_t i = 0; i < n * n; i++)
+        pull_now(w, i % n, i / n);
+    for (size_t i = 0; i < n * n; i++)
+        tell_at_once(w, i % n, i / n);
+    for (size_t i = 0; i < n; i++)
+        purge(w, i, 1000, true);
+}
+
+/* The disk is as it was when it was copied. Like who comes, it is not relied upon until it has
+ * pulled from all others: what it had proved it may not have any more. */
+static void restore(struct world *w, struct replica *r)
+{
+    if (r->backup == NULL)
+        return;
+    for (size_t i = 0; i < w->rules.replicas; i++) {
+        if (w->replicas[i].coming)
+            return; /* one after the other */
+    }
+    for (int i = 0; i < 2 && rng_chance(&w->rng, 500000); i++)
+        time_passes(w);
+    engine_free(r->engine);
+    store_close(r->store);
+    r->store = store_mem_copy(r->backup);
+    for (size_t i = 0; i < w->rules.replicas; i++)
+        r->told[i].boot = r->backup_boots[i];
+    r->coming = true;
+    r->since = ++w->entry; /* the others are told of the new life */
+    boot(w, r);
+}
+
 void world_step(struct world *w)
 {
     size_t i = some_replica(w);
     uint64_t choice = rng_below(&w->rng, 1000);
     struct scan_result ignored;
-    if (choice < 250)
+    if (w->rules.restores && rng_chance(&w->rng, 25000))
+        back_up(w, &w->replicas[i]);
+    else if (w->rules.restores && rng_chance(&w->rng, 25000))
+        restore(w, &w->replicas[i]);
+    else if (choice < 250)
         write_some(w);
     else if (choice < 600)
         deliver_some(w);
     else if (choice < 650)
-        ask(w, i, some_replica(w));
+        world_ask(w, i, some_replica(w));
     else if (choice < 700)
         pull_now(w, i, some_replica(w));
     else if (choice < 710)

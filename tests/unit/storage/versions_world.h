@@ -30,8 +30,10 @@ struct replica {
     struct store *store;
     struct engine *engine;
     struct actor self;
+    struct store *backup;                  /* an older copy of its store; NULL: none */
+    uint32_t backup_boots[WORLD_REPLICAS]; /* the lives that were known then */
     bool coming;    /* it has not pulled from all others yet: it mints nothing and is not read */
-    uint64_t since; /* the epoch in which it came */
+    uint64_t since; /* the entry of the metadata with which it came */
     struct told told[WORLD_REPLICAS];
     uint64_t asked[WORLD_REPLICAS]; /* number of the question to each that waits for its answer */
     uint64_t purges;                /* how often something may have been dropped ... */
@@ -44,8 +46,8 @@ enum message_kind { MESSAGE_WRITE, MESSAGE_REPAIR, MESSAGE_ASK, MESSAGE_PULL, ME
 struct message {
     enum message_kind kind;
     size_t from, to;
-    uint32_t boot;  /* of the sender */
-    uint64_t epoch; /* when it was sent */
+    uint32_t boot;         /* of the sender */
+    uint64_t epoch, entry; /* when it was sent */
     struct dot dot;
     uint64_t question;
     bool has_context;
@@ -68,7 +70,8 @@ struct world_rules { /* what a run may have */
     bool crashes;
     bool purges;
     bool back_dated;
-    bool moves; /* replicas leave the range and come back */
+    bool moves;    /* replicas leave the range and come back */
+    bool restores; /* disks are replaced by older copies of them */
     uint32_t steps;
 };
 
@@ -83,7 +86,8 @@ struct world {
     size_t facts_count;
     int64_t clock; /* timestamps */
     int64_t now_s;
-    uint64_t epoch;
+    uint64_t epoch; /* of the ring */
+    uint64_t entry; /* of the metadata */
     uint64_t questions;
     uint64_t dropped, refused, contexts; /* what has happened, for who wants to know */
     const char *wrong;                   /* NULL as long as nothing is */
@@ -111,6 +115,16 @@ void world_check_all_there(struct world *w); /* the bytes are those of all event
 struct part world_place(struct part p, size_t place);
 bool world_read(struct world *w, size_t replica, bool durable, struct scan_result *ret);
 void world_wrong(struct world *w, const char *what);
+void world_expect(struct world *w, bool good, const char *what); /* else that is wrong */
+struct bytes world_keep_clock(struct world *w, const struct clock *c);
+void world_send(struct world *w, const struct message *m);
+
+/* versions_pulls.c */
+void world_ask(struct world *w, size_t by, size_t whom);
+void world_receive_ask(struct world *w, const struct message *m);
+void world_receive_pull(struct world *w, const struct message *m);
+void world_conclude(struct world *w,
+                    struct replica *r); /* what was told is seen, once it is here */
 
 /* versions_model.c: before and after a write of facts first .. first + count by a replica. */
 void model_note_write(struct world *w, size_t replica, size_t first, size_t count,
