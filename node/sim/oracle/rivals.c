@@ -25,6 +25,7 @@ struct value {
     size_t write;
     int64_t value;
     usec may;                           /* since when somebody may have taken it away */
+    uint32_t takers;                    /* how many may have */
     usec gone[RIVALS_REPLICAS_MAX + 1]; /* since when so many know that it is */
     uint64_t shown;                     /* by the read of this number, last */
 };
@@ -169,6 +170,8 @@ static void write_known(struct rivals *r, struct write *w, uint32_t by, usec at)
     know(w->known, by, at);
     if (w->taking == RIVALS_ALL && by > w->reads)
         by = w->reads;
+    if (w->taking == RIVALS_OWN && w->end == USEC_NEVER)
+        return;
     for (size_t i = 0; i < w->taken_count; i++)
         know(r->values[w->taken[i]].gone, by, at);
 }
@@ -213,6 +216,7 @@ size_t rivals_begin(struct rivals *r, const struct rivals_write *w)
                         .start = w->start,
                         .end = USEC_NEVER,
                         .reads = w->reads,
+                        .twice = w->twice,
                         .partition = partition_of(r, w->key)};
     never(n->known);
     if (w->context != NULL)
@@ -227,6 +231,7 @@ static void take_value(struct rivals *r, size_t write, size_t value, bool sure)
     struct write *w = &r->writes[write];
     struct value *v = &r->values[value];
     v->may = w->start < v->may ? w->start : v->may;
+    v->takers++;
     if (!sure || !r->config.once)
         return;
     w->taken = mem_grow(w->taken, w->taken_count, &w->taken_cap, sizeof *w->taken);
@@ -328,8 +333,10 @@ void rivals_put(struct rivals *r, size_t write, int64_t id, int64_t value)
     struct value *v = &r->values[r->values_count];
     *v = (struct value){.place = l, .write = write, .value = value, .may = USEC_NEVER};
     never(v->gone);
-    if (crowded || may_be_taken(r, l, write))
+    if (crowded || may_be_taken(r, l, write)) {
         v->may = w->start;
+        v->takers++;
+    }
     for (size_t i = 0; crowded && i < l->count; i++)
         take_value(r, write, l->values[i], false);
     l->values = mem_grow(l->values, l->count, &l->cap, sizeof *l->values);
@@ -338,13 +345,25 @@ void rivals_put(struct rivals *r, size_t write, int64_t id, int64_t value)
     w->puts++;
 }
 
+/* Where another one has removed it already a RIVALS_OWN does not say so once more. */
+static void drop_contested(struct rivals *r, struct write *w)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->taken_count; i++) {
+        if (r->values[w->taken[i]].takers == 1)
+            w->taken[kept++] = w->taken[i];
+    }
+    w->taken_count = kept;
+}
+
 void rivals_wrote(struct rivals *r, size_t write, const struct rivals_end *end)
 {
     struct write *w = &r->writes[write];
-    w->twice |= end->twice;
     w->acked = end->replicas > 0;
     if (!end->open)
         w->end = end->end;
+    if (w->taking == RIVALS_OWN)
+        drop_contested(r, w);
     if (end->refused)
         w->start = USEC_NEVER;
     else if (end->replicas > 0)
@@ -461,7 +480,8 @@ static bool stands_alone(const struct judge *j, size_t value)
     const struct write *w = &j->r->writes[by->write];
     for (size_t i = 0; i < w->taken_count && by->value != RIVALS_ANY; i++) {
         const struct value *v = &j->r->values[w->taken[i]];
-        bool sure = w->taking == RIVALS_SEEN || (w->taking == RIVALS_OWN && v->place == by->place);
+        bool sure = w->taking == RIVALS_SEEN ||
+                    (w->taking == RIVALS_OWN && w->end != USEC_NEVER && v->place == by->place);
         if (v->shown == j->r->reads && v->value != RIVALS_ANY && sure)
             return contradiction(j, v->place, v->value, "is there beside what has replaced it");
     }

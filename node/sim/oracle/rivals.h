@@ -27,7 +27,7 @@
  *
  * A request that the cluster handed on may have been executed twice, under two names, and only one
  * of them replaced. It is allowed to come back then; so (3) is for writes of which that cannot be
- * (rivals_config.once, and rivals_end.twice).
+ * (rivals_config.once, and rivals_write.twice).
  *
  * Calls come in the order of time. A write is in one partition.
  */
@@ -71,6 +71,7 @@ struct rivals_write {
     enum rivals_taking taking;
     const struct rivals_context *context; /* of RIVALS_SEEN; copied as far as needed */
     uint32_t reads;                       /* RIVALS_ALL: so many replicas answer its read */
+    bool twice;                           /* it may be executed more than once */
     usec start;
 };
 
@@ -83,7 +84,6 @@ struct rivals_end {
     usec end;
     uint32_t replicas; /* that have acked it; 0: unknown whether any */
     bool open;         /* it may still be executed, at any time */
-    bool twice;        /* it may have been executed more than once */
     bool refused;      /* it was not executed, and will not be */
 };
 void rivals_wrote(struct rivals *r, size_t write, const struct rivals_end *end);

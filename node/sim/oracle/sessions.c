@@ -323,9 +323,10 @@ static bool judge_before(const struct sessions *s, const struct sessions_read *r
             continue;
         const struct sessions_row *other = row_of(rows, count, b->cell->id);
         bool deletes = false;
-        for (size_t k = 0; k < b->cell->count; k++)
-            deletes |= s->writes[b->cell->writes[k]].w.is_delete &&
-                       s->writes[b->cell->writes[k]].w.start < r->end;
+        for (size_t k = 0; k < b->cell->count; k++) {
+            const struct sessions_write *d = &s->writes[b->cell->writes[k]].w;
+            deletes |= d->is_delete && d->start < r->end && (d->stamp == 0 || d->stamp >= b->stamp);
+        }
         if (!deletes && (other == NULL || other->stamp < b->stamp))
             return contradiction(r, b->cell->id,
                                  "is older than what a writer had seen whose value "

@@ -248,6 +248,7 @@ static void ask_if(struct siblings *w, struct op *op, struct plan *p, struct req
         op->level = CQL_CL_ONE;
     p->write.taking = RIVALS_ALL;
     p->write.writer = WRITER_IF;
+    p->write.twice = true; /* others may see it through */
     p->write.reads = w->env->rf * w->env->dcs / 2 + 1;
     q->conditional = true;
     q->write = rivals_begin(w->rivals, &p->write);
@@ -378,7 +379,7 @@ static void wrote(struct siblings *w, const struct op *op, const struct request 
                   const struct answer *a)
 {
     const struct sim_reply *r = a->reply;
-    struct rivals_end end = {.end = a->end, .twice = q->conditional};
+    struct rivals_end end = {.end = a->end};
     const struct sim_cell *applied = r->rows > 0 ? &r->cells[0] : NULL;
     end.refused = a->acked && q->conditional &&
                   (applied == NULL || applied->bytes.len != 1 || applied->bytes.data[0] == 0);
