@@ -150,6 +150,7 @@ const char *node_phase(const struct node *n); /* "ready", or what it waits for, 
 struct engine *node_engine(struct node *n);
 struct cluster *node_cluster(struct node *n);
 const struct meta *node_meta(const struct node *n);
+struct heal *node_heal(struct node *n);                 /* NULL while there is none yet */
 const struct gossip *node_gossip(const struct node *n); /* NULL while it does not speak yet */
 const struct uuid *node_host_id(const struct node *n);
 struct actor node_actor(const struct node *n);

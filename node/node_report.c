@@ -296,3 +296,8 @@ const struct uuid *node_host_id(const struct node *n)
 {
     return &n->host_id;
 }
+
+struct heal *node_heal(struct node *n)
+{
+    return n->heal;
+}

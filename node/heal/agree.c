@@ -251,8 +251,9 @@ void agree_conclude(struct heal *h, struct agreement *a)
     a->agreed = agreed;
 }
 
-const struct clock *heal_agreed(const struct heal *h, keyspace_no keyspace, range_no range)
+const struct clock *heal_agreed(struct heal *h, keyspace_no keyspace, range_no range)
 {
+    struct set set;
     const struct agreement *a = agree_find(h, keyspace, range);
-    return a != NULL ? &a->agreed : NULL;
+    return a != NULL && find_set(h, keyspace, range, &set) && set.tag == a->tag ? &a->agreed : NULL;
 }

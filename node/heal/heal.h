@@ -124,8 +124,9 @@ void heal_set_busy(struct heal *h, bool busy);
 void heal_set_clock_doubtful(struct heal *h, bool doubtful);
 
 /* What all replicas of the range have proved, as far as is known here: garbage with these dots may
- * go. NULL: nothing is being agreed on, for nobody has garbage there, or a replica is dead. */
-const struct clock *heal_agreed(const struct heal *h, keyspace_no keyspace, range_no range);
+ * go. NULL: nothing is being agreed on, for nobody has garbage there, a replica is dead, or they
+ * are others than when this was looked at last. */
+const struct clock *heal_agreed(struct heal *h, keyspace_no keyspace, range_no range);
 
 /* In so many ranges garbage stays because this node is dead; since when (mono). */
 size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since);

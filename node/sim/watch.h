@@ -18,6 +18,8 @@
  *   (6) When all is healed, replicas are equal.                               (watch_state.c)
  *   (7) When all is healed and nothing is written, nothing is left of what was deleted or has
  *       expired.                                                              (watch_left.c)
+ *   (8) What a node takes to be agreed all replicas durably have, and all that was minted before it
+ *       by the same node.                                                    (watch_agree.c)
  *
  * The first contradiction stays.
  */
@@ -48,6 +50,7 @@ struct watch_count {
     uint64_t claims;      /* dots whose effect was looked for */
     uint64_t epochs;
     uint64_t compared; /* partitions, at the end */
+    uint64_t agreed;   /* agreements looked at */
 };
 struct watch_count watch_count(const struct watch *w);
 

@@ -96,6 +96,12 @@ bool watch_state(struct watch *w, struct store *store, table_no table, range_no 
                  struct buf *out);
 bool watch_replicas_equal(struct watch *w);
 
+/* The machine on which the node runs; 0: it is down. */
+unsigned watch_machine_of(const struct sim *s, node_no node);
+
+/* --- watch_agree.c */
+bool watch_agree(struct watch *w, unsigned node);
+
 /* --- watch_ring.c */
 bool watch_ring(struct watch *w, unsigned node);
 bool watch_members(struct watch *w);

@@ -331,7 +331,7 @@ static bool differ(struct watch *w, const struct table *t, unsigned a, unsigned 
                       t->keyspace, t->name, a, b, ka.len, va.len, kb.len, vb.len);
 }
 
-static unsigned machine_with(const struct sim *s, node_no node)
+unsigned watch_machine_of(const struct sim *s, node_no node)
 {
     for (unsigned i = 1; i <= s->count; i++) {
         if (s->machines[i].node != NULL && meta_self(node_meta(s->machines[i].node)) == node)
@@ -344,13 +344,13 @@ static bool table_equal(struct watch *w, const struct table *t, struct replicas 
                         range_no range)
 {
     struct buf first, other;
-    unsigned a = machine_with(w->sim, replicas.node[0]);
+    unsigned a = watch_machine_of(w->sim, replicas.node[0]);
     bool good = a != 0;
     buf_init(&first, SIZE_MAX);
     buf_init(&other, SIZE_MAX);
     good = good && watch_state(w, w->sim->machines[a].store, t->no, range, &first);
     for (uint32_t i = 1; i < replicas.count && good; i++) {
-        unsigned b = machine_with(w->sim, replicas.node[i]);
+        unsigned b = watch_machine_of(w->sim, replicas.node[i]);
         buf_clear(&other);
         good = b != 0 && watch_state(w, w->sim->machines[b].store, t->no, range, &other);
         if (good && !bytes_equal(buf_bytes(&first), buf_bytes(&other)))
