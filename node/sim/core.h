@@ -121,7 +121,8 @@ struct sim_client {
 struct machine {
     struct node *node; /* NULL: down */
     struct store *store;
-    uint64_t life; /* of the process; 0 before the first */
+    struct store *backup; /* an older copy of it; NULL: none */
+    uint64_t life;        /* of the process; 0 before the first */
     bool paused;
     bool powered; /* down and not powered: silent, else it refuses */
     bool drained;

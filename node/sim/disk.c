@@ -51,3 +51,19 @@ void sim_lose_disk(struct sim *s, unsigned node)
     watch_store(s, node);
     m->disk.full = false;
 }
+
+void sim_back_up_disk(struct sim *s, unsigned node)
+{
+    struct machine *m = machine_of(s, node);
+    store_close(m->backup);
+    m->backup = store_mem_copy(m->store);
+}
+
+void sim_restore_disk(struct sim *s, unsigned node)
+{
+    struct machine *m = machine_of(s, node);
+    ASSERT(m->node == NULL && m->backup != NULL);
+    store_close(m->store);
+    m->store = store_mem_copy(m->backup);
+    watch_store(s, node);
+}

@@ -424,6 +424,7 @@ void sim_free(struct sim *s)
         process_free_held(m);
         mem_free(m->held);
         store_close(m->store);
+        store_close(m->backup);
     }
     for (size_t i = 0; i < s->heap_count; i++) {
         mem_free(s->heap[i].event->data);

@@ -137,6 +137,10 @@ uint32_t sim_flip_bits(struct sim *s, unsigned node, uint32_t blocks);
 void sim_lose_disk(struct sim *s, unsigned node);
 bool sim_start_replacing(struct sim *s, unsigned node);
 
+/* Copy what is durable; and put that back later, of a node that is down. */
+void sim_back_up_disk(struct sim *s, unsigned node);
+void sim_restore_disk(struct sim *s, unsigned node);
+
 /* --- clocks, of a node that is up or down */
 
 /* The wall clock is off by so much from now on; sim_jump_clock moves it. */

@@ -1,6 +1,8 @@
 /* Stories of deleted data that came back elsewhere; numbers as in docs/bug-stories.md. */
 #include "story/fixture.h"
 
+#include "base/mem.h"
+
 #include <stdio.h>
 
 void deletes_setup(void);
@@ -286,6 +288,63 @@ static void a_dead_replica_keeps_deletes_until_replaced(void)
     }
 }
 
+static void delete_in_all_ways(const char *table, bool ranges)
+{
+    char cql[128];
+    static const char *const how[] = {
+        "DELETE v FROM ks.%s WHERE k = 1 AND c = 1", "DELETE FROM ks.%s WHERE k = 1 AND c = 2",
+        "DELETE FROM ks.%s WHERE k = 2", "DELETE FROM ks.%s WHERE k = 3 AND c > 1"};
+    for (size_t i = 0; i < ARRAY_LEN(how) - !ranges; i++) {
+        snprintf(cql, sizeof cql, how[i], table);
+        CU_ASSERT(says(1 + (unsigned)i % 3, CQL_CL_ALL, "ok", cql));
+    }
+}
+
+/* A disk is put back as it was before rows were deleted and the deletions dropped: it pulls, and
+ * they go there. What was written later stays. */
+static void a_disk_from_a_backup_loses_what_was_deleted(void)
+{
+    static const char *const tables[] = {"c", "s"};
+    char cql[160];
+    story_begin(3);
+    CU_ASSERT(
+        says(1, CQL_CL_ALL, "ok", "CREATE TABLE ks.c (k int, c int, v text, PRIMARY KEY (k, c))"));
+    CU_ASSERT(says(1, CQL_CL_ALL, "ok",
+                   "CREATE TABLE ks.s (k int, c int, v text, PRIMARY KEY (k, c)) WITH conflicts = "
+                   "'siblings'"));
+    for (int i = 0; i < 24; i++) {
+        snprintf(cql, sizeof cql, "INSERT INTO ks.%s (k, c, v) VALUES (%d, %d, 'v')", tables[i % 2],
+                 1 + i / 2 % 4, i / 8);
+        CU_ASSERT(says(1 + (unsigned)i % 3, CQL_CL_ALL, "ok", cql));
+    }
+    sim_elapse(sim, SECONDS(1));
+    sim_back_up_disk(sim, 2);
+    delete_in_all_ways("c", true);
+    delete_in_all_ways("s", false);
+    CU_ASSERT(says(1, CQL_CL_ALL, "ok", "DELETE FROM ks.s WHERE k = 3 AND c = 2"));
+    CU_ASSERT(says(1, CQL_CL_ALL, "ok", "INSERT INTO ks.c (k, c, v) VALUES (2, 9, 'new')"));
+    CU_ASSERT(says(1, CQL_CL_ALL, "ok", "INSERT INTO ks.s (k, c, v) VALUES (2, 9, 'new')"));
+    sim_elapse(sim, SECONDS(100));
+    CU_ASSERT_EQUAL(counted("torc_garbage_ranges"), 0);
+    sim_crash(sim, 2);
+    sim_elapse(sim, SECONDS(5));
+    sim_restore_disk(sim, 2);
+    CU_ASSERT_FATAL(sim_start(sim, 2));
+    CU_ASSERT_FATAL(see_each_other());
+    CU_ASSERT(become_equal(SECONDS(30)));
+    cut_all();
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+        snprintf(cql, sizeof cql, "SELECT c, v FROM ks.%s WHERE k = 1", tables[i]);
+        CU_ASSERT(all_say(CQL_CL_ONE, "0 v; 1 null", cql));
+        snprintf(cql, sizeof cql, "SELECT c, v FROM ks.%s WHERE k = 2", tables[i]);
+        CU_ASSERT(all_say(CQL_CL_ONE, "9 new", cql));
+        snprintf(cql, sizeof cql, "SELECT c, v FROM ks.%s WHERE k = 3", tables[i]);
+        CU_ASSERT(all_say(CQL_CL_ONE, "0 v; 1 v", cql));
+        snprintf(cql, sizeof cql, "SELECT c, v FROM ks.%s WHERE k = 4", tables[i]);
+        CU_ASSERT(all_say(CQL_CL_ONE, "0 v; 1 v; 2 v", cql));
+    }
+}
+
 CU_TestInfo deletes_tests[] = {
     {"a delete missed by one replica stays deleted: a read meets it (1)",
      a_missed_delete_meets_a_read},
@@ -299,6 +358,8 @@ CU_TestInfo deletes_tests[] = {
     {"a join pins nothing", a_join_pins_nothing},
     {"a dead replica keeps deletes until it is replaced",
      a_dead_replica_keeps_deletes_until_replaced},
+    {"a disk from a backup loses what was deleted since",
+     a_disk_from_a_backup_loses_what_was_deleted},
     {"expired rows are no difference (7)", expired_rows_are_no_difference},
     CU_TEST_INFO_NULL,
 };
