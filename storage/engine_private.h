@@ -296,13 +296,13 @@ void engine_compact_removed(struct engine *e, bool done);
 /* What a pull says of one partition: where it shows all that the giver has, what is not in it is
  * not there. */
 struct answer {
-    const struct part *part; /* as it came */
-    int64_t bound;           /* of what the giver has dropped; TIMESTAMP_NONE: nothing ever */
-    bool whole;              /* all rows are shown */
-    bool has_static;         /* ... or the static row is, */
-    bool shows_ranges;       /* rows in these, */
-    struct scan_slice *ranges;
-    struct bytes *rows; /* and these. Ascending */
+    const struct part *part;   /* as it came */
+    int64_t bound;             /* of what the giver has dropped; TIMESTAMP_NONE: nothing ever */
+    bool whole;                /* all rows are shown */
+    bool has_static;           /* ... or the static row is, */
+    bool shows_ranges;         /* rows in these, */
+    struct scan_slice *ranges; /* ascending, disjoint */
+    struct bytes *rows;        /* and these; ascending */
     size_t ranges_count, ranges_cap, rows_count, rows_cap;
 };
 

@@ -172,6 +172,28 @@ int pull_row_compare(const void *a, const void *b)
     return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
 }
 
+static int range_compare(const void *a, const void *b)
+{
+    const struct scan_slice *x = a;
+    const struct scan_slice *y = b;
+    return bytes_compare(x->start, y->start);
+}
+
+size_t pull_merge_ranges(struct scan_slice *ranges, size_t count)
+{
+    size_t kept = 0;
+    if (count > 1)
+        qsort(ranges, count, sizeof *ranges, range_compare);
+    for (size_t i = 0; i < count; i++) {
+        struct scan_slice *last = kept > 0 ? &ranges[kept - 1] : NULL;
+        if (last == NULL || (last->end.len > 0 && bytes_compare(last->end, ranges[i].start) < 0))
+            ranges[kept++] = ranges[i];
+        else if (range_end_compare(ranges[i].end, last->end) > 0)
+            last->end = ranges[i].end;
+    }
+    return kept;
+}
+
 static void add_row(struct arena *arena, struct part *p, size_t *cap, const struct row *row)
 {
     if (row_is_empty(row))
@@ -280,8 +302,8 @@ static enum err read_whole(struct rows *rows, const struct touched *t, bool drop
     return err;
 }
 
-static enum err read_ranges(struct rows *rows, const struct touched *t, bool dropped,
-                            struct part *out, size_t *cap, unsigned *shown)
+static enum err read_ranges(struct rows *rows, struct touched *t, bool dropped, struct part *out,
+                            size_t *cap, unsigned *shown)
 {
     const struct shape *s = &t->sum;
     enum err err = ERR_OK;
@@ -290,7 +312,8 @@ static enum err read_ranges(struct rows *rows, const struct touched *t, bool dro
     if (s->ranges_count == 0 || !dropped || !range_is_gone(t, &rows->head, rows->arena))
         return ERR_OK;
     size_t before = out->rows_count;
-    for (size_t i = 0; i < s->ranges_count && err == ERR_OK; i++)
+    size_t count = pull_merge_ranges(s->ranges, s->ranges_count); /* nobody needs them any more */
+    for (size_t i = 0; i < count && err == ERR_OK; i++)
         err = read_rows(rows, s->ranges[i].start, s->ranges[i].end, SHOWN_MAX, out, cap);
     if (err == ERR_OK)
         *shown = PULL_SHOWS_RANGES;

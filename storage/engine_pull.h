@@ -10,6 +10,9 @@
 
 enum pull_shown { PULL_SHOWS_ALL = 1, PULL_SHOWS_RANGES = 2 };
 
+/* Ascending and disjoint afterwards; returns how many there are then. */
+size_t pull_merge_ranges(struct scan_slice *ranges, size_t count);
+
 int pull_row_compare(const void *a, const void *b); /* keys, for qsort */
 
 #endif

@@ -76,16 +76,13 @@ void settle_put_row(struct settle *s, const struct row *row)
     engine_batch_row(s->e, &s->e->batch, bytes_make(last.data, last.len - KEY_FRAGMENT_SIZE), &p);
 }
 
-/* Does the answer say how the giver has this row? */
-static bool is_shown(const struct answer *a, const struct bytes *key)
+static bool is_among(const struct bytes *keys, size_t count, struct bytes key)
 {
     size_t low = 0;
-    size_t high = a->rows_count;
-    if (a->whole || key == NULL)
-        return a->whole || a->has_static;
+    size_t high = count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        int c = bytes_compare(a->rows[mid], *key);
+        int c = bytes_compare(keys[mid], key);
         if (c == 0)
             return true;
         if (c < 0)
@@ -93,12 +90,29 @@ static bool is_shown(const struct answer *a, const struct bytes *key)
         else
             high = mid;
     }
-    for (size_t i = 0; i < a->ranges_count; i++) {
-        if (bytes_compare(*key, a->ranges[i].start) >= 0 &&
-            range_before_end(*key, a->ranges[i].end))
-            return true;
-    }
     return false;
+}
+
+static bool is_within(const struct scan_slice *ranges, size_t count, struct bytes key)
+{
+    size_t low = 0; /* so many begin at it or before */
+    size_t high = count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (bytes_compare(ranges[mid].start, key) <= 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low > 0 && range_before_end(key, ranges[low - 1].end);
+}
+
+/* Does the answer say how the giver has this row? */
+static bool is_shown(const struct answer *a, const struct bytes *key)
+{
+    if (a->whole || key == NULL)
+        return a->whole || a->has_static;
+    return is_among(a->rows, a->rows_count, *key) || is_within(a->ranges, a->ranges_count, *key);
 }
 
 static const struct row *row_of(const struct part *p, const struct bytes *key)

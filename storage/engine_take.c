@@ -119,6 +119,7 @@ static enum err take_part(struct taken *t, size_t i, const struct clock *context
     struct answer *answer = &t->answers[i];
     if (answer->rows_count > 1)
         qsort(answer->rows, answer->rows_count, sizeof *answer->rows, pull_row_compare);
+    answer->ranges_count = pull_merge_ranges(answer->ranges, answer->ranges_count);
     engine_batch_purged(e, p->table, p->token, answer->bound);
     engine_note_timestamp(e, p->table, p->token, answer->bound);
     err = engine_batch_context(e, t->range, &rest, context, answer, trusted);

@@ -177,6 +177,25 @@ static void what_was_deleted_goes(void)
     }
 }
 
+/* As of a queue: each deletion begins where all of them do. Rows are looked at once. */
+static void many_ranges_are_looked_at_as_one(void)
+{
+    struct fix f;
+    open_fix(&f);
+    for (unsigned i = 0; i < 400; i++)
+        write(&f, value(arena_printf(&f.arena, "%03u", i), 1, 5));
+    back_up(&f);
+    for (unsigned i = 1; i < 300; i++)
+        write(&f, deletion(EVENT_RANGE, "", arena_printf(&f.arena, "%03u", i), 5 + i));
+    write(&f, deletion(EVENT_RANGE, "350", "360", 400));
+    purge(&f);
+    uint64_t before = engine_stats(f.restored).fragments_read;
+    CU_ASSERT_TRUE(pull(&f, true));
+    CU_ASSERT(engine_stats(f.restored).fragments_read - before < 1000);
+    CU_ASSERT_TRUE(equal(&f));
+    close_fix(&f);
+}
+
 /* What the giver has, or has not heard of, stays; and so does what the answer says nothing of. */
 static void all_else_stays(void)
 {
@@ -248,6 +267,7 @@ static void very_much_goes_in_several_pulls(void)
 
 CU_TestInfo restored_tests[] = {
     {"what was deleted goes from an old disk", what_was_deleted_goes},
+    {"many ranges are looked at as one", many_ranges_are_looked_at_as_one},
     {"all else stays there", all_else_stays},
     {"it stamps above what was dropped", it_stamps_above_what_was_dropped},
     {"very much goes in several pulls", very_much_goes_in_several_pulls},
