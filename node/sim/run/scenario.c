@@ -164,9 +164,12 @@ static void draw_clients(struct rng *r, struct scenario *s)
     s->clients.retry_ppm = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 10000, 1000000) : 0;
     s->clients.leave_ppm = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 100, 20000) : 0;
     s->clients.size = (uint32_t)rng_between(r, 1, 100);
-    for (uint32_t i = 0; i < workloads_drawn; i++)
+    uint32_t workloads = 0;
+    while (workloads_all[workloads] != NULL)
+        workloads++;
+    for (uint32_t i = 0; i < workloads; i++)
         s->workloads[i] = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 1, 10) : 0;
-    s->workloads[rng_below(r, workloads_drawn)]++;
+    s->workloads[rng_below(r, workloads)]++;
     for (size_t i = 0; i < ARRAY_LEN(s->levels); i++)
         s->levels[i] = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 1, 5) : 0;
     s->levels[SCENARIO_QUORUM] += 2;

@@ -104,7 +104,7 @@ static void quiet(struct scenario *s)
     s->clients.timeout_us = 12 * USEC_PER_SEC;
     s->clients.size = 20;
     s->levels[SCENARIO_QUORUM] = 1;
-    for (size_t i = 0; i < workloads_drawn; i++)
+    for (size_t i = 0; i < SCENARIO_WORKLOADS_MAX && workloads_all[i] != NULL; i++)
         s->workloads[i] = 1;
 }
 

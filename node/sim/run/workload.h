@@ -92,10 +92,8 @@ struct workload_ops {
     bool (*final)(void *w, uint32_t i, struct op *op);
 };
 
-/* Every workload there is, NULL at the end. The first so many are drawn from seeds, and are what a
- * scenario has that names none. */
+/* Every workload there is, NULL at the end. */
 extern const struct workload_ops *const workloads_all[];
-extern const uint32_t workloads_drawn;
 
 /* How many replicas have answered when a request at this level is acked. A LOCAL level counts
  * those of one data centre. */

@@ -21,7 +21,6 @@ const struct workload_ops *const workloads_all[] = {
     &work_ttl,       &work_generated, &work_schema,      &work_counters, &work_index,   &work_cas,
     &work_logged,    &work_deletes,   &work_siblings,    &work_sessions, NULL,
 };
-const uint32_t workloads_drawn = 14;
 
 uint32_t workload_replicas(const struct workload_env *env, enum cql_consistency level)
 {
