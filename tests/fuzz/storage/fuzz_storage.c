@@ -93,6 +93,39 @@ static void fuzz_result(struct bytes in, struct arena *arena, struct buf *out)
     ASSERT(sum.live_rows <= s.rows_max);
 }
 
+/* The same pull where something else lies in all the places that it brought to `e`, of which its
+ * giver is said to know. */
+static void fuzz_pull_over(struct bytes in, struct engine *e, struct arena *arena)
+{
+    struct scan s = {.after_token = INT64_MIN, .upto_token = INT64_MAX, .want_static = true};
+    struct store *store = store_mem_new();
+    struct engine *other = engine_over(store);
+    struct scan_result r;
+    struct clock context;
+    struct dot dot = {{3, 1}, 0};
+    clock_init(&context);
+    if (engine_scan(e, &s, arena, &r) == ERR_OK) {
+        for (size_t i = 0; i < r.parts_count; i++) {
+            dot.n++;
+            if (r.parts[i].siblings)
+                continue;
+            part_set_dot(&r.parts[i], dot);
+            part_normalise(&r.parts[i], arena); /* neighbours may be equal now */
+            enum err err = engine_apply(other, 1, 2, &r.parts[i], dot, NULL, 0);
+            ASSERT(err == ERR_OK || err == ERR_TOO_BIG);
+        }
+        clock_add_run(&context, dot.actor, 1, dot.n + 1);
+        for (int trusted = 0; trusted < 2; trusted++) {
+            enum err err = engine_log_apply(other, 1, 2, in, &context, trusted == 1, 0);
+            ASSERT(err == ERR_OK || err == ERR_TOO_BIG);
+        }
+        read_all(other, arena, 0);
+    }
+    clock_close(&context);
+    engine_free(other);
+    store_close(store);
+}
+
 static void fuzz_pull(struct bytes in, struct arena *arena)
 {
     struct store *store = store_mem_new();
@@ -111,6 +144,7 @@ static void fuzz_pull(struct bytes in, struct arena *arena)
         ASSERT(clock_equal(&done, engine_clock(e, 1, 2)));
         clock_close(&done);
         buf_close(&out);
+        fuzz_pull_over(in, e, arena);
     }
     engine_free(e);
     store_close(store);
