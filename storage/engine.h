@@ -291,6 +291,9 @@ uint64_t engine_drops(struct engine *e, keyspace_no keyspace, range_no range);
  * it may have been deleted by something that is gone. */
 int64_t engine_purged_bound(struct engine *e, table_no table, token place);
 
+/* The same; ERR_CORRUPT when it cannot be read, and taken for the largest there is. */
+enum err engine_read_purged(struct engine *e, table_no table, token place, int64_t *ret);
+
 /* --- forgetting a range that this replica had left, before it holds it again */
 
 /* Where its data lies. */

@@ -268,8 +268,6 @@ void engine_batch_garbage(struct engine *e, struct range_state *r, const struct 
 /* Something with this timestamp is dropped by e->batch. */
 void engine_batch_purged(struct engine *e, table_no table, token place, int64_t timestamp);
 
-/* The bound, to be told to others; ERR_CORRUPT when it cannot be read. */
-enum err engine_read_purged(struct engine *e, table_no table, token place, int64_t *ret);
 void engine_purged_undo(struct engine *e); /* the batch is not written */
 
 /* All of the range goes, its garbage too. */

@@ -91,6 +91,7 @@ struct keeper {
     struct list waiting; /* for their due time, ascending */
     struct due due;
     size_t bytes, replaying;
+    usec load_due; /* those on the disk are looked for, as some could not be read; or NEVER */
 };
 
 struct drops {
@@ -249,8 +250,9 @@ enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot
 enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run,
                              struct dot dot) MUST_CHECK;
 
-/* A replay of what may have been deleted, by something that is forgotten. */
-bool stamp_is_too_old(const struct coord *c, const struct run *run);
+/* ERR_STALE: a replay of what may have been deleted, by something that is forgotten. ERR_CORRUPT:
+ * whether it is one is not known here. */
+enum err stamp_check_replay(const struct coord *c, const struct run *run) MUST_CHECK;
 
 /* A peer has handed it to us, and waits for it no longer, whatever clocks say. */
 bool stamp_is_given_up(const struct coord *c, const struct run *run);

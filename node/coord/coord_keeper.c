@@ -6,10 +6,11 @@
  *                |-- not yet -> WAITING, for longer each time
  *
  * On the disk a batch is a local fact named BATCH_PREFIX id; a node that starts waits for those it
- * finds as if they had just come. Replaying writes what the coordinator would have written, with
- * the timestamps it gave: so twice, or by two keepers, or after a later write, changes nothing. It
- * asks for a QUORUM even where the client wanted less: the coordinator may be lost with its disk,
- * and who forgets the batch must know that no single other disk takes half of it along.
+ * finds as if they had just come; where some cannot be read it looks again. Replaying writes what
+ * the coordinator would have written, with the timestamps it gave: so twice, or by two keepers, or
+ * after a later write, changes nothing. It asks for a QUORUM even where the client wanted less: the
+ * coordinator may be lost with its disk, and who forgets the batch must know that no single other
+ * disk takes half of it along.
  *
  * Bounds: KEPT_MAX batches of KEPT_BYTES_MAX in all, else the coordinator finds another keeper;
  * REPLAYS_MAX are replayed at once, of each one partition at a time. */
@@ -60,6 +61,7 @@ void keeper_open(struct coord *c)
     map_init(&c->batches_by_op);
     list_init(&c->keeper.waiting);
     c->keeper.due.kind = DUE_KEEPER;
+    c->keeper.load_due = USEC_NEVER;
 }
 
 static void kept_free(void *p)
@@ -88,11 +90,15 @@ size_t coord_kept(const struct coord *c)
 static void keeper_arm(struct coord *c)
 {
     struct keeper *kp = &c->keeper;
-    if (list_empty(&kp->waiting) || kp->replaying >= REPLAYS_MAX)
+    usec due = kp->load_due;
+    if (!list_empty(&kp->waiting) && kp->replaying < REPLAYS_MAX) {
+        usec first = container_of(kp->waiting.next, struct kept, link)->due;
+        due = first < due ? first : due;
+    }
+    if (due == USEC_NEVER)
         timers_cancel(&c->timers, &kp->due.timer);
     else
-        timers_set(&c->timers, &kp->due.timer,
-                   container_of(kp->waiting.next, struct kept, link)->due);
+        timers_set(&c->timers, &kp->due.timer, due);
 }
 
 static void keeper_wait(struct coord *c, struct kept *k, usec so_long)
@@ -140,12 +146,12 @@ static usec patience(const struct coord *c)
 void keeper_load(struct coord *c, struct now now)
 {
     struct buf after, name, value;
-    (void)now;
+    enum err err;
     buf_init(&after, 256);
     buf_init(&name, 256);
     buf_init(&value, BATCH_BYTES_MAX * 2);
-    while (engine_fact_next(c->engine, BYTES_LIT(BATCH_PREFIX), buf_bytes(&after), &name, &value) ==
-           ERR_OK) {
+    while ((err = engine_fact_next(c->engine, BYTES_LIT(BATCH_PREFIX), buf_bytes(&after), &name,
+                                   &value)) == ERR_OK) {
         struct uuid id;
         struct reader r = reader_make(buf_bytes(&name));
         (void)read_bytes(&r, sizeof BATCH_PREFIX - 1);
@@ -162,6 +168,8 @@ void keeper_load(struct coord *c, struct now now)
     buf_close(&after);
     buf_close(&name);
     buf_close(&value);
+    c->keeper.load_due = err == ERR_NOT_FOUND ? USEC_NEVER : now.mono + RETRY_LONGEST_US;
+    keeper_arm(c);
 }
 
 /* --- keeping */
@@ -347,6 +355,8 @@ static void replay_start(struct coord *c, struct kept *k)
 void keeper_due(struct coord *c, struct now now)
 {
     struct keeper *kp = &c->keeper;
+    if (kp->load_due <= now.mono)
+        keeper_load(c, now);
     while (!list_empty(&kp->waiting) && kp->replaying < REPLAYS_MAX) {
         struct kept *k = container_of(kp->waiting.next, struct kept, link);
         if (k->due > now.mono)

@@ -121,11 +121,14 @@ enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot
     return ERR_OK;
 }
 
-bool stamp_is_too_old(const struct coord *c, const struct run *run)
+enum err stamp_check_replay(const struct coord *c, const struct run *run)
 {
     const struct part *p = &run->part;
-    return run->replay &&
-           part_min_timestamp(p) <= engine_purged_bound(c->engine, p->table, p->token);
+    int64_t bound;
+    if (!run->replay)
+        return ERR_OK;
+    enum err err = engine_read_purged(c->engine, p->table, p->token, &bound);
+    return err == ERR_OK && part_min_timestamp(p) <= bound ? ERR_STALE : err;
 }
 
 bool stamp_is_given_up(const struct coord *c, const struct run *run)

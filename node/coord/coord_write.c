@@ -360,9 +360,14 @@ static void run_go(struct coord *c, struct now now, struct run *run)
         run_result(c, run, err);
         return;
     }
-    if (stamp_is_too_old(c, run)) {
+    err = stamp_check_replay(c, run);
+    if (err == ERR_STALE) {
         c->stats.replays_left_out++;
         run_result(c, run, ERR_OK);
+        return;
+    }
+    if (err != ERR_OK) { /* left out for that it would be half a batch */
+        run_elsewhere(c, now, run);
         return;
     }
     for (size_t i = 0; i < run->targets; i++) {

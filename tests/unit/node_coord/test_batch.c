@@ -1,6 +1,7 @@
 /* Logged batches among four nodes, RF 3: whole or not at all, whoever dies when. */
 #include "node/coord/batch_codec.h"
 #include "ring/murmur3.h"
+#include "storage/store_mem.h"
 #include "unit/node_coord/cluster_fixture.h"
 
 #include <CUnit/CUnit.h>
@@ -231,6 +232,59 @@ static void a_keeper_that_restarts_still_has_it(void)
     CU_ASSERT_EQUAL(kept(), 0);
 }
 
+static void bounds_are_readable(node_no node, bool good)
+{
+    store_mem_fail_reads(fixture_at(&f, node)->store, BYTES_LIT("b"), BYTES_LIT("c"),
+                         good ? ERR_OK : ERR_IO);
+}
+
+/* Whether it may be written is not known where the bound of what was dropped cannot be read: then
+ * it is not left out, but waits for who can. */
+static void a_replay_is_not_left_out_for_a_read_error(void)
+{
+    for (node_no i = 2; i <= FIXTURE_NODES; i++)
+        fixture_at(&f, i)->frozen = true;
+    CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
+    die(1);
+    for (node_no i = 2; i <= FIXTURE_NODES; i++) {
+        fixture_at(&f, i)->frozen = false;
+        bounds_are_readable(i, false);
+    }
+    fixture_settle(&f);
+    fixture_elapse(&f, PATIENT);
+    CU_ASSERT_EQUAL(written("v"), 0);
+    CU_ASSERT_EQUAL(kept(), 2);
+    bounds_are_readable(2, true);
+    for (int i = 0; i < 3; i++)
+        fixture_elapse(&f, 2 * PATIENT);
+    bounds_are_readable(3, true); /* what node 2 does not hold */
+    for (int i = 0; i < 3; i++)
+        fixture_elapse(&f, 2 * PATIENT);
+    CU_ASSERT_EQUAL(written("v"), KEYS);
+    CU_ASSERT_EQUAL(kept(), 0);
+}
+
+static void a_keeper_that_cannot_read_looks_again(void)
+{
+    for (node_no i = 2; i <= FIXTURE_NODES; i++)
+        fixture_at(&f, i)->frozen = true;
+    CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
+    die(1);
+    for (node_no i = 2; i <= FIXTURE_NODES; i++) {
+        struct store *store = fixture_at(&f, i)->store;
+        fixture_at(&f, i)->frozen = false;
+        fixture_settle(&f);
+        store_mem_fail_reads(store, BYTES_LIT("Fb/"), BYTES_LIT("Fb0"), ERR_IO);
+        fixture_restart(&f, i);
+        store_mem_fail_reads(store, BYTES_LIT("Fb/"), BYTES_LIT("Fb0"), ERR_OK);
+    }
+    CU_ASSERT_EQUAL(kept(), 0);
+    for (int i = 0; i < 4; i++)
+        fixture_elapse(&f, PATIENT);
+    CU_ASSERT_EQUAL(written("v"), KEYS);
+    CU_ASSERT_EQUAL(kept(), 0);
+}
+
 /* One that does not answer any more is replaced; ourselves come last. */
 static void a_lost_keeper_is_replaced(void)
 {
@@ -325,6 +379,8 @@ CU_TestInfo batch_tests[] = {
     {"a replay changes nothing that is younger", a_replay_changes_nothing_that_is_younger},
     {"a replay waits for replicas", a_replay_waits_for_replicas},
     {"a keeper that restarts still has it", a_keeper_that_restarts_still_has_it},
+    {"a replay is not left out for a read error", a_replay_is_not_left_out_for_a_read_error},
+    {"a keeper that cannot read looks again", a_keeper_that_cannot_read_looks_again},
     {"a lost keeper is replaced", a_lost_keeper_is_replaced},
     {"silence of the keepers times out", silence_of_the_keepers_times_out},
     {"what cannot be written is not logged", what_cannot_be_written_is_not_logged},
