@@ -85,8 +85,6 @@
       "an unlogged batch of more partitions gets a warning")                                       \
     X(DURATION, counter_retry_window, "30s", "1s", "1h",                                           \
       "a counter request that is sent again within this counts once")                              \
-    X(CHOICE, purge_tombstones, "off", "off|on", "",                                               \
-      "on: what was deleted is dropped when all replicas have proved it; being proved itself")     \
     X(CHOICE, commitlog_sync, "batch", "batch|periodic", "",                                       \
       "batch: a write is synced to disk before it is acked; periodic: up to "                      \
       "commitlog_sync_period later")                                                               \
@@ -143,7 +141,6 @@ struct config {
  * log_format. */
 enum config_authenticator { AUTHENTICATOR_ALLOW_ALL, AUTHENTICATOR_PASSWORD };
 enum config_authorizer { AUTHORIZER_ALLOW_ALL, AUTHORIZER_CASSANDRA };
-enum config_purge_tombstones { PURGE_TOMBSTONES_OFF, PURGE_TOMBSTONES_ON };
 enum config_commitlog_sync { COMMITLOG_SYNC_BATCH, COMMITLOG_SYNC_PERIODIC };
 
 #define CONFIG_ONE(type, name, preset, least, most, help) +1

@@ -146,7 +146,6 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     struct heal_config heal = HEAL_CONFIG_DEFAULT;
     heal.clock_offset_us = config->clock_offset_max_us;
     heal.first_question = rng_next(&n->rng) & ~UINT64_C(0xffffffff);
-    heal.keep = !config->purge;
     heal.hold_us = config->purge_hold_us > 0 ? config->purge_hold_us : heal.hold_us;
     if (config->pull_bytes_max > 0)
         heal.pull_bytes_max = config->pull_bytes_max;

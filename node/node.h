@@ -58,7 +58,6 @@ struct node_config {
     size_t frame_max;
     uint32_t pull_bytes_max;             /* 0: as node/heal has it */
     size_t log_tails_max;                /* 0: as storage has it */
-    bool purge;                          /* drop what was deleted, when all have proved it */
     usec purge_hold_us;                  /* 0: as node/heal has it */
     bool authenticate;                   /* PasswordAuthenticator; else AllowAllAuthenticator */
     bool authorize;                      /* CassandraAuthorizer; else AllowAllAuthorizer */

@@ -35,12 +35,11 @@ struct heal_config {
                                 must not match a question of this one */
     usec clock_offset_us;    /* clocks of the cluster differ by no more */
     usec hold_us;            /* so long what is agreed is not removed yet */
-    bool keep;               /* agree on what may go, but remove nothing */
 };
 
 #define HEAL_CONFIG_DEFAULT                                                                        \
     ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 0,             \
-                          USEC_PER_SEC, 30 * USEC_PER_SEC, false})
+                          USEC_PER_SEC, 30 * USEC_PER_SEC})
 
 /* Borrows engine and cluster. */
 struct heal *heal_new(const struct heal_config *config, struct engine *engine,

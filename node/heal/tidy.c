@@ -134,7 +134,7 @@ static void note_minters(struct heal *h, const struct agreement *a)
 void tidy_some(struct heal *h, struct now now)
 {
     bool done = false;
-    struct agreement *a = h->config.keep ? NULL : next_purge(h);
+    struct agreement *a = next_purge(h);
     h->tidy_due = USEC_NEVER;
     if (a == NULL)
         return;

@@ -217,7 +217,6 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->batch_warn_partitions = (size_t)c->unlogged_batch_across_partitions_warn_threshold;
     n->unsynced = c->commitlog_sync == COMMITLOG_SYNC_PERIODIC;
     n->counter_window_us = c->counter_retry_window;
-    n->purge = c->purge_tombstones == PURGE_TOMBSTONES_ON;
     n->read_timeout_us = c->read_request_timeout;
     n->range_timeout_us = c->range_request_timeout;
     n->probe_interval_us = c->probe_interval;

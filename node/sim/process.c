@@ -54,8 +54,7 @@ static void fill_config(struct sim *s, unsigned node, bool replacing, struct nod
         .in_flight_max = l->in_flight_max,
         .frame_max = l->frame_max,
         .pull_bytes_max = l->pull_bytes_max,
-        .purge = l->purge_hold_us > 0,
-        .purge_hold_us = l->purge_hold_us,
+        .purge_hold_us = or_default(l->purge_hold_us, 2 * USEC_PER_SEC),
         .log_tails_max = 16 << 10, /* so that short runs settle logs, too */
         .tracer = &m->tracer,
     };

@@ -35,7 +35,7 @@ struct sim_limits {
     usec write_timeout_us, read_timeout_us, range_timeout_us; /* [2, 5, 10 s] */
     usec probe_interval_us;                                   /* [1 s] */
     usec counter_window_us;                                   /* [30 s] */
-    usec purge_hold_us;                                       /* [deletions are kept] */
+    usec purge_hold_us;                                       /* [2 s] */
     size_t in_flight_max;                                     /* [64 MiB] */
     size_t frame_max;                                         /* [16 MiB] */
     uint32_t pull_bytes_max; /* [as node/heal] of rows in one message */

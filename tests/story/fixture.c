@@ -17,7 +17,6 @@ static void print(void *arg, const char *line)
 void story_setup_with(const struct sim_limits *limits)
 {
     struct sim_config config = {.seed = 1, .limits = *limits, .print = print};
-    config.limits.purge_hold_us = SECONDS(2);
     sim = sim_new(&config);
 }
 

@@ -20,7 +20,6 @@ struct run {
     struct watch *watch;
     usec watch_at;
     struct run_result *result;
-    bool purges; /* what was deleted is dropped */
 };
 
 static bool fail(struct run *r, const char *text)
@@ -83,8 +82,6 @@ static bool forget(struct run *r)
 {
     usec equal = sim_now(r->sim);
     struct errmsg *why = &r->result->why;
-    if (!r->purges)
-        return true;
     while (!watch_nothing_left(r->watch, why)) {
         if (sim_now(r->sim) - equal > FORGET_MAX) {
             errmsg_wrap(why, "not forgotten after %d s", (int)(FORGET_MAX / USEC_PER_SEC));
@@ -178,7 +175,7 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
                             .print = config->print,
                             .print_arg = config->print_arg};
     memset(ret, 0, sizeof *ret);
-    struct run r = {.purges = s->limits.purge_hold_us > 0, .sim = sim_new(&sc), .result = ret};
+    struct run r = {.sim = sim_new(&sc), .result = ret};
     r.load = load_new(r.sim, s);
     r.watch = watch_new(r.sim);
     ret->good = go(&r, s);

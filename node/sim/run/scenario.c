@@ -254,6 +254,7 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
         draw_faults(&fault_rng, &m, s);
     }
     draw_counter_window(&fault_rng, s);
+    s->limits.purge_hold_us = rng_chance(&r, HALF) ? SECONDS(2) : SECONDS(30);
 }
 
 /* --- deletes */

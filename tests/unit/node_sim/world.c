@@ -7,7 +7,7 @@ struct sim *w;
 
 void world_setup(void)
 {
-    struct sim_config config = {.seed = 7, .limits = {.purge_hold_us = SECONDS(2)}};
+    struct sim_config config = {.seed = 7};
     w = sim_new(&config);
 }
 
