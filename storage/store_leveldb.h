@@ -12,7 +12,7 @@
  * thread compacts it, in small pieces with pauses between them: LevelDB's own compactions and the
  * committer get their turn, and store_close waits for one piece.
  *
- * Files: only store_leveldb.c includes LevelDB.
+ * Files: only store_leveldb_private.h includes LevelDB.
  */
 #ifndef TORC_STORAGE_STORE_LEVELDB_H
 #define TORC_STORAGE_STORE_LEVELDB_H

@@ -1,0 +1,114 @@
+/* store_leveldb_private.h - what the files of the store share. Private to them.
+ *
+ *   store_leveldb.c          opening, writing on the loop, closing
+ *   store_leveldb_threads.c  the committer and the compactor
+ *   store_leveldb_read.c     values and iterators
+ *
+ * All three talk to LevelDB, so its header is included here, and nowhere else.
+ */
+#ifndef TORC_STORAGE_STORE_LEVELDB_PRIVATE_H
+#define TORC_STORAGE_STORE_LEVELDB_PRIVATE_H
+
+#include "base/list.h"
+#include "storage/overlay.h"
+#include "storage/spans.h"
+#include "storage/store_leveldb.h"
+
+#include <leveldb/c.h>
+#include <pthread.h>
+
+struct group {
+    struct list link;
+    struct store_batch batch;
+    uint64_t number;
+    uint64_t *tickets;
+    size_t tickets_count, tickets_cap, tickets_done;
+    bool sync_wanted;
+    uint64_t last; /* batch in it */
+    enum err err;
+};
+
+struct store_leveldb {
+    struct store store;
+    leveldb_t *db;
+    leveldb_options_t *options;
+    leveldb_cache_t *cache;
+    leveldb_filterpolicy_t *filter;
+    leveldb_readoptions_t *read_options;
+    enum store_sync sync;
+    int wake_fd;
+    uint64_t torn;
+
+    /* The loop's. */
+    struct overlay overlay;
+    struct overlay nothing; /* what a durable iterator looks at instead */
+    struct group *filling;
+    struct list ready; /* done, tickets not all handed out */
+    uint64_t numbers;
+    size_t backlog;
+    char *failure;
+    struct spans asked; /* to be compacted when `asked_after` is durable */
+    uint64_t asked_after;
+
+    /* Between the loop and the committer, under the lock. */
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct list queued;
+    struct list done;
+    bool stop;
+    char *failure_found; /* set once */
+    pthread_cond_t compact_work;
+    struct spans compact;
+    bool compacting;
+
+    /* The committer's. */
+    pthread_t committer;
+    bool committer_runs;
+    uint64_t appends; /* records of journals */
+    enum err failed;
+
+    pthread_t compactor; /* begun when there first is anything to do */
+    bool compactor_runs;
+};
+
+static inline struct store_leveldb *ldb_of(const struct store *s)
+{
+    return container_of(s, struct store_leveldb, store);
+}
+
+static inline struct group *group_first(struct list *l)
+{
+    return container_of(l->next, struct group, link);
+}
+
+/* All nodes of the one list to the end of the other. */
+void ldb_move_all(struct list *from, struct list *to);
+
+/* LevelDB's C interface gives errors as text only. */
+enum err ldb_err_of(const char *text);
+
+/* --- store_leveldb_threads.c */
+
+void *ldb_committer_main(void *store);
+
+/* On the loop: what was asked for goes to the thread once LevelDB has what was written before. */
+void ldb_hand_to_compactor(struct store_leveldb *l);
+
+bool ldb_compact(struct store *s, struct bytes from, struct bytes to);
+uint64_t ldb_size(struct store *s, struct bytes from, struct bytes to);
+
+/* --- store_leveldb_read.c */
+
+enum err ldb_get(struct store *s, struct bytes key, struct buf *ret_value);
+struct store_iter *ldb_iter_new(struct store *s, bool durable);
+void ldb_iter_free(struct store_iter *iter);
+void ldb_iter_seek(struct store_iter *iter, struct bytes key);
+void ldb_iter_seek_last(struct store_iter *iter, struct bytes key);
+void ldb_iter_next(struct store_iter *iter);
+void ldb_iter_prev(struct store_iter *iter);
+bool ldb_iter_valid(const struct store_iter *iter);
+struct bytes ldb_iter_key(const struct store_iter *iter);
+struct bytes ldb_iter_value(const struct store_iter *iter);
+enum err ldb_iter_error(const struct store_iter *iter);
+
+#endif
