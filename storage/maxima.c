@@ -5,11 +5,11 @@
 
 #include <string.h>
 
-#define SIGN_BIT ((uint64_t)1 << 63)
+#define SIGN_BIT        ((uint64_t)1 << 63)
+#define BUCKETS_A_GROUP (1u << (MAXIMA_BITS - MAXIMA_GROUP_BITS))
 
 void maxima_init(struct maxima *m)
 {
-    m->buckets = mem_alloc(sizeof *m->buckets << MAXIMA_BITS); /* zero: TIMESTAMP_NONE */
     m->groups = mem_alloc(sizeof *m->groups * MAXIMA_GROUPS);
     for (size_t i = 0; i < MAXIMA_GROUPS; i++)
         m->groups[i].floor = m->groups[i].bound = TIMESTAMP_NONE;
@@ -17,7 +17,8 @@ void maxima_init(struct maxima *m)
 
 void maxima_close(struct maxima *m)
 {
-    mem_free(m->buckets);
+    for (size_t i = 0; i < MAXIMA_GROUPS; i++)
+        mem_free(m->groups[i].buckets);
     mem_free(m->groups);
 }
 
@@ -40,11 +41,30 @@ static uint32_t group_of(uint64_t hash)
     return (uint32_t)(hash >> (64 - MAXIMA_GROUP_BITS));
 }
 
+static uint32_t in_group(uint32_t bucket)
+{
+    return bucket % BUCKETS_A_GROUP;
+}
+
+static int64_t bucket_at(const struct maxima_group *g, uint32_t bucket)
+{
+    return g->buckets != NULL ? of_bucket(g->buckets[in_group(bucket)]) : TIMESTAMP_NONE;
+}
+
+/* Those of a group come with the first that is written: a store of few partitions, as tests have
+ * many of, has few. */
+static void set_bucket(struct maxima_group *g, uint32_t bucket, int64_t timestamp)
+{
+    if (g->buckets == NULL)
+        g->buckets = mem_alloc(BUCKETS_A_GROUP * sizeof *g->buckets); /* zero: TIMESTAMP_NONE */
+    g->buckets[in_group(bucket)] = (uint64_t)timestamp ^ SIGN_BIT;
+}
+
 int64_t maxima_at(const struct maxima *m, uint64_t hash)
 {
-    int64_t floor = m->groups[group_of(hash)].floor;
-    int64_t own = of_bucket(m->buckets[hash >> (64 - MAXIMA_BITS)]);
-    return own > floor ? own : floor;
+    const struct maxima_group *g = &m->groups[group_of(hash)];
+    int64_t own = bucket_at(g, (uint32_t)(hash >> (64 - MAXIMA_BITS)));
+    return own > g->floor ? own : g->floor;
 }
 
 /* --- groups */
@@ -115,11 +135,12 @@ static bool note_group(struct maxima_group *g, uint32_t bucket, int64_t timestam
 bool maxima_note(struct maxima *m, uint64_t hash, int64_t timestamp, uint32_t *ret_group)
 {
     uint32_t bucket = (uint32_t)(hash >> (64 - MAXIMA_BITS));
-    if (timestamp <= of_bucket(m->buckets[bucket]))
+    struct maxima_group *g = &m->groups[group_of(hash)];
+    if (timestamp <= bucket_at(g, bucket))
         return false;
-    m->buckets[bucket] = (uint64_t)timestamp ^ SIGN_BIT;
+    set_bucket(g, bucket, timestamp);
     *ret_group = group_of(hash);
-    return note_group(&m->groups[*ret_group], bucket, timestamp);
+    return note_group(g, bucket, timestamp);
 }
 
 void maxima_group_write(const struct maxima *m, uint32_t group, struct buf *out)
@@ -151,8 +172,9 @@ enum err maxima_group_read(struct maxima *m, uint32_t group, struct bytes in)
     }
     if (!reader_done(&r))
         return ERR_CORRUPT;
+    got.buckets = m->groups[group].buckets;
     for (size_t i = 0; i < got.far_count; i++)
-        m->buckets[got.far[i].bucket] = (uint64_t)got.far[i].timestamp ^ SIGN_BIT;
+        set_bucket(&got, got.far[i].bucket, got.far[i].timestamp);
     m->groups[group] = got;
     return ERR_OK;
 }

@@ -27,8 +27,9 @@
 #define MAXIMA_AHEAD_US   ((int64_t)10 * 1000000)
 
 struct maxima_group {
-    int64_t floor; /* of buckets not written since the start */
-    int64_t bound; /* as stored: none of the group is above it, but for the far ones */
+    int64_t floor;     /* of buckets not written since the start */
+    int64_t bound;     /* as stored: none of the group is above it, but for the far ones */
+    uint64_t *buckets; /* timestamps, moved so that zero is the least; NULL: none was written */
     uint32_t far_count;
     struct maxima_far {
         uint32_t bucket;
@@ -37,7 +38,6 @@ struct maxima_group {
 };
 
 struct maxima {
-    uint64_t *buckets; /* timestamps, moved so that zero is the least */
     struct maxima_group *groups;
 };
 

@@ -98,7 +98,7 @@ static size_t count(node_no via, const char *value, uint32_t rows_max, enum leve
 static void every_row_over_all_spans(void)
 {
     static const enum level levels[] = {LEVEL_ONE, LEVEL_QUORUM, LEVEL_ALL};
-    char key[8];
+    char key[16];
     for (int i = 0; i < KEYS; i++) {
         snprintf(key, sizeof key, "k%d", i);
         CU_ASSERT_EQUAL(fixture_write(&f, 1, key, "r", i % 3 == 0 ? "x" : "y", 5, LEVEL_ALL),
