@@ -254,8 +254,11 @@ static void receive_write(struct world *w, const struct message *m)
                  part_decode(m->part, &w->arena, &p) == ERR_OK &&
                      clock_decode(m->context, &context) == ERR_OK,
                  "a message cannot be read");
-    enum err err =
-        engine_apply(r->engine, KEYSPACE, RANGE, &p, m->dot, m->has_context ? &context : NULL, 0);
+    enum err err = ERR_BEHIND;
+    if (!r->coming || !m->has_context ||
+        clock_covers(engine_clock(r->engine, KEYSPACE, RANGE), &context))
+        err = engine_apply(r->engine, KEYSPACE, RANGE, &p, m->dot, m->has_context ? &context : NULL,
+                           0);
     world_expect(w, err == ERR_OK || err == ERR_BEHIND || err == ERR_STALE,
                  "a write is not applied");
     w->refused += err != ERR_OK;
@@ -286,6 +289,10 @@ static void repair(struct world *w)
 static void receive_repair(struct world *w, const struct message *m)
 {
     struct part p;
+    if (m->entry < w->replicas[m->to].since) {
+        w->refused++;
+        return;
+    }
     world_expect(w, part_decode(m->part, &w->arena, &p) == ERR_OK, "a repair cannot be read");
     enum err err = engine_apply(w->replicas[m->to].engine, KEYSPACE, RANGE, &p,
                                 (struct dot){{0, 0}, 0}, NULL, 0);
