@@ -32,6 +32,9 @@ static void invite(struct meeting *m, struct replicas replicas)
         if (n == NULL || cluster_ring_epoch(node_cluster(n)) != cluster_ring_epoch(ours) ||
             m->count == MEETING_MAX)
             continue;
+        enum err err = engine_range_error(node_engine(n), m->keyspace, m->range);
+        if (err != ERR_OK && err != ERR_UNAVAILABLE)
+            continue; /* a clock that cannot be read claims nothing, and its range is not served */
         struct clock *d = &m->durable[m->count];
         clock_init(d);
         if (engine_durable_clock(node_engine(n), m->keyspace, m->range, d))
