@@ -151,7 +151,7 @@ static void weigh_rest(struct weigh *w, const struct row *mine, const struct cel
 
 /* `t`: the strongest deletion that covers the row. Whether it shadows the cell; else what wins over
  * it is added to `out`. A deletion that is shadowed has lost nothing by that, but what is newer
- * than both stays. */
+ * than both stays. And a value must get above that, too: a second loss would not count. */
 static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cell *c,
                        const struct row *there, const struct tomb *t, struct row *out)
 {
@@ -160,12 +160,11 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
     const struct cell *all = c->has_path ? find_cell(there, c->column, false, BYTES_NONE) : NULL;
     bool shadowed = tomb_shadows(t, c->timestamp);
     bool replaced = !shadowed && all != NULL && c->timestamp <= all->timestamp;
-    if (!wanted || (!shadowed && !replaced))
-        weigh_rest(w, mine, c, there, x);
-    else if (shadowed)
+    if (wanted && shadowed)
         lose(w, false, c->timestamp, t->timestamp, t->dot);
-    else
+    if (wanted && all != NULL && c->timestamp <= all->timestamp)
         lose(w, false, c->timestamp, all->timestamp, all->dot);
+    weigh_rest(w, mine, c, there, x);
     if (replaced)
         out->cells[out->cells_count++] = *all;
     else if (!shadowed && x != NULL && cell_wins(x, c)) /* also the same under another name */

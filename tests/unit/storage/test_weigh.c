@@ -93,10 +93,10 @@ static void judge_cell(struct verdict *v, const struct row *mine, const struct c
         if (at_place(t, c))
             x = t;
     }
-    if (wanted && (floor >= c->timestamp || shadow >= c->timestamp)) {
-        say_lost(v, floor >= c->timestamp ? floor : shadow);
-        return;
-    }
+    if (wanted && floor >= c->timestamp)
+        say_lost(v, floor);
+    if (wanted && shadow >= c->timestamp)
+        say_lost(v, shadow);
     if (!c->has_path)
         outlives(v, there, mine, c->timestamp, true, c->column);
     if (x == NULL)
@@ -438,6 +438,17 @@ static void a_deletion_below_another_one(void)
     CU_ASSERT_EQUAL(w.part.rows[0].cells_count, 0); /* the row's stands for it */
 }
 
+/* It is told how far it must be raised at once: above what was written after the deletion. */
+static void a_value_below_a_deletion_and_a_value(void)
+{
+    (void)apply(one_deletion(50, 1), 1);
+    (void)apply(one_cell("v", 60, 2), 2);
+    struct part p = one_cell("w", 40, 3);
+    struct weighed w;
+    CU_ASSERT_EQUAL(engine_weigh(engine, &p, NULL, 40, NOW_S, &arena, &w), ERR_OK);
+    CU_ASSERT(w.stamped.lost && w.stamped.by == 60);
+}
+
 CU_TestInfo weigh_tests[] = {
     {"the blind way is that of reading, merging and writing", the_blind_way_is_that_of_reading},
     {"what is newest is not read", what_is_newest_is_not_read},
@@ -445,6 +456,7 @@ CU_TestInfo weigh_tests[] = {
     {"deletions that lose", deletions_that_lose},
     {"what the server has stamped loses apart", two_kinds_of_timestamps},
     {"a deletion below another one", a_deletion_below_another_one},
+    {"a value below a deletion and a value", a_value_below_a_deletion_and_a_value},
     {"a deletion that won where one was stamped", a_deletion_that_stands_in},
     CU_TEST_INFO_NULL,
 };
