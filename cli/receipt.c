@@ -140,6 +140,8 @@ static void put_step(struct buf *out, const json_t *step)
     if (json_object_get(step, "level") != NULL)
         buf_printf(out, " at %s: %lld of %lld", text_of(step, "level"), number_of(step, "received"),
                    number_of(step, "required"));
+    if (json_object_get(step, "alive") != NULL)
+        buf_printf(out, ", %lld alive", number_of(step, "alive"));
     put_version(out, step);
     if (json_object_get(step, "applied") != NULL)
         buf_printf(out, ", %s",
@@ -181,7 +183,6 @@ void session_show_receipts(struct session *s)
         return;
     }
     buf_init(&out, RECEIPTS_MAX * 2);
-    buf_put_text(&out, "\nConsistency report:\n");
     while (rest.len > 0) {
         size_t n = 0;
         while (n < rest.len && rest.data[n] != '\n')
@@ -191,7 +192,10 @@ void session_show_receipts(struct session *s)
         n += n < rest.len;
         rest = bytes_make(rest.data + n, rest.len - n);
     }
-    buf_put_u8(&out, '\n');
+    if (out.len > 0) { /* no replica is asked for a schema change, say */
+        session_write(s, BYTES_LIT("\nConsistency report:\n"));
+        buf_put_u8(&out, '\n');
+    }
     session_write(s, buf_bytes(&out));
     buf_close(&out);
     buf_clear(&s->receipts);

@@ -85,11 +85,12 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
 
 /* ret := what a request to a siblings table becomes under that dot, the next one of this actor: its
  * part is to be applied here and sent to the others before anything else is written
- * (siblings_mint). In the arena. ERR_INVALID when the request has a deletion of ranges or of the
- * partition. */
+ * (siblings_mint). stamp, now_s: as for engine_weigh. In the arena. ERR_INVALID when the request
+ * has a deletion of ranges or of the partition. */
 enum err engine_supersede(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct part *request, const struct supersede *s, struct dot dot,
-                          int64_t now_s, struct arena *arena, struct minted *ret) MUST_CHECK;
+                          int64_t stamp, int64_t now_s, struct arena *arena,
+                          struct minted *ret) MUST_CHECK;
 
 /* The dot the next local write of this actor in this range gets. */
 struct dot engine_next_dot(struct engine *e, keyspace_no keyspace, range_no range,
@@ -319,11 +320,6 @@ int64_t engine_max_timestamp(const struct engine *e);
 int64_t engine_maximum(const struct engine *e, table_no table, token place);
 
 /* What becomes of a part that is about to be applied (engine_weigh.c). */
-struct loss {
-    bool lost;  /* some of it is not seen when it is merged with what is here */
-    int64_t by; /* the largest timestamp of what wins over it */
-};
-
 struct weighed {
     bool newest;         /* it is above engine_maximum: nothing was read */
     struct loss stamped; /* of what the server has stamped */

@@ -26,7 +26,7 @@ static enum err read_rows(struct engine *e, const struct part *p, struct arena *
 
 enum err engine_supersede(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct part *request, const struct supersede *s, struct dot dot,
-                          int64_t now_s, struct arena *arena, struct minted *ret)
+                          int64_t stamp, int64_t now_s, struct arena *arena, struct minted *ret)
 {
     struct range_state *r = engine_range(e, keyspace, range);
     struct part have;
@@ -37,7 +37,7 @@ enum err engine_supersede(struct engine *e, keyspace_no keyspace, range_no range
     enum err err = read_rows(e, request, arena, &have);
     if (err != ERR_OK)
         return engine_note(e, err);
-    struct mint m = {.clock = &r->clock, .have = &have, .dot = dot, .now_s = now_s};
+    struct mint m = {.clock = &r->clock, .have = &have, .dot = dot, .stamp = stamp, .now_s = now_s};
     siblings_mint(request, s, &m, arena, ret);
     return ERR_OK;
 }

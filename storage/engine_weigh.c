@@ -35,9 +35,7 @@ static void lose(struct weigh *w, bool deletes, int64_t mine, int64_t by, struct
     if (w->context != NULL && dot.n > 0 && clock_has(w->context, dot))
         return;
     bool stamped = w->stamp != 0 && mine >= w->stamp - 1 && (deletes || mine <= w->stamp);
-    struct loss *l = stamped ? &w->ret->stamped : &w->ret->given;
-    l->by = !l->lost || by > l->by ? by : l->by;
-    l->lost = true;
+    loss_add(stamped ? &w->ret->stamped : &w->ret->given, by);
 }
 
 /* --- what is there goes into `here` */

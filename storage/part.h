@@ -143,6 +143,14 @@ struct version {
  * the larger dot. */
 void part_newest(const struct part *p, struct version *newest);
 
+/* What of a write is not seen where it is merged with what is there. */
+struct loss {
+    bool lost;
+    int64_t by; /* the largest timestamp of what wins over it */
+};
+
+void loss_add(struct loss *l, int64_t by);
+
 /* What is stamped `from` is stamped `to`, and what is just below it (a collection that is replaced:
  * its old elements) just below that; in place. False, and nothing is changed: nothing has that
  * stamp, or something else in the part lies between, over which it would win all of a sudden. */

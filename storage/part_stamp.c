@@ -93,6 +93,12 @@ int64_t part_min_timestamp(const struct part *p)
     return min;
 }
 
+void loss_add(struct loss *l, int64_t by)
+{
+    l->by = !l->lost || by > l->by ? by : l->by;
+    l->lost = true;
+}
+
 /* --- a later timestamp */
 
 struct restamp {

@@ -91,6 +91,7 @@ struct mint {
     const struct clock *clock; /* what this replica has applied ... */
     const struct part *have;   /* ... and what of the rows of the request it holds */
     struct dot dot;            /* of the write */
+    int64_t stamp;             /* the server's (part_restamp), 0: it has none */
     int64_t now_s;
 };
 
@@ -98,8 +99,8 @@ struct mint {
 struct minted {
     struct part part; /* to be stored and sent, canonical; empty: nothing was there to be removed */
     size_t merged;    /* values that go because there are more than SIBLINGS_MAX in their place */
-    bool late;        /* a value is not in it, for its writer has a newer one there .. */
-    int64_t late_by;  /* .. and this is the newest of those */
+    struct loss stamped, given; /* values that are not in it, for their writer has a newer one
+                                   there: of the server's stamp, and of the client's */
 };
 
 /* The request has no deletion of ranges or of the partition (siblings_expand). */

@@ -187,6 +187,13 @@ struct rivals {
     size_t count;
 };
 
+/* A request with a stamp of the server may have timestamps of the client as well. */
+static bool is_stamped(const struct minter *k, const struct cell *value)
+{
+    int64_t stamp = k->m->stamp;
+    return stamp != 0 && (value->timestamp == stamp || value->timestamp == stamp - 1);
+}
+
 /* What the same writer wrote here before goes. False: it is the request that is older, as when a
  * batch is replayed. A causal write leaves what its client did not see; but the same write again
  * (same writer, same timestamp) is the same. */
@@ -207,9 +214,7 @@ static bool replace_own(struct minter *k, struct place at, const struct cell *va
         } else {
             rivals->of[kept++] = c;
             newest = false;
-            if (!k->out.late || c->timestamp > k->out.late_by)
-                k->out.late_by = c->timestamp;
-            k->out.late = true;
+            loss_add(is_stamped(k, value) ? &k->out.stamped : &k->out.given, c->timestamp);
         }
     }
     rivals->count = kept;

@@ -265,7 +265,7 @@ void stamp_forward_again(struct coord *c, struct run *run);
 bool stamp_again(struct coord *c, struct run *run);
 
 /* What the client is to be told of a write that is done. */
-void stamp_tell(const struct coord *c, const struct run *run, struct coord_result *ret);
+void stamp_tell(const struct run *run, struct coord_result *ret);
 
 /* No stamp is raised above this. */
 int64_t stamp_limit(const struct coord *c);

@@ -71,8 +71,8 @@ enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run, s
     enum err err = ERR_OK;
     for (int i = 0; i < 2; i++) {
         err = engine_supersede(c->engine, run->keyspace, run->range, &run->part, &run->supersede,
-                               dot, now.wall / USEC_PER_SEC, arena, &m);
-        if (err != ERR_OK || !m.late || run->stamp == 0 || !raise_above(c, run, m.late_by))
+                               dot, run->stamp, now.wall / USEC_PER_SEC, arena, &m);
+        if (err != ERR_OK || !m.stamped.lost || !raise_above(c, run, m.stamped.by))
             break;
         c->stats.raised++;
     }
@@ -80,10 +80,7 @@ enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run, s
         return err;
     run->sent = m.part;
     run->merged = m.merged;
-    run->minted = (struct verdict){0};
-    if (m.late)
-        *(run->stamp != 0 ? &run->minted.stamped : &run->minted.given) =
-            (struct loss){true, m.late_by};
+    run->minted = (struct verdict){m.given, m.stamped, false};
     c->stats.merged += m.merged;
     return ERR_OK;
 }
@@ -170,29 +167,22 @@ bool stamp_again(struct coord *c, struct run *run)
     return true;
 }
 
-static void worse(struct loss *worst, const struct loss *l)
-{
-    worst->by = !worst->lost || l->by > worst->by ? l->by : worst->by;
-    worst->lost = true;
-}
-
 static void tell(const struct run *run, const struct verdict *v, struct loss *worst,
                  struct coord_result *ret)
 {
     if (v->stamped.lost && v->stamped.by >= run->stamp) {
         ret->lost = LOST_STAMPED;
-        worse(worst, &v->stamped);
+        loss_add(worst, v->stamped.by);
     }
     if (v->given.lost) {
         ret->lost = ret->lost == LOST_NONE ? LOST_GIVEN : ret->lost;
-        worse(worst, &v->given);
+        loss_add(worst, v->given.by);
     }
 }
 
-void stamp_tell(const struct coord *c, const struct run *run, struct coord_result *ret)
+void stamp_tell(const struct run *run, struct coord_result *ret)
 {
     struct loss worst = {0};
-    (void)c;
     /* Who got what it was merged with finds nothing newer than that: its minter knows, though
      * perhaps it has not acked it yet. */
     tell(run, &run->minted, &worst, ret);

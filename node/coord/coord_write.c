@@ -104,7 +104,7 @@ static void run_result(struct coord *c, struct run *run, enum err err)
 {
     struct coord_result result = result_of(run, err);
     if (err == ERR_OK && (run->weighs || (run->supersede.siblings && may_be_stamped(run))))
-        stamp_tell(c, run, &result);
+        stamp_tell(run, &result);
     if (err == ERR_OVERLOADED && run->kind == WRITE_COUNTER)
         result.waits_for = fold_waits_for(c, run->keyspace, run->range);
     run_finish(c, run, &result);

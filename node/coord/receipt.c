@@ -97,12 +97,16 @@ static struct bytes finish(struct buf *b, struct arena *arena)
     return step;
 }
 
+/* With too few alive nobody is asked, and what stands for `received` is how many are (coord.h). */
 static void begin(struct buf *b, const char *step, enum level level, enum err err,
                   uint32_t required, uint32_t received)
 {
     buf_init(b, BUF_MAX_DEFAULT);
     buf_printf(b, "{\"step\":\"%s\",\"level\":\"%s\",\"required\":%u,\"received\":%u", step,
-               level_name(level), (unsigned)required, (unsigned)received);
+               level_name(level), (unsigned)required,
+               err == ERR_UNAVAILABLE ? 0 : (unsigned)received);
+    if (err == ERR_UNAVAILABLE)
+        buf_printf(b, ",\"alive\":%u", (unsigned)received);
     if (err != ERR_OK) {
         buf_put_text(b, ",\"error\":");
         put_text(b, err_text(err));

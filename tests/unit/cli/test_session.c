@@ -167,6 +167,13 @@ static void receipts_are_shown(void)
         "   10.0.0.3        dc1          answered with rows, nothing there\n"
         "   10.0.0.2        dc1          refused: stale\n\n",
         ""));
+    CU_ASSERT_TRUE(fixture_run(&f, "TOKEN{\"steps\":[{\"step\":\"write\",\"level\":\"ALL\","
+                                   "\"required\":3,\"received\":0,\"alive\":2}]}"));
+    CU_ASSERT_TRUE(
+        fixture_said(&f, "\nConsistency report:\n write at ALL: 0 of 3, 2 alive\n\n", ""));
+    CU_ASSERT_TRUE(
+        fixture_run(&f, "TOKEN{\"torc_receipt\":1,\"steps\":[]}")); /* of a DDL statement */
+    CU_ASSERT_TRUE(fixture_said(&f, "", ""));
     CU_ASSERT_TRUE(fixture_run(&f, "TOKEN[1, no receipt"));
     CU_ASSERT_TRUE(fixture_said(
         &f, "\nConsistency report:\n (in a form that this shell does not know)\n\n", ""));

@@ -55,7 +55,7 @@ static void receipts_of_writes(void)
     CU_ASSERT_EQUAL(receipt_counts("\"state\":\"acked\",\"fsynced\":true"), 2);
     CU_ASSERT_EQUAL(receipt_counts("\"state\":\"dead\""), 1);
     CU_ASSERT_EQUAL(fixture_write(&f, via, "k", "r", "v", 13, LEVEL_ALL), ERR_UNAVAILABLE);
-    CU_ASSERT_TRUE(receipt_has("\"received\":2,\"error\":"));
+    CU_ASSERT_TRUE(receipt_has("\"required\":3,\"received\":0,\"alive\":2,\"error\":"));
     CU_ASSERT_TRUE(receipt_has("\"kept\":null"));
     fixture_set_alive(&f, dead, true);
     fixture_at(&f, dead)->down = true;

@@ -148,6 +148,11 @@ static void a_writer_is_not_behind_itself(void)
     CU_ASSERT_EQUAL(put(replica, "third", now - 1, 2, NULL), ERR_OK);
     CU_ASSERT_EQUAL(f.result.lost, LOST_GIVEN);
     CU_ASSERT_STRING_EQUAL(values(replica, NULL), "second");
+    /* USING TIMESTAMP in a request that the server stamps. */
+    m = mutation("fourth", 5, 2, NULL);
+    CU_ASSERT_EQUAL(write_via(replica, &m, WRITE_SIMPLE, now), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_GIVEN);
+    CU_ASSERT_STRING_EQUAL(values(replica, NULL), "second");
 }
 
 static void ranges_are_no_request(void)

@@ -109,7 +109,7 @@ static enum err apply(struct one_node *n, keyspace_no keyspace, const struct exe
     struct dot dot = engine_next_dot(n->engine, keyspace, 0, (struct actor){1, 1});
     enum err err = ERR_OK;
     if (m->supersede.siblings)
-        err = engine_supersede(n->engine, keyspace, 0, &m->part, &m->supersede, dot,
+        err = engine_supersede(n->engine, keyspace, 0, &m->part, &m->supersede, dot, 0,
                                n->now.wall / USEC_PER_SEC, &arena, &minted);
     else
         part_set_dot(&minted.part, dot);

@@ -126,7 +126,7 @@ static bool write_some(struct world *w)
     struct minted m;
     s.causal = rng_chance(&w->rng, 500000);
     s.seen = part_dots(&seen, &w->arena);
-    bool good = engine_supersede(me->engine, KEYSPACE, RANGE, &request, &s, dot, 1, &w->arena,
+    bool good = engine_supersede(me->engine, KEYSPACE, RANGE, &request, &s, dot, 0, 1, &w->arena,
                                  &m) == ERR_OK &&
                 engine_apply(me->engine, KEYSPACE, RANGE, &m.part, dot, NULL, 0) == ERR_OK;
     part_merge(&w->model, &m.part, &w->arena, &w->model);

@@ -102,7 +102,7 @@ static size_t mint(struct replica *r, uint32_t node, const struct part *request,
     struct dot dot = next_dot(r, node);
     struct mint m = {.clock = &r->clock, .have = &r->state, .dot = dot, .now_s = 100};
     siblings_mint(request, s, &m, arena, &out);
-    *ret = (struct sent){out.part, dot, out.late};
+    *ret = (struct sent){out.part, dot, out.given.lost};
     r->next++;
     take(r, ret, arena);
     return out.merged;
@@ -527,8 +527,8 @@ static void write_engine(struct engine *e, uint64_t writer, const char *text)
     struct minted m;
     arena_init(&arena);
     struct part request = request_of("a", &cell, 1, &arena);
-    CU_ASSERT_EQUAL_FATAL(engine_supersede(e, KEYSPACE, RANGE, &request, &s, dot, 100, &arena, &m),
-                          ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        engine_supersede(e, KEYSPACE, RANGE, &request, &s, dot, 0, 100, &arena, &m), ERR_OK);
     CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &m.part, dot, NULL, 0), ERR_OK);
     arena_close(&arena);
 }
@@ -551,8 +551,8 @@ static void a_client_that_never_reads_has_one_value(void)
     struct supersede s = {.siblings = true};
     struct minted m;
     range.deletion = (struct tomb){1, 1, {{0, 0}, 0}};
-    CU_ASSERT_EQUAL(engine_supersede(e, KEYSPACE, RANGE, &range, &s, (struct dot){{1, 1}, 99999}, 1,
-                                     &f.arena, &m),
+    CU_ASSERT_EQUAL(engine_supersede(e, KEYSPACE, RANGE, &range, &s, (struct dot){{1, 1}, 99999}, 0,
+                                     1, &f.arena, &m),
                     ERR_INVALID);
     engine_free(e);
     store_close(store);
