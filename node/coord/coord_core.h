@@ -196,10 +196,12 @@ struct run {
     usec end_mono;
     bool repeated; /* an increment that was taken before: it counts once */
     bool replay;
-    bool weighs;      /* replicas are asked whether it wins */
-    int64_t stamp;    /* the server's, in `part`; 0: none */
-    int64_t came;     /* the same as it was in the request, and is in what is forwarded */
-    int64_t until;    /* by when it is answered, on the clock of who was asked: not raised above */
+    bool weighs;   /* replicas are asked whether it wins */
+    int64_t stamp; /* the server's, in `part`; 0: none */
+    int64_t came;  /* the same as it was in the request, and is in what is forwarded */
+    int64_t until; /* by when it is answered, on the clock of who was asked: not raised above */
+    bool held;     /* it has failed, and nobody is told yet (stamp_holds): */
+    struct coord_result outcome;
     unsigned again;   /* how often it was stamped again */
     struct part sent; /* what became of `part` where it was minted */
     struct verdict minted;
@@ -260,6 +262,11 @@ bool stamp_is_given_up(const struct coord *c, const struct run *run);
 /* Whoever it was forwarded to is lost, and may have written it under a later stamp: who gets it now
  * is to stamp it above that. */
 void stamp_forward_again(struct coord *c, struct run *run);
+
+/* It is over. True: it has failed, may be seen all the same, and has a stamp that is ahead of the
+ * clock; so what is done after the answer, elsewhere, could be older. It is answered when the clock
+ * is there, or time is up. */
+bool stamp_holds(struct coord *c, struct run *run, const struct coord_result *result);
 
 /* Enough have it. True: it has a later stamp now, and is to go to all of them again. */
 bool stamp_again(struct coord *c, struct run *run);

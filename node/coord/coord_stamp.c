@@ -14,7 +14,11 @@
  * request that was held up (by a process that stood still, say) and is taken when all have given it
  * up must not overrule what was acked since. (When that is certain, it is not taken at all: what
  * deleted it may be forgotten.) Then, and when it is the client's timestamp that
- * loses, the client is told. */
+ * loses, the client is told.
+ *
+ * What has enough acks may be stamped ahead of the clock: whatever comes after it finds it. What
+ * has failed may be seen all the same, though few have it; so its failure is told when the clock
+ * has come to the stamp, and not as soon as it is known (stamp_holds). */
 #include "node/coord/coord_core.h"
 
 #include "base/mutant.h"
@@ -145,6 +149,21 @@ void stamp_forward_again(struct coord *c, struct run *run)
     if (run_encode(run) == ERR_OK)
         run->stamp = run->came = limit;
     c->in_flight += run->encoded.len;
+}
+
+bool stamp_holds(struct coord *c, struct run *run, const struct coord_result *result)
+{
+    usec now = c->now.mono;
+    int64_t ahead = run->stamp - c->now.wall;
+    bool minted = run->dot.n > 0 || run->forwarded;
+    if (run->held || result->err == ERR_OK || !minted || run->stamp == 0 || ahead <= 0 ||
+        ahead > c->config.clock_offset_max_us || now >= run->end_mono)
+        return false;
+    run->held = true;
+    run->outcome = *result;
+    timers_set(&c->timers, &run->deadline.timer,
+               ahead < run->end_mono - now ? now + ahead : run->end_mono);
+    return true;
 }
 
 bool stamp_again(struct coord *c, struct run *run)

@@ -49,6 +49,8 @@ static void op_fold(struct coord *c, struct write_op *op, const struct coord_res
 static void run_finish(struct coord *c, struct run *run, const struct coord_result *result)
 {
     struct write_op *op = run->owner;
+    if (stamp_holds(c, run, result))
+        return;
     run_tell(c, run, result);
     if (op != NULL)
         receipt_add(&op->receipt, &op->memory->arena, run->receipt);
@@ -518,7 +520,7 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
     if (p == NULL || p->type != PENDING_RUN)
         return;
     struct run *run = container_of(p, struct run, pending);
-    if (!run->forwarded)
+    if (!run->forwarded || run->held)
         return;
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     if ((err == ERR_UNAVAILABLE || err == ERR_OVERLOADED) && run_forward(c, now, run))
@@ -545,7 +547,7 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
                   const struct verdict *verdict)
 {
     (void)now;
-    for (size_t i = 0; i < run->targets; i++) {
+    for (size_t i = 0; i < run->targets && !run->held; i++) {
         if (run->target[i].node != from || run->target[i].state != REPLICA_WAITING)
             continue;
         run->target[i].state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
@@ -567,14 +569,14 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
 void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node)
 {
     if (run->forwarded) {
-        if (run->forward_to != node)
+        if (run->forward_to != node || run->held)
             return;
         stamp_forward_again(c, run);
         if (!run_forward(c, now, run))
             run_result(c, run, ERR_TIMEOUT); /* it may or may not have happened */
         return;
     }
-    for (size_t i = 0; i < run->targets; i++) {
+    for (size_t i = 0; i < run->targets && !run->held; i++) {
         if (run->target[i].node != node || run->target[i].state != REPLICA_WAITING)
             continue;
         run->target[i].state = REPLICA_LOST;
@@ -590,7 +592,8 @@ void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no n
 
 void write_expired(struct coord *c, struct run *run)
 {
-    if (MUTANT(write_never_expires))
-        return;
-    run_result(c, run, MUTANT(timeout_is_success) ? ERR_OK : ERR_TIMEOUT);
+    if (run->held)
+        run_finish(c, run, &run->outcome);
+    else if (!MUTANT(write_never_expires))
+        run_result(c, run, MUTANT(timeout_is_success) ? ERR_OK : ERR_TIMEOUT);
 }

@@ -117,6 +117,54 @@ static void a_forward_that_is_sent_again(void)
     CU_ASSERT_EQUAL(part_max_timestamp(p), NOW + FIXTURE_OFFSET);
 }
 
+/* No quorum has it, and one replica has it with a stamp that is ahead of the clock. Who is told so
+ * and goes on elsewhere writes what is newer. */
+static void a_failure_is_told_when_the_clock_has_come_to_the_stamp(void)
+{
+    struct coord *coord = fixture_at(&f, R(0))->coord;
+    CU_ASSERT_EQUAL(stamped(R(0), "fast", NOW + 400 * USEC_PER_MS, LEVEL_ALL), ERR_OK);
+    fixture_at(&f, R(1))->down = fixture_at(&f, R(2))->down = true;
+    CU_ASSERT_EQUAL(stamped(R(0), "fails", NOW, LEVEL_QUORUM), ERR_COUNT);
+    coord_peer_lost(coord, f.now, R(1));
+    coord_peer_lost(coord, f.now, R(2));
+    fixture_elapse(&f, 300 * USEC_PER_MS);
+    CU_ASSERT_EQUAL(f.done, 0);
+    fixture_elapse(&f, 101 * USEC_PER_MS);
+    CU_ASSERT_EQUAL(f.result.err, ERR_TIMEOUT);
+    CU_ASSERT_EQUAL(coord_pending(coord), 0);
+    CU_ASSERT_EQUAL(coord_in_flight(coord), 0);
+    fixture_at(&f, R(1))->down = fixture_at(&f, R(2))->down = false;
+    without(0, stamped, 1, "after", NOW);
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 10, LEVEL_ALL), ERR_OK);
+    CU_ASSERT(has(R(0), "after") && has(R(1), "after"));
+    /* What is not ahead has its answer at once. */
+    fixture_elapse(&f, USEC_PER_SEC);
+    fixture_at(&f, R(1))->down = fixture_at(&f, R(2))->down = true;
+    CU_ASSERT_EQUAL(stamped(R(0), "fails", NOW, LEVEL_QUORUM), ERR_COUNT);
+    coord_peer_lost(coord, f.now, R(1));
+    coord_peer_lost(coord, f.now, R(2));
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 1);
+    CU_ASSERT_EQUAL(f.result.err, ERR_TIMEOUT);
+}
+
+/* Whoever was to mint it is gone, and may have stamped it as far ahead as clocks may differ. */
+static void a_forward_that_is_lost_is_given_up_late(void)
+{
+    node_no stranger = fixture_stranger(&f, "k");
+    struct coord *coord = fixture_at(&f, stranger)->coord;
+    for (uint32_t i = 0; i < 3; i++)
+        fixture_at(&f, R(i))->down = true;
+    CU_ASSERT_EQUAL(stamped(stranger, "lost", NOW, LEVEL_QUORUM), ERR_COUNT);
+    for (uint32_t i = 0; i < 3; i++)
+        coord_peer_lost(coord, f.now, R(i));
+    fixture_elapse(&f, FIXTURE_OFFSET - USEC_PER_MS);
+    CU_ASSERT_EQUAL(f.done, 0);
+    fixture_elapse(&f, 2 * USEC_PER_MS);
+    CU_ASSERT_EQUAL(f.result.err, ERR_TIMEOUT);
+    CU_ASSERT_EQUAL(coord_pending(coord), 0);
+}
+
 /* A request that was handed to R(place) when its server stamped it `then`. */
 static void take_forward(uint32_t place, const char *key, const char *value, int64_t then)
 {
@@ -436,6 +484,9 @@ CU_TestInfo stamp_tests[] = {
     {"a replica says that it loses", a_replica_says_that_it_loses},
     {"also when it is forwarded", also_when_it_is_forwarded},
     {"a forward that is sent again", a_forward_that_is_sent_again},
+    {"a failure is told when the clock has come to the stamp",
+     a_failure_is_told_when_the_clock_has_come_to_the_stamp},
+    {"a forward that is lost is given up late", a_forward_that_is_lost_is_given_up_late},
     {"a forward that comes late", a_forward_that_comes_late},
     {"a forward that comes much too late", a_forward_that_comes_much_too_late},
     {"no stamp goes further than clocks may differ", no_stamp_goes_further_than_clocks_may_differ},
