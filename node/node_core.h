@@ -115,6 +115,7 @@ struct node {
     usec clock_off;               /* so far is ours ahead of the others, when it is wrong; else 0 */
     uint64_t damage_told;         /* reads that met damage, as far as the log has told of them */
     usec damage_next;             /* when it may tell of more */
+    uint64_t batches_told;        /* kept batches that are damaged, likewise */
     usec pins_next;               /* when to look for dead nodes that keep deletions */
     uint64_t load;                /* bytes on our disk */
     const struct schema *schema;  /* the one the cores know */

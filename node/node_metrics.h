@@ -28,6 +28,8 @@
       "Batches of several partitions that were written down elsewhere first.")                     \
     X(COUNTER, NODE_BATCH_REPLAYS, "torc_batch_replays_total", "",                                 \
       "Times a kept batch was written because its coordinator did not say that it was.")           \
+    X(COUNTER, NODE_BATCHES_DAMAGED, "torc_batches_damaged_total", "",                             \
+      "Kept batches, or stretches of them, that cannot be read any more.")                         \
     X(GAUGE, NODE_BATCHES_KEPT, "torc_batches_kept", "",                                           \
       "Batches of other coordinators kept here until they are written.")                           \
     X(COUNTER, NODE_MISMATCHES, "torc_digest_mismatches_total", "",                                \

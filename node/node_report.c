@@ -36,6 +36,7 @@ static void collect_coord(struct node *n)
     catch_up(n, NODE_FORWARDS, c.forwards);
     catch_up(n, NODE_BATCHES, c.batches);
     catch_up(n, NODE_BATCH_REPLAYS, c.replays);
+    catch_up(n, NODE_BATCHES_DAMAGED, c.batches_damaged);
     metrics_set(&n->metrics, NODE_BATCHES_KEPT, (int64_t)coord_kept(n->coord));
     catch_up(n, NODE_MISMATCHES, c.digest_mismatches);
     catch_up(n, NODE_REPAIRS, c.repairs);
@@ -249,10 +250,25 @@ void node_ring_json(struct node *n, struct buf *out)
 
 #define DAMAGE_TOLD_EVERY (60 * USEC_PER_SEC)
 
+static void report_batches(struct node *n)
+{
+    struct coord_stats c = coord_stats(n->coord);
+    char id[UUID_TEXT_SIZE];
+    if (c.batches_damaged == n->batches_told)
+        return;
+    node_log(n, true,
+             "%" PRIu64 " kept batches or stretches of them are damaged, the last one %s %s -> the "
+             "other keeper writes what is in them; replace this node's data",
+             c.batches_damaged - n->batches_told, c.damaged_behind ? "behind" : "is",
+             uuid_text(&c.batch_damaged, id));
+    n->batches_told = c.batches_damaged;
+}
+
 /* Other replicas answer in our place, so nobody but the log would notice. */
 void report_damage(struct node *n)
 {
     uint64_t damaged = engine_stats(n->engine).damaged;
+    report_batches(n);
     if (damaged == n->damage_told || n->now.mono < n->damage_next)
         return;
     node_log(n, true,

@@ -223,14 +223,15 @@ enum err engine_fact_next(struct engine *e, struct bytes prefix, struct bytes af
     err = store_iter_error(it);
     if (err == ERR_OK && !found)
         err = ERR_NOT_FOUND;
-    if (err == ERR_OK) {
+    buf_clear(ret_name);
+    buf_clear(ret_value);
+    if (found) {
         struct bytes key = store_iter_key(it);
-        buf_clear(ret_name);
         buf_put(ret_name, key.data + 1, key.len - 1);
-        buf_clear(ret_value);
         buf_put_bytes(ret_value, store_iter_value(it));
-        err = buf_finish(ret_name) != ERR_OK ? ERR_TOO_BIG : buf_finish(ret_value);
     }
+    if (err == ERR_OK)
+        err = buf_finish(ret_name) != ERR_OK ? ERR_TOO_BIG : buf_finish(ret_value);
     store_iter_free(it);
     return err;
 }

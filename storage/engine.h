@@ -41,7 +41,8 @@ void engine_save_clocks(struct engine *e);
 enum err engine_fact_get(struct engine *e, struct bytes name, struct buf *ret_value) MUST_CHECK;
 void engine_fact_put(struct engine *e, struct bytes name, struct bytes value, uint64_t ticket);
 void engine_fact_delete(struct engine *e, struct bytes name, uint64_t ticket);
-/* First fact with a name > after that starts with prefix; ERR_NOT_FOUND at the end. */
+/* First fact with a name > after that starts with prefix; ERR_NOT_FOUND at the end. With another
+ * error some before it could not be read: *ret_name is empty when there is none behind those. */
 enum err engine_fact_next(struct engine *e, struct bytes prefix, struct bytes after,
                           struct buf *ret_name, struct buf *ret_value) MUST_CHECK;
 

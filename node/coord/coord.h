@@ -232,6 +232,9 @@ struct coord_stats {
         forwards, digest_mismatches, repairs, speculations, timeouts, unavailable, overloaded, late,
         cas, cas_contended, cas_finished, cas_unknown, repeats, folds, merged, counters_read,
         batches, replays, waits, waits_in_vain;
+    uint64_t batches_damaged;  /* kept ones that cannot be read any more, or stretches of them: */
+    struct uuid batch_damaged; /* the last one, or where its id is lost too the one before it */
+    bool damaged_behind;       /* then */
 };
 struct coord_stats coord_stats(const struct coord *c);
 const struct usages *coord_usages(const struct coord *c);

@@ -6,8 +6,9 @@
  *                |-- not yet -> WAITING, for longer each time
  *
  * On the disk a batch is a local fact named BATCH_PREFIX id; a node that starts waits for those it
- * finds as if they had just come; where some cannot be read it looks again. Replaying writes what
- * the coordinator would have written, with the timestamps it gave: so twice, or by two keepers, or
+ * finds as if they had just come; where some cannot be read it looks again, and behind those that
+ * are damaged it goes on: they are the other keeper's to write. Replaying writes what the
+ * coordinator would have written, with the timestamps it gave: so twice, or by two keepers, or
  * after a later write, changes nothing. It asks for a QUORUM even where the client wanted less: the
  * coordinator may be lost with its disk, and who forgets the batch must know that no single other
  * disk takes half of it along.
@@ -143,32 +144,50 @@ static usec patience(const struct coord *c)
     return 2 * c->config.write_timeout_us;
 }
 
+static void note_damaged(struct coord *c, struct bytes id, bool behind)
+{
+    struct uuid *at = &c->stats.batch_damaged;
+    c->stats.batches_damaged++;
+    c->stats.damaged_behind = behind;
+    *at = (struct uuid){0};
+    if (id.len == sizeof at->b)
+        memcpy(at->b, id.data, sizeof at->b);
+}
+
+static struct bytes id_in(const struct buf *name)
+{
+    struct reader r = reader_make(buf_bytes(name));
+    (void)read_bytes(&r, sizeof BATCH_PREFIX - 1);
+    return read_bytes(&r, reader_left(&r));
+}
+
 void keeper_load(struct coord *c, struct now now)
 {
     struct buf after, name, value;
     enum err err;
+    bool again = false;
     buf_init(&after, 256);
     buf_init(&name, 256);
     buf_init(&value, BATCH_BYTES_MAX * 2);
-    while ((err = engine_fact_next(c->engine, BYTES_LIT(BATCH_PREFIX), buf_bytes(&after), &name,
-                                   &value)) == ERR_OK) {
+    do {
+        err =
+            engine_fact_next(c->engine, BYTES_LIT(BATCH_PREFIX), buf_bytes(&after), &name, &value);
+        struct bytes b = id_in(&name);
         struct uuid id;
-        struct reader r = reader_make(buf_bytes(&name));
-        (void)read_bytes(&r, sizeof BATCH_PREFIX - 1);
-        struct bytes b = read_bytes(&r, sizeof id.b);
-        if (reader_done(&r) && bmap_get(&c->keeper.by_id, b) == NULL) {
+        if (err == ERR_CORRUPT)
+            note_damaged(c, id_in(&after), true);
+        again |= err != ERR_OK && err != ERR_NOT_FOUND && err != ERR_CORRUPT;
+        if (b.len == sizeof id.b && bmap_get(&c->keeper.by_id, b) == NULL) {
             memcpy(id.b, b.data, sizeof id.b);
             keeper_wait(c, keeper_add(c, id, value.len), patience(c));
         }
         buf_clear(&after);
         buf_put_bytes(&after, buf_bytes(&name));
-        buf_clear(&name);
-        buf_clear(&value);
-    }
+    } while (after.len > 0);
     buf_close(&after);
     buf_close(&name);
     buf_close(&value);
-    c->keeper.load_due = err == ERR_NOT_FOUND ? USEC_NEVER : now.mono + RETRY_LONGEST_US;
+    c->keeper.load_due = again ? now.mono + RETRY_LONGEST_US : USEC_NEVER;
     keeper_arm(c);
 }
 
@@ -348,8 +367,11 @@ static void replay_start(struct coord *c, struct kept *k)
         k->written = mem_alloc(k->count * sizeof *k->written);
     if (err == ERR_OK)
         replay_step(c, k);
-    else /* what is damaged is the other keeper's to write; what cannot be read perhaps later */
+    else { /* what is damaged is the other keeper's to write; what cannot be read perhaps later */
+        if (err != ERR_IO && !k->dropped)
+            note_damaged(c, id_of(k), false);
         replay_end(c, k, err != ERR_IO);
+    }
 }
 
 void keeper_due(struct coord *c, struct now now)

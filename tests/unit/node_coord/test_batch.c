@@ -285,6 +285,51 @@ static void a_keeper_that_cannot_read_looks_again(void)
     CU_ASSERT_EQUAL(kept(), 0);
 }
 
+/* What is damaged stays so, on each start: the batches behind it are written all the same. */
+static void a_keeper_goes_on_behind_a_damaged_batch(void)
+{
+    static const uint8_t first[18] = "b/";
+    static const uint8_t second[18] = {'b', '/', 0, 1}; /* is none */
+    for (node_no i = 2; i <= FIXTURE_NODES; i++)
+        fixture_at(&f, i)->frozen = true;
+    CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
+    die(1);
+    for (node_no i = 2; i <= FIXTURE_NODES; i++) {
+        struct fixture_node *node = fixture_at(&f, i);
+        node->frozen = false;
+        engine_fact_put(node->engine, bytes_make(first, sizeof first), BYTES_LIT("x"), 0);
+        engine_fact_put(node->engine, bytes_make(second, sizeof second), BYTES_LIT("x"), 0);
+        fixture_settle(&f);
+        store_mem_fail_reads(node->store, BYTES_LIT("Fb/"), BYTES_LIT("Fb/\0\1"), ERR_CORRUPT);
+        fixture_restart(&f, i);
+        CU_ASSERT_EQUAL(coord_stats(node->coord).batches_damaged, 1);
+    }
+    CU_ASSERT_EQUAL(kept(), 2 + FIXTURE_NODES - 1);
+    for (int i = 0; i < 4; i++)
+        fixture_elapse(&f, PATIENT);
+    CU_ASSERT_EQUAL(written("v"), KEYS);
+    CU_ASSERT_EQUAL(kept(), 0);
+    for (node_no i = 2; i <= FIXTURE_NODES; i++) /* the first is counted once */
+        CU_ASSERT_EQUAL(coord_stats(fixture_at(&f, i)->coord).batches_damaged, 2);
+}
+
+/* One that cannot be decoded is not kept for ever; which one it was is known. */
+static void a_batch_that_is_no_batch_is_named(void)
+{
+    static const uint8_t name[18] = "b/0123456789abcde";
+    struct fixture_node *node = fixture_at(&f, 2);
+    engine_fact_put(node->engine, bytes_make(name, sizeof name), BYTES_LIT("x"), 0);
+    fixture_settle(&f);
+    fixture_restart(&f, 2);
+    CU_ASSERT_EQUAL(kept(), 1);
+    fixture_elapse(&f, 2 * PATIENT);
+    struct coord_stats stats = coord_stats(fixture_at(&f, 2)->coord);
+    CU_ASSERT_EQUAL(kept(), 0);
+    CU_ASSERT_EQUAL(stats.batches_damaged, 1);
+    CU_ASSERT_FALSE(stats.damaged_behind);
+    CU_ASSERT_EQUAL(memcmp(stats.batch_damaged.b, name + 2, sizeof stats.batch_damaged.b), 0);
+}
+
 /* One that does not answer any more is replaced; ourselves come last. */
 static void a_lost_keeper_is_replaced(void)
 {
@@ -381,6 +426,8 @@ CU_TestInfo batch_tests[] = {
     {"a keeper that restarts still has it", a_keeper_that_restarts_still_has_it},
     {"a replay is not left out for a read error", a_replay_is_not_left_out_for_a_read_error},
     {"a keeper that cannot read looks again", a_keeper_that_cannot_read_looks_again},
+    {"a keeper goes on behind a damaged batch", a_keeper_goes_on_behind_a_damaged_batch},
+    {"a batch that is no batch is named", a_batch_that_is_no_batch_is_named},
     {"a lost keeper is replaced", a_lost_keeper_is_replaced},
     {"silence of the keepers times out", silence_of_the_keepers_times_out},
     {"what cannot be written is not logged", what_cannot_be_written_is_not_logged},
