@@ -64,6 +64,14 @@ void engine_note_life(struct engine *e, keyspace_no keyspace, range_no range, st
 void engine_note_minters(struct engine *e, keyspace_no keyspace, range_no range,
                          const node_no *nodes, size_t count);
 
+/* Whether that node may still tell of what it has minted. */
+typedef bool engine_tells(void *arg, node_no node);
+
+/* May the part be applied as state from elsewhere? Of all that is not here and has a dot which the
+ * clock lacks, the minter still tells. (Whose life is over engine_apply knows.) */
+bool engine_is_told(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
+                    engine_tells *tells, void *arg);
+
 /* --- writes */
 
 /* Apply a part whose cells carry their dots. `dot` with n > 0: the whole part is that dot's effect;

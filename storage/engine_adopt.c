@@ -52,29 +52,63 @@ bool engine_is_orphan(const struct engine *e, const struct range_state *r, struc
            (engine_life_is_over(e, r, dot.actor) || has_left(e, r, dot.actor.node));
 }
 
-static bool dot_is_stale(const struct engine *e, const struct range_state *r, struct dot dot)
+/* Whether a part has a dot that the clock lacks and is of a life that is over; or, where somebody
+ * says who mints, of somebody who does not. */
+struct doubt {
+    const struct engine *e;
+    const struct range_state *r;
+    engine_tells *tells; /* or NULL */
+    void *arg;
+};
+
+static bool dot_is_doubted(const struct doubt *d, struct dot dot)
 {
-    return dot.n > 0 && !clock_has(&r->clock, dot) && engine_life_is_over(e, r, dot.actor);
+    if (dot.n == 0 || clock_has(&d->r->clock, dot))
+        return false;
+    return d->tells != NULL ? !d->tells(d->arg, dot.actor.node)
+                            : engine_life_is_over(d->e, d->r, dot.actor);
 }
 
-static bool row_is_stale(const struct engine *e, const struct range_state *r, const struct row *row)
+static bool row_is_doubted(const struct doubt *d, const struct row *row)
 {
-    bool stale = dot_is_stale(e, r, row->deletion.dot);
-    for (size_t i = 0; i < row->cells_count && !stale; i++)
-        stale = dot_is_stale(e, r, cell_event(&row->cells[i]));
-    return stale;
+    bool doubted = dot_is_doubted(d, row->deletion.dot);
+    for (size_t i = 0; i < row->cells_count && !doubted; i++)
+        doubted = dot_is_doubted(d, cell_event(&row->cells[i]));
+    return doubted;
+}
+
+static bool part_is_doubted(const struct doubt *d, const struct part *p)
+{
+    bool doubted = dot_is_doubted(d, p->deletion.dot);
+    for (size_t i = 0; i < p->tombs_count && !doubted; i++)
+        doubted = dot_is_doubted(d, p->tombs[i].tomb.dot);
+    if (p->has_static)
+        doubted = doubted || row_is_doubted(d, &p->static_row);
+    for (size_t i = 0; i < p->rows_count && !doubted; i++)
+        doubted = row_is_doubted(d, &p->rows[i]);
+    return doubted;
 }
 
 bool engine_is_stale(const struct engine *e, const struct range_state *r, const struct part *p)
 {
-    bool stale = dot_is_stale(e, r, p->deletion.dot);
-    for (size_t i = 0; i < p->tombs_count && !stale; i++)
-        stale = dot_is_stale(e, r, p->tombs[i].tomb.dot);
-    if (p->has_static)
-        stale = stale || row_is_stale(e, r, &p->static_row);
-    for (size_t i = 0; i < p->rows_count && !stale; i++)
-        stale = row_is_stale(e, r, &p->rows[i]);
-    return stale;
+    return part_is_doubted(&(struct doubt){.e = e, .r = r}, p);
+}
+
+bool engine_is_told(struct engine *e, keyspace_no keyspace, range_no range, const struct part *p,
+                    engine_tells *tells, void *arg)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    struct doubt d = {e, r, tells, arg};
+    struct arena arena = {0};
+    struct part rest, stray;
+    bool told = true;
+    if (r->err == ERR_OK) { /* else nothing is taken at all */
+        part_drop_known(p, &r->clock, &arena, &rest);
+        if (engine_name(e, r, &r->clock, &rest, &arena, &stray).n > 0)
+            told = !part_is_doubted(&d, &stray);
+    }
+    arena_close(&arena);
+    return told;
 }
 
 struct adoption {

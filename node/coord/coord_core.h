@@ -464,6 +464,11 @@ enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *
                       struct arena *arena, struct scan_result *ret);
 enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *scan,
                       struct arena *arena, struct index_result *ret);
+/* What read repair brings, under this epoch: may whoever minted what is lacking here still tell of
+ * it? Else it comes with a pull (docs/versions.md, 6). */
+bool replica_takes_state(struct coord *c, keyspace_no keyspace, range_no range,
+                         const struct part *part, uint64_t epoch);
+
 /* epoch: the sender's. waited: for what the message says that it must have first. */
 void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch,
                    const struct wire_write *m, bool waited);

@@ -74,6 +74,10 @@ static bool repair_one(struct coord *c, struct now now, struct round *round, str
         a->repairs++;
         a->repaired++;
         if (a->node == cluster_self(c->cluster)) {
+            if (!replica_takes_state(c, keyspace, range, &lack, cluster_epoch(c->cluster))) {
+                repair_answer(c, now, round, a->node, ERR_BEHIND);
+                return true;
+            }
             coord_apply(c, now, keyspace, range, &lack, no_dot, NULL,
                         (struct applying){.request = round->pending.request});
             continue;

@@ -53,6 +53,28 @@ static bool may_be_told(struct coord *c, const struct wire_write *m, uint64_t ep
            epoch >= cluster_since(c->cluster, m->keyspace, m->range);
 }
 
+struct ring_of {
+    struct cluster *cluster;
+    keyspace_no keyspace;
+    range_no range;
+    uint64_t epoch;
+};
+
+static bool tells(void *arg, node_no node)
+{
+    struct ring_of *r = arg;
+    return cluster_is_replica(r->cluster, r->keyspace, r->range, node) &&
+           r->epoch >= cluster_since(r->cluster, r->keyspace, r->range);
+}
+
+bool replica_takes_state(struct coord *c, keyspace_no keyspace, range_no range,
+                         const struct part *part, uint64_t epoch)
+{
+    struct ring_of ring = {c->cluster, keyspace, range, epoch};
+    return MUTANT(untold_is_taken) ||
+           engine_is_told(c->engine, keyspace, range, part, tells, &ring);
+}
+
 /* A message of a session, that waits for what the session has seen elsewhere. ERR_BEHIND: it does;
  * ERR_OK: there is nothing to wait for. */
 static enum err wait_first(struct coord *c, struct now now, node_no from,
@@ -102,6 +124,9 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
         err = ERR_STALE; /* it was held up; whoever waited for the ack is gone */
     if (err == ERR_OK && m->dot.n > 0 && !may_be_told(c, m, epoch))
         err = ERR_STALE;
+    if (err == ERR_OK && m->dot.n == 0 &&
+        !replica_takes_state(c, m->keyspace, m->range, &part, epoch))
+        err = ERR_BEHIND;
     if (err == ERR_OK && m->after.len > 0 && !waited) {
         err = wait_first(c, now, from, &(struct wire_message){.epoch = epoch, .write = *m}, false);
         if (err == ERR_BEHIND) {

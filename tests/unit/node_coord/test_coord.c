@@ -390,18 +390,26 @@ static void name_no_keyspace(struct wire_message *m)
     m->write.keyspace = KEYSPACE + 1;
 }
 
-static void move_the_token(struct wire_message *m)
+/* NULL: move the token, within the same range. */
+static void change_part(struct wire_message *m, const struct dot *dot)
 {
     struct arena arena = {0};
     struct part p;
     struct buf out;
     CU_ASSERT_EQUAL_FATAL(part_decode(m->write.part, &arena, &p), ERR_OK);
-    p.token ^= 1; /* of the same range */
+    p.token ^= dot == NULL;
+    if (dot != NULL)
+        part_set_dot(&p, *dot);
     buf_init(&out, BUF_MAX_DEFAULT);
     part_encode(&p, &out);
     m->write.part = arena_copy(&f.arena, buf_bytes(&out));
     buf_close(&out);
     arena_close(&arena);
+}
+
+static void move_the_token(struct wire_message *m)
+{
+    change_part(m, NULL);
 }
 
 static void a_lying_peer_is_refused(void)
@@ -448,6 +456,38 @@ static void a_write_that_nobody_tells_of_is_refused(void)
     CU_ASSERT_EQUAL(cluster_life(c, R(0)), 77);
     CU_ASSERT_NOT_EQUAL(write_row("f", LEVEL_ALL), ERR_OK);
     CU_ASSERT_EQUAL(write_row("g", LEVEL_QUORUM), ERR_OK);
+}
+
+static struct dot state_of;
+
+static void as_state(struct wire_message *m)
+{
+    change_part(m, &state_of);
+    m->write.dot = (struct dot){{0, 0}, 0};
+}
+
+static bool takes_state(node_no minter, const char *row)
+{
+    state_of = (struct dot){{minter, 9}, 99};
+    fixture_at(&f, R(2))->down = true;
+    CU_ASSERT_EQUAL(write_row(row, LEVEL_QUORUM), ERR_OK);
+    fixture_at(&f, R(2))->down = false;
+    resend(WIRE_WRITE, as_state);
+    bool there = fixture_stored(&f, R(2), "k", row) != NULL;
+    CU_ASSERT_EQUAL(last_ack(), there ? ERR_OK : ERR_BEHIND);
+    return there;
+}
+
+/* What read repair brings is asked about, too, dot by dot. */
+static void nor_is_state_that_nobody_tells_of(void)
+{
+    struct cluster *c = fixture_at(&f, R(2))->cluster;
+    range_no range = 0;
+    CU_ASSERT(takes_state(R(0), "a"));
+    CU_ASSERT_FALSE(takes_state(fixture_stranger(&f, "k"), "b"));
+    CU_ASSERT(engine_next_range(fixture_at(&f, R(2))->engine, KEYSPACE, 0, &range));
+    cluster_set_since(c, KEYSPACE, range, 1000);
+    CU_ASSERT_FALSE(takes_state(R(0), "c"));
 }
 
 /* In its own ring all is with the others. */
@@ -528,6 +568,7 @@ static void too_much_at_once_is_refused(void)
 
 CU_TestInfo coord_tests[] = {
     {"a write that nobody tells of is refused", a_write_that_nobody_tells_of_is_refused},
+    {"nor is state that nobody tells of", nor_is_state_that_nobody_tells_of},
     {"a write reaches all replicas", a_write_reaches_all_replicas},
     {"no replica: forwards once", no_replica_forwards_once},
     {"a lost forward goes to the next replica", a_lost_forward_goes_to_the_next_replica},
