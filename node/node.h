@@ -160,6 +160,7 @@ struct node_pending {
     size_t in_flight;     /* bytes of requests, own and of peers */
     size_t operations;    /* writes and reads that wait for replicas */
     size_t overdue;       /* of these, past their deadline as of the last step */
+    size_t waits;         /* requests that wait for what their sessions have seen elsewhere */
     size_t applying;      /* writes that are not durable here yet */
     size_t batches;       /* kept until they are known to be written */
     size_t requests;      /* of clients, not answered */

@@ -76,6 +76,10 @@
       "Row fragments read; close to the rows read when rows are whole.")                           \
     X(COUNTER, NODE_COLLAPSES, "torc_store_collapses_total", "",                                   \
       "Rows whose fragments were joined into one.")                                                \
+    X(COUNTER, NODE_DROPPED, "torc_garbage_dropped_total", "",                                     \
+      "Deletions, expired and superseded values dropped here after all replicas had agreed.")      \
+    X(COUNTER, NODE_COMPACTIONS, "torc_store_compactions_total", "",                               \
+      "Compactions that the store was asked for because much was removed.")                        \
     X(COUNTER, NODE_DAMAGED, "torc_store_damaged_total", "",                                       \
       "Reads of the store that met damage and gave no answer.")                                    \
     X(COUNTER, NODE_COMPARISONS, "torc_clock_comparisons_total", "",                               \

@@ -66,6 +66,8 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_ROWS_READ, e.rows_read);
     catch_up(n, NODE_FRAGMENTS, e.fragments_read);
     catch_up(n, NODE_COLLAPSES, e.collapses);
+    catch_up(n, NODE_DROPPED, e.purged);
+    catch_up(n, NODE_COMPACTIONS, e.compactions);
     catch_up(n, NODE_DAMAGED, e.damaged);
     catch_up(n, NODE_WEIGHED, e.weighed);
     catch_up(n, NODE_COMPARISONS, h.rounds);
@@ -114,6 +116,7 @@ struct node_pending node_pending(const struct node *n)
     struct node_pending p = {.in_flight = coord_in_flight(n->coord),
                              .operations = coord_pending(n->coord),
                              .overdue = coord_overdue(n->coord, n->now),
+                             .waits = coord_waiting(n->coord),
                              .applying = coord_applying(n->coord),
                              .batches = coord_kept(n->coord),
                              .requests = n->clients_running,

@@ -128,11 +128,6 @@ void overlay_iter_seek_last(struct overlay_iter *i, struct bytes key)
     stand_at(i, omap_seek_before(&i->overlay->map, key), omap_seek_before(&i->saved, key), false);
 }
 
-void overlay_iter_last(struct overlay_iter *i)
-{
-    stand_at(i, omap_last(&i->overlay->map), omap_last(&i->saved), false);
-}
-
 void overlay_iter_next(struct overlay_iter *i)
 {
     ASSERT(i->valid);

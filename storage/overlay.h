@@ -48,7 +48,6 @@ void overlay_iter_seek(struct overlay_iter *i, struct bytes key);      /* first 
 void overlay_iter_seek_last(struct overlay_iter *i, struct bytes key); /* last < */
 void overlay_iter_next(struct overlay_iter *i);
 void overlay_iter_prev(struct overlay_iter *i);
-void overlay_iter_last(struct overlay_iter *i);
 struct bytes overlay_iter_key(const struct overlay_iter *i);
 struct overlay_entry overlay_iter_entry(const struct overlay_iter *i);
 

@@ -38,14 +38,12 @@ enum write_kind {
 #undef X
 };
 
-/* "LOCAL_QUORUM"; "?" for a number that is none. level_parse accepts either case. */
+/* "LOCAL_QUORUM"; "?" for a number that is none. */
 const char *level_name(enum level level);
-bool level_parse(const char *text, enum level *ret_level);
 bool level_valid(uint32_t number);
 
 /* LOCAL_ONE, LOCAL_QUORUM and LOCAL_SERIAL: only replicas of the coordinator's data centre count.
  */
 bool level_is_local(enum level level);
-const char *write_kind_name(enum write_kind kind);
 
 #endif

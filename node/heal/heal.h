@@ -133,7 +133,4 @@ size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since);
 /* Ranges that sessions have yet to pull, and the bytes of the clocks that say so. */
 size_t heal_pending(const struct heal *h, size_t *ret_bytes);
 
-/* True while a session with this peer knows of dots that we lack. */
-bool heal_is_behind(const struct heal *h, node_no peer);
-
 #endif

@@ -27,12 +27,3 @@ bool heal_is_pulling(const struct heal *h, keyspace_no keyspace, range_no range)
     }
     return false;
 }
-
-bool heal_is_behind(const struct heal *h, node_no peer)
-{
-    for (size_t i = 0; i < h->sessions_count; i++) {
-        if (h->sessions[i].peer == peer)
-            return h->sessions[i].state == SESSION_PULLING;
-    }
-    return false;
-}

@@ -4,6 +4,7 @@
 
 #define OPERATION_MAX  ((size_t)16 << 20) /* a read: some pages of some replicas */
 #define REQUESTS_MAX   1024               /* of one connection */
+#define SESSIONS_MAX   1024               /* requests that wait for what was seen elsewhere */
 #define CLOCKS_MAX     ((size_t)33 << 20) /* of one peer */
 #define FRAMES_HELD    8                  /* of the largest size, of one connection */
 #define BACKLOG_FACTOR 8                  /* what a write takes in the store, log and all */
@@ -44,6 +45,7 @@ bool sim_check_bounds(struct sim *s, struct errmsg *ret_why)
                       l->in_flight_max + (p.operations + 1) * OPERATION_MAX) &&
                within(ret_why, i, "operations past their deadline", is_late(s, m) ? 0 : p.overdue,
                       0) &&
+               within(ret_why, i, "waits of sessions", p.waits, SESSIONS_MAX) &&
                within(ret_why, i, "requests", p.requests, REQUESTS_MAX) &&
                within(ret_why, i, "bytes of clients", p.client_bytes,
                       CQL_CONN_FEED_MAX + FRAMES_HELD * l->frame_max) &&
@@ -66,6 +68,7 @@ bool sim_is_quiet(struct sim *s, struct errmsg *ret_why)
         struct node_pending p = node_pending(m->node);
         good = within(ret_why, i, "bytes in flight", p.in_flight, 0) &&
                within(ret_why, i, "operations", p.operations, 0) &&
+               within(ret_why, i, "waits of sessions", p.waits, 0) &&
                within(ret_why, i, "writes not durable", p.applying, 0) &&
                within(ret_why, i, "batches kept", p.batches, 0) &&
                within(ret_why, i, "requests", p.requests, 0) &&

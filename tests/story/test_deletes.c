@@ -230,8 +230,11 @@ static void deletes_are_forgotten_soon(void)
 {
     story_begin(3);
     make_and_delete(20);
+    CU_ASSERT_EQUAL(counted("torc_garbage_dropped_total"), 0);
     sim_elapse(sim, SECONDS(12));
     CU_ASSERT_EQUAL(counted("torc_garbage_ranges"), 0);
+    for (unsigned i = 1; i <= 3; i++)
+        CU_ASSERT(counted_by(i, "torc_garbage_dropped_total") >= 20);
     cut_off(3);
     make_and_delete(20);
     sim_elapse(sim, SECONDS(30));
