@@ -1,8 +1,8 @@
 /* lost.c - a client is told that what it wrote is not what is seen, though the write is acked.
  *
  * At most once a second for a connection and table: who writes with old timestamps does so often.
- * What was told in the last second is remembered; of that there is a bound, beyond which nothing is
- * told: nobody reads so many. */
+ * What was told in the last second is remembered; of that there is a bound. Beyond it the oldest is
+ * forgotten, and may be told again too soon: that is better than a loss in silence. */
 #include "node/cql/exec/request.h"
 
 #include <inttypes.h>
@@ -11,17 +11,16 @@
 /* May it be told? Then it is. */
 static bool tell(struct exec *e, uint64_t conn, table_no table, usec now)
 {
-    struct lost_told *room = NULL;
+    struct lost_told *oldest = &e->lost_told[0];
     for (size_t i = 0; i < LOST_TOLD_MAX; i++) {
         struct lost_told *told = &e->lost_told[i];
-        if (now >= told->until)
-            room = told;
-        else if (told->conn == conn && told->table == table)
+        if (now < told->until && told->conn == conn && told->table == table)
             return false;
+        if (told->until < oldest->until)
+            oldest = told;
     }
-    if (room != NULL)
-        *room = (struct lost_told){conn, table, now + USEC_PER_SEC};
-    return room != NULL;
+    *oldest = (struct lost_told){conn, table, now + USEC_PER_SEC};
+    return true;
 }
 
 void request_warn_lost(struct exec *e, struct request *q, const struct exec_result *x)

@@ -281,7 +281,7 @@ static void perform_all(struct one_node *n)
 
 void one_node_request(struct one_node *n, const struct cql_request *request)
 {
-    struct exec_request r = {.conn = 1,
+    struct exec_request r = {.conn = 1 + n->other_conn,
                              .stream = 7,
                              .version = n->version,
                              .request = request,

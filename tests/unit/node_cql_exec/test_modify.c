@@ -260,6 +260,8 @@ static void what_is_not_seen_is_told(void)
     CU_ASSERT_STRING_EQUAL(one_node_query(&n, old), "void");
     n.now.mono++;
     CU_ASSERT_STRING_EQUAL(one_node_query(&n, old), told);
+    for (n.other_conn = 1000; n.other_conn > 0; n.other_conn--) /* more than are remembered */
+        CU_ASSERT_STRING_EQUAL(one_node_query(&n, old), told);
     n.now.mono += USEC_PER_SEC;
     n.lost = EXEC_LOST_STAMPED;
     CU_ASSERT_PTR_NOT_NULL(strstr(one_node_query(&n, "INSERT INTO kv (k, v) VALUES (1, 'x')"),
