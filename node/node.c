@@ -422,14 +422,7 @@ static void start(struct node *n)
 static void store_done(struct node *n, const struct store_done *done)
 {
     struct meta_event event = {.type = META_EVENT_DURABLE};
-    if (done->err != ERR_OK && n->run != RUN_FAILED) {
-        n->run = RUN_FAILED;
-        node_log(n, true, "the store has failed: %s -> nothing is acked any more",
-                 store_failure(n->store));
-        /* Down to the others: reads and writes go past us, and no schema change waits for us. */
-        struct gossip_event leave = {.type = GOSSIP_LEAVE};
-        node_gossip_event(n, &leave);
-    }
+    report_failure(n);
     switch (TICKET_OWNER(done->ticket)) {
     case COORD_TICKET: coord_durable(n->coord, n->now, done->ticket, done->err); break;
     case HEAL_TICKET:
@@ -536,6 +529,7 @@ struct node_effects node_step(struct node *n, const struct node_event *event)
     case NODE_DRAIN: drain(n); break;
     case NODE_PASSWORD_DONE: auth_password_done(n, event); break;
     }
+    report_failure(n);
     settle(n);
     take_store(n);
     report_damage(n);

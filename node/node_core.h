@@ -240,7 +240,8 @@ void auth_password_done(struct node *n, const struct node_event *event);
 
 /* --- node_report.c */
 void report_init(struct node *n);
-void report_damage(struct node *n); /* to the log, what has come since */
+void report_failure(struct node *n); /* of the store, once, to the log and the others */
+void report_damage(struct node *n);  /* to the log, what has come since */
 void report_pins(struct node *n);
 void node_metric_malformed(struct node *n);
 

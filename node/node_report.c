@@ -267,6 +267,19 @@ static void report_batches(struct node *n)
     n->batches_told = c.batches_damaged;
 }
 
+/* Looked for in each turn, whether a write waits or not: a range that is not loaded takes none any
+ * more. Down to the others: reads and writes go past us, and no schema change waits for us. */
+void report_failure(struct node *n)
+{
+    if (store_failure(n->store) == NULL || n->run == RUN_FAILED)
+        return;
+    n->run = RUN_FAILED;
+    node_log(n, true, "the store has failed: %s -> nothing is acked any more",
+             store_failure(n->store));
+    struct gossip_event leave = {.type = GOSSIP_LEAVE};
+    node_gossip_event(n, &leave);
+}
+
 /* Other replicas answer in our place, so nobody but the log would notice. */
 void report_damage(struct node *n)
 {

@@ -5,6 +5,11 @@
  * exactly what is there. Loading seeks, per actor, to what the snapshot's base does not cover, so
  * it costs what was written since the last snapshot (at most CLOCK_SNAPSHOT_AT entries), not the
  * length of the log. It is done when nothing of the log is in memory yet.
+ *
+ * Not when the store has failed. What the journal had is on its way into the log then, or was taken
+ * back: a clock that is read without it lacks dots that the disk has, and that others have been
+ * told of. A write minted by such a clock would come without them in its context, though what they
+ * deleted may be dropped here. So the range is not served, as one that cannot be read.
  */
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -115,6 +120,8 @@ static enum err load_log(struct engine *e, struct range_state *r)
 static enum err load(struct engine *e, struct range_state *r)
 {
     bool forgetting = false;
+    if (store_failure(e->store) != NULL) /* what was on its way to the log is nowhere to be read */
+        return ERR_IO;
     enum err err = engine_is_forgetting(e, r, &forgetting);
     if (err != ERR_OK || forgetting)
         return err == ERR_OK ? ERR_UNAVAILABLE : err;
@@ -137,7 +144,7 @@ static enum err load(struct engine *e, struct range_state *r)
 static void load_first(struct engine *e, struct range_state *r)
 {
     r->err = load(e, r);
-    if (r->err != ERR_UNAVAILABLE) /* to be forgotten is no damage */
+    if (r->err != ERR_UNAVAILABLE && store_failure(e->store) == NULL) /* else it is no damage */
         (void)engine_note(e, r->err);
     e->damaged_ranges += r->err != ERR_OK;
 }

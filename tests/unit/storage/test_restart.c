@@ -332,6 +332,49 @@ static void a_damaged_journal_claims_nothing(void)
     arena_close(&arena);
 }
 
+/* What the journal had is on its way into the log, where it never comes: a clock without it would
+ * lack what the disk has. A clock that was read before stays. */
+static void a_failed_store_gives_no_clocks(void)
+{
+    for (int looked = 0; looked < 2; looked++) {
+        struct store *s = store_mem_new();
+        struct engine *e;
+        struct arena arena;
+        struct clock durable;
+        struct dot dot = {{1, 1}, 1};
+        range_no other = RANGE + 1;
+        arena_init(&arena);
+        clock_init(&durable);
+        CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+        struct part p = one_row(&arena, "a", 1, dot);
+        CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
+        CU_ASSERT_EQUAL(engine_apply(e, KEYSPACE, other, &p, dot, NULL, 0), ERR_OK);
+        sync_all(s);
+        engine_free(e);
+        store_mem_crash(s, SIZE_MAX);
+        CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+        if (looked == 1)
+            CU_ASSERT_EQUAL(engine_range_error(e, KEYSPACE, other), ERR_OK);
+        store_flush(s);
+        store_mem_fail(s, 0, ERR_FULL, "no space left");
+        CU_ASSERT_EQUAL(engine_range_error(e, KEYSPACE, RANGE), ERR_IO);
+        CU_ASSERT_TRUE(clock_empty(engine_clock(e, KEYSPACE, RANGE)));
+        CU_ASSERT_EQUAL(engine_range_error(e, KEYSPACE, other), looked == 1 ? ERR_OK : ERR_IO);
+        CU_ASSERT_TRUE(engine_durable_clock(e, KEYSPACE, other, &durable));
+        CU_ASSERT_EQUAL(clock_has(&durable, dot), looked == 1);
+        CU_ASSERT_EQUAL(engine_stats(e).damaged, 0);
+        engine_free(e);
+        store_mem_crash(s, SIZE_MAX);
+        CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+        CU_ASSERT_TRUE(clock_has(engine_clock(e, KEYSPACE, RANGE), dot));
+        CU_ASSERT_TRUE(clock_has(engine_clock(e, KEYSPACE, other), dot));
+        engine_free(e);
+        store_close(s);
+        clock_close(&durable);
+        arena_close(&arena);
+    }
+}
+
 CU_TestInfo restart_tests[] = {
     {"the clock is found again", the_clock_is_found_again},
     {"ranges are walked in order", ranges_are_walked_in_order},
@@ -342,5 +385,6 @@ CU_TestInfo restart_tests[] = {
     {"damage is not served", damage_is_not_served},
     {"the log keeps what is durable", the_log_keeps_what_is_durable},
     {"a damaged journal claims nothing", a_damaged_journal_claims_nothing},
+    {"a failed store gives no clocks", a_failed_store_gives_no_clocks},
     CU_TEST_INFO_NULL,
 };
