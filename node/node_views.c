@@ -316,6 +316,43 @@ static bool fill_tables(struct node *n, const char *name, struct exec_rows *out)
     return true;
 }
 
+/* --- what keeps deletions from being forgotten */
+
+static const char *reason_text(enum heal_pin_reason reason)
+{
+    static const char *const texts[] = {[HEAL_PIN_DOWN] = "down",
+                                        [HEAL_PIN_SILENT] = "has told nothing",
+                                        [HEAL_PIN_NOT_PULLED] = "not pulled from",
+                                        [HEAL_PIN_NOT_PROVED] = "has not proved",
+                                        [HEAL_PIN_HERE] = "cannot agree"};
+    return texts[reason];
+}
+
+static void fill_pins(struct node *n, struct exec_rows *out, struct arena *arena)
+{
+    const struct heal_pin *pins;
+    size_t count = heal_pins(n->heal, n->now, arena, &pins);
+    for (size_t i = 0; i < count && n->schema != NULL; i++) {
+        const struct heal_pin *p = &pins[i];
+        const struct keyspace *k = schema_keyspace_by_no(n->schema, p->keyspace);
+        const struct topology_node *t = topology_find(meta_topology(n->meta), p->peer);
+        if (k == NULL || t == NULL)
+            continue;
+        struct token_span span = ring_range_span(p->range, cluster_ranges(n->cluster));
+        exec_row(out);
+        exec_put_text(out, "keyspace_name", k->name);
+        exec_put_int(out, "range", (int32_t)p->range);
+        exec_put_inet(out, "address", &t->info.endpoint);
+        exec_put_int(out, "port", t->info.endpoint.port);
+        exec_put_bigint(out, "first_token", span.first);
+        exec_put_bigint(out, "last_token", span.last);
+        exec_put_bool(out, "more", p->more);
+        exec_put_text(out, "reason", reason_text(p->reason));
+        exec_put_bigint(out, "since", p->since * 1000); /* a timestamp */
+        exec_put_int(out, "waiting", (int32_t)p->entries);
+    }
+}
+
 static void fill(void *arg, const char *table, struct exec_rows *out)
 {
     static const struct {
@@ -325,6 +362,7 @@ static void fill(void *arg, const char *table, struct exec_rows *out)
         {"clients", fill_clients},           {"gossip_info", fill_gossip},
         {"internode_inbound", fill_inbound}, {"internode_outbound", fill_outbound},
         {"settings", fill_settings},         {"thread_pools", fill_thread_pools},
+        {"tombstone_pins", fill_pins},
     };
     struct arena arena = {0};
     if (fill_tables(arg, table, out))

@@ -293,6 +293,13 @@ enum err engine_purge(struct engine *e, keyspace_no keyspace, range_no range,
 bool engine_next_garbage(struct engine *e, keyspace_no keyspace, range_no from,
                          int64_t expired_before_s, range_no *ret_range);
 
+/* What the index of garbage has in the range that is due: deletions first, of each kind the oldest
+ * first. Of each entry the dot, and since when it is due, in seconds. At most `max`: false when
+ * there may be more, or some could not be read. */
+bool engine_each_garbage(struct engine *e, keyspace_no keyspace, range_no range,
+                         int64_t expired_before_s, size_t max,
+                         void (*visit)(void *arg, struct dot dot, int64_t due_s), void *arg);
+
 /* Grows whenever something is dropped here: what was asked for before may be gone. */
 uint64_t engine_drops(struct engine *e, keyspace_no keyspace, range_no range);
 

@@ -131,6 +131,38 @@ bool engine_next_garbage(struct engine *e, keyspace_no keyspace, range_no from,
     return false;
 }
 
+bool engine_each_garbage(struct engine *e, keyspace_no keyspace, range_no range,
+                         int64_t expired_before_s, size_t max,
+                         void (*visit)(void *arg, struct dot dot, int64_t due_s), void *arg)
+{
+    struct store_iter *it = store_iter_new(e->store);
+    struct arena arena;
+    struct garbage_key g;
+    size_t seen = 0;
+    bool whole = true;
+    arena_init(&arena);
+    key_garbage_range(&e->key, keyspace, range);
+    store_iter_seek(it, buf_bytes(&e->key));
+    for (; store_iter_valid(it) && bytes_starts_with(store_iter_key(it), buf_bytes(&e->key));
+         store_iter_next(it)) {
+        arena_reset(&arena);
+        bool good = key_parse_garbage(store_iter_key(it), &arena, &g);
+        if (good && g.class == GARBAGE_EXPIRING && g.due >= expired_before_s)
+            break;
+        if (seen++ == max) {
+            whole = false;
+            break;
+        }
+        if (good)
+            visit(arg, g.dot, g.due);
+        whole &= good;
+    }
+    whole &= store_iter_error(it) == ERR_OK;
+    store_iter_free(it);
+    arena_close(&arena);
+    return whole;
+}
+
 /* Entries lie by ranges, which a table does not know: all are looked at. */
 bool engine_drop_garbage(struct engine *e, table_no table, size_t keys_max)
 {

@@ -115,6 +115,17 @@ bool agree_is_ours(struct heal *h, keyspace_no keyspace, range_no range)
     return find_set(h, keyspace, range, &set);
 }
 
+size_t agree_replicas(struct heal *h, keyspace_no keyspace, range_no range,
+                      node_no ret[AGREE_SET_MAX], uint64_t *ret_tag)
+{
+    struct set set;
+    if (!find_set(h, keyspace, range, &set))
+        return 0;
+    memcpy(ret, set.node, set.count * sizeof *ret);
+    *ret_tag = set.tag;
+    return set.count;
+}
+
 static bool all_alive(const struct heal *h, const struct set *s)
 {
     for (size_t i = 0; i < s->count; i++) {

@@ -81,6 +81,10 @@ void agree_free(struct heal *h);
 struct agreement *agree_open(struct heal *h, keyspace_no keyspace, range_no range);
 /* We are one of its replicas, now or soon. What lies here of others is nobody's business. */
 bool agree_is_ours(struct heal *h, keyspace_no keyspace, range_no range);
+/* These, ascending, ourselves among them, and their tag; 0: we are none of them or they are too
+ * many. */
+size_t agree_replicas(struct heal *h, keyspace_no keyspace, range_no range,
+                      node_no ret[AGREE_SET_MAX], uint64_t *ret_tag);
 struct agreement *agree_find(const struct heal *h, keyspace_no keyspace, range_no range);
 /* The first of (keyspace, range) or behind. */
 struct agreement *agree_seek(struct heal *h, uint64_t key);
@@ -101,8 +105,9 @@ void agree_receive_tell(struct heal *h, struct now now, struct session *s,
 void agree_forget_talk(struct session *s); /* what was asked either way */
 
 /* --- tidy.c: garbage */
-void tidy_tick(struct heal *h, struct now now); /* each interval */
-void tidy_soon(struct heal *h, struct now now); /* perhaps more is agreed */
-void tidy_some(struct heal *h, struct now now); /* a turn of purging */
+int64_t tidy_expired_before(const struct heal *h, struct now now); /* on every clock by now */
+void tidy_tick(struct heal *h, struct now now);                    /* each interval */
+void tidy_soon(struct heal *h, struct now now);                    /* perhaps more is agreed */
+void tidy_some(struct heal *h, struct now now);                    /* a turn of purging */
 
 #endif

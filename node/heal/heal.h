@@ -20,6 +20,7 @@
 #ifndef TORC_NODE_HEAL_HEAL_H
 #define TORC_NODE_HEAL_HEAL_H
 
+#include "base/arena.h"
 #include "node/coord/cluster.h"
 #include "node/wire/wire.h"
 #include "storage/engine.h"
@@ -129,6 +130,34 @@ const struct clock *heal_agreed(struct heal *h, keyspace_no keyspace, range_no r
 
 /* In so many ranges garbage stays because this node is dead; since when (mono). */
 size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since);
+
+/* Why garbage of a range stays: one for each replica that has not agreed to all of it. */
+enum heal_pin_reason {
+    HEAL_PIN_DOWN,       /* the replica is dead */
+    HEAL_PIN_SILENT,     /* it has told nothing yet, in this ring */
+    HEAL_PIN_NOT_PULLED, /* we have not got all that it had when it had the deletions */
+    HEAL_PIN_NOT_PROVED, /* it has not said that it has got that of all others */
+    HEAL_PIN_HERE        /* we cannot agree: the range is damaged here, or there are too many */
+};
+
+struct heal_pin {
+    keyspace_no keyspace;
+    range_no range;
+    node_no peer;
+    enum heal_pin_reason reason;
+    size_t entries; /* of the index of garbage, that are due and wait for it, */
+    bool more;      /* at least: no more were looked at */
+    int64_t since;  /* the oldest of them: wall, seconds */
+};
+
+#define HEAL_PIN_ENTRIES_MAX 10000u  /* looked at in a range, */
+#define HEAL_PIN_WORK_MAX    100000u /* and in all; then one in each range */
+#define HEAL_PINS_MAX        16384u
+
+/* By keyspace, range and peer, at most HEAL_PINS_MAX; in the arena. What is agreed already and is
+ * only held for a while, or waits for its turn, is not among them. */
+size_t heal_pins(struct heal *h, struct now now, struct arena *arena,
+                 const struct heal_pin **ret_pins);
 
 /* Ranges that sessions have yet to pull, and the bytes of the clocks that say so. */
 size_t heal_pending(const struct heal *h, size_t *ret_bytes);

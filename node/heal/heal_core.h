@@ -7,6 +7,7 @@
  *   held.c     what is held; what was, and goes before it is again
  *   fetch.c    dots that somebody waits for
  *   tidy.c     garbage is found and, where agreed, removed
+ *   pins.c     why garbage stays where it is not removed
  *   report.c   what others want to know of sessions
  */
 #ifndef TORC_NODE_HEAL_HEAL_CORE_H

@@ -1,8 +1,7 @@
 /* Garbage: where there is some, whether it may go, and its removal, a little at a time. */
 #include "node/heal/heal_core.h"
 
-/* What has expired by now on every clock. */
-static int64_t expired_before(const struct heal *h, struct now now)
+int64_t tidy_expired_before(const struct heal *h, struct now now)
 {
     return (now.wall - h->config.clock_offset_us) / USEC_PER_SEC;
 }
@@ -63,7 +62,8 @@ static void find_garbage(struct heal *h, struct now now)
     keyspace_no keyspace = 0;
     while (cluster_next_keyspace(h->cluster, keyspace, &keyspace)) {
         range_no range = 0;
-        while (engine_next_garbage(h->engine, keyspace, range, expired_before(h, now), &range)) {
+        while (
+            engine_next_garbage(h->engine, keyspace, range, tidy_expired_before(h, now), &range)) {
             struct agreement *a = agree_open(h, keyspace, range);
             /* What a move has left behind is no garbage of ours. */
             bool ours = a != NULL || agree_is_ours(h, keyspace, range);

@@ -347,6 +347,10 @@ const struct system_table system_tables[] = {
     {SYSTEM_VIEWS, "tombstones_per_read", "",
      "=keyspace_name text; =table_name text; count bigint; max double; p50th double; "
      "p99th double"},
+    /* Torc's own */
+    {SYSTEM_VIEWS, "tombstone_pins", "replicas that keep deletions from being forgotten, and why",
+     "=keyspace_name text; >range int; >address inet; >port int; first_token bigint; "
+     "last_token bigint; more boolean; reason text; since timestamp; waiting int"},
 };
 
 const size_t system_tables_count = ARRAY_LEN(system_tables);

@@ -240,11 +240,19 @@ static void deletes_are_forgotten_soon(void)
     sim_elapse(sim, SECONDS(30));
     CU_ASSERT(counted_by(1, "torc_pinned_ranges") > 0);
     CU_ASSERT(counted_by(2, "torc_pinned_ranges") > 0);
+    CU_ASSERT(says(1, CQL_CL_ONE, "down",
+                   "SELECT reason FROM system_views.tombstone_pins WHERE keyspace_name = 'ks' "
+                   "LIMIT 1"));
+    CU_ASSERT(
+        says(1, CQL_CL_ONE, "20",
+             "SELECT sum(waiting) FROM system_views.tombstone_pins WHERE keyspace_name = 'ks' "
+             "AND more = false ALLOW FILTERING"));
     CU_ASSERT_FATAL(heal());
     CU_ASSERT(become_equal(SECONDS(10)));
     sim_elapse(sim, SECONDS(12));
     CU_ASSERT_EQUAL(counted("torc_garbage_ranges"), 0);
     CU_ASSERT_EQUAL(counted("torc_pinned_ranges"), 0);
+    CU_ASSERT(says(1, CQL_CL_ONE, "no rows", "SELECT reason FROM system_views.tombstone_pins"));
     CU_ASSERT(all_say(CQL_CL_ALL, "no rows", "SELECT * FROM ks.t"));
     cut_all();
     CU_ASSERT(all_say(CQL_CL_ONE, "no rows", "SELECT * FROM ks.t"));

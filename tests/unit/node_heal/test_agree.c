@@ -213,6 +213,86 @@ static void a_dead_replica_pins(void)
     CU_ASSERT_EQUAL(heal_pinned_by(f.node[0].heal, 3, &since), 0);
 }
 
+/* What the view of node 1 says of the range of the key: who, why, how many. */
+static size_t pins_of(unsigned key, struct heal_pin ret[NODES])
+{
+    const struct heal_pin *pins;
+    size_t count = heal_pins(f.node[0].heal, f.now, &f.arena, &pins);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (pins[i].range == range_of(key) && n < NODES)
+            ret[n++] = pins[i];
+    }
+    return n;
+}
+
+static void who_keeps_a_deletion_is_told(void)
+{
+    struct heal_pin pin[NODES];
+    begin();
+    CU_ASSERT_EQUAL(pins_of(1, pin), 0);
+    set_down(3, true);
+    elapse(USEC_PER_SEC);
+    delete_quietly(3, 1, 1, 20);
+    settle();
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL_FATAL(pins_of(1, pin), 1);
+    CU_ASSERT_EQUAL(pin[0].keyspace, KEYSPACE);
+    CU_ASSERT_EQUAL(pin[0].peer, 3);
+    CU_ASSERT_EQUAL(pin[0].reason, HEAL_PIN_DOWN);
+    CU_ASSERT_EQUAL(pin[0].entries, 1);
+    CU_ASSERT_FALSE(pin[0].more);
+    CU_ASSERT_EQUAL(pin[0].since, 0); /* when these cells were deleted */
+    f.lost[WIRE_AGREE_TELL] = f.lost[WIRE_CLOCK_DIGESTS] = true;
+    set_down(3, false);
+    settle();
+    elapse(2 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL_FATAL(pins_of(1, pin), 2);
+    CU_ASSERT_EQUAL(pin[0].peer, 2);
+    CU_ASSERT_EQUAL(pin[0].reason, HEAL_PIN_SILENT);
+    CU_ASSERT_EQUAL(pin[1].peer, 3);
+    CU_ASSERT_EQUAL(pin[1].reason, HEAL_PIN_SILENT);
+    f.lost[WIRE_AGREE_TELL] = false; /* node 3 has yet to pull the deletion */
+    elapse(12 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL_FATAL(pins_of(1, pin), 2);
+    CU_ASSERT_EQUAL(pin[1].peer, 3);
+    CU_ASSERT_EQUAL(pin[1].reason, HEAL_PIN_NOT_PULLED);
+    f.lost[WIRE_CLOCK_DIGESTS] = false;
+    elapse(15 * USEC_PER_SEC);
+    CU_ASSERT_FALSE(left_somewhere(1));
+    CU_ASSERT_EQUAL(pins_of(1, pin), 0);
+}
+
+/* We have all of what node 2 has, which has yet to get something of node 3's. */
+static void who_has_not_proved_is_told(void)
+{
+    struct heal_pin pin[NODES];
+    begin();
+    f.lost[WIRE_CLOCK_DIGESTS] = f.lost[WIRE_CLOCKS] = true; /* nobody pulls */
+    write_quietly(5, 3, 1, 10);
+    delete_quietly(7, 1, 1, 20);
+    settle();
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL_FATAL(pins_of(1, pin), 1);
+    CU_ASSERT_EQUAL(pin[0].peer, 2);
+    CU_ASSERT_EQUAL(pin[0].reason, HEAL_PIN_NOT_PROVED);
+    CU_ASSERT_EQUAL(pin[0].entries, 1);
+}
+
+/* A look at the view costs no more than so much, whatever waits. */
+static void not_all_that_waits_is_counted(void)
+{
+    struct heal_pin pin[NODES];
+    begin();
+    set_down(3, true);
+    elapse(USEC_PER_SEC);
+    for (int64_t i = 0; i <= HEAL_PIN_ENTRIES_MAX; i++)
+        delete_quietly(1, 1, 1, 20 + i);
+    CU_ASSERT_EQUAL_FATAL(pins_of(1, pin), 1);
+    CU_ASSERT_EQUAL(pin[0].entries, HEAL_PIN_ENTRIES_MAX);
+    CU_ASSERT(pin[0].more);
+}
+
 static void only_one_ring_agrees(void)
 {
     begin();
@@ -323,6 +403,9 @@ CU_TestInfo agree_tests[] = {
     {"what one has proved is not agreed", what_one_has_proved_is_not_agreed},
     {"a clock counts when it is durable", a_clock_counts_when_it_is_durable},
     {"a dead replica pins", a_dead_replica_pins},
+    {"who keeps a deletion is told", who_keeps_a_deletion_is_told},
+    {"who has not proved is told", who_has_not_proved_is_told},
+    {"not all that waits is counted", not_all_that_waits_is_counted},
     {"only who knows the same ring counts", only_one_ring_agrees},
     {"a new ring begins anew", a_new_ring_begins_anew},
     {"writes do not hold it up", writes_do_not_hold_it_up},
