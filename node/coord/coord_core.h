@@ -214,6 +214,7 @@ struct run {
     struct seen told;     /* to the session, when it went well */
     struct bytes receipt; /* or of who coordinates it instead */
     bool forwarded;
+    bool forward_lost; /* who it was forwarded to is gone, and may have written it */
     node_no forward_to;
     struct quorums quorums;
     struct {
@@ -262,6 +263,10 @@ bool stamp_is_given_up(const struct coord *c, const struct run *run);
 /* Whoever it was forwarded to is lost, and may have written it under a later stamp: who gets it now
  * is to stamp it above that. */
 void stamp_forward_again(struct coord *c, struct run *run);
+
+/* What it comes to when nothing was done where it was forwarded to last: that tells nothing about
+ * who was lost before. */
+enum err stamp_forward_err(const struct run *run, enum err err);
 
 /* It is over. True: it has failed, may be seen all the same, and has a stamp that is ahead of the
  * clock; so what is done after the answer, elsewhere, could be older. It is answered when the clock

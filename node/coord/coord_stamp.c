@@ -141,6 +141,7 @@ bool stamp_is_given_up(const struct coord *c, const struct run *run)
 void stamp_forward_again(struct coord *c, struct run *run)
 {
     int64_t limit = raise_limit(c, run);
+    run->forward_lost = true;
     if (!run->weighs || run->came == 0 || run->came >= limit ||
         !part_restamp(&run->part, run->came, limit))
         return;
@@ -149,6 +150,12 @@ void stamp_forward_again(struct coord *c, struct run *run)
     if (run_encode(run) == ERR_OK)
         run->stamp = run->came = limit;
     c->in_flight += run->encoded.len;
+}
+
+enum err stamp_forward_err(const struct run *run, enum err err)
+{
+    bool undone = err == ERR_UNAVAILABLE || err == ERR_OVERLOADED;
+    return undone && run->forward_lost ? ERR_TIMEOUT : err;
 }
 
 bool stamp_holds(struct coord *c, struct run *run, const struct coord_result *result)

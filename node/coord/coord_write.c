@@ -525,7 +525,7 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     if ((err == ERR_UNAVAILABLE || err == ERR_OVERLOADED) && run_forward(c, now, run))
         return; /* nothing was sent there: another replica may see more of the others */
-    struct coord_result result = {.err = err,
+    struct coord_result result = {.err = stamp_forward_err(run, err),
                                   .level = run->level,
                                   .kind = run->kind,
                                   .required = m->required,

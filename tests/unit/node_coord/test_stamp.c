@@ -165,6 +165,20 @@ static void a_forward_that_is_lost_is_given_up_late(void)
     CU_ASSERT_EQUAL(coord_pending(coord), 0);
 }
 
+/* The other ones see too few replicas, and write nothing. The first one may have. */
+static void a_forward_that_is_lost_is_not_undone(void)
+{
+    node_no stranger = fixture_stranger(&f, "k");
+    fixture_at(&f, R(0))->down = true;
+    CU_ASSERT_EQUAL(stamped(stranger, "lost", NOW, LEVEL_ALL), ERR_COUNT);
+    fixture_set_alive(&f, R(0), false);
+    coord_peer_lost(fixture_at(&f, stranger)->coord, f.now, R(0));
+    fixture_settle(&f);
+    fixture_elapse(&f, FIXTURE_OFFSET + USEC_PER_MS);
+    CU_ASSERT_EQUAL(f.done, 1);
+    CU_ASSERT_EQUAL(f.result.err, ERR_TIMEOUT);
+}
+
 /* A request that was handed to R(place) when its server stamped it `then`. */
 static void take_forward(uint32_t place, const char *key, const char *value, int64_t then)
 {
@@ -487,6 +501,7 @@ CU_TestInfo stamp_tests[] = {
     {"a failure is told when the clock has come to the stamp",
      a_failure_is_told_when_the_clock_has_come_to_the_stamp},
     {"a forward that is lost is given up late", a_forward_that_is_lost_is_given_up_late},
+    {"a forward that is lost is not undone", a_forward_that_is_lost_is_not_undone},
     {"a forward that comes late", a_forward_that_comes_late},
     {"a forward that comes much too late", a_forward_that_comes_much_too_late},
     {"no stamp goes further than clocks may differ", no_stamp_goes_further_than_clocks_may_differ},
