@@ -13,8 +13,7 @@
  * never in a product: to hand it down to every core would change the code that is to be tested.
  *
  * A mutant belongs here when a client or an operator could suffer from it. What the product does
- * not have yet (hints, dropping tombstones by proof, Merkle trees)
- * brings its mutants with it.
+ * not have yet (hints) brings its mutants with it.
  */
 #ifndef TORC_BASE_MUTANT_H
 #define TORC_BASE_MUTANT_H
@@ -27,6 +26,7 @@
     MUTANTS_OF_COORD(X)                                                                            \
     MUTANTS_OF_STORAGE(X)                                                                          \
     MUTANTS_OF_SIBLINGS(X)                                                                         \
+    MUTANTS_OF_TREES(X)                                                                            \
     MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X) MUTANTS_OF_NODE(X)
 
 #define MUTANTS_OF_COORD(X)                                                                        \
@@ -105,6 +105,14 @@
     X(page_repeats_row, "a page begins with the row that the one before ended with")               \
     X(expired_is_live, "what has expired is shown for ever")                                       \
     X(token_without_tombstones, "the token of a session does not know of the tombstones it read")
+
+#define MUTANTS_OF_TREES(X)                                                                        \
+    X(pruned_unfolded, "a log is pruned before the tree of its range has heard of it")             \
+    X(drops_unmarked, "what is dropped by proof leaves no mark for the tree")                      \
+    X(lost_log_is_clean, "what the log tells no more is taken for untouched")                      \
+    X(dirty_is_clean, "dirty leaves are not read again")                                           \
+    X(tree_without_heads, "trees do not see deletions of partitions and of ranges")                \
+    X(scrub_sees_nothing, "the scrub is content with whatever it reads")
 
 #define MUTANTS_OF_SIBLINGS(X)                                                                     \
     X(removal_lost, "a sibling that was removed wins over its removal")                            \

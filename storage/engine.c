@@ -103,6 +103,12 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     buf_init(&e->term, BUF_MAX_DEFAULT);
     buf_init(&e->staged_bytes, SIZE_MAX);
     buf_init(&e->drop_cursor, SIZE_MAX);
+    buf_init(&e->drop_tree, SIZE_MAX);
+    e->tree_key = config->tree_key;
+    e->tree_check = siphash(&e->tree_key, BYTES_LIT("torc"));
+    bool narrow = config->tree_width > 0 && config->tree_width < TREE_WIDTH;
+    e->tree_width = narrow ? config->tree_width : TREE_WIDTH;
+    e->tree_bytes_max = config->tree_bytes_max > 0 ? config->tree_bytes_max : TREE_BYTES_MAX;
     for (size_t i = 0; i < REMOVED_KINDS_MAX; i++)
         span_init(&e->removed[i].keys);
     counter_sets_init(&e->counters, config->seed, COUNTER_SETS_BYTES_MAX);
@@ -129,6 +135,7 @@ void engine_free(struct engine *e)
     buf_close(&e->staged_bytes);
     mem_free(e->staged);
     buf_close(&e->drop_cursor);
+    buf_close(&e->drop_tree);
     for (size_t i = 0; i < REMOVED_KINDS_MAX; i++)
         span_close(&e->removed[i].keys);
     engine_indexes_free(e);

@@ -11,6 +11,7 @@
 #ifndef TORC_STORAGE_ENGINE_H
 #define TORC_STORAGE_ENGINE_H
 
+#include "base/siphash.h"
 #include "storage/clock.h"
 #include "storage/counter_set.h"
 #include "storage/part.h"
@@ -19,12 +20,17 @@
 
 struct engine; /* Opaque, one per shard. */
 
-#define LOG_TAILS_MAX ((size_t)1 << 20)
+#define LOG_TAILS_MAX  ((size_t)1 << 20)
+#define TREE_BYTES_MAX ((size_t)8 << 20)
+#define TREE_WIDTH     256u
 
 struct engine_config {
     uint64_t seed;
-    uint32_t ring_ranges; /* Q; remembered in the store, a different one is refused */
-    size_t log_tails_max; /* bytes of range logs in memory and in the journal; 0: LOG_TAILS_MAX */
+    uint32_t ring_ranges;  /* Q; remembered in the store, a different one is refused */
+    size_t log_tails_max;  /* bytes of range logs in memory and in the journal; 0: LOG_TAILS_MAX */
+    size_t tree_bytes_max; /* leaves of trees in memory at a time; 0: TREE_BYTES_MAX */
+    uint32_t tree_width;   /* rows of a leaf, leaves of a piece; 0, or more: TREE_WIDTH */
+    struct siphash_key tree_key; /* of digests; the same on all replicas (tree.h) */
 };
 
 /* Borrows the store. Fails with ERR_UNSUPPORTED for another format version, ERR_CONFIG for another
@@ -364,6 +370,9 @@ struct engine_stats {
     uint64_t purged_rows;     /* rows of which nothing was left */
     uint64_t compactions;     /* that the store was asked for */
     uint64_t adopted;         /* entries of garbage that no clock told of */
+    uint64_t leaves_read;     /* of trees */
+    uint64_t leaves_wrong;    /* ... that were clean, and not as they had been */
+    uint64_t trees_built;     /* from the beginning; also those of which the log lacked something */
     uint64_t
         damaged; /* scans, pulls and clocks that were not given because of ERR_CORRUPT, ERR_IO */
 };

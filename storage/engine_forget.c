@@ -41,6 +41,7 @@ void engine_begin_forgetting(struct engine *e, keyspace_no keyspace, range_no ra
     r->young_count = 0;
     r->young_all = 0;
     engine_garbage_forgotten(e, r);
+    engine_tree_forgotten(r);
     counter_sets_drop_all(&e->counters);
     if (r->err == ERR_OK)
         e->damaged_ranges++;
@@ -124,13 +125,16 @@ static bool remove_of_table(struct removal *m, const struct range_place *place, 
     return done;
 }
 
+/* In the order of letters. */
 static bool remove_some(struct removal *m, const struct range_place *place)
 {
+    if (!remove_of_range(m, 'T'))
+        return false;
     for (size_t i = 0; i < place->tables_count; i++) {
         if (!remove_of_table(m, place, place->tables[i]))
             return false;
     }
-    return remove_of_range(m, 'g') && remove_of_range(m, 'l');
+    return remove_of_range(m, 'g') && remove_of_range(m, 'l') && remove_of_range(m, 't');
 }
 
 enum err engine_forget(struct engine *e, keyspace_no keyspace, range_no range,

@@ -381,7 +381,8 @@ bool engine_drop_table(struct engine *e, table_no table, size_t keys_max)
         done = drop_prefix(e, buf_bytes(&prefix), keys_max);
     }
     done = done && engine_drop_garbage(e, table, keys_max);
-    if (done) { /* how far its indexes were built */
+    done = done && engine_drop_trees(e, table, keys_max); /* last: no row goes behind its back */
+    if (done) {                                           /* how far its indexes were built */
         (void)fact_name(name, table, 0);
         key_fact(&prefix, bytes_make(name, FACT_SIZE - 4));
         done = drop_prefix(e, buf_bytes(&prefix), keys_max);

@@ -157,33 +157,34 @@ static bool prune_piece(const struct clock *known, const struct clock *own, stru
     return *count > before;
 }
 
-enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range,
-                          const struct clock *known, size_t entries_max, bool *ret_done)
+/* fold: of the tree of the range; NULL: it has none. */
+static enum err prune(struct engine *e, struct range_state *r, const struct clock *known,
+                      struct tree_prune *fold, size_t entries_max, bool *ret_done,
+                      size_t *ret_count)
 {
-    struct range_state *r = engine_range(e, keyspace, range);
-    if (r->err != ERR_OK)
-        return r->err;
-    engine_settle_logs(e);
     struct store_iter *it = store_iter_new(e->store);
     keyspace_no k;
     range_no n;
     struct dot window;
-    size_t count = 0;
-    bool more = true;
+    enum err err = ERR_OK;
+    *ret_done = true;
     engine_batch_begin(e);
-    for (size_t i = 0; i < known->count && more; i++) {
+    for (size_t i = 0; i < known->count && *ret_done && err == ERR_OK; i++) {
         const struct clock_entry *entry = &known->entries[i];
-        key_log(&e->key, keyspace, range, (struct dot){entry->actor, 0});
+        key_log(&e->key, r->keyspace, r->range, (struct dot){entry->actor, 0});
         store_iter_seek(it, buf_bytes(&e->key));
-        for (; store_iter_valid(it); store_iter_next(it)) {
-            if (!key_parse_log(store_iter_key(it), &k, &n, &window) || k != keyspace ||
-                n != range || actor_compare(window.actor, entry->actor) != 0 ||
+        for (; err == ERR_OK && store_iter_valid(it); store_iter_next(it)) {
+            if (!key_parse_log(store_iter_key(it), &k, &n, &window) || k != r->keyspace ||
+                n != r->range || actor_compare(window.actor, entry->actor) != 0 ||
                 window.n > clock_top(known, entry->actor))
                 break;
-            more = count < entries_max;
-            if (!more)
+            *ret_done = *ret_count < entries_max;
+            if (!*ret_done)
                 break;
-            if (!prune_piece(known, &r->clock, window, store_iter_value(it), &e->value, &count))
+            if (fold != NULL)
+                err = engine_tree_prune_piece(fold, known, window, store_iter_value(it));
+            if (err != ERR_OK ||
+                !prune_piece(known, &r->clock, window, store_iter_value(it), &e->value, ret_count))
                 continue;
             if (e->value.len > 0)
                 store_batch_put(&e->batch, store_iter_key(it), buf_bytes(&e->value));
@@ -191,8 +192,25 @@ enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range
                 store_batch_delete(&e->batch, store_iter_key(it));
         }
     }
-    enum err err = store_iter_error(it);
+    err = err == ERR_OK ? store_iter_error(it) : err;
     store_iter_free(it);
+    return err;
+}
+
+enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct clock *known, size_t entries_max, bool *ret_done)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    struct tree_prune *fold = NULL;
+    bool done = false;
+    size_t count = 0;
+    if (r->err != ERR_OK)
+        return r->err;
+    engine_settle_logs(e);
+    enum err err = engine_tree_prune_new(e, r, &fold);
+    if (err == ERR_OK)
+        err = prune(e, r, known, fold, entries_max, &done, &count);
+    engine_tree_prune_free(fold, err == ERR_OK);
     if (err != ERR_OK)
         return err;
     if (count > 0) {
@@ -200,7 +218,7 @@ enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range
         engine_note_removed(e, &e->batch, range);
         engine_batch_write(e, 0);
     }
-    engine_compact_removed(e, more);
-    *ret_done = more;
+    engine_compact_removed(e, done);
+    *ret_done = done;
     return ERR_OK;
 }

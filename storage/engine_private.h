@@ -18,6 +18,7 @@
  *   engine_forget.c all of a range goes
  *   engine_index.c  entries of secondary indexes, building and dropping them
  *   engine_find.c   scans of indexes
+ *   tree*.c         Merkle trees: tree_private.h
  */
 #ifndef TORC_STORAGE_ENGINE_PRIVATE_H
 #define TORC_STORAGE_ENGINE_PRIVATE_H
@@ -25,6 +26,7 @@
 #include "base/map.h"
 #include "base/omap.h"
 #include "base/rng.h"
+#include "base/siphash.h"
 #include "storage/counter_set.h"
 #include "storage/engine.h"
 #include "storage/garbage.h"
@@ -100,6 +102,11 @@ struct range_state {
     } sweep;
     struct log_tail *tails;
     size_t tails_count, tails_cap;
+    struct {
+        enum { TREE_UNKNOWN, TREE_NONE, TREE_SOME } has;
+        bool mark_known, marked; /* tree.c */
+        int64_t mark;
+    } tree;
 };
 
 struct log_staged { /* an entry in e->batch that is not written yet */
@@ -141,6 +148,11 @@ struct engine {
     int64_t purged[PURGED_BUCKETS];             /* largest timestamp dropped ... */
     uint64_t purged_known[PURGED_BUCKETS / 64]; /* ... of those that were asked for */
     struct buf drop_cursor; /* entry of the garbage index that dropping a table has come to */
+    struct buf drop_tree;   /* ... and of the trees */
+    struct siphash_key tree_key;
+    uint64_t tree_check; /* of that key: other trees are not ours */
+    size_t tree_bytes_max;
+    uint32_t tree_width;
     struct {
         uint64_t row;  /* hash of its key */
         uint32_t skip; /* so many collapses are left out */
@@ -278,6 +290,31 @@ bool engine_has_garbage(struct engine *e, const struct range_state *r);
 
 /* Remove the entries of a table in slices, as engine_drop_table does. */
 bool engine_drop_garbage(struct engine *e, table_no table, size_t keys_max);
+
+/* --- tree.c, tree_fold.c: trees (tree_private.h), as seen by what changes data without a dot */
+
+/* Garbage of the range that is due by then is about to be dropped, by a batch that is not written
+ * yet; or anything. */
+#define TREE_ALL_GARBAGE (INT64_MAX - 1)
+#define TREE_ALL         INT64_MAX
+void engine_tree_mark(struct engine *e, struct range_state *r, int64_t due);
+
+/* Entries of the log are about to go: what they touched becomes dirty before. *ret NULL: the range
+ * has no tree. Close it, when it is not NULL; `write`: all went well, what was folded is written.
+ */
+struct tree_prune;
+enum err engine_tree_prune_new(struct engine *e, struct range_state *r,
+                               struct tree_prune **ret) MUST_CHECK;
+void engine_tree_prune_free(struct tree_prune *p, bool write);
+
+/* Those of the piece with dots in `known` go, if the range's clock has them. */
+enum err engine_tree_prune_piece(struct tree_prune *p, const struct clock *known, struct dot window,
+                                 struct bytes piece) MUST_CHECK;
+
+void engine_tree_forgotten(struct range_state *r); /* its records go with the range */
+
+/* A table goes from the trees of all ranges, in slices as engine_drop_table does. */
+bool engine_drop_trees(struct engine *e, table_no table, size_t keys_max);
 
 /* --- engine_compact.c */
 

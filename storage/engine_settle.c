@@ -34,6 +34,15 @@ enum err settle_open(struct settle *s, table_no table, token place, struct bytes
     return rows_open(&s->rows, table, place, key);
 }
 
+/* What a purge takes is agreed, and has expired if it expires. Of a context it may be any garbage;
+ * and where a pull does not show it, any value. */
+static void mark_tree(struct settle *s)
+{
+    int64_t due = s->rule->is_context ? TREE_ALL_GARBAGE : s->rule->expired_before_s;
+    due = due < TREE_ALL_GARBAGE ? due : TREE_ALL_GARBAGE;
+    engine_tree_mark(s->e, s->range, s->took_values ? TREE_ALL : due);
+}
+
 static void delete_keys(struct settle *s, struct bytes keys, struct bytes *ret_last)
 {
     struct reader in = reader_make(keys);
@@ -60,6 +69,7 @@ static void unindex(struct settle *s, struct bytes key)
 void settle_put_row(struct settle *s, const struct row *row)
 {
     struct bytes last = BYTES_NONE;
+    mark_tree(s);
     delete_keys(s, buf_bytes(&s->rows.keys), &last);
     s->changed = true;
     if (row_is_empty(row)) {
@@ -130,9 +140,10 @@ bool settle_take(struct settle *s, const struct row *own, const struct bytes *ke
     if (a == NULL || a->bound == TIMESTAMP_NONE || !is_shown(a, key) || MUTANT(absent_kept))
         return taken;
     struct row left = *ret;
-    return row_take_absent(&left, s->rule->dots, a->bound, row_of(a->part, key), s->rows.arena,
-                           ret) ||
-           taken;
+    bool absent =
+        row_take_absent(&left, s->rule->dots, a->bound, row_of(a->part, key), s->rows.arena, ret);
+    s->took_values |= absent;
+    return absent || taken;
 }
 
 enum err settle_row(struct settle *s, struct row *ret)
@@ -179,6 +190,7 @@ void settle_head(struct settle *s, const struct part *head)
     struct part bare = *head;
     bare.rows = NULL;
     bare.rows_count = 0;
+    mark_tree(s);
     delete_keys(s, buf_bytes(&s->rows.head_keys), &last);
     engine_batch_data(s->e, &bare);
     s->changed = true;

@@ -15,9 +15,10 @@ struct settle {
     const struct part *message;  /* whose context the rule has; NULL: it has none */
     const struct answer *answer; /* of the pull that it came in; NULL: in none */
     struct rows rows;
-    int64_t newest;  /* timestamp that was dropped */
-    bool changed;    /* something was, of the partition that is open */
-    uint64_t before; /* fragments read by this engine when it began */
+    int64_t newest;   /* timestamp that was dropped */
+    bool changed;     /* something was, of the partition that is open */
+    bool took_values; /* that an answer does not show, since it began */
+    uint64_t before;  /* fragments read by this engine when it began */
 };
 
 void settle_init(struct settle *s, struct engine *e, struct range_state *range,

@@ -219,6 +219,67 @@ void key_purged(struct buf *out, uint32_t bucket)
     buf_put_u32(out, bucket);
 }
 
+static void key_of_range(struct buf *out, char letter, keyspace_no keyspace, range_no range)
+{
+    buf_clear(out);
+    buf_put_u8(out, (uint8_t)letter);
+    buf_put_u32(out, keyspace);
+    buf_put_u32(out, range);
+}
+
+void key_tree(struct buf *out, keyspace_no keyspace, range_no range)
+{
+    key_of_range(out, 't', keyspace, range);
+}
+
+void key_tree_table(struct buf *out, keyspace_no keyspace, range_no range, table_no table)
+{
+    key_of_range(out, 't', keyspace, range);
+    buf_put_u32(out, table);
+}
+
+void key_tree_mark(struct buf *out, keyspace_no keyspace, range_no range)
+{
+    key_of_range(out, 'T', keyspace, range);
+}
+
+bool key_parse_tree(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range)
+{
+    if (key.len != 9 || key.data[0] != 't')
+        return false;
+    *ret_keyspace = load_u32(key.data + 1);
+    *ret_range = load_u32(key.data + 5);
+    return true;
+}
+
+void key_tree_place(struct buf *out, token place, struct bytes partition_key, enum key_kind kind)
+{
+    buf_clear(out);
+    key_add_token(out, place);
+    key_add_escaped(out, partition_key);
+    buf_put_u8(out, (uint8_t)kind);
+}
+
+bool key_parse_tree_place(struct bytes place, struct arena *arena, token *ret_token,
+                          struct bytes *ret_partition_key, enum key_kind *ret_kind,
+                          struct bytes *ret_row)
+{
+    size_t len = 0;
+    if (place.len < 8)
+        return false;
+    struct bytes rest = bytes_make(place.data + 8, place.len - 8);
+    if (!key_unescape(rest, arena, ret_partition_key, &len) || rest.len == len)
+        return false;
+    *ret_token = (token)(load_u64(place.data) ^ SIGN_BIT);
+    uint8_t kind = rest.data[len];
+    rest = bytes_make(rest.data + len + 1, rest.len - len - 1);
+    *ret_row = BYTES_NONE;
+    *ret_kind = kind == KEY_ROW ? KEY_ROW : KEY_DELETION;
+    if (kind == KEY_DELETION)
+        return rest.len == 0;
+    return kind == KEY_ROW && key_unescape(rest, arena, ret_row, &len) && len == rest.len;
+}
+
 bool key_parse_part(struct bytes key, struct arena *arena, table_no *ret_table, token *ret_token,
                     struct bytes *ret_partition_key, size_t *ret_len)
 {

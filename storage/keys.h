@@ -11,11 +11,15 @@
  *         | 'g' u32 keyspace, u32 range, u8 class, i64 due (sign bit flipped), u32 table, spot,
  *           dot                                              will be garbage (engine_garbage.c)
  *         | 'b' u32 bucket                                   bound of purged timestamps
+ *         | 't' u32 keyspace, u32 range                      tree: what it is true of, its pieces
+ *         | 't' u32 keyspace, u32 range, u32 table, u32 id   a piece of it: leaves (tree_record.h)
+ *         | 'T' u32 keyspace, u32 range                      what was dropped since (tree_fold.c)
  *   part  = 'd' u32 table, u64 token (sign bit flipped), escaped partition key
  *   kind  = 1 deletion of the partition, 2 range tombstones, 3 static row, 4 row
  *   row   = escaped clustering key
  *   place = u64 token (sign bit flipped), escaped partition key, u8 kind (3 all of it, 4 a row),
  *           row
+ *           of the tree: u64 token, escaped partition key, u8 kind (1 its head, 4 a row), row
  *   spot  = u64 token (sign bit flipped), escaped partition key, u8 kind, [row if kind is 4]
  *   dot   = u32 node, u32 boot, u64 n
  *   escaped = each 0x00 as 0x00 0xFF, closed by 0x00 0x00
@@ -89,6 +93,18 @@ void key_garbage(struct buf *out, const struct garbage_key *g);
 bool key_parse_garbage(struct bytes key, struct arena *arena, struct garbage_key *ret);
 
 void key_purged(struct buf *out, uint32_t bucket);
+
+void key_tree(struct buf *out, keyspace_no keyspace, range_no range);
+void key_tree_table(struct buf *out, keyspace_no keyspace, range_no range, table_no table);
+void key_tree_mark(struct buf *out, keyspace_no keyspace, range_no range);
+bool key_parse_tree(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range);
+
+/* A place of the tree, from its start: the front of a partition, to which kind and row are added;
+ * taking one apart. Views, or in the arena. */
+void key_tree_place(struct buf *out, token place, struct bytes partition_key, enum key_kind kind);
+bool key_parse_tree_place(struct bytes place, struct arena *arena, token *ret_token,
+                          struct bytes *ret_partition_key, enum key_kind *ret_kind,
+                          struct bytes *ret_row);
 
 /* Take the `part` of a data key. ret_len: its length. */
 bool key_parse_part(struct bytes key, struct arena *arena, table_no *ret_table, token *ret_token,

@@ -6,7 +6,7 @@
 
 enum err open_engine(struct store *s, struct engine **ret)
 {
-    struct engine_config config = {.seed = 1, .ring_ranges = 16};
+    struct engine_config config = {.seed = 1, .ring_ranges = 16, .tree_width = 2};
     struct errmsg msg;
     return engine_new(s, &config, ret, &msg);
 }

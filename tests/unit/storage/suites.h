@@ -1,5 +1,7 @@
 SUITE(clock)
 SUITE(seen)
+SUITE(tree)
+SUITE(tree_queries)
 SUITE(part)
 SUITE(siblings)
 SUITE_WITH(supersede)

@@ -42,7 +42,52 @@ static void keys_are_read_back(void)
     arena_close(&arena);
 }
 
+/* Places sort as rows are stored: heads first, then by row; zero bytes do no harm. */
+static void places_of_trees(void)
+{
+    struct rng rng;
+    struct arena arena;
+    struct buf place, before, data;
+    struct bytes keys[] = {BYTES_LIT("a"), BYTES_LIT("a\0"), BYTES_LIT("a\0\1"), BYTES_LIT("b")};
+    rng_init(&rng, 7);
+    arena_init(&arena);
+    buf_init(&place, SIZE_MAX);
+    buf_init(&before, SIZE_MAX);
+    buf_init(&data, SIZE_MAX);
+    for (token t = -2; t < 2; t++) {
+        for (size_t k = 0; k < 4 * 5; k++) {
+            token got_token;
+            enum key_kind kind;
+            struct bytes key, row;
+            struct bytes given = k % 5 > 0 ? keys[k % 5 - 1] : BYTES_NONE;
+            key_tree_place(&place, t, keys[k / 5], k % 5 > 0 ? KEY_ROW : KEY_DELETION);
+            if (k % 5 > 0)
+                key_add_escaped(&place, given);
+            CU_ASSERT(bytes_compare(buf_bytes(&before), buf_bytes(&place)) < 0);
+            CU_ASSERT_TRUE_FATAL(
+                key_parse_tree_place(buf_bytes(&place), &arena, &got_token, &key, &kind, &row));
+            CU_ASSERT_EQUAL(got_token, t);
+            CU_ASSERT(bytes_equal(key, keys[k / 5]));
+            CU_ASSERT_EQUAL(kind, k % 5 > 0 ? KEY_ROW : KEY_DELETION);
+            CU_ASSERT(bytes_equal(row, given));
+            key_part(&data, 7, t, keys[k / 5]); /* the key of its data, from behind the table */
+            CU_ASSERT(
+                bytes_starts_with(buf_bytes(&place), bytes_make(data.data + 5, data.len - 5)));
+            buf_clear(&before);
+            buf_put_bytes(&before, buf_bytes(&place));
+            place.len -= 1 + (size_t)rng_below(&rng, 2);
+            CU_ASSERT_FALSE(
+                key_parse_tree_place(buf_bytes(&place), &arena, &got_token, &key, &kind, &row));
+        }
+    }
+    buf_close(&place);
+    buf_close(&before);
+    buf_close(&data);
+    arena_close(&arena);
+}
+
 CU_TestInfo keys_tests[] = {
+    {"places of trees", places_of_trees},
     {"keys are read back", keys_are_read_back},
     CU_TEST_INFO_NULL,
 };

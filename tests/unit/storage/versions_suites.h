@@ -1,1 +1,2 @@
 SUITE(versions)
+SUITE(tree_versions)

@@ -1,0 +1,138 @@
+/* tree.h - Merkle trees: what a range has, as sums of stretches of rows (docs/healing.md).
+ *
+ * A row is a row of a partition without what its deletions cover, or the head of one: deletion,
+ * range tombstones, static row. Its digest is a keyed hash of its place and its canonical bytes;
+ * that of a stretch is the sum of those of its rows, and their number. So it is the same on all
+ * replicas that have the same, however that lies on the disk, and wherever leaves are cut.
+ *
+ * A place is the key of a row in the order in which they are stored: keys.h has it. A stretch is
+ * from <= place < upto; empty: from the first, to the last of the range. Places of leaves are those
+ * of rows; whoever asks may name any row, there or not: ERR_MALFORMED for other bytes.
+ *
+ * Leaves are stretches of about TREE_WIDTH rows, with their sums, on the disk: cut when they have
+ * twice as many, joined with a neighbour below a quarter. Writing does nothing
+ * to them. The tree has a clock *as of* which it is true; what the dots since then touched is in
+ * the range log. What a leaf had when it was read last is *clean*, or *dirty*, if something of it
+ * was touched since.
+ *
+ *   range log --fold--> dirty leaves, as-of clock --read--> clean leaves
+ *
+ * Invariants:
+ *   (1) A clean leaf's sum is that of its rows as they are, but for what dots touched that are not
+ *       in the as-of clock, and for garbage that was dropped since the last fold and left a mark.
+ *   (2) What is not known is dirty: dots that the log has no more, tables without leaves.
+ *   (3) A record of the tree is behind all data that it speaks of in the order of batches. So after
+ *       a crash it speaks of what is there. It sums what there is, durable or not: an equality that
+ *       was found is to be told when the as-of clock is durable (engine_has).
+ *
+ * Nothing here is seen by whoever reads or writes rows. State that has no dot and gets none
+ * (engine_set_actor was not called) is not noticed.
+ */
+#ifndef TORC_STORAGE_TREE_H
+#define TORC_STORAGE_TREE_H
+
+#include "storage/engine.h"
+
+struct tree_sum {
+    uint64_t sum;
+    uint64_t rows;
+};
+
+struct tree_stretch {
+    struct bytes from, upto;
+};
+
+/* Bring the tree of the range up to date, or build it: at most about work_max fragments and entries
+ * of the log are read in one call, and one leaf. *ret_done: nothing is dirty; call until then. It
+ * goes on where it was, also after a restart. Tables are those of `place`; others go from the tree.
+ * ERR_CORRUPT of the tree itself: it is gone, the next call builds it anew. */
+enum err engine_tree_update(struct engine *e, keyspace_no keyspace, range_no range,
+                            const struct range_place *place, size_t work_max,
+                            bool *ret_done) MUST_CHECK;
+
+/* The sums of all rows of each table of `place`, in its order, and the clock as of which they are;
+ * reads one record and no data. *ret_current: nothing has changed since: as of the range's clock,
+ * that is what is here. Else engine_tree_update makes it so. ret_asof is initialised. */
+enum err engine_tree_root(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct range_place *place, struct tree_sum *ret_sums,
+                          struct clock *ret_asof, bool *ret_current) MUST_CHECK;
+
+/* What is left out of sums and lists: what dots touched that only one of two replicas has.
+ * Stretches that ascend and do not meet; NULL: nothing. tree_skip_make: of what engine_tree_touched
+ * gave here or there, those of the table; in the arena. */
+struct tree_skip {
+    struct tree_stretch *items;
+    size_t count;
+};
+struct tree_touched {
+    table_no table;
+    struct tree_stretch stretch;
+};
+void tree_skip_make(const struct tree_touched *touched, size_t count, table_no table,
+                    struct arena *arena, struct tree_skip *ret);
+
+/* The sum of a stretch: whole leaves, and those at its ends and where something is left out, which
+ * are read. ERR_BEHIND when other leaves are dirty: engine_tree_update comes first. */
+enum err engine_tree_sum(struct engine *e, keyspace_no keyspace, range_no range,
+                         const struct range_place *place, table_no table,
+                         const struct tree_stretch *stretch, const struct tree_skip *skip,
+                         struct tree_sum *ret) MUST_CHECK;
+
+/* Cut a stretch into up to slices_max (of at least one) at the borders of leaves, of about as many
+ * rows each; one, when it is in one leaf. In the arena; slices join: the first begins with
+ * stretch->from, the last ends with stretch->upto. ERR_BEHIND as above. */
+struct tree_slice {
+    struct tree_stretch stretch;
+    struct tree_sum sum;
+};
+enum err engine_tree_cut(struct engine *e, keyspace_no keyspace, range_no range,
+                         const struct range_place *place, table_no table,
+                         const struct tree_stretch *stretch, const struct tree_skip *skip,
+                         size_t slices_max, struct arena *arena, struct tree_slice *ret,
+                         size_t *ret_count) MUST_CHECK;
+
+/* The rows of a stretch as they are now, whatever the tree says, without what is no difference:
+ * garbage whose dots are in `agreed` (NULL: none), and what has expired at now_s. Rows of which
+ * nothing is left are not in it. At most rows_max, in the arena; *ret_next: where to go on, empty
+ * when that was all. */
+struct tree_item {
+    struct bytes place;
+    uint64_t key_hash;     /* of the place */
+    uint64_t content_hash; /* of place and row */
+};
+enum err engine_tree_list(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct range_place *place, table_no table,
+                          const struct tree_stretch *stretch, const struct tree_skip *skip,
+                          const struct clock *agreed, int64_t now_s, size_t rows_max,
+                          struct arena *arena, struct tree_item **ret_items, size_t *ret_count,
+                          struct bytes *ret_next) MUST_CHECK;
+
+/* What these dots touched, as stretches, in no order, some maybe twice; a row is a stretch of
+ * itself. In the arena. ERR_BEHIND when the log lacks some of them, ERR_TOO_BIG when there are more
+ * than `max`. */
+enum err engine_tree_touched(struct engine *e, keyspace_no keyspace, range_no range,
+                             const struct clock *dots, size_t max, struct arena *arena,
+                             struct tree_touched **ret, size_t *ret_count) MUST_CHECK;
+
+/* Read clean leaves again, about work_max fragments, and tell which have not the sum that they had:
+ * something on the disk has changed that nobody wrote. They have the new one from then on. The tree
+ * is to be up to date, but for what comes meanwhile (ERR_BEHIND). */
+struct tree_scrub { /* where it goes on; zeroed: at the start */
+    table_no table;
+    struct buf from; /* the caller closes it */
+    bool begun;
+};
+struct tree_wrong {
+    table_no table;
+    struct tree_stretch stretch;
+    struct tree_sum had, has;
+};
+enum err engine_tree_scrub(struct engine *e, keyspace_no keyspace, range_no range,
+                           const struct range_place *place, struct tree_scrub *scrub,
+                           size_t work_max, struct arena *arena, struct tree_wrong **ret_wrong,
+                           size_t *ret_count, bool *ret_done) MUST_CHECK;
+
+/* Forget the tree: all is read again. */
+void engine_tree_drop(struct engine *e, keyspace_no keyspace, range_no range);
+
+#endif

@@ -1,0 +1,380 @@
+/* tree_fold.c - what the dots since the as-of clock touched, and what was dropped, become dirty.
+ *
+ * A dot may touch rows, ranges of rows, the head of a partition, or all of it. A deletion changes
+ * the head, and each row that it covers. What a dot did not name and changed all the same was
+ * covered by a deletion that went: that leaves a mark (engine_tree_mark). */
+#include "storage/tree_private.h"
+
+#include "base/mem.h"
+#include "base/mutant.h"
+
+#include <string.h>
+
+/* --- from an entry to stretches */
+
+typedef enum err stretch_fn(void *arg, table_no table, struct bytes from, struct bytes upto);
+
+struct touch {
+    stretch_fn *fn;
+    void *arg;
+    struct buf from, upto;
+};
+
+static void touch_init(struct touch *t, stretch_fn *fn, void *arg)
+{
+    *t = (struct touch){.fn = fn, .arg = arg};
+    buf_init(&t->from, SIZE_MAX);
+    buf_init(&t->upto, SIZE_MAX);
+}
+
+static void touch_close(struct touch *t)
+{
+    buf_close(&t->from);
+    buf_close(&t->upto);
+}
+
+static enum err touch_head(struct touch *t, const struct shape *s)
+{
+    key_tree_place(&t->from, s->token, s->key, KEY_DELETION);
+    key_tree_place(&t->upto, s->token, s->key, KEY_ROW);
+    return t->fn(t->arg, s->table, buf_bytes(&t->from), buf_bytes(&t->upto));
+}
+
+static enum err touch_part(struct touch *t, const struct shape *s)
+{
+    key_tree_place(&t->from, s->token, s->key, KEY_DELETION);
+    key_tree_place(&t->upto, s->token, s->key, KEY_END);
+    return t->fn(t->arg, s->table, buf_bytes(&t->from), buf_bytes(&t->upto));
+}
+
+static enum err touch_rows(struct touch *t, const struct shape *s, size_t front)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < s->rows_count && err == ERR_OK; i++) {
+        t->from.len = front;
+        key_add_escaped(&t->from, s->rows[i]);
+        size_t len = t->from.len;
+        buf_put_u8(&t->from, 0); /* what follows it at once */
+        err = t->fn(t->arg, s->table, bytes_make(t->from.data, len), buf_bytes(&t->from));
+    }
+    for (size_t i = 0; i < s->ranges_count && err == ERR_OK; i++) {
+        t->from.len = front;
+        if (s->ranges[i].start.len > 0)
+            key_add_escaped(&t->from, s->ranges[i].start);
+        key_tree_place(&t->upto, s->token, s->key, s->ranges[i].end.len > 0 ? KEY_ROW : KEY_END);
+        if (s->ranges[i].end.len > 0)
+            key_add_escaped(&t->upto, s->ranges[i].end);
+        err = t->fn(t->arg, s->table, buf_bytes(&t->from), buf_bytes(&t->upto));
+    }
+    return err;
+}
+
+static enum err touch_shape(struct touch *t, const struct shape *s)
+{
+    if ((s->flags & (SHAPE_DELETION | SHAPE_WHOLE)) != 0)
+        return touch_part(t, s);
+    enum err err = ERR_OK;
+    if ((s->flags & SHAPE_STATIC) != 0 || s->ranges_count > 0)
+        err = touch_head(t, s);
+    key_tree_place(&t->from, s->token, s->key, KEY_ROW);
+    return err == ERR_OK ? touch_rows(t, s, t->from.len) : err;
+}
+
+/* --- walking the log */
+
+struct log_walk {
+    struct touch touch;
+    struct arena *arena;
+    size_t left;         /* so many entries may be read */
+    struct clock walked; /* what was */
+    bool lacks;          /* the log has not all that was asked for */
+};
+
+/* The entries of the dots first .. last of an actor. */
+static enum err walk_run(struct log_walk *w, struct log_cursor *c, uint64_t first, uint64_t last)
+{
+    enum err err = ERR_OK;
+    uint64_t n = first;
+    for (; n <= last && w->left > 0 && err == ERR_OK && !w->lacks; n++, w->left--) {
+        struct bytes entry;
+        struct shape shape;
+        uint64_t at = 0;
+        err = log_cursor_seek(c, n, &at, &entry);
+        w->lacks = err == ERR_NOT_FOUND || (err == ERR_OK && at != n);
+        if (w->lacks || err != ERR_OK)
+            break;
+        struct reader in = reader_make(entry);
+        w->lacks = !engine_shape_read(&in, w->arena, &shape) || !reader_done(&in);
+        err = w->lacks ? ERR_OK : touch_shape(&w->touch, &shape);
+        if (err != ERR_OK)
+            return err;
+    }
+    if (n > first)
+        clock_add_run(&w->walked, c->actor, first, n - 1);
+    return w->lacks ? ERR_OK : err;
+}
+
+static enum err walk_log(struct log_walk *w, struct engine *e, struct range_state *r,
+                         const struct clock *dots)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < dots->count && w->left > 0 && err == ERR_OK && !w->lacks; i++) {
+        const struct clock_entry *entry = &dots->entries[i];
+        struct log_cursor c;
+        log_cursor_init(&c, e, r, entry->actor, false, w->arena);
+        if (entry->base > 0)
+            err = walk_run(w, &c, 1, entry->base);
+        for (size_t k = 0; k < entry->runs_count && err == ERR_OK && !w->lacks; k++)
+            err = walk_run(w, &c, entry->runs[k].first, entry->runs[k].last);
+        log_cursor_close(&c);
+    }
+    return err;
+}
+
+static void walk_init(struct log_walk *w, stretch_fn *fn, void *arg, struct arena *arena,
+                      size_t entries_max)
+{
+    *w = (struct log_walk){.arena = arena, .left = entries_max};
+    touch_init(&w->touch, fn, arg);
+    clock_init(&w->walked);
+}
+
+static void walk_close(struct log_walk *w)
+{
+    touch_close(&w->touch);
+    clock_close(&w->walked);
+}
+
+/* --- dirty leaves */
+
+static enum err mark_stretch(void *arg, table_no table, struct bytes from, struct bytes upto)
+{
+    struct tree *t = arg;
+    struct tree_table *of = tree_table(t, table);
+    if (of == NULL) /* it will be built */
+        return ERR_OK;
+    for (size_t i = tree_find_piece(of, from); i < of->count; i++) {
+        struct tree_piece *p = &of->pieces[i];
+        if (p->first.len > 0 && bytes_compare(p->first, upto) >= 0)
+            break;
+        if (p->count == 1)
+            piece_set_dirty(p, 0);
+        if (piece_dirty_count(p) == p->count)
+            continue;
+        enum err err = tree_load(t, of, p);
+        if (err != ERR_OK)
+            return err;
+        size_t leaf = tree_find_leaf(p, from);
+        do
+            piece_set_dirty(p, leaf++);
+        while (leaf < p->count && bytes_compare(p->leaves[leaf].first, upto) < 0);
+    }
+    t->changed = true;
+    return ERR_OK;
+}
+
+static void mark_all(struct tree *t)
+{
+    for (size_t i = 0; i < t->head.count; i++) {
+        for (size_t k = 0; k < t->head.tables[i].count; k++)
+            piece_set_all_dirty(&t->head.tables[i].pieces[k]);
+    }
+    t->changed = true;
+}
+
+/* Leaves that have garbage which was due by then. */
+static enum err mark_due(struct tree *t, int64_t due)
+{
+    if (due == TREE_ALL)
+        mark_all(t);
+    for (size_t i = 0; i < t->head.count && due != TREE_ALL; i++) {
+        struct tree_table *table = &t->head.tables[i];
+        for (size_t k = 0; k < table->count; k++) {
+            struct tree_piece *p = &table->pieces[k];
+            if (p->due > due)
+                continue;
+            enum err err = tree_load(t, table, p);
+            if (err != ERR_OK)
+                return err;
+            for (uint32_t n = 0; n < p->count; n++) {
+                if (p->leaves[n].due <= due)
+                    piece_set_dirty(p, n);
+            }
+        }
+    }
+    t->changed = t->marked = true;
+    return ERR_OK;
+}
+
+enum err tree_fold(struct tree *t, size_t entries_max, bool *ret_done)
+{
+    struct clock since;
+    struct arena arena;
+    struct log_walk w;
+    int64_t due;
+    enum err err = ERR_OK;
+    *ret_done = true;
+    if (tree_read_mark(t->e, t->r, &due))
+        err = mark_due(t, due);
+    if (err != ERR_OK || clock_equal(&t->head.asof, &t->r->clock))
+        return err;
+    if (!clock_covers(&t->r->clock, &t->head.asof)) { /* it speaks of what is not here */
+        mark_all(t);
+        t->e->stats.trees_built++;
+        clock_copy(&t->head.asof, &t->r->clock);
+        return ERR_OK;
+    }
+    arena_init(&arena);
+    clock_init(&since);
+    clock_missing(&t->r->clock, &t->head.asof, &since);
+    walk_init(&w, mark_stretch, t, &arena, entries_max);
+    err = walk_log(&w, t->e, t->r, &since);
+    if (err == ERR_OK && w.lacks && !MUTANT(lost_log_is_clean)) {
+        mark_all(t);
+        t->e->stats.trees_built++;
+        clock_copy(&t->head.asof, &t->r->clock);
+    } else if (err == ERR_OK && w.lacks) {
+        clock_copy(&t->head.asof, &t->r->clock);
+    } else if (err == ERR_OK) {
+        clock_merge(&t->head.asof, &w.walked);
+        *ret_done = clock_covers(&t->head.asof, &t->r->clock);
+    }
+    t->changed = true;
+    walk_close(&w);
+    clock_close(&since);
+    arena_close(&arena);
+    return err;
+}
+
+/* --- before entries go */
+
+struct tree_prune {
+    struct tree t;
+    struct touch touch;
+    struct arena arena;
+    struct clock gone;      /* dots that were folded here; the tree gets them when it is written */
+    struct dot first, last; /* a run of them that is not in `gone` yet; n == 0: there is none */
+};
+
+enum err engine_tree_prune_new(struct engine *e, struct range_state *r, struct tree_prune **ret)
+{
+    struct tree t;
+    enum err err = tree_open(&t, e, r);
+    *ret = NULL;
+    if (err != ERR_OK || MUTANT(pruned_unfolded)) {
+        tree_close(&t);
+        return err == ERR_NOT_FOUND ? ERR_OK : err;
+    }
+    struct tree_prune *p = mem_new(struct tree_prune);
+    p->t = t;
+    touch_init(&p->touch, mark_stretch, &p->t);
+    clock_init(&p->gone);
+    *ret = p;
+    return ERR_OK;
+}
+
+static void end_run(struct tree_prune *p)
+{
+    if (p->first.n > 0)
+        clock_add_run(&p->gone, p->first.actor, p->first.n, p->last.n);
+    p->first.n = 0;
+}
+
+static void note_gone(struct tree_prune *p, struct dot dot)
+{
+    bool next =
+        p->first.n > 0 && dot.n == p->last.n + 1 && actor_compare(dot.actor, p->last.actor) == 0;
+    if (!next) {
+        end_run(p);
+        p->first = dot;
+    }
+    p->last = dot;
+}
+
+enum err engine_tree_prune_piece(struct tree_prune *p, const struct clock *known, struct dot window,
+                                 struct bytes piece)
+{
+    const struct clock *own = &p->t.r->clock, *asof = &p->t.head.asof;
+    enum err err = ERR_OK;
+    arena_reset(&p->arena);
+    struct reader in = reader_make(arena_copy(&p->arena, piece)); /* marking may write */
+    while (reader_left(&in) > 0 && err == ERR_OK) {
+        uint8_t n;
+        struct bytes entry;
+        struct shape shape;
+        if (!log_piece_next(&in, &n, &entry))
+            break; /* nothing of it is pruned */
+        struct dot dot = {window.actor, window.n + n};
+        if (clock_has(asof, dot) || !clock_has(known, dot) || !clock_has(own, dot))
+            continue;
+        struct reader shaped = reader_make(entry);
+        if (engine_shape_read(&shaped, &p->arena, &shape))
+            err = touch_shape(&p->touch, &shape);
+        else
+            mark_all(&p->t);
+        note_gone(p, dot);
+    }
+    return err;
+}
+
+void engine_tree_prune_free(struct tree_prune *p, bool write)
+{
+    if (p == NULL)
+        return;
+    end_run(p);
+    if (write && !clock_empty(&p->gone)) {
+        clock_merge(&p->t.head.asof, &p->gone);
+        p->t.changed = true;
+        tree_write(&p->t);
+    }
+    clock_close(&p->gone);
+    touch_close(&p->touch);
+    arena_close(&p->arena);
+    tree_close(&p->t);
+    mem_free(p);
+}
+
+/* --- what dots touched, for others */
+
+struct touched_list {
+    struct arena *arena;
+    struct tree_touched *items;
+    size_t count, cap, max;
+};
+
+static enum err add_touched(void *arg, table_no table, struct bytes from, struct bytes upto)
+{
+    struct touched_list *l = arg;
+    if (l->count == l->max)
+        return ERR_TOO_BIG;
+    l->items = arena_grow(l->arena, l->items, l->count, &l->cap, sizeof *l->items);
+    l->items[l->count++] =
+        (struct tree_touched){table, {arena_copy(l->arena, from), arena_copy(l->arena, upto)}};
+    return ERR_OK;
+}
+
+enum err engine_tree_touched(struct engine *e, keyspace_no keyspace, range_no range,
+                             const struct clock *dots, size_t max, struct arena *arena,
+                             struct tree_touched **ret, size_t *ret_count)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    struct touched_list list = {.arena = arena, .max = max};
+    struct arena scratch;
+    struct log_walk w;
+    if (r->err != ERR_OK)
+        return r->err;
+    arena_init(&scratch);
+    walk_init(&w, add_touched, &list, &scratch, max + 1);
+    enum err err = walk_log(&w, e, r, dots);
+    if (err == ERR_OK && w.lacks)
+        err = ERR_BEHIND;
+    else if (err == ERR_OK && !clock_covers(&w.walked, dots))
+        err = ERR_TOO_BIG;
+    walk_close(&w);
+    arena_close(&scratch);
+    if (err == ERR_OK) {
+        *ret = list.items;
+        *ret_count = list.count;
+    }
+    return engine_note(e, err);
+}
