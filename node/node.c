@@ -344,20 +344,20 @@ static bool take_coord(struct node *n)
 
 static bool take_heal(struct node *n)
 {
-    const struct heal_effect *effects;
-    size_t count = heal_effects(n->heal, &effects);
-    for (size_t i = 0; i < count; i++) {
-        if (effects[i].type == HEAL_SEND)
-            peer_send_node(n, effects[i].send.to, &effects[i].send.message);
-        else if (effects[i].type == HEAL_NEW_LIFE)
+    const struct heal_effect *e;
+    size_t count = heal_effects(n->heal, &e);
+    for (size_t i = 0; i < count; i++, e++)
+        if (e->type == HEAL_SEND)
+            peer_send_node(n, e->send.to, &e->send.message);
+        else if (e->type == HEAL_NEW_LIFE)
             meta_new_life(n);
-        else if (effects[i].type == HEAL_FETCHED)
-            coord_fetched(n->coord, n->now, effects[i].fetched.id, effects[i].fetched.complete);
-        else
-            meta_taken_over(n, MOVED_ROWS, effects[i].ring_epoch);
-    }
-    if (count > 0)
-        heal_clear(n->heal);
+        else if (e->type == HEAL_FETCHED)
+            coord_fetched(n->coord, n->now, e->fetched.id, e->fetched.complete);
+        else if (e->type == HEAL_MOVED)
+            meta_taken_over(n, MOVED_ROWS, e->ring_epoch);
+        else if (e->type == HEAL_DOUBTFUL)
+            report_doubtful(n, e);
+    heal_clear(n->heal);
     return count > 0;
 }
 

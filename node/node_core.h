@@ -243,6 +243,7 @@ void report_init(struct node *n);
 void report_failure(struct node *n); /* of the store, once, to the log and the others */
 void report_damage(struct node *n);  /* to the log, what has come since */
 void report_pins(struct node *n);
+void report_doubtful(struct node *n, const struct heal_effect *e);
 void node_metric_malformed(struct node *n);
 
 #endif

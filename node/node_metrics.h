@@ -97,6 +97,10 @@
       "replaced.")                                                                                 \
     X(COUNTER, NODE_FORGOTTEN, "torc_forgotten_ranges_total", "",                                  \
       "Ranges whose data of earlier was removed before they were taken over again.")               \
+    X(COUNTER, NODE_COMPARED, "torc_compared_total", "",                                           \
+      "Sessions by trees, one for a range and a peer, that went through.")                         \
+    X(COUNTER, NODE_DOUBTFUL, "torc_doubtful_rows_total", "",                                      \
+      "Rows that a session by trees brought though clocks said they were here.")                   \
     X(COUNTER, NODE_MALFORMED, "torc_malformed_messages_total", "",                                \
       "Internode messages dropped because they did not decode.")                                   \
     X(COUNTER, NODE_CLOCK_REFUSED, "torc_clock_refused_total", "",                                 \

@@ -78,6 +78,8 @@ static void collect_storage(struct node *n)
     metrics_set(&n->metrics, NODE_GARBAGE, (int64_t)h.garbage_ranges);
     metrics_set(&n->metrics, NODE_PINNED, (int64_t)h.pinned_ranges);
     catch_up(n, NODE_FORGOTTEN, h.forgotten);
+    catch_up(n, NODE_COMPARED, h.compared);
+    catch_up(n, NODE_DOUBTFUL, h.doubtful);
 }
 
 static void collect_cluster(struct node *n)
@@ -317,6 +319,19 @@ void report_pins(struct node *n)
                  (unsigned)nodes[i].node, (n->now.mono - since) / (60 * USEC_PER_SEC), pins);
         n->pins_next = n->now.mono + PINS_TOLD_EVERY;
     }
+}
+
+/* Sessions by trees mend it; that there was anything to mend is for people. */
+void report_doubtful(struct node *n, const struct heal_effect *e)
+{
+    char key[2 * 32 + 1] = "";
+    for (size_t i = 0; i < e->doubtful.key.len && i < 32; i++)
+        snprintf(key + 2 * i, 3, "%02x", e->doubtful.key.data[i]);
+    node_log(n, true,
+             "%" PRIu64 " rows of range %u that clocks say are alike were other than those of node "
+             "%u -> joined; damage, or a defect of ours (first: table %u, partition key 0x%s)",
+             e->doubtful.rows, (unsigned)e->doubtful.range, (unsigned)e->doubtful.peer,
+             (unsigned)e->doubtful.table, key);
 }
 
 struct actor node_actor(const struct node *n)

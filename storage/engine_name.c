@@ -44,8 +44,7 @@ void engine_set_actor(struct engine *e, struct actor self)
     e->actor = self;
 }
 
-/* The rows and deletions here that p has, too. ERR_OK, or they cannot be read. */
-static enum err read_own(struct engine *e, const struct part *p, struct arena *arena,
+enum err engine_read_own(struct engine *e, const struct part *p, struct arena *arena,
                          struct part *ret)
 {
     struct rows rows;
@@ -73,7 +72,7 @@ struct dot engine_name(struct engine *e, const struct range_state *r, const stru
     if (e->actor.node == 0 || part_is_known(known, p) || MUTANT(strays_unnamed))
         return none;
     *ret_stray = *p;
-    if (read_own(e, p, arena, &own) == ERR_OK &&
+    if (engine_read_own(e, p, arena, &own) == ERR_OK &&
         (!part_lacks(&own, p, arena, ret_stray) || part_is_known(known, ret_stray)))
         return none;
     return (struct dot){e->actor, engine_top(e, r, known) + 1};

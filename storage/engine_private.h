@@ -196,6 +196,9 @@ void engine_ranges_free(struct engine *e);
 /* The dot is applied by e->batch; puts a snapshot into it when one is due. */
 void engine_range_add(struct engine *e, struct range_state *r, struct dot dot);
 
+/* All of these are applied by e->batch; puts a snapshot into it. */
+void engine_range_add_all(struct engine *e, struct range_state *r, const struct clock *dots);
+
 /* Put a snapshot of the clock into e->batch. */
 void engine_range_save(struct engine *e, struct range_state *r);
 
@@ -355,6 +358,10 @@ enum err engine_batch_context(struct engine *e, struct range_state *r, const str
  * nothing does. ret_stray: what is to be named, when n > 0; in the arena. */
 struct dot engine_name(struct engine *e, const struct range_state *r, const struct clock *known,
                        const struct part *p, struct arena *arena, struct part *ret_stray);
+
+/* The rows and deletions here that p has, too. ERR_OK, or they cannot be read. */
+enum err engine_read_own(struct engine *e, const struct part *p, struct arena *arena,
+                         struct part *ret) MUST_CHECK;
 
 /* --- engine_rows.c */
 

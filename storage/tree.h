@@ -71,6 +71,8 @@ struct tree_touched {
 void tree_skip_make(const struct tree_touched *touched, size_t count, table_no table,
                     struct arena *arena, struct tree_skip *ret);
 
+bool tree_skip_has(const struct tree_skip *skip, struct bytes place); /* skip may be NULL */
+
 /* The sum of a stretch: whole leaves, and those at its ends and where something is left out, which
  * are read. ERR_BEHIND when other leaves are dirty: engine_tree_update comes first. */
 enum err engine_tree_sum(struct engine *e, keyspace_no keyspace, range_no range,
@@ -131,6 +133,41 @@ enum err engine_tree_scrub(struct engine *e, keyspace_no keyspace, range_no rang
                            const struct range_place *place, struct tree_scrub *scrub,
                            size_t work_max, struct arena *arena, struct tree_wrong **ret_wrong,
                            size_t *ret_count, bool *ret_done) MUST_CHECK;
+
+/* --- for who brings two replicas to equality (node/heal/compare.h)
+ *
+ * The rows at these places of a table, as they are now, for engine_tree_take of another replica; at
+ * least one place, and then until about bytes_max. *ret_count: the places that are done; of those
+ * where nothing is left there is nothing. ERR_MALFORMED: no places, or they do not ascend.
+ *
+ *   rows = part*, a part for each partition: those of its rows, and its head */
+enum err engine_tree_rows(struct engine *e, table_no table, const struct bytes *places,
+                          size_t count, size_t bytes_max, struct buf *out,
+                          size_t *ret_count) MUST_CHECK;
+
+struct tree_taken {
+    uint64_t rows;     /* of which something was not here, heads too */
+    uint64_t doubtful; /* ... and showed something else, though `told` is NULL */
+    table_no table;    /* of the first such, */
+    struct bytes key;  /* its partition; in the arena */
+};
+
+/* Join rows of another replica with what is here. Unlike in a pull a value comes that has a dot
+ * which the clock has, and that is not here: whether it was removed is just what is in doubt.
+ * Garbage whose dot is in `agreed` (NULL: none) does not come: it was dropped here, or will be. So
+ * nothing may have been dropped here since the other one was asked (engine_drops). What comes and
+ * has no name gets one as in engine_apply. told (NULL: none): dots that the clock is to get when
+ * all is joined (engine_tree_join); they are no strays. The ticket completes when it is durable.
+ * ERR_MALFORMED: also what is not of `place`. */
+enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct range_place *place, struct bytes rows,
+                          const struct clock *agreed, const struct clock *told, int64_t now_s,
+                          struct arena *arena, uint64_t ticket, struct tree_taken *ret) MUST_CHECK;
+
+/* All that these dots did is here: the clock gets them, and there is nothing in the log about those
+ * that are new. docs/healing.md ("When a clock takes in another") says when that is so. */
+enum err engine_tree_join(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct clock *dots, uint64_t ticket) MUST_CHECK;
 
 /* Forget the tree: all is read again. */
 void engine_tree_drop(struct engine *e, keyspace_no keyspace, range_no range);

@@ -246,6 +246,34 @@ enum err tree_fold(struct tree *t, size_t entries_max, bool *ret_done)
     return err;
 }
 
+/* --- what comes without a dot */
+
+enum err tree_touch_part(struct engine *e, struct range_state *r, const struct part *p)
+{
+    struct tree t;
+    struct touch touch;
+    struct arena arena = {0};
+    struct shape s = {.table = p->table, .token = p->token, .key = p->key};
+    s.flags =
+        (tomb_is_none(&p->deletion) ? 0u : SHAPE_DELETION) | (p->has_static ? SHAPE_STATIC : 0u);
+    s.ranges = arena_array(&arena, struct scan_slice, p->tombs_count);
+    for (size_t i = 0; i < p->tombs_count; i++)
+        s.ranges[s.ranges_count++] = (struct scan_slice){p->tombs[i].start, p->tombs[i].end};
+    s.rows = arena_array(&arena, struct bytes, p->rows_count);
+    for (size_t i = 0; i < p->rows_count; i++)
+        s.rows[s.rows_count++] = p->rows[i].key;
+    enum err err = tree_open(&t, e, r);
+    touch_init(&touch, mark_stretch, &t);
+    if (err == ERR_OK)
+        err = touch_shape(&touch, &s);
+    if (err == ERR_OK && t.changed)
+        tree_write(&t);
+    touch_close(&touch);
+    tree_close(&t);
+    arena_close(&arena);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 /* --- before entries go */
 
 struct tree_prune {

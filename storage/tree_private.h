@@ -8,6 +8,9 @@
  *   tree_skip.c    what is left out of that
  *   tree_query.c   sums, slices, lists
  *   tree_scrub.c   reading what is clean
+ *   tree_strip.c   rows without what is no difference
+ *   tree_rows.c    rows for others
+ *   tree_take.c    rows of others
  */
 #ifndef TORC_STORAGE_TREE_PRIVATE_H
 #define TORC_STORAGE_TREE_PRIVATE_H
@@ -110,10 +113,18 @@ enum err tree_read_sum(struct engine *e, const struct range_place *place, table_
 
 /* --- tree_skip.c; skip may be NULL */
 
-bool tree_skip_has(const struct tree_skip *skip, struct bytes place);
 bool tree_skip_meets(const struct tree_skip *skip, const struct tree_stretch *stretch);
 
+/* --- tree_strip.c */
+
+/* The part without garbage whose dots are in `agreed` (NULL: none) and without what has expired at
+ * now_s (INT64_MIN: nothing has); shares what stays. False: nothing is left. */
+bool tree_strip(struct part *p, const struct clock *agreed, int64_t now_s, struct arena *arena);
+
 /* --- tree_fold.c */
+
+/* Leaves that have anything of the part become dirty, in a batch of their own. */
+enum err tree_touch_part(struct engine *e, struct range_state *r, const struct part *p) MUST_CHECK;
 
 /* Marks into dirty leaves, and the next entries of the log, about entries_max of them. *ret_done:
  * the as-of clock is that of the range. */

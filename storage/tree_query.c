@@ -217,58 +217,6 @@ enum err engine_tree_cut(struct engine *e, keyspace_no keyspace, range_no range,
 
 /* --- rows */
 
-struct listing {
-    const struct clock *agreed;
-    int64_t now_s;
-    struct arena scratch; /* of one row */
-};
-
-static void strip_row(struct listing *l, const struct garbage_rule *rule, struct row *row)
-{
-    struct row out = *row;
-    int64_t newest = TIMESTAMP_NONE;
-    out.cells = arena_array(&l->scratch, struct cell, row->cells_count);
-    out.cells_count = 0;
-    for (size_t i = 0; i < row->cells_count; i++) {
-        const struct cell *c = &row->cells[i];
-        if (c->kind != CELL_EXPIRING || cell_is_live(c, l->now_s))
-            out.cells[out.cells_count++] = *c;
-    }
-    *row = out;
-    if (l->agreed != NULL)
-        (void)row_take_garbage(&out, rule, NULL, &l->scratch, row, &newest);
-}
-
-/* The row without what is no difference. False: nothing is left. */
-static bool strip(struct listing *l, struct part *p)
-{
-    static const struct clock none;
-    struct garbage_rule rule = {.dots = l->agreed != NULL ? l->agreed : &none,
-                                .expired_before_s = INT64_MIN};
-    if (tomb_goes(&rule, &p->deletion, 0))
-        p->deletion = TOMB_NONE;
-    struct range_tomb *tombs = arena_array(&l->scratch, struct range_tomb, p->tombs_count);
-    size_t kept = 0;
-    for (size_t i = 0; i < p->tombs_count; i++) {
-        if (!tomb_goes(&rule, &p->tombs[i].tomb, 0))
-            tombs[kept++] = p->tombs[i];
-    }
-    p->tombs = tombs;
-    p->tombs_count = kept;
-    if (p->has_static) {
-        strip_row(l, &rule, &p->static_row);
-        p->has_static = !row_is_empty(&p->static_row);
-    }
-    if (p->rows_count > 0) {
-        struct row *row = arena_new(&l->scratch, struct row);
-        *row = p->rows[0];
-        strip_row(l, &rule, row);
-        p->rows = row;
-        p->rows_count = !row_is_empty(row);
-    }
-    return !part_is_empty(p);
-}
-
 enum err engine_tree_list(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct range_place *place, table_no table,
                           const struct tree_stretch *stretch, const struct tree_skip *skip,
@@ -277,7 +225,7 @@ enum err engine_tree_list(struct engine *e, keyspace_no keyspace, range_no range
                           struct bytes *ret_next)
 {
     struct range_state *state = engine_range(e, keyspace, range);
-    struct listing l = {.agreed = agreed, .now_s = now_s};
+    struct arena scratch = {0}; /* of one row */
     struct tree_reader r;
     struct tree_row row;
     struct tree_item *items = NULL;
@@ -292,8 +240,9 @@ enum err engine_tree_list(struct engine *e, keyspace_no keyspace, range_no range
             next = arena_copy(arena, row.place);
             break;
         }
-        arena_reset(&l.scratch);
-        if (row.empty || tree_skip_has(skip, row.place) || !strip(&l, &row.part))
+        arena_reset(&scratch);
+        if (row.empty || tree_skip_has(skip, row.place) ||
+            !tree_strip(&row.part, agreed, now_s, &scratch))
             continue;
         items = arena_grow(arena, items, count, &cap, sizeof *items);
         items[count++] = (struct tree_item){.place = arena_copy(arena, row.place),
@@ -301,7 +250,7 @@ enum err engine_tree_list(struct engine *e, keyspace_no keyspace, range_no range
                                             .content_hash = tree_digest(&r, &row)};
     }
     enum err closed = tree_reader_close(&r);
-    arena_close(&l.scratch);
+    arena_close(&scratch);
     err = err == ERR_OK || err == ERR_NOT_FOUND ? closed : err;
     if (err == ERR_OK) {
         *ret_items = items;

@@ -41,6 +41,7 @@ void heal_free(struct heal *h)
     agree_free(h);
     held_free(h);
     fetch_free(h);
+    compare_free(h);
     arena_close(&h->arena);
     mem_free(h->sessions);
     mem_free(h->effects);
@@ -452,6 +453,7 @@ void heal_peer_lost(struct heal *h, struct now now, node_no peer)
     s->soon = false;
     pass_turn(h, now, s);
     fetch_peer_lost(h, now, peer);
+    compare_peer_lost(h, now, peer);
     check_moved(h); /* perhaps we waited for nobody but it, and it leaves the ring anyhow */
 }
 
@@ -488,14 +490,14 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
         break;
     case WIRE_AGREE_ASK: agree_receive_ask(h, now, from, &m->agree_ask); break;
     case WIRE_AGREE_TELL: agree_receive_tell(h, now, heal_session(h, from), &m->agree_tell); break;
-    default: return false;
+    default: return compare_receive(h, now, from, m);
     }
     return true;
 }
 
 void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
 {
-    if (fetch_durable(h, now, ticket, err))
+    if (fetch_durable(h, now, ticket, err) || compare_durable(h, now, ticket, err))
         return;
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
@@ -549,6 +551,7 @@ void heal_deadline(struct heal *h, struct now now)
     if (now.mono >= h->forget_due)
         held_forget_some(h, now);
     fetch_deadline(h, now);
+    compare_deadline(h, now);
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
         if (now.mono < s->due)
@@ -566,6 +569,8 @@ usec heal_next_deadline(const struct heal *h)
     next = next < h->forget_due ? next : h->forget_due;
     usec fetch = fetch_next_deadline(h);
     next = fetch < next ? fetch : next;
+    usec compare = compare_next_deadline(h);
+    next = compare < next ? compare : next;
     for (size_t i = 0; i < h->sessions_count; i++) {
         if (h->sessions[i].due < next)
             next = h->sessions[i].due;

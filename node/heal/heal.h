@@ -36,11 +36,12 @@ struct heal_config {
                                 must not match a question of this one */
     usec clock_offset_us;    /* clocks of the cluster differ by no more */
     usec hold_us;            /* so long what is agreed is not removed yet */
+    uint32_t compare_bytes_max; /* of one message of a session by trees, about */
 };
 
 #define HEAL_CONFIG_DEFAULT                                                                        \
     ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 0,             \
-                          USEC_PER_SEC, 30 * USEC_PER_SEC})
+                          USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10})
 
 /* Borrows engine and cluster. */
 struct heal *heal_new(const struct heal_config *config, struct engine *engine,
@@ -79,9 +80,44 @@ usec heal_next_deadline(const struct heal *h);
 void heal_fetch(struct heal *h, struct now now, uint64_t id, keyspace_no keyspace, range_no range,
                 struct bytes wanted);
 
+/* Bring the rows of a range, here and at the peer, to equality by their trees (compare.h). */
+#define HEAL_COMPARES_MAX 8u
+struct heal_comparison {
+    node_no peer;
+    keyspace_no keyspace;
+    range_no range;
+    const table_no *tables; /* ascending; none: all of the keyspace */
+    size_t tables_count;
+    bool full;           /* read clean leaves again, too, on both sides */
+    bool preview;        /* count, and send no rows */
+    table_no from_table; /* go on where a session was broken off; 0: at the start */
+    struct bytes from;
+};
+
+/* HEAL_COMPARED comes once, perhaps in the same step. False: too many are under way. */
+bool heal_compare(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what);
+
+struct heal_figures {
+    bool equal;              /* the sums of all tables were */
+    bool joined;             /* the clocks took in each other */
+    uint64_t rows;           /* that our tree has */
+    uint64_t stretches;      /* sums compared */
+    uint64_t rows_listed;    /* hashes compared */
+    uint64_t rows_different; /* heads of partitions are rows, too */
+    uint64_t rows_received, rows_sent;
+    uint64_t doubtful;     /* of them, those that clocks said could not differ, here and there */
+    uint64_t leaves_wrong; /* full: that were not as they had been, here */
+    uint64_t messages;
+    uint64_t bytes_search;               /* of all messages, without rows */
+    uint64_t bytes_received, bytes_sent; /* of rows */
+    usec us;
+};
+
 enum heal_effect_type {
     HEAL_SEND,
     HEAL_FETCHED,
+    HEAL_COMPARED,
+    HEAL_DOUBTFUL, /* rows of the peer were other than clocks say: damage, or a defect of ours */
     HEAL_NEW_LIFE, /* dots are to be minted under a new boot number: heal_set_life */
     HEAL_MOVED     /* all that there is to pull for ring_epoch has been pulled and is durable */
 };
@@ -98,6 +134,21 @@ struct heal_effect {
             bool complete; /* what is missing still, no replica has; all else that they have is here
                             */
         } fetched;
+        struct {
+            uint64_t id;
+            enum err err;
+            struct heal_figures figures;
+            table_no from_table; /* unless ERR_OK: where to go on; 0: at the start */
+            struct bytes from;
+        } compared;
+        struct {
+            node_no peer;
+            keyspace_no keyspace;
+            range_no range;
+            uint64_t rows;
+            table_no table;   /* of the first one, */
+            struct bytes key; /* its partition */
+        } doubtful;
         uint64_t ring_epoch;
     };
 };
@@ -113,6 +164,8 @@ struct heal_stats {
     uint64_t fetches;        /* questions for dots that somebody waits for */
     uint64_t purges;         /* turns of removing garbage */
     uint64_t garbage_ranges; /* that had some when looked at last, */
+    uint64_t doubtful;       /* rows that came in sessions though clocks said they were here */
+    uint64_t compared;       /* sessions by trees that went through */
     uint64_t pinned_ranges;  /* and of these, ones where a replica is dead, so that none may go */
 };
 struct heal_stats heal_stats(const struct heal *h);

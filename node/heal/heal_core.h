@@ -6,6 +6,7 @@
  *   agree_talk.c  questions and answers about that
  *   held.c     what is held; what was, and goes before it is again
  *   fetch.c    dots that somebody waits for
+ *   compare*.c  sessions by trees (compare.h)
  *   tidy.c     garbage is found and, where agreed, removed
  *   pins.c     why garbage stays where it is not removed
  *   report.c   what others want to know of sessions
@@ -96,6 +97,9 @@ struct forget { /* a range that is to be */
     range_no range;
 };
 
+struct comparing;
+struct serving;
+
 struct heal {
     struct heal_config config;
     struct engine *engine;
@@ -125,6 +129,8 @@ struct heal {
     size_t pinned_now, garbage_now;
     struct fetching fetches[HEAL_FETCHES_MAX];
     size_t fetches_count;
+    struct comparing *compares[HEAL_COMPARES_MAX];
+    struct serving *serving; /* sessions of others; NULL as long as there were none */
     struct heal_effect *effects;
     size_t effects_count, effects_cap;
     struct arena arena; /* bytes of effects */
@@ -161,5 +167,15 @@ void fetch_peer_lost(struct heal *h, struct now now, node_no peer);
 void fetch_deadline(struct heal *h, struct now now);
 usec fetch_next_deadline(const struct heal *h);
 void fetch_free(struct heal *h);
+
+/* --- compare.c */
+bool compare_receive(struct heal *h, struct now now, node_no from,
+                     const struct wire_message *m);                                  /* ours? */
+bool compare_durable(struct heal *h, struct now now, uint64_t ticket, enum err err); /* ours? */
+void compare_peer_lost(struct heal *h, struct now now, node_no peer);
+void compare_deadline(struct heal *h, struct now now);
+usec compare_next_deadline(const struct heal *h);
+bool compare_is_under_way(const struct heal *h, keyspace_no keyspace, range_no range);
+void compare_free(struct heal *h);
 
 #endif

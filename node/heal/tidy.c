@@ -109,11 +109,18 @@ void tidy_soon(struct heal *h, struct now now)
         h->tidy_due = now.mono;
 }
 
+/* Rows of it are on their way. */
+static bool is_to_wait(const struct heal *h, const struct agreement *a)
+{
+    return heal_is_pulling(h, a->keyspace, a->range) ||
+           compare_is_under_way(h, a->keyspace, a->range);
+}
+
 /* The next one in turn that engine_purge may find something in. */
 static struct agreement *next_purge(struct heal *h)
 {
     struct agreement *a = agree_seek(h, h->tidy_from);
-    while (a != NULL && (!a->garbage || !a->purging || heal_is_pulling(h, a->keyspace, a->range)))
+    while (a != NULL && (!a->garbage || !a->purging || is_to_wait(h, a)))
         a = agree_seek(h, agree_key(a) + 1);
     if (a == NULL && h->tidy_from > 0) {
         h->tidy_from = 0;

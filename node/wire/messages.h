@@ -54,7 +54,13 @@
     M(PULL, pull, 52)                                                                              \
     M(PULL_REPLY, pull_reply, 53)                                                                  \
     M(AGREE_ASK, agree_ask, 54)                                                                    \
-    M(AGREE_TELL, agree_tell, 55)
+    M(AGREE_TELL, agree_tell, 55)                                                                  \
+    M(COMPARE_OPEN, compare_open, 56)                                                              \
+    M(COMPARE_OPENED, compare_opened, 57)                                                          \
+    M(COMPARE_ASK, compare_ask, 58)                                                                \
+    M(COMPARE_TELL, compare_tell, 59)                                                              \
+    M(COMPARE_GIVE, compare_give, 60)                                                              \
+    M(COMPARE_GAVE, compare_gave, 61)
 
 #define WIRE_GOSSIP(F) F(bytes, payload)
 
@@ -210,5 +216,50 @@
  * clock of who answers, and the number of its boot. */
 #define WIRE_AGREE_ASK(F)  F(u64, round) F(bytes, ranges)
 #define WIRE_AGREE_TELL(F) F(u64, round) F(u32, life) F(flag, last) F(i64, wall) F(bytes, clocks)
+
+/* A session that brings the rows of a range to equality by trees (node/heal/compare.h, where the
+ * bytes are). OPEN: are your sums `root`; which clock is your tree as of? tables: u32*. OPENED:
+ * not `ready`: ask again, the tree is being brought up to date; truncated: the log lacks what our
+ * dots touched; durable: the part of `clock` that a power cut would leave; touched: what is left
+ * out. ASK: about stretches of rows. TELL: about the first of them; err BEHIND with `agreed`: ask
+ * with this in yours. GIVE: rows; or `join`: all was joined, your clock may take in `told`. life,
+ * drops: of the receiver, as it told them; it refuses when they are others. */
+#define WIRE_COMPARE_OPEN(F)                                                                       \
+    F(u64, session)                                                                                \
+    F(u32, keyspace)                                                                               \
+    F(u32, range) F(u64, tag) F(flag, full) F(u64, root) F(bytes, tables) F(bytes, clock)
+#define WIRE_COMPARE_OPENED(F)                                                                     \
+    F(u64, session)                                                                                \
+    F(u32, err)                                                                                    \
+    F(u32, life)                                                                                   \
+    F(flag, ready)                                                                                 \
+    F(flag, equal)                                                                                 \
+    F(flag, truncated)                                                                             \
+    F(flag, same_tables) F(bytes, clock) F(bytes, durable) F(bytes, agreed) F(bytes, touched)
+#define WIRE_COMPARE_ASK(F)                                                                        \
+    F(u64, session)                                                                                \
+    F(u64, request)                                                                                \
+    F(u32, keyspace)                                                                               \
+    F(u32, range)                                                                                  \
+    F(u64, tag)                                                                                    \
+    F(i64, now_s)                                                                                  \
+    F(flag, all)                                                                                   \
+    F(flag, preview)                                                                               \
+    F(u32, bytes_max) F(bytes, cut) F(bytes, agreed) F(bytes, skip) F(bytes, units)
+#define WIRE_COMPARE_TELL(F)                                                                       \
+    F(u64, session)                                                                                \
+    F(u64, request)                                                                                \
+    F(u32, err)                                                                                    \
+    F(u32, life)                                                                                   \
+    F(u64, drops) F(bytes, agreed) F(bytes, touched) F(bytes, answers) F(bytes, rows)
+#define WIRE_COMPARE_GIVE(F)                                                                       \
+    F(u64, session)                                                                                \
+    F(u64, request)                                                                                \
+    F(u32, keyspace)                                                                               \
+    F(u32, range)                                                                                  \
+    F(u64, tag)                                                                                    \
+    F(u32, life) F(u64, drops) F(i64, now_s) F(flag, join) F(bytes, told) F(bytes, rows)
+#define WIRE_COMPARE_GAVE(F)                                                                       \
+    F(u64, session) F(u64, request) F(u32, err) F(u64, rows) F(u64, doubtful)
 
 #endif

@@ -64,6 +64,12 @@ struct wire_pull { WIRE_PULL(F) };
 struct wire_pull_reply { WIRE_PULL_REPLY(F) };
 struct wire_agree_ask { WIRE_AGREE_ASK(F) };
 struct wire_agree_tell { WIRE_AGREE_TELL(F) };
+struct wire_compare_open { WIRE_COMPARE_OPEN(F) };
+struct wire_compare_opened { WIRE_COMPARE_OPENED(F) };
+struct wire_compare_ask { WIRE_COMPARE_ASK(F) };
+struct wire_compare_tell { WIRE_COMPARE_TELL(F) };
+struct wire_compare_give { WIRE_COMPARE_GIVE(F) };
+struct wire_compare_gave { WIRE_COMPARE_GAVE(F) };
 /* clang-format on */
 #undef F
 

@@ -1,0 +1,509 @@
+/* compare.c - a session by trees, from the side of who began it: see compare.h. */
+#include "node/heal/compare.h"
+
+/* --- life */
+
+static void session_free(struct comparing *s)
+{
+    walk_free(s);
+    clock_close(&s->asof);
+    clock_close(&s->durable);
+    clock_close(&s->theirs);
+    clock_close(&s->cut);
+    clock_close(&s->agreed);
+    buf_close(&s->scrub.from);
+    arena_close(&s->own);
+    arena_close(&s->told_arena);
+    arena_close(&s->arena);
+    mem_free(s);
+}
+
+void compare_free(struct heal *h)
+{
+    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
+        if (h->compares[i] != NULL)
+            session_free(h->compares[i]);
+    }
+    serve_compare_free(h);
+}
+
+/* Where it can go on: all before is settled. */
+static void note_resume(struct heal *h, const struct comparing *s, struct heal_effect *e)
+{
+    const struct walk_item *top = s->stack_count > 0 ? &s->stack[s->stack_count - 1] : NULL;
+    struct bytes from = BYTES_NONE;
+    if (s->units_count > 0) {
+        e->compared.from_table = s->units[0].table;
+        from = s->units[0].stretch.from;
+    } else if (top != NULL) {
+        e->compared.from_table = top->table;
+        from = top->stretch.from;
+    }
+    e->compared.from = arena_copy(&h->arena, from);
+}
+
+void compare_end(struct heal *h, struct now now, struct comparing *s, enum err err)
+{
+    struct heal_effect *e = heal_append(h, HEAL_COMPARED);
+    s->figures.us = now.mono - s->began;
+    e->compared.id = s->id;
+    e->compared.err = err;
+    e->compared.figures = s->figures;
+    if (err != ERR_OK)
+        note_resume(h, s, e);
+    else
+        h->stats.compared++;
+    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
+        if (h->compares[i] == s)
+            h->compares[i] = NULL;
+    }
+    session_free(s);
+}
+
+/* All tables of the keyspace, or those that are wanted and there. */
+static enum err choose_tables(struct comparing *s, const struct heal_comparison *what)
+{
+    const struct range_place *all = &s->range.place;
+    table_no *tables = arena_array(&s->own, table_no, all->tables_count);
+    for (size_t i = 0; i < all->tables_count; i++) {
+        bool wanted = what->tables_count == 0;
+        for (size_t k = 0; k < what->tables_count; k++)
+            wanted = wanted || what->tables[k] == all->tables[i];
+        if (wanted)
+            tables[s->tables_count++] = all->tables[i];
+    }
+    s->tables = tables;
+    s->all_tables = s->tables_count == all->tables_count;
+    return what->tables_count > 0 && s->tables_count < what->tables_count ? ERR_NOT_FOUND : ERR_OK;
+}
+
+/* Stretches lie on the stack with the first on top. */
+static void begin_walk(struct comparing *s, const struct heal_comparison *what)
+{
+    for (size_t i = s->tables_count; i-- > 0;) {
+        struct tree_stretch all = {BYTES_NONE, BYTES_NONE};
+        if (s->tables[i] < what->from_table)
+            break;
+        if (s->tables[i] == what->from_table)
+            all.from = what->from;
+        walk_push(s, s->tables[i], &all, false);
+    }
+}
+
+bool heal_compare(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what)
+{
+    size_t at = 0;
+    while (at < HEAL_COMPARES_MAX && h->compares[at] != NULL)
+        at++;
+    if (at == HEAL_COMPARES_MAX)
+        return false;
+    struct comparing *s = h->compares[at] = mem_new(struct comparing);
+    s->id = id;
+    s->session = ++h->rounds;
+    s->peer = what->peer;
+    s->full = what->full;
+    s->preview = what->preview;
+    s->from_start = what->from_table == 0;
+    s->began = now.mono;
+    s->now_s = now.wall / USEC_PER_SEC;
+    s->state = COMPARE_PREPARING;
+    s->due = now.mono;
+    enum err err = compare_range(h, what->keyspace, what->range, s->peer, &s->own, &s->range);
+    if (err == ERR_OK && !cluster_is_alive(h->cluster, s->peer))
+        err = ERR_UNAVAILABLE;
+    if (err == ERR_OK)
+        err = choose_tables(s, what);
+    if (err == ERR_OK)
+        begin_walk(s, what);
+    if (err != ERR_OK)
+        compare_end(h, now, s, err);
+    return true;
+}
+
+bool compare_is_valid(struct heal *h, struct now now, struct comparing *s)
+{
+    struct compare_range r;
+    struct arena arena = {0};
+    enum err err = compare_range(h, s->range.keyspace, s->range.range, s->peer, &arena, &r);
+    arena_close(&arena);
+    if (err == ERR_OK && r.tag != s->range.tag)
+        err = ERR_STALE;
+    if (err != ERR_OK)
+        compare_end(h, now, s, err);
+    return err == ERR_OK;
+}
+
+void compare_sent(struct comparing *s, size_t bytes)
+{
+    s->figures.messages++;
+    s->figures.bytes_search += COMPARE_FIXED + bytes;
+}
+
+/* Once more, a little later; longer and longer. */
+void compare_again(struct heal *h, struct now now, struct comparing *s, enum compare_state state)
+{
+    unsigned shift = s->tries < 6 ? s->tries : 6;
+    s->request = 0;
+    s->state = state;
+    s->due = now.mono + (compare_pause(h) << shift);
+    if (++s->tries > COMPARE_TRIES_MAX)
+        compare_end(h, now, s, ERR_OVERLOADED);
+}
+
+/* --- opening */
+
+/* What this session speaks of: what was durable, and is in all sums, before anything was compared.
+ */
+static void note_durable(struct heal *h, struct comparing *s)
+{
+    struct clock durable;
+    clock_init(&durable);
+    if (engine_durable_clock(h->engine, s->range.keyspace, s->range.range, &durable)) {
+        clock_close(&s->durable);
+        clock_init(&s->durable);
+        clock_common(&s->asof, &durable, &s->durable);
+    }
+    clock_close(&durable);
+}
+
+static void open_session(struct heal *h, struct now now, struct comparing *s)
+{
+    const struct range_place *place = &s->range.place;
+    struct tree_sum *sums = mem_alloc(place->tables_count * sizeof *sums);
+    struct wire_message m = {.type = WIRE_COMPARE_OPEN};
+    struct wire_compare_open *o = &m.compare_open;
+    struct buf tables;
+    bool current = false;
+    enum err err = engine_tree_root(h->engine, s->range.keyspace, s->range.range, place, sums,
+                                    &s->asof, &current);
+    if (err != ERR_OK || !current) { /* something was written since */
+        mem_free(sums);
+        compare_again(h, now, s, COMPARE_PREPARING);
+        return;
+    }
+    if (!s->opened)
+        note_durable(h, s);
+    buf_init(&tables, WIRE_MESSAGE_MAX / 4);
+    for (size_t i = 0; i < s->tables_count; i++)
+        buf_put_u32(&tables, s->tables[i]);
+    *o = (struct wire_compare_open){.session = s->session,
+                                    .keyspace = s->range.keyspace,
+                                    .range = s->range.range,
+                                    .tag = s->range.tag,
+                                    .full = s->full && !s->opened};
+    o->root = compare_root(&s->range, s->tables, s->tables_count, sums);
+    o->tables = heal_keep(h, &tables);
+    o->clock = compare_keep_clock(h, &s->asof);
+    s->figures.rows = 0;
+    for (size_t i = 0; i < place->tables_count; i++) {
+        for (size_t k = 0; k < s->tables_count; k++)
+            s->figures.rows += s->tables[k] == place->tables[i] ? sums[i].rows : 0;
+    }
+    s->request = s->session;
+    s->due = now.mono + h->config.timeout_us;
+    compare_sent(s, o->tables.len + o->clock.len);
+    heal_send(h, s->peer, &m);
+    buf_close(&tables);
+    mem_free(sums);
+}
+
+/* Both trees are true of `cut`. What is agreed on either side is no difference. */
+static enum err take_opened(struct comparing *s, const struct wire_compare_opened *m)
+{
+    struct clock clock, agreed, durable;
+    clock_init(&clock);
+    clock_init(&agreed);
+    clock_init(&durable);
+    arena_reset(&s->told_arena);
+    enum err err = clock_decode(m->clock, &clock);
+    if (err == ERR_OK)
+        err = clock_decode(m->agreed, &agreed);
+    if (err == ERR_OK)
+        err = clock_decode(m->durable, &durable);
+    if (err == ERR_OK)
+        err = compare_read_touched(m->touched, &s->told_arena, &s->told);
+    if (err == ERR_OK && s->opened && m->life != s->life)
+        err = ERR_STALE;
+    if (err == ERR_OK) {
+        clock_close(&s->cut);
+        clock_init(&s->cut);
+        clock_common(&s->asof, &clock, &s->cut);
+        clock_merge(&s->agreed, &agreed);
+        if (!s->opened)
+            clock_common(&durable, &clock, &s->theirs);
+        s->life = m->life;
+    }
+    clock_close(&clock);
+    clock_close(&agreed);
+    clock_close(&durable);
+    return err;
+}
+
+/* The root is known to differ: it is cut at once. */
+static void note_different(struct comparing *s)
+{
+    if (!s->opened && s->stack_count == 1 && s->tables_count == 1 && s->told.count == 0 &&
+        s->from_start)
+        s->stack[0].differs = true;
+}
+
+static void receive_opened(struct heal *h, struct now now, struct comparing *s,
+                           const struct wire_compare_opened *m)
+{
+    if (s->state != COMPARE_OPENING || s->request == 0)
+        return;
+    s->request = 0;
+    compare_sent(s, m->clock.len + m->durable.len + m->agreed.len + m->touched.len);
+    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
+    if (err == ERR_OK && !m->ready) {
+        compare_again(h, now, s, COMPARE_OPENING);
+        return;
+    }
+    if (err == ERR_TOO_BIG) { /* too much is on its way: it will have come */
+        compare_again(h, now, s, COMPARE_PREPARING);
+        return;
+    }
+    if (err == ERR_OK)
+        err = take_opened(s, m);
+    struct arena arena = {0};
+    struct touched own;
+    enum err read = err == ERR_OK ? compare_touched(h, &s->range, &s->cut, &arena, &own) : err;
+    arena_close(&arena);
+    if (err == ERR_OK && read != ERR_OK && read != ERR_BEHIND && read != ERR_TOO_BIG)
+        err = read;
+    if (err != ERR_OK) {
+        compare_end(h, now, s, err);
+        return;
+    }
+    if (read == ERR_TOO_BIG) {
+        compare_again(h, now, s, COMPARE_PREPARING);
+        return;
+    }
+    bool all = m->truncated || read == ERR_BEHIND;
+    if (!s->opened) {
+        s->all = all;
+        s->same_tables = m->same_tables;
+        s->figures.equal = m->equal;
+    } else if (all) { /* what the session began with is not lacking, so this is another matter */
+        s->all = true;
+        s->same_tables = false;
+    }
+    note_different(s);
+    s->opened = s->ready = true;
+    if (s->figures.equal)
+        walk_free(s);
+    compare_begin_asking(h, now, s);
+}
+
+/* --- the end */
+
+/* docs/healing.md ("When a clock takes in another"). */
+void compare_join(struct heal *h, struct now now, struct comparing *s)
+{
+    if (!s->all || s->preview || !s->all_tables || !s->from_start || !s->same_tables) {
+        compare_end(h, now, s, ERR_OK);
+        return;
+    }
+    struct wire_message m = {.type = WIRE_COMPARE_GIVE};
+    uint64_t ticket = HEAL_TICKET | ++h->tickets;
+    enum err err =
+        engine_tree_join(h->engine, s->range.keyspace, s->range.range, &s->theirs, ticket);
+    if (err != ERR_OK) {
+        compare_end(h, now, s, err);
+        return;
+    }
+    s->ticket = ticket;
+    s->state = COMPARE_JOINING;
+    s->request = ++h->requests;
+    s->due = now.mono + h->config.timeout_us;
+    m.compare_give = (struct wire_compare_give){.session = s->session,
+                                                .request = s->request,
+                                                .keyspace = s->range.keyspace,
+                                                .range = s->range.range,
+                                                .tag = s->range.tag,
+                                                .life = s->life,
+                                                .join = true};
+    m.compare_give.told = compare_keep_clock(h, &s->durable);
+    compare_sent(s, m.compare_give.told.len);
+    heal_send(h, s->peer, &m);
+}
+
+static void joined(struct heal *h, struct now now, struct comparing *s)
+{
+    if (s->ticket != 0 || s->request != 0)
+        return;
+    s->figures.joined = true;
+    compare_end(h, now, s, ERR_OK);
+}
+
+static void receive_gave(struct heal *h, struct now now, struct comparing *s,
+                         const struct wire_compare_gave *m)
+{
+    if ((s->state != COMPARE_STORING && s->state != COMPARE_JOINING) || s->request == 0 ||
+        s->request != m->request)
+        return;
+    s->request = 0;
+    s->due = USEC_NEVER;
+    compare_sent(s, 0);
+    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
+    if (err == ERR_OK) {
+        s->figures.doubtful += m->doubtful;
+        if (s->state == COMPARE_JOINING)
+            joined(h, now, s);
+        else
+            walk_stored(h, now, s);
+    } else if (err == ERR_BEHIND && s->state == COMPARE_STORING) {
+        walk_refused(h, now, s);
+    } else {
+        compare_end(h, now, s, err);
+    }
+}
+
+/* --- inputs */
+
+void compare_begin_asking(struct heal *h, struct now now, struct comparing *s)
+{
+    s->state = COMPARE_ASKING;
+    s->request = 0;
+    if (h->busy)
+        s->due = now.mono + COMPARE_PAUSE;
+    else
+        walk_ask(h, now, s);
+}
+
+static void prepare(struct heal *h, struct now now, struct comparing *s)
+{
+    bool done, scrub = s->full && !s->scrubbed;
+    uint64_t wrong = 0;
+    enum err err = compare_prepare(h, &s->range, scrub ? &s->scrub : NULL, &wrong, &done);
+    s->figures.leaves_wrong += wrong;
+    if (err == ERR_CORRUPT && s->tries++ < 3)
+        err = ERR_OK; /* of the tree: it is gone, and built anew */
+    if (err != ERR_OK) {
+        compare_end(h, now, s, err);
+        return;
+    }
+    s->due = now.mono + compare_pause(h);
+    if (!done)
+        return;
+    s->scrubbed = true;
+    s->state = s->ready ? COMPARE_ASKING : COMPARE_OPENING;
+    if (s->ready)
+        walk_ask(h, now, s);
+    else
+        open_session(h, now, s);
+}
+
+static void session_due(struct heal *h, struct now now, struct comparing *s)
+{
+    if (s->request != 0) {
+        compare_end(h, now, s, ERR_TIMEOUT);
+        return;
+    }
+    if (!compare_is_valid(h, now, s))
+        return;
+    switch (s->state) {
+    case COMPARE_PREPARING: prepare(h, now, s); break;
+    case COMPARE_OPENING: open_session(h, now, s); break;
+    case COMPARE_ASKING: walk_ask(h, now, s); break;
+    case COMPARE_STORING:
+    case COMPARE_JOINING: s->due = USEC_NEVER; break; /* the disk will tell */
+    }
+}
+
+static struct comparing *find(struct heal *h, node_no from, uint64_t session)
+{
+    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
+        struct comparing *s = h->compares[i];
+        if (s != NULL && s->peer == from && s->session == session)
+            return s;
+    }
+    return NULL;
+}
+
+bool compare_receive(struct heal *h, struct now now, node_no from, const struct wire_message *m)
+{
+    uint64_t session = 0;
+    switch (m->type) {
+    case WIRE_COMPARE_OPEN: serve_compare_open(h, now, from, &m->compare_open); return true;
+    case WIRE_COMPARE_ASK: serve_compare_ask(h, now, from, &m->compare_ask); return true;
+    case WIRE_COMPARE_GIVE: serve_compare_give(h, now, from, &m->compare_give); return true;
+    case WIRE_COMPARE_OPENED: session = m->compare_opened.session; break;
+    case WIRE_COMPARE_TELL: session = m->compare_tell.session; break;
+    case WIRE_COMPARE_GAVE: session = m->compare_gave.session; break;
+    default: return false;
+    }
+    struct comparing *s = find(h, from, session);
+    if (s == NULL || !compare_is_valid(h, now, s))
+        return true;
+    if (m->type == WIRE_COMPARE_OPENED)
+        receive_opened(h, now, s, &m->compare_opened);
+    else if (m->type == WIRE_COMPARE_TELL)
+        walk_told(h, now, s, &m->compare_tell);
+    else
+        receive_gave(h, now, s, &m->compare_gave);
+    return true;
+}
+
+bool compare_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
+{
+    if (serve_compare_durable(h, ticket, err))
+        return true;
+    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
+        struct comparing *s = h->compares[i];
+        if (s == NULL || s->ticket != ticket)
+            continue;
+        s->ticket = 0;
+        if (err != ERR_OK)
+            compare_end(h, now, s, err);
+        else if (s->state == COMPARE_JOINING)
+            joined(h, now, s);
+        else
+            walk_stored(h, now, s);
+        return true;
+    }
+    return false;
+}
+
+void compare_peer_lost(struct heal *h, struct now now, node_no peer)
+{
+    serve_compare_lost(h, peer);
+    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
+        if (h->compares[i] != NULL && h->compares[i]->peer == peer)
+            compare_end(h, now, h->compares[i], ERR_UNAVAILABLE);
+    }
+}
+
+void compare_deadline(struct heal *h, struct now now)
+{
+    serve_compare_deadline(h, now);
+    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
+        if (h->compares[i] != NULL && now.mono >= h->compares[i]->due)
+            session_due(h, now, h->compares[i]);
+    }
+}
+
+usec compare_next_deadline(const struct heal *h)
+{
+    usec next = h->serving != NULL ? h->serving->due : USEC_NEVER;
+    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
+        if (h->compares[i] != NULL && h->compares[i]->due < next)
+            next = h->compares[i]->due;
+    }
+    return next;
+}
+
+bool compare_is_under_way(const struct heal *h, keyspace_no keyspace, range_no range)
+{
+    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
+        const struct comparing *s = h->compares[i];
+        if (s != NULL && s->range.keyspace == keyspace && s->range.range == range)
+            return true;
+    }
+    for (size_t i = 0; h->serving != NULL && i < SERVED_MAX; i++) {
+        const struct served *v = &h->serving->list[i];
+        if (v->peer != 0 && v->keyspace == keyspace && v->range == range)
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,233 @@
+/* compare.h - two replicas of a range bring their rows to equality; inside of healing.
+ *
+ * docs/healing.md, "A session", has the argument. The initiator has the walk, the responder answers
+ * each message from what it says and from the disk; what it keeps is a list of trees that it is
+ * bringing up to date, and acks that wait for the disk.
+ *
+ *   PREPARING --tree up to date--> OPENING --ready--> ASKING <--> STORING --nothing left--> over
+ *       ^                            |  not yet: once more         |
+ *       +---- a sum is not known ----+----------- ASKING ----------+--log truncated--> JOINING
+ *
+ * A walk is a stack of stretches in key order, the first on top. CHECK: compare its sum. SPLIT: it
+ * differs; cut it, and where it is one leaf list its rows. So much of the top goes into a message
+ * as fits; the first ones go down first. What is below the top is settled later: the session can be
+ * taken up again at the beginning of the top.
+ *
+ * The cut C: the dots that both trees are true of. What other dots touched is left out of sums and
+ * lists on both sides (`all`: of nothing; the log of one of them lacks them). Each message names
+ * what it leaves out; what the other one has besides comes with its answer, and is left out of the
+ * lists there, and of the next message.
+ *
+ *   key     = varint shared with the key before, vbytes rest
+ *   touched, skip = (varint table, key from, key upto)*
+ *   units   = (u8 flags, [varint table], [key from], key upto, u64 sum |
+ *              varint count, u64 content hash*)*
+ *             flags: 1 a list, 2 goes on where the one before ends, in its table
+ *   answers = varint count, (u8 differs |
+ *              vbytes upto (empty: all of it), varint count, varint step* (wanted, from the one
+ *              before), varint count, u64 key hash* (of rows that you lack or have otherwise))*
+ *
+ * Invariants: one message in flight each way; rows are durable before the walk goes on; nothing
+ * counts that was asked under another tag, of an earlier life, or before something was dropped.
+ */
+#ifndef TORC_NODE_HEAL_COMPARE_H
+#define TORC_NODE_HEAL_COMPARE_H
+
+#include "node/heal/heal_core.h"
+#include "storage/tree.h"
+
+#define COMPARE_WORK        1024u /* fragments read in one turn */
+#define COMPARE_PAUSE       (10 * USEC_PER_MS)
+#define COMPARE_PAUSE_BUSY  (50 * USEC_PER_MS)
+#define COMPARE_TOUCHED_MAX 4096u /* stretches that are left out */
+#define COMPARE_UNITS_MAX   4096u /* in a message */
+#define COMPARE_SLICES      16u
+#define COMPARE_LIST_MAX    1024u               /* rows of one list */
+#define COMPARE_STACK_MAX   16384u              /* then one stretch at a time goes down */
+#define COMPARE_TRIES_MAX   1000u               /* without getting on */
+#define COMPARE_REPLY_MAX   ((uint32_t)1 << 20) /* of rows, whatever is asked for */
+#define COMPARE_FIXED       64u /* bytes of a message but for its fields of bytes, about */
+#define SERVED_MAX          16u
+#define SERVED_KEPT         (5 * USEC_PER_SEC)
+#define SERVED_ACKS_MAX     64u
+
+/* --- compare_codec.c */
+
+struct touched {
+    struct tree_touched *items;
+    size_t count;
+};
+
+struct compare_unit {
+    table_no table;
+    struct tree_stretch stretch;
+    bool list;
+    uint64_t sum;
+    uint64_t *hashes; /* of a list; content */
+    size_t count;
+    struct tree_item *items; /* the initiator's */
+};
+
+struct compare_answer {
+    bool differs;
+    struct bytes upto; /* of a list: it speaks of what is before; empty: of all */
+    size_t *wanted;
+    size_t wanted_count;
+    uint64_t *theirs;
+    size_t theirs_count;
+};
+
+struct key_coder {
+    struct buf last;
+};
+void compare_put_touched(struct buf *out, const struct tree_touched *items, size_t count);
+enum err compare_read_touched(struct bytes in, struct arena *arena, struct touched *ret) MUST_CHECK;
+void compare_put_unit(struct buf *out, struct key_coder *keys, const struct compare_unit *before,
+                      const struct compare_unit *unit);
+enum err compare_read_units(struct bytes in, struct arena *arena, struct compare_unit **ret,
+                            size_t *ret_count) MUST_CHECK;
+void compare_put_answer(struct buf *out, bool list, const struct compare_answer *a);
+enum err compare_read_answers(struct bytes in, const struct compare_unit *units, size_t units_count,
+                              struct arena *arena, struct compare_answer **ret,
+                              size_t *ret_count) MUST_CHECK;
+bool compare_stretches_meet(const struct tree_stretch *a, const struct tree_stretch *b);
+
+/* --- compare_tree.c: what both sides do */
+
+struct compare_range {
+    keyspace_no keyspace;
+    range_no range;
+    struct range_place place; /* of all its tables; in the arena that it was made with */
+    uint64_t tag;
+};
+
+/* ERR_UNAVAILABLE: not both of us are replicas, or it cannot be read. */
+enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, node_no peer,
+                       struct arena *arena, struct compare_range *ret) MUST_CHECK;
+
+/* A turn of bringing the tree up to date, and with `scrub` of reading all that is clean. */
+enum err compare_prepare(struct heal *h, const struct compare_range *r, struct tree_scrub *scrub,
+                         uint64_t *wrong, bool *ret_done) MUST_CHECK;
+usec compare_pause(const struct heal *h);
+struct bytes compare_keep_clock(struct heal *h, const struct clock *c); /* encoded; lives as the
+                                                                           effects */
+
+/* What the dots of our clock that are not in `cut` touched. */
+enum err compare_touched(struct heal *h, const struct compare_range *r, const struct clock *cut,
+                         struct arena *arena, struct touched *ret) MUST_CHECK;
+uint64_t compare_root(const struct compare_range *r, const table_no *tables, size_t count,
+                      const struct tree_sum *sums);
+void compare_told_doubtful(struct heal *h, const struct compare_range *r, node_no peer,
+                           const struct tree_taken *taken);
+
+/* --- compare.c: the initiator */
+
+enum compare_state {
+    COMPARE_PREPARING,
+    COMPARE_OPENING, /* the question is out, or put again when due */
+    COMPARE_ASKING,  /* ... */
+    COMPARE_STORING, /* rows both ways become durable */
+    COMPARE_JOINING
+};
+
+struct walk_item {
+    table_no table;
+    struct tree_stretch stretch; /* its own copies */
+    bool differs;                /* SPLIT; else CHECK */
+};
+
+struct given_place {
+    table_no table;
+    struct bytes place;
+};
+
+struct comparing {
+    uint64_t id, session;
+    node_no peer;
+    bool full, preview, all_tables, from_start;
+    struct arena own; /* of the range and its tables */
+    struct compare_range range;
+    const table_no *tables;
+    size_t tables_count;
+    enum compare_state state;
+    usec due, began;
+    unsigned tries; /* since it got on */
+    bool opened;    /* once; and */
+    bool ready;     /* the cut is as told last */
+    struct tree_scrub scrub;
+    bool scrubbed;
+    /* as of OPEN */
+    bool all; /* a log lacks what dots touched: all is compared */
+    bool same_tables;
+    uint32_t life;
+    int64_t now_s;
+    struct clock asof, durable, theirs, cut, agreed; /* theirs: durable, as told */
+    struct arena told_arena;
+    struct touched told; /* what the peer leaves out, as it told last */
+    struct walk_item *stack;
+    size_t stack_count, stack_cap;
+    /* the message in flight */
+    uint64_t request; /* 0: none */
+    struct arena arena;
+    struct compare_unit *units;
+    size_t units_count, units_cap;
+    uint64_t drops; /* ours when it was asked */
+    /* rows */
+    uint64_t ticket; /* what came is being stored; 0: it is */
+    uint64_t their_drops;
+    struct given_place *give; /* in `arena` */
+    size_t give_count, give_at, give_cap, give_sent;
+    struct heal_figures figures;
+};
+
+void compare_begin_asking(struct heal *h, struct now now, struct comparing *s);
+void compare_end(struct heal *h, struct now now, struct comparing *s, enum err err);
+void compare_again(struct heal *h, struct now now, struct comparing *s, enum compare_state state);
+void compare_join(struct heal *h, struct now now, struct comparing *s);
+/* The range is still what it was; else the session is over. */
+bool compare_is_valid(struct heal *h, struct now now, struct comparing *s);
+void compare_sent(struct comparing *s, size_t bytes);
+
+/* --- compare_walk.c */
+void walk_push(struct comparing *s, table_no table, const struct tree_stretch *stretch,
+               bool differs);
+void walk_free(struct comparing *s);
+void walk_ask(struct heal *h, struct now now, struct comparing *s);
+void walk_told(struct heal *h, struct now now, struct comparing *s,
+               const struct wire_compare_tell *m);
+void walk_stored(struct heal *h, struct now now, struct comparing *s);  /* perhaps go on */
+void walk_refused(struct heal *h, struct now now, struct comparing *s); /* what was given */
+
+/* --- compare_serve.c: the responder */
+struct served {
+    node_no peer; /* 0: free */
+    uint64_t session;
+    keyspace_no keyspace;
+    range_no range;
+    bool full, scrubbed, done;
+    struct tree_scrub scrub;
+    usec kept_until;
+};
+struct served_ack {
+    uint64_t ticket; /* 0: free */
+    node_no peer;
+    uint64_t session, request;
+    struct tree_taken taken;
+};
+struct serving {
+    struct served list[SERVED_MAX];
+    struct served_ack acks[SERVED_ACKS_MAX];
+    usec due;
+};
+void serve_compare_open(struct heal *h, struct now now, node_no from,
+                        const struct wire_compare_open *m);
+void serve_compare_ask(struct heal *h, struct now now, node_no from,
+                       const struct wire_compare_ask *m);
+void serve_compare_give(struct heal *h, struct now now, node_no from,
+                        const struct wire_compare_give *m);
+bool serve_compare_durable(struct heal *h, uint64_t ticket, enum err err);
+void serve_compare_deadline(struct heal *h, struct now now);
+void serve_compare_lost(struct heal *h, node_no peer);
+void serve_compare_free(struct heal *h);
+
+#endif

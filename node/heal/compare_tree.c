@@ -1,0 +1,107 @@
+/* compare_tree.c - what both sides of a session do with their own tree. */
+#include "node/heal/compare.h"
+
+enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, node_no peer,
+                       struct arena *arena, struct compare_range *ret)
+{
+    const struct placement *p = cluster_placement(h->cluster, keyspace);
+    node_no self = cluster_self(h->cluster), nodes[AGREE_SET_MAX];
+    if (self == 0 || p == NULL || range >= p->ranges || peer == self)
+        return ERR_UNAVAILABLE;
+    struct replicas replicas = placement_replicas(p, range);
+    if (!replicas_have(replicas, self) || !replicas_have(replicas, peer) ||
+        agree_replicas(h, keyspace, range, nodes, &ret->tag) == 0)
+        return ERR_UNAVAILABLE;
+    struct token_span span = ring_range_span(range, p->ranges);
+    ret->keyspace = keyspace;
+    ret->range = range;
+    ret->place.first = span.first;
+    ret->place.last = span.last;
+    ret->place.tables_count = cluster_tables_of(h->cluster, keyspace, arena, &ret->place.tables);
+    return engine_range_error(h->engine, keyspace, range);
+}
+
+usec compare_pause(const struct heal *h)
+{
+    return h->busy ? COMPARE_PAUSE_BUSY : COMPARE_PAUSE;
+}
+
+struct bytes compare_keep_clock(struct heal *h, const struct clock *c)
+{
+    struct buf out;
+    buf_init(&out, WIRE_MESSAGE_MAX / 4);
+    clock_encode(c, &out);
+    struct bytes kept = heal_keep(h, &out);
+    buf_close(&out);
+    return kept;
+}
+
+enum err compare_prepare(struct heal *h, const struct compare_range *r, struct tree_scrub *scrub,
+                         uint64_t *wrong, bool *ret_done)
+{
+    struct arena arena = {0};
+    struct tree_wrong *list;
+    size_t count = 0;
+    *ret_done = false;
+    enum err err =
+        engine_tree_update(h->engine, r->keyspace, r->range, &r->place, COMPARE_WORK, ret_done);
+    if (err == ERR_OK && *ret_done && scrub != NULL) {
+        err = engine_tree_scrub(h->engine, r->keyspace, r->range, &r->place, scrub, COMPARE_WORK,
+                                &arena, &list, &count, ret_done);
+        *wrong += err == ERR_OK ? count : 0;
+        if (err == ERR_BEHIND) { /* it is brought up to date first */
+            *ret_done = false;
+            err = ERR_OK;
+        }
+    }
+    arena_close(&arena);
+    return err;
+}
+
+enum err compare_touched(struct heal *h, const struct compare_range *r, const struct clock *cut,
+                         struct arena *arena, struct touched *ret)
+{
+    struct clock dots;
+    *ret = (struct touched){0};
+    clock_init(&dots);
+    clock_missing(engine_clock(h->engine, r->keyspace, r->range), cut, &dots);
+    enum err err = engine_tree_touched(h->engine, r->keyspace, r->range, &dots, COMPARE_TOUCHED_MAX,
+                                       arena, &ret->items, &ret->count);
+    clock_close(&dots);
+    return err;
+}
+
+uint64_t compare_root(const struct compare_range *r, const table_no *tables, size_t count,
+                      const struct tree_sum *sums)
+{
+    struct buf all;
+    buf_init(&all, SIZE_MAX);
+    for (size_t i = 0; i < r->place.tables_count; i++) {
+        bool wanted = false;
+        for (size_t k = 0; k < count; k++)
+            wanted = wanted || tables[k] == r->place.tables[i];
+        if (!wanted)
+            continue;
+        buf_put_u32(&all, r->place.tables[i]);
+        buf_put_u64(&all, sums[i].sum);
+        buf_put_u64(&all, sums[i].rows);
+    }
+    uint64_t hash = bytes_hash(buf_bytes(&all));
+    buf_close(&all);
+    return hash;
+}
+
+void compare_told_doubtful(struct heal *h, const struct compare_range *r, node_no peer,
+                           const struct tree_taken *taken)
+{
+    if (taken->doubtful == 0)
+        return;
+    h->stats.doubtful += taken->doubtful;
+    struct heal_effect *e = heal_append(h, HEAL_DOUBTFUL);
+    e->doubtful.peer = peer;
+    e->doubtful.keyspace = r->keyspace;
+    e->doubtful.range = r->range;
+    e->doubtful.rows = taken->doubtful;
+    e->doubtful.table = taken->table;
+    e->doubtful.key = arena_copy(&h->arena, taken->key);
+}

@@ -1,0 +1,514 @@
+/* compare_walk.c - the initiator goes down where sums differ, and mends the rows it finds. */
+#include "node/heal/compare.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the stack */
+
+static struct bytes own_copy(struct bytes b)
+{
+    return b.len > 0 ? bytes_make(mem_copy(b.data, b.len), b.len) : BYTES_NONE;
+}
+
+static void item_free(struct walk_item *i)
+{
+    mem_free((void *)(uintptr_t)i->stretch.from.data);
+    mem_free((void *)(uintptr_t)i->stretch.upto.data);
+}
+
+void walk_push(struct comparing *s, table_no table, const struct tree_stretch *stretch,
+               bool differs)
+{
+    s->stack = mem_grow(s->stack, s->stack_count, &s->stack_cap, sizeof *s->stack);
+    s->stack[s->stack_count++] =
+        (struct walk_item){table, {own_copy(stretch->from), own_copy(stretch->upto)}, differs};
+}
+
+void walk_free(struct comparing *s)
+{
+    for (size_t i = 0; i < s->stack_count; i++)
+        item_free(&s->stack[i]);
+    mem_free(s->stack);
+    s->stack = NULL;
+    s->stack_count = s->stack_cap = 0;
+}
+
+/* --- asking */
+
+struct asking {
+    struct heal *h;
+    struct comparing *s;
+    struct tree_touched *touched; /* ours and theirs */
+    size_t touched_count;
+    table_no skip_table; /* whose stretches `skip` has; 0: none yet */
+    struct tree_skip skip;
+    struct key_coder keys;
+    struct buf out;
+};
+
+static const struct tree_skip *skip_of(struct asking *a, table_no table)
+{
+    if (a->s->all || a->touched_count == 0)
+        return NULL;
+    if (a->skip_table != table)
+        tree_skip_make(a->touched, a->touched_count, table, &a->s->arena, &a->skip);
+    a->skip_table = table;
+    return &a->skip;
+}
+
+static void add_unit(struct asking *a, const struct compare_unit *unit)
+{
+    struct comparing *s = a->s;
+    s->units = arena_grow(&s->arena, s->units, s->units_count, &s->units_cap, sizeof *s->units);
+    s->units[s->units_count++] = *unit;
+    struct compare_unit *before = s->units_count > 1 ? &s->units[s->units_count - 2] : NULL;
+    compare_put_unit(&a->out, &a->keys, before, unit);
+    s->figures.stretches += !unit->list;
+    s->figures.rows_listed += unit->count;
+}
+
+static enum err ask_sum(struct asking *a, struct walk_item *item)
+{
+    struct comparing *s = a->s;
+    struct tree_sum sum;
+    struct compare_unit u = {.table = item->table};
+    enum err err = engine_tree_sum(a->h->engine, s->range.keyspace, s->range.range, &s->range.place,
+                                   item->table, &item->stretch, skip_of(a, item->table), &sum);
+    if (err != ERR_OK)
+        return err;
+    u.stretch.from = arena_copy(&s->arena, item->stretch.from);
+    u.stretch.upto = arena_copy(&s->arena, item->stretch.upto);
+    u.sum = sum.sum;
+    add_unit(a, &u);
+    return ERR_OK;
+}
+
+static enum err ask_list(struct asking *a, struct walk_item *item)
+{
+    struct comparing *s = a->s;
+    struct compare_unit u = {.table = item->table, .list = true};
+    struct bytes next;
+    enum err err = engine_tree_list(
+        a->h->engine, s->range.keyspace, s->range.range, &s->range.place, item->table,
+        &item->stretch, skip_of(a, item->table), s->all ? NULL : &s->agreed,
+        s->all ? INT64_MIN : s->now_s, COMPARE_LIST_MAX, &s->arena, &u.items, &u.count, &next);
+    if (err != ERR_OK)
+        return err;
+    u.stretch.from = arena_copy(&s->arena, item->stretch.from);
+    u.stretch.upto = arena_copy(&s->arena, next.len > 0 ? next : item->stretch.upto);
+    u.hashes = arena_array(&s->arena, uint64_t, u.count);
+    for (size_t i = 0; i < u.count; i++)
+        u.hashes[i] = u.items[i].content_hash;
+    add_unit(a, &u);
+    if (next.len > 0) {
+        struct tree_stretch rest = {next, item->stretch.upto};
+        walk_push(s, item->table, &rest, true);
+    }
+    return ERR_OK;
+}
+
+static enum err ask_slices(struct asking *a, struct walk_item *item)
+{
+    struct comparing *s = a->s;
+    struct tree_slice slices[COMPARE_SLICES];
+    size_t count = 0;
+    enum err err = engine_tree_cut(a->h->engine, s->range.keyspace, s->range.range, &s->range.place,
+                                   item->table, &item->stretch, skip_of(a, item->table),
+                                   COMPARE_SLICES, &s->arena, slices, &count);
+    if (err != ERR_OK)
+        return err;
+    if (count <= 1)
+        return ask_list(a, item);
+    slices[0].stretch.from = arena_copy(&s->arena, item->stretch.from);
+    slices[count - 1].stretch.upto = arena_copy(&s->arena, item->stretch.upto);
+    for (size_t i = 0; i < count; i++) {
+        struct compare_unit u = {item->table, slices[i].stretch, false, slices[i].sum.sum, NULL, 0,
+                                 NULL};
+        add_unit(a, &u);
+    }
+    return ERR_OK;
+}
+
+/* As much of the top as fits. ERR_BEHIND: our tree does not know a sum; units may be there. */
+static enum err fill(struct asking *a)
+{
+    struct comparing *s = a->s;
+    struct heal *h = a->h;
+    uint64_t stop = engine_stats(h->engine).fragments_read + COMPARE_WORK;
+    enum err err = ERR_OK;
+    bool one = s->stack_count > COMPARE_STACK_MAX;
+    while (s->stack_count > 0 && err == ERR_OK && a->out.len < h->config.compare_bytes_max &&
+           s->units_count + COMPARE_SLICES < COMPARE_UNITS_MAX &&
+           engine_stats(h->engine).fragments_read < stop && !(one && s->units_count > 0)) {
+        struct walk_item item = s->stack[--s->stack_count];
+        err = item.differs ? ask_slices(a, &item) : ask_sum(a, &item);
+        if (err == ERR_OK)
+            item_free(&item);
+        else
+            s->stack[s->stack_count++] = item;
+    }
+    return err;
+}
+
+/* The stretches that are left out and meet any that is asked about: units ascend. */
+static void put_skip(struct asking *a, struct buf *out)
+{
+    struct comparing *s = a->s;
+    struct touched met = {arena_array(&s->arena, struct tree_touched, a->touched_count), 0};
+    for (size_t i = 0; i < a->touched_count && !s->all; i++) {
+        const struct tree_touched *t = &a->touched[i];
+        size_t low = 0, high = s->units_count; /* the first unit that ends behind its start */
+        while (low < high) {
+            size_t mid = low + (high - low) / 2;
+            const struct compare_unit *u = &s->units[mid];
+            bool before =
+                u->table < t->table || (u->table == t->table && u->stretch.upto.len > 0 &&
+                                        bytes_compare(u->stretch.upto, t->stretch.from) <= 0);
+            low = before ? mid + 1 : low;
+            high = before ? high : mid;
+        }
+        if (low < s->units_count && s->units[low].table == t->table &&
+            compare_stretches_meet(&s->units[low].stretch, &t->stretch))
+            met.items[met.count++] = *t;
+    }
+    compare_put_touched(out, met.items, met.count);
+}
+
+static void send_question(struct asking *a, struct now now)
+{
+    struct heal *h = a->h;
+    struct comparing *s = a->s;
+    struct wire_message m = {.type = WIRE_COMPARE_ASK};
+    struct wire_compare_ask *q = &m.compare_ask;
+    struct buf skip;
+    buf_init(&skip, WIRE_MESSAGE_MAX / 4);
+    put_skip(a, &skip);
+    *q = (struct wire_compare_ask){.session = s->session,
+                                   .request = ++h->requests,
+                                   .keyspace = s->range.keyspace,
+                                   .range = s->range.range,
+                                   .tag = s->range.tag,
+                                   .now_s = s->now_s,
+                                   .all = s->all,
+                                   .preview = s->preview,
+                                   .bytes_max = h->config.compare_bytes_max};
+    q->cut = compare_keep_clock(h, &s->cut);
+    q->agreed = compare_keep_clock(h, &s->agreed);
+    q->skip = heal_keep(h, &skip);
+    q->units = heal_keep(h, &a->out);
+    s->request = q->request;
+    s->drops = engine_drops(h->engine, s->range.keyspace, s->range.range);
+    s->due = now.mono + h->config.timeout_us;
+    compare_sent(s, q->cut.len + q->agreed.len + q->skip.len + q->units.len);
+    heal_send(h, s->peer, &m);
+    buf_close(&skip);
+}
+
+/* What is left out: what our other dots touched, and what the peer said of its own. */
+static enum err gather_touched(struct asking *a)
+{
+    struct comparing *s = a->s;
+    struct touched own = {0};
+    if (s->all)
+        return ERR_OK;
+    enum err err = compare_touched(a->h, &s->range, &s->cut, &s->arena, &own);
+    if (err != ERR_OK)
+        return err;
+    a->touched = arena_array(&s->arena, struct tree_touched, own.count + s->told.count);
+    for (size_t i = 0; i < own.count; i++)
+        a->touched[a->touched_count++] = own.items[i];
+    for (size_t i = 0; i < s->told.count; i++)
+        a->touched[a->touched_count++] = s->told.items[i];
+    return ERR_OK;
+}
+
+void walk_ask(struct heal *h, struct now now, struct comparing *s)
+{
+    struct asking a = {.h = h, .s = s};
+    const struct clock *agreed = heal_agreed(h, s->range.keyspace, s->range.range);
+    arena_reset(&s->arena);
+    s->units = NULL;
+    s->give = NULL;
+    s->units_count = s->units_cap = s->give_count = s->give_at = s->give_cap = 0;
+    if (s->stack_count == 0) {
+        compare_join(h, now, s);
+        return;
+    }
+    if (agreed != NULL)
+        clock_merge(&s->agreed, agreed);
+    buf_init(&a.out, WIRE_MESSAGE_MAX / 2);
+    enum err err = gather_touched(&a);
+    bool recent = err == ERR_OK;
+    if (recent)
+        err = fill(&a);
+    if (s->units_count > 0 && (err == ERR_OK || err == ERR_BEHIND)) {
+        send_question(&a, now);
+    } else if (err == ERR_BEHIND || err == ERR_TOO_BIG || err == ERR_CORRUPT) {
+        s->ready = s->ready && recent; /* else with a newer cut */
+        compare_again(h, now, s, COMPARE_PREPARING);
+    } else {
+        compare_end(h, now, s, err);
+    }
+    buf_close(&a.keys.last);
+    buf_close(&a.out);
+}
+
+/* --- being told */
+
+/* In front of all others again; the first on top. */
+static void push_units(struct comparing *s, size_t from, const struct compare_answer *answers,
+                       size_t answered)
+{
+    for (size_t i = s->units_count; i-- > from;) {
+        const struct compare_unit *u = &s->units[i];
+        struct tree_stretch stretch = u->stretch;
+        if (i >= answered) {
+            walk_push(s, u->table, &stretch, u->list);
+        } else if (!u->list && answers[i].differs) {
+            walk_push(s, u->table, &stretch, true);
+        } else if (u->list && answers[i].upto.len > 0) {
+            stretch.from = answers[i].upto;
+            walk_push(s, u->table, &stretch, true);
+        }
+    }
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void add_given(struct comparing *s, table_no table, const struct tree_item *item)
+{
+    s->give = arena_grow(&s->arena, s->give, s->give_count, &s->give_cap, sizeof *s->give);
+    s->give[s->give_count++] = (struct given_place){table, item->place};
+}
+
+/* Of a list: what is different, and what the peer wants of it. What its newer dots touched is none
+ * of that. */
+static void take_list(struct comparing *s, const struct compare_unit *u, struct compare_answer *a,
+                      const struct tree_skip *skip)
+{
+    s->figures.rows_different += a->theirs_count;
+    s->figures.rows_listed += a->theirs_count;
+    if (!s->preview)
+        s->figures.rows_received += a->theirs_count;
+    if (a->theirs_count > 1)
+        qsort(a->theirs, a->theirs_count, sizeof *a->theirs, compare_hashes);
+    for (size_t i = 0; i < a->wanted_count; i++) {
+        const struct tree_item *item = &u->items[a->wanted[i]];
+        if ((a->upto.len > 0 && bytes_compare(item->place, a->upto) >= 0) ||
+            (!s->all && tree_skip_has(skip, item->place)))
+            continue;
+        bool both = a->theirs_count > 0 && bsearch(&item->key_hash, a->theirs, a->theirs_count,
+                                                   sizeof *a->theirs, compare_hashes) != NULL;
+        s->figures.rows_different += !both;
+        add_given(s, u->table, item);
+    }
+}
+
+static enum err take_answers(struct comparing *s, struct compare_answer *answers, size_t answered)
+{
+    struct tree_skip skip = {0};
+    table_no skip_table = 0;
+    for (size_t i = 0; i < answered; i++) {
+        const struct compare_unit *u = &s->units[i];
+        struct compare_answer *a = &answers[i];
+        if (!u->list)
+            continue;
+        bool inside = a->upto.len == 0 ||
+                      (bytes_compare(a->upto, u->stretch.from) > 0 &&
+                       (u->stretch.upto.len == 0 || bytes_compare(a->upto, u->stretch.upto) < 0));
+        if (!inside)
+            return ERR_MALFORMED;
+        if (u->table != skip_table)
+            tree_skip_make(s->told.items, s->told.count, u->table, &s->arena, &skip);
+        skip_table = u->table;
+        take_list(s, u, a, &skip);
+    }
+    return ERR_OK;
+}
+
+static enum err take_rows(struct heal *h, struct comparing *s, struct bytes rows)
+{
+    struct tree_taken taken;
+    struct arena arena = {0};
+    uint64_t ticket = HEAL_TICKET | ++h->tickets;
+    enum err err = engine_tree_take(h->engine, s->range.keyspace, s->range.range, &s->range.place,
+                                    rows, heal_agreed(h, s->range.keyspace, s->range.range),
+                                    s->all ? &s->theirs : NULL, s->now_s, &arena, ticket, &taken);
+    if (err == ERR_OK) {
+        s->ticket = ticket;
+        s->figures.bytes_received += rows.len;
+        s->figures.doubtful += taken.doubtful;
+        compare_told_doubtful(h, &s->range, s->peer, &taken);
+    }
+    arena_close(&arena);
+    return err;
+}
+
+static enum err take_told(struct heal *h, struct comparing *s, const struct wire_compare_tell *m,
+                          bool *ret_again)
+{
+    struct compare_answer *answers = NULL;
+    size_t answered = 0;
+    *ret_again = false;
+    arena_reset(&s->told_arena);
+    if (m->life != s->life)
+        return ERR_STALE;
+    enum err err = compare_read_touched(m->touched, &s->told_arena, &s->told);
+    if (err == ERR_OK)
+        err = compare_read_answers(m->answers, s->units, s->units_count, &s->arena, &answers,
+                                   &answered);
+    if (err != ERR_OK)
+        return err;
+    /* What was dropped here since must not come back. */
+    *ret_again = answered == 0 || (m->rows.len > 0 && engine_drops(h->engine, s->range.keyspace,
+                                                                   s->range.range) != s->drops);
+    if (*ret_again) {
+        push_units(s, 0, NULL, 0);
+        return ERR_OK;
+    }
+    s->tries = 0;
+    err = take_answers(s, answers, answered);
+    if (err == ERR_OK && m->rows.len > 0 && !s->preview)
+        err = take_rows(h, s, m->rows);
+    if (err != ERR_OK)
+        return err;
+    s->their_drops = m->drops;
+    push_units(s, 0, answers, answered);
+    return ERR_OK;
+}
+
+static enum err take_agreed(struct comparing *s, struct bytes encoded)
+{
+    struct clock agreed;
+    clock_init(&agreed);
+    enum err err = clock_decode(encoded, &agreed);
+    if (err == ERR_OK)
+        clock_merge(&s->agreed, &agreed);
+    clock_close(&agreed);
+    return err;
+}
+
+static bool is_passing(enum err err)
+{
+    return err == ERR_BEHIND || err == ERR_TOO_BIG || err == ERR_OVERLOADED;
+}
+
+void walk_told(struct heal *h, struct now now, struct comparing *s,
+               const struct wire_compare_tell *m)
+{
+    bool again = false;
+    if (s->state != COMPARE_ASKING || s->request == 0 || m->request != s->request)
+        return;
+    s->request = 0;
+    compare_sent(s, m->agreed.len + m->touched.len + m->answers.len);
+    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
+    if (is_passing(err)) {
+        push_units(s, 0, NULL, 0);
+        s->units_count = 0;
+        s->ready = s->ready && err != ERR_TOO_BIG && m->agreed.len > 0;
+        err = m->agreed.len > 0 ? take_agreed(s, m->agreed) : ERR_OK;
+        if (err == ERR_OK)
+            compare_again(h, now, s, COMPARE_PREPARING);
+        else
+            compare_end(h, now, s, err);
+        return;
+    }
+    if (err == ERR_OK)
+        err = take_told(h, s, m, &again);
+    if (err != ERR_OK) {
+        compare_end(h, now, s, err);
+    } else if (again) {
+        s->units_count = 0;
+        compare_again(h, now, s, COMPARE_ASKING);
+    } else {
+        s->state = COMPARE_STORING;
+        s->due = USEC_NEVER;
+        walk_stored(h, now, s);
+    }
+}
+
+/* --- giving */
+
+/* The next rows that the peer wants; false: there are none. */
+static enum err give_some(struct heal *h, struct now now, struct comparing *s)
+{
+    struct wire_message m = {.type = WIRE_COMPARE_GIVE};
+    struct arena arena = {0};
+    struct buf rows;
+    enum err err = ERR_OK;
+    table_no table = s->give[s->give_at].table;
+    struct bytes *places = arena_array(&arena, struct bytes, s->give_count - s->give_at);
+    size_t count = 0, served = 0;
+    while (s->give_at + count < s->give_count && s->give[s->give_at + count].table == table) {
+        places[count] = s->give[s->give_at + count].place;
+        count++;
+    }
+    buf_init(&rows, WIRE_MESSAGE_MAX / 2);
+    err = engine_tree_rows(h->engine, table, places, count, h->config.compare_bytes_max, &rows,
+                           &served);
+    if (err == ERR_OK) {
+        struct wire_compare_give *g = &m.compare_give;
+        *g = (struct wire_compare_give){.session = s->session,
+                                        .request = ++h->requests,
+                                        .keyspace = s->range.keyspace,
+                                        .range = s->range.range,
+                                        .tag = s->range.tag,
+                                        .life = s->life,
+                                        .drops = s->their_drops,
+                                        .now_s = s->now_s};
+        if (s->all)
+            g->told = compare_keep_clock(h, &s->durable);
+        g->rows = heal_keep(h, &rows);
+        s->give_sent = served;
+        s->request = g->request;
+        s->due = now.mono + h->config.timeout_us;
+        s->figures.bytes_sent += rows.len;
+        compare_sent(s, g->told.len);
+        heal_send(h, s->peer, &m);
+    }
+    buf_close(&rows);
+    arena_close(&arena);
+    return err;
+}
+
+void walk_stored(struct heal *h, struct now now, struct comparing *s)
+{
+    if (s->ticket != 0 || s->request != 0)
+        return;
+    s->figures.rows_sent += s->give_sent;
+    s->give_at += s->give_sent;
+    s->give_sent = 0;
+    if (s->give_at == s->give_count || s->preview) {
+        s->units_count = 0;
+        compare_begin_asking(h, now, s);
+        return;
+    }
+    enum err err = give_some(h, now, s);
+    if (err != ERR_OK)
+        compare_end(h, now, s, err);
+}
+
+/* Something was dropped there since it wanted them: it is asked once more about these stretches. */
+void walk_refused(struct heal *h, struct now now, struct comparing *s)
+{
+    s->give_sent = 0;
+    s->figures.rows_different -= s->give_count - s->give_at;
+    for (size_t i = s->units_count; i-- > 0;) {
+        const struct compare_unit *u = &s->units[i];
+        bool any = false;
+        for (size_t k = s->give_at; k < s->give_count && u->list; k++)
+            any = any || (s->give[k].table == u->table &&
+                          bytes_compare(s->give[k].place, u->stretch.from) >= 0 &&
+                          (u->stretch.upto.len == 0 ||
+                           bytes_compare(s->give[k].place, u->stretch.upto) < 0));
+        if (any)
+            walk_push(s, u->table, &u->stretch, true);
+    }
+    s->units_count = 0;
+    compare_again(h, now, s, COMPARE_ASKING);
+}

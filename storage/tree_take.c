@@ -1,0 +1,185 @@
+/* tree_take.c - rows that another replica has otherwise, joined with what is here. */
+#include "storage/tree_private.h"
+
+struct taking {
+    struct engine *e;
+    struct range_state *range;
+    const struct range_place *place;
+    struct arena *arena;
+    const struct clock *agreed, *told;
+    int64_t now_s;
+    struct clock known; /* the clock, `told`, and names given here */
+    struct dot *names;
+    size_t names_count, names_cap;
+    struct tree_taken out;
+};
+
+static bool is_of_place(const struct range_place *place, const struct part *p)
+{
+    bool has_table = false;
+    for (size_t i = 0; i < place->tables_count; i++)
+        has_table = has_table || place->tables[i] == p->table;
+    return has_table && p->token >= place->first && p->token <= place->last;
+}
+
+/* --- does it show something else than before? Garbage that one has dropped long ago does not. */
+
+static void put_values(const struct row *row, int64_t now_s, struct arena *arena, struct buf *out)
+{
+    struct row values = {.siblings = row->siblings, .deletion = TOMB_NONE};
+    struct part p = {.siblings = row->siblings, .deletion = TOMB_NONE};
+    p.static_row.deletion = TOMB_NONE;
+    values.cells = arena_array(arena, struct cell, row->cells_count);
+    for (size_t i = 0; i < row->cells_count; i++) {
+        if (cell_is_live(&row->cells[i], now_s))
+            values.cells[values.cells_count++] = row->cells[i];
+    }
+    p.rows = &values;
+    p.rows_count = values.cells_count > 0;
+    part_body_write(&p, PART_NO_CLOCK, out);
+}
+
+static bool shows_other(struct taking *t, const struct row *before, const struct row *after)
+{
+    struct row none = {.siblings = after->siblings, .deletion = TOMB_NONE};
+    struct buf a, b;
+    buf_init(&a, SIZE_MAX);
+    buf_init(&b, SIZE_MAX);
+    put_values(before != NULL ? before : &none, t->now_s, t->arena, &a);
+    put_values(after, t->now_s, t->arena, &b);
+    bool other = !bytes_equal(buf_bytes(&a), buf_bytes(&b));
+    buf_close(&a);
+    buf_close(&b);
+    return other;
+}
+
+static void count_doubtful(struct taking *t, const struct part *own, const struct part *in)
+{
+    struct part after;
+    uint64_t before = t->out.doubtful;
+    part_merge(own, in, t->arena, &after);
+    if (after.has_static)
+        t->out.doubtful +=
+            shows_other(t, own->has_static ? &own->static_row : NULL, &after.static_row);
+    else
+        t->out.doubtful += own->has_static;
+    for (size_t i = 0; i < after.rows_count; i++)
+        t->out.doubtful += shows_other(t, part_find_row(own, after.rows[i].key), &after.rows[i]);
+    for (size_t i = 0; i < own->rows_count; i++)
+        t->out.doubtful += part_find_row(&after, own->rows[i].key) == NULL;
+    if (before == 0 && t->out.doubtful > 0) {
+        t->out.table = in->table;
+        t->out.key = arena_copy(t->arena, in->key);
+    }
+}
+
+/* --- taking */
+
+static enum err take_lack(struct taking *t, const struct part *lack)
+{
+    struct engine *e = t->e;
+    struct part stray;
+    struct dot dot = engine_name(e, t->range, &t->known, lack, t->arena, &stray);
+    enum err err = tree_touch_part(e, t->range, lack);
+    if (err != ERR_OK)
+        return err;
+    engine_batch_part(e, t->range, lack);
+    counter_sets_feed(&e->counters, lack);
+    if (dot.n > 0) {
+        engine_put_shape(e, t->range, dot, &stray);
+        clock_add(&t->known, dot);
+        t->names = arena_grow(t->arena, t->names, t->names_count, &t->names_cap, sizeof *t->names);
+        t->names[t->names_count++] = dot;
+    }
+    return ERR_OK;
+}
+
+static enum err take_one(struct taking *t, struct part *p)
+{
+    struct part own, lack;
+    if (!is_of_place(t->place, p))
+        return ERR_MALFORMED;
+    if (!tree_strip(p, t->agreed, INT64_MIN, t->arena))
+        return ERR_OK;
+    enum err err = engine_read_own(t->e, p, t->arena, &own);
+    if (err != ERR_OK || !part_lacks(&own, p, t->arena, &lack))
+        return err;
+    bool head = !tomb_is_none(&lack.deletion) || lack.tombs_count > 0 || lack.has_static;
+    t->out.rows += lack.rows_count + head;
+    if (t->told == NULL)
+        count_doubtful(t, &own, p);
+    return take_lack(t, &lack);
+}
+
+enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct range_place *place, struct bytes rows,
+                          const struct clock *agreed, const struct clock *told, int64_t now_s,
+                          struct arena *arena, uint64_t ticket, struct tree_taken *ret)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    struct taking t = {.e = e, .range = r, .place = place, .arena = arena};
+    struct reader in = reader_make(rows);
+    if (r->err != ERR_OK)
+        return r->err;
+    t.agreed = agreed;
+    t.told = told;
+    t.now_s = now_s;
+    clock_init(&t.known);
+    clock_copy(&t.known, &r->clock);
+    if (told != NULL)
+        clock_merge(&t.known, told);
+    engine_batch_begin(e);
+    enum err err = ERR_OK;
+    while (reader_left(&in) > 0 && err == ERR_OK) {
+        struct part p;
+        err = part_read(&in, arena, &p);
+        if (err == ERR_OK)
+            err = take_one(&t, &p);
+    }
+    err = err == ERR_OK ? engine_batch_check(e) : err;
+    if (err == ERR_OK) {
+        for (size_t i = 0; i < t.names_count; i++)
+            engine_range_add(e, r, t.names[i]);
+        e->stats.bytes_written += e->batch.ops.len;
+        engine_batch_write(e, ticket);
+        *ret = t.out;
+    } else {
+        engine_batch_undo(e);
+        counter_sets_drop_all(&e->counters); /* they may have heard of what was not written */
+    }
+    clock_close(&t.known);
+    return err;
+}
+
+/* The tree is as true of the new dots as it was of the others: what came for them has made its
+ * leaves dirty. */
+static void join_tree(struct engine *e, struct range_state *r, const struct clock *dots)
+{
+    struct tree t;
+    if (tree_open(&t, e, r) == ERR_OK) { /* else it is built anew */
+        clock_merge(&t.head.asof, dots);
+        t.changed = true;
+        tree_write(&t);
+    }
+    tree_close(&t);
+}
+
+enum err engine_tree_join(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct clock *dots, uint64_t ticket)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    struct clock gained;
+    if (r->err != ERR_OK)
+        return r->err;
+    clock_init(&gained);
+    clock_missing(dots, &r->clock, &gained);
+    engine_batch_begin(e);
+    bool any = !clock_empty(&gained);
+    if (any)
+        engine_range_add_all(e, r, &gained);
+    engine_batch_write(e, ticket);
+    if (any)
+        join_tree(e, r, &gained);
+    clock_close(&gained);
+    return ERR_OK;
+}
