@@ -189,10 +189,12 @@ static enum err tell_clocks(struct opening *o, struct wire_compare_opened *m)
     clock_close(&told);
     clock_init(&told);
     m->agreed = compare_keep_clock(h, agreed != NULL ? agreed : &told);
-    enum err err = m->equal ? ERR_OK : compare_touched(h, &o->r, &cut, &o->arena, &touched);
+    enum err err = compare_touched(h, &o->r, &cut, &o->arena, &touched);
     m->truncated = err == ERR_BEHIND;
-    if (err == ERR_BEHIND)
+    if (err == ERR_BEHIND || (err == ERR_TOO_BIG && m->equal))
         err = ERR_OK;
+    if (m->equal)
+        touched.count = 0;
     put_touched(h, &touched, &m->touched);
     clock_close(&cut);
     clock_close(&durable);

@@ -11,10 +11,11 @@
 
 struct fixture f;
 usec three_hold_us;
+uint32_t three_tree_width, three_compare_bytes;
 
 static void start_engine(struct one *n, node_no no, uint32_t boot)
 {
-    struct engine_config config = {.ring_ranges = RANGES};
+    struct engine_config config = {.ring_ranges = RANGES, .tree_width = three_tree_width};
     struct errmsg why;
     CU_ASSERT_EQUAL_FATAL(engine_new(n->store, &config, &n->engine, &why), ERR_OK);
     engine_set_actor(n->engine, (struct actor){no, boot});
@@ -25,6 +26,8 @@ static struct heal *new_heal(struct one *n)
     struct heal_config config = HEAL_CONFIG_DEFAULT;
     config.pull_bytes_max = 512; /* many small pulls */
     config.hold_us = three_hold_us;
+    if (three_compare_bytes > 0)
+        config.compare_bytes_max = three_compare_bytes;
     return heal_new(&config, n->engine, n->cluster);
 }
 
@@ -33,6 +36,7 @@ void three_setup(uint32_t rf)
     struct cluster_node nodes[NODES] = {{0}};
     struct ring_node members[NODES] = {{0}};
     struct strategy strategy = {.type = STRATEGY_SIMPLE, .rf = rf};
+    struct cluster_table table = {TABLE, KEYSPACE};
     struct ring *ring;
     memset(&f, 0, sizeof f);
     f.now = (struct now){USEC_PER_SEC, 1700000000 * USEC_PER_SEC};
@@ -52,6 +56,7 @@ void three_setup(uint32_t rf)
         n->cluster = cluster_new();
         cluster_set_nodes(n->cluster, i + 1, nodes, NODES, ring, 1);
         cluster_set_keyspace(n->cluster, KEYSPACE, &strategy);
+        cluster_set_tables(n->cluster, &table, 1, 1);
         n->heal = new_heal(n);
         n->epoch = 100;
     }
@@ -65,6 +70,7 @@ void three_teardown(void)
         cluster_free(f.node[i].cluster);
         engine_free(f.node[i].engine);
         store_close(f.node[i].store);
+        buf_close(&f.node[i].from);
     }
     for (size_t i = 0; i < ARRAY_LEN(f.queue); i++)
         buf_close(&f.queue[i].bytes);
@@ -87,6 +93,20 @@ bool perform(node_no no)
             n->fetched_all = effects[i].fetched.complete;
             continue;
         }
+        if (effects[i].type == HEAL_DOUBTFUL) {
+            n->doubtful += effects[i].doubtful.rows;
+            continue;
+        }
+        if (effects[i].type == HEAL_COMPARED) {
+            n->compared++;
+            n->compared_err = effects[i].compared.err;
+            n->figures = effects[i].compared.figures;
+            n->from_table = effects[i].compared.from_table;
+            n->from.max = SIZE_MAX;
+            buf_clear(&n->from);
+            buf_put_bytes(&n->from, effects[i].compared.from);
+            continue;
+        }
         if (effects[i].type == HEAL_NEW_LIFE) {
             n->life++;
             continue;
@@ -100,6 +120,7 @@ bool perform(node_no no)
         buf_init(&s->bytes, WIRE_MESSAGE_MAX);
         wire_encode(&m, &s->bytes);
         s->to = effects[i].send.to;
+        f.bytes_sent[m.type] += s->bytes.len;
     }
     heal_clear(n->heal);
     if (count > 0 && n->life != n->told_life) {

@@ -21,6 +21,12 @@ struct one {
     uint32_t life, told_life; /* new ones asked for, and begun */
     uint64_t fetched;         /* HEAL_FETCHED came last for this one */
     bool fetched_all;
+    uint64_t compared; /* HEAL_COMPARED came so often; the last one: */
+    enum err compared_err;
+    struct heal_figures figures;
+    table_no from_table;
+    struct buf from;
+    uint64_t doubtful;   /* rows, of HEAL_DOUBTFUL */
     uint64_t moved;      /* the ring epoch of HEAL_MOVED */
     uint64_t moved_dots; /* pulled by then */
 };
@@ -36,12 +42,14 @@ struct fixture {
     struct sent queue[256];
     size_t queued, taken;
     size_t sent[64]; /* by message number */
-    bool lost[64];   /* messages of these numbers do not arrive */
+    size_t bytes_sent[64];
+    bool lost[64]; /* messages of these numbers do not arrive */
     struct arena arena;
 };
 extern struct fixture f;
 
-extern usec three_hold_us; /* of those that three_setup makes */
+extern usec three_hold_us;                             /* of those that three_setup makes */
+extern uint32_t three_tree_width, three_compare_bytes; /* 0: what the product has */
 void three_setup(uint32_t rf);
 void three_teardown(void);
 
