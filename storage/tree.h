@@ -150,6 +150,9 @@ struct tree_taken {
     uint64_t doubtful; /* ... and showed something else, though `told` is NULL */
     table_no table;    /* of the first such, */
     struct bytes key;  /* its partition; in the arena */
+    uint64_t *settled; /* key hashes of places where the giver lacks nothing that is here; in the
+                          arena, ascending */
+    size_t settled_count;
 };
 
 /* Join rows of another replica with what is here. Unlike in a pull a value comes that has a dot

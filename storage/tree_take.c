@@ -1,6 +1,8 @@
 /* tree_take.c - rows that another replica has otherwise, joined with what is here. */
 #include "storage/tree_private.h"
 
+#include <stdlib.h>
+
 struct taking {
     struct engine *e;
     struct range_state *range;
@@ -10,7 +12,8 @@ struct taking {
     int64_t now_s;
     struct clock known; /* the clock, `told`, and names given here */
     struct dot *names;
-    size_t names_count, names_cap;
+    size_t names_count, names_cap, settled_cap;
+    struct buf at; /* scratch: a place */
     struct tree_taken out;
 };
 
@@ -73,6 +76,53 @@ static void count_doubtful(struct taking *t, const struct part *own, const struc
     }
 }
 
+/* --- does the giver lack anything? */
+
+static bool one_lacks(struct taking *t, const struct part *have, const struct part *want)
+{
+    struct part ret;
+    return part_lacks(have, want, t->arena, &ret);
+}
+
+static void note_settled(struct taking *t)
+{
+    struct tree_taken *o = &t->out;
+    o->settled =
+        arena_grow(t->arena, o->settled, o->settled_count, &t->settled_cap, sizeof *o->settled);
+    o->settled[o->settled_count++] = siphash(&t->e->tree_key, buf_bytes(&t->at));
+}
+
+static void find_settled(struct taking *t, const struct part *own, const struct part *in)
+{
+    struct part have = *in, want = *own;
+    have.rows_count = want.rows_count = 0;
+    if (!one_lacks(t, &have, &want)) {
+        key_tree_place(&t->at, in->token, in->key, KEY_DELETION);
+        note_settled(t);
+    }
+    for (size_t i = 0; i < in->rows_count; i++) {
+        struct row *row = (struct row *)(uintptr_t)part_find_row(own, in->rows[i].key);
+        struct part none = {.siblings = in->siblings, .deletion = TOMB_NONE};
+        none.static_row.deletion = TOMB_NONE;
+        have = want = none;
+        have.rows = &in->rows[i];
+        want.rows = row;
+        have.rows_count = 1;
+        want.rows_count = row != NULL;
+        if (row != NULL && one_lacks(t, &have, &want))
+            continue;
+        key_tree_place(&t->at, in->token, in->key, KEY_ROW);
+        key_add_escaped(&t->at, in->rows[i].key);
+        note_settled(t);
+    }
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
 /* --- taking */
 
 static enum err take_lack(struct taking *t, const struct part *lack)
@@ -102,8 +152,11 @@ static enum err take_one(struct taking *t, struct part *p)
     if (!tree_strip(p, t->agreed, INT64_MIN, t->arena))
         return ERR_OK;
     enum err err = engine_read_own(t->e, p, t->arena, &own);
-    if (err != ERR_OK || !part_lacks(&own, p, t->arena, &lack))
+    if (err != ERR_OK)
         return err;
+    find_settled(t, &own, p);
+    if (!part_lacks(&own, p, t->arena, &lack))
+        return ERR_OK;
     bool head = !tomb_is_none(&lack.deletion) || lack.tombs_count > 0 || lack.has_static;
     t->out.rows += lack.rows_count + head;
     if (t->told == NULL)
@@ -124,6 +177,7 @@ enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range
     t.agreed = agreed;
     t.told = told;
     t.now_s = now_s;
+    buf_init(&t.at, SIZE_MAX);
     clock_init(&t.known);
     clock_copy(&t.known, &r->clock);
     if (told != NULL)
@@ -142,12 +196,15 @@ enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range
             engine_range_add(e, r, t.names[i]);
         e->stats.bytes_written += e->batch.ops.len;
         engine_batch_write(e, ticket);
+        if (t.out.settled_count > 1)
+            qsort(t.out.settled, t.out.settled_count, sizeof *t.out.settled, compare_hashes);
         *ret = t.out;
     } else {
         engine_batch_undo(e);
         counter_sets_drop_all(&e->counters); /* they may have heard of what was not written */
     }
     clock_close(&t.known);
+    buf_close(&t.at);
     return err;
 }
 

@@ -46,7 +46,7 @@
 #define COMPARE_STACK_MAX   16384u              /* then one stretch at a time goes down */
 #define COMPARE_TRIES_MAX   1000u               /* without getting on */
 #define COMPARE_REPLY_MAX   ((uint32_t)1 << 20) /* of rows, whatever is asked for */
-#define COMPARE_FIXED        40u /* bytes of a message but for its fields of bytes, about */
+#define COMPARE_FIXED       40u /* bytes of a message but for its fields of bytes, about */
 #define SERVED_MAX          16u
 #define SERVED_KEPT         (5 * USEC_PER_SEC)
 #define SERVED_ACKS_MAX     64u
@@ -139,6 +139,7 @@ struct walk_item {
 struct given_place {
     table_no table;
     struct bytes place;
+    uint64_t key_hash;
 };
 
 struct comparing {

@@ -283,7 +283,7 @@ static int compare_hashes(const void *a, const void *b)
 static void add_given(struct comparing *s, table_no table, const struct tree_item *item)
 {
     s->give = arena_grow(&s->arena, s->give, s->give_count, &s->give_cap, sizeof *s->give);
-    s->give[s->give_count++] = (struct given_place){table, item->place};
+    s->give[s->give_count++] = (struct given_place){table, item->place, item->key_hash};
 }
 
 /* Of a list: what is different, and what the peer wants of it. What its newer dots touched is none
@@ -331,6 +331,18 @@ static enum err take_answers(struct comparing *s, struct compare_answer *answers
     return ERR_OK;
 }
 
+/* What came says more than what we have there: nothing of that is to be given. */
+static void drop_settled(struct comparing *s, const struct tree_taken *taken)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->give_count && taken->settled_count > 0; i++) {
+        if (bsearch(&s->give[i].key_hash, taken->settled, taken->settled_count,
+                    sizeof *taken->settled, compare_hashes) == NULL)
+            s->give[kept++] = s->give[i];
+    }
+    s->give_count = taken->settled_count > 0 ? kept : s->give_count;
+}
+
 static enum err take_rows(struct heal *h, struct comparing *s, struct bytes rows)
 {
     struct tree_taken taken;
@@ -344,6 +356,7 @@ static enum err take_rows(struct heal *h, struct comparing *s, struct bytes rows
         s->figures.bytes_received += rows.len;
         s->figures.doubtful += taken.doubtful;
         compare_told_doubtful(h, &s->range, s->peer, &taken);
+        drop_settled(s, &taken);
     }
     arena_close(&arena);
     return err;
