@@ -25,6 +25,11 @@ static bool is_of_place(const struct range_place *place, const struct part *p)
     return has_table && p->token >= place->first && p->token <= place->last;
 }
 
+static bool has_head(const struct part *p)
+{
+    return !tomb_is_none(&p->deletion) || p->tombs_count > 0 || p->has_static;
+}
+
 /* --- does it show something else than before? Garbage that one has dropped long ago does not. */
 
 static void put_values(const struct row *row, int64_t now_s, struct arena *arena, struct buf *out)
@@ -96,7 +101,7 @@ static void find_settled(struct taking *t, const struct part *own, const struct 
 {
     struct part have = *in, want = *own;
     have.rows_count = want.rows_count = 0;
-    if (!one_lacks(t, &have, &want)) {
+    if (has_head(in) && !one_lacks(t, &have, &want)) {
         key_tree_place(&t->at, in->token, in->key, KEY_DELETION);
         note_settled(t);
     }
@@ -157,8 +162,7 @@ static enum err take_one(struct taking *t, struct part *p)
     find_settled(t, &own, p);
     if (!part_lacks(&own, p, t->arena, &lack))
         return ERR_OK;
-    bool head = !tomb_is_none(&lack.deletion) || lack.tombs_count > 0 || lack.has_static;
-    t->out.rows += lack.rows_count + head;
+    t->out.rows += lack.rows_count + has_head(&lack);
     if (t->told == NULL)
         count_doubtful(t, &own, p);
     return take_lack(t, &lack);

@@ -21,7 +21,11 @@ struct world {
     struct cluster *cluster;
     struct heal *heal;
     struct now now;
-    uint64_t digests, agree; /* rounds of our questions */
+    uint64_t digests, agree;   /* rounds of our questions */
+    uint64_t session, request; /* of a comparison by trees */
+    uint64_t tag;
+    struct bytes clock; /* that our tree is as of, as encoded */
+    struct arena arena;
 };
 
 static void open_world(struct world *w)
@@ -49,6 +53,7 @@ static void open_world(struct world *w)
     w->cluster = cluster_new();
     cluster_set_nodes(w->cluster, 1, nodes, NODES, ring, 1);
     cluster_set_keyspace(w->cluster, KEYSPACE, &strategy);
+    cluster_set_tables(w->cluster, &(struct cluster_table){TABLE, KEYSPACE}, 1, 1);
     w->heal = heal_new(&config, w->engine, w->cluster);
     w->now = (struct now){USEC_PER_SEC, 1700000000 * USEC_PER_SEC};
     ring_free(ring);
@@ -57,6 +62,7 @@ static void open_world(struct world *w)
 static void close_world(struct world *w)
 {
     heal_free(w->heal);
+    arena_close(&w->arena);
     cluster_free(w->cluster);
     engine_free(w->engine);
     store_close(w->store);
@@ -83,6 +89,16 @@ static void take_effects(struct world *w)
     for (size_t i = 0; i < count; i++) {
         if (effects[i].type != HEAL_SEND)
             continue;
+        const struct wire_message *m = &effects[i].send.message;
+        if (m->type == WIRE_COMPARE_OPEN) {
+            w->session = m->compare_open.session;
+            w->tag = m->compare_open.tag;
+            w->clock = arena_copy(&w->arena, m->compare_open.clock);
+        } else if (m->type == WIRE_COMPARE_ASK) {
+            w->request = m->compare_ask.request;
+        } else if (m->type == WIRE_COMPARE_GIVE) {
+            w->request = m->compare_give.request;
+        }
         if (effects[i].send.message.type == WIRE_CLOCK_DIGESTS)
             w->digests = effects[i].send.message.clock_digests.round;
         else if (effects[i].send.message.type == WIRE_AGREE_ASK)
@@ -91,10 +107,17 @@ static void take_effects(struct world *w)
     heal_clear(w->heal);
 }
 
+/* The first byte chooses the message, the second one flags of it. */
 static struct wire_message message(const struct world *w, unsigned which, struct bytes bytes)
 {
     struct wire_message m = {.from = 2};
-    switch (which % 4) {
+    unsigned flags = which >= 4 && bytes.len > 0 ? bytes.data[0] : 0;
+    struct bytes rest = bytes.len > 0 ? bytes_make(bytes.data + 1, bytes.len - 1) : BYTES_NONE;
+    struct bytes half = bytes_make(rest.data, rest.len / 2);
+    struct bytes second =
+        rest.len > 0 ? bytes_make(rest.data + half.len, rest.len - half.len) : rest;
+    bool split = (flags & 1) != 0;
+    switch (which % 10) {
     case 0:
         m.type = WIRE_AGREE_TELL;
         m.agree_tell = (struct wire_agree_tell){w->agree, 1, true, w->now.wall, bytes};
@@ -107,12 +130,84 @@ static struct wire_message message(const struct world *w, unsigned which, struct
         m.type = WIRE_CLOCKS;
         m.clocks = (struct wire_clocks){w->digests, true, true, bytes};
         break;
-    default:
+    case 3:
         m.type = WIRE_CLOCK_DIGESTS;
         m.clock_digests = (struct wire_clock_digests){1, bytes};
         break;
+    case 4:
+        m.type = WIRE_COMPARE_OPEN;
+        m.compare_open = (struct wire_compare_open){
+            9, KEYSPACE, 0, w->tag, false, 1, BYTES_NONE, split ? rest : w->clock};
+        m.compare_open.tables = split ? second : BYTES_NONE;
+        break;
+    case 5:
+        m.type = WIRE_COMPARE_OPENED;
+        m.compare_opened.session = w->session;
+        m.compare_opened.ready = true;
+        m.compare_opened.truncated = (flags & 2) != 0;
+        m.compare_opened.same_tables = true;
+        m.compare_opened.clock = m.compare_opened.durable = split ? rest : w->clock;
+        m.compare_opened.agreed = w->clock;
+        m.compare_opened.touched = split ? second : rest;
+        break;
+    case 6:
+    case 7:
+        m.type = WIRE_COMPARE_ASK;
+        m.compare_ask.tag = w->tag;
+        m.compare_ask.keyspace = KEYSPACE;
+        m.compare_ask.all = (flags & 2) != 0;
+        m.compare_ask.bytes_max = 1000;
+        m.compare_ask.cut = m.compare_ask.agreed = w->clock;
+        m.compare_ask.skip = split ? half : BYTES_NONE;
+        m.compare_ask.units = split ? second : rest;
+        break;
+    case 8:
+        m.type = WIRE_COMPARE_TELL;
+        m.compare_tell.session = w->session;
+        m.compare_tell.request = w->request;
+        m.compare_tell.touched = split ? half : BYTES_NONE;
+        m.compare_tell.answers = split ? second : rest;
+        m.compare_tell.rows = (flags & 2) != 0 ? second : BYTES_NONE;
+        break;
+    default:
+        m.type = WIRE_COMPARE_GIVE;
+        m.compare_give.tag = w->tag;
+        m.compare_give.keyspace = KEYSPACE;
+        m.compare_give.join = (flags & 2) != 0;
+        m.compare_give.told = split ? half : w->clock;
+        m.compare_give.rows = split ? second : rest;
+        break;
     }
     return m;
+}
+
+static void pass(struct world *w, usec us)
+{
+    for (usec t = 0; t < us; t += us / 4) {
+        w->now.mono += us / 4;
+        heal_deadline(w->heal, w->now);
+        take_effects(w);
+    }
+}
+
+/* A session that we have begun, as far as it goes: the root is asked about. */
+static void begin_comparison(struct world *w, unsigned which)
+{
+    const struct heal_comparison what = {.peer = 2, .keyspace = KEYSPACE};
+    struct wire_message m = {.type = WIRE_COMPARE_OPENED, .from = 2};
+    bool ours = heal_compare(w->heal, w->now, 1, &what);
+    ASSERT(ours);
+    pass(w, USEC_PER_SEC / 10);
+    ASSERT(w->session != 0);
+    if (which % 10 != 8)
+        return;
+    m.compare_opened.session = w->session;
+    m.compare_opened.ready = true;
+    m.compare_opened.clock = m.compare_opened.durable = m.compare_opened.agreed = w->clock;
+    ours = heal_receive(w->heal, w->now, 2, &m);
+    ASSERT(ours);
+    take_effects(w);
+    ASSERT(w->request != 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -127,6 +222,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     heal_deadline(w.heal, w.now);
     take_effects(&w);
     ASSERT(w.agree != 0);
+    if (data[0] >= 4)
+        begin_comparison(&w, data[0]);
     struct wire_message m = message(&w, data[0], bytes_make(data + 1, size - 1));
     bool ours = heal_receive(w.heal, w.now, 2, &m);
     ASSERT(ours);
