@@ -153,17 +153,17 @@ void compare_again(struct heal *h, struct now now, struct comparing *s, enum com
 /* --- opening */
 
 /* What this session speaks of: what was durable, and is in all sums, before anything was compared.
- */
-static void note_durable(struct heal *h, struct comparing *s)
+ * False: that is not known now. */
+static bool note_durable(struct heal *h, struct comparing *s)
 {
     struct clock durable;
     clock_init(&durable);
-    if (engine_durable_clock(h->engine, s->range.keyspace, s->range.range, &durable)) {
-        clock_close(&s->durable);
-        clock_init(&s->durable);
-        clock_common(&s->asof, &durable, &s->durable);
-    }
+    bool known = engine_durable_clock(h->engine, s->range.keyspace, s->range.range, &durable);
+    clock_close(&s->durable);
+    clock_init(&s->durable);
+    clock_common(&s->asof, &durable, &s->durable);
     clock_close(&durable);
+    return known;
 }
 
 static void open_session(struct heal *h, struct now now, struct comparing *s)
@@ -176,13 +176,13 @@ static void open_session(struct heal *h, struct now now, struct comparing *s)
     bool current = false;
     enum err err = engine_tree_root(h->engine, s->range.keyspace, s->range.range, place, sums,
                                     &s->asof, &current);
-    if (err != ERR_OK || !current) { /* something was written since */
+    if (err == ERR_OK && current && !s->opened)
+        current = note_durable(h, s);
+    if (err != ERR_OK || !current) { /* something was written since, or very much */
         mem_free(sums);
         compare_again(h, now, s, COMPARE_PREPARING);
         return;
     }
-    if (!s->opened)
-        note_durable(h, s);
     buf_init(&tables, WIRE_MESSAGE_MAX / 4);
     for (size_t i = 0; i < s->tables_count; i++)
         buf_put_u32(&tables, s->tables[i]);
@@ -255,7 +255,7 @@ static void receive_opened(struct heal *h, struct now now, struct comparing *s,
     s->request = 0;
     compare_sent(s, m->clock.len + m->durable.len + m->agreed.len + m->touched.len);
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
-    if (err == ERR_OK && !m->ready) {
+    if (err == ERR_OVERLOADED || (err == ERR_OK && !m->ready)) {
         compare_again(h, now, s, COMPARE_OPENING);
         return;
     }

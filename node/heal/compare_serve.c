@@ -40,7 +40,7 @@ void serve_compare_lost(struct heal *h, node_no peer)
 static struct served *note(struct heal *h, struct now now, node_no peer, uint64_t session,
                            const struct compare_range *r)
 {
-    struct served *free = NULL;
+    struct served *free = NULL, *idle = NULL; /* of those that wait for nothing, the oldest */
     struct serving *all = serving(h);
     for (size_t i = 0; i < SERVED_MAX; i++) {
         struct served *v = &all->list[i];
@@ -52,9 +52,13 @@ static struct served *note(struct heal *h, struct now now, node_no peer, uint64_
         if (v->peer != 0 && v->kept_until <= now.mono)
             forget(v);
         free = v->peer == 0 && free == NULL ? v : free;
+        if (v->peer != 0 && v->done && (idle == NULL || v->kept_until < idle->kept_until))
+            idle = v;
     }
-    if (free == NULL)
+    if (free == NULL && idle == NULL)
         return NULL;
+    if (free == NULL)
+        forget(free = idle);
     *free = (struct served){.peer = peer, .session = session, .done = true};
     free->keyspace = r->keyspace;
     free->range = r->range;
@@ -181,8 +185,8 @@ static enum err tell_clocks(struct opening *o, struct wire_compare_opened *m)
     clock_init(&durable);
     clock_init(&told);
     clock_common(&o->asof, &o->theirs, &cut);
-    if (engine_durable_clock(h->engine, o->r.keyspace, o->r.range, &durable))
-        clock_common(&durable, &o->asof, &told);
+    m->ready = engine_durable_clock(h->engine, o->r.keyspace, o->r.range, &durable);
+    clock_common(&durable, &o->asof, &told);
     m->clock = compare_keep_clock(h, &o->asof);
     m->durable = compare_keep_clock(h, &told);
     const struct clock *agreed = heal_agreed(h, o->r.keyspace, o->r.range);

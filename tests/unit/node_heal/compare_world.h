@@ -1,0 +1,32 @@
+/* compare_world.h - two of three replicas whose rows differ on purpose, for sessions by trees. */
+#ifndef TORC_TESTS_COMPARE_WORLD_H
+#define TORC_TESTS_COMPARE_WORLD_H
+
+#include "three.h"
+
+#define RANGE 5
+#define WIDTH 16 /* of trees */
+
+extern const struct heal_comparison between; /* nodes 1 and 2, all of RANGE */
+
+void compare_setup(void);
+void compare_teardown(void);
+void begin_anew(void);
+token token_of(unsigned row);
+/* A row; with another value than it had, when `value` is another one. */
+struct part part_of(unsigned row, int64_t timestamp, enum cell_kind kind, const char *value,
+                    struct dot dot);
+struct dot next_dot(node_no by);
+void apply(node_no to, const struct part *p, struct dot dot);
+void put_both(unsigned row, int64_t timestamp);
+/* Both clocks have the dot; node `who` alone has the row, or the newer value. */
+void plant(node_no who, unsigned row, int64_t timestamp);
+void sync_all(void);
+void fill(unsigned rows);
+/* Node 1 compares with node 2. */
+const struct heal_figures *compare(const struct heal_comparison *what);
+void get_digest(node_no no, struct digest *ret);
+bool rows_are_equal(void);
+bool clocks_are_equal(void);
+
+#endif
