@@ -248,24 +248,30 @@ enum err tree_fold(struct tree *t, size_t entries_max, bool *ret_done)
 
 /* --- what comes without a dot */
 
-enum err tree_touch_part(struct engine *e, struct range_state *r, const struct part *p)
+static enum err touch_part_of(struct touch *t, const struct part *p, struct arena *arena)
+{
+    struct shape s = {.table = p->table, .token = p->token, .key = p->key};
+    s.flags =
+        (tomb_is_none(&p->deletion) ? 0u : SHAPE_DELETION) | (p->has_static ? SHAPE_STATIC : 0u);
+    s.ranges = arena_array(arena, struct scan_slice, p->tombs_count);
+    for (size_t i = 0; i < p->tombs_count; i++)
+        s.ranges[s.ranges_count++] = (struct scan_slice){p->tombs[i].start, p->tombs[i].end};
+    s.rows = arena_array(arena, struct bytes, p->rows_count);
+    for (size_t i = 0; i < p->rows_count; i++)
+        s.rows[s.rows_count++] = p->rows[i].key;
+    return touch_shape(t, &s);
+}
+
+enum err tree_touch_parts(struct engine *e, struct range_state *r, const struct part *parts,
+                          size_t count)
 {
     struct tree t;
     struct touch touch;
     struct arena arena = {0};
-    struct shape s = {.table = p->table, .token = p->token, .key = p->key};
-    s.flags =
-        (tomb_is_none(&p->deletion) ? 0u : SHAPE_DELETION) | (p->has_static ? SHAPE_STATIC : 0u);
-    s.ranges = arena_array(&arena, struct scan_slice, p->tombs_count);
-    for (size_t i = 0; i < p->tombs_count; i++)
-        s.ranges[s.ranges_count++] = (struct scan_slice){p->tombs[i].start, p->tombs[i].end};
-    s.rows = arena_array(&arena, struct bytes, p->rows_count);
-    for (size_t i = 0; i < p->rows_count; i++)
-        s.rows[s.rows_count++] = p->rows[i].key;
     enum err err = tree_open(&t, e, r);
     touch_init(&touch, mark_stretch, &t);
-    if (err == ERR_OK)
-        err = touch_shape(&touch, &s);
+    for (size_t i = 0; i < count && err == ERR_OK; i++)
+        err = touch_part_of(&touch, &parts[i], &arena);
     if (err == ERR_OK && t.changed)
         tree_write(&t);
     touch_close(&touch);

@@ -123,8 +123,9 @@ bool tree_strip(struct part *p, const struct clock *agreed, int64_t now_s, struc
 
 /* --- tree_fold.c */
 
-/* Leaves that have anything of the part become dirty, in a batch of their own. */
-enum err tree_touch_part(struct engine *e, struct range_state *r, const struct part *p) MUST_CHECK;
+/* Leaves that have anything of the parts become dirty, in a batch of their own. */
+enum err tree_touch_parts(struct engine *e, struct range_state *r, const struct part *parts,
+                          size_t count) MUST_CHECK;
 
 /* Marks into dirty leaves, and the next entries of the log, about entries_max of them. *ret_done:
  * the as-of clock is that of the range. */

@@ -13,6 +13,8 @@ struct taking {
     struct clock known; /* the clock, `told`, and names given here */
     struct dot *names;
     size_t names_count, names_cap, settled_cap;
+    struct part *lacks; /* what is written: before that the tree hears of it */
+    size_t lacks_count, lacks_cap;
     struct buf at; /* scratch: a place */
     struct tree_taken out;
 };
@@ -130,14 +132,13 @@ static int compare_hashes(const void *a, const void *b)
 
 /* --- taking */
 
-static enum err take_lack(struct taking *t, const struct part *lack)
+static void take_lack(struct taking *t, const struct part *lack)
 {
     struct engine *e = t->e;
     struct part stray;
     struct dot dot = engine_name(e, t->range, &t->known, lack, t->arena, &stray);
-    enum err err = tree_touch_part(e, t->range, lack);
-    if (err != ERR_OK)
-        return err;
+    t->lacks = arena_grow(t->arena, t->lacks, t->lacks_count, &t->lacks_cap, sizeof *t->lacks);
+    t->lacks[t->lacks_count++] = *lack;
     engine_batch_part(e, t->range, lack);
     counter_sets_feed(&e->counters, lack);
     if (dot.n > 0) {
@@ -146,7 +147,6 @@ static enum err take_lack(struct taking *t, const struct part *lack)
         t->names = arena_grow(t->arena, t->names, t->names_count, &t->names_cap, sizeof *t->names);
         t->names[t->names_count++] = dot;
     }
-    return ERR_OK;
 }
 
 static enum err take_one(struct taking *t, struct part *p)
@@ -165,7 +165,8 @@ static enum err take_one(struct taking *t, struct part *p)
     t->out.rows += lack.rows_count + has_head(&lack);
     if (t->told == NULL)
         count_doubtful(t, &own, p);
-    return take_lack(t, &lack);
+    take_lack(t, &lack);
+    return ERR_OK;
 }
 
 enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range,
@@ -195,6 +196,7 @@ enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range
             err = take_one(&t, &p);
     }
     err = err == ERR_OK ? engine_batch_check(e) : err;
+    err = err == ERR_OK ? tree_touch_parts(e, r, t.lacks, t.lacks_count) : err;
     if (err == ERR_OK) {
         for (size_t i = 0; i < t.names_count; i++)
             engine_range_add(e, r, t.names[i]);
