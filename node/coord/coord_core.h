@@ -200,7 +200,7 @@ struct run {
     int64_t stamp; /* the server's, in `part`; 0: none */
     int64_t came;  /* the same as it was in the request, and is in what is forwarded */
     int64_t until; /* by when it is answered, on the clock of who was asked: not raised above */
-    bool held;     /* it has failed, and nobody is told yet (stamp_holds): */
+    bool held;     /* it is over, and nobody is told yet (stamp_holds): */
     struct coord_result outcome;
     unsigned again;   /* how often it was stamped again */
     struct part sent; /* what became of `part` where it was minted */
@@ -268,9 +268,9 @@ void stamp_forward_again(struct coord *c, struct run *run);
  * who was lost before. */
 enum err stamp_forward_err(const struct run *run, enum err err);
 
-/* It is over. True: it has failed, may be seen all the same, and has a stamp that is ahead of the
- * clock; so what is done after the answer, elsewhere, could be older. It is answered when the clock
- * is there, or time is up. */
+/* It is over. True: few have it (it has failed, and may be seen all the same, or is raised and at
+ * ONE, say), and it has a stamp that is ahead of the clock; so what is done after the answer,
+ * elsewhere, could be older. It is answered when the clock is there, or time is up. */
 bool stamp_holds(struct coord *c, struct run *run, const struct coord_result *result);
 
 /* Enough have it. True: it has a later stamp now, and is to go to all of them again. */

@@ -16,9 +16,9 @@
  * deleted it may be forgotten.) Then, and when it is the client's timestamp that
  * loses, the client is told.
  *
- * What has enough acks may be stamped ahead of the clock: whatever comes after it finds it. What
- * has failed may be seen all the same, though few have it; so its failure is told when the clock
- * has come to the stamp, and not as soon as it is known (stamp_holds). */
+ * What a quorum has may be stamped ahead of the clock: whatever comes after it finds it. What was
+ * raised at ONE, TWO or THREE few have, and what has failed may be seen all the same; so these are
+ * told when the clock has come to the stamp, and not as soon as it is known (stamp_holds). */
 #include "node/coord/coord_core.h"
 
 #include "base/mutant.h"
@@ -158,13 +158,21 @@ enum err stamp_forward_err(const struct run *run, enum err err)
     return undone && run->forward_lost ? ERR_TIMEOUT : err;
 }
 
+/* A later write at the same level may meet none of those who have acked. */
+static bool few_have(enum level level)
+{
+    return level == LEVEL_ANY || level == LEVEL_ONE || level == LEVEL_TWO || level == LEVEL_THREE ||
+           level == LEVEL_LOCAL_ONE;
+}
+
 bool stamp_holds(struct coord *c, struct run *run, const struct coord_result *result)
 {
     usec now = c->now.mono;
     int64_t ahead = run->stamp - c->now.wall;
     bool minted = run->dot.n > 0 || run->forwarded;
-    if (run->held || result->err == ERR_OK || !minted || run->stamp == 0 || ahead <= 0 ||
-        ahead > c->config.clock_offset_max_us || now >= run->end_mono)
+    bool raised = few_have(run->level) && (run->stamp > run->came || run->forward_lost);
+    if (run->held || (result->err == ERR_OK && !raised) || !minted || run->stamp == 0 ||
+        ahead <= 0 || ahead > c->config.clock_offset_max_us || now >= run->end_mono)
         return false;
     run->held = true;
     run->outcome = *result;

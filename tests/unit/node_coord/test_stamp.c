@@ -165,6 +165,23 @@ static void a_forward_that_is_lost_is_given_up_late(void)
     CU_ASSERT_EQUAL(coord_pending(coord), 0);
 }
 
+/* What few have is acked when the clock has come to its stamp: a later write that meets none of
+ * them is stamped above it. */
+static void what_is_raised_is_told_when_its_time_has_come(void)
+{
+    node_no stranger = fixture_stranger(&f, "k");
+    fixture_at(&f, R(0))->down = true;
+    CU_ASSERT_EQUAL(stamped(stranger, "raised", NOW, LEVEL_ONE), ERR_COUNT);
+    coord_peer_lost(fixture_at(&f, stranger)->coord, f.now, R(0));
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 0);
+    CU_ASSERT(has(R(1), "raised"));
+    fixture_elapse(&f, FIXTURE_OFFSET + USEC_PER_MS);
+    CU_ASSERT_EQUAL(f.done, 1);
+    CU_ASSERT_EQUAL(f.result.err, ERR_OK);
+    CU_ASSERT_EQUAL(stamped(R(1), "now", NOW, LEVEL_ONE), ERR_OK); /* not raised, not held */
+}
+
 /* The other ones see too few replicas, and write nothing. The first one may have. */
 static void a_forward_that_is_lost_is_not_undone(void)
 {
@@ -501,6 +518,8 @@ CU_TestInfo stamp_tests[] = {
     {"a failure is told when the clock has come to the stamp",
      a_failure_is_told_when_the_clock_has_come_to_the_stamp},
     {"a forward that is lost is given up late", a_forward_that_is_lost_is_given_up_late},
+    {"what is raised is told when its time has come",
+     what_is_raised_is_told_when_its_time_has_come},
     {"a forward that is lost is not undone", a_forward_that_is_lost_is_not_undone},
     {"a forward that comes late", a_forward_that_comes_late},
     {"a forward that comes much too late", a_forward_that_comes_much_too_late},
