@@ -134,13 +134,19 @@ static void one_partition_needs_no_keeper(void)
     CU_ASSERT_EQUAL(kept(), 0);
 }
 
-/* It dies as soon as its keepers have it, before it has written anything. */
-static void keepers_write_what_a_dead_coordinator_did_not(void)
+/* The keepers have it and nobody has said so when its coordinator dies; they stay frozen. */
+static void keep_and_die(void)
 {
     for (node_no i = 2; i <= FIXTURE_NODES; i++)
         fixture_at(&f, i)->frozen = true;
     CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
     die(1);
+}
+
+/* It dies as soon as its keepers have it, before it has written anything. */
+static void keepers_write_what_a_dead_coordinator_did_not(void)
+{
+    keep_and_die();
     for (node_no i = 2; i <= FIXTURE_NODES; i++)
         fixture_at(&f, i)->frozen = false;
     fixture_settle(&f);
@@ -191,10 +197,7 @@ static void a_replay_changes_nothing_that_is_younger(void)
 /* It goes on until all partitions have their quorum, and remembers which do. */
 static void a_replay_waits_for_replicas(void)
 {
-    for (node_no i = 2; i <= FIXTURE_NODES; i++)
-        fixture_at(&f, i)->frozen = true;
-    CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
-    die(1);
+    keep_and_die();
     for (node_no i = 2; i <= FIXTURE_NODES; i++)
         fixture_at(&f, i)->frozen = false;
     fixture_settle(&f);
@@ -214,10 +217,7 @@ static void a_replay_waits_for_replicas(void)
 
 static void a_keeper_that_restarts_still_has_it(void)
 {
-    for (node_no i = 2; i <= FIXTURE_NODES; i++)
-        fixture_at(&f, i)->frozen = true;
-    CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
-    die(1);
+    keep_and_die();
     for (node_no i = 2; i <= FIXTURE_NODES; i++) {
         fixture_at(&f, i)->frozen = false;
         fixture_settle(&f);
@@ -242,10 +242,7 @@ static void bounds_are_readable(node_no node, bool good)
  * it is not left out, but waits for who can. */
 static void a_replay_is_not_left_out_for_a_read_error(void)
 {
-    for (node_no i = 2; i <= FIXTURE_NODES; i++)
-        fixture_at(&f, i)->frozen = true;
-    CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
-    die(1);
+    keep_and_die();
     for (node_no i = 2; i <= FIXTURE_NODES; i++) {
         fixture_at(&f, i)->frozen = false;
         bounds_are_readable(i, false);
@@ -266,10 +263,7 @@ static void a_replay_is_not_left_out_for_a_read_error(void)
 
 static void a_keeper_that_cannot_read_looks_again(void)
 {
-    for (node_no i = 2; i <= FIXTURE_NODES; i++)
-        fixture_at(&f, i)->frozen = true;
-    CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
-    die(1);
+    keep_and_die();
     for (node_no i = 2; i <= FIXTURE_NODES; i++) {
         struct store *store = fixture_at(&f, i)->store;
         fixture_at(&f, i)->frozen = false;
@@ -290,10 +284,7 @@ static void a_keeper_goes_on_behind_a_damaged_batch(void)
 {
     static const uint8_t first[18] = "b/";
     static const uint8_t second[18] = {'b', '/', 0, 1}; /* is none */
-    for (node_no i = 2; i <= FIXTURE_NODES; i++)
-        fixture_at(&f, i)->frozen = true;
-    CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
-    die(1);
+    keep_and_die();
     for (node_no i = 2; i <= FIXTURE_NODES; i++) {
         struct fixture_node *node = fixture_at(&f, i);
         node->frozen = false;
@@ -379,10 +370,7 @@ static void what_cannot_be_written_is_not_logged(void)
 static void tables_that_are_gone_are_left_out(void)
 {
     const struct cluster_table other = {TABLE + 1, KEYSPACE};
-    for (node_no i = 2; i <= FIXTURE_NODES; i++)
-        fixture_at(&f, i)->frozen = true;
-    CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
-    die(1);
+    keep_and_die();
     for (node_no i = 2; i <= FIXTURE_NODES; i++) {
         fixture_at(&f, i)->frozen = false;
         cluster_set_tables(fixture_at(&f, i)->cluster, &other, 1, 100);
