@@ -40,6 +40,16 @@ static struct cell gen_cell(struct rng *r, struct dot dot)
     return c;
 }
 
+struct event event_deletion(enum event_kind kind, const char *start, const char *end,
+                            int64_t timestamp)
+{
+    struct event e = {.kind = kind, .row = bytes_text(start)};
+    e.start = e.row;
+    e.end = bytes_text(end);
+    e.tomb = (struct tomb){timestamp, 5, {{0, 0}, 0}};
+    return e;
+}
+
 struct event gen_event(struct rng *r, struct dot dot)
 {
     struct event e = {.kind = EVENT_CELL};

@@ -16,6 +16,10 @@ struct event {
     struct cell cell;        /* EVENT_CELL, EVENT_STATIC */
 };
 
+/* A deletion at 5 s, without a dot yet: of a row, of start <= row < end, or of the partition. */
+struct event event_deletion(enum event_kind kind, const char *start, const char *end,
+                            int64_t timestamp);
+
 struct event gen_event(struct rng *r, struct dot dot);
 struct bytes gen_row_key(struct rng *r);
 

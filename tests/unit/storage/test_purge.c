@@ -75,16 +75,6 @@ static struct event tombstone(const char *row, int64_t timestamp)
     return e;
 }
 
-static struct event deletion(enum event_kind kind, const char *start, const char *end,
-                             int64_t timestamp)
-{
-    struct event e = {.kind = kind, .row = bytes_text(start)};
-    e.start = e.row;
-    e.end = bytes_text(end);
-    e.tomb = (struct tomb){timestamp, 5, {{0, 0}, 0}};
-    return e;
-}
-
 static struct part part_of(struct fix *f, struct event e, struct dot dot)
 {
     e.cell.dot = e.tomb.dot = dot;
@@ -167,9 +157,9 @@ static void nothing_is_left(struct fix *f)
 static void all_kinds_go(void)
 {
     const struct event kinds[] = {
-        deletion(EVENT_PART, "", "", 9),  deletion(EVENT_RANGE, "a", "c", 9),
-        deletion(EVENT_ROW, "b", "", 9),  tombstone("b", 9),
-        deletion(EVENT_RANGE, "", "", 9), expiring("b", 9, 100),
+        event_deletion(EVENT_PART, "", "", 9),  event_deletion(EVENT_RANGE, "a", "c", 9),
+        event_deletion(EVENT_ROW, "b", "", 9),  tombstone("b", 9),
+        event_deletion(EVENT_RANGE, "", "", 9), expiring("b", 9, 100),
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct fix f;
@@ -216,8 +206,8 @@ static void what_is_newer_stays(void)
     write(&f, value("a", 3));
     write(&f, value("b", 12));
     write(&f, static_value(3));
-    write(&f, deletion(EVENT_PART, "", "", 9));
-    write(&f, deletion(EVENT_ROW, "c", "", 15));
+    write(&f, event_deletion(EVENT_PART, "", "", 9));
+    write(&f, event_deletion(EVENT_ROW, "c", "", 15));
     write(&f, value("c", 20));
     purge(&f, 1, 6, LATE, 100);
     CU_ASSERT_EQUAL(live_rows(&f), 2);
@@ -253,7 +243,7 @@ static void victims_go_first(void)
             write(&f, value((char *)arena_copy(&f.arena, bytes_make(row, 3)).data,
                             i % 4 == 3 ? 20 : 3));
         }
-        write(&f, deletion(EVENT_RANGE, "a", "", 9));
+        write(&f, event_deletion(EVENT_RANGE, "a", "", 9));
         for (uint64_t i = 0; i < 60 && !done; i++) {
             CU_ASSERT_EQUAL(
                 engine_purge(f.engine, KEYSPACE, RANGE, &agreed, 0, 2 + stop % 5, &done), ERR_OK);
@@ -279,7 +269,7 @@ static void the_bound_is_kept(void)
     open_fix(&f);
     CU_ASSERT_EQUAL(engine_purged_bound(f.engine, TABLE, 0), TIMESTAMP_NONE);
     write(&f, value("a", 3));
-    write(&f, deletion(EVENT_ROW, "a", "", 9));
+    write(&f, event_deletion(EVENT_ROW, "a", "", 9));
     token place = part_of(&f, value("a", 1), dot_of(1)).token;
     table_no table = part_of(&f, value("a", 1), dot_of(1)).table;
     uint64_t drops = engine_drops(f.engine, KEYSPACE, RANGE);
@@ -296,7 +286,7 @@ static void a_dropped_table_leaves_no_garbage(void)
     struct fix f;
     open_fix(&f);
     for (int i = 0; i < 10; i++)
-        write(&f, deletion(EVENT_ROW, "a", "", 9 + i));
+        write(&f, event_deletion(EVENT_ROW, "a", "", 9 + i));
     table_no table = part_of(&f, value("a", 1), dot_of(1)).table;
     CU_ASSERT_EQUAL(keys_of(&f, 'g'), 10);
     CU_ASSERT_TRUE(engine_drop_table(f.engine, table + 1, 100));
@@ -328,7 +318,7 @@ static void ranges_with_garbage_are_found(void)
 
 static void what_is_known_does_not_come_back(void)
 {
-    const struct event dead[] = {value("b", 3), deletion(EVENT_ROW, "b", "", 9)};
+    const struct event dead[] = {value("b", 3), event_deletion(EVENT_ROW, "b", "", 9)};
     struct fix f;
     open_fix(&f);
     write(&f, dead[0]);
@@ -380,12 +370,12 @@ static void goes_before(struct event there, struct event comes, size_t expected)
 
 static void a_context_goes_before_its_write(void)
 {
-    goes_before(deletion(EVENT_ROW, "b", "", 9), value("b", 5), 3);
+    goes_before(event_deletion(EVENT_ROW, "b", "", 9), value("b", 5), 3);
     goes_before(tombstone("b", 9), value("b", 5), 3);
-    goes_before(deletion(EVENT_RANGE, "a", "c", 9), value("b", 5), 2);
-    goes_before(deletion(EVENT_RANGE, "b", "", 9), value("b", 5), 2);
-    goes_before(deletion(EVENT_PART, "", "", 9), value("b", 5), 1);
-    goes_before(deletion(EVENT_PART, "", "", 9), static_value(5), 1);
+    goes_before(event_deletion(EVENT_RANGE, "a", "c", 9), value("b", 5), 2);
+    goes_before(event_deletion(EVENT_RANGE, "b", "", 9), value("b", 5), 2);
+    goes_before(event_deletion(EVENT_PART, "", "", 9), value("b", 5), 1);
+    goes_before(event_deletion(EVENT_PART, "", "", 9), static_value(5), 1);
 }
 
 /* The message has other things that the same write made, which is no reason to keep the tombstone.
@@ -427,14 +417,14 @@ static void a_context_takes_too_much(void)
         write(&f, value(row, 2));
     }
     uint64_t last = f.n + 1;
-    write(&f, deletion(EVENT_RANGE, "a", "z", 9));
+    write(&f, event_deletion(EVENT_RANGE, "a", "z", 9));
     clock_add_run(&context, dot_of(1).actor, 1, last);
-    CU_ASSERT_EQUAL(apply(&f, deletion(EVENT_RANGE, "b", "y", 5), &context), ERR_BEHIND);
+    CU_ASSERT_EQUAL(apply(&f, event_deletion(EVENT_RANGE, "b", "y", 5), &context), ERR_BEHIND);
     f.n--;
     CU_ASSERT_EQUAL(keys_of(&f, 'd'), 11001);
     purge(&f, 1, last, 0, 500);
     CU_ASSERT_EQUAL(keys_of(&f, 'd'), 0);
-    CU_ASSERT_EQUAL(apply(&f, deletion(EVENT_RANGE, "b", "y", 5), &context), ERR_OK);
+    CU_ASSERT_EQUAL(apply(&f, event_deletion(EVENT_RANGE, "b", "y", 5), &context), ERR_OK);
     CU_ASSERT_EQUAL(keys_of(&f, 'd'), 1);
     clock_close(&context);
     close_fix(&f);
@@ -499,7 +489,7 @@ static void purge_many(struct fix *f, unsigned rows, size_t work_max, bool read)
         write(f, value(name, 10));
         arena_reset(&f->arena);
     }
-    write(f, deletion(EVENT_PART, "", "", 20));
+    write(f, event_deletion(EVENT_PART, "", "", 20));
     for (unsigned i = 0; read && i < 3; i++) { /* which removes rows itself */
         struct scan s = whole_table();
         struct scan_result r;

@@ -43,16 +43,6 @@ static struct event tombstone(const char *row, uint32_t column, int64_t timestam
     return e;
 }
 
-static struct event deletion(enum event_kind kind, const char *start, const char *end,
-                             int64_t timestamp)
-{
-    struct event e = {.kind = kind, .row = bytes_text(start)};
-    e.start = e.row;
-    e.end = bytes_text(end);
-    e.tomb = (struct tomb){timestamp, 5, {{0, 0}, 0}};
-    return e;
-}
-
 static void write(struct fix *f, struct event e)
 {
     struct dot dot = dot_of(++f->n);
@@ -165,15 +155,16 @@ static void goes(struct event deletes, const struct event *then, bool holds)
 static void what_was_deleted_goes(void)
 {
     struct event after[] = {value("b", 1, 30), static_value(30),
-                            deletion(EVENT_RANGE, "b", "bb", 4), deletion(EVENT_PART, "", "", 3)};
+                            event_deletion(EVENT_RANGE, "b", "bb", 4),
+                            event_deletion(EVENT_PART, "", "", 3)};
     for (size_t i = 0; i < 2 * (ARRAY_LEN(after) + 1); i++) {
         const struct event *then = i / 2 < ARRAY_LEN(after) ? &after[i / 2] : NULL;
         bool holds = i % 2 == 0;
         goes(tombstone("b", 1, 9), then, holds);
-        goes(deletion(EVENT_ROW, "b", "", 9), then, holds);
-        goes(deletion(EVENT_RANGE, "aa", "c", 9), then, holds);
-        goes(deletion(EVENT_RANGE, "b", "", 9), then, holds);
-        goes(deletion(EVENT_PART, "", "", 9), then, holds);
+        goes(event_deletion(EVENT_ROW, "b", "", 9), then, holds);
+        goes(event_deletion(EVENT_RANGE, "aa", "c", 9), then, holds);
+        goes(event_deletion(EVENT_RANGE, "b", "", 9), then, holds);
+        goes(event_deletion(EVENT_PART, "", "", 9), then, holds);
     }
 }
 
@@ -186,8 +177,8 @@ static void many_ranges_are_looked_at_as_one(void)
         write(&f, value(arena_printf(&f.arena, "%03u", i), 1, 5));
     back_up(&f);
     for (unsigned i = 1; i < 300; i++)
-        write(&f, deletion(EVENT_RANGE, "", arena_printf(&f.arena, "%03u", i), 5 + i));
-    write(&f, deletion(EVENT_RANGE, "350", "360", 400));
+        write(&f, event_deletion(EVENT_RANGE, "", arena_printf(&f.arena, "%03u", i), 5 + i));
+    write(&f, event_deletion(EVENT_RANGE, "350", "360", 400));
     purge(&f);
     uint64_t before = engine_stats(f.restored).fragments_read;
     CU_ASSERT_TRUE(pull(&f, true));
@@ -256,7 +247,7 @@ static void very_much_goes_in_several_pulls(void)
     }
     write(&f, static_value(20));
     back_up(&f);
-    write(&f, deletion(EVENT_PART, "", "", 9));
+    write(&f, event_deletion(EVENT_PART, "", "", 9));
     purge(&f);
     while (!pull(&f, true) && pulls < 10)
         pulls++;
