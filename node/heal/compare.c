@@ -1,5 +1,5 @@
 /* compare.c - a session by trees, from the side of who began it: see compare.h. */
-#include "node/heal/compare.h"
+#include "node/heal/compare_many.h"
 
 /* --- life */
 
@@ -24,6 +24,7 @@ void compare_free(struct heal *h)
         if (h->compares[i] != NULL)
             session_free(h->compares[i]);
     }
+    many_free(h);
     serve_compare_free(h);
 }
 
@@ -48,6 +49,9 @@ void compare_end(struct heal *h, struct now now, struct comparing *s, enum err e
     s->figures.us = now.mono - s->began;
     e->compared.id = s->id;
     e->compared.err = err;
+    e->compared.peer = s->peer;
+    e->compared.keyspace = s->range.keyspace;
+    e->compared.range = s->range.range;
     e->compared.figures = s->figures;
     if (err != ERR_OK)
         note_resume(h, s, e);
@@ -57,6 +61,8 @@ void compare_end(struct heal *h, struct now now, struct comparing *s, enum err e
         if (h->compares[i] == s)
             h->compares[i] = NULL;
     }
+    if (s->many != 0)
+        many_session_ended(h, now, s, err, &s->figures);
     session_free(s);
 }
 
@@ -92,6 +98,12 @@ static void begin_walk(struct comparing *s, const struct heal_comparison *what)
 
 bool heal_compare(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what)
 {
+    return compare_begin(h, now, id, what, 0);
+}
+
+bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what,
+                   uint64_t many)
+{
     size_t at = 0;
     while (at < HEAL_COMPARES_MAX && h->compares[at] != NULL)
         at++;
@@ -100,6 +112,7 @@ bool heal_compare(struct heal *h, struct now now, uint64_t id, const struct heal
     struct comparing *s = h->compares[at] = mem_new(struct comparing);
     s->id = id;
     s->session = ++h->rounds;
+    s->many = many;
     s->peer = what->peer;
     s->full = what->full;
     s->preview = what->preview;
@@ -472,6 +485,7 @@ void compare_peer_lost(struct heal *h, struct now now, node_no peer)
         if (h->compares[i] != NULL && h->compares[i]->peer == peer)
             compare_end(h, now, h->compares[i], ERR_UNAVAILABLE);
     }
+    many_peer_lost(h, now, peer);
 }
 
 void compare_deadline(struct heal *h, struct now now)
@@ -481,6 +495,7 @@ void compare_deadline(struct heal *h, struct now now)
         if (h->compares[i] != NULL && now.mono >= h->compares[i]->due)
             session_due(h, now, h->compares[i]);
     }
+    many_deadline(h, now);
 }
 
 usec compare_next_deadline(const struct heal *h)
@@ -490,7 +505,8 @@ usec compare_next_deadline(const struct heal *h)
         if (h->compares[i] != NULL && h->compares[i]->due < next)
             next = h->compares[i]->due;
     }
-    return next;
+    usec many = many_next_deadline(h);
+    return many < next ? many : next;
 }
 
 bool compare_is_under_way(const struct heal *h, keyspace_no keyspace, range_no range)

@@ -144,6 +144,7 @@ struct given_place {
 
 struct comparing {
     uint64_t id, session;
+    uint64_t many; /* begun for that one (compare_many.h); 0: for none */
     node_no peer;
     bool full, preview, all_tables, from_start;
     struct arena own; /* of the range and its tables */
@@ -181,6 +182,9 @@ struct comparing {
     struct heal_figures figures;
 };
 
+/* heal_compare, for one of compare_many.h. */
+bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what,
+                   uint64_t many);
 void compare_begin_asking(struct heal *h, struct now now, struct comparing *s);
 void compare_end(struct heal *h, struct now now, struct comparing *s, enum err err);
 void compare_again(struct heal *h, struct now now, struct comparing *s, enum compare_state state);

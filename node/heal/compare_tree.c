@@ -6,6 +6,8 @@ enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, nod
 {
     const struct placement *p = cluster_placement(h->cluster, keyspace);
     node_no self = cluster_self(h->cluster), nodes[AGREE_SET_MAX];
+    ret->keyspace = keyspace;
+    ret->range = range;
     if (self == 0 || p == NULL || range >= p->ranges || peer == self)
         return ERR_UNAVAILABLE;
     struct replicas replicas = placement_replicas(p, range);
@@ -13,8 +15,6 @@ enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, nod
         agree_replicas(h, keyspace, range, nodes, &ret->tag) == 0)
         return ERR_UNAVAILABLE;
     struct token_span span = ring_range_span(range, p->ranges);
-    ret->keyspace = keyspace;
-    ret->range = range;
     ret->place.first = span.first;
     ret->place.last = span.last;
     ret->place.tables_count = cluster_tables_of(h->cluster, keyspace, arena, &ret->place.tables);

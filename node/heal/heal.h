@@ -97,8 +97,30 @@ struct heal_comparison {
 /* HEAL_COMPARED comes once, perhaps in the same step. False: too many are under way. */
 bool heal_compare(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what);
 
+/* Bring many ranges of a keyspace to equality with one peer. Few messages say which of them are
+ * equal; each other one gets a session of its own, some at a time. HEAL_COMPARED comes for each
+ * that is settled, HEAL_COMPARED_ALL once, after them, and with an error for those that are not
+ * (the peer is gone): these can be asked about again. False: too many are under way. */
+#define HEAL_COMPARE_MANY_MAX 8u
+struct heal_comparisons {
+    node_no peer;
+    keyspace_no keyspace;
+    const range_no *ranges; /* ascending; none: all that both are replicas of */
+    size_t ranges_count;
+    const table_no *tables; /* ascending; none: all of the keyspace */
+    size_t tables_count;
+    bool full, preview; /* as above */
+    bool gentle;        /* nobody waits: it reads no more than `scrub_rows` a second, here */
+};
+bool heal_compare_ranges(struct heal *h, struct now now, uint64_t id,
+                         const struct heal_comparisons *what);
+
+/* End all that was begun under this id; HEAL_COMPARED, HEAL_COMPARED_ALL come with ERR_CLOSED. */
+void heal_compare_stop(struct heal *h, struct now now, uint64_t id);
+
 struct heal_figures {
     bool equal;              /* the sums of all tables were */
+    bool proved;             /* equal, or mended, as of what is durable on both sides */
     bool joined;             /* the clocks took in each other */
     uint64_t rows;           /* that our tree has */
     uint64_t stretches;      /* sums compared */
@@ -117,6 +139,7 @@ enum heal_effect_type {
     HEAL_SEND,
     HEAL_FETCHED,
     HEAL_COMPARED,
+    HEAL_COMPARED_ALL,
     HEAL_DOUBTFUL, /* rows of the peer were other than clocks say: damage, or a defect of ours */
     HEAL_NEW_LIFE, /* dots are to be minted under a new boot number: heal_set_life */
     HEAL_MOVED     /* all that there is to pull for ring_epoch has been pulled and is durable */
@@ -137,10 +160,19 @@ struct heal_effect {
         struct {
             uint64_t id;
             enum err err;
+            node_no peer;
+            keyspace_no keyspace;
+            range_no range;
             struct heal_figures figures;
             table_no from_table; /* unless ERR_OK: where to go on; 0: at the start */
             struct bytes from;
         } compared;
+        struct {
+            uint64_t id;
+            enum err err;
+            size_t ranges, equal, failed; /* HEAL_COMPARED came for; were equal; with an error */
+            struct heal_figures figures;  /* of all together */
+        } compared_all;
         struct {
             node_no peer;
             keyspace_no keyspace;

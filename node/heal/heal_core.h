@@ -6,7 +6,7 @@
  *   agree_talk.c  questions and answers about that
  *   held.c     what is held; what was, and goes before it is again
  *   fetch.c    dots that somebody waits for
- *   compare*.c  sessions by trees (compare.h)
+ *   compare*.c  sessions by trees (compare.h), of many ranges (compare_many.h)
  *   tidy.c     garbage is found and, where agreed, removed
  *   pins.c     why garbage stays where it is not removed
  *   report.c   what others want to know of sessions
@@ -98,6 +98,7 @@ struct forget { /* a range that is to be */
 };
 
 struct comparing;
+struct comparing_many;
 struct serving;
 
 struct heal {
@@ -130,6 +131,7 @@ struct heal {
     struct fetching fetches[HEAL_FETCHES_MAX];
     size_t fetches_count;
     struct comparing *compares[HEAL_COMPARES_MAX];
+    struct comparing_many *many[HEAL_COMPARE_MANY_MAX];
     struct serving *serving; /* sessions of others; NULL as long as there were none */
     struct heal_effect *effects;
     size_t effects_count, effects_cap;

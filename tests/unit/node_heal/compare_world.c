@@ -7,9 +7,11 @@
 #include <string.h>
 
 const struct heal_comparison between = {.peer = 2, .keyspace = KEYSPACE, .range = RANGE};
+range_no compare_in = RANGE;
 
 void compare_setup(void)
 {
+    compare_in = RANGE;
     three_tree_width = WIDTH;
     three_setup(3);
     three_tree_width = 0;
@@ -28,7 +30,8 @@ void begin_anew(void)
 
 token token_of(unsigned row)
 {
-    return ring_range_span(RANGE, RANGES).first + 1000 + (token)row * 1000003;
+    return ring_range_span(compare_in, three_ranges > 0 ? three_ranges : RANGES).first + 1000 +
+           (token)row * 1000003;
 }
 
 /* A row; with another value than it had, when `value` is another one. */
@@ -54,12 +57,13 @@ struct part part_of(unsigned row, int64_t timestamp, enum cell_kind kind, const 
 
 struct dot next_dot(node_no by)
 {
-    return engine_next_dot(f.node[by - 1].engine, KEYSPACE, RANGE, (struct actor){by, 1});
+    return engine_next_dot(f.node[by - 1].engine, KEYSPACE, compare_in, (struct actor){by, 1});
 }
 
 void apply(node_no to, const struct part *p, struct dot dot)
 {
-    CU_ASSERT_EQUAL(engine_apply(f.node[to - 1].engine, KEYSPACE, RANGE, p, dot, NULL, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_apply(f.node[to - 1].engine, KEYSPACE, compare_in, p, dot, NULL, 0),
+                    ERR_OK);
 }
 
 void put_both(unsigned row, int64_t timestamp)
@@ -128,6 +132,6 @@ bool rows_are_equal(void)
 
 bool clocks_are_equal(void)
 {
-    return clock_equal(engine_clock(f.node[0].engine, KEYSPACE, RANGE),
-                       engine_clock(f.node[1].engine, KEYSPACE, RANGE));
+    return clock_equal(engine_clock(f.node[0].engine, KEYSPACE, compare_in),
+                       engine_clock(f.node[1].engine, KEYSPACE, compare_in));
 }

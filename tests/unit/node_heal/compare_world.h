@@ -8,6 +8,7 @@
 #define WIDTH 16 /* of trees */
 
 extern const struct heal_comparison between; /* nodes 1 and 2, all of RANGE */
+extern range_no compare_in;                  /* where rows are; RANGE after compare_setup */
 
 void compare_setup(void);
 void compare_teardown(void);

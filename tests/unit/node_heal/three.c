@@ -11,11 +11,12 @@
 
 struct fixture f;
 usec three_hold_us;
-uint32_t three_tree_width, three_compare_bytes;
+uint32_t three_tree_width, three_compare_bytes, three_ranges;
 
 static void start_engine(struct one *n, node_no no, uint32_t boot)
 {
-    struct engine_config config = {.ring_ranges = RANGES, .tree_width = three_tree_width};
+    struct engine_config config = {.ring_ranges = three_ranges > 0 ? three_ranges : RANGES,
+                                   .tree_width = three_tree_width};
     struct errmsg why;
     CU_ASSERT_EQUAL_FATAL(engine_new(n->store, &config, &n->engine, &why), ERR_OK);
     engine_set_actor(n->engine, (struct actor){no, boot});
@@ -48,7 +49,8 @@ void three_setup(uint32_t rf)
         strcpy(members[i].dc, "dc1");
         strcpy(members[i].rack, "r1");
     }
-    CU_ASSERT_EQUAL_FATAL(ring_plan_fresh(RANGES, members, NODES, &ring), ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        ring_plan_fresh(three_ranges > 0 ? three_ranges : RANGES, members, NODES, &ring), ERR_OK);
     for (node_no i = 0; i < NODES; i++) {
         struct one *n = &f.node[i];
         n->store = store_mem_new();
@@ -101,10 +103,23 @@ bool perform(node_no no)
             n->compared++;
             n->compared_err = effects[i].compared.err;
             n->figures = effects[i].compared.figures;
+            CU_ASSERT_FATAL(effects[i].compared.range < MOST);
+            n->compared_ranges[effects[i].compared.range]++;
+            n->compared_errs[effects[i].compared.range] = n->compared_err;
+            n->compared_figures[effects[i].compared.range] = n->figures;
             n->from_table = effects[i].compared.from_table;
             n->from.max = SIZE_MAX;
             buf_clear(&n->from);
             buf_put_bytes(&n->from, effects[i].compared.from);
+            continue;
+        }
+        if (effects[i].type == HEAL_COMPARED_ALL) {
+            n->compared_all++;
+            n->all_err = effects[i].compared_all.err;
+            n->all_ranges = effects[i].compared_all.ranges;
+            n->all_equal = effects[i].compared_all.equal;
+            n->all_failed = effects[i].compared_all.failed;
+            n->all_figures = effects[i].compared_all.figures;
             continue;
         }
         if (effects[i].type == HEAL_NEW_LIFE) {

@@ -7,6 +7,7 @@
 
 #define NODES    3
 #define RANGES   16
+#define MOST     1024 /* ranges, with three_ranges */
 #define KEYSPACE 7
 #define TABLE    9
 
@@ -24,6 +25,13 @@ struct one {
     uint64_t compared; /* HEAL_COMPARED came so often; the last one: */
     enum err compared_err;
     struct heal_figures figures;
+    size_t compared_ranges[MOST]; /* ... of each range */
+    enum err compared_errs[MOST];
+    struct heal_figures compared_figures[MOST];
+    uint64_t compared_all; /* HEAL_COMPARED_ALL came so often; the last one: */
+    enum err all_err;
+    size_t all_ranges, all_equal, all_failed;
+    struct heal_figures all_figures;
     table_no from_table;
     struct buf from;
     uint64_t doubtful;   /* rows, of HEAL_DOUBTFUL */
@@ -50,6 +58,7 @@ extern struct fixture f;
 
 extern usec three_hold_us;                             /* of those that three_setup makes */
 extern uint32_t three_tree_width, three_compare_bytes; /* 0: what the product has */
+extern uint32_t three_ranges;                          /* 0: RANGES */
 void three_setup(uint32_t rf);
 void three_teardown(void);
 

@@ -1,0 +1,133 @@
+/* Many ranges compared with one peer: what is equal costs some bytes, what is not a session. */
+#include "compare_world.h"
+
+#include "base/rng.h"
+
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+
+static const struct heal_comparisons everything = {.peer = 2, .keyspace = KEYSPACE};
+
+void compare_many_setup(void);
+void compare_many_teardown(void);
+
+void compare_many_setup(void)
+{
+    compare_setup();
+}
+
+void compare_many_teardown(void)
+{
+    compare_teardown();
+}
+
+/* Node 1 compares all with node 2. */
+static const struct heal_figures *compare_all(const struct heal_comparisons *what)
+{
+    uint64_t before = f.node[0].compared_all;
+    CU_ASSERT_FATAL(heal_compare_ranges(f.node[0].heal, f.now, 8, what));
+    perform(1);
+    for (int i = 0; i < 3000 && f.node[0].compared_all == before; i++)
+        elapse(USEC_PER_SEC / 10);
+    CU_ASSERT_EQUAL_FATAL(f.node[0].compared_all, before + 1);
+    return &f.node[0].all_figures;
+}
+
+static void fill_all(unsigned rows)
+{
+    for (compare_in = 0; compare_in < RANGES; compare_in++)
+        fill(rows);
+    compare_in = RANGE;
+}
+
+static void what_differs_gets_a_session(void)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rng rng;
+        unsigned planted[RANGES] = {0}, all = 0, ranges = 0;
+        rng_init(&rng, seed);
+        begin_anew();
+        fill_all(60);
+        for (unsigned i = 0; i < 3 * seed; i++) {
+            compare_in = (range_no)rng_below(&rng, RANGES);
+            plant(1 + (node_no)rng_below(&rng, 2), 4 * planted[compare_in]++, 20);
+        }
+        sync_all();
+        const struct heal_figures *g = compare_all(&everything);
+        CU_ASSERT_EQUAL(f.node[0].all_err, ERR_OK);
+        CU_ASSERT_EQUAL(f.node[0].all_ranges, RANGES);
+        CU_ASSERT_EQUAL(f.node[0].all_failed, 0);
+        for (size_t i = 0; i < RANGES; i++) {
+            all += planted[i];
+            ranges += planted[i] > 0;
+            CU_ASSERT_EQUAL(f.node[0].compared_ranges[i], 1);
+            CU_ASSERT_EQUAL(f.node[0].compared_errs[i], ERR_OK);
+            CU_ASSERT_EQUAL(f.node[0].compared_figures[i].equal, planted[i] == 0);
+            CU_ASSERT_EQUAL(f.node[0].compared_figures[i].rows_different, planted[i]);
+        }
+        CU_ASSERT_EQUAL(g->rows_different, all);
+        CU_ASSERT_EQUAL(f.node[0].all_equal, RANGES - ranges);
+        CU_ASSERT(rows_are_equal());
+        CU_ASSERT(compare_all(&everything)->equal);
+    }
+}
+
+static void who_goes_away_ends_it(void)
+{
+    fill_all(20);
+    CU_ASSERT_FATAL(heal_compare_ranges(f.node[0].heal, f.now, 8, &everything));
+    heal_deadline(f.node[0].heal, f.now);
+    perform(1);
+    heal_peer_lost(f.node[0].heal, f.now, 2);
+    perform(1);
+    CU_ASSERT_EQUAL(f.node[0].compared_all, 1);
+    CU_ASSERT_EQUAL(f.node[0].all_err, ERR_UNAVAILABLE);
+    CU_ASSERT(f.node[0].all_ranges < RANGES);
+    CU_ASSERT(compare_all(&everything)->equal);
+    CU_ASSERT_EQUAL(f.node[0].all_ranges, RANGES);
+}
+
+static void it_can_be_stopped(void)
+{
+    fill_all(20);
+    for (uint64_t i = 0; i < HEAL_COMPARE_MANY_MAX; i++)
+        CU_ASSERT(heal_compare_ranges(f.node[0].heal, f.now, 10 + i, &everything));
+    CU_ASSERT_FALSE(heal_compare_ranges(f.node[0].heal, f.now, 9, &everything));
+    heal_deadline(f.node[0].heal, f.now);
+    for (uint64_t i = 0; i < HEAL_COMPARE_MANY_MAX; i++)
+        heal_compare_stop(f.node[0].heal, f.now, 10 + i);
+    perform(1);
+    CU_ASSERT_EQUAL(f.node[0].compared_all, HEAL_COMPARE_MANY_MAX);
+    CU_ASSERT_EQUAL(f.node[0].all_err, ERR_CLOSED);
+    settle();
+    CU_ASSERT(compare_all(&everything)->equal);
+}
+
+static void what_is_not_shared_fails_alone(void)
+{
+    range_no ranges[] = {1, 2};
+    struct heal_comparisons what = everything;
+    what.ranges = ranges;
+    what.ranges_count = 2;
+    fill_all(20);
+    compare_all(&what);
+    CU_ASSERT_EQUAL(f.node[0].all_ranges, 2);
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 0);
+    cluster_set_ring_epoch(f.node[1].cluster, 9);
+    compare_all(&what);
+    CU_ASSERT_EQUAL(f.node[0].all_err, ERR_OK);
+    CU_ASSERT_EQUAL(f.node[0].all_ranges, 2);
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 2);
+    CU_ASSERT_EQUAL(f.node[0].compared_errs[1], ERR_STALE);
+    what.peer = 9;
+    compare_all(&what);
+    CU_ASSERT_EQUAL(f.node[0].compared_errs[2], ERR_UNAVAILABLE);
+}
+
+CU_TestInfo compare_many_tests[] = {
+    {"what differs gets a session", what_differs_gets_a_session},
+    {"who goes away ends it", who_goes_away_ends_it},
+    {"it can be stopped", it_can_be_stopped},
+    {"what is not shared fails alone", what_is_not_shared_fails_alone},
+    CU_TEST_INFO_NULL,
+};
