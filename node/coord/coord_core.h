@@ -2,6 +2,7 @@
  *
  *   coord.c        requests, effects, deadlines, dispatch
  *   coord_write.c  runs: one mutation on its way to W replicas
+ *   coord_forward.c  runs handed to a replica, and taken from others
  *   coord_stamp.c  a run that loses to what is there: stamped again, or told
  *   coord_batch.c  logged batches: first their keepers, then their runs
  *   coord_keeper.c  batches kept for others, and what becomes of them
@@ -230,9 +231,6 @@ struct run {
     size_t targets;
 };
 
-/* An encoded part that a peer asks us to coordinate. */
-void write_forwarded(struct coord *c, struct now now, node_no from, const struct wire_forward *m);
-void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m);
 void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err,
                   const struct verdict *verdict);
 void write_resume(struct coord *c, struct now now, struct run *run); /* it has waited */
@@ -242,6 +240,30 @@ void write_free(struct coord *c, struct run *run); /* at shutdown */
 
 /* run->encoded := what is to be sent. */
 enum err run_encode(struct run *run);
+
+struct run *run_new(void);
+
+/* Its mutation is there, and who is to hear of its end. */
+void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us);
+
+/* It ends like this; with `result` the replicas' answers counted. The run is gone, or held. */
+void run_finish(struct coord *c, struct run *run, const struct coord_result *result);
+void run_result(struct coord *c, struct run *run, enum err err);
+
+/* --- coord_forward.c */
+
+usec run_left_us(const struct run *run, struct now now);
+
+/* Hand it to the best living replica not tried yet; ours is not among them. False: there is none.
+ */
+bool run_forward(struct coord *c, struct now now, struct run *run);
+
+/* Not here. A forward is never forwarded: one hop, and who sent it tries another replica. */
+void run_elsewhere(struct coord *c, struct now now, struct run *run);
+
+/* An encoded part that a peer asks us to coordinate. */
+void write_forwarded(struct coord *c, struct now now, node_no from, const struct wire_forward *m);
+void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m);
 
 /* --- coord_stamp.c */
 

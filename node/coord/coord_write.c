@@ -1,6 +1,5 @@
 /* A run carries one mutation to its replicas. Replica here: mint, apply, send to the others. No
- * replica here: hand it to one that is, and to the next one if that one is lost; timestamps are
- * fixed by then, so doing it twice changes nothing. */
+ * replica here: coord_forward.c. */
 #include "node/coord/coord_core.h"
 
 #include "base/mutant.h"
@@ -46,7 +45,7 @@ static void op_fold(struct coord *c, struct write_op *op, const struct coord_res
     memory_retire(c, op->memory);
 }
 
-static void run_finish(struct coord *c, struct run *run, const struct coord_result *result)
+void run_finish(struct coord *c, struct run *run, const struct coord_result *result)
 {
     struct write_op *op = run->owner;
     if (stamp_holds(c, run, result))
@@ -102,7 +101,7 @@ static bool may_be_stamped(const struct run *run)
     return run->kind != WRITE_COUNTER && run->kind != WRITE_CAS && !run->replay;
 }
 
-static void run_result(struct coord *c, struct run *run, enum err err)
+void run_result(struct coord *c, struct run *run, enum err err)
 {
     struct coord_result result = result_of(run, err);
     if (err == ERR_OK && (run->weighs || (run->supersede.siblings && may_be_stamped(run))))
@@ -189,56 +188,6 @@ static enum err run_plan(struct coord *c, struct run *run)
     return quorums_state(&run->quorums) != QUORUM_IMPOSSIBLE ? ERR_OK : ERR_UNAVAILABLE;
 }
 
-static usec left_us(const struct run *run, struct now now)
-{
-    return run->end_mono > now.mono ? run->end_mono - now.mono : 0;
-}
-
-/* Hand it to the best living replica not tried yet; ours is not among them. */
-static bool run_forward(struct coord *c, struct now now, struct run *run)
-{
-    const struct cluster_node *self = cluster_find(c->cluster, cluster_self(c->cluster));
-    size_t best = REPLICAS_MAX;
-    for (size_t i = 0; i < run->targets; i++) {
-        bool near = self != NULL && run->target[i].standing.dc == self->dc_index;
-        if (run->target[i].state == REPLICA_LOST || run->target[i].tried ||
-            !run->target[i].standing.in_now || (level_is_local(run->level) && !near))
-            continue;
-        if (best == REPLICAS_MAX || (near && run->target[best].standing.dc != self->dc_index))
-            best = i;
-    }
-    if (best == REPLICAS_MAX)
-        return false;
-    run->target[best].tried = true;
-    run->forwarded = true;
-    run->forward_to = run->target[best].node;
-    struct wire_message m = {.type = WIRE_FORWARD};
-    m.forward = (struct wire_forward){.request = run->pending.request,
-                                      .timeout_us = (uint64_t)left_us(run, now),
-                                      .keyspace = run->keyspace,
-                                      .level = (uint32_t)run->level,
-                                      .kind = (uint32_t)run->kind,
-                                      .part = run->encoded,
-                                      .supersede = run->supersede_encoded,
-                                      .stamp = run->came,
-                                      .until = run->until,
-                                      .replay = run->replay,
-                                      .after = run->after,
-                                      .want_receipt = run->want_receipt};
-    coord_send(c, run->forward_to, &m);
-    c->stats.forwards++;
-    return true;
-}
-
-/* Not here. A forward is never forwarded: one hop, and who sent it tries another replica. */
-static void run_elsewhere(struct coord *c, struct now now, struct run *run)
-{
-    for (size_t i = 0; i < run->targets; i++)
-        run->target[i].tried |= run->target[i].node == cluster_self(c->cluster);
-    if (run->owner == NULL || !run_forward(c, now, run))
-        run_result(c, run, ERR_UNAVAILABLE);
-}
-
 enum err run_encode(struct run *run)
 {
     struct buf out;
@@ -313,7 +262,7 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
         }
         struct wire_message m = {.type = WIRE_WRITE};
         m.write = (struct wire_write){.request = request,
-                                      .timeout_us = (uint64_t)left_us(run, now),
+                                      .timeout_us = (uint64_t)run_left_us(run, now),
                                       .keyspace = run->keyspace,
                                       .range = run->range,
                                       .dot = dot,
@@ -393,7 +342,7 @@ void write_resume(struct coord *c, struct now now, struct run *run)
     run_go(c, now, run);
 }
 
-static void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us)
+void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us)
 {
     bool stamped = may_be_stamped(run);
     run->weighs = stamped && !run->supersede.siblings;
@@ -431,7 +380,7 @@ static bool copy_mutation(struct run *run, const struct mutation *m)
            supersede_decode(run->supersede_encoded, arena, &run->supersede) == ERR_OK;
 }
 
-static struct run *run_new(void)
+struct run *run_new(void)
 {
     struct memory *memory = memory_new();
     struct run *run = arena_new(&memory->arena, struct run);
@@ -487,60 +436,6 @@ bool write_is_possible(struct coord *c, const struct mutation *m, const struct c
     *ret = result_of(run, err);
     memory_retire(c, run->memory);
     return err == ERR_OK;
-}
-
-void write_forwarded(struct coord *c, struct now now, node_no from, const struct wire_forward *m)
-{
-    struct run *run = run_new();
-    run->encoded = arena_copy(&run->memory->arena, m->part);
-    run->supersede_encoded = arena_copy(&run->memory->arena, m->supersede);
-    run->after = arena_copy(&run->memory->arena, m->after);
-    run->want_receipt = m->want_receipt;
-    run->peer = from;
-    run->peer_request = m->request;
-    run->keyspace = m->keyspace;
-    run->level = (enum level)m->level;
-    run->kind = (enum write_kind)m->kind;
-    run->came = m->stamp;
-    run->until = m->until;
-    run->replay = m->replay;
-    if (!level_valid(m->level) || m->timeout_us > (uint64_t)(3600 * USEC_PER_SEC) ||
-        part_decode(run->encoded, &run->memory->arena, &run->part) != ERR_OK ||
-        !part_is_placed(&run->part) ||
-        supersede_decode(run->supersede_encoded, &run->memory->arena, &run->supersede) != ERR_OK) {
-        memory_retire(c, run->memory); /* a peer that speaks nonsense gets no answer */
-        return;
-    }
-    run_start(c, now, run, (usec)m->timeout_us);
-}
-
-void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m)
-{
-    struct pending *p = map_get(&c->pending_by_request, m->request);
-    if (p == NULL || p->type != PENDING_RUN)
-        return;
-    struct run *run = container_of(p, struct run, pending);
-    if (!run->forwarded || run->held)
-        return;
-    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
-    if ((err == ERR_UNAVAILABLE || err == ERR_OVERLOADED) && run_forward(c, now, run))
-        return; /* nothing was sent there: another replica may see more of the others */
-    struct coord_result result = {.err = stamp_forward_err(run, err),
-                                  .level = run->level,
-                                  .kind = run->kind,
-                                  .required = m->required,
-                                  .received = m->received,
-                                  .failures = m->failures,
-                                  .waits_for = m->waits_for,
-                                  .merged = m->merged,
-                                  .merged_in = run->part.table,
-                                  .lost = m->lost <= LOST_STAMPED ? (enum lost)m->lost : LOST_NONE,
-                                  .lost_in = run->part.table,
-                                  .behind = m->behind};
-    run->range = ring_range_of(run->part.token, cluster_ranges(c->cluster));
-    run->dot = m->dot;
-    run->receipt = arena_copy(&run->memory->arena, m->receipt);
-    run_finish(c, run, &result);
 }
 
 void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err,
