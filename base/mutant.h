@@ -135,7 +135,8 @@
     X(answer_after_drop, "an answer to a pull counts, though something was dropped meanwhile")     \
     X(pull_without_context, "who pulls does not see what the giver has dropped")                   \
     X(absent_kept, "who pulls keeps what the giver had and has no more")                           \
-    X(foreign_epoch_counts, "what is told by who knows another ring counts")
+    X(foreign_epoch_counts, "what is told by who knows another ring counts")                       \
+    X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")
 
 #define MUTANTS_OF_META(X)                                                                         \
     X(promise_forgotten, "an acceptor forgets its promise when its node restarts")                 \

@@ -16,6 +16,8 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     map_init(&h->holds);
     agree_load_lives(h);
     omap_init(&h->agreements);
+    omap_init(&h->marks.all);
+    marks_load(h);
     return h;
 }
 
@@ -42,6 +44,7 @@ void heal_free(struct heal *h)
     held_free(h);
     fetch_free(h);
     compare_free(h);
+    marks_free(h);
     arena_close(&h->arena);
     mem_free(h->sessions);
     mem_free(h->effects);

@@ -7,6 +7,7 @@
  *   held.c     what is held; what was, and goes before it is again
  *   fetch.c    dots that somebody waits for
  *   compare*.c  sessions by trees (compare.h), of many ranges (compare_many.h)
+ *   marks.c    ranges that need such a session (marks.h)
  *   tidy.c     garbage is found and, where agreed, removed
  *   pins.c     why garbage stays where it is not removed
  *   report.c   what others want to know of sessions
@@ -20,6 +21,7 @@
 #include "base/mem.h"
 #include "node/heal/agree.h"
 #include "node/heal/heal.h"
+#include "node/heal/marks.h"
 #include "ring/token.h"
 
 #define CLOCKS_MESSAGE_MAX ((size_t)256 << 10) /* clocks go out in messages of about this size */
@@ -132,6 +134,7 @@ struct heal {
     size_t fetches_count;
     struct comparing *compares[HEAL_COMPARES_MAX];
     struct comparing_many *many[HEAL_COMPARE_MANY_MAX];
+    struct marks marks;
     struct serving *serving; /* sessions of others; NULL as long as there were none */
     struct heal_effect *effects;
     size_t effects_count, effects_cap;

@@ -97,6 +97,7 @@ void tidy_tick(struct heal *h, struct now now)
     h->stats.pinned_ranges = h->pinned_now;
     h->stats.garbage_ranges = h->garbage_now;
     agree_refresh(h, now);
+    marks_refresh(h);
     for (struct agreement *a = agree_seek(h, 0); a != NULL; a = agree_seek(h, agree_key(a) + 1))
         ripen(h, now, a);
     agree_ask_all(h, now);

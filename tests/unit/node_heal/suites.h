@@ -1,6 +1,7 @@
 SUITE_WITH(heal)
 SUITE_WITH(held)
 SUITE_WITH(fetch)
+SUITE_WITH(marks)
 SUITE_WITH(agree)
 SUITE_WITH(compare)
 SUITE_WITH(compare_load)
