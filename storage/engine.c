@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "storage/engine_private.h"
+#include "storage/fragment.h"
 
 #define BOOT_SHIFT  40 /* fragment numbers: 2^24 boots of 2^40 writes */
 #define META_MAXIMA "t/"
@@ -293,6 +294,7 @@ void engine_batch_row(struct engine *e, struct store_batch *batch, struct bytes 
     buf_put_u64(&e->key, ++e->fragment);
     buf_clear(&e->value);
     part_body_write(fragment, PART_NO_CLOCK, &e->value);
+    fragment_seal(buf_bytes(&e->key), &e->value);
     if (e->value.failed) /* the batch then says that it is too big */
         batch->ops.failed = true;
     store_batch_put(batch, buf_bytes(&e->key), buf_bytes(&e->value));

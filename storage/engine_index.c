@@ -2,6 +2,7 @@
 #include "storage/engine_index.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "storage/fragment.h"
 
 #include <stdlib.h>
 
@@ -239,7 +240,7 @@ static enum err build_fragment(struct engine *e, const struct index_spec *spec, 
     struct part p = {0};
     size_t len;
     struct bytes row = BYTES_NONE;
-    struct reader in = reader_make(value);
+    struct bytes body;
     if (!key_parse_part(full, arena, &p.table, &p.token, &p.key, &len) || full.len == len)
         return ERR_CORRUPT;
     if (full.data[len] == KEY_ROW) {
@@ -247,7 +248,11 @@ static enum err build_fragment(struct engine *e, const struct index_spec *spec, 
         if (!key_unescape(bytes_make(full.data + len + 1, full.len - len - 1), arena, &row, &used))
             return ERR_CORRUPT;
     }
-    enum err err = part_body_read(&in, arena, &p);
+    enum err err = fragment_open(full, value, &body);
+    if (err != ERR_OK)
+        return err;
+    struct reader in = reader_make(body);
+    err = part_body_read(&in, arena, &p);
     if (err != ERR_OK || !reader_done(&in))
         return ERR_CORRUPT;
     if (p.rows_count == 1)

@@ -35,7 +35,7 @@
 #include "storage/part_private.h"
 #include "storage/spans.h"
 
-#define ENGINE_FORMAT     1u
+#define ENGINE_FORMAT     2u
 #define YOUNG_MAX         4096u /* of a range, remembered one by one */
 #define CLOCK_SNAPSHOT_AT 4096u /* writes of a range between two snapshots of its clock */
 #define COLLAPSE_AT       4u    /* fragments met in a read that make it worth rewriting them */

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "storage/engine_private.h"
+#include "storage/fragment.h"
 
 void rows_init(struct rows *r, struct engine *e, struct arena *arena, bool durable)
 {
@@ -47,11 +48,15 @@ enum err rows_close(struct rows *r)
 static enum err read_fragment(struct rows *r, struct part *ret)
 {
     struct bytes value = arena_copy(r->arena, store_iter_value(r->it));
-    struct reader in = reader_make(value);
+    struct bytes body;
     struct part p = {.table = r->head.table, .token = r->head.token, .key = r->head.key};
     buf_put_vbytes(&r->keys, store_iter_key(r->it));
     r->bytes += value.len;
     r->e->stats.fragments_read++;
+    enum err err = fragment_open(store_iter_key(r->it), value, &body);
+    if (err != ERR_OK)
+        return err;
+    struct reader in = reader_make(body);
     if (part_body_read(&in, r->arena, &p) != ERR_OK || !reader_done(&in))
         return ERR_CORRUPT;
     *ret = p;

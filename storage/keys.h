@@ -6,7 +6,7 @@
  *         | 'j' u64 epoch, u64 number                        journal of the range logs
  *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 window, u64 piece
  *                                                            range log
- *         | part, u8 kind, [row if kind is 4], u64 fragment  data
+ *         | part, u8 kind, [row if kind is 4], u64 fragment  data (values: fragment.h)
  *         | 'i' u32 table, u32 index, escaped term, place    an entry of an index
  *         | 'g' u32 keyspace, u32 range, u8 class, i64 due (sign bit flipped), u32 table, spot,
  *           dot                                              will be garbage (engine_garbage.c)

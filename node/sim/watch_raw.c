@@ -1,6 +1,7 @@
 #include "node/sim/watch_raw.h"
 
 #include <string.h>
+#include <xxhash.h>
 
 #define ITEMS_MAX (1u << 20)
 
@@ -169,6 +170,16 @@ static bool body(struct bytes value, struct bytes key, struct arena *arena, stru
     return flags < 32 && rows <= 1 && reader_done(&b.in);
 }
 
+/* The value ends in a checksum of itself and its key. */
+static bool unseal(struct bytes key, struct bytes *value)
+{
+    if (value->len < 4)
+        return false;
+    value->len -= 4;
+    uint64_t sum = XXH3_64bits_withSeed(value->data, value->len, XXH3_64bits(key.data, key.len));
+    return load_u32(value->data + value->len) == (uint32_t)(sum ^ sum >> 32);
+}
+
 static bool data(struct reader *key, struct bytes value, struct arena *arena, struct raw_entry *ret)
 {
     struct bytes row_key = BYTES_NONE;
@@ -328,7 +339,7 @@ bool raw_read(struct bytes key, struct bytes value, struct arena *arena, struct 
     struct reader in = reader_make(key);
     memset(ret, 0, sizeof *ret);
     switch (read_u8(&in)) {
-    case 'd': return data(&in, value, arena, ret);
+    case 'd': return unseal(key, &value) && data(&in, value, arena, ret);
     case 'i': return index_entry(&in, value, arena);
     case 'g': return garbage_entry(&in, value, arena, ret);
     case 'b': return purged_bound(&in);

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "ring/murmur3.h"
+#include "storage/fragment.h"
 #include "storage/keys.h"
 #include "storage/part_private.h"
 #include "storage/store_leveldb.h"
@@ -160,8 +161,10 @@ static void invented_key(struct planting *p, struct bytes key, struct buf *out)
 static void rewrite(struct planting *p, struct bytes key, struct bytes value, bool invent)
 {
     struct part part = {.deletion = TOMB_NONE, .static_row = {.deletion = TOMB_NONE}};
-    struct reader in = reader_make(value);
+    struct bytes body;
     struct buf out, new_key;
+    must(fragment_open(key, value, &body) == ERR_OK, "a value is damaged");
+    struct reader in = reader_make(body);
     must(part_body_read(&in, &p->arena, &part) == ERR_OK, "a value cannot be read");
     buf_init(&out, SIZE_MAX);
     buf_init(&new_key, SIZE_MAX);
@@ -172,6 +175,7 @@ static void rewrite(struct planting *p, struct bytes key, struct bytes value, bo
         buf_put_bytes(&new_key, key);
     }
     part_body_write(&part, PART_NO_CLOCK, &out);
+    fragment_seal(buf_bytes(&new_key), &out);
     store_batch_put(&p->batch, buf_bytes(&new_key), buf_bytes(&out));
     buf_close(&new_key);
     buf_close(&out);
@@ -182,7 +186,7 @@ static void garble(struct planting *p, struct bytes key, struct bytes value)
     uint8_t *room = arena_alloc(&p->arena, value.len + 1);
     memcpy(room, value.data, value.len);
     if (value.len > 0)
-        room[value.len - 1] ^= 0x10; /* of the last cell's value, or dot */
+        room[value.len / 2] ^= 0x10;
     store_batch_put(&p->batch, key, bytes_make(room, value.len));
 }
 
