@@ -25,6 +25,7 @@ void compare_free(struct heal *h)
             session_free(h->compares[i]);
     }
     many_free(h);
+    serve_many_free(h);
     serve_compare_free(h);
 }
 
@@ -43,10 +44,21 @@ static void note_resume(struct heal *h, const struct comparing *s, struct heal_e
     e->compared.from = arena_copy(&h->arena, from);
 }
 
+/* What was compared and mended, a power cut would leave on both sides. */
+static bool is_proved(struct heal *h, const struct comparing *s)
+{
+    if (!s->from_start || (s->preview && s->figures.rows_different > 0))
+        return false;
+    return s->figures.joined ||
+           (s->sure && engine_has(h->engine, s->range.keyspace, s->range.range,
+                                  s->figures.equal ? &s->asof : &s->cut) == ENGINE_HAS);
+}
+
 void compare_end(struct heal *h, struct now now, struct comparing *s, enum err err)
 {
     struct heal_effect *e = heal_append(h, HEAL_COMPARED);
     s->figures.us = now.mono - s->began;
+    s->figures.proved = err == ERR_OK && is_proved(h, s);
     e->compared.id = s->id;
     e->compared.err = err;
     e->compared.peer = s->peer;
@@ -293,10 +305,12 @@ static void receive_opened(struct heal *h, struct now now, struct comparing *s,
         return;
     }
     bool all = m->truncated || read == ERR_BEHIND;
+    bool told_durable = m->durable.len > 0 && bytes_equal(m->durable, m->clock);
     if (!s->opened) {
         s->all = all;
         s->same_tables = m->same_tables;
         s->figures.equal = m->equal;
+        s->sure = m->equal && told_durable;
     } else if (all) { /* what the session began with is not lacking, so this is another matter */
         s->all = true;
         s->same_tables = false;
@@ -441,6 +455,8 @@ bool compare_receive(struct heal *h, struct now now, node_no from, const struct 
     case WIRE_COMPARE_OPEN: serve_compare_open(h, now, from, &m->compare_open); return true;
     case WIRE_COMPARE_ASK: serve_compare_ask(h, now, from, &m->compare_ask); return true;
     case WIRE_COMPARE_GIVE: serve_compare_give(h, now, from, &m->compare_give); return true;
+    case WIRE_COMPARE_ROOTS: serve_many(h, now, from, &m->compare_roots); return true;
+    case WIRE_COMPARE_ROOTS_TOLD: many_told(h, now, from, &m->compare_roots_told); return true;
     case WIRE_COMPARE_OPENED: session = m->compare_opened.session; break;
     case WIRE_COMPARE_TELL: session = m->compare_tell.session; break;
     case WIRE_COMPARE_GAVE: session = m->compare_gave.session; break;
@@ -481,6 +497,7 @@ bool compare_durable(struct heal *h, struct now now, uint64_t ticket, enum err e
 void compare_peer_lost(struct heal *h, struct now now, node_no peer)
 {
     serve_compare_lost(h, peer);
+    serve_many_lost(h, peer);
     for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
         if (h->compares[i] != NULL && h->compares[i]->peer == peer)
             compare_end(h, now, h->compares[i], ERR_UNAVAILABLE);
@@ -496,6 +513,7 @@ void compare_deadline(struct heal *h, struct now now)
             session_due(h, now, h->compares[i]);
     }
     many_deadline(h, now);
+    serve_many_deadline(h, now);
 }
 
 usec compare_next_deadline(const struct heal *h)
@@ -505,8 +523,9 @@ usec compare_next_deadline(const struct heal *h)
         if (h->compares[i] != NULL && h->compares[i]->due < next)
             next = h->compares[i]->due;
     }
-    usec many = many_next_deadline(h);
-    return many < next ? many : next;
+    usec many = many_next_deadline(h), served = serve_many_next_deadline(h);
+    next = many < next ? many : next;
+    return served < next ? served : next;
 }
 
 bool compare_is_under_way(const struct heal *h, keyspace_no keyspace, range_no range)

@@ -109,6 +109,8 @@ enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, nod
 enum err compare_prepare(struct heal *h, const struct compare_range *r, struct tree_scrub *scrub,
                          uint64_t *wrong, bool *ret_done) MUST_CHECK;
 usec compare_pause(const struct heal *h);
+/* ... after a turn that read so many fragments; longer when nobody waits. */
+usec compare_pause_after(const struct heal *h, bool gentle, uint64_t read);
 struct bytes compare_keep_clock(struct heal *h, const struct clock *c); /* encoded; lives as the
                                                                            effects */
 
@@ -161,6 +163,7 @@ struct comparing {
     /* as of OPEN */
     bool all; /* a log lacks what dots touched: all is compared */
     bool same_tables;
+    bool sure; /* durable there: the cut; or if all was equal, that */
     uint32_t life;
     int64_t now_s;
     struct clock asof, durable, theirs, cut, agreed; /* theirs: durable, as told */

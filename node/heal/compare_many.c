@@ -149,17 +149,206 @@ static void begin_sessions(struct heal *h, struct now now, struct comparing_many
     }
 }
 
+/* --- asking */
+
+enum err many_hash(struct heal *h, const struct compare_range *r, const table_no *tables,
+                   size_t tables_count, struct clock *ret_asof, uint64_t *ret_rows,
+                   uint64_t *ret_hash)
+{
+    const struct range_place *place = &r->place;
+    struct tree_sum *sums = mem_alloc((place->tables_count + 1) * sizeof *sums);
+    bool current = false;
+    enum err err =
+        engine_tree_root(h->engine, r->keyspace, r->range, place, sums, ret_asof, &current);
+    if (err == ERR_OK && !current)
+        err = ERR_BEHIND;
+    if (err == ERR_OK) {
+        uint8_t all[24];
+        const table_no *chosen = tables_count > 0 ? tables : place->tables;
+        size_t count = tables_count > 0 ? tables_count : place->tables_count;
+        store_u64(all, r->tag);
+        store_u64(all + 8, clock_hash(ret_asof));
+        store_u64(all + 16, compare_root(r, chosen, count, sums));
+        *ret_hash = bytes_hash(bytes_make(all, sizeof all));
+        *ret_rows = 0;
+        for (size_t i = 0; i < place->tables_count; i++) {
+            for (size_t k = 0; k < count; k++)
+                *ret_rows += chosen[k] == place->tables[i] ? sums[i].rows : 0;
+        }
+    }
+    mem_free(sums);
+    return err;
+}
+
+/* False: our tree is not up to date, and the turn is over. */
+static bool add_root(struct heal *h, struct comparing_many *m, struct many_range *range)
+{
+    struct compare_range r;
+    struct arena arena = {0};
+    struct clock asof;
+    struct many_asked *a = &m->asked[m->asked_count];
+    uint64_t wrong = 0;
+    bool done = false;
+    clock_init(&asof);
+    enum err err = m->full ? ERR_UNSUPPORTED
+                           : compare_range(h, m->keyspace, range->range, m->peer, &arena, &r);
+    if (err == ERR_OK)
+        err = compare_prepare(h, &r, NULL, &wrong, &done);
+    if (err == ERR_OK && done)
+        err = many_hash(h, &r, m->tables, m->tables_count, &asof, &a->rows, &a->hash);
+    if (err != ERR_OK) {
+        range->state = MANY_DIFFERS; /* its session tells why */
+    } else if (done) {
+        a->range = range;
+        a->tag = r.tag;
+        a->young = engine_has(h->engine, m->keyspace, range->range, &asof) != ENGINE_HAS;
+        m->asked_count++;
+    }
+    clock_close(&asof);
+    arena_close(&arena);
+    return err != ERR_OK || done;
+}
+
+static void send_roots(struct heal *h, struct now now, struct comparing_many *m)
+{
+    struct wire_message message = {.type = WIRE_COMPARE_ROOTS};
+    struct wire_compare_roots *q = &message.compare_roots;
+    struct buf tables, roots;
+    range_no before = 0;
+    buf_init(&tables, WIRE_MESSAGE_MAX / 4);
+    buf_init(&roots, WIRE_MESSAGE_MAX / 4);
+    for (size_t i = 0; i < m->tables_count; i++)
+        buf_put_u32(&tables, m->tables[i]);
+    for (size_t i = 0; i < m->asked_count; i++) {
+        struct many_range *range = m->asked[i].range;
+        buf_put_varint(&roots, range->range - before);
+        buf_put_u64(&roots, m->asked[i].hash);
+        before = range->range;
+        range->state = MANY_ASKED;
+    }
+    m->request = ++h->requests;
+    m->answer_due = now.mono + h->config.timeout_us;
+    *q = (struct wire_compare_roots){
+        .session = m->no, .request = m->request, .keyspace = m->keyspace, .gentle = m->gentle};
+    q->tables = heal_keep(h, &tables);
+    q->roots = heal_keep(h, &roots);
+    m->figures.messages++;
+    m->figures.bytes_search += COMPARE_FIXED + q->tables.len + q->roots.len;
+    heal_send(h, m->peer, &message);
+    buf_close(&tables);
+    buf_close(&roots);
+}
+
+/* About those that are next, once all of them are up to date; what is up to date already costs
+ * little to look at again. */
+static void ask(struct heal *h, struct now now, struct comparing_many *m)
+{
+    uint64_t before = engine_stats(h->engine).fragments_read, read = 0;
+    bool more = true;
+    m->asked_count = 0;
+    while (m->first < m->ranges_count && m->ranges[m->first].state != MANY_WAITING)
+        m->first++;
+    for (size_t i = m->first; i < m->ranges_count && m->asked_count < MANY_ROOTS && more; i++) {
+        if (m->ranges[i].state == MANY_WAITING)
+            more = read < COMPARE_WORK && add_root(h, m, &m->ranges[i]);
+        read = engine_stats(h->engine).fragments_read - before;
+    }
+    if (!more)
+        m->ask_due = now.mono + compare_pause_after(h, m->gentle, read);
+    else if (m->asked_count > 0)
+        send_roots(h, now, m);
+}
+
+static void ask_again(struct comparing_many *m, size_t from)
+{
+    for (size_t i = from; i < m->asked_count; i++)
+        m->asked[i].range->state = MANY_WAITING;
+    m->first = 0;
+    m->request = 0;
+}
+
+/* Both are what they were when it was asked? */
+static bool is_proved(struct heal *h, const struct comparing_many *m, const struct many_asked *a)
+{
+    struct compare_range r;
+    struct arena arena = {0};
+    struct clock asof;
+    uint64_t rows, hash = 0;
+    clock_init(&asof);
+    enum err err = compare_range(h, m->keyspace, a->range->range, m->peer, &arena, &r);
+    bool proved = err == ERR_OK && r.tag == a->tag;
+    if (proved && a->young) {
+        err = many_hash(h, &r, m->tables, m->tables_count, &asof, &rows, &hash);
+        proved = err == ERR_OK && hash == a->hash &&
+                 engine_has(h->engine, m->keyspace, a->range->range, &asof) == ENGINE_HAS;
+    }
+    clock_close(&asof);
+    arena_close(&arena);
+    return proved;
+}
+
+static void tell_equal(struct heal *h, struct comparing_many *m, const struct many_asked *a,
+                       bool durable)
+{
+    struct heal_figures figures = {.equal = true, .rows = a->rows};
+    figures.proved = durable && is_proved(h, m, a);
+    struct heal_effect *e = heal_append(h, HEAL_COMPARED);
+    e->compared.id = m->id;
+    e->compared.peer = m->peer;
+    e->compared.keyspace = m->keyspace;
+    e->compared.range = a->range->range;
+    e->compared.figures = figures;
+    h->stats.compared++;
+    settle(m, a->range, ERR_OK, &figures);
+}
+
+static void take_told(struct heal *h, struct now now, struct comparing_many *m, struct bytes told)
+{
+    size_t count = told.len < m->asked_count ? told.len : m->asked_count;
+    m->silent = 0;
+    m->tries = count > 0 ? 0 : m->tries + 1;
+    m->figures.messages++;
+    m->figures.bytes_search += COMPARE_FIXED + told.len;
+    for (size_t i = 0; i < count; i++) {
+        if (told.data[i] == MANY_TELLS_EQUAL || told.data[i] == MANY_TELLS_PROVED)
+            tell_equal(h, m, &m->asked[i], told.data[i] == MANY_TELLS_PROVED);
+        else
+            m->asked[i].range->state = MANY_DIFFERS;
+    }
+    ask_again(m, count);
+    unsigned shift = m->tries < 6 ? m->tries : 6;
+    m->due = m->ask_due = now.mono + (compare_pause(h) << shift);
+}
+
+void many_told(struct heal *h, struct now now, node_no from,
+               const struct wire_compare_roots_told *told)
+{
+    for (size_t i = 0; i < HEAL_COMPARE_MANY_MAX; i++) {
+        struct comparing_many *m = h->many[i];
+        if (m != NULL && m->peer == from && m->no == told->session && m->request != 0 &&
+            m->request == told->request)
+            take_told(h, now, m, told->told);
+    }
+}
+
 static void many_turn(struct heal *h, struct now now, size_t at)
 {
     struct comparing_many *m = h->many[at];
     m->due = USEC_NEVER;
-    for (size_t i = 0; i < m->ranges_count; i++) {
-        if (m->ranges[i].state == MANY_TODO)
-            m->ranges[i].state = MANY_DIFFERS;
+    if (m->request != 0 && now.mono >= m->answer_due) {
+        m->silent++;
+        ask_again(m, 0);
     }
+    if (m->request == 0 && now.mono >= m->ask_due)
+        ask(h, now, m);
     begin_sessions(h, now, m);
+    usec next = m->request != 0 ? m->answer_due : m->ask_due;
+    if ((m->request != 0 || next > now.mono) && next < m->due)
+        m->due = next;
     if (m->settled == m->ranges_count)
         many_end(h, at, now.mono - m->began, ERR_OK);
+    else if (m->running == 0 && (m->silent >= MANY_SILENT_MAX || m->tries >= MANY_TRIES_MAX))
+        many_end(h, at, now.mono - m->began, m->silent > 0 ? ERR_TIMEOUT : ERR_OVERLOADED);
 }
 
 /* --- inputs */

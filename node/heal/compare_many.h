@@ -1,28 +1,49 @@
 /* compare_many.h - many ranges are compared with one peer; inside of healing.
  *
- * The ranges whose sums are the same as of the same clocks, by one hash of 8 bytes a range, are
- * settled by that. The others get sessions of their own (compare.h), some at a time.
+ * Ranges whose sums are the same as of the same clocks are settled by one hash of 8 bytes each, of
+ * the tag, the clock and the sums: so many in a message, when both trees are up to date. The others
+ * get sessions of their own (compare.h), some at a time: also those where something was written in
+ * between.
  *
- *   range:  TODO --asked, equal--> DONE
- *             |  ^                  ^
- *             |  +-- not ready      |
- *             +--differs--> DIFFERS --session--> RUNNING
+ *   range:  WAITING --asked--> ASKED --equal---------------------> DONE
+ *             ^  |               | |                                ^
+ *             |  |  not ready    | +--differs--> DIFFERS            |
+ *             +--|---------------+                  ^  |            |
+ *                +--full, or cannot be read---------+  +-> RUNNING -+
+ *
+ * The responder brings its trees up to date in turns and answers when it is through, or after a
+ * while for so many as it has looked at.
+ *
+ *   roots = (varint step from the range before (at first: the range), u64 hash)*
+ *   told  = (u8 MANY_TELLS_...)* of the first of them; the rest is to be asked about again
  *
  * Invariants: each range is settled once, with one HEAL_COMPARED; the end comes after the last one,
- * and from the deadline alone, so nothing that is told in between can free what tells it.
+ * and from the deadline alone, so nothing that is told in between can free what tells it. One
+ * question is under way.
  */
 #ifndef TORC_NODE_HEAL_COMPARE_MANY_H
 #define TORC_NODE_HEAL_COMPARE_MANY_H
 
 #include "node/heal/compare.h"
 
-#define MANY_SESSIONS 4u /* that one of them has at a time */
+#define MANY_SESSIONS   4u   /* that one of them has at a time */
+#define MANY_ROOTS      128u /* ranges in a question */
+#define MANY_TRIES_MAX  1000u
+#define MANY_SILENT_MAX 3u                 /* questions without an answer, then it is over */
+#define MANY_ANSWER     (2 * USEC_PER_SEC) /* an answer comes by then */
+#define SERVED_MANY_MAX 8u
 
-enum many_state { MANY_TODO, MANY_DIFFERS, MANY_RUNNING, MANY_DONE };
+enum many_state { MANY_WAITING, MANY_ASKED, MANY_DIFFERS, MANY_RUNNING, MANY_DONE };
 
 struct many_range {
     range_no range;
     enum many_state state;
+};
+
+struct many_asked {
+    struct many_range *range;
+    uint64_t tag, hash, rows;
+    bool young; /* the clock was not durable here */
 };
 
 struct comparing_many {
@@ -35,17 +56,61 @@ struct comparing_many {
     size_t tables_count;
     struct many_range *ranges; /* ascending */
     size_t ranges_count;
+    size_t first; /* none before it is WAITING */
     size_t settled, running, equal, failed;
     usec due, began;
     struct heal_figures figures;
+    /* the question under way */
+    uint64_t request; /* 0: none */
+    usec answer_due, ask_due;
+    unsigned tries, silent; /* without getting on; without an answer */
+    struct many_asked asked[MANY_ROOTS];
+    size_t asked_count;
 };
+
+/* The hash for a range, as of our tree, which is up to date. ERR_BEHIND: it is not. asof is
+ * initialised. */
+enum err many_hash(struct heal *h, const struct compare_range *r, const table_no *tables,
+                   size_t tables_count, struct clock *ret_asof, uint64_t *ret_rows,
+                   uint64_t *ret_hash) MUST_CHECK;
 
 /* A session that was begun for it is over, and was told of. */
 void many_session_ended(struct heal *h, struct now now, const struct comparing *s, enum err err,
                         const struct heal_figures *figures);
+void many_told(struct heal *h, struct now now, node_no from,
+               const struct wire_compare_roots_told *m);
 void many_deadline(struct heal *h, struct now now);
 usec many_next_deadline(const struct heal *h);
 void many_peer_lost(struct heal *h, struct now now, node_no peer);
 void many_free(struct heal *h);
+
+/* --- compare_many_serve.c */
+
+enum { MANY_TELLS_DIFFERS, MANY_TELLS_EQUAL, MANY_TELLS_PROVED, MANY_TELLS_END };
+
+struct served_many {
+    node_no peer; /* 0: free */
+    uint64_t session, request;
+    keyspace_no keyspace;
+    bool gentle;
+    struct arena own; /* of what follows */
+    const table_no *tables;
+    size_t tables_count;
+    range_no *ranges;
+    uint64_t *hashes;
+    uint8_t *told;
+    size_t count, at;
+    usec due, answer_due;
+};
+
+struct serving_many {
+    struct served_many list[SERVED_MANY_MAX];
+};
+
+void serve_many(struct heal *h, struct now now, node_no from, const struct wire_compare_roots *m);
+void serve_many_deadline(struct heal *h, struct now now);
+usec serve_many_next_deadline(const struct heal *h);
+void serve_many_lost(struct heal *h, node_no peer);
+void serve_many_free(struct heal *h);
 
 #endif

@@ -463,6 +463,8 @@ void serve_compare_ask(struct heal *h, struct now now, node_no from,
     t->err = (uint32_t)err;
     t->life = h->life;
     t->drops = engine_drops(h->engine, m->keyspace, m->range);
+    t->durable =
+        err == ERR_OK && engine_has(h->engine, m->keyspace, m->range, &a.cut) == ENGINE_HAS;
     heal_send(h, from, &reply);
     buf_close(&answers);
     buf_close(&a.answers);

@@ -26,6 +26,14 @@ usec compare_pause(const struct heal *h)
     return h->busy ? COMPARE_PAUSE_BUSY : COMPARE_PAUSE;
 }
 
+usec compare_pause_after(const struct heal *h, bool gentle, uint64_t read)
+{
+    usec pause = compare_pause(h);
+    uint32_t rate = h->config.scrub_rows > 0 ? h->config.scrub_rows : 1;
+    usec slow = (usec)(read * USEC_PER_SEC / rate);
+    return gentle && slow > pause ? slow : pause;
+}
+
 struct bytes compare_keep_clock(struct heal *h, const struct clock *c)
 {
     struct buf out;

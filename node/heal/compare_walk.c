@@ -391,6 +391,7 @@ static enum err take_told(struct heal *h, struct comparing *s, const struct wire
     if (err != ERR_OK)
         return err;
     s->their_drops = m->drops;
+    s->sure = m->durable;
     push_units(s, 0, answers, answered);
     return ERR_OK;
 }

@@ -37,11 +37,12 @@ struct heal_config {
     usec clock_offset_us;    /* clocks of the cluster differ by no more */
     usec hold_us;            /* so long what is agreed is not removed yet */
     uint32_t compare_bytes_max; /* of one message of a session by trees, about */
+    uint32_t scrub_rows;        /* a second are read, at most about, where nobody waits for it */
 };
 
 #define HEAL_CONFIG_DEFAULT                                                                        \
     ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 0,             \
-                          USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10})
+                          USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10, 20000})
 
 /* Borrows engine and cluster. */
 struct heal *heal_new(const struct heal_config *config, struct engine *engine,

@@ -102,6 +102,7 @@ struct forget { /* a range that is to be */
 struct comparing;
 struct comparing_many;
 struct serving;
+struct serving_many;
 
 struct heal {
     struct heal_config config;
@@ -135,7 +136,8 @@ struct heal {
     struct comparing *compares[HEAL_COMPARES_MAX];
     struct comparing_many *many[HEAL_COMPARE_MANY_MAX];
     struct marks marks;
-    struct serving *serving; /* sessions of others; NULL as long as there were none */
+    struct serving *serving;           /* sessions of others; NULL as long as there were none */
+    struct serving_many *serving_many; /* ... that ask about many ranges */
     struct heal_effect *effects;
     size_t effects_count, effects_cap;
     struct arena arena; /* bytes of effects */

@@ -60,7 +60,9 @@
     M(COMPARE_ASK, compare_ask, 58)                                                                \
     M(COMPARE_TELL, compare_tell, 59)                                                              \
     M(COMPARE_GIVE, compare_give, 60)                                                              \
-    M(COMPARE_GAVE, compare_gave, 61)
+    M(COMPARE_GAVE, compare_gave, 61)                                                              \
+    M(COMPARE_ROOTS, compare_roots, 62)                                                            \
+    M(COMPARE_ROOTS_TOLD, compare_roots_told, 63)
 
 #define WIRE_GOSSIP(F) F(bytes, payload)
 
@@ -222,8 +224,9 @@
  * not `ready`: ask again, the tree is being brought up to date; truncated: the log lacks what our
  * dots touched; durable: the part of `clock` that a power cut would leave; touched: what is left
  * out. ASK: about stretches of rows. TELL: about the first of them; err BEHIND with `agreed`: ask
- * with this in yours. GIVE: rows; or `join`: all was joined, your clock may take in `told`. life,
- * drops: of the receiver, as it told them; it refuses when they are others. */
+ * with this in yours; durable: so the cut is here. GIVE: rows; or `join`: all was joined, your
+ * clock may take in `told`. life, drops: of the receiver, as it told them; it refuses when they are
+ * others. */
 #define WIRE_COMPARE_OPEN(F)                                                                       \
     F(u64, session)                                                                                \
     F(u32, keyspace)                                                                               \
@@ -251,7 +254,8 @@
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \
     F(u32, life)                                                                                   \
-    F(u64, drops) F(bytes, agreed) F(bytes, touched) F(bytes, answers) F(bytes, rows)
+    F(u64, drops)                                                                                  \
+    F(flag, durable) F(bytes, agreed) F(bytes, touched) F(bytes, answers) F(bytes, rows)
 #define WIRE_COMPARE_GIVE(F)                                                                       \
     F(u64, session)                                                                                \
     F(u64, request)                                                                                \
@@ -261,5 +265,12 @@
     F(u32, life) F(u64, drops) F(i64, now_s) F(flag, join) F(bytes, told) F(bytes, rows)
 #define WIRE_COMPARE_GAVE(F)                                                                       \
     F(u64, session) F(u64, request) F(u32, err) F(u64, rows) F(u64, doubtful)
+
+/* Which of many ranges are equal, by a hash each (node/heal/compare_many.h). tables: u32*, none:
+ * all; gentle: nobody waits for it. */
+#define WIRE_COMPARE_ROOTS(F)                                                                      \
+    F(u64, session)                                                                                \
+    F(u64, request) F(u32, keyspace) F(flag, gentle) F(bytes, tables) F(bytes, roots)
+#define WIRE_COMPARE_ROOTS_TOLD(F) F(u64, session) F(u64, request) F(bytes, told)
 
 #endif

@@ -23,6 +23,7 @@ struct world {
     struct now now;
     uint64_t digests, agree;   /* rounds of our questions */
     uint64_t session, request; /* of a comparison by trees */
+    uint64_t many, roots;      /* ... of many ranges */
     uint64_t tag;
     struct bytes clock; /* that our tree is as of, as encoded */
     struct arena arena;
@@ -98,6 +99,9 @@ static void take_effects(struct world *w)
             w->request = m->compare_ask.request;
         } else if (m->type == WIRE_COMPARE_GIVE) {
             w->request = m->compare_give.request;
+        } else if (m->type == WIRE_COMPARE_ROOTS) {
+            w->many = m->compare_roots.session;
+            w->roots = m->compare_roots.request;
         }
         if (effects[i].send.message.type == WIRE_CLOCK_DIGESTS)
             w->digests = effects[i].send.message.clock_digests.round;
@@ -117,7 +121,7 @@ static struct wire_message message(const struct world *w, unsigned which, struct
     struct bytes second =
         rest.len > 0 ? bytes_make(rest.data + half.len, rest.len - half.len) : rest;
     bool split = (flags & 1) != 0;
-    switch (which % 10) {
+    switch (which % 12) {
     case 0:
         m.type = WIRE_AGREE_TELL;
         m.agree_tell = (struct wire_agree_tell){w->agree, 1, true, w->now.wall, bytes};
@@ -169,6 +173,15 @@ static struct wire_message message(const struct world *w, unsigned which, struct
         m.compare_tell.answers = split ? second : rest;
         m.compare_tell.rows = (flags & 2) != 0 ? second : BYTES_NONE;
         break;
+    case 9:
+        m.type = WIRE_COMPARE_ROOTS;
+        m.compare_roots = (struct wire_compare_roots){
+            9, 1, KEYSPACE, (flags & 2) != 0, split ? half : BYTES_NONE, split ? second : rest};
+        break;
+    case 10:
+        m.type = WIRE_COMPARE_ROOTS_TOLD;
+        m.compare_roots_told = (struct wire_compare_roots_told){w->many, w->roots, rest};
+        break;
     default:
         m.type = WIRE_COMPARE_GIVE;
         m.compare_give.tag = w->tag;
@@ -195,11 +208,13 @@ static void begin_comparison(struct world *w, unsigned which)
 {
     const struct heal_comparison what = {.peer = 2, .keyspace = KEYSPACE};
     struct wire_message m = {.type = WIRE_COMPARE_OPENED, .from = 2};
-    bool ours = heal_compare(w->heal, w->now, 1, &what);
+    const struct heal_comparisons many = {.peer = 2, .keyspace = KEYSPACE};
+    bool ours =
+        heal_compare(w->heal, w->now, 1, &what) && heal_compare_ranges(w->heal, w->now, 2, &many);
     ASSERT(ours);
     pass(w, USEC_PER_SEC / 10);
-    ASSERT(w->session != 0);
-    if (which % 10 != 8)
+    ASSERT(w->session != 0 && w->roots != 0);
+    if (which % 12 != 8)
         return;
     m.compare_opened.session = w->session;
     m.compare_opened.ready = true;

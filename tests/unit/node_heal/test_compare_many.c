@@ -72,6 +72,130 @@ static void what_differs_gets_a_session(void)
     }
 }
 
+static size_t bytes_crossed(void)
+{
+    size_t all = 0;
+    for (int i = WIRE_COMPARE_OPEN; i <= WIRE_COMPARE_ROOTS_TOLD; i++)
+        all += f.bytes_sent[i];
+    return all;
+}
+
+/* A pair of nodes has all ranges of a ring in common: a thousand of them, with some rows each. */
+static void a_thousand_equal_ranges_cost_some_kilobytes(void)
+{
+    compare_teardown();
+    three_ranges = MOST;
+    compare_setup();
+    for (compare_in = 0; compare_in < MOST; compare_in++) {
+        for (unsigned i = 0; i < 3; i++)
+            put_both(i, 10);
+    }
+    sync_all();
+    CU_ASSERT(compare_all(&everything)->equal); /* which builds the trees */
+    size_t before = bytes_crossed();
+    uint64_t read = engine_stats(f.node[0].engine).fragments_read +
+                    engine_stats(f.node[1].engine).fragments_read;
+    const struct heal_figures *g = compare_all(&everything);
+    CU_ASSERT(g->equal);
+    CU_ASSERT_EQUAL(f.node[0].all_ranges, MOST);
+    CU_ASSERT_EQUAL(f.node[0].all_equal, MOST);
+    CU_ASSERT_EQUAL(g->rows, 3 * MOST);
+    CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_OPEN], 0);
+    CU_ASSERT(bytes_crossed() - before < 13000);
+    CU_ASSERT(g->bytes_search >= bytes_crossed() - before);
+    CU_ASSERT(g->messages <= 2 * MOST / 128);
+    CU_ASSERT(g->us < USEC_PER_SEC);
+    CU_ASSERT_EQUAL(engine_stats(f.node[0].engine).fragments_read +
+                        engine_stats(f.node[1].engine).fragments_read,
+                    read);
+    for (size_t i = 0; i < MOST; i++) {
+        CU_ASSERT_EQUAL(f.node[0].compared_ranges[i], 2);
+        CU_ASSERT(f.node[0].compared_figures[i].equal && f.node[0].compared_figures[i].proved);
+    }
+    three_ranges = 0;
+}
+
+/* What a power cut may take is equal, and not proved. */
+static void what_is_young_is_not_proved(void)
+{
+    for (size_t stuck = 0; stuck < 2; stuck++) {
+        begin_anew();
+        fill_all(10);
+        f.node[stuck].stuck = true;
+        compare_in = 3;
+        put_both(50, 20);
+        compare_all(&everything);
+        for (size_t i = 0; i < RANGES; i++) {
+            CU_ASSERT(f.node[0].compared_figures[i].equal);
+            CU_ASSERT_EQUAL(f.node[0].compared_figures[i].proved, i != 3);
+        }
+        compare_in = RANGE;
+        f.node[stuck].stuck = false;
+        sync_all();
+        compare_all(&everything);
+        CU_ASSERT(f.node[0].compared_figures[3].proved);
+    }
+}
+
+/* A write is on its way in some ranges: these get sessions, which find no difference. */
+static void writes_on_their_way_cost_a_session(void)
+{
+    fill_all(40);
+    for (compare_in = 0; compare_in < RANGES; compare_in += 5) {
+        struct dot dot = next_dot(1);
+        struct part p = part_of(7, 50, CELL_LIVE, "on its way", dot);
+        apply(1, &p, dot);
+    }
+    compare_in = RANGE;
+    sync_all();
+    const struct heal_figures *g = compare_all(&everything);
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 0);
+    CU_ASSERT_EQUAL(f.node[0].all_equal, RANGES - 4);
+    CU_ASSERT_EQUAL(g->rows_different, 0);
+    for (size_t i = 0; i < RANGES; i++)
+        CU_ASSERT(f.node[0].compared_figures[i].proved);
+}
+
+static void a_silent_peer_ends_it(void)
+{
+    fill_all(10);
+    f.lost[WIRE_COMPARE_ROOTS_TOLD] = true;
+    compare_all(&everything);
+    CU_ASSERT_EQUAL(f.node[0].all_err, ERR_TIMEOUT);
+    CU_ASSERT_EQUAL(f.node[0].all_ranges, 0);
+    f.lost[WIRE_COMPARE_ROOTS_TOLD] = false;
+    CU_ASSERT(compare_all(&everything)->equal);
+}
+
+/* So much is to be read there that the answer comes in parts. */
+static void a_slow_peer_answers_in_parts(void)
+{
+    struct heal_comparisons what = everything;
+    what.gentle = true;
+    three_scrub_rows = 1000;
+    begin_anew();
+    three_scrub_rows = 0;
+    fill_all(300); /* about five seconds */
+    compare_all(&what);
+    CU_ASSERT_EQUAL(f.node[0].all_err, ERR_OK);
+    CU_ASSERT_EQUAL(f.node[0].all_equal, RANGES);
+    CU_ASSERT(f.sent[WIRE_COMPARE_ROOTS] >= 2 && f.sent[WIRE_COMPARE_ROOTS] <= 4);
+    CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_ROOTS_TOLD], f.sent[WIRE_COMPARE_ROOTS]);
+    CU_ASSERT(f.node[0].all_figures.us > 4 * USEC_PER_SEC);
+}
+
+static void all_of_all_is_read_again(void)
+{
+    struct heal_comparisons what = everything;
+    what.full = true;
+    fill_all(30);
+    compare_all(&everything);
+    uint64_t read = engine_stats(f.node[1].engine).fragments_read;
+    CU_ASSERT(compare_all(&what)->equal);
+    CU_ASSERT_EQUAL(f.node[0].all_equal, RANGES);
+    CU_ASSERT(engine_stats(f.node[1].engine).fragments_read >= read + 30 * RANGES);
+}
+
 static void who_goes_away_ends_it(void)
 {
     fill_all(20);
@@ -126,6 +250,12 @@ static void what_is_not_shared_fails_alone(void)
 
 CU_TestInfo compare_many_tests[] = {
     {"what differs gets a session", what_differs_gets_a_session},
+    {"a thousand equal ranges cost some kilobytes", a_thousand_equal_ranges_cost_some_kilobytes},
+    {"what is young is not proved", what_is_young_is_not_proved},
+    {"writes on their way cost a session", writes_on_their_way_cost_a_session},
+    {"a silent peer ends it", a_silent_peer_ends_it},
+    {"a slow peer answers in parts", a_slow_peer_answers_in_parts},
+    {"all of all is read again", all_of_all_is_read_again},
     {"who goes away ends it", who_goes_away_ends_it},
     {"it can be stopped", it_can_be_stopped},
     {"what is not shared fails alone", what_is_not_shared_fails_alone},

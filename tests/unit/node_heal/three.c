@@ -11,7 +11,7 @@
 
 struct fixture f;
 usec three_hold_us;
-uint32_t three_tree_width, three_compare_bytes, three_ranges;
+uint32_t three_tree_width, three_compare_bytes, three_scrub_rows, three_ranges;
 
 static void start_engine(struct one *n, node_no no, uint32_t boot)
 {
@@ -29,6 +29,8 @@ static struct heal *new_heal(struct one *n)
     config.hold_us = three_hold_us;
     if (three_compare_bytes > 0)
         config.compare_bytes_max = three_compare_bytes;
+    if (three_scrub_rows > 0)
+        config.scrub_rows = three_scrub_rows;
     return heal_new(&config, n->engine, n->cluster);
 }
 

@@ -56,9 +56,10 @@ struct fixture {
 };
 extern struct fixture f;
 
-extern usec three_hold_us;                             /* of those that three_setup makes */
-extern uint32_t three_tree_width, three_compare_bytes; /* 0: what the product has */
-extern uint32_t three_ranges;                          /* 0: RANGES */
+extern usec three_hold_us; /* of those that three_setup makes */
+extern uint32_t three_tree_width, three_compare_bytes,
+    three_scrub_rows;         /* 0: what the product has */
+extern uint32_t three_ranges; /* 0: RANGES */
 void three_setup(uint32_t rf);
 void three_teardown(void);
 
