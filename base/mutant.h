@@ -101,6 +101,8 @@
     X(pull_without_rows, "what is pulled enters the clock, and its rows do not enter the store")   \
     X(pull_without_clock, "what is pulled enters the store, and its dots do not enter the clock")  \
     X(pull_not_counted, "a counter in memory does not hear of increments that a pull brings")      \
+    X(floor_not_written, "a log is pruned, and that it was is not written down")                   \
+    X(pruned_is_named, "a pull claims to name what the log does not tell of any more")             \
     X(strays_unnamed, "what a pull shows beside what was asked for gets no name")                  \
     X(short_page, "answers joined under a limit claim to be complete")                             \
     X(page_repeats_row, "a page begins with the row that the one before ended with")               \

@@ -186,6 +186,12 @@ uint64_t clock_run_from(const struct clock *c, struct dot dot)
     return i < e->runs_count && e->runs[i].first <= dot.n ? e->runs[i].first : 0;
 }
 
+uint64_t clock_base(const struct clock *c, struct actor actor)
+{
+    const struct clock_entry *e = entry_find(c, actor);
+    return e != NULL ? e->base : 0;
+}
+
 uint64_t clock_top(const struct clock *c, struct actor actor)
 {
     const struct clock_entry *e = entry_find(c, actor);

@@ -46,6 +46,9 @@ bool clock_has(const struct clock *c, struct dot dot);
  */
 uint64_t clock_run_from(const struct clock *c, struct dot dot);
 
+/* All dots of this actor up to this one are in the clock. */
+uint64_t clock_base(const struct clock *c, struct actor actor);
+
 /* The highest n of this actor that the clock has, 0 for none. */
 uint64_t clock_top(const struct clock *c, struct actor actor);
 void clock_merge(struct clock *into, const struct clock *from);

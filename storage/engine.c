@@ -96,6 +96,7 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     rng_init(&e->rng, config->seed);
     omap_init(&e->ranges);
     omap_init(&e->loaded);
+    omap_init(&e->recovered_bytes);
     maxima_init(&e->maxima);
     store_batch_init(&e->batch);
     store_batch_init(&e->bounds);

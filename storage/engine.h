@@ -278,10 +278,33 @@ enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range
                           const struct clock *context, bool trusted, uint64_t ticket) MUST_CHECK;
 
 /* Remove log entries of dots in `known` (every replica has them), about entries_max; *ret_done:
- * there are no more. The clock keeps the dots: its snapshot goes with the removal. What a log no
- * longer has, engine_log_read leaves out of its ret_done: who lacks that needs the trees. */
+ * there are no more. The clock keeps the dots: its snapshot goes with the removal; and they are in
+ * the floor from then on. The tree of the range hears of what they touched before. */
 enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct clock *known, size_t entries_max, bool *ret_done) MUST_CHECK;
+
+/* The floor of the log: the dots of the clock that it has no entry of, since they were pruned or
+ * came without. Who lacks them needs the trees. Valid until the next call for the range. */
+const struct clock *engine_log_floor(struct engine *e, keyspace_no keyspace, range_no range);
+
+struct log_figures {
+    uint64_t bytes;  /* that the log takes up, but for what was written just now */
+    uint64_t dots;   /* that it has entries of, */
+    uint64_t pruned; /* and those of the floor */
+    int64_t since_s; /* wall: it does not reach back further; 0: not known */
+};
+void engine_log_figures(struct engine *e, keyspace_no keyspace, range_no range,
+                        struct log_figures *ret);
+
+/* To be called now and then: entries have no time of their own. When the log has grown by so many
+ * bytes since the last time, or at all in so many seconds, it is noted how far it was at now_s. */
+void engine_log_sample(struct engine *e, keyspace_no keyspace, range_no range, int64_t now_s,
+                       uint64_t step_bytes, int64_t step_s);
+
+/* Keep the log in bounds, whoever lacks what goes: what is from before before_s, and what makes it
+ * longer than bytes_max; as finely as it was sampled. About entries_max; *ret_done: no more. */
+enum err engine_log_cut(struct engine *e, keyspace_no keyspace, range_no range, uint64_t bytes_max,
+                        int64_t before_s, size_t entries_max, bool *ret_done) MUST_CHECK;
 
 /* --- dropping what was deleted, by proof (docs/versions.md)
  *

@@ -126,6 +126,7 @@ static void drop_settled(struct engine *e, struct range_state *r)
 
 static void settle_range(struct engine *e, struct range_state *r, uint64_t write)
 {
+    bool any = false;
     drop_settled(e, r);
     for (size_t i = 0; i < r->tails_count; i++) {
         struct log_tail *t = &r->tails[i];
@@ -138,8 +139,12 @@ static void settle_range(struct engine *e, struct range_state *r, uint64_t write
         }
         put_piece(e, r->keyspace, r->range, (struct dot){t->actor, t->window},
                   buf_bytes(&e->value));
+        engine_account_add(&r->log, engine_piece_bytes(e->value.len));
         t->settled = write;
+        any = true;
     }
+    if (any)
+        engine_account_put(e, r);
 }
 
 /* Records of the journal of before `epoch` count no more. Those that are not in the store yet go
@@ -264,6 +269,7 @@ enum err engine_recover_logs(struct engine *e)
             buf_put_bytes(&e->key, omap_key(n));
             buf_put_u64(&e->key, ++e->fragment);
             store_batch_put(&e->batch, buf_bytes(&e->key), omap_value(n));
+            engine_account_recovered(e, buf_bytes(&e->key), omap_value(n).len);
         }
         put_epoch(e, e->epoch + 1);
         err = drop_journal(e, e->epoch);

@@ -40,6 +40,7 @@ static void range_free(struct range_state *r)
     map_close(&r->lives);
     mem_free(r->minters);
     clock_close(&r->clock);
+    engine_account_close(&r->log);
     buf_close(&r->forget_from);
     mem_free(r->young);
     engine_tails_free(r);
@@ -56,15 +57,6 @@ struct range_state *engine_range_of(const struct omap_node *n)
     struct range_state *r;
     memcpy(&r, omap_value(n).data, sizeof r);
     return r;
-}
-
-static uint64_t entry_base(const struct clock *c, struct actor actor)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        if (actor_compare(c->entries[i].actor, actor) == 0)
-            return c->entries[i].base;
-    }
-    return 0;
 }
 
 /* Add the dots of a piece; false when it is damaged. */
@@ -97,7 +89,7 @@ static enum err load_log(struct engine *e, struct range_state *r)
            key_parse_log(store_iter_key(it), &keyspace, &range, &window) &&
            keyspace == r->keyspace && range == r->range) {
         if (!seeked || actor_compare(window.actor, last) != 0) {
-            uint64_t base = entry_base(&r->clock, window.actor);
+            uint64_t base = clock_base(&r->clock, window.actor);
             last = window.actor;
             seeked = true;
             if (base + 1 >= window.n + LOG_WINDOW) {
@@ -134,6 +126,8 @@ static enum err load(struct engine *e, struct range_state *r)
         err = ERR_CORRUPT;
     if (err == ERR_OK || err == ERR_NOT_FOUND)
         err = MUTANT(clock_without_log) ? ERR_OK : load_log(e, r);
+    if (err == ERR_OK)
+        err = engine_account_load(e, r);
     if (engine_has_garbage(e, r))
         r->garbage_newest = INT64_MAX;
     if (err != ERR_OK) /* claim nothing */
@@ -182,6 +176,7 @@ void engine_ranges_free(struct engine *e)
         range_free(engine_range_of(n));
     omap_close(&e->ranges);
     omap_close(&e->loaded);
+    omap_close(&e->recovered_bytes);
 }
 
 void engine_range_save(struct engine *e, struct range_state *r)

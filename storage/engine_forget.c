@@ -36,6 +36,7 @@ void engine_begin_forgetting(struct engine *e, keyspace_no keyspace, range_no ra
     engine_tails_free(r);
     r->minted = top > r->minted ? top : r->minted;
     clock_close(&r->clock);
+    engine_account_close(&r->log);
     r->hashed = false;
     r->unsaved = 0;
     r->young_count = 0;
@@ -50,6 +51,8 @@ void engine_begin_forgetting(struct engine *e, keyspace_no keyspace, range_no ra
     mark_key(&e->key, r);
     store_batch_put(&e->batch, buf_bytes(&e->key), BYTES_LIT("1"));
     key_clock(&e->key, r->keyspace, r->range);
+    store_batch_delete(&e->batch, buf_bytes(&e->key));
+    key_log_account(&e->key, r->keyspace, r->range);
     store_batch_delete(&e->batch, buf_bytes(&e->key));
     store_write(e->store, &e->batch, 0);
 }

@@ -134,12 +134,20 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
     return ERR_OK;
 }
 
+/* What a walk that prunes takes away. */
+struct pruning {
+    const struct clock *known;
+    struct range_state *r;
+    struct clock gone;
+    uint64_t bytes;
+    size_t entries, entries_max;
+};
+
 /* The piece without what is known; whether that is less. */
-static bool prune_piece(const struct clock *known, const struct clock *own, struct dot window,
-                        struct bytes piece, struct buf *ret, size_t *count)
+static bool prune_piece(struct pruning *p, struct dot window, struct bytes piece, struct buf *ret)
 {
     struct reader in = reader_make(piece);
-    size_t before = *count;
+    size_t before = p->entries;
     buf_clear(ret);
     while (reader_left(&in) > 0) {
         uint8_t n;
@@ -147,51 +155,65 @@ static bool prune_piece(const struct clock *known, const struct clock *own, stru
         if (!log_piece_next(&in, &n, &entry))
             return false;
         struct dot dot = {window.actor, window.n + n};
-        if (clock_has(known, dot) && clock_has(own, dot)) {
-            ++*count;
+        if (clock_has(p->known, dot) && clock_has(&p->r->clock, dot)) {
+            clock_add(&p->gone, dot);
+            p->entries++;
         } else {
             buf_put_u8(ret, n);
             buf_put_vbytes(ret, entry);
         }
     }
-    return *count > before;
+    return p->entries > before;
 }
 
-/* fold: of the tree of the range; NULL: it has none. */
-static enum err prune(struct engine *e, struct range_state *r, const struct clock *known,
-                      struct tree_prune *fold, size_t entries_max, bool *ret_done,
-                      size_t *ret_count)
+static void put_pruned(struct engine *e, struct pruning *p, struct bytes key, struct bytes had)
 {
-    struct store_iter *it = store_iter_new(e->store);
+    p->bytes += engine_piece_bytes(had.len);
+    if (e->value.len > 0) {
+        p->bytes -= engine_piece_bytes(e->value.len);
+        store_batch_put(&e->batch, key, buf_bytes(&e->value));
+    } else {
+        store_batch_delete(&e->batch, key);
+    }
+}
+
+/* The pieces of an actor. Those that went earlier are not met again. fold: of the tree of the
+ * range; NULL: it has none. *ret_done: there are no more. */
+static enum err prune_actor(struct engine *e, struct pruning *p, struct store_iter *it,
+                            struct tree_prune *fold, struct actor actor, bool *ret_done)
+{
     keyspace_no k;
     range_no n;
     struct dot window;
     enum err err = ERR_OK;
+    uint64_t from = clock_base(&p->r->log.floor, actor) + 1;
+    key_log(&e->key, p->r->keyspace, p->r->range, (struct dot){actor, from - from % LOG_WINDOW});
+    store_iter_seek(it, buf_bytes(&e->key));
+    for (; err == ERR_OK && store_iter_valid(it); store_iter_next(it)) {
+        if (!key_parse_log(store_iter_key(it), &k, &n, &window) || k != p->r->keyspace ||
+            n != p->r->range || actor_compare(window.actor, actor) != 0 ||
+            window.n > clock_top(p->known, actor))
+            break;
+        *ret_done = p->entries < p->entries_max;
+        if (!*ret_done)
+            break;
+        struct bytes piece = store_iter_value(it);
+        if (fold != NULL)
+            err = engine_tree_prune_piece(fold, p->known, window, piece);
+        if (err == ERR_OK && prune_piece(p, window, piece, &e->value))
+            put_pruned(e, p, store_iter_key(it), piece);
+    }
+    return err;
+}
+
+static enum err prune(struct engine *e, struct pruning *p, struct tree_prune *fold, bool *ret_done)
+{
+    struct store_iter *it = store_iter_new(e->store);
+    enum err err = ERR_OK;
     *ret_done = true;
     engine_batch_begin(e);
-    for (size_t i = 0; i < known->count && *ret_done && err == ERR_OK; i++) {
-        const struct clock_entry *entry = &known->entries[i];
-        key_log(&e->key, r->keyspace, r->range, (struct dot){entry->actor, 0});
-        store_iter_seek(it, buf_bytes(&e->key));
-        for (; err == ERR_OK && store_iter_valid(it); store_iter_next(it)) {
-            if (!key_parse_log(store_iter_key(it), &k, &n, &window) || k != r->keyspace ||
-                n != r->range || actor_compare(window.actor, entry->actor) != 0 ||
-                window.n > clock_top(known, entry->actor))
-                break;
-            *ret_done = *ret_count < entries_max;
-            if (!*ret_done)
-                break;
-            if (fold != NULL)
-                err = engine_tree_prune_piece(fold, known, window, store_iter_value(it));
-            if (err != ERR_OK ||
-                !prune_piece(known, &r->clock, window, store_iter_value(it), &e->value, ret_count))
-                continue;
-            if (e->value.len > 0)
-                store_batch_put(&e->batch, store_iter_key(it), buf_bytes(&e->value));
-            else
-                store_batch_delete(&e->batch, store_iter_key(it));
-        }
-    }
+    for (size_t i = 0; i < p->known->count && *ret_done && err == ERR_OK; i++)
+        err = prune_actor(e, p, it, fold, p->known->entries[i].actor, ret_done);
     err = err == ERR_OK ? store_iter_error(it) : err;
     store_iter_free(it);
     return err;
@@ -201,23 +223,31 @@ enum err engine_log_prune(struct engine *e, keyspace_no keyspace, range_no range
                           const struct clock *known, size_t entries_max, bool *ret_done)
 {
     struct range_state *r = engine_range(e, keyspace, range);
+    struct pruning p = {.known = known, .r = r, .entries_max = entries_max};
     struct tree_prune *fold = NULL;
     bool done = false;
-    size_t count = 0;
     if (r->err != ERR_OK)
         return r->err;
+    clock_init(&p.gone);
     engine_settle_logs(e);
     enum err err = engine_tree_prune_new(e, r, &fold);
     if (err == ERR_OK)
-        err = prune(e, r, known, fold, entries_max, &done, &count);
+        err = prune(e, &p, fold, &done);
     engine_tree_prune_free(fold, err == ERR_OK);
-    if (err != ERR_OK)
-        return err;
-    if (count > 0) {
+    if (err == ERR_OK && done) { /* no entry is left of any of them */
+        clock_close(&p.gone);
+        clock_init(&p.gone);
+        clock_common(known, &r->clock, &p.gone);
+    }
+    if (err == ERR_OK && !clock_covers(&r->log.floor, &p.gone)) {
         engine_range_save(e, r);
+        engine_account_pruned(e, r, &p.gone, p.bytes);
         engine_note_removed(e, &e->batch, range);
         engine_batch_write(e, 0);
     }
+    clock_close(&p.gone);
+    if (err != ERR_OK)
+        return err;
     engine_compact_removed(e, done);
     *ret_done = done;
     return ERR_OK;

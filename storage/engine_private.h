@@ -14,6 +14,7 @@
  *   engine_compact.c  what was removed is worth compacting
  *   engine_log.c    writes under a dot, range logs
  *   engine_blocks.c where the entries of the logs lie
+ *   engine_floor.c  what a log takes up, and what it does not have any more
  *   engine_pull.c   what other replicas lack, read and applied
  *   engine_forget.c all of a range goes
  *   engine_index.c  entries of secondary indexes, building and dropping them
@@ -72,6 +73,21 @@ struct log_tail { /* young entries of an actor (engine_blocks.c) */
     struct buf bytes;
 };
 
+/* What the log of a range takes up, and has no more (engine_floor.c). */
+#define LOG_SAMPLES_MAX 32u
+struct log_sample {
+    int64_t at_s; /* wall, */
+    uint64_t appended;
+    struct clock clock; /* ... then */
+};
+struct log_account {
+    uint64_t bytes, appended; /* of pieces that are there, and that ever were */
+    int64_t since_s;          /* wall: no entry is older; 0: not known */
+    struct clock floor;       /* dots of the range's clock that have no entry */
+    struct log_sample *samples;
+    size_t count, cap;
+};
+
 struct range_state {
     keyspace_no keyspace;
     range_no range;
@@ -102,6 +118,7 @@ struct range_state {
     } sweep;
     struct log_tail *tails;
     size_t tails_count, tails_cap;
+    struct log_account log;
     struct {
         enum { TREE_UNKNOWN, TREE_NONE, TREE_SOME } has;
         bool mark_known, marked; /* tree.c */
@@ -141,6 +158,7 @@ struct engine {
     bool recovered;  /* the journal of the logs was read */
     uint64_t epoch;  /* of the journal that is written */
     size_t tail_bytes, tails_max;
+    struct omap recovered_bytes; /* u32 keyspace, u32 range -> u64: pieces made at the start */
     struct log_staged *staged;
     size_t staged_count, staged_cap;
     struct buf staged_bytes;
@@ -250,6 +268,22 @@ enum err log_cursor_seek(struct log_cursor *c, uint64_t n, uint64_t *ret_n,
 
 /* The next entry of a piece; false when it is damaged. */
 bool log_piece_next(struct reader *in, uint8_t *ret_n, struct bytes *ret_entry);
+
+/* --- engine_floor.c */
+
+/* ERR_OK, or it cannot be read: then nobody knows what the log lacks. */
+enum err engine_account_load(struct engine *e, struct range_state *r) MUST_CHECK;
+void engine_account_put(struct engine *e, struct range_state *r); /* into e->batch */
+void engine_account_close(struct log_account *a);
+void engine_account_add(struct log_account *a, uint64_t bytes);
+uint64_t engine_piece_bytes(size_t piece); /* with its key */
+
+/* A piece of this key is made before its range is loaded. */
+void engine_account_recovered(struct engine *e, struct bytes log_key, size_t piece);
+
+/* The entries of these dots, of so many bytes, go by e->batch, or do not come with them. */
+void engine_account_pruned(struct engine *e, struct range_state *r, const struct clock *gone,
+                           uint64_t bytes);
 
 /* --- engine_log.c */
 

@@ -22,8 +22,8 @@
  *
  * And with every partition go the entries of other dots that touched it and that the asker has not
  * heard of: what of it is shown already must have a name there, too. All is named, unless they are
- * too many to be looked at; then a partition may have been touched by dots that do not come with
- * it.
+ * too many to be looked at, or the log does not tell of some any more; then a partition may have
+ * been touched by dots that do not come with it.
  */
 #include "storage/engine_pull.h"
 #include "base/mem.h"
@@ -420,16 +420,21 @@ static void write_entries(const struct pull *pull, size_t parts, struct buf *out
 static enum err gather_beside(struct pull *pull, struct range_state *r, const struct clock *wanted,
                               const struct clock *have)
 {
-    struct clock lacks, beside;
+    struct clock lacks, beside, pruned;
     enum err err = ERR_OK;
     clock_init(&lacks);
     clock_init(&beside);
+    clock_init(&pruned);
     clock_missing(&r->clock, have, &lacks);
     clock_missing(&lacks, wanted, &beside);
+    clock_common(&lacks, &r->log.floor, &pruned);
+    pull->too_many |=
+        !clock_empty(&pruned) && !MUTANT(pruned_is_named); /* they may have touched it */
     pull->beside = true;
     pull->entries = 0;
     for (size_t i = 0; i < beside.count && err == ERR_OK; i++)
         err = gather_actor(pull, r, &beside.entries[i]);
+    clock_close(&pruned);
     clock_close(&beside);
     clock_close(&lacks);
     return err;

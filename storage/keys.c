@@ -28,6 +28,14 @@ void key_clock(struct buf *out, keyspace_no keyspace, range_no range)
     buf_put_u32(out, range);
 }
 
+void key_log_account(struct buf *out, keyspace_no keyspace, range_no range)
+{
+    buf_clear(out);
+    buf_put_u8(out, 'f');
+    buf_put_u32(out, keyspace);
+    buf_put_u32(out, range);
+}
+
 void key_journal(struct buf *out, uint64_t epoch)
 {
     buf_clear(out);

@@ -6,6 +6,7 @@
  *         | 'j' u64 epoch, u64 number                        journal of the range logs
  *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 window, u64 piece
  *                                                            range log
+ *         | 'f' u32 keyspace, u32 range                      account of the log (engine_floor.c)
  *         | part, u8 kind, [row if kind is 4], u64 fragment  data (values: fragment.h)
  *         | 'i' u32 table, u32 index, escaped term, place    an entry of an index
  *         | 'g' u32 keyspace, u32 range, u8 class, i64 due (sign bit flipped), u32 table, spot,
@@ -44,6 +45,7 @@ void key_meta(struct buf *out, const char *name);
 void key_fact(struct buf *out, struct bytes name);
 void key_clock(struct buf *out, keyspace_no keyspace, range_no range);
 void key_journal(struct buf *out, uint64_t epoch);
+void key_log_account(struct buf *out, keyspace_no keyspace, range_no range);
 /* Before all pieces of the log with these dots: window.n is a multiple of LOG_WINDOW. */
 void key_log(struct buf *out, keyspace_no keyspace, range_no range, struct dot window);
 void key_table(struct buf *out, table_no table); /* before all data of the table */

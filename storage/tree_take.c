@@ -238,8 +238,10 @@ enum err engine_tree_join(struct engine *e, keyspace_no keyspace, range_no range
     clock_missing(dots, &r->clock, &gained);
     engine_batch_begin(e);
     bool any = !clock_empty(&gained);
-    if (any)
+    if (any) {
         engine_range_add_all(e, r, &gained);
+        engine_account_pruned(e, r, &gained, 0);
+    }
     engine_batch_write(e, ticket);
     if (any)
         join_tree(e, r, &gained);

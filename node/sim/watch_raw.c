@@ -334,6 +334,24 @@ static bool clock_entry(struct reader *key, struct bytes value, struct arena *ar
     return reader_done(key) && version == 1 && reader_done(&in);
 }
 
+/* What the log of a range takes up, and the clock of what it has no more; samples of both. */
+static bool log_account(struct reader *key, struct bytes value)
+{
+    struct reader in = reader_make(value);
+    (void)read_u64(key); /* keyspace, range */
+    (void)read_varint(&in);
+    (void)read_varint(&in);
+    (void)read_i64(&in);
+    (void)read_vbytes(&in);
+    uint64_t samples = read_varint(&in);
+    for (uint64_t i = 0; i < samples && !in.failed; i++) {
+        (void)read_i64(&in);
+        (void)read_varint(&in);
+        (void)read_vbytes(&in);
+    }
+    return reader_done(key) && reader_done(&in);
+}
+
 bool raw_read(struct bytes key, struct bytes value, struct arena *arena, struct raw_entry *ret)
 {
     struct reader in = reader_make(key);
@@ -345,6 +363,7 @@ bool raw_read(struct bytes key, struct bytes value, struct arena *arena, struct 
     case 'b': return purged_bound(&in);
     case 'l': return log_piece(&in, value, arena, ret);
     case 'j': return journal(&in, value, arena, ret);
+    case 'f': return log_account(&in, value);
     case 'c': return clock_entry(&in, value, arena, ret);
     case 'M':
     case 'F': return !in.failed;
