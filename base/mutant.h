@@ -139,6 +139,7 @@
     X(pull_without_context, "who pulls does not see what the giver has dropped")                   \
     X(absent_kept, "who pulls keeps what the giver had and has no more")                           \
     X(foreign_epoch_counts, "what is told by who knows another ring counts")                       \
+    X(proved_for_ever, "that replicas were equal is believed though they may be others by now")    \
     X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")
 
 #define MUTANTS_OF_META(X)                                                                         \

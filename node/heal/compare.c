@@ -54,11 +54,28 @@ static bool is_proved(struct heal *h, const struct comparing *s)
                                   s->figures.equal ? &s->asof : &s->cut) == ENGINE_HAS);
 }
 
+/* All of the range is: then both of us note it. The peer has found out itself that all was equal.
+ */
+static void note_proved(struct heal *h, struct now now, struct comparing *s, enum err err)
+{
+    struct wire_message m = {.type = WIRE_COMPARE_END};
+    s->figures.proved = err == ERR_OK && is_proved(h, s);
+    bool all = s->figures.proved && s->all_tables && s->same_tables;
+    if (all)
+        proved_by_trees(h, now, s->range.keyspace, s->range.range, s->peer);
+    if (err != ERR_OK || s->figures.equal)
+        return;
+    m.compare_end = (struct wire_compare_end){s->session,   s->range.keyspace, s->range.range,
+                                              s->range.tag, s->life,           all};
+    compare_sent(s, 0);
+    heal_send(h, s->peer, &m);
+}
+
 void compare_end(struct heal *h, struct now now, struct comparing *s, enum err err)
 {
+    note_proved(h, now, s, err);
     struct heal_effect *e = heal_append(h, HEAL_COMPARED);
     s->figures.us = now.mono - s->began;
-    s->figures.proved = err == ERR_OK && is_proved(h, s);
     e->compared.id = s->id;
     e->compared.err = err;
     e->compared.peer = s->peer;
@@ -216,6 +233,7 @@ static void open_session(struct heal *h, struct now now, struct comparing *s)
                                     .range = s->range.range,
                                     .tag = s->range.tag,
                                     .full = s->full && !s->opened};
+    o->durable = engine_has(h->engine, o->keyspace, o->range, &s->asof) == ENGINE_HAS;
     o->root = compare_root(&s->range, s->tables, s->tables_count, sums);
     o->tables = heal_keep(h, &tables);
     o->clock = compare_keep_clock(h, &s->asof);
@@ -455,6 +473,7 @@ bool compare_receive(struct heal *h, struct now now, node_no from, const struct 
     case WIRE_COMPARE_OPEN: serve_compare_open(h, now, from, &m->compare_open); return true;
     case WIRE_COMPARE_ASK: serve_compare_ask(h, now, from, &m->compare_ask); return true;
     case WIRE_COMPARE_GIVE: serve_compare_give(h, now, from, &m->compare_give); return true;
+    case WIRE_COMPARE_END: serve_compare_end(h, now, from, &m->compare_end); return true;
     case WIRE_COMPARE_ROOTS: serve_many(h, now, from, &m->compare_roots); return true;
     case WIRE_COMPARE_ROOTS_TOLD: many_told(h, now, from, &m->compare_roots_told); return true;
     case WIRE_COMPARE_OPENED: session = m->compare_opened.session; break;

@@ -229,6 +229,8 @@ struct serving {
 };
 void serve_compare_open(struct heal *h, struct now now, node_no from,
                         const struct wire_compare_open *m);
+void serve_compare_end(struct heal *h, struct now now, node_no from,
+                       const struct wire_compare_end *m);
 void serve_compare_ask(struct heal *h, struct now now, node_no from,
                        const struct wire_compare_ask *m);
 void serve_compare_give(struct heal *h, struct now now, node_no from,

@@ -221,7 +221,8 @@ static void send_roots(struct heal *h, struct now now, struct comparing_many *m)
         buf_put_u32(&tables, m->tables[i]);
     for (size_t i = 0; i < m->asked_count; i++) {
         struct many_range *range = m->asked[i].range;
-        buf_put_varint(&roots, range->range - before);
+        uint64_t step = range->range - before;
+        buf_put_varint(&roots, 2 * step + m->asked[i].young);
         buf_put_u64(&roots, m->asked[i].hash);
         before = range->range;
         range->state = MANY_ASKED;
@@ -287,8 +288,8 @@ static bool is_proved(struct heal *h, const struct comparing_many *m, const stru
     return proved;
 }
 
-static void tell_equal(struct heal *h, struct comparing_many *m, const struct many_asked *a,
-                       bool durable)
+static void tell_equal(struct heal *h, struct now now, struct comparing_many *m,
+                       const struct many_asked *a, bool durable)
 {
     struct heal_figures figures = {.equal = true, .rows = a->rows};
     figures.proved = durable && is_proved(h, m, a);
@@ -299,6 +300,8 @@ static void tell_equal(struct heal *h, struct comparing_many *m, const struct ma
     e->compared.range = a->range->range;
     e->compared.figures = figures;
     h->stats.compared++;
+    if (figures.proved && m->tables_count == 0)
+        proved_by_trees(h, now, m->keyspace, a->range->range, m->peer);
     settle(m, a->range, ERR_OK, &figures);
 }
 
@@ -311,7 +314,7 @@ static void take_told(struct heal *h, struct now now, struct comparing_many *m, 
     m->figures.bytes_search += COMPARE_FIXED + told.len;
     for (size_t i = 0; i < count; i++) {
         if (told.data[i] == MANY_TELLS_EQUAL || told.data[i] == MANY_TELLS_PROVED)
-            tell_equal(h, m, &m->asked[i], told.data[i] == MANY_TELLS_PROVED);
+            tell_equal(h, now, m, &m->asked[i], told.data[i] == MANY_TELLS_PROVED);
         else
             m->asked[i].range->state = MANY_DIFFERS;
     }

@@ -14,7 +14,8 @@
  * The responder brings its trees up to date in turns and answers when it is through, or after a
  * while for so many as it has looked at.
  *
- *   roots = (varint step from the range before (at first: the range), u64 hash)*
+ *   roots = (varint twice the step from the range before (at first: the range), and 1 if not all
+ *           of it is durable here; u64 hash)*
  *   told  = (u8 MANY_TELLS_...)* of the first of them; the rest is to be asked about again
  *
  * Invariants: each range is settled once, with one HEAL_COMPARED; the end comes after the last one,
@@ -97,6 +98,7 @@ struct served_many {
     const table_no *tables;
     size_t tables_count;
     range_no *ranges;
+    bool *young; /* there */
     uint64_t *hashes;
     uint8_t *told;
     size_t count, at;

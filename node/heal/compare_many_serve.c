@@ -32,7 +32,7 @@ static void answer(struct heal *h, node_no to, uint64_t session, uint64_t reques
 }
 
 /* False: not all of it is up to date, and the turn is over. */
-static bool look_at(struct heal *h, const struct served_many *v, size_t at)
+static bool look_at(struct heal *h, struct now now, const struct served_many *v, size_t at)
 {
     struct compare_range r;
     struct arena arena = {0};
@@ -50,6 +50,8 @@ static bool look_at(struct heal *h, const struct served_many *v, size_t at)
     if (err == ERR_OK && done && hash == v->hashes[at]) {
         bool durable = engine_has(h->engine, v->keyspace, v->ranges[at], &asof) == ENGINE_HAS;
         v->told[at] = durable ? MANY_TELLS_PROVED : MANY_TELLS_EQUAL;
+        if (durable && !v->young[at] && v->tables_count == 0)
+            proved_by_trees(h, now, v->keyspace, v->ranges[at], v->peer);
     }
     clock_close(&asof);
     arena_close(&arena);
@@ -61,7 +63,7 @@ static void work_on(struct heal *h, struct now now, struct served_many *v)
     uint64_t before = engine_stats(h->engine).fragments_read, read = 0;
     bool more = true;
     while (v->at < v->count && more && read < COMPARE_WORK) {
-        more = look_at(h, v, v->at);
+        more = look_at(h, now, v, v->at);
         v->at += more;
         read = engine_stats(h->engine).fragments_read - before;
     }
@@ -81,11 +83,14 @@ static bool read_question(struct served_many *v, const struct wire_compare_roots
         list[v->tables_count++] = read_u32(&tables);
     v->tables = list;
     v->ranges = arena_array(&v->own, range_no, MANY_ROOTS);
+    v->young = arena_array(&v->own, bool, MANY_ROOTS);
     v->hashes = arena_array(&v->own, uint64_t, MANY_ROOTS);
     v->told = arena_array(&v->own, uint8_t, MANY_ROOTS);
     uint64_t range = 0;
     while (reader_left(&roots) > 0 && v->count < MANY_ROOTS) {
         uint64_t step = read_varint(&roots);
+        v->young[v->count] = step % 2 != 0;
+        step /= 2;
         v->hashes[v->count] = read_u64(&roots);
         if (roots.failed || step > UINT32_MAX - range || (v->count > 0 && step == 0))
             return false;

@@ -233,6 +233,9 @@ void serve_compare_open(struct heal *h, struct now now, node_no from,
     if (err == ERR_OK && a->ready) {
         a->equal = compare_root(&o.r, o.tables, o.tables_count, o.sums) == m->root;
         err = tell_clocks(&o, a);
+        if (err == ERR_OK && a->equal && a->same_tables && m->durable &&
+            engine_has(h->engine, m->keyspace, m->range, &o.asof) == ENGINE_HAS)
+            proved_by_trees(h, now, m->keyspace, m->range, from);
     } else if (err == ERR_OK || err == ERR_BEHIND) {
         bring_up_to_date(h, now, v);
         err = ERR_OK;
@@ -242,6 +245,22 @@ void serve_compare_open(struct heal *h, struct now now, node_no from,
     clock_close(&o.asof);
     clock_close(&o.theirs);
     arena_close(&o.arena);
+}
+
+void serve_compare_end(struct heal *h, struct now now, node_no from,
+                       const struct wire_compare_end *m)
+{
+    struct arena arena = {0};
+    struct compare_range r;
+    enum err err = range_of(h, m->keyspace, m->range, m->tag, from, &arena, &r);
+    if (err == ERR_OK && m->proved && m->life == h->life)
+        proved_by_trees(h, now, m->keyspace, m->range, from);
+    arena_close(&arena);
+    for (size_t i = 0; h->serving != NULL && i < SERVED_MAX; i++) {
+        struct served *v = &h->serving->list[i];
+        if (v->peer == from && v->session == m->session)
+            forget(v);
+    }
 }
 
 /* --- answering */

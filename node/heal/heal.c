@@ -18,6 +18,7 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     omap_init(&h->agreements);
     omap_init(&h->marks.all);
     marks_load(h);
+    proved_init(h);
     return h;
 }
 
@@ -45,6 +46,7 @@ void heal_free(struct heal *h)
     fetch_free(h);
     compare_free(h);
     marks_free(h);
+    proved_free(h);
     arena_close(&h->arena);
     mem_free(h->sessions);
     mem_free(h->effects);
@@ -292,8 +294,10 @@ static void receive_clocks(struct heal *h, struct now now, struct session *s, ui
         session_end(h, now, s, false);
         return;
     }
+    proved_hear(h, now, s->peer, m);
     while (reader_left(&r) > 0 && s->wants_count < WANTED_MAX) {
         struct want w = {.keyspace = read_u32(&r), .range = read_u32(&r)};
+        (void)read_u8(&r);
         struct bytes encoded = read_vbytes(&r);
         clock_init(&w.clock);
         if (r.failed || clock_decode(encoded, &w.clock) != ERR_OK ||
@@ -548,6 +552,7 @@ void heal_deadline(struct heal *h, struct now now)
             heal_peer_up(h, now, peer);
         }
         tidy_tick(h, now);
+        proved_tick(h, now);
     }
     if (now.mono >= h->tidy_due)
         tidy_some(h, now);

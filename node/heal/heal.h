@@ -136,6 +136,24 @@ struct heal_figures {
     usec us;
 };
 
+/* What is known of a range of ours and another replica of it (proved.h). */
+#define HEAL_NEVER INT64_MIN
+struct heal_proved {
+    keyspace_no keyspace;
+    range_no range;
+    node_no peer;
+    int64_t clocks_s; /* wall time when their durable clocks were last seen equal; HEAL_NEVER */
+    int64_t trees_s;  /* ... when their rows were, or were made so */
+    int64_t read_s;   /* ... when all of the range was read again here, and as it should be */
+    bool compared;    /* clocks were compared since this node has started; then so many dots */
+    uint32_t lacks, peer_lacks; /* of the peer we had not, of ours the peer had not */
+};
+
+/* The first of these, or behind, in this order; for the next one ask for peer + 1. False: there is
+ * none. */
+bool heal_proved_next(const struct heal *h, keyspace_no keyspace, range_no range, node_no peer,
+                      struct heal_proved *ret);
+
 enum heal_effect_type {
     HEAL_SEND,
     HEAL_FETCHED,

@@ -8,6 +8,7 @@
  *   fetch.c    dots that somebody waits for
  *   compare*.c  sessions by trees (compare.h), of many ranges (compare_many.h)
  *   marks.c    ranges that need such a session (marks.h)
+ *   proved.c   when replicas were last known to be equal (proved.h)
  *   tidy.c     garbage is found and, where agreed, removed
  *   pins.c     why garbage stays where it is not removed
  *   report.c   what others want to know of sessions
@@ -22,6 +23,7 @@
 #include "node/heal/agree.h"
 #include "node/heal/heal.h"
 #include "node/heal/marks.h"
+#include "node/heal/proved.h"
 #include "ring/token.h"
 
 #define CLOCKS_MESSAGE_MAX ((size_t)256 << 10) /* clocks go out in messages of about this size */
@@ -131,6 +133,7 @@ struct heal {
     bool busy;           /* clients wait */
     bool clock_doubtful; /* ours may be wrong */
     size_t pinned_now, garbage_now;
+    struct proved proved;
     struct fetching fetches[HEAL_FETCHES_MAX];
     size_t fetches_count;
     struct comparing *compares[HEAL_COMPARES_MAX];

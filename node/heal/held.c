@@ -124,6 +124,7 @@ static bool is_current(enum hold was, enum hold is, bool same_ring)
  */
 static void forget_later(struct heal *h, keyspace_no keyspace, range_no range, bool first)
 {
+    proved_forget(h, keyspace, range);
     if (first && !h->renewing) {
         h->renewing = true;
         heal_append(h, HEAL_NEW_LIFE);
@@ -222,6 +223,7 @@ void heal_placed(struct heal *h, struct now now, uint64_t epoch)
     bool seen = h->placed_epoch != 0 && epoch <= h->placed_epoch + 1;
     if (cluster_self(h->cluster) == 0 || epoch == h->placed_epoch)
         return;
+    proved_placed(h, seen);
     while (cluster_next_keyspace(h->cluster, keyspace, &keyspace))
         all &= look_at(h, keyspace++, epoch, seen);
     drop_gone(h);

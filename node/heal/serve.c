@@ -51,11 +51,11 @@ static bool is_damaged(struct heal *h, keyspace_no keyspace, node_no peer)
  * not know what it shares with whom: its answer, in which nothing is, does not say that there is
  * nothing. */
 static void send_clocks(struct heal *h, node_no to, uint64_t round, struct buf *clocks, bool last,
-                        bool all)
+                        bool all, const struct buf *equal)
 {
     struct wire_message m = {.type = WIRE_CLOCKS};
     all = all && cluster_self(h->cluster) != 0;
-    m.clocks = (struct wire_clocks){round, last, all, heal_keep(h, clocks)};
+    m.clocks = (struct wire_clocks){round, last, all, heal_keep(h, clocks), heal_keep(h, equal)};
     heal_send(h, to, &m);
     buf_clear(clocks);
 }
@@ -66,16 +66,44 @@ static bool is_range(struct heal *h, keyspace_no keyspace, range_no range)
     return p != NULL && range < p->ranges;
 }
 
+/* A power cut might take some of it. */
+static bool is_young(struct heal *h, keyspace_no keyspace, range_no range)
+{
+    return engine_has(h->engine, keyspace, range, engine_clock(h->engine, keyspace, range)) !=
+           ENGINE_HAS;
+}
+
+/* Which of the equal clocks count for nothing yet (proved.h). */
+static void put_equal(struct heal *h, keyspace_no keyspace, node_no peer, struct buf *out)
+{
+    struct buf young;
+    range_no range = 0, before = 0;
+    buf_init(&young, BUF_MAX_DEFAULT);
+    for (; engine_next_range(h->engine, keyspace, range, &range); range++) {
+        if (!is_young(h, keyspace, range) || !shared(h, keyspace, range, peer))
+            continue;
+        buf_put_varint(&young, range - before);
+        before = range;
+    }
+    buf_put_u32(out, keyspace);
+    buf_put_vbytes(out, buf_bytes(&young));
+    buf_close(&young);
+}
+
 /* Keyspaces come in ascending order: so nobody can have more clocks sent than there are.
- * digests := (u32 keyspace, u64 hash)*; clocks := (u32 keyspace, u32 range, vbytes clock)* */
+ *
+ *   digests = (u32 keyspace, u64 hash)*
+ *   clocks  = (u32 keyspace, u32 range, u8 young, vbytes clock)*   young: not all of it is durable
+ *   equal   = (u32 keyspace, vbytes (varint step to the next range that is young)*)* */
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m)
 {
     struct reader r = reader_make(m->digests);
     uint64_t least = 0;
     bool all = true;
-    struct buf clocks;
+    struct buf clocks, equals, none = {0};
     struct buf one;
     buf_init(&clocks, WIRE_MESSAGE_MAX);
+    buf_init(&equals, WIRE_MESSAGE_MAX / 2);
     buf_init(&one, WIRE_MESSAGE_MAX);
     while (reader_left(&r) > 0) {
         keyspace_no keyspace = read_u32(&r);
@@ -87,8 +115,10 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
             continue;
         bool equal = heal_keyspace_hash(h, keyspace, from) == hash;
         all = all && !is_damaged(h, keyspace, from);
-        if (equal)
+        if (equal) {
+            put_equal(h, keyspace, from, &equals);
             continue;
+        }
         range_no range = 0;
         while (engine_next_range(h->engine, keyspace, range, &range)) {
             const struct clock *clock = engine_clock(h->engine, keyspace, range);
@@ -97,14 +127,16 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
                 clock_encode(clock, &one);
                 buf_put_u32(&clocks, keyspace);
                 buf_put_u32(&clocks, range);
+                buf_put_u8(&clocks, is_young(h, keyspace, range));
                 buf_put_vbytes(&clocks, buf_bytes(&one));
             }
             if (clocks.len >= CLOCKS_MESSAGE_MAX)
-                send_clocks(h, from, m->round, &clocks, false, false);
+                send_clocks(h, from, m->round, &clocks, false, false, &none);
             range++;
         }
     }
-    send_clocks(h, from, m->round, &clocks, true, all); /* empty when all are equal */
+    send_clocks(h, from, m->round, &clocks, true, all, &equals); /* empty when all are equal */
+    buf_close(&equals);
     buf_close(&one);
     buf_close(&clocks);
 }

@@ -62,7 +62,8 @@
     M(COMPARE_GIVE, compare_give, 60)                                                              \
     M(COMPARE_GAVE, compare_gave, 61)                                                              \
     M(COMPARE_ROOTS, compare_roots, 62)                                                            \
-    M(COMPARE_ROOTS_TOLD, compare_roots_told, 63)
+    M(COMPARE_ROOTS_TOLD, compare_roots_told, 63)                                                  \
+    M(COMPARE_END, compare_end, 64)
 
 #define WIRE_GOSSIP(F) F(bytes, payload)
 
@@ -201,12 +202,12 @@
     F(uuid, cluster) F(u64, request) F(u32, err) F(u64, slot) F(bytes, message)
 
 /* One hash for each keyspace over the clocks of all ranges that two nodes share; then the clocks of
- * the keyspaces that differ; then rows behind missing dots. `all`, of the last message: nothing of
- * what the two share is left out. `done`: the dots a reply has served.
+ * the keyspaces that differ, and which of them are equal; then rows behind missing dots. `all`, of
+ * the last message: nothing of what the two share is left out. `done`: the dots a reply has served.
  * `have`: the clock of who asks; `context`: of who gives, durable: what is in it and not in the
  * rows was removed there. */
 #define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(bytes, digests)
-#define WIRE_CLOCKS(F)        F(u64, round) F(flag, last) F(flag, all) F(bytes, clocks)
+#define WIRE_CLOCKS(F)        F(u64, round) F(flag, last) F(flag, all) F(bytes, clocks) F(bytes, equal)
 #define WIRE_PULL(F)                                                                               \
     F(u64, request) F(u32, keyspace) F(u32, range) F(u32, bytes_max) F(bytes, wanted) F(bytes, have)
 #define WIRE_PULL_REPLY(F)                                                                         \
@@ -220,7 +221,8 @@
 #define WIRE_AGREE_TELL(F) F(u64, round) F(u32, life) F(flag, last) F(i64, wall) F(bytes, clocks)
 
 /* A session that brings the rows of a range to equality by trees (node/heal/compare.h, where the
- * bytes are). OPEN: are your sums `root`; which clock is your tree as of? tables: u32*. OPENED:
+ * bytes are). OPEN: are your sums `root`; which clock is your tree as of? tables: u32*; durable:
+ * all that there is here. OPENED:
  * not `ready`: ask again, the tree is being brought up to date; truncated: the log lacks what our
  * dots touched; durable: the part of `clock` that a power cut would leave; touched: what is left
  * out. ASK: about stretches of rows. TELL: about the first of them; err BEHIND with `agreed`: ask
@@ -230,7 +232,8 @@
 #define WIRE_COMPARE_OPEN(F)                                                                       \
     F(u64, session)                                                                                \
     F(u32, keyspace)                                                                               \
-    F(u32, range) F(u64, tag) F(flag, full) F(u64, root) F(bytes, tables) F(bytes, clock)
+    F(u32, range)                                                                                  \
+    F(u64, tag) F(flag, full) F(flag, durable) F(u64, root) F(bytes, tables) F(bytes, clock)
 #define WIRE_COMPARE_OPENED(F)                                                                     \
     F(u64, session)                                                                                \
     F(u32, err)                                                                                    \
@@ -271,6 +274,10 @@
 #define WIRE_COMPARE_ROOTS(F)                                                                      \
     F(u64, session)                                                                                \
     F(u64, request) F(u32, keyspace) F(flag, gentle) F(bytes, tables) F(bytes, roots)
+/* The session is over; proved: what it compared or mended is equal, and durable on both sides. */
+#define WIRE_COMPARE_END(F)                                                                        \
+    F(u64, session)                                                                                \
+    F(u32, keyspace) F(u32, range) F(u64, tag) F(u32, life) F(flag, proved)
 #define WIRE_COMPARE_ROOTS_TOLD(F) F(u64, session) F(u64, request) F(bytes, told)
 
 #endif

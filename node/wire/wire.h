@@ -71,6 +71,7 @@ struct wire_compare_tell { WIRE_COMPARE_TELL(F) };
 struct wire_compare_give { WIRE_COMPARE_GIVE(F) };
 struct wire_compare_gave { WIRE_COMPARE_GAVE(F) };
 struct wire_compare_roots { WIRE_COMPARE_ROOTS(F) };
+struct wire_compare_end { WIRE_COMPARE_END(F) };
 struct wire_compare_roots_told { WIRE_COMPARE_ROOTS_TOLD(F) };
 /* clang-format on */
 #undef F

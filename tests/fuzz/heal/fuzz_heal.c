@@ -132,7 +132,7 @@ static struct wire_message message(const struct world *w, unsigned which, struct
         break;
     case 2:
         m.type = WIRE_CLOCKS;
-        m.clocks = (struct wire_clocks){w->digests, true, true, bytes};
+        m.clocks = (struct wire_clocks){w->digests, true, true, bytes, bytes};
         break;
     case 3:
         m.type = WIRE_CLOCK_DIGESTS;
@@ -141,7 +141,7 @@ static struct wire_message message(const struct world *w, unsigned which, struct
     case 4:
         m.type = WIRE_COMPARE_OPEN;
         m.compare_open = (struct wire_compare_open){
-            9, KEYSPACE, 0, w->tag, false, 1, BYTES_NONE, split ? rest : w->clock};
+            9, KEYSPACE, 0, w->tag, false, split, 1, BYTES_NONE, split ? rest : w->clock};
         m.compare_open.tables = split ? second : BYTES_NONE;
         break;
     case 5:

@@ -336,11 +336,12 @@ static void endless_clocks_are_not_believed(void)
     for (unsigned i = 0; i < 1000; i++) {
         buf_put_u32(&all, KEYSPACE);
         buf_put_u32(&all, RANGES); /* not even one of ours */
+        buf_put_u8(&all, 0);
         buf_put_vbytes(&all, buf_bytes(&one));
     }
     for (unsigned i = 0; i < (64u << 20) / all.len; i++) {
         struct wire_message m = {.type = WIRE_CLOCKS, .from = 2};
-        m.clocks = (struct wire_clocks){round, false, false, buf_bytes(&all)};
+        m.clocks = (struct wire_clocks){round, false, false, buf_bytes(&all), BYTES_NONE};
         CU_ASSERT(heal_receive(f.node[0].heal, f.now, 2, &m));
     }
     /* It asks anew at the peer's next turn, not when the other one pleases. */

@@ -49,9 +49,9 @@ struct fixture {
     struct now now;
     struct sent queue[256];
     size_t queued, taken;
-    size_t sent[64]; /* by message number */
-    size_t bytes_sent[64];
-    bool lost[64]; /* messages of these numbers do not arrive */
+    size_t sent[128]; /* by message number */
+    size_t bytes_sent[128];
+    bool lost[128]; /* messages of these numbers do not arrive */
     struct arena arena;
 };
 extern struct fixture f;
