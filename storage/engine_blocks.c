@@ -1,20 +1,21 @@
 /* engine_blocks.c - where the entries of the range logs lie.
  *
  * A key for each entry would cost as much as the data that it speaks of. So an entry is appended to
- * the journal, in the batch of its data; the store makes one record of all that goes to the disk
- * together. In memory it is kept in a *tail*: what is young, by range, actor and window of
+ * the store's journal, in the batch of its data; the store makes one record of all that goes to the
+ * disk together. In memory it is kept in a *tail*: what is young, by range, actor and window of
  * LOG_WINDOW dots.
  *
  *   write --> journal + tail --settle, when the tails have grown--> pieces, one for each tail
  *   start: journal -----------------------------------------------> pieces
  *
- * Settling is one batch: the pieces, and the epoch from which on the journal counts. A piece is
- * never changed, but by pruning; what comes late of a window is another piece of it. A tail is
- * there until its piece is durable, so that whoever reads what is durable always finds it in one of
- * them.
+ * Settling is one batch: the pieces, and the epoch from which on the journal counts. Records of
+ * before lie there until others take their places: to find and remove them would mean to read them
+ * all. A piece is never changed, but by pruning; what comes late of a window is another piece of
+ * it. A tail is there until its piece is durable, so that whoever reads what is durable always
+ * finds it in one of them.
  *
  *   piece  = (u8 n - window, vbytes entry)*
- *   record = (varint keyspace, varint range, dot, vbytes entry)*        of the journal
+ *   record = u64 epoch, (varint keyspace, varint range, dot, vbytes entry)*      of the journal
  *
  * Stored: do not renumber. */
 #include "base/mem.h"
@@ -85,8 +86,7 @@ void engine_put_entry(struct engine *e, struct range_state *r, struct dot dot, s
     buf_put_varint(&e->term, r->range);
     buf_put_dot(&e->term, dot);
     buf_put_vbytes(&e->term, entry);
-    key_journal(&e->key, e->epoch);
-    store_batch_append(&e->batch, buf_bytes(&e->key), buf_bytes(&e->term));
+    store_batch_append(&e->batch, e->epoch, buf_bytes(&e->term));
 }
 
 void engine_batch_write(struct engine *e, uint64_t ticket)
@@ -147,22 +147,6 @@ static void settle_range(struct engine *e, struct range_state *r, uint64_t write
         engine_account_put(e, r);
 }
 
-/* Records of the journal of before `epoch` count no more. Those that are not in the store yet go
- * the next time. */
-static enum err drop_journal(struct engine *e, uint64_t epoch)
-{
-    uint64_t of;
-    struct store_iter *it = store_iter_new(e->store);
-    key_journal(&e->key, 0);
-    store_iter_seek(it, buf_bytes(&e->key));
-    for (; store_iter_valid(it) && key_parse_journal(store_iter_key(it), &of) && of < epoch;
-         store_iter_next(it))
-        store_batch_delete(&e->batch, store_iter_key(it));
-    enum err err = store_iter_error(it);
-    store_iter_free(it);
-    return err;
-}
-
 static void put_epoch(struct engine *e, uint64_t epoch)
 {
     uint8_t room[8];
@@ -179,8 +163,6 @@ void engine_settle_logs(struct engine *e)
     engine_batch_begin(e);
     for (struct omap_node *n = omap_first(&e->ranges); n != NULL; n = omap_next(n))
         settle_range(e, engine_range_of(n), e->store->written + 1);
-    /* What cannot be read of it is left lying: it does not count any more. */
-    (void)drop_journal(e, e->epoch);
     put_epoch(e, e->epoch + 1);
     store_write(e->store, &e->batch, 0);
     e->tail_bytes = 0;
@@ -188,11 +170,10 @@ void engine_settle_logs(struct engine *e)
 
 /* --- start */
 
-/* One record into `pieces`: key of the window -> the piece. */
-static bool recover_record(struct bytes record, struct omap *pieces, struct buf *key,
+/* One record, behind its epoch, into `pieces`: key of the window -> the piece. */
+static bool recover_record(struct reader in, struct omap *pieces, struct buf *key,
                            struct buf *piece)
 {
-    struct reader in = reader_make(record);
     while (reader_left(&in) > 0) {
         struct bytes had;
         uint64_t keyspace = read_varint(&in);
@@ -216,18 +197,21 @@ static bool recover_record(struct bytes record, struct omap *pieces, struct buf 
 
 static enum err recover_journal(struct engine *e, uint64_t epoch, struct omap *pieces)
 {
+    static const uint8_t first = STORE_JOURNAL;
     struct store_iter *it = store_iter_new(e->store);
     struct buf piece;
     enum err err = ERR_OK;
     buf_init(&piece, SIZE_MAX);
     e->epoch = epoch;
-    key_journal(&e->key, epoch);
-    store_iter_seek(it, buf_bytes(&e->key));
-    uint64_t of;
-    for (; err == ERR_OK && store_iter_valid(it) && key_parse_journal(store_iter_key(it), &of);
+    store_iter_seek(it, bytes_make(&first, 1));
+    for (; err == ERR_OK && store_iter_valid(it) && store_iter_key(it).data[0] == first;
          store_iter_next(it)) {
-        e->epoch = of;
-        if (!recover_record(store_iter_value(it), pieces, &e->key, &piece))
+        struct reader in = reader_make(store_iter_value(it));
+        uint64_t of = read_u64(&in);
+        if (!in.failed && of < epoch) /* numbers begin with 1: behind it are older ones only */
+            break;
+        e->epoch = of > e->epoch ? of : e->epoch;
+        if (in.failed || !recover_record(in, pieces, &e->key, &piece))
             err = ERR_CORRUPT;
     }
     if (err == ERR_OK)
@@ -272,9 +256,7 @@ enum err engine_recover_logs(struct engine *e)
             engine_account_recovered(e, buf_bytes(&e->key), omap_value(n).len);
         }
         put_epoch(e, e->epoch + 1);
-        err = drop_journal(e, e->epoch);
-        if (err == ERR_OK)
-            err = store_batch_finish(&e->batch);
+        err = store_batch_finish(&e->batch);
         if (err == ERR_OK)
             store_write(e->store, &e->batch, 0);
         e->recovered = err == ERR_OK;

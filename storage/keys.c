@@ -36,13 +36,6 @@ void key_log_account(struct buf *out, keyspace_no keyspace, range_no range)
     buf_put_u32(out, range);
 }
 
-void key_journal(struct buf *out, uint64_t epoch)
-{
-    buf_clear(out);
-    buf_put_u8(out, 'j');
-    buf_put_u64(out, epoch);
-}
-
 void key_log(struct buf *out, keyspace_no keyspace, range_no range, struct dot window)
 {
     buf_clear(out);
@@ -156,14 +149,6 @@ bool key_parse_log(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_ra
     *ret_window =
         (struct dot){{load_u32(key.data + 9), load_u32(key.data + 13)}, load_u64(key.data + 17)};
     return ret_window->n % LOG_WINDOW == 0 && ret_window->n <= DOT_N_MAX;
-}
-
-bool key_parse_journal(struct bytes key, uint64_t *ret_epoch)
-{
-    if (key.len != 17 || key.data[0] != 'j')
-        return false;
-    *ret_epoch = load_u64(key.data + 1);
-    return true;
 }
 
 void key_garbage_range(struct buf *out, keyspace_no keyspace, range_no range)

@@ -3,7 +3,7 @@
  *   key   = 'M' name                                         format, boots, maxima
  *         | 'F' name                                         a fact of the node
  *         | 'c' u32 keyspace, u32 range                      clock snapshot
- *         | 'j' u64 epoch, u64 number                        journal of the range logs
+ *         | 'j' u64 number                                   journal of the range logs (store.h)
  *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 window, u64 piece
  *                                                            range log
  *         | 'f' u32 keyspace, u32 range                      account of the log (engine_floor.c)
@@ -44,7 +44,6 @@ enum key_kind { KEY_DELETION = 1, KEY_TOMBS = 2, KEY_STATIC = 3, KEY_ROW = 4, KE
 void key_meta(struct buf *out, const char *name);
 void key_fact(struct buf *out, struct bytes name);
 void key_clock(struct buf *out, keyspace_no keyspace, range_no range);
-void key_journal(struct buf *out, uint64_t epoch);
 void key_log_account(struct buf *out, keyspace_no keyspace, range_no range);
 /* Before all pieces of the log with these dots: window.n is a multiple of LOG_WINDOW. */
 void key_log(struct buf *out, keyspace_no keyspace, range_no range, struct dot window);
@@ -62,12 +61,10 @@ void key_add_escaped(struct buf *out, struct bytes b);
  * else in the arena. ret_len: the bytes it takes up in `in`. False when it is not one. */
 bool key_unescape(struct bytes in, struct arena *arena, struct bytes *ret, size_t *ret_len);
 
-/* Take apart the key of a clock snapshot, a piece of a log, a record of the journal. False when it
- * is none. */
+/* Take apart the key of a clock snapshot, of a piece of a log. False when it is none. */
 bool key_parse_clock(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range);
 bool key_parse_log(struct bytes key, keyspace_no *ret_keyspace, range_no *ret_range,
                    struct dot *ret_window);
-bool key_parse_journal(struct bytes key, uint64_t *ret_epoch);
 
 /* Take an entry of an index apart, from behind key_index. Views, or in the arena. */
 bool key_parse_index(struct bytes rest, struct arena *arena, struct bytes *ret_term,

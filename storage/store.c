@@ -2,7 +2,7 @@
  *
  *   ops = op*        op = u8 1, vbytes key, vbytes value     (put)
  *                       | u8 0, vbytes key                   (delete)
- *                       | u8 2, vbytes journal, vbytes value (append)
+ *                       | u8 2, varint epoch, vbytes value   (append)
  *
  * Lives in memory only.
  */
@@ -43,10 +43,10 @@ void store_batch_delete(struct store_batch *b, struct bytes key)
     b->count++;
 }
 
-void store_batch_append(struct store_batch *b, struct bytes journal, struct bytes value)
+void store_batch_append(struct store_batch *b, uint64_t epoch, struct bytes value)
 {
     buf_put_u8(&b->ops, STORE_APPEND);
-    buf_put_vbytes(&b->ops, journal);
+    buf_put_varint(&b->ops, epoch);
     buf_put_vbytes(&b->ops, value);
     b->count++;
 }
@@ -62,13 +62,29 @@ bool store_batch_next(const struct store_batch *b, size_t *at, struct store_op *
         return false;
     struct reader r = reader_make(bytes_make(b->ops.data + *at, b->ops.len - *at));
     struct store_op op = {.type = (enum store_op_type)read_u8(&r)};
-    op.key = read_vbytes(&r);
+    if (op.type == STORE_APPEND)
+        op.epoch = read_varint(&r);
+    else
+        op.key = read_vbytes(&r);
     if (op.type != STORE_DELETE)
         op.value = read_vbytes(&r);
     ASSERT(!r.failed); /* only the functions above write here */
     *at = b->ops.len - reader_left(&r);
     *ret_op = op;
     return true;
+}
+
+void store_journal_begin(struct store_journal *j, uint64_t epoch, struct buf *key,
+                         struct buf *value)
+{
+    ASSERT(epoch >= j->epoch);
+    if (epoch > j->epoch)
+        *j = (struct store_journal){.epoch = epoch};
+    buf_clear(key);
+    buf_put_u8(key, STORE_JOURNAL);
+    buf_put_u64(key, ++j->number);
+    buf_clear(value);
+    buf_put_u64(value, epoch);
 }
 
 enum err store_get(struct store *s, struct bytes key, struct buf *ret_value)

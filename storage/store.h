@@ -36,10 +36,14 @@ void store_batch_clear(struct store_batch *b);
 void store_batch_put(struct store_batch *b, struct bytes key, struct bytes value);
 void store_batch_delete(struct store_batch *b, struct bytes key);
 
-/* Append to a journal: the store puts the values of one journal that go to the disk together under
- * one key, `journal` and a number of 8 bytes that it has not given before since it was opened. What
- * is appended cannot be read before it is durable. */
-void store_batch_append(struct store_batch *b, struct bytes journal, struct bytes value);
+/* Append to the journal of the store. What is appended in one epoch and goes to the disk together
+ * becomes one record, under a key that the store makes: STORE_JOURNAL, u64 number. It holds the
+ * epoch, u64, and the values, one behind the other. Numbers begin with 1 in each epoch: so records
+ * take the places of those of the epoch before, and nobody has to find and remove them. Who begins
+ * an epoch, with a larger number, wants no record of the one before; after opening a new one is
+ * begun. What is appended cannot be read before it is durable. */
+#define STORE_JOURNAL 'j'
+void store_batch_append(struct store_batch *b, uint64_t epoch, struct bytes value);
 
 /* ERR_TOO_BIG when the operations passed STORE_BATCH_MAX: such a batch must not be written. */
 enum err store_batch_finish(const struct store_batch *b) MUST_CHECK;
@@ -49,10 +53,20 @@ enum store_op_type { STORE_DELETE = 0, STORE_PUT = 1, STORE_APPEND = 2 };
 
 struct store_op {
     enum store_op_type type;
-    struct bytes key; /* or the journal's */
+    struct bytes key; /* none of what is appended */
     struct bytes value;
+    uint64_t epoch; /* of what is appended */
 };
 bool store_batch_next(const struct store_batch *b, size_t *at, struct store_op *ret_op);
+
+/* For stores: the last record of the journal that was begun. */
+struct store_journal {
+    uint64_t epoch, number;
+};
+
+/* The next one; replaces what is in `key`, and `value` begins with its epoch. */
+void store_journal_begin(struct store_journal *j, uint64_t epoch, struct buf *key,
+                         struct buf *value);
 
 struct store;
 struct store_iter;

@@ -64,7 +64,7 @@ struct store_leveldb {
     /* The committer's. */
     pthread_t committer;
     bool committer_runs;
-    uint64_t appends; /* records of journals */
+    struct store_journal journal;
     enum err failed;
 
     pthread_t compactor; /* begun when there first is anything to do */

@@ -11,46 +11,32 @@
 
 /* --- the committer thread */
 
-/* What is appended to one journal goes into the batch as one put. */
-struct journal {
-    struct store_leveldb *store;
-    struct buf key, value;
+static void put(leveldb_writebatch_t *batch, struct bytes key, struct bytes value)
+{
+    leveldb_writebatch_put(batch, (const char *)key.data, key.len, (const char *)value.data,
+                           value.len);
+}
+
+/* What is appended in one epoch goes into the batch as one put. */
+struct record {
+    struct store_journal *journal;
+    struct buf key, value; /* empty: none is begun */
 };
 
-static void journal_begin(struct journal *j, struct store_leveldb *l)
+static void record_put(struct record *r, leveldb_writebatch_t *batch)
 {
-    j->store = l;
-    buf_init(&j->key, SIZE_MAX);
-    buf_init(&j->value, SIZE_MAX);
+    if (r->value.len > 0)
+        put(batch, buf_bytes(&r->key), buf_bytes(&r->value));
+    buf_clear(&r->value);
 }
 
-static void journal_put(struct journal *j, leveldb_writebatch_t *batch)
+static void record_append(struct record *r, leveldb_writebatch_t *batch, const struct store_op *op)
 {
-    if (j->value.len == 0)
-        return;
-    buf_put_u64(&j->key, ++j->store->appends);
-    leveldb_writebatch_put(batch, (const char *)j->key.data, j->key.len,
-                           (const char *)j->value.data, j->value.len);
-    buf_clear(&j->value);
-}
-
-static void journal_append(struct journal *j, leveldb_writebatch_t *batch,
-                           const struct store_op *op)
-{
-    if (j->value.len > 0 && !bytes_equal(op->key, buf_bytes(&j->key)))
-        journal_put(j, batch);
-    if (j->value.len == 0) {
-        buf_clear(&j->key);
-        buf_put_bytes(&j->key, op->key);
-    }
-    buf_put_bytes(&j->value, op->value);
-}
-
-static void journal_end(struct journal *j, leveldb_writebatch_t *batch)
-{
-    journal_put(j, batch);
-    buf_close(&j->key);
-    buf_close(&j->value);
+    if (op->epoch != r->journal->epoch)
+        record_put(r, batch);
+    if (r->value.len == 0)
+        store_journal_begin(r->journal, op->epoch, &r->key, &r->value);
+    buf_put_bytes(&r->value, op->value);
 }
 
 /* One WriteBatch of the groups; ret_text is LevelDB's, NULL when it went well. */
@@ -59,27 +45,29 @@ static void commit(struct store_leveldb *l, struct list *groups, char **ret_text
     leveldb_writebatch_t *batch = leveldb_writebatch_create();
     leveldb_writeoptions_t *options = leveldb_writeoptions_create();
     struct store_op op;
-    struct journal journal;
+    struct record record = {.journal = &l->journal};
     bool sync = l->sync == STORE_SYNC_BATCH;
     bool wanted = false;
-    journal_begin(&journal, l);
+    buf_init(&record.key, SIZE_MAX);
+    buf_init(&record.value, SIZE_MAX);
     list_each (at, groups) {
         struct group *g = container_of(at, struct group, link);
         size_t next = 0;
         while (store_batch_next(&g->batch, &next, &op)) {
             if (op.type == STORE_PUT)
-                leveldb_writebatch_put(batch, (const char *)op.key.data, op.key.len,
-                                       (const char *)op.value.data, op.value.len);
+                put(batch, op.key, op.value);
             else if (op.type == STORE_DELETE)
                 leveldb_writebatch_delete(batch, (const char *)op.key.data, op.key.len);
             else
-                journal_append(&journal, batch, &op);
+                record_append(&record, batch, &op);
             wanted = true;
         }
         sync = sync || g->sync_wanted;
         wanted = wanted || g->sync_wanted;
     }
-    journal_end(&journal, batch);
+    record_put(&record, batch);
+    buf_close(&record.key);
+    buf_close(&record.value);
     leveldb_writeoptions_set_sync(options, sync);
     if (wanted) /* an empty batch with sync brings what was written before to the disk */
         leveldb_write(l->db, options, batch, ret_text);

@@ -36,7 +36,7 @@ struct store_mem {
     struct group *filling;
     struct list flushed;
     struct list done; /* groups with tickets to hand out */
-    uint64_t appends; /* to any journal */
+    struct store_journal journal;
     size_t backlog;
     enum err failed;
     char *failure;
@@ -232,14 +232,17 @@ static void put(struct store_mem *m, struct group *g, struct bytes key, struct b
     store_batch_put(&g->ops, key, value);
 }
 
-static void append(struct store_mem *m, struct group *g, struct bytes journal, struct bytes value)
+/* Each value is a record of its own. */
+static void append(struct store_mem *m, struct group *g, const struct store_op *op)
 {
-    struct buf key;
+    struct buf key, value;
     buf_init(&key, SIZE_MAX);
-    buf_put_bytes(&key, journal);
-    buf_put_u64(&key, ++m->appends);
-    put(m, g, buf_bytes(&key), value);
+    buf_init(&value, SIZE_MAX);
+    store_journal_begin(&m->journal, op->epoch, &key, &value);
+    buf_put_bytes(&value, op->value);
+    put(m, g, buf_bytes(&key), buf_bytes(&value));
     buf_close(&key);
+    buf_close(&value);
 }
 
 static void mem_write(struct store *s, const struct store_batch *b, uint64_t ticket)
@@ -254,7 +257,7 @@ static void mem_write(struct store *s, const struct store_batch *b, uint64_t tic
         if (op.type == STORE_PUT) {
             put(m, g, op.key, op.value);
         } else if (op.type == STORE_APPEND) {
-            append(m, g, op.key, op.value);
+            append(m, g, &op);
         } else if (m->failed == ERR_OK) {
             remember(m, g, op.key);
             set(&m->view, op.key, false, BYTES_NONE);
@@ -406,7 +409,6 @@ struct store *store_mem_copy(struct store *s)
     store_batch_close(&batch);
     store_flush(copy);
     store_mem_sync(copy, SIZE_MAX);
-    mem_of(copy)->appends = mem_of(s)->appends;
     return copy;
 }
 
@@ -462,6 +464,7 @@ void store_mem_crash(struct store *s, size_t keep)
         undo_group(m, container_of(m->flushed.prev, struct group, link));
     list_each (at, &m->flushed)
         container_of(at, struct group, link)->tickets_count = 0;
+    m->journal = (struct store_journal){0};
     m->failed = ERR_OK;
     mem_free(m->failure);
     m->failure = NULL;

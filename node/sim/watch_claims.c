@@ -49,14 +49,12 @@ static void read_journal(struct view *v)
     buf_put(&v->key, epoch_key, sizeof epoch_key - 1);
     if (stands_at(v) && store_iter_value(v->it).len == 8)
         epoch = load_u64(store_iter_value(v->it).data);
-    buf_clear(&v->key);
-    buf_put_u8(&v->key, 'j');
-    buf_put_u64(&v->key, epoch);
-    store_iter_seek(v->it, buf_bytes(&v->key));
+    store_iter_seek(v->it, BYTES_LIT("j"));
     for (; store_iter_valid(v->it) && store_iter_key(v->it).data[0] == 'j';
          store_iter_next(v->it)) {
+        struct bytes record = store_iter_value(v->it);
         arena_reset(v->arena);
-        if (!read_here(v, &e))
+        if (record.len < 8 || load_u64(record.data) < epoch || !read_here(v, &e))
             continue;
         for (size_t i = 0; i < e.logs_count; i++) {
             dot_key(&v->key, e.logs[i].keyspace, e.logs[i].range, e.logs[i].dot);

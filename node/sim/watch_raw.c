@@ -288,9 +288,9 @@ static bool journal(struct reader *key, struct bytes value, struct arena *arena,
     struct reader in = reader_make(value);
     size_t cap = 0;
     ret->type = RAW_LOG;
-    (void)read_u64(key); /* epoch */
     (void)read_u64(key); /* number */
-    bool good = reader_done(key);
+    (void)read_u64(&in); /* epoch */
+    bool good = reader_done(key) && !in.failed;
     while (good && reader_left(&in) > 0) {
         struct raw_log log = {0};
         log.keyspace = (uint32_t)read_varint(&in);

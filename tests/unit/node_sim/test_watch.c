@@ -188,12 +188,14 @@ static void plant_entry(unsigned node, uint64_t n_flips)
     buf_init(&planted, SIZE_MAX);
     find_entry(w->count >= 3 ? 3 : 1, 'j', 1, &key, &value);
     struct reader in = reader_make(buf_bytes(&value));
+    uint64_t epoch = read_u64(&in);
     uint64_t keyspace = read_varint(&in);
     uint64_t range = read_varint(&in);
     struct dot dot = read_dot(&in);
     struct bytes entry = read_vbytes(&in);
     CU_ASSERT_FALSE_FATAL(in.failed);
     dot.n ^= n_flips;
+    buf_put_u64(&planted, epoch);
     buf_put_varint(&planted, keyspace);
     buf_put_varint(&planted, range);
     buf_put_dot(&planted, dot);
