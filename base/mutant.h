@@ -140,6 +140,9 @@
     X(absent_kept, "who pulls keeps what the giver had and has no more")                           \
     X(foreign_epoch_counts, "what is told by who knows another ring counts")                       \
     X(proved_for_ever, "that replicas were equal is believed though they may be others by now")    \
+    X(pruned_unproved, "a log is pruned of what this replica has, whoever lacks it")               \
+    X(truncated_unmarked, "a peer's log does not reach back, and nothing is done about it")        \
+    X(clock_jumps, "a clock takes in what a peer's log has no more, without its rows")             \
     X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")
 
 #define MUTANTS_OF_META(X)                                                                         \

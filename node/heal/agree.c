@@ -190,7 +190,7 @@ void agree_refresh(struct heal *h, struct now now)
     struct agreement *next;
     for (struct agreement *a = agree_seek(h, 0); a != NULL; a = next) {
         uint64_t after = agree_key(a) + 1;
-        if (!a->garbage && a->kept_until <= now.mono)
+        if (!a->garbage && !a->long_log && a->kept_until <= now.mono)
             drop(h, a);
         else if (agree_open(h, a->keyspace, a->range) != NULL)
             agree_conclude(h, a);
@@ -260,6 +260,20 @@ void agree_conclude(struct heal *h, struct agreement *a)
         intersect(&agreed, &a->told[i].theirs);
     clock_close(&a->agreed);
     a->agreed = agreed;
+}
+
+/* `heard` was told, too; it is not proved, but who told it has it. */
+void agree_known(const struct agreement *a, struct clock *ret)
+{
+    clock_copy(ret, &a->durable);
+    for (size_t i = 0; i < a->told_count && !MUTANT(pruned_unproved); i++) {
+        struct clock all;
+        clock_init(&all);
+        clock_copy(&all, &a->told[i].seen);
+        clock_merge(&all, &a->told[i].heard);
+        intersect(ret, &all);
+        clock_close(&all);
+    }
 }
 
 const struct clock *heal_agreed(struct heal *h, keyspace_no keyspace, range_no range)

@@ -17,8 +17,9 @@
  * Who has garbage asks the other replicas, each interval, and is told what is new; who is asked
  * asks the others in turn, or its P would never grow. As long as one of the replicas is dead
  * nothing can be agreed: then nothing is kept, asked or answered. Without garbage there is no
- * agreement and no message. What is told counts only between nodes that have the same `tag`: a
- * number for the ring's epoch and the replicas of the range.
+ * agreement and no message. One is kept, too, where the range log is long: then only D is asked,
+ * and what is in it and in that of all others may go from the log. What is told counts only between
+ * nodes that have the same `tag`: a number for the ring's epoch and the replicas of the range.
  *
  * Invariants: heard and seen only grow, as long as the tag is the same; agreed is part of proved,
  * proved of durable, durable of our clock. At most AGREED_RANGES_MAX agreements; the others wait.
@@ -34,6 +35,7 @@
 #define AGREE_ASK_MAX     4096 /* ranges in one question */
 #define AGREE_SET_MAX     256  /* replicas of a range, now and later; with more nothing is agreed */
 #define AGREE_BACKOFF_MAX 3    /* nothing new so often: asked again after 2 to the power of this */
+#define AGREE_BACKOFF_LOG 2    /* ... and when it is for the range log alone */
 #define AGREE_INTEREST    (15 * USEC_PER_SEC) /* how long a question keeps an agreement */
 #define PURGE_WORK        256u                /* fragments looked at in one turn */
 #define PURGE_PAUSE       (10 * USEC_PER_MS)  /* between two */
@@ -59,6 +61,7 @@ struct agreement {
     uint64_t durable_hash, proved_hash; /* 0: none */
     uint64_t clock_hash;                /* of our clock, when all of it is in `durable`; else 0 */
     bool garbage;                       /* there is some here that is due */
+    bool long_log;                      /* what all have durably may go from the range log */
     struct clock ripening, ripe;        /* agreed when the last hold began; and the one before */
     usec ripe_at;                       /* the hold ends; 0: none has begun */
     bool purging;                       /* engine_purge may find something for `ripe` */
@@ -91,6 +94,9 @@ struct agreement *agree_seek(struct heal *h, uint64_t key);
 uint64_t agree_key(const struct agreement *a);
 struct agree_told *agree_told_by(struct agreement *a, node_no peer);
 void agree_refresh(struct heal *h, struct now now); /* drops what nobody wants, or can be had */
+
+/* ret (initialised): what each replica has durably, now and later ones. */
+void agree_known(const struct agreement *a, struct clock *ret);
 
 /* Look at our clock and at what was told anew, and draw the conclusions. */
 void agree_conclude(struct heal *h, struct agreement *a);

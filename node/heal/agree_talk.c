@@ -1,7 +1,7 @@
 /* Questions and answers about agreements (agree.h).
  *
  *   ranges (asked) = (u32 keyspace, u32 range, u8 flags, u64 durable, u64 proved)*
- *           flags: 1 there is garbage; hashes of what was told last, 0: nothing
+ *           flags: 1 there is garbage, 2 D is enough; hashes of what was told last, 0: nothing
  *   clocks (told)  = (u32 keyspace, u32 range, u64 tag, u8 flags, [vbytes D], [vbytes P])*
  *           flags: 1 D follows, 2 P follows; what is as told before is left out
  *
@@ -15,7 +15,7 @@
 
 #define FACT_LIFE "h/life"
 
-enum { ASK_GARBAGE = 1, TELL_DURABLE = 1, TELL_PROVED = 2 };
+enum { ASK_GARBAGE = 1, ASK_DURABLE = 2, TELL_DURABLE = 1, TELL_PROVED = 2 };
 
 void agree_forget_talk(struct session *s)
 {
@@ -30,13 +30,14 @@ static void put_question(struct heal *h, struct now now, const struct agreement 
                          const struct agree_told *t)
 {
     struct session *s = heal_session(h, t->peer);
+    bool for_proof = a->wanted_until > now.mono;
     if (s->agree_round != 0 && now.mono < s->agree_due)
         return; /* its turn comes again */
     if (s->asking.len == 0)
         buf_init(&s->asking, WIRE_MESSAGE_MAX / 4);
     buf_put_u32(&s->asking, a->keyspace);
     buf_put_u32(&s->asking, a->range);
-    buf_put_u8(&s->asking, a->garbage ? ASK_GARBAGE : 0);
+    buf_put_u8(&s->asking, a->garbage ? ASK_GARBAGE : for_proof ? 0 : ASK_DURABLE);
     buf_put_u64(&s->asking, t->durable_hash);
     buf_put_u64(&s->asking, t->proved_hash);
 }
@@ -56,7 +57,8 @@ static void send_question(struct heal *h, struct now now, struct session *s)
 /* For who waits for our P alone: as long as it can grow. */
 static bool wants_to_hear(const struct agreement *a, struct now now)
 {
-    return a->garbage || (a->wanted_until > now.mono && a->proved_hash != a->durable_hash);
+    return a->garbage || a->long_log ||
+           (a->wanted_until > now.mono && a->proved_hash != a->durable_hash);
 }
 
 void agree_ask_all(struct heal *h, struct now now)
@@ -73,7 +75,10 @@ void agree_ask_all(struct heal *h, struct now now)
         }
         for (size_t i = 0; i < a->told_count; i++)
             put_question(h, now, a, &a->told[i]);
-        a->next_ask = now.mono + (h->config.interval_us << a->quiet) - h->config.interval_us / 8;
+        unsigned shift = a->quiet;
+        if (!a->garbage && a->wanted_until <= now.mono) /* its log can wait */
+            shift = AGREE_BACKOFF_LOG > shift ? AGREE_BACKOFF_LOG : shift;
+        a->next_ask = now.mono + (h->config.interval_us << shift) - h->config.interval_us / 8;
         a->quiet += a->quiet < AGREE_BACKOFF_MAX;
     }
     for (size_t i = 0; i < h->sessions_count; i++)
@@ -149,7 +154,7 @@ void agree_receive_ask(struct heal *h, struct now now, node_no from, const struc
         least = key + 1;
         const struct agreement *a = open_asked(h, now, keyspace, range, flags & ASK_GARBAGE);
         if (a != NULL)
-            put_answer(&clocks, a, durable, proved);
+            put_answer(&clocks, a, durable, flags & ASK_DURABLE ? a->proved_hash : proved);
         if (clocks.len >= CLOCKS_MESSAGE_MAX)
             tell(h, now, from, m->round, &clocks, false);
     }

@@ -223,6 +223,16 @@ bool fetch_receive(struct heal *h, struct now now, const struct wire_pull_reply 
         err = clock_decode(m->context, &theirs);
     if (err == ERR_OK && !f->heard)
         clock_copy(&f->theirs, &theirs);
+    if (err == ERR_OK && m->truncated.len > 0 && f->peer != 0) {
+        struct clock wanted; /* by its own words, or ours */
+        clock_init(&wanted);
+        clock_missing(f->heard && f->all ? &f->theirs : &f->wanted,
+                      engine_clock(h->engine, f->keyspace, f->range), &wanted);
+        if (!heal_take_truncated(h, now, f->peer, m, &wanted))
+            err = ERR_MALFORMED;
+        f->incomplete = true;
+        clock_close(&wanted);
+    }
     bool again = f->heard; /* it was asked for what it has, by its own words */
     f->heard = true;
     f->gave = false;

@@ -12,7 +12,7 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     h->rounds = h->requests = config->first_question;
     h->engine = engine;
     h->cluster = cluster;
-    h->next_round = h->tidy_due = h->forget_due = USEC_NEVER;
+    h->next_round = h->tidy_due = h->forget_due = h->logs_due = USEC_NEVER;
     map_init(&h->holds);
     agree_load_lives(h);
     omap_init(&h->agreements);
@@ -244,12 +244,13 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
 static bool keep_missing(struct heal *h, struct session *s)
 {
     size_t kept = 0;
-    s->unable = false;
+    s->unable = s->behind = false;
     for (size_t i = 0; i < s->wants_count; i++) {
         struct want *w = &s->wants[i];
         bool damaged = engine_range_error(h->engine, w->keyspace, w->range) != ERR_OK;
         s->unable |= damaged;
         shrink(h, w);
+        s->behind |= heal_leave_marked(h, s->peer, w);
         if (damaged || clock_empty(&w->clock))
             clock_close(&w->clock);
         else
@@ -263,7 +264,8 @@ static bool keep_missing(struct heal *h, struct session *s)
  * asked after the move became known counts: clocks of before may lack writes planned without us. */
 static void seal(struct heal *h, struct session *s)
 {
-    if (s->asked_epoch == 0 || s->asked_epoch != h->ring_epoch || s->unable || s->partial)
+    if (s->asked_epoch == 0 || s->asked_epoch != h->ring_epoch || s->unable || s->partial ||
+        s->behind)
         return;
     s->seal = HEAL_TICKET | ++h->tickets;
     s->seal_epoch = s->asked_epoch;
@@ -339,29 +341,6 @@ static void pull_without(struct heal *h, struct now now, struct session *s)
     pull_next(h, now, s);
 }
 
-/* Into the store, with the giver's clock, by which can be told what was dropped there. Who only
- * takes the range over may rely on that only for what it has itself: engine_log_apply leaves out
- * the rest. */
-enum err heal_take_rows(struct heal *h, const struct wire_pull_reply *m, uint64_t *ret_ticket)
-{
-    struct clock context;
-    const struct placement *p = cluster_placement(h->cluster, m->keyspace);
-    bool holds = p != NULL && m->range < p->ranges &&
-                 replicas_have(placement_replicas(p, m->range), cluster_self(h->cluster));
-    clock_init(&context);
-    enum err err = clock_decode(m->context, &context);
-    if (!cluster_is_replica(h->cluster, m->keyspace, m->range, cluster_self(h->cluster)))
-        err = ERR_STALE; /* it left us while this was on its way */
-    if (err == ERR_OK) {
-        *ret_ticket = HEAL_TICKET | ++h->tickets;
-        h->stats.bytes_pulled += m->rows.len;
-        err = engine_log_apply(h->engine, m->keyspace, m->range, m->rows,
-                               MUTANT(pull_without_context) ? NULL : &context, holds, *ret_ticket);
-    }
-    clock_close(&context);
-    return err;
-}
-
 static void receive_rows(struct heal *h, struct now now, struct session *s,
                          const struct wire_pull_reply *m)
 {
@@ -383,6 +362,11 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
         err = ERR_MALFORMED;
     if (err == ERR_OK)
         err = clock_decode(m->done, &done);
+    uint64_t wanted = clock_count(&w->clock);
+    if (err == ERR_OK && !heal_take_truncated(h, now, s->peer, m, &w->clock))
+        err = ERR_MALFORMED;
+    s->refused |= clock_count(&w->clock) < wanted;
+    s->behind |= clock_count(&w->clock) < wanted;
     if (err == ERR_OK && clock_empty(&done)) {
         pull_without(h, now, s);
     } else if (err == ERR_OK) {
@@ -556,6 +540,8 @@ void heal_deadline(struct heal *h, struct now now)
     }
     if (now.mono >= h->tidy_due)
         tidy_some(h, now);
+    if (now.mono >= h->logs_due)
+        logs_some(h, now);
     if (now.mono >= h->forget_due)
         held_forget_some(h, now);
     fetch_deadline(h, now);
@@ -575,6 +561,7 @@ usec heal_next_deadline(const struct heal *h)
 {
     usec next = h->next_round < h->tidy_due ? h->next_round : h->tidy_due;
     next = next < h->forget_due ? next : h->forget_due;
+    next = next < h->logs_due ? next : h->logs_due;
     usec fetch = fetch_next_deadline(h);
     next = fetch < next ? fetch : next;
     usec compare = compare_next_deadline(h);

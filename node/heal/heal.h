@@ -27,6 +27,19 @@
 
 struct heal;
 
+/* Of range logs (logs.h). */
+struct log_bounds {
+    uint64_t keep; /* bytes of a range: a longer log is asked about, and what all have of it goes */
+    uint64_t max;  /* bytes of a range, */
+    uint64_t total; /* ... of all ranges, */
+    usec window_us; /* and age: what goes beyond that goes whoever lacks it */
+};
+
+#define LOG_BOUNDS_DEFAULT                                                                         \
+    {                                                                                              \
+        1u << 20, 64u << 20, (uint64_t)4 << 30, (usec)3 * 3600 * USEC_PER_SEC                      \
+    }
+
 struct heal_config {
     usec interval_us; /* between two comparisons */
     usec settle_us;   /* how long a missing dot may still be on its way */
@@ -38,11 +51,12 @@ struct heal_config {
     usec hold_us;            /* so long what is agreed is not removed yet */
     uint32_t compare_bytes_max; /* of one message of a session by trees, about */
     uint32_t scrub_rows;        /* a second are read, at most about, where nobody waits for it */
+    struct log_bounds logs;
 };
 
 #define HEAL_CONFIG_DEFAULT                                                                        \
     ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 0,             \
-                          USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10, 20000})
+                          USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10, 20000, LOG_BOUNDS_DEFAULT})
 
 /* Borrows engine and cluster. */
 struct heal *heal_new(const struct heal_config *config, struct engine *engine,
@@ -215,6 +229,10 @@ struct heal_stats {
     uint64_t fetches;        /* questions for dots that somebody waits for */
     uint64_t purges;         /* turns of removing garbage */
     uint64_t garbage_ranges; /* that had some when looked at last, */
+    uint64_t logs_bytes;     /* of range logs, when looked at last */
+    uint64_t log_pruned;     /* dots that went from them, as all have them, */
+    uint64_t log_cut;        /* and for the sake of a bound */
+    uint64_t truncated;      /* dots that a peer's log had no more when we asked */
     uint64_t doubtful;       /* rows that came in sessions though clocks said they were here */
     uint64_t compared;       /* sessions by trees that went through */
     uint64_t pinned_ranges;  /* and of these, ones where a replica is dead, so that none may go */

@@ -9,6 +9,8 @@
  *   compare*.c  sessions by trees (compare.h), of many ranges (compare_many.h)
  *   marks.c    ranges that need such a session (marks.h)
  *   proved.c   when replicas were last known to be equal (proved.h)
+ *   take.c     what pulls bring
+ *   logs.c     range logs are kept short
  *   tidy.c     garbage is found and, where agreed, removed
  *   pins.c     why garbage stays where it is not removed
  *   report.c   what others want to know of sessions
@@ -80,6 +82,7 @@ struct session {
     bool progressed;      /* rows came in this session */
     bool refused;         /* the peer could not give some that it has */
     bool partial;         /* the peer has not told, or does not know, all that is to be had of it */
+    bool behind;          /* what is missing is not to be had from its log: the range is marked */
     bool unable;          /* the peer has what we cannot take: our clock of the range is damaged */
     bool soon;            /* compare as soon as idle, without waiting for the peer's turn */
     uint64_t asked_epoch; /* the ring_epoch when this comparison began */
@@ -130,8 +133,11 @@ struct heal {
     uint64_t ask_from;      /* agreements before this one were asked about */
     uint64_t tidy_from;     /* purging goes on here */
     usec tidy_due;
-    bool busy;           /* clients wait */
-    bool clock_doubtful; /* ours may be wrong */
+    uint64_t logs_from; /* pruning goes on here */
+    usec logs_due;
+    uint64_t logs_ranges; /* that have a log, when looked at last */
+    bool busy;            /* clients wait */
+    bool clock_doubtful;  /* ours may be wrong */
     size_t pinned_now, garbage_now;
     struct proved proved;
     struct fetching fetches[HEAL_FETCHES_MAX];
@@ -150,8 +156,6 @@ struct heal {
 struct session *heal_session(struct heal *h, node_no peer); /* valid until another one is made */
 
 struct heal_effect *heal_append(struct heal *h, enum heal_effect_type type);
-/* Into the store, under a ticket of its own. */
-enum err heal_take_rows(struct heal *h, const struct wire_pull_reply *m, uint64_t *ret_ticket);
 void heal_send(struct heal *h, node_no to, const struct wire_message *m);
 struct bytes heal_keep(struct heal *h, const struct buf *b); /* a copy that lives as the effects */
 
@@ -169,6 +173,23 @@ void held_forget_some(struct heal *h, struct now now);
 /* --- serve.c */
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m);
 void serve_pull(struct heal *h, node_no from, const struct wire_pull *m);
+
+/* --- take.c */
+
+/* Into the store, under a ticket of its own. */
+enum err heal_take_rows(struct heal *h, const struct wire_pull_reply *m, uint64_t *ret_ticket);
+
+/* What the peer's log has no more is taken from what is wanted of it, and the range is marked.
+ * False: it is not what one of us sends. */
+bool heal_take_truncated(struct heal *h, struct now now, node_no peer,
+                         const struct wire_pull_reply *m, struct clock *wanted);
+
+/* The same for what the peer has told earlier. Whether there is any. */
+bool heal_leave_marked(const struct heal *h, node_no peer, struct want *w);
+
+/* --- logs.c: what all have of range logs goes, and what makes them too long */
+void logs_tick(struct heal *h, struct now now); /* each interval, before agreements are asked */
+void logs_some(struct heal *h, struct now now); /* a turn */
 
 /* --- fetch.c */
 bool fetch_receive(struct heal *h, struct now now, const struct wire_pull_reply *m); /* ours? */

@@ -141,12 +141,24 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
     buf_close(&clocks);
 }
 
+/* Of what is wanted the log has these no more; nothing is said when it has all. */
+static void put_truncated(struct heal *h, const struct wire_pull *m, const struct clock *wanted,
+                          struct buf *out)
+{
+    struct clock gone;
+    clock_init(&gone);
+    clock_common(wanted, engine_log_floor(h->engine, m->keyspace, m->range), &gone);
+    if (!clock_empty(&gone))
+        clock_encode(&gone, out);
+    clock_close(&gone);
+}
+
 /* The rows are what is durable, so is the clock that goes with them: it says what they do not show,
  * as it was dropped. */
 void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
 {
     struct clock wanted, have, done, context;
-    struct buf rows, served, encoded;
+    struct buf rows, served, truncated, encoded;
     struct wire_message answer = {.type = WIRE_PULL_REPLY};
     clock_init(&wanted);
     clock_init(&have);
@@ -154,6 +166,7 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
     clock_init(&context);
     buf_init(&rows, WIRE_MESSAGE_MAX / 2);
     buf_init(&served, WIRE_MESSAGE_MAX / 4);
+    buf_init(&truncated, WIRE_MESSAGE_MAX / 4);
     buf_init(&encoded, WIRE_MESSAGE_MAX / 4);
     uint32_t bytes_max = m->bytes_max < (4u << 20) ? m->bytes_max : 4u << 20;
     enum err err =
@@ -168,6 +181,7 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
         err = engine_log_read(h->engine, m->keyspace, m->range, &wanted, &have, bytes_max, &rows,
                               &done);
     if (err == ERR_OK) {
+        put_truncated(h, m, &wanted, &truncated);
         clock_encode(&done, &served);
         clock_encode(&context, &encoded);
         err = buf_finish(&rows);
@@ -178,11 +192,13 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
                                                  m->keyspace,
                                                  m->range,
                                                  heal_keep(h, &served),
+                                                 heal_keep(h, &truncated),
                                                  err == ERR_OK ? heal_keep(h, &rows) : BYTES_NONE,
                                                  heal_keep(h, &encoded)};
     heal_send(h, from, &answer);
     buf_close(&encoded);
     buf_close(&served);
+    buf_close(&truncated);
     buf_close(&rows);
     clock_close(&done);
     clock_close(&have);

@@ -84,11 +84,12 @@ static void find_garbage(struct heal *h, struct now now)
 void tidy_tick(struct heal *h, struct now now)
 {
     for (struct agreement *a = agree_seek(h, 0); a != NULL; a = agree_seek(h, agree_key(a) + 1))
-        a->garbage = false;
+        a->garbage = a->long_log = false;
     for (size_t i = 0; i < h->sessions_count; i++)
         h->sessions[i].pins_now = 0;
     h->pinned_now = h->garbage_now = 0;
     find_garbage(h, now);
+    logs_tick(h, now);
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
         s->pins = s->pins_now;

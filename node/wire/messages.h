@@ -205,14 +205,17 @@
  * the keyspaces that differ, and which of them are equal; then rows behind missing dots. `all`, of
  * the last message: nothing of what the two share is left out. `done`: the dots a reply has served.
  * `have`: the clock of who asks; `context`: of who gives, durable: what is in it and not in the
- * rows was removed there. */
+ * rows was removed there. `truncated`: of what is wanted the dots that its log has no more; only
+ * trees bring those. */
 #define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(bytes, digests)
 #define WIRE_CLOCKS(F)        F(u64, round) F(flag, last) F(flag, all) F(bytes, clocks) F(bytes, equal)
 #define WIRE_PULL(F)                                                                               \
     F(u64, request) F(u32, keyspace) F(u32, range) F(u32, bytes_max) F(bytes, wanted) F(bytes, have)
 #define WIRE_PULL_REPLY(F)                                                                         \
     F(u64, request)                                                                                \
-    F(u32, err) F(u32, keyspace) F(u32, range) F(bytes, done) F(bytes, rows) F(bytes, context)
+    F(u32, err)                                                                                    \
+    F(u32, keyspace)                                                                               \
+    F(u32, range) F(bytes, done) F(bytes, truncated) F(bytes, rows) F(bytes, context)
 
 /* What may be forgotten of deletions (node/heal/agree.c): which clocks are durable, and proved, of
  * these ranges, unless they are as told before? The answer is in parts, with the time (us) on the

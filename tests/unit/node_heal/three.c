@@ -11,12 +11,15 @@
 
 struct fixture f;
 usec three_hold_us;
+struct log_bounds three_logs;
+size_t three_tails_max;
 uint32_t three_tree_width, three_compare_bytes, three_scrub_rows, three_ranges;
 
 static void start_engine(struct one *n, node_no no, uint32_t boot)
 {
     struct engine_config config = {.ring_ranges = three_ranges > 0 ? three_ranges : RANGES,
                                    .tree_width = three_tree_width};
+    config.log_tails_max = three_tails_max;
     struct errmsg why;
     CU_ASSERT_EQUAL_FATAL(engine_new(n->store, &config, &n->engine, &why), ERR_OK);
     engine_set_actor(n->engine, (struct actor){no, boot});
@@ -27,6 +30,8 @@ static struct heal *new_heal(struct one *n)
     struct heal_config config = HEAL_CONFIG_DEFAULT;
     config.pull_bytes_max = 512; /* many small pulls */
     config.hold_us = three_hold_us;
+    if (three_logs.keep > 0)
+        config.logs = three_logs;
     if (three_compare_bytes > 0)
         config.compare_bytes_max = three_compare_bytes;
     if (three_scrub_rows > 0)

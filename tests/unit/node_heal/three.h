@@ -56,7 +56,9 @@ struct fixture {
 };
 extern struct fixture f;
 
-extern usec three_hold_us; /* of those that three_setup makes */
+extern struct log_bounds three_logs; /* keep 0: those of the product */
+extern size_t three_tails_max;       /* 0: as storage has it */
+extern usec three_hold_us;           /* of those that three_setup makes */
 extern uint32_t three_tree_width, three_compare_bytes,
     three_scrub_rows;         /* 0: what the product has */
 extern uint32_t three_ranges; /* 0: RANGES */

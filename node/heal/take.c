@@ -1,0 +1,70 @@
+/* What pulls bring: rows, and word of what the log of who was asked has no more. */
+#include "node/heal/heal_core.h"
+
+#include "base/mutant.h"
+#include "storage/tree.h"
+
+/* Into the store, with the giver's clock, by which can be told what was dropped there. Who only
+ * takes the range over may rely on that only for what it has itself: engine_log_apply leaves out
+ * the rest. */
+enum err heal_take_rows(struct heal *h, const struct wire_pull_reply *m, uint64_t *ret_ticket)
+{
+    struct clock context;
+    const struct placement *p = cluster_placement(h->cluster, m->keyspace);
+    bool holds = p != NULL && m->range < p->ranges &&
+                 replicas_have(placement_replicas(p, m->range), cluster_self(h->cluster));
+    clock_init(&context);
+    enum err err = clock_decode(m->context, &context);
+    if (!cluster_is_replica(h->cluster, m->keyspace, m->range, cluster_self(h->cluster)))
+        err = ERR_STALE; /* it left us while this was on its way */
+    if (err == ERR_OK) {
+        *ret_ticket = HEAL_TICKET | ++h->tickets;
+        h->stats.bytes_pulled += m->rows.len;
+        err = engine_log_apply(h->engine, m->keyspace, m->range, m->rows,
+                               MUTANT(pull_without_context) ? NULL : &context, holds, *ret_ticket);
+    }
+    clock_close(&context);
+    return err;
+}
+
+bool heal_take_truncated(struct heal *h, struct now now, node_no peer,
+                         const struct wire_pull_reply *m, struct clock *wanted)
+{
+    struct clock gone, lacks, rest;
+    if (m->truncated.len == 0)
+        return true;
+    clock_init(&gone);
+    clock_init(&lacks);
+    clock_init(&rest);
+    bool good = clock_decode(m->truncated, &gone) == ERR_OK;
+    if (good)
+        clock_common(wanted, &gone, &lacks);
+    if (!clock_empty(&lacks)) {
+        h->stats.truncated += clock_count(&lacks);
+        if (!MUTANT(truncated_unmarked))
+            marks_set(h, now, m->keyspace, m->range, peer, MARK_TRUNCATED, &lacks);
+        if (MUTANT(clock_jumps))
+            good = engine_tree_join(h->engine, m->keyspace, m->range, &lacks, 0) == ERR_OK;
+        clock_missing(wanted, &lacks, &rest);
+        clock_close(wanted);
+        *wanted = rest;
+        clock_init(&rest);
+    }
+    clock_close(&gone);
+    clock_close(&lacks);
+    return good;
+}
+
+bool heal_leave_marked(const struct heal *h, node_no peer, struct want *w)
+{
+    const struct mark *m = marks_find(h, w->keyspace, w->range, peer);
+    struct clock rest;
+    if (m == NULL || clock_empty(&m->lacks))
+        return false;
+    clock_init(&rest);
+    clock_missing(&w->clock, &m->lacks, &rest);
+    bool less = clock_count(&rest) < clock_count(&w->clock);
+    clock_close(&w->clock);
+    w->clock = rest;
+    return less;
+}
