@@ -143,13 +143,7 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
                                  .stopwatch = config->stopwatch};
     n->coord = coord_new(&coord, n->engine, n->cluster);
     trace_open(n);
-    struct heal_config heal = HEAL_CONFIG_DEFAULT;
-    heal.clock_offset_us = config->clock_offset_max_us;
-    heal.first_question = rng_next(&n->rng) & ~UINT64_C(0xffffffff);
-    heal.hold_us = config->purge_hold_us > 0 ? config->purge_hold_us : heal.hold_us;
-    if (config->pull_bytes_max > 0)
-        heal.pull_bytes_max = config->pull_bytes_max;
-    n->heal = heal_new(&heal, n->engine, n->cluster);
+    healing_init(n, config);
     client_init(n);
     *ret_node = n;
     return ERR_OK;
@@ -160,6 +154,7 @@ void node_free(struct node *n)
     if (n == NULL)
         return;
     client_free_all(n);
+    repair_free(n->repair);
     heal_free(n->heal);
     coord_free(n->coord);
     gossip_free(n->gossip);
@@ -272,6 +267,7 @@ void node_check_ready(struct node *n)
     meta_life_begins(n);
     coord_begin(n->coord, n->now);
     heal_begin(n->heal, n->now);
+    repair_begin(n->repair, n->now);
     node_log(n, false, "node %u is ready -> serving clients", (unsigned)meta_self(n->meta));
     n->role_retry = n->config.default_role ? n->now.mono : USEC_NEVER;
     node_append(n, NODE_READY_NOW);
@@ -355,6 +351,8 @@ static bool take_heal(struct node *n)
             coord_fetched(n->coord, n->now, e->fetched.id, e->fetched.complete);
         else if (e->type == HEAL_MOVED)
             meta_taken_over(n, MOVED_ROWS, e->ring_epoch);
+        else if (e->type == HEAL_COMPARED || e->type == HEAL_COMPARED_ALL)
+            runs_compared(n, e);
         else if (e->type == HEAL_DOUBTFUL)
             report_doubtful(n, e);
     heal_clear(n->heal);
@@ -368,6 +366,7 @@ static void settle(struct node *n)
     while (more) {
         more = take_coord(n);
         more |= take_heal(n);
+        more |= runs_take(n);
         more |= client_take(n);
         while (n->todos_at < n->todos_count) {
             struct todo t = n->todos[n->todos_at++];
@@ -470,6 +469,7 @@ static void deadlines(struct node *n)
         heal_deadline(n->heal, n->now);
         report_pins(n);
     }
+    runs_deadline(n);
     if (tracing_next(coord_tracing(n->coord)) <= now)
         trace_due(n);
     if (n->finish_retry <= now)
@@ -543,6 +543,7 @@ usec node_deadline(const struct node *n)
     usec others[] = {n->gossip != NULL ? gossip_deadline(n->gossip) : USEC_NEVER,
                      coord_next_deadline(n->coord),
                      heal_next_deadline(n->heal),
+                     runs_due(n),
                      tracing_next(coord_tracing(n->coord)),
                      n->finish_retry,
                      n->role_retry,

@@ -179,4 +179,15 @@ void node_metrics_text(struct node *n, struct now now, struct buf *out);
 void node_status_json(struct node *n, struct now now, struct buf *out);
 void node_ring_json(struct node *n, struct buf *out);
 
+/* Repair runs (docs/repair.md has the JSON). Between steps; what is begun, the next step does.
+ * id NULL: all runs of this node; else one, and all of it, or ERR_NOT_FOUND. */
+enum err node_repair_json(struct node *n, struct now now, const char *id,
+                          struct buf *out) MUST_CHECK;
+/* ERR_INVALID, ERR_MALFORMED, ERR_NOT_FOUND, ERR_TOO_BIG: of the request; ERR_UNAVAILABLE,
+ * ERR_OVERLOADED: not now. All with words. */
+enum err node_repair_start(struct node *n, struct now now, struct bytes request, struct buf *out,
+                           struct errmsg *reterr) MUST_CHECK;
+enum err node_repair_cancel(struct node *n, struct now now, const char *id,
+                            struct errmsg *reterr) MUST_CHECK;
+
 #endif

@@ -8,6 +8,7 @@
  *   node_views.c   rows of system_views
  *   node_auth.c    passwords, and the first role
  *   node_report.c  metrics, status, ring
+ *   node_repair.c  repair runs, and how people ask for them
  */
 #ifndef TORC_NODE_NODE_CORE_H
 #define TORC_NODE_NODE_CORE_H
@@ -21,6 +22,7 @@
 #include "node/cql/proto/response.h"
 #include "node/heal/heal.h"
 #include "node/node.h"
+#include "node/repair/repair.h"
 #include "node/schema/schema.h"
 
 #define NODE_TICKET      (UINT64_C(4) << 60)
@@ -97,6 +99,7 @@ struct node {
     struct cluster *cluster;
     struct coord *coord;
     struct heal *heal;
+    struct repair *repair;
     struct meta *meta;
     struct gossip *gossip;
     struct clients *client_state; /* executor, proposals, what the executor sees */
@@ -245,5 +248,12 @@ void report_damage(struct node *n);  /* to the log, what has come since */
 void report_pins(struct node *n);
 void report_doubtful(struct node *n, const struct heal_effect *e);
 void node_metric_malformed(struct node *n);
+
+/* --- node_repair.c */
+void healing_init(struct node *n, const struct node_config *config);
+bool runs_take(struct node *n);                                  /* false: it had nothing to say */
+void runs_compared(struct node *n, const struct heal_effect *e); /* of one range, or of all */
+void runs_deadline(struct node *n);
+usec runs_due(const struct node *n);
 
 #endif

@@ -99,6 +99,13 @@
       "Ranges whose data of earlier was removed before they were taken over again.")               \
     X(COUNTER, NODE_COMPARED, "torc_compared_total", "",                                           \
       "Sessions by trees, one for a range and a peer, that went through.")                         \
+    X(GAUGE, NODE_RUNS, "torc_repairs_running", "", "Repair runs that this node manages.")         \
+    X(COUNTER, NODE_RUN_RANGES, "torc_repair_ranges_total", "",                                    \
+      "Ranges that leaders told of, for repair runs of this node.")                                \
+    X(COUNTER, NODE_RUN_FAILED, "torc_repair_ranges_failed_total", "",                             \
+      "Of these, ranges that could not be compared with all replicas.")                            \
+    X(COUNTER, NODE_RUN_LED, "torc_repair_ranges_led_total", "",                                   \
+      "Ranges that this node compared with their other replicas for a repair run.")                \
     X(COUNTER, NODE_DOUBTFUL, "torc_doubtful_rows_total", "",                                      \
       "Rows that a session by trees brought though clocks said they were here.")                   \
     X(COUNTER, NODE_MALFORMED, "torc_malformed_messages_total", "",                                \

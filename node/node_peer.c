@@ -49,6 +49,7 @@ static void set_alive(struct node *n, struct peer *p, bool gossip_alive, bool li
     } else {
         coord_peer_lost(n->coord, n->now, node);
         heal_peer_lost(n->heal, n->now, node);
+        repair_peer_lost(n->repair, n->now, node);
     }
     node_log(n, !after, "node %u is %s -> %s", (unsigned)node, after ? "up" : "down",
              after ? "asking it again" : "asking the others");
@@ -193,6 +194,6 @@ void peer_receive(struct node *n, const struct endpoint *from, struct bytes byte
     }
     if (cluster_find(n->cluster, m.from) == NULL)
         return; /* we have yet to hear of it; it will ask again */
-    if (!coord_receive(n->coord, n->now, m.from, &m))
-        (void)heal_receive(n->heal, n->now, m.from, &m);
+    if (!coord_receive(n->coord, n->now, m.from, &m) && !heal_receive(n->heal, n->now, m.from, &m))
+        (void)repair_receive(n->repair, n->now, m.from, &m);
 }

@@ -80,6 +80,11 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_FORGOTTEN, h.forgotten);
     catch_up(n, NODE_COMPARED, h.compared);
     catch_up(n, NODE_DOUBTFUL, h.doubtful);
+    struct repair_stats r = repair_stats(n->repair);
+    metrics_set(&n->metrics, NODE_RUNS, (int64_t)r.running);
+    catch_up(n, NODE_RUN_RANGES, r.ranges);
+    catch_up(n, NODE_RUN_FAILED, r.failed);
+    catch_up(n, NODE_RUN_LED, r.led);
 }
 
 static void collect_cluster(struct node *n)

@@ -12,6 +12,7 @@ static void session_free(struct comparing *s)
     clock_close(&s->cut);
     clock_close(&s->agreed);
     buf_close(&s->scrub.from);
+    mem_free(s->different);
     arena_close(&s->own);
     arena_close(&s->told_arena);
     arena_close(&s->arena);
@@ -71,6 +72,17 @@ static void note_proved(struct heal *h, struct now now, struct comparing *s, enu
     heal_send(h, s->peer, &m);
 }
 
+static void tell_found(struct heal *h, const struct comparing *s, struct heal_effect *e)
+{
+    size_t count = s->by_table != NULL ? s->tables_count : 0;
+    struct bytes tables = bytes_make(s->by_table, count * sizeof *s->by_table);
+    struct bytes different = bytes_make(s->different, s->different_count * sizeof *s->different);
+    e->compared.tables = (const void *)arena_copy(&h->arena, tables).data;
+    e->compared.tables_count = count;
+    e->compared.different = (const void *)arena_copy(&h->arena, different).data;
+    e->compared.different_count = s->different_count;
+}
+
 void compare_end(struct heal *h, struct now now, struct comparing *s, enum err err)
 {
     note_proved(h, now, s, err);
@@ -82,6 +94,7 @@ void compare_end(struct heal *h, struct now now, struct comparing *s, enum err e
     e->compared.keyspace = s->range.keyspace;
     e->compared.range = s->range.range;
     e->compared.figures = s->figures;
+    tell_found(h, s, e);
     if (err != ERR_OK)
         note_resume(h, s, e);
     else
@@ -107,6 +120,9 @@ static enum err choose_tables(struct comparing *s, const struct heal_comparison 
         if (wanted)
             tables[s->tables_count++] = all->tables[i];
     }
+    s->by_table = arena_array(&s->own, struct heal_table, s->tables_count);
+    for (size_t i = 0; i < s->tables_count; i++)
+        s->by_table[i].table = tables[i];
     s->tables = tables;
     s->all_tables = s->tables_count == all->tables_count;
     return what->tables_count > 0 && s->tables_count < what->tables_count ? ERR_NOT_FOUND : ERR_OK;

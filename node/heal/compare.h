@@ -183,6 +183,9 @@ struct comparing {
     struct given_place *give; /* in `arena` */
     size_t give_count, give_at, give_cap, give_sent;
     struct heal_figures figures;
+    struct heal_table *by_table; /* of `tables`; in `own` */
+    struct heal_different *different;
+    size_t different_count, different_cap;
 };
 
 /* heal_compare, for one of compare_many.h. */

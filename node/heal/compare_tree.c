@@ -113,3 +113,27 @@ void compare_told_doubtful(struct heal *h, const struct compare_range *r, node_n
     e->doubtful.table = taken->table;
     e->doubtful.key = arena_copy(&h->arena, taken->key);
 }
+
+size_t heal_rows(struct heal *h, keyspace_no keyspace, range_no range, struct arena *arena,
+                 const struct heal_rows **ret_rows)
+{
+    struct range_place place;
+    struct clock asof;
+    bool current = false;
+    const struct placement *p = cluster_placement(h->cluster, keyspace);
+    if (p == NULL || range >= p->ranges)
+        return 0;
+    struct token_span span = ring_range_span(range, p->ranges);
+    place.first = span.first;
+    place.last = span.last;
+    place.tables_count = cluster_tables_of(h->cluster, keyspace, arena, &place.tables);
+    struct tree_sum *sums = arena_array(arena, struct tree_sum, place.tables_count);
+    struct heal_rows *rows = arena_array(arena, struct heal_rows, place.tables_count);
+    clock_init(&asof);
+    enum err err = engine_tree_root(h->engine, keyspace, range, &place, sums, &asof, &current);
+    clock_close(&asof);
+    for (size_t i = 0; i < place.tables_count && err == ERR_OK; i++)
+        rows[i] = (struct heal_rows){place.tables[i], sums[i].rows};
+    *ret_rows = rows;
+    return err == ERR_OK ? place.tables_count : 0;
+}

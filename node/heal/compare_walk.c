@@ -280,6 +280,23 @@ static int compare_hashes(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static struct heal_table *found_in(struct comparing *s, table_no table)
+{
+    size_t at = 0;
+    while (s->by_table[at].table != table)
+        at++; /* what is compared is among them */
+    return &s->by_table[at];
+}
+
+static void add_different(struct comparing *s, table_no table, uint64_t key_hash)
+{
+    if (s->different_count == HEAL_DIFFERENT_MAX)
+        return;
+    s->different =
+        mem_grow(s->different, s->different_count, &s->different_cap, sizeof *s->different);
+    s->different[s->different_count++] = (struct heal_different){table, key_hash};
+}
+
 static void add_given(struct comparing *s, table_no table, const struct tree_item *item)
 {
     s->give = arena_grow(&s->arena, s->give, s->give_count, &s->give_cap, sizeof *s->give);
@@ -291,10 +308,16 @@ static void add_given(struct comparing *s, table_no table, const struct tree_ite
 static void take_list(struct comparing *s, const struct compare_unit *u, struct compare_answer *a,
                       const struct tree_skip *skip)
 {
+    struct heal_table *found = found_in(s, u->table);
     s->figures.rows_different += a->theirs_count;
+    found->rows_different += a->theirs_count;
+    for (size_t i = 0; i < a->theirs_count; i++)
+        add_different(s, u->table, a->theirs[i]);
     s->figures.rows_listed += a->theirs_count;
-    if (!s->preview)
+    if (!s->preview) {
         s->figures.rows_received += a->theirs_count;
+        found->rows_received += a->theirs_count;
+    }
     if (a->theirs_count > 1)
         qsort(a->theirs, a->theirs_count, sizeof *a->theirs, compare_hashes);
     for (size_t i = 0; i < a->wanted_count; i++) {
@@ -305,6 +328,9 @@ static void take_list(struct comparing *s, const struct compare_unit *u, struct 
         bool both = a->theirs_count > 0 && bsearch(&item->key_hash, a->theirs, a->theirs_count,
                                                    sizeof *a->theirs, compare_hashes) != NULL;
         s->figures.rows_different += !both;
+        found->rows_different += !both;
+        if (!both)
+            add_different(s, u->table, item->key_hash);
         add_given(s, u->table, item);
     }
 }
@@ -495,6 +521,8 @@ void walk_stored(struct heal *h, struct now now, struct comparing *s)
     if (s->ticket != 0 || s->request != 0)
         return;
     s->figures.rows_sent += s->give_sent;
+    if (s->give_sent > 0) /* of one table */
+        found_in(s, s->give[s->give_at].table)->rows_sent += s->give_sent;
     s->give_at += s->give_sent;
     s->give_sent = 0;
     if (s->give_at == s->give_count || s->preview) {
@@ -512,6 +540,8 @@ void walk_refused(struct heal *h, struct now now, struct comparing *s)
 {
     s->give_sent = 0;
     s->figures.rows_different -= s->give_count - s->give_at;
+    for (size_t i = s->give_at; i < s->give_count; i++)
+        found_in(s, s->give[i].table)->rows_different--;
     for (size_t i = s->units_count; i-- > 0;) {
         const struct compare_unit *u = &s->units[i];
         bool any = false;

@@ -168,6 +168,28 @@ struct heal_proved {
 bool heal_proved_next(const struct heal *h, keyspace_no keyspace, range_no range, node_no peer,
                       struct heal_proved *ret);
 
+/* What was found in one table. */
+struct heal_table {
+    table_no table;
+    uint64_t rows_different, rows_received, rows_sent;
+};
+
+/* A row that was different: by the hash of its key, which is the same on all replicas. */
+struct heal_different {
+    table_no table;
+    uint64_t key_hash;
+};
+#define HEAL_DIFFERENT_MAX 4096u /* of a session are named */
+
+/* How many rows the tree of a range here has of each table; in the arena. None when it is not up to
+ * date. */
+struct heal_rows {
+    table_no table;
+    uint64_t rows;
+};
+size_t heal_rows(struct heal *h, keyspace_no keyspace, range_no range, struct arena *arena,
+                 const struct heal_rows **ret_rows);
+
 enum heal_effect_type {
     HEAL_SEND,
     HEAL_FETCHED,
@@ -197,6 +219,10 @@ struct heal_effect {
             keyspace_no keyspace;
             range_no range;
             struct heal_figures figures;
+            const struct heal_table *tables; /* that a session looked into; by number */
+            size_t tables_count;
+            const struct heal_different *different; /* as they were found, perhaps twice; not all */
+            size_t different_count;                 /* when there are HEAL_DIFFERENT_MAX */
             table_no from_table; /* unless ERR_OK: where to go on; 0: at the start */
             struct bytes from;
         } compared;

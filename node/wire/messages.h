@@ -63,7 +63,11 @@
     M(COMPARE_GAVE, compare_gave, 61)                                                              \
     M(COMPARE_ROOTS, compare_roots, 62)                                                            \
     M(COMPARE_ROOTS_TOLD, compare_roots_told, 63)                                                  \
-    M(COMPARE_END, compare_end, 64)
+    M(COMPARE_END, compare_end, 64)                                                                \
+    /* repair runs (node/repair) */                                                                \
+    M(REPAIR_DO, repair_do, 70)                                                                    \
+    M(REPAIR_DID, repair_did, 71)                                                                  \
+    M(REPAIR_STOP, repair_stop, 72)
 
 #define WIRE_GOSSIP(F) F(bytes, payload)
 
@@ -282,5 +286,18 @@
     F(u64, session)                                                                                \
     F(u32, keyspace) F(u32, range) F(u64, tag) F(u32, life) F(flag, proved)
 #define WIRE_COMPARE_ROOTS_TOLD(F) F(u64, session) F(u64, request) F(bytes, told)
+
+/* Repair runs: a manager gives a leader ranges of a keyspace; the leader tells what it has done of
+ * them, all each time; `last`: of all of them, or with an error of no more. In order the bytes of
+ * node/repair/repair_core.h. */
+#define WIRE_REPAIR_DO(F)                                                                          \
+    F(u64, run)                                                                                    \
+    F(u64, lot) F(u32, keyspace) F(flag, full) F(flag, preview) F(bytes, tables) F(bytes, ranges)
+#define WIRE_REPAIR_DID(F)                                                                         \
+    F(u64, run)                                                                                    \
+    F(u64, lot)                                                                                    \
+    F(u32, err)                                                                                    \
+    F(flag, last) F(bytes, done) F(bytes, equal) F(bytes, failed) F(bytes, problems) F(bytes, sums)
+#define WIRE_REPAIR_STOP(F) F(u64, run) F(u64, lot)
 
 #endif

@@ -73,6 +73,9 @@ struct wire_compare_gave { WIRE_COMPARE_GAVE(F) };
 struct wire_compare_roots { WIRE_COMPARE_ROOTS(F) };
 struct wire_compare_end { WIRE_COMPARE_END(F) };
 struct wire_compare_roots_told { WIRE_COMPARE_ROOTS_TOLD(F) };
+struct wire_repair_do { WIRE_REPAIR_DO(F) };
+struct wire_repair_did { WIRE_REPAIR_DID(F) };
+struct wire_repair_stop { WIRE_REPAIR_STOP(F) };
 /* clang-format on */
 #undef F
 

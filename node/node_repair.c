@@ -1,0 +1,511 @@
+/* Repair runs: what they want of healing and get from it; how people ask for them, and what they
+ * are told (JSON, for the command line and for programs). */
+#include "node/node_core.h"
+
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_IDS (UINT64_C(1) << 62) /* none that healing gives itself */
+
+void healing_init(struct node *n, const struct node_config *config)
+{
+    struct heal_config heal = HEAL_CONFIG_DEFAULT;
+    struct repair_config repair = REPAIR_CONFIG_DEFAULT;
+    heal.clock_offset_us = config->clock_offset_max_us;
+    heal.first_question = rng_next(&n->rng) & ~UINT64_C(0xffffffff);
+    heal.hold_us = config->purge_hold_us > 0 ? config->purge_hold_us : heal.hold_us;
+    if (config->pull_bytes_max > 0)
+        heal.pull_bytes_max = config->pull_bytes_max;
+    n->heal = heal_new(&heal, n->engine, n->cluster);
+    repair.first_number = BATCH_IDS | heal.first_question >> 2;
+    n->repair = repair_new(&repair, n->engine, n->cluster);
+}
+
+/* --- between the two cores */
+
+static struct repair_sums sums_of(const struct heal_figures *f)
+{
+    return (struct repair_sums){.rows = f->rows,
+                                .rows_different = f->rows_different,
+                                .rows_received = f->rows_received,
+                                .rows_sent = f->rows_sent,
+                                .doubtful = f->doubtful,
+                                .leaves_wrong = f->leaves_wrong,
+                                .messages = f->messages,
+                                .bytes_search = f->bytes_search,
+                                .bytes_received = f->bytes_received,
+                                .bytes_sent = f->bytes_sent};
+}
+
+/* Rows are those of our tree as it is now; what else there is by table comes from the session. */
+static struct repair_table *by_table(struct node *n, const struct heal_effect *e, size_t *ret_count)
+{
+    const struct heal_rows *rows = NULL;
+    size_t of_session = e->compared.tables_count;
+    size_t count = heal_rows(n->heal, e->compared.keyspace, e->compared.range, &n->arena, &rows);
+    struct repair_table *tables = arena_array(&n->arena, struct repair_table, count + of_session);
+    *ret_count = 0;
+    for (size_t i = 0, k = 0; i < count || k < of_session;) {
+        const struct heal_table *t = k < of_session ? &e->compared.tables[k] : NULL;
+        bool has_rows = i < count && (t == NULL || rows[i].table <= t->table);
+        struct repair_table *to = &tables[*ret_count];
+        to->table = has_rows ? rows[i].table : t->table;
+        bool has_found = t != NULL && t->table == to->table;
+        to->sums.rows = has_rows ? rows[i].rows : 0;
+        to->sums.rows_different = has_found ? t->rows_different : 0;
+        to->sums.rows_received = has_found ? t->rows_received : 0;
+        to->sums.rows_sent = has_found ? t->rows_sent : 0;
+        i += has_rows;
+        k += has_found;
+        *ret_count += has_found || of_session == 0;
+        if (!has_found && of_session > 0)
+            *to = (struct repair_table){0}; /* nobody asked for it */
+    }
+    return tables;
+}
+
+static void compared_one(struct node *n, const struct heal_effect *e)
+{
+    struct repair_found found = {.equal = e->compared.figures.rows_different == 0 &&
+                                          e->compared.err == ERR_OK,
+                                 .sums = sums_of(&e->compared.figures)};
+    if ((e->compared.id & BATCH_IDS) == 0)
+        return;
+    found.tables = by_table(n, e, &found.tables_count);
+    struct repair_row *rows =
+        arena_array(&n->arena, struct repair_row, e->compared.different_count);
+    for (size_t i = 0; i < e->compared.different_count; i++)
+        rows[i] =
+            (struct repair_row){e->compared.different[i].table, e->compared.different[i].key_hash};
+    found.different = rows;
+    found.different_count = e->compared.different_count;
+    found.different_all = found.different_count < HEAL_DIFFERENT_MAX;
+    repair_compared(n->repair, n->now, e->compared.id, e->compared.range, e->compared.err, &found);
+}
+
+static void compared_all(struct node *n, const struct heal_effect *e)
+{
+    struct repair_sums sums = sums_of(&e->compared_all.figures);
+    repair_compared_all(n->repair, n->now, e->compared_all.id, e->compared_all.err, &sums);
+}
+
+void runs_compared(struct node *n, const struct heal_effect *e)
+{
+    if (e->type == HEAL_COMPARED)
+        compared_one(n, e);
+    else
+        compared_all(n, e);
+}
+
+void runs_deadline(struct node *n)
+{
+    if (repair_next_deadline(n->repair) <= n->now.mono)
+        repair_deadline(n->repair, n->now);
+}
+
+/* What was asked for between two steps is to be heard at once. */
+usec runs_due(const struct node *n)
+{
+    const struct repair_effect *effects;
+    return repair_effects(n->repair, &effects) > 0 ? n->now.mono : repair_next_deadline(n->repair);
+}
+
+static void begin_batch(struct node *n, const struct repair_effect *e)
+{
+    struct heal_comparisons what = {.peer = e->compare.peer,
+                                    .keyspace = e->compare.keyspace,
+                                    .ranges = e->compare.ranges,
+                                    .ranges_count = e->compare.ranges_count,
+                                    .tables = e->compare.tables,
+                                    .tables_count = e->compare.tables_count,
+                                    .full = e->compare.full,
+                                    .preview = e->compare.preview};
+    struct repair_sums none = {0};
+    if (!heal_compare_ranges(n->heal, n->now, e->compare.batch, &what))
+        repair_compared_all(n->repair, n->now, e->compare.batch, ERR_OVERLOADED, &none);
+}
+
+static void tell(struct node *n, uint64_t id, const char *what)
+{
+    char room[REPAIR_ID_SIZE];
+    const struct repair_run *run = repair_find(n->repair, id);
+    struct repair_sums sums = {0};
+    uint64_t wanted = 0, done = 0, failed = 0;
+    for (size_t i = 0; run != NULL && i < run->parts_count; i++) {
+        wanted += run->parts[i].wanted;
+        done += run->parts[i].done;
+        failed += run->parts[i].failed;
+        repair_sums_add(&sums, &run->parts[i].sums);
+    }
+    node_log(n, failed > 0,
+             "repair %s %s -> %" PRIu64 " of %" PRIu64 " ranges, %" PRIu64
+             " rows different, %" PRIu64 " ranges not compared",
+             repair_id_text(id, room), what, done, wanted, sums.rows_different, failed);
+}
+
+bool runs_take(struct node *n)
+{
+    const struct repair_effect *effects;
+    size_t count = repair_effects(n->repair, &effects);
+    for (size_t i = 0; i < count; i++) {
+        /* The list may grow and move while it is performed. */
+        struct repair_effect e = effects[i];
+        switch (e.type) {
+        case REPAIR_SEND: peer_send_node(n, e.send.to, &e.send.message); break;
+        case REPAIR_COMPARE: begin_batch(n, &e); break;
+        case REPAIR_STOP: heal_compare_stop(n->heal, n->now, e.stop); break;
+        case REPAIR_TOLD: tell(n, e.told.run, e.told.what); break;
+        }
+        count = repair_effects(n->repair, &effects);
+    }
+    if (count > 0)
+        repair_clear(n->repair);
+    return count > 0;
+}
+
+/* --- what people are told */
+
+static json_t *sums_json(json_t *j, const struct repair_sums *sums)
+{
+#define X(name) json_object_set_new(j, #name, json_integer((json_int_t)sums->name));
+    REPAIR_SUM_LIST(X)
+#undef X
+    return j;
+}
+
+static void set_name(const struct node *n, json_t *j, const char *key, keyspace_no keyspace)
+{
+    const struct keyspace *k =
+        n->schema != NULL ? schema_keyspace_by_no(n->schema, keyspace) : NULL;
+    json_object_set_new(j, key, k != NULL ? json_string(k->name) : json_null());
+}
+
+static const char *table_name(const struct node *n, table_no table)
+{
+    const struct table *t = n->schema != NULL ? schema_table_by_no(n->schema, table) : NULL;
+    return t != NULL ? t->name : "?";
+}
+
+static json_t *part_json(const struct node *n, const struct repair_part *p)
+{
+    json_t *j = json_object(), *tables = json_array(), *wanted = json_array();
+    set_name(n, j, "keyspace", p->keyspace);
+    for (size_t i = 0; i < p->tables_count; i++)
+        json_array_append_new(wanted, json_string(table_name(n, p->tables[i])));
+    json_object_set_new(j, "only", wanted);
+    json_object_set_new(j, "dropped", json_boolean(p->gone));
+    json_object_set_new(j, "ranges", json_integer(p->wanted));
+    json_object_set_new(j, "done", json_integer(p->done));
+    json_object_set_new(j, "equal", json_integer(p->equal));
+    json_object_set_new(j, "failed", json_integer(p->failed));
+    sums_json(j, &p->sums);
+    for (size_t i = 0; i < p->by_table_count; i++) {
+        const struct repair_table *t = &p->by_table[i];
+        json_t *table = json_object();
+        json_object_set_new(table, "table", json_string(table_name(n, t->table)));
+        json_object_set_new(table, "rows", json_integer((json_int_t)t->sums.rows));
+        json_object_set_new(table, "rows_different",
+                            json_integer((json_int_t)t->sums.rows_different));
+        json_object_set_new(table, "rows_received",
+                            json_integer((json_int_t)t->sums.rows_received));
+        json_object_set_new(table, "rows_sent", json_integer((json_int_t)t->sums.rows_sent));
+        json_array_append_new(tables, table);
+    }
+    json_object_set_new(j, "tables", tables);
+    return j;
+}
+
+static const char *reason_of(const struct repair_problem *p)
+{
+    switch (p->err) {
+    case ERR_UNAVAILABLE: return p->peer != 0 ? "is down" : "no replica is up";
+    case ERR_CORRUPT: return "damaged data";
+    case ERR_STALE: return "the ring changed";
+    case ERR_TIMEOUT: return "does not answer";
+    case ERR_OVERLOADED: return "is overloaded, or is written to too fast";
+    default: return err_text(p->err);
+    }
+}
+
+static json_t *problem_json(const struct node *n, const struct repair_problem *p)
+{
+    char text[ENDPOINT_TEXT_SIZE];
+    json_t *j = json_object();
+    struct token_span span = ring_range_span(p->range, cluster_ranges(n->cluster));
+    const struct cluster_node *node = cluster_find(n->cluster, p->peer);
+    set_name(n, j, "keyspace", p->keyspace);
+    json_object_set_new(j, "range", json_integer(p->range));
+    json_object_set_new(j, "first_token", json_integer(span.first));
+    json_object_set_new(j, "last_token", json_integer(span.last));
+    json_object_set_new(j, "node", p->peer != 0 ? json_integer(p->peer) : json_null());
+    json_object_set_new(j, "address",
+                        node != NULL ? json_string(endpoint_text(&node->endpoint, text))
+                                     : json_null());
+    json_object_set_new(j, "reason", json_string(reason_of(p)));
+    return j;
+}
+
+static const char *state_text(enum repair_state state)
+{
+    static const char *const texts[] = {
+        [REPAIR_RUNNING] = "running", [REPAIR_OVER] = "over", [REPAIR_CANCELLED] = "cancelled"};
+    return texts[state];
+}
+
+static json_t *run_json(const struct node *n, struct now now, const struct repair_run *run,
+                        bool whole)
+{
+    char room[REPAIR_ID_SIZE];
+    json_t *j = json_object(), *keyspaces = json_array(), *problems = json_array();
+    struct repair_sums sums = {0};
+    json_int_t counts[4] = {0};
+    int64_t us = (run->ended != 0 ? run->ended : now.wall) - run->began;
+    json_object_set_new(j, "id", json_string(repair_id_text(run->id, room)));
+    json_object_set_new(j, "state", json_string(state_text(run->state)));
+    json_object_set_new(j, "preview", json_boolean(run->preview));
+    json_object_set_new(j, "full", json_boolean(run->full));
+    json_object_set_new(j, "node", run->only != 0 ? json_integer(run->only) : json_null());
+    json_object_set_new(j, "began_ms", json_integer(run->began / USEC_PER_MS));
+    json_object_set_new(j, "seconds", json_real((double)us / (double)USEC_PER_SEC));
+    for (size_t i = 0; i < run->parts_count; i++) {
+        const struct repair_part *p = &run->parts[i];
+        counts[0] += p->wanted;
+        counts[1] += p->done;
+        counts[2] += p->equal;
+        counts[3] += p->failed;
+        repair_sums_add(&sums, &p->sums);
+        if (whole)
+            json_array_append_new(keyspaces, part_json(n, p));
+        else
+            set_name(n, j, "keyspace", run->parts_count == 1 ? p->keyspace : 0);
+    }
+    json_object_set_new(j, "ranges", json_integer(counts[0]));
+    json_object_set_new(j, "done", json_integer(counts[1]));
+    json_object_set_new(j, "equal", json_integer(counts[2]));
+    json_object_set_new(j, "failed", json_integer(counts[3]));
+    sums_json(j, &sums);
+    json_object_set_new(j, "problems_count", json_integer((json_int_t)run->problems_all));
+    for (size_t i = 0; i < run->problems_count && whole; i++)
+        json_array_append_new(problems, problem_json(n, &run->problems[i]));
+    if (whole) {
+        json_object_set_new(j, "keyspaces", keyspaces);
+        json_object_set_new(j, "problems", problems);
+    } else {
+        json_decref(keyspaces);
+        json_decref(problems);
+    }
+    return j;
+}
+
+static void put(json_t *json, struct buf *out)
+{
+    char *text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    if (text != NULL)
+        buf_put_text(out, text);
+    buf_put_text(out, "\n");
+    free(text);
+    json_decref(json);
+}
+
+enum err node_repair_json(struct node *n, struct now now, const char *id, struct buf *out)
+{
+    const struct repair_run *const *runs;
+    uint64_t number = 0;
+    if (id != NULL) {
+        const struct repair_run *run =
+            repair_id_parse(bytes_text(id), &number) ? repair_find(n->repair, number) : NULL;
+        if (run != NULL)
+            put(run_json(n, now, run, true), out);
+        return run != NULL ? ERR_OK : ERR_NOT_FOUND;
+    }
+    json_t *j = json_object(), *list = json_array();
+    size_t count = repair_runs(n->repair, &runs);
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, run_json(n, now, runs[i], false));
+    json_object_set_new(j, "node", json_integer(cluster_self(n->cluster)));
+    json_object_set_new(j, "runs", list);
+    put(j, out);
+    return ERR_OK;
+}
+
+/* --- what people ask for */
+
+struct asked {
+    struct node *n;
+    struct repair_wish wish;
+    struct repair_scope scope;
+    table_no tables[REPAIR_TABLES_MAX];
+    struct token_span spans[2 * REPAIR_SPANS_MAX];
+};
+
+static int compare_tables(const void *a, const void *b)
+{
+    table_no x = *(const table_no *)a, y = *(const table_no *)b;
+    return x < y ? -1 : x > y;
+}
+
+static enum err take_tables(struct asked *a, const struct keyspace *k, const json_t *tables,
+                            struct errmsg *reterr)
+{
+    size_t i;
+    const json_t *name;
+    if (json_array_size(tables) > REPAIR_TABLES_MAX)
+        return errmsg_set(reterr, ERR_TOO_BIG, "more than %u tables", REPAIR_TABLES_MAX);
+    json_array_foreach(tables, i, name)
+    {
+        const char *text = json_string_value(name);
+        const struct table *t = text != NULL ? keyspace_table(k, text) : NULL;
+        if (t == NULL)
+            return errmsg_set(reterr, ERR_NOT_FOUND, "keyspace %s has no table %s", k->name,
+                              text != NULL ? text : "of that kind");
+        a->tables[a->scope.tables_count++] = t->no;
+    }
+    qsort(a->tables, a->scope.tables_count, sizeof *a->tables, compare_tables);
+    size_t kept = 0;
+    for (i = 0; i < a->scope.tables_count; i++) {
+        if (i == 0 || a->tables[i] != a->tables[i - 1])
+            a->tables[kept++] = a->tables[i];
+    }
+    a->scope.tables_count = kept;
+    a->scope.tables = kept > 0 ? a->tables : NULL;
+    return ERR_OK;
+}
+
+static enum err take_scope(struct asked *a, const json_t *request, struct errmsg *reterr)
+{
+    const char *name = json_string_value(json_object_get(request, "keyspace"));
+    if (name == NULL)
+        return ERR_OK;
+    const struct keyspace *k = a->n->schema != NULL ? schema_keyspace(a->n->schema, name) : NULL;
+    if (k == NULL)
+        return errmsg_set(reterr, ERR_NOT_FOUND, "there is no keyspace %s", name);
+    if (!cluster_has_keyspace(a->n->cluster, k->no))
+        return errmsg_set(reterr, ERR_INVALID,
+                          "keyspace %s is of each node itself: there is nothing to compare", name);
+    a->scope.keyspace = k->no;
+    a->wish.scopes = &a->scope;
+    a->wish.scopes_count = 1;
+    return take_tables(a, k, json_object_get(request, "tables"), reterr);
+}
+
+static bool read_token(const json_t *text, token *ret)
+{
+    const char *t = json_string_value(text);
+    char *end;
+    if (t == NULL || *t == 0)
+        return false;
+    *ret = strtoll(t, &end, 10);
+    return *end == 0;
+}
+
+/* (left, right], as drivers and nodetool have it. */
+static enum err take_ranges(struct asked *a, const json_t *ranges, struct errmsg *reterr)
+{
+    size_t i;
+    const json_t *range;
+    if (json_array_size(ranges) > REPAIR_SPANS_MAX)
+        return errmsg_set(reterr, ERR_TOO_BIG, "more than %u ranges", REPAIR_SPANS_MAX);
+    json_array_foreach(ranges, i, range)
+    {
+        token left, right;
+        if (!read_token(json_array_get(range, 0), &left) ||
+            !read_token(json_array_get(range, 1), &right))
+            return errmsg_set(reterr, ERR_INVALID, "a range is two tokens, left:right");
+        a->wish.spans_count += token_spans_of(left, right, a->spans + a->wish.spans_count);
+    }
+    a->wish.spans = a->spans;
+    return ERR_OK;
+}
+
+static enum err take_node(struct asked *a, const char *text, struct errmsg *reterr)
+{
+    const struct cluster_node *nodes;
+    size_t count = cluster_nodes(a->n->cluster, &nodes);
+    struct endpoint at;
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    bool is_number = *text != 0 && *end == 0;
+    bool is_address = !is_number && endpoint_parse(text, 0, &at);
+    for (size_t i = 0; i < count; i++) {
+        char ip[ENDPOINT_TEXT_SIZE], other[ENDPOINT_TEXT_SIZE], uuid[UUID_TEXT_SIZE];
+        bool same_address =
+            is_address && (at.port == 0 || at.port == nodes[i].endpoint.port) &&
+            strcmp(endpoint_ip_text(&at, ip), endpoint_ip_text(&nodes[i].endpoint, other)) == 0;
+        if ((is_number && nodes[i].node == number) || same_address ||
+            strcmp(uuid_text(&nodes[i].host_id, uuid), text) == 0) {
+            a->wish.only = nodes[i].node;
+            return ERR_OK;
+        }
+    }
+    return errmsg_set(reterr, ERR_NOT_FOUND, "there is no node %s; see torc status", text);
+}
+
+static enum err start(struct asked *a, struct now now, const json_t *request, struct buf *out,
+                      struct errmsg *reterr)
+{
+    char room[REPAIR_ID_SIZE];
+    uint64_t id = 0;
+    bool joined = false;
+    const char *only = json_string_value(json_object_get(request, "node"));
+    enum err err = take_scope(a, request, reterr);
+    if (err == ERR_OK)
+        err = take_ranges(a, json_object_get(request, "ranges"), reterr);
+    if (err == ERR_OK && only != NULL)
+        err = take_node(a, only, reterr);
+    if (err != ERR_OK)
+        return err;
+    a->wish.full = json_is_true(json_object_get(request, "full"));
+    a->wish.preview = json_is_true(json_object_get(request, "preview"));
+    err = repair_run_start(a->n->repair, now, &a->wish, &id, &joined);
+    if (err == ERR_UNAVAILABLE)
+        return errmsg_set(reterr, err, "this node is not ready: %s", node_phase(a->n));
+    if (err == ERR_OVERLOADED)
+        return errmsg_set(reterr, err, "%u repairs run here already", REPAIR_RUNNING_MAX);
+    if (err != ERR_OK)
+        return errmsg_set(reterr, err, "no range is wanted by that");
+    json_t *j = json_object();
+    json_object_set_new(j, "id", json_string(repair_id_text(id, room)));
+    json_object_set_new(j, "joined", json_boolean(joined));
+    json_object_set_new(j, "node", json_integer(cluster_self(a->n->cluster)));
+    put(j, out);
+    return ERR_OK;
+}
+
+enum err node_repair_start(struct node *n, struct now now, struct bytes request, struct buf *out,
+                           struct errmsg *reterr)
+{
+    json_error_t why;
+    json_t *j = json_loadb((const char *)request.data, request.len, 0, &why);
+    if (!json_is_object(j)) {
+        json_decref(j);
+        return errmsg_set(reterr, ERR_MALFORMED, "the request is not JSON: %s", why.text);
+    }
+    struct asked *a = mem_new(struct asked);
+    a->n = n;
+    enum err err = start(a, now, j, out, reterr);
+    mem_free(a);
+    json_decref(j);
+    return err;
+}
+
+enum err node_repair_cancel(struct node *n, struct now now, const char *id, struct errmsg *reterr)
+{
+    uint64_t number = 0;
+    bool is_id = repair_id_parse(bytes_text(id), &number);
+    enum err err = is_id ? repair_run_cancel(n->repair, now, number) : ERR_NOT_FOUND;
+    node_no manager = (node_no)(number >> 32);
+    char text[ENDPOINT_TEXT_SIZE];
+    const struct cluster_node *node = cluster_find(n->cluster, manager);
+    if (err == ERR_CLOSED)
+        return errmsg_set(reterr, err, "repair %s is over", id);
+    if (err == ERR_NOT_FOUND && is_id && node != NULL && manager != cluster_self(n->cluster))
+        return errmsg_set(reterr, err, "repair %s is node %u's: ask there, at %s", id,
+                          (unsigned)manager, endpoint_ip_text(&node->endpoint, text));
+    if (err == ERR_NOT_FOUND)
+        return errmsg_set(reterr, err, "there is no repair %s; see torc repair --list", id);
+    return err;
+}

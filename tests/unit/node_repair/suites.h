@@ -1,0 +1,3 @@
+SUITE_WITH(runs)
+SUITE_WITH(trouble)
+SUITE(report)

@@ -1,0 +1,281 @@
+/* Runs while nodes die and come back, are silent, and the ring and the tables change. */
+#include "world.h"
+
+#include "base/rng.h"
+
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+
+void trouble_setup(void);
+void trouble_teardown(void);
+
+void trouble_setup(void)
+{
+}
+
+void trouble_teardown(void)
+{
+    world_teardown();
+}
+
+static const struct repair_wish everything = {0};
+
+/* A dead replica: its ranges are told of, with its name, and the others are compared all the same.
+ */
+static void a_dead_replica_is_named(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 64, 3);
+    world_plant(1, 0, 5, 1);
+    world_down(3);
+    uint64_t id = world_start(1, &everything);
+    CU_ASSERT(world_run(USEC_PER_SEC));
+    const struct repair_run *run = world_find(1, id);
+    struct repair_sums sums = world_sums(run, counts);
+    CU_ASSERT_EQUAL(counts[1], 128);
+    CU_ASSERT_EQUAL(counts[2], 0);
+    CU_ASSERT_EQUAL(counts[3], 128);
+    CU_ASSERT_EQUAL(run->problems_all, 128);
+    CU_ASSERT_EQUAL(run->problems[0].peer, 3);
+    CU_ASSERT_EQUAL(run->problems[0].err, ERR_UNAVAILABLE);
+    CU_ASSERT_EQUAL(sums.rows_different, 1);
+    CU_ASSERT(world_equal());
+}
+
+static void nobody_is_there(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 16, 1);
+    world_down(3);
+    struct repair_wish wish = {.only = 3};
+    const struct repair_run *run = world_find(1, world_start(1, &everything));
+    CU_ASSERT(world_run(USEC_PER_SEC));
+    world_sums(run, counts);
+    CU_ASSERT(counts[3] > 0 && counts[3] == run->problems_all);
+    CU_ASSERT_EQUAL(run->problems[0].peer, 0);
+    run = world_find(1, world_start(1, &wish));
+    CU_ASSERT(world_run(USEC_PER_SEC));
+    CU_ASSERT_EQUAL(run->problems[0].peer, 3);
+}
+
+/* A leader dies: another replica leads what it had not told of; it alone is not compared. */
+static void a_leader_dies(void)
+{
+    uint32_t counts[4];
+    world_setup(5, 64, 3);
+    world_plant(31, 0, 7, 1);
+    world_plant(world_replicas(0, 9).node[1] == 2 ? 1 : 2, 0, 9, 3);
+    w.session_us = USEC_PER_SEC;
+    uint64_t id = world_start(1, &everything);
+    world_elapse(500 * USEC_PER_MS);
+    world_down(3);
+    CU_ASSERT(world_run(20 * USEC_PER_SEC));
+    const struct repair_run *run = world_find(1, id);
+    world_sums(run, counts);
+    CU_ASSERT_EQUAL(counts[1], 128);
+    uint32_t of_node = 0;
+    for (range_no i = 0; i < 64; i++)
+        of_node += 2 * replicas_have(world_replicas(0, i), 3);
+    CU_ASSERT_EQUAL(counts[3], of_node);
+    for (size_t i = 0; i < run->problems_count; i++)
+        CU_ASSERT_EQUAL(run->problems[i].peer, 3);
+}
+
+/* The manager dies in the middle: its leaders stop; when it is back, it goes on with what is left.
+ */
+static void the_manager_comes_back(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 1024, 3);
+    world_plant(2, 0, 77, 1);
+    struct repair_scope scope = {.keyspace = KEYSPACE + 1};
+    struct repair_wish later = {.scopes = &scope, .scopes_count = 1, .preview = true};
+    w.session_us = USEC_PER_SEC;
+    uint64_t id = world_start(1, &everything);
+    world_elapse(3500 * USEC_PER_MS);
+    world_sums(world_find(1, id), counts);
+    CU_ASSERT(counts[1] > 0 && counts[1] < 2048);
+    uint32_t done = counts[1];
+    world_down(1);
+    world_elapse(100 * USEC_PER_MS);
+    CU_ASSERT_EQUAL(w.sessions_count, 0);
+    CU_ASSERT_EQUAL(repair_stats(w.node[1].repair).lots, 0);
+    uint64_t compared = w.compared;
+    world_up(1);
+    world_elapse(10 * USEC_PER_MS);
+    world_sums(world_find(1, id), counts);
+    CU_ASSERT(counts[1] > 0 && counts[1] <= done);
+    done = counts[1];
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    const struct repair_run *run = world_find(1, id);
+    world_sums(run, counts);
+    CU_ASSERT_EQUAL(run->state, REPAIR_OVER);
+    CU_ASSERT_EQUAL(counts[1], 2048);
+    CU_ASSERT_EQUAL(counts[3], 0);
+    CU_ASSERT(w.compared - compared <= 2 * (2048 - done));
+    CU_ASSERT(world_equal());
+    CU_ASSERT(world_start(1, &later) > id);
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+}
+
+/* A leader that says nothing is given up; what it tells later is no longer asked for. */
+static void a_silent_leader_is_given_up(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 16, 3);
+    w.deaf[2] = true;
+    uint64_t id = world_start(1, &everything);
+    world_elapse(14 * USEC_PER_SEC);
+    world_sums(world_find(1, id), counts);
+    CU_ASSERT(counts[1] < 32);
+    w.deaf[2] = false;
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    world_sums(world_find(1, id), counts);
+    CU_ASSERT_EQUAL(counts[2], 32);
+    w.deaf[1] = true; /* and a manager that hears nothing */
+    w.session_us = USEC_PER_SEC;
+    id = world_start(1, &everything);
+    world_elapse(5 * USEC_PER_SEC);
+    w.deaf[1] = false;
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    world_sums(world_find(1, id), counts);
+    CU_ASSERT_EQUAL(counts[2], 32);
+}
+
+/* Other leaders, others to compare with: the run follows the ring. */
+static void the_ring_changes(void)
+{
+    uint32_t counts[4];
+    world_setup(5, 64, 3);
+    world_own(7);
+    w.session_us = USEC_PER_SEC;
+    uint64_t id = world_start(1, &everything);
+    world_elapse(500 * USEC_PER_MS);
+    world_own(28);
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    const struct repair_run *run = world_find(1, id);
+    world_sums(run, counts);
+    CU_ASSERT_EQUAL(counts[1], 128);
+    CU_ASSERT_EQUAL(counts[3], 0);
+    CU_ASSERT(repair_stats(w.node[3].repair).led > 0);
+}
+
+static void a_keyspace_is_dropped(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 64, 3);
+    w.session_us = USEC_PER_SEC;
+    uint64_t id = world_start(1, &everything);
+    world_elapse(500 * USEC_PER_MS);
+    world_drop_keyspace(KEYSPACE);
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    const struct repair_run *run = world_find(1, id);
+    world_sums(run, counts);
+    CU_ASSERT(run->parts[0].gone);
+    CU_ASSERT_FALSE(run->parts[1].gone);
+    CU_ASSERT_EQUAL(run->parts[1].equal, 64);
+    CU_ASSERT_EQUAL(counts[3], 0);
+}
+
+/* A table of the wish is gone: nothing of it is compared, and that is no problem. */
+static void a_table_is_dropped(void)
+{
+    uint32_t counts[4];
+    table_no table = TABLE;
+    struct repair_scope scope = {KEYSPACE, &table, 1};
+    struct repair_wish wish = {.scopes = &scope, .scopes_count = 1};
+    world_setup(3, 64, 3);
+    w.session_us = USEC_PER_SEC;
+    uint64_t id = world_start(1, &wish);
+    world_elapse(500 * USEC_PER_MS);
+    for (size_t i = 0; i < 3; i++)
+        cluster_set_tables(w.node[i].cluster, NULL, 0, 100);
+    w.session_err = ERR_NOT_FOUND;
+    w.session_errs = 1000000;
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    world_sums(world_find(1, id), counts);
+    CU_ASSERT_EQUAL(counts[1], 64);
+    CU_ASSERT_EQUAL(counts[3], 0);
+}
+
+/* What is in the way for a moment is tried again; what stays is named. */
+static void passing_errors_are_tried_again(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 16, 3);
+    w.session_err = ERR_TIMEOUT;
+    w.session_errs = 20;
+    uint64_t id = world_start(1, &everything);
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    world_sums(world_find(1, id), counts);
+    CU_ASSERT_EQUAL(counts[2], 32);
+    w.session_err = ERR_CORRUPT;
+    w.session_errs = 1;
+    id = world_start(1, &everything);
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    const struct repair_run *run = world_find(1, id);
+    world_sums(run, counts);
+    CU_ASSERT_EQUAL(counts[2], 31);
+    CU_ASSERT_EQUAL(run->problems_all, 1);
+    CU_ASSERT_EQUAL(run->problems[0].err, ERR_CORRUPT);
+}
+
+/* Rows anywhere, nodes that come and go, managers that die, runs of all: when all is there again, a
+ * run ends, and then all is equal. */
+static void random_troubles(void)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct rng rng;
+        uint32_t counts[4];
+        rng_init(&rng, seed);
+        world_setup(5, 32, 3);
+        for (unsigned i = 0; i < 100; i++)
+            world_plant((unsigned)rng_below(&rng, 32), (unsigned)rng_below(&rng, KEYSPACES),
+                        (range_no)rng_below(&rng, 32), (unsigned)rng_below(&rng, 64));
+        w.session_us = (usec)rng_below(&rng, 500) * USEC_PER_MS;
+        for (unsigned i = 0; i < 30; i++) {
+            node_no node = (node_no)rng_below(&rng, 5) + 1;
+            bool up = w.node[node - 1].repair != NULL;
+            if (rng_below(&rng, 3) == 0 && up)
+                (void)world_start(node, &everything);
+            else if (up)
+                world_down(node);
+            else
+                world_up(node);
+            if (rng_below(&rng, 4) == 0)
+                world_own((unsigned)rng_below(&rng, 2) == 0 ? 31 : 7);
+            world_elapse((usec)rng_below(&rng, 1500) * USEC_PER_MS);
+        }
+        world_own(31);
+        for (node_no node = 1; node <= 5; node++) {
+            if (w.node[node - 1].repair == NULL)
+                world_up(node);
+        }
+        bool over = world_run(300 * USEC_PER_SEC);
+        uint64_t id = world_start(2, &everything);
+        over = world_run(300 * USEC_PER_SEC) && over;
+        const struct repair_run *run = world_find(2, id);
+        world_sums(run, counts);
+        bool fine = over && world_equal() && counts[1] == 64 && counts[3] == 0;
+        if (!fine)
+            printf("seed %llu\n", (unsigned long long)seed);
+        CU_ASSERT(fine);
+        CU_ASSERT_EQUAL(w.sessions_count, 0);
+        for (size_t i = 0; i < 5; i++)
+            CU_ASSERT_EQUAL(repair_stats(w.node[i].repair).lots, 0);
+        if (seed < 60)
+            world_teardown();
+    }
+}
+
+CU_TestInfo trouble_tests[] = {{"a dead replica is named", a_dead_replica_is_named},
+                               {"nobody is there", nobody_is_there},
+                               {"a leader dies", a_leader_dies},
+                               {"the manager comes back", the_manager_comes_back},
+                               {"a silent leader is given up", a_silent_leader_is_given_up},
+                               {"the ring changes", the_ring_changes},
+                               {"a keyspace is dropped", a_keyspace_is_dropped},
+                               {"a table is dropped", a_table_is_dropped},
+                               {"passing errors are tried again", passing_errors_are_tried_again},
+                               {"random troubles", random_troubles},
+                               CU_TEST_INFO_NULL};
