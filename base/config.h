@@ -94,6 +94,14 @@
       "cache of storage blocks, shared by all shards")                                             \
     X(SIZE, write_buffer_size, "4MiB", "64KiB", "1GiB",                                            \
       "memory for fresh writes before a table file is written, per shard")                         \
+    X(SIZE, range_log_min, "1MiB", "4KiB", "1TiB",                                                 \
+      "a range log that is longer loses what all replicas have")                                   \
+    X(SIZE, range_log_max, "64MiB", "64KiB", "1TiB",                                               \
+      "longest log of a range; who lacks what was cut off needs a comparison")                     \
+    X(SIZE, range_log_total, "4GiB", "1MiB", "1024TiB",                                            \
+      "longest that the logs of all ranges may be together")                                       \
+    X(DURATION, range_log_window, "3h", "1m", "365d",                                              \
+      "how far a range log reaches back for a node that is away")                                  \
     X(DURATION, probe_interval, "1s", "10ms", "1m", "SWIM: one member is probed in each interval") \
     X(DURATION, probe_timeout, "500ms", "5ms", "1m",                                               \
       "SWIM: ask others to probe when no ack came within this")                                    \

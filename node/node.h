@@ -56,9 +56,12 @@ struct node_config {
     usec clock_offset_max_us;
     size_t in_flight_max;
     size_t frame_max;
-    uint32_t pull_bytes_max;             /* 0: as node/heal has it */
-    size_t log_tails_max;                /* 0: as storage has it */
-    usec purge_hold_us;                  /* 0: as node/heal has it */
+    uint32_t pull_bytes_max;   /* 0: as node/heal has it */
+    size_t log_tails_max;      /* 0: as storage has it */
+    usec purge_hold_us;        /* 0: as node/heal has it */
+    uint64_t log_min, log_max; /* of a range; 0, and below: as node/heal has it */
+    uint64_t logs_total;
+    usec log_window_us;
     bool authenticate;                   /* PasswordAuthenticator; else AllowAllAuthenticator */
     bool authorize;                      /* CassandraAuthorizer; else AllowAllAuthorizer */
     bool default_role;                   /* make the role `cassandra` when there is none at all */

@@ -11,6 +11,14 @@
 
 #define BATCH_IDS (UINT64_C(1) << 62) /* none that healing gives itself */
 
+static void set_log_bounds(struct log_bounds *b, const struct node_config *config)
+{
+    b->keep = config->log_min > 0 ? config->log_min : b->keep;
+    b->max = config->log_max > 0 ? config->log_max : b->max;
+    b->total = config->logs_total > 0 ? config->logs_total : b->total;
+    b->window_us = config->log_window_us > 0 ? config->log_window_us : b->window_us;
+}
+
 void healing_init(struct node *n, const struct node_config *config)
 {
     struct heal_config heal = HEAL_CONFIG_DEFAULT;
@@ -18,6 +26,7 @@ void healing_init(struct node *n, const struct node_config *config)
     heal.clock_offset_us = config->clock_offset_max_us;
     heal.first_question = rng_next(&n->rng) & ~UINT64_C(0xffffffff);
     heal.hold_us = config->purge_hold_us > 0 ? config->purge_hold_us : heal.hold_us;
+    set_log_bounds(&heal.logs, config);
     if (config->pull_bytes_max > 0)
         heal.pull_bytes_max = config->pull_bytes_max;
     n->heal = heal_new(&heal, n->engine, n->cluster);

@@ -71,10 +71,13 @@ static enum err meta_open(struct engine *e, const struct engine_config *config,
                           config->ring_ranges, (unsigned long long)ranges);
     if (err == ERR_OK)
         err = meta_get_u64(e, "boots", &boots);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         err = maxima_load(e);
-    else if (err == ERR_NOT_FOUND && format == 0)
+        if (err == ERR_OK)
+            err = engine_load_purged_told(e);
+    } else if (err == ERR_NOT_FOUND && format == 0) {
         err = ERR_OK; /* a new store */
+    }
     if (err != ERR_OK)
         return errmsg_set(reterr, err == ERR_NOT_FOUND ? ERR_CORRUPT : err,
                           "read the store's own records: %s", err_text(err));
@@ -186,9 +189,11 @@ int64_t engine_max_timestamp(const struct engine *e)
     return maxima_largest(&e->maxima);
 }
 
-int64_t engine_maximum(const struct engine *e, table_no table, token place)
+int64_t engine_maximum(struct engine *e, table_no table, token place)
 {
-    return maxima_at(&e->maxima, maxima_hash(table, place));
+    int64_t applied = maxima_at(&e->maxima, maxima_hash(table, place));
+    int64_t dropped = e->purged_told ? engine_purged_bound(e, table, place) : TIMESTAMP_NONE;
+    return dropped > applied ? dropped : applied;
 }
 
 /* --- facts */

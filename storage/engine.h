@@ -340,6 +340,14 @@ int64_t engine_purged_bound(struct engine *e, table_no table, token place);
 /* The same; ERR_CORRUPT when it cannot be read, and taken for the largest there is. */
 enum err engine_read_purged(struct engine *e, table_no table, token place, int64_t *ret);
 
+/* Those bounds of all partitions, and taking them from another replica: who gets the dots of what
+ * was dropped elsewhere, without ever having had it (engine_tree_join), must know them before. From
+ * then on they count in engine_maximum, too, as if it had been dropped here.
+ *
+ *   list = (u32 bucket, i64 bound)*, ascending; ERR_MALFORMED for anything else */
+enum err engine_purged_list(struct engine *e, struct buf *out) MUST_CHECK;
+enum err engine_purged_take(struct engine *e, struct bytes list) MUST_CHECK;
+
 /* --- forgetting a range that this replica had left, before it holds it again */
 
 /* Where its data lies. */
@@ -362,7 +370,7 @@ enum err engine_forget(struct engine *e, keyspace_no keyspace, range_no range,
 /* An upper bound of all timestamps ever applied here, TIMESTAMP_NONE when nothing was. And one of
  * those of the partition: what is above it is newer than all there is. */
 int64_t engine_max_timestamp(const struct engine *e);
-int64_t engine_maximum(const struct engine *e, table_no table, token place);
+int64_t engine_maximum(struct engine *e, table_no table, token place);
 
 /* What becomes of a part that is about to be applied (engine_weigh.c). */
 struct weighed {

@@ -163,7 +163,8 @@ struct engine {
     size_t staged_count, staged_cap;
     struct buf staged_bytes;
     struct counter_sets counters;
-    int64_t purged[PURGED_BUCKETS];             /* largest timestamp dropped ... */
+    int64_t purged[PURGED_BUCKETS]; /* largest timestamp dropped ... */
+    bool purged_told; /* bounds came from others: what is below may have been dropped there */
     uint64_t purged_known[PURGED_BUCKETS / 64]; /* ... of those that were asked for */
     struct buf drop_cursor; /* entry of the garbage index that dropping a table has come to */
     struct buf drop_tree;   /* ... and of the trees */
@@ -317,7 +318,8 @@ void engine_batch_garbage(struct engine *e, struct range_state *r, const struct 
 /* Something with this timestamp is dropped by e->batch. */
 void engine_batch_purged(struct engine *e, table_no table, token place, int64_t timestamp);
 
-void engine_purged_undo(struct engine *e); /* the batch is not written */
+enum err engine_load_purged_told(struct engine *e) MUST_CHECK; /* at the start */
+void engine_purged_undo(struct engine *e);                     /* the batch is not written */
 
 /* All of the range goes, its garbage too. */
 void engine_garbage_forgotten(struct engine *e, struct range_state *r);

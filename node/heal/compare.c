@@ -13,6 +13,7 @@ static void session_free(struct comparing *s)
     clock_close(&s->agreed);
     buf_close(&s->scrub.from);
     mem_free(s->different);
+    buf_close(&s->dropped);
     arena_close(&s->own);
     arena_close(&s->told_arena);
     arena_close(&s->arena);
@@ -156,6 +157,7 @@ bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct hea
         return false;
     struct comparing *s = h->compares[at] = mem_new(struct comparing);
     s->id = id;
+    buf_init(&s->dropped, WIRE_MESSAGE_MAX / 4);
     s->session = ++h->rounds;
     s->many = many;
     s->peer = what->peer;
@@ -168,6 +170,10 @@ bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct hea
     s->due = now.mono;
     enum err err = compare_range(h, what->keyspace, what->range, s->peer, &s->own, &s->range);
     if (err == ERR_OK && !cluster_is_alive(h->cluster, s->peer))
+        err = ERR_UNAVAILABLE;
+    /* What is dropped by who has yet to hear of the move is not known to all. */
+    if (err == ERR_OK && h->ring_epoch == 0 &&
+        compare_is_new(h, &s->range, cluster_self(h->cluster)))
         err = ERR_UNAVAILABLE;
     if (err == ERR_OK)
         err = choose_tables(s, what);
@@ -290,6 +296,8 @@ static enum err take_opened(struct comparing *s, const struct wire_compare_opene
         clock_merge(&s->agreed, &agreed);
         if (!s->opened)
             clock_common(&durable, &clock, &s->theirs);
+        buf_clear(&s->dropped);
+        buf_put_bytes(&s->dropped, m->dropped);
         s->life = m->life;
     }
     clock_close(&clock);
@@ -367,8 +375,9 @@ void compare_join(struct heal *h, struct now now, struct comparing *s)
     }
     struct wire_message m = {.type = WIRE_COMPARE_GIVE};
     uint64_t ticket = HEAL_TICKET | ++h->tickets;
-    enum err err =
-        engine_tree_join(h->engine, s->range.keyspace, s->range.range, &s->theirs, ticket);
+    enum err err = engine_purged_take(h->engine, buf_bytes(&s->dropped));
+    if (err == ERR_OK)
+        err = engine_tree_join(h->engine, s->range.keyspace, s->range.range, &s->theirs, ticket);
     if (err != ERR_OK) {
         compare_end(h, now, s, err);
         return;

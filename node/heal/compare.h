@@ -105,6 +105,9 @@ struct compare_range {
 enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, node_no peer,
                        struct arena *arena, struct compare_range *ret) MUST_CHECK;
 
+/* It is about to take the range over. */
+bool compare_is_new(struct heal *h, const struct compare_range *r, node_no node);
+
 /* A turn of bringing the tree up to date, and with `scrub` of reading all that is clean. */
 enum err compare_prepare(struct heal *h, const struct compare_range *r, struct tree_scrub *scrub,
                          uint64_t *wrong, bool *ret_done) MUST_CHECK;
@@ -169,6 +172,7 @@ struct comparing {
     struct clock asof, durable, theirs, cut, agreed; /* theirs: durable, as told */
     struct arena told_arena;
     struct touched told; /* what the peer leaves out, as it told last */
+    struct buf dropped;  /* bounds of what was dropped there; when we are about to take over */
     struct walk_item *stack;
     size_t stack_count, stack_cap;
     /* the message in flight */

@@ -206,6 +206,19 @@ static enum err tell_clocks(struct opening *o, struct wire_compare_opened *m)
     return err;
 }
 
+/* It gets dots of deletions that were dropped before it came. */
+static enum err tell_dropped(struct heal *h, struct wire_compare_opened *m)
+{
+    struct buf out;
+    buf_init(&out, WIRE_MESSAGE_MAX / 4);
+    enum err err = engine_purged_list(h->engine, &out);
+    if (err == ERR_OK)
+        err = buf_finish(&out);
+    m->dropped = heal_keep(h, &out);
+    buf_close(&out);
+    return err;
+}
+
 void serve_compare_open(struct heal *h, struct now now, node_no from,
                         const struct wire_compare_open *m)
 {
@@ -233,6 +246,8 @@ void serve_compare_open(struct heal *h, struct now now, node_no from,
     if (err == ERR_OK && a->ready) {
         a->equal = compare_root(&o.r, o.tables, o.tables_count, o.sums) == m->root;
         err = tell_clocks(&o, a);
+        if (err == ERR_OK && compare_is_new(h, &o.r, from))
+            err = tell_dropped(h, a);
         if (err == ERR_OK && a->equal && a->same_tables && m->durable &&
             engine_has(h->engine, m->keyspace, m->range, &o.asof) == ENGINE_HAS)
             proved_by_trees(h, now, m->keyspace, m->range, from);

@@ -1,6 +1,19 @@
 /* compare_tree.c - what both sides of a session do with their own tree. */
 #include "node/heal/compare.h"
 
+/* Or is about to. */
+static bool holds(const struct placement *p, range_no range, node_no node)
+{
+    return replicas_have(placement_replicas(p, range), node) ||
+           replicas_have(placement_pending(p, range), node);
+}
+
+bool compare_is_new(struct heal *h, const struct compare_range *r, node_no node)
+{
+    const struct placement *p = cluster_placement(h->cluster, r->keyspace);
+    return p != NULL && !replicas_have(placement_replicas(p, r->range), node);
+}
+
 enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, node_no peer,
                        struct arena *arena, struct compare_range *ret)
 {
@@ -10,8 +23,7 @@ enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, nod
     ret->range = range;
     if (self == 0 || p == NULL || range >= p->ranges || peer == self)
         return ERR_UNAVAILABLE;
-    struct replicas replicas = placement_replicas(p, range);
-    if (!replicas_have(replicas, self) || !replicas_have(replicas, peer) ||
+    if (!holds(p, range, self) || !holds(p, range, peer) ||
         agree_replicas(h, keyspace, range, nodes, &ret->tag) == 0)
         return ERR_UNAVAILABLE;
     struct token_span span = ring_range_span(range, p->ranges);

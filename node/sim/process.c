@@ -55,7 +55,11 @@ static void fill_config(struct sim *s, unsigned node, bool replacing, struct nod
         .frame_max = l->frame_max,
         .pull_bytes_max = l->pull_bytes_max,
         .purge_hold_us = or_default(l->purge_hold_us, 2 * USEC_PER_SEC),
-        .log_tails_max = 16 << 10, /* so that short runs settle logs, too */
+        .log_tails_max = l->log_tails_max > 0 ? l->log_tails_max : 16 << 10, /* so that short runs
+                                                                                settle logs, too */
+        .log_min = l->log_min,
+        .log_max = l->log_max,
+        .log_window_us = l->log_window_us,
         .tracer = &m->tracer,
     };
     c->probe_timeout_us = c->probe_interval_us / 2;

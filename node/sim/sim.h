@@ -36,10 +36,13 @@ struct sim_limits {
     usec probe_interval_us;                                   /* [1 s] */
     usec counter_window_us;                                   /* [30 s] */
     usec purge_hold_us;                                       /* [2 s] */
-    size_t in_flight_max;                                     /* [64 MiB] */
-    size_t frame_max;                                         /* [16 MiB] */
-    uint32_t pull_bytes_max; /* [as node/heal] of rows in one message */
-    size_t link_out_max;     /* [64 MiB] waiting at a node for another; beyond it the link breaks */
+    usec log_window_us;        /* [as node/heal, and below] how far range logs reach back */
+    uint64_t log_min, log_max; /* bytes of a range */
+    size_t log_tails_max;      /* [16 KiB] */
+    size_t in_flight_max;      /* [64 MiB] */
+    size_t frame_max;          /* [16 MiB] */
+    uint32_t pull_bytes_max;   /* [as node/heal] of rows in one message */
+    size_t link_out_max; /* [64 MiB] waiting at a node for another; beyond it the link breaks */
 };
 
 /* Zero means the default, in brackets. */

@@ -232,7 +232,8 @@
  * all that there is here. OPENED:
  * not `ready`: ask again, the tree is being brought up to date; truncated: the log lacks what our
  * dots touched; durable: the part of `clock` that a power cut would leave; touched: what is left
- * out. ASK: about stretches of rows. TELL: about the first of them; err BEHIND with `agreed`: ask
+ * out; dropped: to who is about to take the range over, bounds of what was (engine_purged_list).
+ * ASK: about stretches of rows. TELL: about the first of them; err BEHIND with `agreed`: ask
  * with this in yours; durable: so the cut is here. GIVE: rows; or `join`: all was joined, your
  * clock may take in `told`. life, drops: of the receiver, as it told them; it refuses when they are
  * others. */
@@ -248,7 +249,8 @@
     F(flag, ready)                                                                                 \
     F(flag, equal)                                                                                 \
     F(flag, truncated)                                                                             \
-    F(flag, same_tables) F(bytes, clock) F(bytes, durable) F(bytes, agreed) F(bytes, touched)
+    F(flag, same_tables)                                                                           \
+    F(bytes, clock) F(bytes, durable) F(bytes, agreed) F(bytes, touched) F(bytes, dropped)
 #define WIRE_COMPARE_ASK(F)                                                                        \
     F(u64, session)                                                                                \
     F(u64, request)                                                                                \

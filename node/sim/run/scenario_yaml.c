@@ -51,6 +51,10 @@ enum type { TIME, U32, I32, U64, SIZE };
     X(TIME, "limits", "probe_interval", limits.probe_interval_us, INT64_MAX)                       \
     X(TIME, "limits", "counter_window", limits.counter_window_us, INT64_MAX)                       \
     X(TIME, "limits", "purge_hold", limits.purge_hold_us, INT64_MAX)                               \
+    X(TIME, "limits", "log_window", limits.log_window_us, INT64_MAX)                               \
+    X(U64, "limits", "log_min", limits.log_min, INT64_MAX)                                         \
+    X(U64, "limits", "log_max", limits.log_max, INT64_MAX)                                         \
+    X(SIZE, "limits", "log_tails", limits.log_tails_max, INT64_MAX)                                \
     X(SIZE, "limits", "in_flight", limits.in_flight_max, INT64_MAX)                                \
     X(SIZE, "limits", "frame", limits.frame_max, INT64_MAX)                                        \
     X(SIZE, "limits", "link_out", limits.link_out_max, INT64_MAX)                                  \

@@ -351,6 +351,45 @@ static void a_pull_does_not_name_what_was_pruned(void)
     buf_close(&b);
 }
 
+/* What was dropped elsewhere bounds what is new here, also after a restart. */
+static void bounds_of_what_was_dropped_are_taken_over(void)
+{
+    struct store *store = store_mem_new();
+    struct engine *from;
+    struct clock agreed;
+    struct buf list;
+    bool done;
+    struct dot t = {{2, 1}, 1};
+    buf_init(&list, SIZE_MAX);
+    clock_init(&agreed);
+    clock_add(&agreed, t);
+    CU_ASSERT_EQUAL_FATAL(open_engine(store, &from), ERR_OK);
+    CU_ASSERT_EQUAL(engine_purged_list(from, &list), ERR_OK);
+    CU_ASSERT_EQUAL(list.len, 0);
+    struct part p = one_row(&w.arena, "row", 500, t);
+    p.deletion = (struct tomb){500, 1, t};
+    p.rows_count = 0;
+    CU_ASSERT_EQUAL(engine_apply(from, KEYSPACE, RANGE, &p, t, NULL, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_purge(from, KEYSPACE, RANGE, &agreed, 1000, SIZE_MAX, &done), ERR_OK);
+    CU_ASSERT_EQUAL(engine_purged_list(from, &list), ERR_OK);
+    CU_ASSERT_EQUAL(list.len, 12);
+    CU_ASSERT_EQUAL(engine_purged_bound(w.engine, TABLE, p.token), TIMESTAMP_NONE);
+    CU_ASSERT_EQUAL(engine_purged_take(w.engine, bytes_make(list.data, 11)), ERR_MALFORMED);
+    CU_ASSERT_EQUAL(engine_purged_take(w.engine, BYTES_LIT("\xff\xff\xff\xff????????")),
+                    ERR_MALFORMED);
+    CU_ASSERT_EQUAL(engine_maximum(w.engine, TABLE, p.token), TIMESTAMP_NONE);
+    CU_ASSERT_EQUAL(engine_purged_take(w.engine, buf_bytes(&list)), ERR_OK);
+    for (int round = 0; round < 2; round++) {
+        CU_ASSERT_EQUAL(engine_purged_bound(w.engine, TABLE, p.token), 500);
+        CU_ASSERT_EQUAL(engine_maximum(w.engine, TABLE, p.token), 500);
+        restart();
+    }
+    engine_free(from);
+    store_close(store);
+    clock_close(&agreed);
+    buf_close(&list);
+}
+
 CU_TestInfo floor_tests[] = {
     {"what is pruned is in the floor", what_is_pruned_is_in_the_floor},
     {"the length of a log is known", the_length_of_a_log_is_known},
@@ -360,5 +399,6 @@ CU_TestInfo floor_tests[] = {
     {"samples are bounded", samples_are_bounded},
     {"forgetting a range forgets its floor", forgetting_a_range_forgets_its_floor},
     {"a pull does not name what was pruned", a_pull_does_not_name_what_was_pruned},
+    {"bounds of what was dropped are taken over", bounds_of_what_was_dropped_are_taken_over},
     CU_TEST_INFO_NULL,
 };
