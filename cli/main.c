@@ -1,7 +1,9 @@
 /* main.c - torc: the command line, signals, and what each verb starts. */
 #include "cli/edit.h"
+#include "cli/entropy.h"
 #include "cli/net.h"
 #include "cli/options.h"
+#include "cli/repair.h"
 #include "cli/session.h"
 #include "cli/status.h"
 
@@ -148,6 +150,8 @@ int main(int argc, char **argv)
     case VERB_status:
     case VERB_ring:
     case VERB_info: return run_status(&o);
+    case VERB_repair: return repair_main(&o, want_colours(&o));
+    case VERB_entropy: return entropy_main(&o, want_colours(&o));
     case VERB_help: {
         struct options topic;
         char *const words[] = {argv[0], (char *)(uintptr_t)o.topic, NULL};

@@ -139,8 +139,8 @@ static enum err take_answer(struct bytes in, struct buf *body, struct errmsg *re
     return ERR_OK;
 }
 
-enum err http_get(const char *host, uint16_t port, const char *path, usec timeout, struct buf *body,
-                  struct errmsg *reterr)
+static enum err ask(const char *host, uint16_t port, const char *path, const struct bytes *json,
+                    usec timeout, struct buf *body, struct errmsg *reterr)
 {
     int fd;
     usec deadline = net_clock() + timeout;
@@ -148,9 +148,15 @@ enum err http_get(const char *host, uint16_t port, const char *path, usec timeou
     if (err != ERR_OK)
         return err;
     struct buf out, in;
-    buf_init(&out, READ_CHUNK);
+    buf_init(&out, READ_CHUNK + (json != NULL ? json->len : 0));
     buf_init(&in, HTTP_ANSWER_MAX);
-    buf_printf(&out, "GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n", path, host);
+    buf_printf(&out, "%s %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n",
+               json != NULL ? "POST" : "GET", path, host);
+    if (json != NULL)
+        buf_printf(&out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", json->len);
+    buf_put_text(&out, "\r\n");
+    if (json != NULL)
+        buf_put_bytes(&out, *json);
     err = write_all(fd, buf_bytes(&out), deadline, reterr);
     if (err == ERR_OK)
         err = read_all(fd, &in, deadline, reterr);
@@ -162,4 +168,16 @@ enum err http_get(const char *host, uint16_t port, const char *path, usec timeou
     buf_close(&out);
     buf_close(&in);
     return err;
+}
+
+enum err http_get(const char *host, uint16_t port, const char *path, usec timeout, struct buf *body,
+                  struct errmsg *reterr)
+{
+    return ask(host, port, path, NULL, timeout, body, reterr);
+}
+
+enum err http_post(const char *host, uint16_t port, const char *path, struct bytes json,
+                   usec timeout, struct buf *body, struct errmsg *reterr)
+{
+    return ask(host, port, path, &json, timeout, body, reterr);
 }

@@ -25,4 +25,8 @@ enum err net_wait(int fd, bool write, usec deadline, struct errmsg *reterr) MUST
 enum err http_get(const char *host, uint16_t port, const char *path, usec timeout, struct buf *body,
                   struct errmsg *reterr) MUST_CHECK;
 
+/* POST JSON to a path; else the same. */
+enum err http_post(const char *host, uint16_t port, const char *path, struct bytes json,
+                   usec timeout, struct buf *body, struct errmsg *reterr) MUST_CHECK;
+
 #endif

@@ -120,6 +120,23 @@ static enum err take_number(const char *name, const char *value, long least, lon
     return ERR_OK;
 }
 
+static enum err take_range(struct options *o, const char *value, struct errmsg *reterr)
+{
+    char *end;
+    (void)strtoll(value, &end, 10);
+    bool fine = end != value && *end == ':';
+    const char *right = end + 1;
+    if (fine)
+        (void)strtoll(right, &end, 10);
+    if (!fine || end == right || *end != 0)
+        return errmsg_set(reterr, ERR_INVALID,
+                          "--range takes two tokens, as in --range=-100:200, not \"%s\"", value);
+    if (o->spans_count == OPTION_RANGES_MAX)
+        return errmsg_set(reterr, ERR_INVALID, "more than %d ranges", OPTION_RANGES_MAX);
+    o->spans[o->spans_count++] = value;
+    return ERR_OK;
+}
+
 static enum err take_option(struct options *o, enum option option, const char *value,
                             struct errmsg *reterr)
 {
@@ -162,6 +179,15 @@ static enum err take_option(struct options *o, enum option option, const char *v
         o->protocol = (uint8_t)n;
         break;
     case OPTION_progress: o->progress = true; break;
+    case OPTION_preview: o->preview = true; break;
+    case OPTION_full: o->full = true; break;
+    case OPTION_range: return take_range(o, value, reterr);
+    case OPTION_node: o->node = value; break;
+    case OPTION_wait: o->wait = true; break;
+    case OPTION_no_wait: o->no_wait = true; break;
+    case OPTION_list: o->list = true; break;
+    case OPTION_cancel: o->cancel = value; break;
+    case OPTION_ranges: o->ranges = true; break;
     case OPTION_no_colour: o->no_colour = true; break;
     case OPTION_help: o->help = true; break;
     case OPTION_version: o->version = true; break;
@@ -211,6 +237,14 @@ static enum err take_word(struct options *o, const char *word, size_t nth, struc
         enum err err = take_number("the port", word, 1, 65535, &n, reterr);
         o->port = (uint16_t)n;
         return err;
+    }
+    if ((o->verb == VERB_repair || o->verb == VERB_entropy) && nth == 1) {
+        o->keyspace = word;
+        return ERR_OK;
+    }
+    if (o->verb == VERB_repair && o->tables_count < OPTION_TABLES_MAX) {
+        o->tables[o->tables_count++] = word;
+        return ERR_OK;
     }
     return errmsg_set(reterr, ERR_INVALID, "torc %s takes no \"%s\"; see torc help %s",
                       verbs[o->verb].name, word, verbs[o->verb].name);
@@ -291,6 +325,21 @@ static void put_verb_help(enum verb verb, struct buf *out)
         buf_put_text(out, "\nRanges are numbered in token order from 0; each run of ranges has one "
                           "primary owner\nin its data centre.\n");
         break;
+    case VERB_repair:
+        buf_put_text(
+            out,
+            "\nWithout a keyspace: all of them. The node that is asked manages the run, and goes on"
+            "\nwith it after a restart; it takes orders from its own machine alone. The same "
+            "command"
+            "\nagain watches the run there is. Nothing is sent that does not differ.\n"
+            "\nExit status: 0 all replicas are equal, or were made so; 1 something could not be"
+            "\ncompared (it says what and why), or it was cancelled; 4 --preview: something "
+            "differs.\n");
+        break;
+    case VERB_entropy:
+        buf_put_text(out, "\nAsks every node that is up. A pair is two replicas of a range, each of"
+                          "\nwhich keeps its own account: each pair is there twice.\n");
+        break;
     default: break;
     }
 }
@@ -305,7 +354,7 @@ void options_help(enum verb verb, struct buf *out)
         buf_put_text(out, "torc: everything a person types to Torc.\n\n"
                           "  torc [options] verb [arguments]\n\nVerbs:\n");
         for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-            buf_printf(out, "  %-8s %-14s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
+            buf_printf(out, "  %-8s %-22s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
     }
     put_options(out);
     buf_put_text(out, "\nExit status: 0 fine, 1 a request failed, 2 the command line is wrong,\n"

@@ -11,6 +11,8 @@
     X(status, "", "who is in the cluster, and who is up")                                          \
     X(ring, "", "which node owns which part of the ring")                                          \
     X(info, "", "about the node itself")                                                           \
+    X(repair, "[keyspace [table ...]]", "compare all replicas now, and mend what differs")         \
+    X(entropy, "[keyspace]", "when replicas were last proved equal, and what they lack")           \
     X(help, "[verb]", "this text, or more about a verb")
 
 /* X(name, letter or 0, argument or "", help) */
@@ -19,7 +21,7 @@
     X(port, 'P', "PORT", "its CQL port (9042)")                                                    \
     X(username, 'u', "NAME", "shell: log in as this role")                                         \
     X(password, 'p', "TEXT", "shell: its password; asked for when it is not given")                \
-    X(http_port, 0, "PORT", "its HTTP port (9180): status, ring, info")                            \
+    X(http_port, 0, "PORT", "its HTTP port (9180): status, ring, info, repair, entropy")           \
     X(format, 0, "FORMAT", "table, json or csv (table)")                                           \
     X(execute, 'e', "CQL", "shell: run these statements and leave")                                \
     X(file, 'f', "FILE", "shell: run the statements of a file and leave; - is standard input")     \
@@ -28,7 +30,16 @@
     X(connect_timeout, 0, "SECONDS", "give up connecting after this (5)")                          \
     X(request_timeout, 0, "SECONDS", "give up on a request after this (60)")                       \
     X(protocol, 0, "VERSION", "version of the CQL protocol: 4 or 5 (the newest that is served)")   \
-    X(progress, 0, "", "COPY: show progress though the output is no terminal")                     \
+    X(progress, 0, "", "COPY, repair: show progress though the output is no terminal")             \
+    X(preview, 0, "", "repair: count what differs, and change nothing")                            \
+    X(full, 0, "", "repair: read all rows again, also where nothing was written")                  \
+    X(range, 0, "A:B", "repair: what the tokens in (A, B] touch; may be given again")              \
+    X(node, 0, "NODE", "repair: only what this node (number, address or host id) has")             \
+    X(wait, 0, "", "repair: stay until it is over (as it does anyway)")                            \
+    X(no_wait, 0, "", "repair: begin it, print its id and leave")                                  \
+    X(list, 0, "", "repair: the repairs that were begun at this node")                             \
+    X(cancel, 0, "ID", "repair: end this one")                                                     \
+    X(ranges, 0, "", "entropy: all ranges and pairs of nodes, not only the sums")                  \
     X(no_colour, 0, "", "no colours on a terminal (or set NO_COLOR)")                              \
     X(help, 'h', "", "this text")                                                                  \
     X(version, 'V', "", "print the version")
@@ -46,7 +57,11 @@ enum exit_code {
     EXIT_REQUEST = 1, /* a statement or request failed */
     EXIT_USAGE = 2,   /* the command line is wrong */
     EXIT_CONNECT = 3, /* the node cannot be reached */
+    EXIT_DIFFERS = 4, /* repair --preview: something differs */
 };
+
+#define OPTION_TABLES_MAX 64
+#define OPTION_RANGES_MAX 16
 
 struct options {
     enum verb verb;
@@ -68,6 +83,13 @@ struct options {
     bool help;
     bool version;
     const char *topic; /* of help */
+    bool preview, full, wait, no_wait, list, ranges;
+    const char *cancel;                    /* id; NULL: begin one */
+    const char *node;                      /* NULL: all */
+    const char *tables[OPTION_TABLES_MAX]; /* of `keyspace` */
+    size_t tables_count;
+    const char *spans[OPTION_RANGES_MAX]; /* "A:B" */
+    size_t spans_count;
 };
 
 /* Texts are borrowed from argv. ERR_INVALID with words that say what to type instead. */

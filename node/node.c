@@ -155,6 +155,7 @@ void node_free(struct node *n)
         return;
     client_free_all(n);
     repair_free(n->repair);
+    omap_close(&n->found);
     heal_free(n->heal);
     coord_free(n->coord);
     gossip_free(n->gossip);

@@ -182,6 +182,9 @@ void node_metrics_text(struct node *n, struct now now, struct buf *out);
 void node_status_json(struct node *n, struct now now, struct buf *out);
 void node_ring_json(struct node *n, struct buf *out);
 
+/* When replicas were last proved equal, and what they lack; `ranges`: each pair, too. */
+void node_entropy_json(struct node *n, struct now now, bool ranges, struct buf *out);
+
 /* Repair runs (docs/repair.md has the JSON). Between steps; what is begun, the next step does.
  * id NULL: all runs of this node; else one, and all of it, or ERR_NOT_FOUND. */
 enum err node_repair_json(struct node *n, struct now now, const char *id,

@@ -9,6 +9,7 @@
  *   node_auth.c    passwords, and the first role
  *   node_report.c  metrics, status, ring
  *   node_repair.c  repair runs, and how people ask for them
+ *   node_entropy.c when replicas were last proved equal, and what was found
  */
 #ifndef TORC_NODE_NODE_CORE_H
 #define TORC_NODE_NODE_CORE_H
@@ -16,6 +17,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/omap.h"
 #include "base/rng.h"
 #include "gossip/gossip.h"
 #include "node/coord/coord.h"
@@ -100,6 +102,7 @@ struct node {
     struct coord *coord;
     struct heal *heal;
     struct repair *repair;
+    struct omap found; /* by sessions, of pairs that differ or did; node_entropy.c */
     struct meta *meta;
     struct gossip *gossip;
     struct clients *client_state; /* executor, proposals, what the executor sees */
@@ -255,5 +258,11 @@ bool runs_take(struct node *n);                                  /* false: it ha
 void runs_compared(struct node *n, const struct heal_effect *e); /* of one range, or of all */
 void runs_deadline(struct node *n);
 usec runs_due(const struct node *n);
+struct exec_rows;
+void runs_fill(struct node *n, struct exec_rows *out, struct arena *arena);
+
+/* --- node_entropy.c */
+void entropy_compared(struct node *n, const struct heal_effect *e);
+void entropy_fill(struct node *n, struct exec_rows *out, struct arena *arena);
 
 #endif

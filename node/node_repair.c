@@ -1,5 +1,6 @@
 /* Repair runs: what they want of healing and get from it; how people ask for them, and what they
  * are told (JSON, for the command line and for programs). */
+#include "node/cql/exec/exec.h"
 #include "node/node_core.h"
 
 #include "base/mem.h"
@@ -31,6 +32,7 @@ void healing_init(struct node *n, const struct node_config *config)
         heal.pull_bytes_max = config->pull_bytes_max;
     n->heal = heal_new(&heal, n->engine, n->cluster);
     repair.first_number = BATCH_IDS | heal.first_question >> 2;
+    omap_init(&n->found);
     n->repair = repair_new(&repair, n->engine, n->cluster);
 }
 
@@ -104,10 +106,12 @@ static void compared_all(struct node *n, const struct heal_effect *e)
 
 void runs_compared(struct node *n, const struct heal_effect *e)
 {
-    if (e->type == HEAL_COMPARED)
+    if (e->type == HEAL_COMPARED) {
+        entropy_compared(n, e);
         compared_one(n, e);
-    else
+    } else {
         compared_all(n, e);
+    }
 }
 
 void runs_deadline(struct node *n)
@@ -339,6 +343,62 @@ enum err node_repair_json(struct node *n, struct now now, const char *id, struct
     json_object_set_new(j, "runs", list);
     put(j, out);
     return ERR_OK;
+}
+
+/* --- system_views.repair_runs */
+
+static const char *names_of(const struct node *n, const struct repair_run *run, struct arena *arena)
+{
+    struct buf names;
+    buf_init(&names, 65536);
+    for (size_t i = 0; i < run->parts_count; i++) {
+        const struct keyspace *k =
+            n->schema != NULL ? schema_keyspace_by_no(n->schema, run->parts[i].keyspace) : NULL;
+        buf_printf(&names, "%s%s", i > 0 ? ", " : "", k != NULL ? k->name : "?");
+    }
+    const char *text = arena_text(arena, buf_bytes(&names));
+    buf_close(&names);
+    return text;
+}
+
+static void run_row(struct node *n, struct exec_rows *out, const struct repair_run *run,
+                    struct arena *arena)
+{
+    char room[REPAIR_ID_SIZE];
+    struct repair_sums sums = {0};
+    int64_t counts[4] = {0};
+    for (size_t i = 0; i < run->parts_count; i++) {
+        const struct repair_part *p = &run->parts[i];
+        counts[0] += p->wanted;
+        counts[1] += p->done;
+        counts[2] += p->equal;
+        counts[3] += p->failed;
+        repair_sums_add(&sums, &p->sums);
+    }
+    exec_row(out);
+    exec_put_text(out, "id", repair_id_text(run->id, room));
+    exec_put_bigint(out, "began", run->began / USEC_PER_MS);
+    if (run->ended != 0)
+        exec_put_bigint(out, "ended", run->ended / USEC_PER_MS);
+    exec_put_bool(out, "full", run->full);
+    exec_put_text(out, "keyspaces", names_of(n, run, arena));
+    exec_put_bool(out, "preview", run->preview);
+    exec_put_bigint(out, "ranges", counts[0]);
+    exec_put_bigint(out, "ranges_done", counts[1]);
+    exec_put_bigint(out, "ranges_equal", counts[2]);
+    exec_put_bigint(out, "ranges_failed", counts[3]);
+    exec_put_text(out, "state", state_text(run->state));
+#define X(name) exec_put_bigint(out, #name, (int64_t)sums.name);
+    REPAIR_SUM_LIST(X)
+#undef X
+}
+
+void runs_fill(struct node *n, struct exec_rows *out, struct arena *arena)
+{
+    const struct repair_run *const *runs;
+    size_t count = repair_runs(n->repair, &runs);
+    for (size_t i = 0; i < count; i++)
+        run_row(n, out, runs[i], arena);
 }
 
 /* --- what people ask for */

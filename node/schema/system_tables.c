@@ -348,6 +348,17 @@ const struct system_table system_tables[] = {
      "=keyspace_name text; =table_name text; count bigint; max double; p50th double; "
      "p99th double"},
     /* Torc's own */
+    {SYSTEM_VIEWS, "entropy", "when replicas were last proved equal, and what they lack",
+     "=keyspace_name text; >range int; >address inet; >port int; doubtful bigint; "
+     "equal_by_clocks timestamp; equal_by_trees timestamp; first_token bigint; lacks bigint; "
+     "last_token bigint; peer_lacks bigint; read_again timestamp; rows_found bigint; "
+     "rows_left bigint"},
+    {SYSTEM_VIEWS, "repair_runs", "repair runs that this node manages",
+     "=id text; began timestamp; bytes_received bigint; bytes_search bigint; bytes_sent bigint; "
+     "doubtful bigint; ended timestamp; full boolean; keyspaces text; leaves_wrong bigint; "
+     "messages bigint; preview boolean; ranges bigint; ranges_done bigint; ranges_equal bigint; "
+     "ranges_failed bigint; rows bigint; rows_different bigint; rows_received bigint; "
+     "rows_sent bigint; state text"},
     {SYSTEM_VIEWS, "tombstone_pins", "replicas that keep deletions from being forgotten, and why",
      "=keyspace_name text; >range int; >address inet; >port int; first_token bigint; "
      "last_token bigint; more boolean; reason text; since timestamp; waiting int"},

@@ -1,0 +1,192 @@
+#include "cli/repair.h"
+
+#include "cli/net.h"
+
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#define POLL_FIRST (10 * USEC_PER_MS)
+#define POLL_MOST  (250 * USEC_PER_MS)
+#define SHOWN_MAX  ((size_t)128 << 20)
+
+/* The node's own words where it has some; else where and how it was asked. */
+static int refused(const struct errmsg *why, enum err err)
+{
+    static const char answered[] = "the node answered ";
+    const char *at = strstr(why->text, answered);
+    const char *words = at != NULL ? strstr(at, ": ") : NULL;
+    if (err != ERR_FAILED || words == NULL || words[2] == '<') {
+        fprintf(stderr, "torc: %s\n", why->text);
+        if (err != ERR_FAILED)
+            fputs("Is torcd running there? --host and --http-port say where to ask.\n", stderr);
+        return err == ERR_FAILED ? EXIT_REQUEST : EXIT_CONNECT;
+    }
+    fprintf(stderr, "torc: %.*s\n", (int)strcspn(words + 2, "\n"), words + 2);
+    return EXIT_REQUEST;
+}
+
+static int list(const struct options *o, bool colours)
+{
+    struct buf answer, out;
+    struct errmsg why;
+    int code = EXIT_FINE;
+    buf_init(&answer, HTTP_ANSWER_MAX);
+    buf_init(&out, SHOWN_MAX);
+    enum err err = http_get(o->host, o->http_port, "/repair", o->connect_timeout, &answer, &why);
+    if (err != ERR_OK) {
+        code = refused(&why, err);
+    } else if (repair_render_list(buf_bytes(&answer), o->format, colours, &out, &why) != ERR_OK) {
+        fprintf(stderr, "torc: %s\n", why.text);
+        code = EXIT_REQUEST;
+    }
+    fwrite(out.data, 1, out.len, stdout);
+    buf_close(&answer);
+    buf_close(&out);
+    return code;
+}
+
+static int cancel(const struct options *o)
+{
+    struct buf answer;
+    struct errmsg why;
+    char path[128];
+    if (strlen(o->cancel) > 32 || strspn(o->cancel, "0123456789-") != strlen(o->cancel)) {
+        fprintf(stderr, "torc: \"%s\" is no id; see torc repair --list\n", o->cancel);
+        return EXIT_USAGE;
+    }
+    snprintf(path, sizeof path, "/repair/cancel?id=%s", o->cancel);
+    buf_init(&answer, HTTP_ANSWER_MAX);
+    enum err err =
+        http_post(o->host, o->http_port, path, BYTES_LIT("{}"), o->connect_timeout, &answer, &why);
+    buf_close(&answer);
+    if (err != ERR_OK)
+        return refused(&why, err);
+    printf("repair %s is cancelled\n", o->cancel);
+    return EXIT_FINE;
+}
+
+/* --- watching */
+
+static void wait_a_moment(usec time)
+{
+    (void)poll(NULL, 0, (int)(time / USEC_PER_MS));
+}
+
+/* A node that is restarted meanwhile goes on with the run. */
+static enum err ask_until_answered(const struct options *o, const char *path, struct buf *answer,
+                                   struct errmsg *why)
+{
+    usec give_up = net_clock() + o->request_timeout;
+    while (true) {
+        buf_clear(answer);
+        enum err err = http_get(o->host, o->http_port, path, o->connect_timeout, answer, why);
+        if (err == ERR_OK || err == ERR_FAILED || net_interrupted || net_clock() > give_up)
+            return err;
+        wait_a_moment(POLL_MOST);
+    }
+}
+
+static int left_alone(const char *id)
+{
+    fprintf(stderr,
+            "torc: repair %s goes on without us; the same command watches it again, "
+            "torc repair --cancel %s ends it\n",
+            id, id);
+    return EXIT_REQUEST;
+}
+
+static int show_end(const struct options *o, struct bytes answer, bool colours)
+{
+    struct buf out;
+    struct errmsg why;
+    int code = EXIT_REQUEST;
+    buf_init(&out, SHOWN_MAX);
+    if (repair_render(answer, o->format, colours, o->keyspace != NULL, &out, &code, &why) != ERR_OK)
+        fprintf(stderr, "torc: %s\n", why.text);
+    fwrite(out.data, 1, out.len, stdout);
+    buf_close(&out);
+    return code;
+}
+
+static int watch(const struct options *o, const char *id, bool colours)
+{
+    struct progress progress;
+    struct repair_watch seen = {0};
+    struct buf answer;
+    struct errmsg why;
+    char path[128];
+    int code = -1;
+    usec pause = POLL_FIRST;
+    snprintf(path, sizeof path, "/repair?id=%.64s", id);
+    buf_init(&answer, HTTP_ANSWER_MAX);
+    progress_start(&progress, o->progress || isatty(STDERR_FILENO) ? stderr : NULL, "comparing");
+    while (code < 0) {
+        enum err err = ask_until_answered(o, path, &answer, &why);
+        if (net_interrupted) {
+            progress_clear(&progress);
+            code = left_alone(id);
+        } else if (err == ERR_OK && repair_watch_take(buf_bytes(&answer), &seen, &why) == ERR_OK) {
+            progress.rows = seen.rows;
+            progress.bytes = seen.done;
+            progress.bytes_all = seen.ranges;
+            if (seen.over)
+                code = -2;
+            else
+                progress_show(&progress);
+        } else {
+            progress_clear(&progress);
+            code = refused(&why, err == ERR_OK ? ERR_FAILED : err);
+        }
+        if (code == -2) {
+            progress_clear(&progress);
+            code = show_end(o, buf_bytes(&answer), colours);
+        } else if (code < 0) {
+            wait_a_moment(pause);
+            pause = 2 * pause < POLL_MOST ? 2 * pause : POLL_MOST;
+        }
+    }
+    buf_close(&answer);
+    return code;
+}
+
+static int begin(const struct options *o, bool colours)
+{
+    struct buf request, answer;
+    struct errmsg why;
+    struct repair_watch begun = {0};
+    int code;
+    buf_init(&request, 65536);
+    buf_init(&answer, HTTP_ANSWER_MAX);
+    repair_request(o, &request);
+    enum err err = http_post(o->host, o->http_port, "/repair", buf_bytes(&request),
+                             o->connect_timeout, &answer, &why);
+    if (err != ERR_OK) {
+        code = refused(&why, err);
+    } else if (repair_watch_take(buf_bytes(&answer), &begun, &why) != ERR_OK) {
+        fprintf(stderr, "torc: %s\n", why.text);
+        code = EXIT_REQUEST;
+    } else if (o->no_wait && o->format == TABLE_AS_JSON) {
+        fwrite(answer.data, 1, answer.len, stdout);
+        code = EXIT_FINE;
+    } else if (o->no_wait) {
+        printf("%s\n", begun.id);
+        code = EXIT_FINE;
+    } else {
+        code = watch(o, begun.id, colours);
+    }
+    buf_close(&request);
+    buf_close(&answer);
+    return code;
+}
+
+int repair_main(const struct options *o, bool colours)
+{
+    if (o->wait && o->no_wait) {
+        fputs("torc: --wait and --no-wait: which of them?\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (o->list)
+        return list(o, colours);
+    return o->cancel != NULL ? cancel(o) : begin(o, colours);
+}
