@@ -359,14 +359,10 @@ static void fill(void *arg, const char *table, struct exec_rows *out)
         const char *table;
         void (*fill)(struct node *n, struct exec_rows *out, struct arena *arena);
     } tables[] = {
-        {"clients", fill_clients},
-        {"gossip_info", fill_gossip},
-        {"internode_inbound", fill_inbound},
-        {"internode_outbound", fill_outbound},
-        {"settings", fill_settings},
-        {"thread_pools", fill_thread_pools},
-        {"tombstone_pins", fill_pins},
-        {"entropy", entropy_fill},
+        {"clients", fill_clients},           {"gossip_info", fill_gossip},
+        {"internode_inbound", fill_inbound}, {"internode_outbound", fill_outbound},
+        {"settings", fill_settings},         {"thread_pools", fill_thread_pools},
+        {"tombstone_pins", fill_pins},       {"entropy", entropy_fill},
         {"repair_runs", runs_fill},
     };
     struct arena arena = {0};

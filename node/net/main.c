@@ -225,9 +225,9 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->push_pull_interval_us = c->push_pull_interval;
     n->suspicion_mult = (uint32_t)c->suspicion_mult;
     n->clock_offset_max_us = c->max_clock_offset;
-    n->log_min = c->range_log_min;
-    n->log_max = c->range_log_max;
-    n->logs_total = c->range_log_total;
+    n->log_min = (uint64_t)c->range_log_min;
+    n->log_max = (uint64_t)c->range_log_max;
+    n->logs_total = (uint64_t)c->range_log_total;
     n->log_window_us = c->range_log_window;
     n->in_flight_max = (size_t)c->max_in_flight_bytes;
     n->frame_max = (size_t)c->native_transport_max_frame_size;
