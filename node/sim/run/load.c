@@ -78,6 +78,7 @@ struct load *load_new(struct sim *sim, const struct scenario *scenario)
                                    .rf = scenario->rf,
                                    .dcs = scenario->dcs,
                                    .skew_us = skew_of(scenario),
+                                   .old_ppm = scenario->clients.old_ppm,
                                    .size = scenario->clients.size,
                                    .clients = scenario->clients.count,
                                    .direct = is_direct(scenario),

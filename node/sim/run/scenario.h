@@ -89,6 +89,7 @@ struct scenario {
         usec timeout_us;       /* then it gives up, or asks another node */
         uint32_t retry_ppm;    /* asks again when there was no good answer */
         uint32_t leave_ppm;    /* hangs up in the middle of a request */
+        uint32_t old_ppm;      /* of its timestamps are as old as the run (deletes); 0: as usual */
         uint32_t size;         /* 1: few keys; 100: many */
         uint64_t requests_max; /* in all; 0: no bound */
     } clients;

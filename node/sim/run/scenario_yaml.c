@@ -43,6 +43,7 @@ enum type { TIME, U32, I32, U64, SIZE };
     X(TIME, "clients", "timeout", clients.timeout_us, INT64_MAX)                                   \
     X(U32, "clients", "retry_ppm", clients.retry_ppm, 1000000)                                     \
     X(U32, "clients", "leave_ppm", clients.leave_ppm, 1000000)                                     \
+    X(U32, "clients", "old_ppm", clients.old_ppm, 1000000)                                         \
     X(U32, "clients", "size", clients.size, 100)                                                   \
     X(U64, "clients", "requests_max", clients.requests_max, UINT64_MAX)                            \
     X(TIME, "limits", "write_timeout", limits.write_timeout_us, INT64_MAX)                         \

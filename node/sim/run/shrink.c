@@ -157,6 +157,7 @@ static bool fewer_requests(struct shrinker *k)
     X(c.forming_us = 0)                                                                            \
     X(c.clients.retry_ppm = 0)                                                                     \
     X(c.clients.leave_ppm = 0)                                                                     \
+    X(c.clients.old_ppm = 0)                                                                       \
     X(c.clients.size = 1)                                                                          \
     X(c.network.jitter_us = 0)                                                                     \
     X(c.network.latency_us = 500)                                                                  \

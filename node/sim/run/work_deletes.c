@@ -26,7 +26,8 @@
 #define STATIC_ID    (-1)
 #define TTL_MAX_S    8
 #define BATCH_MAX    4
-#define STAMPS_A_US  1024 /* as workload_stamp */
+#define OLD_PPM      80000 /* usually */
+#define STAMPS_A_US  1024  /* as workload_stamp */
 #define PAGE_MAX     9
 #define WITHHELD_MAX (3 * USEC_PER_SEC) /* a warning may be held back after another one */
 
@@ -103,7 +104,8 @@ static struct rng *rng_of(struct deletes *w)
 static int64_t some_stamp(struct deletes *w)
 {
     int64_t stamp = workload_stamp(w->base.env);
-    if (rng_chance(rng_of(w), 80000))
+    uint32_t old_ppm = w->base.env->old_ppm > 0 ? w->base.env->old_ppm : OLD_PPM;
+    if (rng_chance(rng_of(w), old_ppm))
         stamp -= rng_between(rng_of(w), 0, sim_now(w->base.env->sim)) * STAMPS_A_US;
     return stamp;
 }

@@ -21,12 +21,13 @@
 struct workload_env {
     struct sim *sim;
     struct rng rng;
-    uint32_t rf;    /* copies of each row (of a data centre's: all of them have as many) */
-    uint32_t dcs;   /* data centres */
-    usec skew_us;   /* server timestamps and real time are no further apart than this */
-    int64_t values; /* ++values: a number that no other request of the run uses */
-    int64_t stamp;  /* the last timestamp given: workload_stamp */
-    uint32_t size;  /* 1 (few keys, all collide) to 100 (many) */
+    uint32_t rf;      /* copies of each row (of a data centre's: all of them have as many) */
+    uint32_t dcs;     /* data centres */
+    usec skew_us;     /* server timestamps and real time are no further apart than this */
+    int64_t values;   /* ++values: a number that no other request of the run uses */
+    int64_t stamp;    /* the last timestamp given: workload_stamp */
+    uint32_t old_ppm; /* of clients' timestamps are as old as the run; 0: as many as usual */
+    uint32_t size;    /* 1 (few keys, all collide) to 100 (many) */
     uint32_t clients;
     bool direct; /* every node has all, always: who is asked executes it, and hands nothing on */
     bool calm;   /* no faults */
