@@ -17,6 +17,7 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     agree_load_lives(h);
     omap_init(&h->agreements);
     omap_init(&h->marks.all);
+    omap_init(&h->away);
     marks_load(h);
     proved_init(h);
     return h;
@@ -46,6 +47,7 @@ void heal_free(struct heal *h)
     fetch_free(h);
     compare_free(h);
     marks_free(h);
+    away_free(h);
     proved_free(h);
     arena_close(&h->arena);
     mem_free(h->sessions);
@@ -442,6 +444,7 @@ void heal_peer_lost(struct heal *h, struct now now, node_no peer)
     session_idle(s);
     agree_forget_talk(s);
     s->soon = false;
+    away_lost(h, now, peer);
     pass_turn(h, now, s);
     fetch_peer_lost(h, now, peer);
     compare_peer_lost(h, now, peer);

@@ -307,6 +307,24 @@ struct heal_pin {
 size_t heal_pins(struct heal *h, struct now now, struct arena *arena,
                  const struct heal_pin **ret_pins);
 
+/* What waits for another replica in our range log, and whether a session by trees with it is to
+ * come: by the numbers of peers, then keyspace and range. Of ranges for which nothing waits there
+ * is nothing. */
+struct heal_waiting {
+    node_no peer;
+    keyspace_no keyspace;
+    range_no range;
+    bool alive;             /* it is, and has yet to get all */
+    bool at_most;           /* we have started since it was lost: what it had is not known */
+    uint64_t dots, bytes;   /* in the log; bytes are about that */
+    uint64_t cut;           /* dots that the log has no more: only trees bring them */
+    int64_t since_s;        /* wall: it lacks nothing from before; 0: not known */
+    unsigned marked;        /* mark_why, or-ed (marks.h): we need a session with it; 0: no */
+    int64_t marked_since_s; /* wall */
+};
+#define HEAL_WAITING_MAX 65536u
+size_t heal_waiting(struct heal *h, struct arena *arena, const struct heal_waiting **ret);
+
 /* Ranges that sessions have yet to pull, and the bytes of the clocks that say so. */
 size_t heal_pending(const struct heal *h, size_t *ret_bytes);
 

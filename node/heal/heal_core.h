@@ -11,6 +11,7 @@
  *   proved.c   when replicas were last known to be equal (proved.h)
  *   take.c     what pulls bring
  *   logs.c     range logs are kept short
+ *   away.c     what waits in them for whom
  *   tidy.c     garbage is found and, where agreed, removed
  *   pins.c     why garbage stays where it is not removed
  *   report.c   what others want to know of sessions
@@ -145,6 +146,7 @@ struct heal {
     struct comparing *compares[HEAL_COMPARES_MAX];
     struct comparing_many *many[HEAL_COMPARE_MANY_MAX];
     struct marks marks;
+    struct omap away;                  /* away.c */
     struct serving *serving;           /* sessions of others; NULL as long as there were none */
     struct serving_many *serving_many; /* ... that ask about many ranges */
     struct heal_effect *effects;
@@ -173,6 +175,11 @@ void held_forget_some(struct heal *h, struct now now);
 /* --- serve.c */
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m);
 void serve_pull(struct heal *h, node_no from, const struct wire_pull *m);
+
+/* --- away.c */
+void away_free(struct heal *h);
+void away_lost(struct heal *h, struct now now, node_no peer);
+void away_equal(struct heal *h, node_no peer, keyspace_no keyspace); /* their clocks are */
 
 /* --- take.c */
 

@@ -115,6 +115,8 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
             continue;
         bool equal = heal_keyspace_hash(h, keyspace, from) == hash;
         all = all && !is_damaged(h, keyspace, from);
+        if (equal)
+            away_equal(h, from, keyspace);
         if (equal) {
             put_equal(h, keyspace, from, &equals);
             continue;

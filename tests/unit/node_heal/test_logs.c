@@ -180,6 +180,61 @@ static void come_back_by_trees(void)
     check_claims();
 }
 
+static struct heal_waiting waiting(node_no at, node_no peer)
+{
+    const struct heal_waiting *list;
+    struct heal_waiting sum = {0};
+    size_t count = heal_waiting(heal_of(at), &f.arena, &list);
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].peer != peer)
+            continue;
+        sum.dots += list[i].dots;
+        sum.bytes += list[i].bytes;
+        sum.cut += list[i].cut;
+        sum.marked |= list[i].marked;
+        sum.at_most |= list[i].at_most;
+        sum.since_s = list[i].since_s;
+    }
+    return sum;
+}
+
+static void what_waits_for_whom_is_told(void)
+{
+    begin();
+    load(7, 300);
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(waiting(1, 3).dots, 0);
+    set_down(3, true);
+    int64_t lost_s = f.now.wall / USEC_PER_SEC;
+    load(3, 400);
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(waiting(1, 3).dots, 400);
+    CU_ASSERT_EQUAL(waiting(1, 3).cut, 0);
+    CU_ASSERT_EQUAL(waiting(1, 3).since_s, lost_s);
+    CU_ASSERT(waiting(1, 3).bytes > 400 * 10);
+    CU_ASSERT_EQUAL(waiting(1, 2).dots, 0);
+    load(3, 8000);
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT(waiting(1, 3).cut > 1000);
+    CU_ASSERT_EQUAL(waiting(1, 3).cut + waiting(1, 3).dots, 8400);
+    restart(1, BYTES_NONE, BYTES_NONE);
+    heal_begin(heal_of(1), f.now);
+    settle();
+    CU_ASSERT(waiting(1, 3).at_most);
+    CU_ASSERT(waiting(1, 3).dots > 0);
+    set_down(3, false);
+    settle();
+    elapse(6 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(waiting(3, 2).marked, MARK_TRUNCATED);
+    run_sessions();
+    elapse(20 * USEC_PER_SEC);
+    for (node_no no = 1; no <= NODES; no++) {
+        CU_ASSERT_EQUAL(waiting(no, no % NODES + 1).dots, 0);
+        CU_ASSERT_EQUAL(waiting(no, no % NODES + 1).cut, 0);
+        CU_ASSERT_EQUAL(waiting(no, no % NODES + 1).marked, 0);
+    }
+}
+
 static void a_log_that_is_too_long_is_cut(void)
 {
     begin();
@@ -392,6 +447,7 @@ CU_TestInfo logs_tests[] = {
     {"what all have goes", what_all_have_goes},
     {"short logs cost no question", short_logs_cost_no_question},
     {"who was away shortly gets all from the logs", who_was_away_shortly_gets_all_from_the_logs},
+    {"what waits for whom is told", what_waits_for_whom_is_told},
     {"a log that is too long is cut", a_log_that_is_too_long_is_cut},
     {"a log that is too old is cut", a_log_that_is_too_old_is_cut},
     {"a doubtful clock cuts nothing", a_doubtful_clock_cuts_nothing},
