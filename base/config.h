@@ -90,6 +90,14 @@
       "commitlog_sync_period later")                                                               \
     X(DURATION, commitlog_sync_period, "10000ms", "1ms", "1h",                                     \
       "longest time without a sync when commitlog_sync is periodic")                               \
+    X(BOOL, hinted_handoff_enabled, "true", "", "",                                                \
+      "keep writes for replicas that cannot take them (ANY, sloppy_quorum)")                       \
+    X(SIZE, max_hints_size_per_host, "1GiB", "0", "1TiB",                                          \
+      "hints kept for one node; more are refused; 0: no bound")                                    \
+    X(DURATION, max_hint_window, "3h", "0", "365d",                                                \
+      "a node whose oldest hint is older gets no more of them; 0: no bound")                       \
+    X(SIZE, hinted_handoff_throttle, "1024KiB", "1KiB", "64GiB",                                   \
+      "bytes of hints brought to one node in a second")                                            \
     X(SIZE, block_cache_size, "8MiB", "64KiB", "1TiB",                                             \
       "cache of storage blocks, shared by all shards")                                             \
     X(SIZE, write_buffer_size, "4MiB", "64KiB", "1GiB",                                            \

@@ -12,8 +12,7 @@
  * The choice is the one global variable of this folder. It is set once, before anything runs, and
  * never in a product: to hand it down to every core would change the code that is to be tested.
  *
- * A mutant belongs here when a client or an operator could suffer from it. What the product does
- * not have yet (hints) brings its mutants with it.
+ * A mutant belongs here when a client or an operator could suffer from it.
  */
 #ifndef TORC_BASE_MUTANT_H
 #define TORC_BASE_MUTANT_H
@@ -70,7 +69,14 @@
     X(batch_half_replayed, "a keeper writes the first partition of a batch, and forgets the rest") \
     X(batch_restamped, "a batch that is replayed gets new timestamps")                             \
     X(token_ignored, "a replica answers a session whatever it has seen elsewhere")                 \
-    X(write_before_dependencies, "a write of a session is applied before what it depends on")
+    X(write_before_dependencies, "a write of a session is applied before what it depends on")      \
+    X(hint_undurable, "a hint is said to be kept before the disk has it")                          \
+    X(hint_removed_early, "a hint is removed when it is sent, not when its target has it")         \
+    X(hint_never_given, "hints are kept, and stay where they are")                                 \
+    X(hint_replaces, "of two hints for one row only the later one is kept")                        \
+    X(hint_revision_ignored, "what joins a hint that is under way is removed with it")             \
+    X(hint_raises_dead, "a hint is written though what deleted it may be forgotten")               \
+    X(hints_unbounded, "hints are kept without bound")
 
 #define MUTANTS_OF_STORAGE(X)                                                                      \
     X(back_dated_sent_raw, "of a write that loses at its coordinator all goes to the replicas")    \

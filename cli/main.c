@@ -149,6 +149,7 @@ int main(int argc, char **argv)
     case VERB_shell: return run_shell(&o);
     case VERB_status:
     case VERB_ring:
+    case VERB_hints:
     case VERB_info: return run_status(&o);
     case VERB_repair: return repair_main(&o, want_colours(&o));
     case VERB_entropy: return entropy_main(&o, want_colours(&o));

@@ -340,6 +340,14 @@ static void put_verb_help(enum verb verb, struct buf *out)
         buf_put_text(out, "\nAsks every node that is up. A pair is two replicas of a range, each of"
                           "\nwhich keeps its own account: each pair is there twice.\n");
         break;
+    case VERB_hints:
+        buf_put_text(
+            out, "\nAsks one node over HTTP; each keeps hints of its own. A row for each node "
+                 "that hints\nwait for (kind hint: how many rows and bytes, since when, how fast "
+                 "they go), and for\neach range that only a comparison of trees will make equal "
+                 "to that of another node\n(kind tree), with the reason. Nothing is shown when "
+                 "nothing waits.\n");
+        break;
     default: break;
     }
 }

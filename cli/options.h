@@ -10,6 +10,7 @@
     X(shell, "[host [port]]", "type CQL, or run it from -e, -f or standard input")                 \
     X(status, "", "who is in the cluster, and who is up")                                          \
     X(ring, "", "which node owns which part of the ring")                                          \
+    X(hints, "", "what waits for other replicas, as a node keeps it")                              \
     X(info, "", "about the node itself")                                                           \
     X(repair, "[keyspace [table ...]]", "compare all replicas now, and mend what differs")         \
     X(entropy, "[keyspace]", "when replicas were last proved equal, and what they lack")           \
@@ -21,7 +22,7 @@
     X(port, 'P', "PORT", "its CQL port (9042)")                                                    \
     X(username, 'u', "NAME", "shell: log in as this role")                                         \
     X(password, 'p', "TEXT", "shell: its password; asked for when it is not given")                \
-    X(http_port, 0, "PORT", "its HTTP port (9180): status, ring, info, repair, entropy")           \
+    X(http_port, 0, "PORT", "its HTTP port (9180): status, ring, hints, info, repair, entropy")    \
     X(format, 0, "FORMAT", "table, json or csv (table)")                                           \
     X(execute, 'e', "CQL", "shell: run these statements and leave")                                \
     X(file, 'f', "FILE", "shell: run the statements of a file and leave; - is standard input")     \

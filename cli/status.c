@@ -1,5 +1,7 @@
 #include "cli/status.h"
 
+#include "cli/hints.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +10,7 @@
 
 const char *status_path(enum verb verb)
 {
-    return verb == VERB_ring ? "/ring" : "/status";
+    return verb == VERB_ring ? "/ring" : verb == VERB_hints ? "/hints" : "/status";
 }
 
 static const char *text_of(const json_t *object, const char *name)
@@ -17,8 +19,7 @@ static const char *text_of(const json_t *object, const char *name)
     return text != NULL ? text : "?";
 }
 
-/* 5.25 KiB: at most four figures. */
-static void put_size(struct buf *out, double bytes)
+void status_put_size(struct buf *out, double bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
     size_t unit = 0;
@@ -79,7 +80,7 @@ static void put_node(struct table *t, const json_t *node)
     if (!people || !json_is_number(load))
         put_cell_int(t, node, "load");
     else {
-        put_size(table_text(t), json_number_value(load));
+        status_put_size(table_text(t), json_number_value(load));
         table_end_cell(t);
     }
     put_cell_text(t, node, "host_id");
@@ -248,6 +249,8 @@ enum err status_render(enum verb verb, struct bytes answer, enum table_format fo
         put_status(root, &t, out);
     else if (verb == VERB_ring)
         put_ring(root, &t, out);
+    else if (verb == VERB_hints)
+        hints_render(root, &t, out);
     else
         put_info(root, &t, out);
     table_close(&t);

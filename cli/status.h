@@ -4,6 +4,7 @@
  *           [{"node", "host_id", "address", "cql", "dc", "rack", "state", "up", "gossip",
  *             "ranges", "owns", "load", "self", "pins", "pins_s"}]}
  * /ring    {"ranges", "epoch", "moving", "owners": {dc: [[first range, how many, node]]}, "nodes"}
+ * /hints   {"node", "now_ms", "waiting": [...]}: cli/hints.h
  *
  * Fields that are missing show as null: a node of another release may say more or less.
  */
@@ -11,6 +12,9 @@
 #define TORC_CLI_STATUS_H
 
 #include "cli/options.h"
+
+/* 5.25 KiB: at most four figures. */
+void status_put_size(struct buf *out, double bytes);
 
 /* The path that a verb asks for. */
 const char *status_path(enum verb verb);

@@ -138,6 +138,11 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
                                  .in_flight_max = config->in_flight_max,
                                  .counter_window_us = config->counter_window_us,
                                  .unsynced = config->unsynced,
+                                 .sync_us = config->sync_us,
+                                 .no_hints = config->no_hints,
+                                 .hints_size_max = config->hints_size_max,
+                                 .hints_window_us = config->hints_window_us,
+                                 .hints_rate = config->hints_rate,
                                  .write_timeout_us = config->write_timeout_us,
                                  .clock_offset_max_us = config->clock_offset_max_us,
                                  .stopwatch = config->stopwatch};

@@ -62,6 +62,11 @@ struct node_config {
     uint64_t log_min, log_max; /* of a range; 0, and below: as node/heal has it */
     uint64_t logs_total;
     usec log_window_us;
+    bool no_hints;                       /* hinted_handoff_enabled: false */
+    size_t hints_size_max;               /* bytes for a target; 0: no bound */
+    usec hints_window_us;                /* no more for a target with older ones; 0: no bound */
+    size_t hints_rate;                   /* bytes a second brought to a target; 0: 1 MiB */
+    usec sync_us;                        /* with `unsynced`: commitlog_sync_period */
     bool authenticate;                   /* PasswordAuthenticator; else AllowAllAuthenticator */
     bool authorize;                      /* CassandraAuthorizer; else AllowAllAuthorizer */
     bool default_role;                   /* make the role `cassandra` when there is none at all */
@@ -181,6 +186,7 @@ void node_set_load(struct node *n, uint64_t bytes);
 void node_metrics_text(struct node *n, struct now now, struct buf *out);
 void node_status_json(struct node *n, struct now now, struct buf *out);
 void node_ring_json(struct node *n, struct buf *out);
+void node_hints_json(struct node *n, struct now now, struct buf *out);
 
 /* When replicas were last proved equal, and what they lack; `ranges`: each pair, too. */
 void node_entropy_json(struct node *n, struct now now, bool ranges, struct buf *out);

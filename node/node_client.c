@@ -481,6 +481,7 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
                             .required = result->required,
                             .received = result->received,
                             .failures = result->failures,
+                            .hinted = result->hinted,
                             .merged = result->merged,
                             .merged_in = result->merged_in,
                             .lost = (enum exec_lost)result->lost,
@@ -498,6 +499,9 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
         r.stamp_us = clock_above(n, &result->rows);
     if (result->err == ERR_OVERLOADED && result->kind == WRITE_COUNTER)
         r.message = counter_is_full(n, result->waits_for);
+    else if (result->hints_full)
+        r.message = "No more hints are kept for its replicas, which are away: "
+                    "max_hints_size_per_host or max_hint_window is reached";
     exec_done(n->client_state->exec, n->now, op, &r);
 }
 

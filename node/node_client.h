@@ -40,4 +40,8 @@ struct clients {
     bool view_stale;
 };
 
+/* Rows of system_views (node_hints.c). */
+void fill_hints(struct node *n, struct exec_rows *out, struct arena *arena);
+void fill_pending_hints(struct node *n, struct exec_rows *out, struct arena *arena);
+
 #endif

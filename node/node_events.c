@@ -21,8 +21,8 @@ static bool same_keyspace(const struct keyspace *a, const struct keyspace *b)
 {
     const struct replication *x = &a->replication;
     const struct replication *y = &b->replication;
-    bool same = a->durable_writes == b->durable_writes && x->class == y->class &&
-                x->factor == y->factor && x->dc_count == y->dc_count;
+    bool same = a->durable_writes == b->durable_writes && a->sloppy_quorum == b->sloppy_quorum &&
+                x->class == y->class && x->factor == y->factor && x->dc_count == y->dc_count;
     for (uint32_t i = 0; same && i < x->dc_count; i++)
         same = strcmp(x->dcs[i].dc, y->dcs[i].dc) == 0 && x->dcs[i].factor == y->dcs[i].factor;
     return same;

@@ -108,6 +108,7 @@ static void set_keyspaces(struct node *n, const struct schema *schema)
             continue;
         struct strategy s = strategy_of(n, k);
         cluster_set_keyspace(n->cluster, k->no, &s);
+        cluster_set_sloppy(n->cluster, k->no, k->sloppy_quorum);
     }
     while (cluster_next_keyspace(n->cluster, at, &at)) {
         if (schema_keyspace_by_no(schema, at) == NULL)

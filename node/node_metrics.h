@@ -32,6 +32,27 @@
       "Kept batches, or stretches of them, that cannot be read any more.")                         \
     X(GAUGE, NODE_BATCHES_KEPT, "torc_batches_kept", "",                                           \
       "Batches of other coordinators kept here until they are written.")                           \
+    X(GAUGE, NODE_HINTS, "torc_hints", "", "Hints kept here for replicas.")                        \
+    X(GAUGE, NODE_HINTS_BYTES, "torc_hints_bytes", "", "Bytes of them.")                           \
+    X(COUNTER, NODE_HINTS_ACKED, "torc_hinted_writes_total", "",                                   \
+      "Writes acked though hints of them had to be counted.")                                      \
+    X(COUNTER, NODE_HINTS_KEPT, "torc_hints_kept_total", "", "Writes kept here as hints.")         \
+    X(COUNTER, NODE_HINTS_MERGED, "torc_hints_merged_total", "",                                   \
+      "Rows of them that were joined with one that was kept already.")                             \
+    X(COUNTER, NODE_HINTS_REFUSED, "torc_hints_refused_total", "",                                 \
+      "Hints that were not kept, because a bound was reached or the store failed.")                \
+    X(COUNTER, NODE_HINTS_DELIVERED, "torc_hints_delivered_total", "",                             \
+      "Hints that a replica has, durably.")                                                        \
+    X(COUNTER, NODE_HINTS_HANDED_ON, "torc_hints_handed_on_total", "",                             \
+      "Hints given to another keeper before this node left.")                                      \
+    X(COUNTER, NODE_HINTS_LEFT_OUT, "torc_hints_gone_total", "why=\"deleted\"",                    \
+      "Hints not written: the row may have been deleted since, the table is gone, it is damaged.") \
+    X(COUNTER, NODE_HINTS_DROPPED, "torc_hints_gone_total", "why=\"table\"",                       \
+      "Hints not written: the row may have been deleted since, the table is gone, it is damaged.") \
+    X(COUNTER, NODE_HINTS_DAMAGED, "torc_hints_gone_total", "why=\"damage\"",                      \
+      "Hints not written: the row may have been deleted since, the table is gone, it is damaged.") \
+    X(COUNTER, NODE_HINTS_LOST, "torc_hints_superseded_total", "",                                 \
+      "Hints that found something newer where they came.")                                         \
     X(COUNTER, NODE_MISMATCHES, "torc_digest_mismatches_total", "",                                \
       "Reads whose replicas disagreed.")                                                           \
     X(COUNTER, NODE_REPAIRS, "torc_read_repairs_total", "",                                        \

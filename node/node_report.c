@@ -38,6 +38,18 @@ static void collect_coord(struct node *n)
     catch_up(n, NODE_BATCH_REPLAYS, c.replays);
     catch_up(n, NODE_BATCHES_DAMAGED, c.batches_damaged);
     metrics_set(&n->metrics, NODE_BATCHES_KEPT, (int64_t)coord_kept(n->coord));
+    metrics_set(&n->metrics, NODE_HINTS, (int64_t)coord_hints(n->coord));
+    metrics_set(&n->metrics, NODE_HINTS_BYTES, (int64_t)coord_hints_bytes(n->coord));
+    catch_up(n, NODE_HINTS_ACKED, c.hints_acked);
+    catch_up(n, NODE_HINTS_KEPT, c.hints_kept);
+    catch_up(n, NODE_HINTS_MERGED, coord_hints_merged(n->coord));
+    catch_up(n, NODE_HINTS_REFUSED, c.hints_refused);
+    catch_up(n, NODE_HINTS_DELIVERED, c.hints_delivered);
+    catch_up(n, NODE_HINTS_HANDED_ON, c.hints_handed_on);
+    catch_up(n, NODE_HINTS_LEFT_OUT, c.hints_left_out);
+    catch_up(n, NODE_HINTS_DROPPED, c.hints_dropped);
+    catch_up(n, NODE_HINTS_DAMAGED, coord_hints_damaged(n->coord));
+    catch_up(n, NODE_HINTS_LOST, c.hints_lost);
     catch_up(n, NODE_MISMATCHES, c.digest_mismatches);
     catch_up(n, NODE_REPAIRS, c.repairs);
     catch_up(n, NODE_REPEATS, c.repeats);

@@ -359,11 +359,17 @@ static void fill(void *arg, const char *table, struct exec_rows *out)
         const char *table;
         void (*fill)(struct node *n, struct exec_rows *out, struct arena *arena);
     } tables[] = {
-        {"clients", fill_clients},           {"gossip_info", fill_gossip},
-        {"internode_inbound", fill_inbound}, {"internode_outbound", fill_outbound},
-        {"settings", fill_settings},         {"thread_pools", fill_thread_pools},
-        {"tombstone_pins", fill_pins},       {"entropy", entropy_fill},
+        {"clients", fill_clients},
+        {"gossip_info", fill_gossip},
+        {"internode_inbound", fill_inbound},
+        {"internode_outbound", fill_outbound},
+        {"settings", fill_settings},
+        {"thread_pools", fill_thread_pools},
+        {"tombstone_pins", fill_pins},
+        {"entropy", entropy_fill},
         {"repair_runs", runs_fill},
+        {"hints", fill_hints},
+        {"pending_hints", fill_pending_hints},
     };
     struct arena arena = {0};
     if (fill_tables(arg, table, out))

@@ -9,6 +9,7 @@
 
 struct keyspace {
     struct strategy strategy;
+    bool sloppy;
     struct placement *placement; /* built when first asked for */
     uint64_t *since;             /* by range; NULL: all the time */
     uint32_t since_count;
@@ -149,6 +150,19 @@ void cluster_set_keyspace(struct cluster *c, keyspace_no keyspace, const struct 
     placement_free(k->placement);
     k->placement = NULL;
     k->strategy = *strategy;
+}
+
+void cluster_set_sloppy(struct cluster *c, keyspace_no keyspace, bool sloppy)
+{
+    struct keyspace *k = map_get(&c->keyspaces, keyspace);
+    if (k != NULL)
+        k->sloppy = sloppy;
+}
+
+bool cluster_is_sloppy(const struct cluster *c, keyspace_no keyspace)
+{
+    const struct keyspace *k = map_get(&c->keyspaces, keyspace);
+    return k != NULL && k->sloppy;
 }
 
 void cluster_set_alive(struct cluster *c, node_no node, bool alive)

@@ -33,6 +33,10 @@ void cluster_set_nodes(struct cluster *c, node_no self, const struct cluster_nod
 
 /* What a keyspace asks for; NULL strategy: the keyspace is gone. */
 void cluster_set_keyspace(struct cluster *c, keyspace_no keyspace, const struct strategy *strategy);
+
+/* Its option sloppy_quorum: who is not there may be stood in for (coord_hint.c). */
+void cluster_set_sloppy(struct cluster *c, keyspace_no keyspace, bool sloppy);
+bool cluster_is_sloppy(const struct cluster *c, keyspace_no keyspace);
 void cluster_set_alive(struct cluster *c, node_no node, bool alive);
 
 node_no cluster_self(const struct cluster *c);

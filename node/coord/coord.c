@@ -44,6 +44,7 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     if (c->config.write_timeout_us == 0)
         c->config.write_timeout_us = 2 * USEC_PER_SEC;
     keeper_open(c);
+    deliver_open(c);
     waits_init(c);
     tracing_init(&c->trace);
     return c;
@@ -56,6 +57,7 @@ static void free_pending(struct coord *c, struct pending *p)
     case PENDING_ROUND: read_free(c, container_of(p, struct round, pending)); break;
     case PENDING_CAS: cas_free(c, container_of(p, struct cas, pending)); break;
     case PENDING_BATCH: batch_free(c, batch_of(p)); break;
+    case PENDING_HINT: coord_untrack(c, p); break;
     }
 }
 
@@ -71,6 +73,7 @@ void coord_free(struct coord *c)
     tracing_close(&c->trace);
     usages_close(&c->usages);
     keeper_close(c);
+    deliver_close(c);
     map_close(&c->pending_by_request);
     map_clear(&c->applying_by_ticket, mem_free);
     map_close(&c->applying_by_ticket);
@@ -114,6 +117,7 @@ void coord_begin(struct coord *c, struct now now)
 {
     c->now = now;
     keeper_load(c, now);
+    deliver_arm(c, now);
 }
 
 uint64_t coord_track(struct coord *c, struct pending *p, enum pending_type type)
@@ -242,6 +246,8 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
     tracing_say(&c->trace, err == ERR_OK ? "The write is durable" : "The write has failed");
     if (a->kept != NULL) {
         keeper_durable(c, now, a, err);
+    } else if (a->hint) {
+        hint_durable(c, a, err);
     } else if (a->for_peer) {
         const struct verdict *v = &a->verdict;
         struct wire_message m = {.type = WIRE_WRITE_ACK};
@@ -362,6 +368,14 @@ static bool receive(struct coord *c, struct now now, node_no from, const struct 
         if (p != NULL && p->type == PENDING_BATCH)
             batch_kept(c, now, batch_of(p), from, peer_err(m->batch_kept.err));
         return true;
+    case WIRE_HINT_KEEP: hint_keep(c, now, from, &m->hint_keep); return true;
+    case WIRE_HINT_KEPT:
+        p = map_get(&c->pending_by_request, m->hint_kept.request);
+        if (p != NULL && p->type == PENDING_RUN)
+            hint_kept(c, container_of(p, struct run, pending), from, peer_err(m->hint_kept.err));
+        else if (p != NULL && p->type == PENDING_HINT)
+            deliver_handed_on(c, giving_of(p), from, peer_err(m->hint_kept.err));
+        return true;
     case WIRE_WRITE: replica_write(c, now, from, m->epoch, &m->write, false); return true;
     case WIRE_READ: replica_read(c, now, from, m->epoch, &m->read, false); return true;
     case WIRE_FORWARD: write_forwarded(c, now, from, &m->forward); return true;
@@ -418,8 +432,10 @@ void coord_peer_lost(struct coord *c, struct now now, node_no node)
             break;
         case PENDING_CAS: cas_peer_lost(c, now, container_of(p, struct cas, pending), node); break;
         case PENDING_BATCH: batch_peer_lost(c, now, batch_of(p), node); break;
+        case PENDING_HINT: deliver_handed_on(c, giving_of(p), node, ERR_CLOSED); break;
         }
     }
+    deliver_peer_lost(c, node);
     settle(c, now);
 }
 
@@ -443,6 +459,8 @@ static void expire(struct coord *c, struct now now, struct due *due)
     case DUE_BATCH: batch_expired(c, batch_of_due(due)); break;
     case DUE_WAIT: waits_due(c, now, container_of(due, struct wait, due)); break;
     case DUE_KEEPER: keeper_due(c, now); break;
+    case DUE_HALF: hint_half(c, container_of(due, struct run, half)); break;
+    case DUE_HINTS: deliver_tick(c, now); break;
     case DUE_DROPS: batch_tell_drops(c); break;
     }
 }
@@ -483,6 +501,7 @@ static usec ends_at(struct pending *p)
     case PENDING_ROUND: return container_of(p, struct round, pending)->op->deadline.timer.at;
     case PENDING_CAS: return container_of(p, struct cas, pending)->deadline.timer.at;
     case PENDING_BATCH: return batch_end(batch_of(p));
+    case PENDING_HINT: break; /* who is asked answers, or is lost */
     }
     return USEC_NEVER;
 }

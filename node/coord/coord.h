@@ -49,6 +49,11 @@ struct coord_config {
     usec write_timeout_us; /* of replays; a batch is replayed when its coordinator had twice as long
                               (0: 2 s) */
     usec clock_offset_max_us; /* so far clocks may differ: no stamp is raised further */
+    bool no_hints;            /* none is made or kept; those that are there are brought */
+    size_t hints_size_max;    /* bytes of hints for one target; 0: no bound */
+    usec hints_window_us; /* nothing more for a target whose oldest hint is older; 0: no bound */
+    size_t hints_rate;    /* bytes a second brought to a target; 0: 1 MiB */
+    usec sync_us;         /* with `unsynced`: at the latest so often all is fsynced */
     bool unsynced; /* what the store calls durable is the kernel's, and the disk's a moment later */
     usec (*stopwatch)(void); /* mono, as it goes on within a turn; for statistics. NULL: none */
 };
@@ -89,6 +94,9 @@ struct coord_write {
     bool replay;   /* from a log of batches: what it wrote may be forgotten as deleted */
     const struct seen *seen; /* by the session; copied; NULL: of no session */
     bool receipt;            /* who has answered is to be told */
+    bool hint;  /* it was kept for a replica: a replay, of which what is too old is left
+                   out and the rest is written */
+    node_no to; /* 0: none; hints at ONE: this replica alone, and its ack counts */
 };
 
 struct coord_read {
@@ -140,6 +148,10 @@ struct coord_result {
     enum lost lost;     /* writes that are OK: .. */
     table_no lost_in;   /* .. in this table, among others .. */
     int64_t behind;     /* .. by so many us */
+    uint32_t hinted;    /* writes: so many acks are of nodes that keep it for a replica */
+    bool synced;        /* writes: all that was acked is on disks, not only in kernels */
+    bool left_out;      /* hints: some of it may have been deleted, and was not written */
+    bool hints_full;    /* OVERLOADED: no more is kept for replicas that are away */
     node_no waits_for;  /* OVERLOADED: counters are full until this dead node is back; or 0 */
     bool data_present;  /* reads: the replica asked for data answered */
     struct scan_result rows;
@@ -231,7 +243,8 @@ struct coord_stats {
     uint64_t raised, stamped_again, lost_given, lost_stamped, replays_left_out, writes, reads,
         forwards, digest_mismatches, repairs, speculations, timeouts, unavailable, overloaded, late,
         cas, cas_contended, cas_finished, cas_unknown, repeats, folds, merged, counters_read,
-        batches, replays, waits, waits_in_vain;
+        batches, replays, waits, waits_in_vain, hints_acked, hints_kept, hints_refused,
+        hints_delivered, hints_handed_on, hints_dropped, hints_left_out, hints_lost;
     uint64_t batches_damaged;  /* kept ones that cannot be read any more, or stretches of them: */
     struct uuid batch_damaged; /* the last one, or where its id is lost too the one before it */
     bool damaged_behind;       /* then */
@@ -242,6 +255,30 @@ size_t coord_in_flight(const struct coord *c);
 
 /* Batches of others that this node keeps until they are known to be written. */
 size_t coord_kept(const struct coord *c);
+
+/* Hints (coord_hint.c): writes that this node keeps for replicas which could not take them. */
+size_t coord_hints(const struct coord *c);
+size_t coord_hints_bytes(const struct coord *c);
+uint64_t coord_hints_merged(const struct coord *c);  /* with one that was there */
+uint64_t coord_hints_damaged(const struct coord *c); /* that cannot be read any more */
+
+struct coord_hint_queue {
+    node_no target;
+    size_t hints, any, bytes;            /* `any` of them any owner may take */
+    int64_t oldest, newest;              /* wall, us; newest 0: of before the start */
+    bool full;                           /* a bound is reached: it gets no more */
+    size_t sending;                      /* writes under way */
+    uint64_t delivered, delivered_bytes; /* since the start */
+    uint64_t rate;                       /* bytes a second, lately */
+};
+
+/* By target, ascending; in the arena. */
+size_t coord_hint_queues(struct coord *c, struct now now, struct arena *arena,
+                         struct coord_hint_queue **ret);
+
+/* This node is about to leave: what cannot be brought to its target is handed to another node. It
+ * is through when coord_hints is 0. */
+void coord_hints_hand_on(struct coord *c, struct now now);
 
 /* Runs, rounds and batches that wait for others, and writes to our own store that are not durable
  * yet. */

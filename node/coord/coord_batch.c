@@ -283,6 +283,8 @@ void batch_heard(struct coord *c, uint64_t number, const struct coord_result *re
     struct batch_op *op = map_remove(&c->batches_by_op, number);
     if (op->kept != NULL)
         keeper_written(c, op->kept, result);
+    else if (op->giving != NULL)
+        deliver_heard(c, op->giving, result);
     else
         batch_written(c, op->batch, result);
 }

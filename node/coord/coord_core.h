@@ -4,6 +4,8 @@
  *   coord_write.c  runs: one mutation on its way to W replicas
  *   coord_forward.c  runs handed to a replica, and taken from others
  *   coord_stamp.c  a run that loses to what is there: stamped again, or told
+ *   coord_hint.c   what too few replicas can take is kept for them
+ *   coord_deliver.c  and brought to them; hints.c has the disk
  *   coord_batch.c  logged batches: first their keepers, then their runs
  *   coord_keeper.c  batches kept for others, and what becomes of them
  *   coord_counter.c  increments: what of them is known already
@@ -26,6 +28,7 @@
 #include "base/rng.h"
 #include "base/timers.h"
 #include "node/coord/coord.h"
+#include "node/coord/hints.h"
 #include "storage/index.h"
 
 #define COUNTER_FOLD_AT 4u /* increments of a counter, before they are summed */
@@ -34,11 +37,12 @@
  * have. */
 #define COUNTER_INCREMENTS_MAX 163840u
 
+#define REFUSED_MAX  8  /* nodes that keep no hint, before nobody else is asked */
 #define REPLICAS_MAX 64 /* of one range, all data centres and pending ones together */
 
-/* What a request number stands for; a member of run, round, cas and batch. */
+/* What a request number stands for; a member of run, round, cas, batch and giving. */
 struct pending {
-    enum pending_type { PENDING_RUN, PENDING_ROUND, PENDING_CAS, PENDING_BATCH } type;
+    enum pending_type { PENDING_RUN, PENDING_ROUND, PENDING_CAS, PENDING_BATCH, PENDING_HINT } type;
     uint64_t request;
     struct list link; /* in coord.pending, in order of start */
 };
@@ -56,6 +60,7 @@ struct applying {
     table_no table;
     usec began;        /* mono */
     struct kept *kept; /* a batch that we keep for the peer, or NULL */
+    bool hint;         /* a hint that we keep for the peer */
     node_no peer;      /* who gets the ack */
     uint64_t request;  /* theirs, or our own pending one */
     size_t bytes;
@@ -76,6 +81,8 @@ struct due {
         DUE_BATCH,
         DUE_WAIT,
         DUE_KEEPER,
+        DUE_HALF,
+        DUE_HINTS,
         DUE_DROPS
     } kind;
 };
@@ -114,6 +121,10 @@ struct coord {
     int64_t last_batch; /* ticks of the last batch's id */
     struct keeper keeper;
     struct waits *waits; /* waits.h */
+    struct hints hints;
+    struct map deliveries; /* by target, coord_deliver.c */
+    struct due deliver_due;
+    bool hands_on; /* we are about to leave */
     uint64_t batch_ops;
     struct map batches_by_op; /* struct batch_op: writes of logged batches, and of replays */
     struct drops drops;
@@ -181,6 +192,7 @@ bool write_is_possible(struct coord *c, const struct mutation *m, const struct c
 struct run {
     struct pending pending;
     struct due deadline;
+    struct due half; /* half of the time is over */
     struct memory *memory;
     struct write_op *owner; /* NULL: run for a peer that forwarded it */
     node_no peer;
@@ -197,6 +209,14 @@ struct run {
     usec end_mono;
     bool repeated; /* an increment that was taken before: it counts once */
     bool replay;
+    bool hint;       /* the write of one, being brought */
+    node_no to;      /* then: who alone is to take it, and whose ack counts; 0: as always */
+    bool left_out;   /* of that: something */
+    bool alone;      /* nobody coordinates it: hints are made of it */
+    bool hints_full; /* somebody refused to keep one */
+    unsigned hinted; /* so many acks are of who keeps one */
+    node_no refused[REFUSED_MAX];
+    size_t refused_count;
     bool weighs;   /* replicas are asked whether it wins */
     int64_t stamp; /* the server's, in `part`; 0: none */
     int64_t came;  /* the same as it was in the request, and is in what is forwarded */
@@ -217,13 +237,16 @@ struct run {
     bool forwarded;
     bool forward_lost; /* who it was forwarded to is gone, and may have written it */
     node_no forward_to;
+    bool forward_waits; /* for the answer */
     struct quorums quorums;
     struct {
         node_no node;
         struct standing standing;
         bool tried;
         enum replica_state state;
-        bool told; /* its first verdict: */
+        node_no keeper;          /* who stands in for it; 0: nobody */
+        enum replica_state hint; /* of that one */
+        bool told;               /* its first verdict: */
         struct verdict verdict;
         bool synced;
         enum err err; /* of a lost one: what it said; OK: it was dead before */
@@ -249,6 +272,9 @@ void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us
 /* It ends like this; with `result` the replicas' answers counted. The run is gone, or held. */
 void run_finish(struct coord *c, struct run *run, const struct coord_result *result);
 void run_result(struct coord *c, struct run *run, enum err err);
+
+/* True when the run is over (and gone), or has begun anew. */
+bool run_decide(struct coord *c, struct run *run);
 
 /* --- coord_forward.c */
 
@@ -278,6 +304,11 @@ enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run,
 /* ERR_STALE: a replay of what may have been deleted, by something that is forgotten. ERR_CORRUPT:
  * whether it is one is not known here. */
 enum err stamp_check_replay(const struct coord *c, const struct run *run) MUST_CHECK;
+
+/* Of a hint the values that may have been deleted by something that is forgotten are taken out; a
+ * deletion brings nothing back, and stays. ERR_STALE: nothing is left. ERR_CORRUPT: it is not known
+ * here. */
+enum err stamp_leave_out(const struct coord *c, struct run *run) MUST_CHECK;
 
 /* A peer has handed it to us, and waits for it no longer, whatever clocks say. */
 bool stamp_is_given_up(const struct coord *c, const struct run *run);
@@ -309,7 +340,8 @@ int64_t stamp_limit(const struct coord *c);
 /* Whose write it is. */
 struct batch_op {
     struct batch *batch; /* or */
-    struct kept *kept;
+    struct kept *kept;   /* or */
+    struct giving *giving;
 };
 #define BATCH_OWN_OP (UINT64_C(1) << 62) /* beside COORD_OWN_OP */
 
@@ -344,6 +376,45 @@ void keeper_durable(struct coord *c, struct now now, const struct applying *a, e
 void keeper_drop(struct coord *c, const struct wire_batch_drop *m);
 void keeper_due(struct coord *c, struct now now);
 void keeper_written(struct coord *c, struct kept *k, const struct coord_result *result);
+
+/* QUORUM, or what there is of it where fewer nodes than that are replicas. */
+enum level replay_level(struct coord *c, const struct mutation *m);
+
+/* --- coord_hint.c */
+
+/* Nobody is there to write it, but at CL ANY we may keep it. */
+bool hint_any_is_possible(struct coord *c, struct run *run);
+/* Others stand in for owners, until the level is within reach again. False: nobody more does. */
+bool hint_fill(struct coord *c, struct run *run);
+/* Ask those that stand in and have not been asked. */
+void hint_send(struct coord *c, struct run *run);
+/* Nobody coordinates it: hints are made of it, enough for the level. False: that is not possible.
+ */
+bool hint_alone(struct coord *c, struct run *run);
+void hint_watch(struct coord *c, struct run *run, usec timeout_us);
+void hint_half(struct coord *c, struct run *run); /* of its time is over */
+/* Somebody is asked to keep it for the target, or does: whatever becomes of the target is no loss.
+ */
+bool hint_stands_in(const struct run *run, size_t i);
+void hint_kept(struct coord *c, struct run *run, node_no from, enum err err);
+/* True: one that stood in. The run may be gone. */
+bool hint_peer_lost(struct coord *c, struct run *run, node_no node);
+
+void hint_keep(struct coord *c, struct now now, node_no from, const struct wire_hint_keep *m);
+void hint_durable(struct coord *c, const struct applying *a, enum err err);
+
+/* --- coord_deliver.c */
+
+struct giving; /* a hint, or some of one partition, on the way */
+
+void deliver_open(struct coord *c);
+void deliver_close(struct coord *c);
+void deliver_arm(struct coord *c, struct now now);
+void deliver_tick(struct coord *c, struct now now);
+void deliver_heard(struct coord *c, struct giving *g, const struct coord_result *r);
+void deliver_handed_on(struct coord *c, struct giving *g, node_no from, enum err err);
+void deliver_peer_lost(struct coord *c, node_no node);
+struct giving *giving_of(struct pending *p);
 
 /* --- coord_counter.c */
 

@@ -15,7 +15,8 @@ bool run_forward(struct coord *c, struct now now, struct run *run)
     for (size_t i = 0; i < run->targets; i++) {
         bool near = self != NULL && run->target[i].standing.dc == self->dc_index;
         if (run->target[i].state == REPLICA_LOST || run->target[i].tried ||
-            !run->target[i].standing.in_now || (level_is_local(run->level) && !near))
+            (run->to != 0 && run->target[i].node != run->to) || !run->target[i].standing.in_now ||
+            (level_is_local(run->level) && !near))
             continue;
         if (best == REPLICAS_MAX || (near && run->target[best].standing.dc != self->dc_index))
             best = i;
@@ -23,7 +24,7 @@ bool run_forward(struct coord *c, struct now now, struct run *run)
     if (best == REPLICAS_MAX)
         return false;
     run->target[best].tried = true;
-    run->forwarded = true;
+    run->forwarded = run->forward_waits = true;
     run->forward_to = run->target[best].node;
     struct wire_message m = {.type = WIRE_FORWARD};
     m.forward = (struct wire_forward){.request = run->pending.request,
@@ -37,7 +38,8 @@ bool run_forward(struct coord *c, struct now now, struct run *run)
                                       .until = run->until,
                                       .replay = run->replay,
                                       .after = run->after,
-                                      .want_receipt = run->want_receipt};
+                                      .want_receipt = run->want_receipt,
+                                      .hint = run->hint};
     coord_send(c, run->forward_to, &m);
     c->stats.forwards++;
     return true;
@@ -47,7 +49,7 @@ void run_elsewhere(struct coord *c, struct now now, struct run *run)
 {
     for (size_t i = 0; i < run->targets; i++)
         run->target[i].tried |= run->target[i].node == cluster_self(c->cluster);
-    if (run->owner == NULL || !run_forward(c, now, run))
+    if ((run->owner == NULL || !run_forward(c, now, run)) && !hint_alone(c, run))
         run_result(c, run, ERR_UNAVAILABLE);
 }
 
@@ -66,6 +68,8 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
     run->came = m->stamp;
     run->until = m->until;
     run->replay = m->replay;
+    run->hint = m->hint;
+    run->to = m->hint && m->level == LEVEL_ONE ? cluster_self(c->cluster) : 0;
     if (!level_valid(m->level) || m->timeout_us > (uint64_t)(3600 * USEC_PER_SEC) ||
         part_decode(run->encoded, &run->memory->arena, &run->part) != ERR_OK ||
         !part_is_placed(&run->part) ||
@@ -85,14 +89,23 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
     if (!run->forwarded || run->held)
         return;
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
-    if ((err == ERR_UNAVAILABLE || err == ERR_OVERLOADED) && run_forward(c, now, run))
+    run->forward_waits = false;
+    bool undone = err == ERR_UNAVAILABLE || err == ERR_OVERLOADED;
+    run->hints_full |= m->hints_full;
+    if (undone && run_forward(c, now, run))
         return; /* nothing was sent there: another replica may see more of the others */
+    if (undone && (run->alone || hint_alone(c, run)))
+        return;
     struct coord_result result = {.err = stamp_forward_err(run, err),
                                   .level = run->level,
                                   .kind = run->kind,
                                   .required = m->required,
                                   .received = m->received,
                                   .failures = m->failures,
+                                  .hinted = m->hinted,
+                                  .synced = m->synced,
+                                  .left_out = m->left_out,
+                                  .hints_full = m->hints_full,
                                   .waits_for = m->waits_for,
                                   .merged = m->merged,
                                   .merged_in = run->part.table,

@@ -290,8 +290,7 @@ static void replay_end(struct coord *c, struct kept *k, bool done)
     keeper_wait(c, k, longer < RETRY_LONGEST_US ? longer : RETRY_LONGEST_US);
 }
 
-/* QUORUM, or what there is of it where fewer nodes than that are replicas. */
-static enum level replay_level(struct coord *c, const struct mutation *m)
+enum level replay_level(struct coord *c, const struct mutation *m)
 {
     struct quorum_config config;
     struct quorum q;

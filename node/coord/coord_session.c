@@ -28,7 +28,7 @@ void run_tell(struct coord *c, struct run *run, const struct coord_result *resul
 {
     struct arena *arena = &run->memory->arena;
     struct seen_entry e = {run->keyspace, run->range, run->dot.actor, run->dot.n,
-                           level_is_quorum(run->level)};
+                           level_is_quorum(run->level) && result->hinted == 0};
     if (run->want_receipt && run->receipt.len == 0)
         run->receipt = receipt_of_run(c, run, result, arena);
     if (run->tells && run->dot.n > 0)
@@ -43,6 +43,10 @@ struct wire_message run_forward_done(const struct run *run, const struct coord_r
                                                 .required = result->required,
                                                 .received = result->received,
                                                 .failures = result->failures,
+                                                .hinted = result->hinted,
+                                                .synced = result->synced,
+                                                .left_out = result->left_out,
+                                                .hints_full = result->hints_full,
                                                 .waits_for = result->waits_for,
                                                 .merged = result->merged,
                                                 .lost = (uint32_t)result->lost,

@@ -132,6 +132,38 @@ enum err stamp_check_replay(const struct coord *c, const struct run *run)
     return err == ERR_OK && part_min_timestamp(p) <= bound ? ERR_STALE : err;
 }
 
+static size_t newer_cells(struct row *r, int64_t bound)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->cells_count; i++) {
+        const struct cell *cell = &r->cells[i];
+        bool value = cell->kind == CELL_LIVE || cell->kind == CELL_EXPIRING;
+        if (!value || cell->timestamp > bound)
+            r->cells[kept++] = *cell;
+    }
+    size_t gone = r->cells_count - kept;
+    r->cells_count = kept;
+    return gone;
+}
+
+/* With siblings all of a request has one timestamp. */
+enum err stamp_leave_out(const struct coord *c, struct run *run)
+{
+    struct part *p = &run->part;
+    int64_t bound;
+    size_t gone = 0;
+    enum err err = engine_read_purged(c->engine, p->table, p->token, &bound);
+    if (err != ERR_OK || part_min_timestamp(p) > bound || MUTANT(hint_raises_dead))
+        return err;
+    for (size_t i = 0; i < p->rows_count; i++)
+        gone += newer_cells(&p->rows[i], bound);
+    if (p->has_static)
+        gone += newer_cells(&p->static_row, bound);
+    run->left_out = gone > 0;
+    part_normalise(p, &run->memory->arena);
+    return part_is_empty(p) ? ERR_STALE : ERR_OK;
+}
+
 bool stamp_is_given_up(const struct coord *c, const struct run *run)
 {
     return run->owner == NULL && !c->clock_doubtful &&

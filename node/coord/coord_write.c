@@ -27,8 +27,12 @@ static void op_fold(struct coord *c, struct write_op *op, const struct coord_res
         merged_in = 0;
     c->stats.lost_given += result->lost == LOST_GIVEN;
     c->stats.lost_stamped += result->lost == LOST_STAMPED;
+    c->stats.hints_acked += result->err == ERR_OK && result->hinted > 0;
     if (op->result.err == ERR_OK)
         op->result = *result;
+    op->result.hinted = before.hinted + result->hinted;
+    op->result.synced = before.synced && result->synced;
+    op->result.left_out = before.left_out || result->left_out;
     op->result.merged = merged;
     op->result.merged_in = merged_in;
     if (result->lost == LOST_NONE || result->behind < before.behind) {
@@ -57,6 +61,7 @@ void run_finish(struct coord *c, struct run *run, const struct coord_result *res
         seen_merge(&op->told, &op->memory->arena, &run->told);
     coord_untrack(c, &run->pending);
     timers_cancel(&c->timers, &run->deadline.timer);
+    timers_cancel(&c->timers, &run->half.timer);
     if (!MUTANT(in_flight_leaks))
         c->in_flight -= run->encoded.len;
     if (run->owner != NULL) {
@@ -74,9 +79,19 @@ void write_free(struct coord *c, struct run *run)
 {
     coord_untrack(c, &run->pending);
     timers_cancel(&c->timers, &run->deadline.timer);
+    timers_cancel(&c->timers, &run->half.timer);
     if (run->owner != NULL && --run->owner->left == 0)
         memory_retire(c, run->owner->memory);
     memory_retire(c, run->memory);
+}
+
+static bool is_synced(const struct run *run)
+{
+    for (size_t i = 0; i < run->targets; i++) {
+        if (run->target[i].state == REPLICA_ACKED && !run->target[i].synced)
+            return false;
+    }
+    return true;
 }
 
 static struct coord_result result_of(const struct run *run, enum err err)
@@ -88,6 +103,9 @@ static struct coord_result result_of(const struct run *run, enum err err)
                                   .required = quorum_need(q),
                                   .received = quorum_acked(q),
                                   .failures = q->failures,
+                                  .hinted = run->hinted,
+                                  .synced = is_synced(run),
+                                  .left_out = run->left_out,
                                   .merged = (uint32_t)run->merged,
                                   .merged_in = run->part.table};
     if (err == ERR_UNAVAILABLE)
@@ -104,7 +122,13 @@ static bool may_be_stamped(const struct run *run)
 void run_result(struct coord *c, struct run *run, enum err err)
 {
     struct coord_result result = result_of(run, err);
-    if (err == ERR_OK && (run->weighs || (run->supersede.siblings && may_be_stamped(run))))
+    bool undone = run->dot.n == 0 && !run->forwarded;
+    if (run->hints_full && undone && (err == ERR_UNAVAILABLE || err == ERR_TIMEOUT)) {
+        result.err = ERR_OVERLOADED;
+        result.hints_full = true;
+    }
+    if (err == ERR_OK &&
+        (run->weighs || run->hint || (run->supersede.siblings && may_be_stamped(run))))
         stamp_tell(run, &result);
     if (err == ERR_OVERLOADED && run->kind == WRITE_COUNTER)
         result.waits_for = fold_waits_for(c, run->keyspace, run->range);
@@ -113,8 +137,7 @@ void run_result(struct coord *c, struct run *run, enum err err)
 
 static void run_again(struct coord *c, struct run *run);
 
-/* True when the run is over (and gone), or has begun anew. */
-static bool run_decide(struct coord *c, struct run *run)
+bool run_decide(struct coord *c, struct run *run)
 {
     switch (quorums_state(&run->quorums)) {
     case QUORUM_ENOUGH:
@@ -124,6 +147,14 @@ static bool run_decide(struct coord *c, struct run *run)
             run_result(c, run, ERR_OK);
         return true;
     case QUORUM_IMPOSSIBLE:
+        if (hint_fill(c, run)) {
+            hint_send(c, run);
+            return quorums_state(&run->quorums) == QUORUM_IMPOSSIBLE && run_decide(c, run);
+        }
+        if (run->alone && run->forward_waits) {
+            run->alone = false; /* who has it may yet answer */
+            return false;
+        }
         run_result(c, run, quorums_failed(&run->quorums) ? ERR_FAILED : ERR_TIMEOUT);
         return true;
     case QUORUM_WAITING: break;
@@ -160,6 +191,12 @@ static bool is_able(struct coord *c, const struct run *run, node_no node)
            engine_range_error(c->engine, run->keyspace, run->range) == ERR_OK;
 }
 
+/* Does its answer count? Of a hint that is for one replica only that one's does. */
+static bool counts(const struct run *run, size_t i)
+{
+    return run->to == 0 || run->target[i].node == run->to;
+}
+
 /* Who is to get it, and are enough of them alive? */
 static enum err run_plan(struct coord *c, struct run *run)
 {
@@ -183,9 +220,13 @@ static enum err run_plan(struct coord *c, struct run *run)
             run->target[i].state = REPLICA_LOST;
             continue;
         }
-        quorums_member(&run->quorums, run->target[i].standing);
+        if (counts(run, i))
+            quorums_member(&run->quorums, run->target[i].standing);
     }
-    return quorums_state(&run->quorums) != QUORUM_IMPOSSIBLE ? ERR_OK : ERR_UNAVAILABLE;
+    (void)hint_fill(c, run);
+    if (quorums_state(&run->quorums) != QUORUM_IMPOSSIBLE || hint_any_is_possible(c, run))
+        return ERR_OK;
+    return ERR_UNAVAILABLE;
 }
 
 enum err run_encode(struct run *run)
@@ -228,6 +269,15 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
 {
     node_no self = cluster_self(c->cluster);
     uint64_t request = run->pending.request;
+    if (run->hint) {
+        enum err err = stamp_leave_out(c, run);
+        if (err == ERR_STALE)
+            run_result(c, run, ERR_OK);
+        else if (err != ERR_OK)
+            run_elsewhere(c, now, run);
+        if (err != ERR_OK)
+            return;
+    }
     if (run->kind == WRITE_COUNTER) {
         enum err err = counter_take(c, now, run);
         if (MUTANT(known_is_acked) && err == ERR_OK && run->repeated) {
@@ -273,6 +323,7 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
                                       .after = run->after};
         coord_send(c, run->target[i].node, &m);
     }
+    hint_send(c, run);
     /* Last, because a store that has failed answers at once, and that may end the run. */
     coord_apply(c, now, run->keyspace, run->range, &run->sent, dot, NULL,
                 (struct applying){.request = request, .verdict = run->minted});
@@ -285,9 +336,13 @@ static void run_again(struct coord *c, struct run *run)
     coord_track(c, &run->pending, PENDING_RUN);
     quorums_restart(&run->quorums);
     for (size_t i = 0; i < run->targets; i++) {
-        if (run->target[i].state != REPLICA_LOST)
+        bool stands_in = hint_stands_in(run, i);
+        if ((run->target[i].state != REPLICA_LOST && counts(run, i)) || stands_in)
             quorums_member(&run->quorums, run->target[i].standing);
+        if (stands_in)
+            run->target[i].hint = REPLICA_IDLE;
     }
+    run->hinted = 0;
     if (quorums_state(&run->quorums) == QUORUM_IMPOSSIBLE)
         run_result(c, run, ERR_TIMEOUT);
     else
@@ -298,7 +353,7 @@ static void run_again(struct coord *c, struct run *run)
  * not one that is about to (docs/counters.md). */
 static bool may_coordinate(const struct run *run, size_t i)
 {
-    return run->target[i].state != REPLICA_LOST &&
+    return run->target[i].state != REPLICA_LOST && counts(run, i) &&
            (run->kind != WRITE_COUNTER || run->target[i].standing.in_now);
 }
 
@@ -311,7 +366,7 @@ static void run_go(struct coord *c, struct now now, struct run *run)
         run_result(c, run, err);
         return;
     }
-    err = stamp_check_replay(c, run);
+    err = run->hint ? ERR_OK : stamp_check_replay(c, run);
     if (err == ERR_STALE) {
         c->stats.replays_left_out++;
         run_result(c, run, ERR_OK);
@@ -351,6 +406,7 @@ void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us
         run->until = (run->came != 0 ? run->came : now.wall) + timeout_us;
     coord_track(c, &run->pending, PENDING_RUN);
     run->end_mono = now.mono + timeout_us;
+    hint_watch(c, run, timeout_us);
     run->deadline.kind = DUE_RUN;
     timers_set(&c->timers, &run->deadline.timer, run->end_mono);
     c->in_flight += run->encoded.len;
@@ -395,7 +451,8 @@ void write_begin(struct coord *c, struct now now, uint64_t op, const struct coor
     struct write_op *o = arena_new(&memory->arena, struct write_op);
     o->op = op;
     o->memory = memory;
-    o->result = (struct coord_result){.err = ERR_OK, .level = w->level, .kind = w->kind};
+    o->result =
+        (struct coord_result){.err = ERR_OK, .level = w->level, .kind = w->kind, .synced = true};
     o->left = w->count + 1; /* one for ourselves, so that DONE is last */
     c->stats.writes++;
     for (size_t i = 0; i < w->count; i++) {
@@ -407,6 +464,8 @@ void write_begin(struct coord *c, struct now now, uint64_t op, const struct coor
         run->came = w->stamp;
         run->want_receipt = w->receipt;
         run->replay = w->replay;
+        run->hint = w->hint;
+        run->to = w->to;
         if (copy_mutation(run, &w->mutations[i])) {
             run_take_session(c, run, w->seen);
             run_start(c, now, run, w->timeout_us);
@@ -416,11 +475,12 @@ void write_begin(struct coord *c, struct now now, uint64_t op, const struct coor
             op_fold(c, o, &too_big);
         }
     }
-    struct coord_result ok = {.err = ERR_OK, .level = w->level, .kind = w->kind};
+    struct coord_result ok = {.err = ERR_OK, .level = w->level, .kind = w->kind, .synced = true};
     if (w->count > 0)
         ok = o->result;
     ok.lost = LOST_NONE; /* they are counted already */
     ok.merged = 0;
+    ok.hinted = 0;
     op_fold(c, o, &ok);
 }
 
@@ -450,11 +510,15 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
         run->target[i].synced = verdict->synced;
         if (err == ERR_OK)
             take_verdict(run, i, verdict);
+        if (run->target[i].keeper != 0 && run->target[i].hint == REPLICA_ACKED)
+            return; /* that has counted */
+        if (!counts(run, i))
+            return;
         if (err == ERR_OK && MUTANT(count_ack_twice))
             quorums_ack(&run->quorums, run->target[i].standing);
         if (err == ERR_OK)
             quorums_ack(&run->quorums, run->target[i].standing);
-        else
+        else if (!hint_stands_in(run, i))
             quorums_fail(&run->quorums, run->target[i].standing);
         run_decide(c, run);
         return;
@@ -463,11 +527,14 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
 
 void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node)
 {
+    if (hint_peer_lost(c, run, node))
+        return;
     if (run->forwarded) {
         if (run->forward_to != node || run->held)
             return;
         stamp_forward_again(c, run);
-        if (!run_forward(c, now, run))
+        run->forward_waits = false;
+        if (!run_forward(c, now, run) && !run->alone && !hint_alone(c, run))
             run_result(c, run, ERR_TIMEOUT); /* it may or may not have happened */
         return;
     }
@@ -476,6 +543,8 @@ void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no n
             continue;
         run->target[i].state = REPLICA_LOST;
         run->target[i].err = ERR_CLOSED;
+        if (!counts(run, i) || hint_stands_in(run, i))
+            return;
         if (MUTANT(lost_replica_counts))
             quorums_ack(&run->quorums, run->target[i].standing);
         else

@@ -90,6 +90,17 @@ static void put_version(struct buf *b, const struct version *v)
                (unsigned)v->dot.actor.node, (unsigned)v->dot.actor.boot, v->dot.n, v->timestamp);
 }
 
+/* Who was asked to keep it for the replica, and whether it does. */
+static void put_hint(struct buf *b, const struct coord *c, node_no keeper, enum replica_state state)
+{
+    buf_put_text(b, ",\"hint\":");
+    put_node(b, c, keeper);
+    buf_printf(b, ",\"state\":\"%s\"}",
+               state == REPLICA_ACKED  ? "kept"
+               : state == REPLICA_LOST ? "refused"
+                                       : "not heard yet");
+}
+
 static struct bytes finish(struct buf *b, struct arena *arena)
 {
     struct bytes step = arena_copy(arena, buf_bytes(b));
@@ -134,8 +145,13 @@ struct bytes receipt_of_run(struct coord *c, const struct run *run,
     buf_put_text(&b, ",\"coordinator\":");
     put_node(&b, c, cluster_self(c->cluster));
     buf_printf(&b, "},\"fsynced\":%u,\"missed\":%u", synced, missed);
-    if (missed > 0) /* whoever has it gives it to them: from its range log, without end of time */
-        buf_printf(&b, ",\"kept\":%s", acked > 0 ? "\"log\"" : "null");
+    if (run->hinted > 0)
+        buf_printf(&b, ",\"hints\":%u", run->hinted);
+    if (missed > 0) /* whoever has it gives it to them: from its range log, or as a hint */
+        buf_printf(&b, ",\"kept\":%s",
+                   acked > 0         ? "\"log\""
+                   : run->hinted > 0 ? "\"hint\""
+                                     : "null");
     buf_put_text(&b, ",\"replicas\":[");
     for (size_t i = 0; i < run->targets; i++) {
         if (i > 0)
@@ -148,6 +164,8 @@ struct bytes receipt_of_run(struct coord *c, const struct run *run,
                        run->target[i].synced ? "true" : "false");
         else
             put_missed(&b, run->target[i].state, run->target[i].err, result->err == ERR_TIMEOUT);
+        if (run->target[i].keeper != 0)
+            put_hint(&b, c, run->target[i].keeper, run->target[i].hint);
         buf_put_u8(&b, '}');
     }
     buf_put_text(&b, "]}");

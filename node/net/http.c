@@ -117,6 +117,18 @@ static void on_entropy(struct evhttp_request *r, void *arg)
     buf_close(&out);
 }
 
+static void on_hints(struct evhttp_request *r, void *arg)
+{
+    struct shell *s = arg;
+    struct buf out;
+    if (!is_get(r))
+        return;
+    buf_init(&out, HTTP_ANSWER_MAX);
+    node_hints_json(s->node, shell_now(), &out);
+    answer(r, HTTP_OK, "application/json", buf_bytes(&out));
+    buf_close(&out);
+}
+
 /* --- repair runs */
 
 static int code_of(enum err err)
@@ -233,7 +245,7 @@ static void on_other(struct evhttp_request *r, void *arg)
 {
     (void)arg;
     evhttp_send_error(r, HTTP_NOTFOUND,
-                      "there is /metrics /health /ready /status /ring /entropy /repair");
+                      "there is /metrics /health /ready /status /ring /hints /entropy /repair");
 }
 
 enum err http_listen(struct shell *s, const struct endpoint *at, struct errmsg *reterr)
@@ -256,6 +268,7 @@ enum err http_listen(struct shell *s, const struct endpoint *at, struct errmsg *
     evhttp_set_cb(s->http, "/entropy", on_entropy, s);
     evhttp_set_cb(s->http, "/repair", on_repair, s);
     evhttp_set_cb(s->http, "/repair/cancel", on_repair_cancel, s);
+    evhttp_set_cb(s->http, "/hints", on_hints, s);
     evhttp_set_gencb(s->http, on_other, s);
     return ERR_OK;
 }

@@ -216,6 +216,11 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->batch_fail_bytes = (size_t)c->batch_size_fail_threshold;
     n->batch_warn_partitions = (size_t)c->unlogged_batch_across_partitions_warn_threshold;
     n->unsynced = c->commitlog_sync == COMMITLOG_SYNC_PERIODIC;
+    n->sync_us = c->commitlog_sync_period;
+    n->no_hints = !c->hinted_handoff_enabled;
+    n->hints_size_max = (size_t)c->max_hints_size_per_host;
+    n->hints_window_us = c->max_hint_window;
+    n->hints_rate = (size_t)c->hinted_handoff_throttle;
     n->counter_window_us = c->counter_retry_window;
     n->read_timeout_us = c->read_request_timeout;
     n->range_timeout_us = c->range_request_timeout;

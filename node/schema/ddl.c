@@ -58,6 +58,8 @@ static enum err keyspace_options(struct apply *ap, struct keyspace *draft)
         const struct ddl_option *o = &ddl->options[i];
         if (strcmp(o->name, "durable_writes") == 0)
             err = option_boolean(o, &draft->durable_writes, ap->err);
+        else if (strcmp(o->name, "sloppy_quorum") == 0)
+            err = option_boolean(o, &draft->sloppy_quorum, ap->err);
         else if (strcmp(o->name, "replication") == 0)
             err = replication_parse(o, ddl->keyspace, &ap->scratch, &draft->replication, ap->err);
         else

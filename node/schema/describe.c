@@ -62,7 +62,8 @@ void describe_keyspace(const struct keyspace *k, struct buf *out)
         put_quoted(m.items[i].value, out);
     }
     /* Two blanks, as Cassandra has it. */
-    buf_printf(out, "}  AND durable_writes = %s;", k->durable_writes ? "true" : "false");
+    buf_printf(out, "}  AND durable_writes = %s%s;", k->durable_writes ? "true" : "false",
+               k->sloppy_quorum ? " AND sloppy_quorum = true" : "");
     arena_close(&scratch);
 }
 

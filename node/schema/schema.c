@@ -273,6 +273,7 @@ struct keyspace *keyspace_make(const struct keyspace *draft)
     k->no = draft->no;
     k->name = text_copy(&k->arena, draft->name);
     k->durable_writes = draft->durable_writes;
+    k->sloppy_quorum = draft->sloppy_quorum;
     k->is_virtual = draft->is_virtual;
     k->replication = draft->replication;
     struct dc_factor *dcs = arena_array(&k->arena, struct dc_factor, k->replication.dc_count);

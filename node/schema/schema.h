@@ -199,6 +199,7 @@ struct keyspace {
     keyspace_no no;
     const char *name;
     bool durable_writes;
+    bool sloppy_quorum; /* other nodes may stand in for replicas (node/coord/coord_hint.c) */
     bool is_virtual;
     struct replication replication;
     const struct table **tables; /* sorted by name, one reference each */

@@ -128,7 +128,7 @@ static void put_keyspace(struct buf *out, const struct keyspace *k)
     const struct replication *r = &k->replication;
     buf_put_varint(out, k->no);
     put_text(out, k->name);
-    buf_put_u8(out, k->durable_writes ? 1 : 0);
+    buf_put_u8(out, (uint8_t)((k->durable_writes ? 1 : 0) | (k->sloppy_quorum ? 2 : 0)));
     buf_put_u8(out, (uint8_t)r->class);
     buf_put_varint(out, r->factor);
     buf_put_varint(out, r->dc_count);
@@ -449,8 +449,9 @@ static struct keyspace *get_keyspace(struct decoder *d)
     draft.name = get_name(d, SCHEMA_NAME_MAX);
     uint8_t flags = read_u8(&d->r);
     draft.durable_writes = flags & 1;
+    draft.sloppy_quorum = flags & 2;
     get_replication(d, &draft.replication);
-    if (flags > 1 || draft.no == 0 || draft.no >= SCHEMA_SYSTEM_NO || keyspace_is_local(draft.name))
+    if (flags > 3 || draft.no == 0 || draft.no >= SCHEMA_SYSTEM_NO || keyspace_is_local(draft.name))
         malformed(d);
     get_types(d, draft.name);
     draft.types = d->types;

@@ -36,6 +36,8 @@
     M(BATCH_KEEP, batch_keep, 25)                                                                  \
     M(BATCH_KEPT, batch_kept, 26)                                                                  \
     M(BATCH_DROP, batch_drop, 27)                                                                  \
+    M(HINT_KEEP, hint_keep, 28)                                                                    \
+    M(HINT_KEPT, hint_kept, 29)                                                                    \
     /* agreement: the metadata log (node/meta) */                                                  \
     M(META_HELLO, meta_hello, 30)                                                                  \
     M(META_WELCOME, meta_welcome, 31)                                                              \
@@ -92,7 +94,10 @@
  * the server's, 0: none. until: by when it is answered, by the clock of who was asked; no stamp is
  * raised above it, and much later it is refused. replay: from the log of batches. DONE:
  * lost, of enum lost; behind: by how many us; which dot it got; when it was wanted, who has
- * answered (node/coord/receipt.h). */
+ * answered (node/coord/receipt.h). hint: it was kept for this replica, or for any of the owners; at
+ * ONE the ack is the replica's own. DONE: hinted: so many acks are of those that keep a hint;
+ * synced: all acks are for the disk's copy; left_out: what deleted it may be forgotten; hints_full:
+ * somebody refused to keep one. */
 #define WIRE_FORWARD(F)                                                                            \
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
@@ -101,14 +106,19 @@
     F(u32, kind)                                                                                   \
     F(bytes, part)                                                                                 \
     F(bytes, supersede)                                                                            \
-    F(i64, stamp) F(i64, until) F(flag, replay) F(bytes, after) F(flag, want_receipt)
+    F(i64, stamp) F(i64, until) F(flag, replay) F(bytes, after) F(flag, want_receipt) F(flag, hint)
 #define WIRE_FORWARD_DONE(F)                                                                       \
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \
     F(u32, required)                                                                               \
     F(u32, received)                                                                               \
     F(u32, failures)                                                                               \
-    F(u32, waits_for) F(u32, merged) F(u32, lost) F(i64, behind) F(dot, dot) F(bytes, receipt)
+    F(u32, waits_for)                                                                              \
+    F(u32, merged)                                                                                 \
+    F(u32, lost)                                                                                   \
+    F(i64, behind)                                                                                 \
+    F(dot, dot)                                                                                    \
+    F(bytes, receipt) F(u32, hinted) F(flag, synced) F(flag, left_out) F(flag, hints_full)
 
 /* Counters (node/coord/coord_fold.c): promise to take no increment of the range up to a timestamp,
  * and tell your clock. `set` stands for the replicas of the range as the sender sees them. lives:
@@ -160,6 +170,14 @@
 #define WIRE_BATCH_KEEP(F) F(u64, request) F(uuid, id) F(bytes, mutations)
 #define WIRE_BATCH_KEPT(F) F(u64, request) F(u32, err)
 #define WIRE_BATCH_DROP(F) F(bytes, ids)
+
+/* A write to be kept for an owner that cannot take it (node/coord/coord_hint.c): for `target`
+ * alone, or for any owner. since: when it was kept first, wall clock in us; 0: now. KEPT comes when
+ * it is durable. */
+#define WIRE_HINT_KEEP(F)                                                                          \
+    F(u64, request)                                                                                \
+    F(u32, target) F(flag, any) F(u32, keyspace) F(bytes, part) F(bytes, supersede) F(i64, since)
+#define WIRE_HINT_KEPT(F) F(u64, request) F(u32, err)
 
 /* The metadata log. `cluster`: messages of another cluster are dropped, whoever sits at the
  * address.

@@ -47,6 +47,8 @@ struct wire_fold_tell { WIRE_FOLD_TELL(F) };
 struct wire_batch_keep { WIRE_BATCH_KEEP(F) };
 struct wire_batch_kept { WIRE_BATCH_KEPT(F) };
 struct wire_batch_drop { WIRE_BATCH_DROP(F) };
+struct wire_hint_keep { WIRE_HINT_KEEP(F) };
+struct wire_hint_kept { WIRE_HINT_KEPT(F) };
 struct wire_meta_hello { WIRE_META_HELLO(F) };
 struct wire_meta_welcome { WIRE_META_WELCOME(F) };
 struct wire_meta_prepare { WIRE_META_PREPARE(F) };

@@ -98,6 +98,7 @@ void exec_put_bigint(struct exec_rows *o, const char *column, int64_t value);
 void exec_put_double(struct exec_rows *o, const char *column, double value);
 void exec_put_bool(struct exec_rows *o, const char *column, bool value);
 void exec_put_inet(struct exec_rows *o, const char *column, const struct endpoint *value);
+void exec_put_uuid(struct exec_rows *o, const char *column, const struct uuid *value);
 void exec_put_map(struct exec_rows *o, const char *column, const struct option_map *value);
 
 /* Borrowed until the next exec_set_view; what it points to must stay unchanged that long. Needed
@@ -137,6 +138,7 @@ struct exec_result {
     uint32_t required;
     uint32_t received; /* UNAVAILABLE: alive */
     uint32_t failures;
+    uint32_t hinted;    /* writes: so many acks are of nodes that keep it for a replica */
     uint32_t merged;    /* writes: values that went because there were too many siblings .. */
     table_no merged_in; /* .. in this table; 0: in several */
     enum exec_lost {

@@ -1,4 +1,5 @@
-/* lost.c - a client is told that what it wrote is not what is seen, though the write is acked.
+/* lost.c - a client is told that what it wrote is not what is seen, though the write is acked: it
+ * lost to something newer, or hints of it were counted, that its replicas have yet to get.
  *
  * At most once a second for a connection and table: who writes with old timestamps does so often.
  * What was told in the last second is remembered; of that there is a bound. Beyond it the oldest is
@@ -7,6 +8,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+
+#define HINTED 0 /* instead of a table */
 
 /* May it be told? Then it is. */
 static bool tell(struct exec *e, uint64_t conn, table_no table, usec now)
@@ -42,4 +45,15 @@ void request_warn_lost(struct exec *e, struct request *q, const struct exec_resu
                  "A write to %s.%s was not applied: a newer value exists, with a timestamp "
                  "%s in the future",
                  t != NULL ? t->keyspace : "?", t != NULL ? t->name : "?", by);
+}
+
+void request_warn_hinted(struct exec *e, struct request *q, const struct exec_result *x)
+{
+    if (x->err != ERR_OK || x->hinted == 0 || !tell(e, q->conn, HINTED, q->now.mono))
+        return;
+    run_warn(
+        &q->run,
+        "A write was acked with %u hint%s: it is kept for replicas that cannot be reached, and "
+        "reads may not show it before they have it",
+        (unsigned)x->hinted, x->hinted == 1 ? "" : "s");
 }

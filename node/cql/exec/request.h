@@ -148,6 +148,7 @@ void request_cas(struct exec *e, struct request *q);
 void request_cas_done(struct exec *e, struct request *q, const struct exec_result *result);
 /* lost.c: the reply warns of what is acked and not seen */
 void request_warn_lost(struct exec *e, struct request *q, const struct exec_result *x);
+void request_warn_hinted(struct exec *e, struct request *q, const struct exec_result *x);
 void request_text_batch(struct exec *e, struct request *q, const struct ast *ast,
                         struct cql_values values);
 void request_batch(struct exec *e, struct request *q, const struct cql_request *in);

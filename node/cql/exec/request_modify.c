@@ -361,6 +361,7 @@ static void reply_written(struct exec *e, struct request *q, const struct exec_r
     if (x->merged > 0)
         warn_merged(q, x);
     request_warn_lost(e, q, x);
+    request_warn_hinted(e, q, x);
     reply_void(e, q);
 }
 

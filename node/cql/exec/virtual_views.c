@@ -307,6 +307,11 @@ void exec_put_inet(struct exec_rows *o, const char *column, const struct endpoin
     virtual_inet(o->run, o->rows, o->row, column, value);
 }
 
+void exec_put_uuid(struct exec_rows *o, const char *column, const struct uuid *value)
+{
+    virtual_uuid(o->run, o->rows, o->row, column, value);
+}
+
 void exec_put_map(struct exec_rows *o, const char *column, const struct option_map *value)
 {
     virtual_map(o->run, o->rows, o->row, column, value);

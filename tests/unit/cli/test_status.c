@@ -50,6 +50,23 @@ static void as_people_and_programs_want_it(void)
     CU_ASSERT_TRUE(shows(VERB_ring, "{\"owners\":{\"d\":[1,[]]}}", TABLE_AS_TABLE, "0 ranges"));
 }
 
+static void hints_are_shown(void)
+{
+    static const char waits[] =
+        "{\"node\":2,\"now_ms\":7200000,\"waiting\":[{\"kind\":\"hint\",\"node\":3,\"address\":"
+        "\"127.0.0.3:7000\",\"up\":false,\"waiting\":12,\"bytes\":2048,\"oldest_ms\":3600000,"
+        "\"bytes_per_second\":0,\"why\":\"down\"},{\"kind\":\"tree\",\"node\":4,\"up\":true,"
+        "\"keyspace\":\"ks\",\"range\":7,\"waiting\":1,\"oldest_ms\":null,\"why\":\"damaged\"}]}";
+    CU_ASSERT_TRUE(shows(VERB_hints, waits, TABLE_AS_TABLE, "as node 2 has it"));
+    CU_ASSERT_TRUE(shows(VERB_hints, waits, TABLE_AS_TABLE, "12 | 2.00 KiB | 60 min"));
+    CU_ASSERT_TRUE(shows(VERB_hints, waits, TABLE_AS_CSV,
+                         "\nhint,3,127.0.0.3:7000,down,,,12,2048,3600,0,down\n"));
+    CU_ASSERT_TRUE(shows(VERB_hints, waits, TABLE_AS_JSON, "\"why\": \"damaged\""));
+    CU_ASSERT_TRUE(shows(VERB_hints, "{\"node\":2,\"waiting\":[]}", TABLE_AS_TABLE,
+                         "Nothing waits at node 2."));
+    CU_ASSERT_TRUE(shows(VERB_hints, "{}", TABLE_AS_CSV, "kind,node"));
+}
+
 static void refuses_what_is_none(void)
 {
     struct buf out;
@@ -66,6 +83,7 @@ static void refuses_what_is_none(void)
 
 CU_TestInfo status_tests[] = {
     {"as people and programs want it", as_people_and_programs_want_it},
+    {"hints are shown", hints_are_shown},
     {"refuses what is none", refuses_what_is_none},
     CU_TEST_INFO_NULL,
 };

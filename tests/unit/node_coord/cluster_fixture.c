@@ -22,6 +22,8 @@ static void open_node(struct fixture *f, node_no no, const struct cluster_node *
     struct coord_config coord = {.seed = no,
                                  .in_flight_max = 1 << 20,
                                  .counter_window_us = FIXTURE_WINDOW,
+                                 .hints_size_max = FIXTURE_HINTS,
+                                 .hints_window_us = FIXTURE_HINTS_WINDOW,
                                  .clock_offset_max_us = FIXTURE_OFFSET};
     struct strategy strategy = {.type = STRATEGY_SIMPLE, .rf = 3};
     struct errmsg why;
@@ -38,8 +40,11 @@ static void open_node(struct fixture *f, node_no no, const struct cluster_node *
 void fixture_restart(struct fixture *f, node_no node)
 {
     struct fixture_node *n = fixture_at(f, node);
-    struct coord_config coord = {
-        .seed = node + 100, .in_flight_max = 1 << 20, .clock_offset_max_us = FIXTURE_OFFSET};
+    struct coord_config coord = {.seed = node + 100,
+                                 .in_flight_max = 1 << 20,
+                                 .clock_offset_max_us = FIXTURE_OFFSET,
+                                 .hints_size_max = FIXTURE_HINTS,
+                                 .hints_window_us = FIXTURE_HINTS_WINDOW};
     coord_free(n->coord);
     n->coord = coord_new(&coord, n->engine, n->cluster);
     coord_set_actor(n->coord, (struct actor){node, 2});
@@ -184,6 +189,21 @@ void fixture_elapse(struct fixture *f, usec us)
     for (node_no i = 1; i <= FIXTURE_NODES; i++)
         coord_deadline(fixture_at(f, i)->coord, f->now);
     fixture_settle(f);
+}
+
+void fixture_die(struct fixture *f, node_no node)
+{
+    fixture_at(f, node)->down = true;
+    fixture_set_alive(f, node, false);
+    for (node_no i = 1; i <= FIXTURE_NODES; i++)
+        coord_peer_lost(fixture_at(f, i)->coord, f->now, node);
+    fixture_settle(f);
+}
+
+void fixture_come_back(struct fixture *f, node_no node)
+{
+    fixture_at(f, node)->down = false;
+    fixture_set_alive(f, node, true);
 }
 
 void fixture_set_alive(struct fixture *f, node_no node, bool alive)

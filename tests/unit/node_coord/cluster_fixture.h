@@ -15,6 +15,9 @@
 #define FIXTURE_OFFSET (500 * USEC_PER_MS) /* clock_offset_max_us */
 #define FIXTURE_WINDOW (10 * USEC_PER_SEC) /* counter_window_us */
 
+#define FIXTURE_HINTS        ((size_t)4096)        /* hints_size_max */
+#define FIXTURE_HINTS_WINDOW (3600 * USEC_PER_SEC) /* hints_window_us */
+
 struct fixture_node {
     struct store *store;
     struct engine *engine;
@@ -57,6 +60,10 @@ void fixture_elapse(struct fixture *f, usec us);
 
 /* The process ends and starts again; its disk keeps what was synced and what was not. */
 void fixture_restart(struct fixture *f, node_no node);
+
+/* The node is gone: what it had in memory with it, and what is on its way to it. */
+void fixture_die(struct fixture *f, node_no node);
+void fixture_come_back(struct fixture *f, node_no node);
 
 /* All nodes see it as dead or alive. */
 void fixture_set_alive(struct fixture *f, node_no node, bool alive);

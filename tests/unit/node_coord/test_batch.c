@@ -92,16 +92,6 @@ static uint64_t replays(void)
     return n;
 }
 
-/* The node is gone: what it had in memory with it, and what is on its way to it. */
-static void die(node_no node)
-{
-    fixture_at(&f, node)->down = true;
-    fixture_set_alive(&f, node, false);
-    for (node_no i = 1; i <= FIXTURE_NODES; i++)
-        coord_peer_lost(fixture_at(&f, i)->coord, f.now, node);
-    fixture_settle(&f);
-}
-
 static void two_others_keep_it_until_it_is_written(void)
 {
     for (node_no i = 1; i <= FIXTURE_NODES; i++) /* nothing gets durable but with the keepers */
@@ -140,7 +130,7 @@ static void keep_and_die(void)
     for (node_no i = 2; i <= FIXTURE_NODES; i++)
         fixture_at(&f, i)->frozen = true;
     CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
-    die(1);
+    fixture_die(&f, 1);
 }
 
 /* It dies as soon as its keepers have it, before it has written anything. */
@@ -165,7 +155,7 @@ static void one_keeper_is_enough(void)
     node_no keeper = 0;
     for (node_no i = 2; i <= FIXTURE_NODES && keeper == 0; i++)
         keeper = coord_kept(fixture_at(&f, i)->coord) > 0 ? i : 0;
-    die(1);
+    fixture_die(&f, 1);
     for (node_no i = 2; i <= FIXTURE_NODES; i++)
         fixture_at(&f, i)->frozen = false;
     fixture_settle(&f);
@@ -183,7 +173,7 @@ static void a_replay_changes_nothing_that_is_younger(void)
     for (node_no i = 2; i <= FIXTURE_NODES; i++)
         fixture_at(&f, i)->frozen = true;
     CU_ASSERT_EQUAL(batch(1, "old", 10, LEVEL_QUORUM), ERR_COUNT);
-    die(1);
+    fixture_die(&f, 1);
     for (node_no i = 2; i <= FIXTURE_NODES; i++)
         fixture_at(&f, i)->frozen = false;
     fixture_settle(&f);
@@ -330,10 +320,10 @@ static void a_lost_keeper_is_replaced(void)
     node_no lost = 0;
     for (node_no i = 2; i <= FIXTURE_NODES && lost == 0; i++)
         lost = coord_kept(fixture_at(&f, i)->coord) > 0 ? i : 0;
-    die(lost);
+    fixture_die(&f, lost);
     CU_ASSERT_EQUAL(kept(), 3);
     CU_ASSERT_EQUAL(coord_kept(fixture_at(&f, 1)->coord), 0);
-    die(lost == 2 ? 3 : 2);
+    fixture_die(&f, lost == 2 ? 3 : 2);
     CU_ASSERT_EQUAL(coord_kept(fixture_at(&f, 1)->coord), 1);
     fixture_at(&f, 1)->frozen = false;
     fixture_at(&f, 4)->frozen = false;

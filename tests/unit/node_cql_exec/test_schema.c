@@ -78,6 +78,7 @@ static void ddl(void)
          "UPDATED TABLE ks.t [warning: The mask of column m is not kept: dynamic data masking is "
          "not enabled]"},
         {"ALTER KEYSPACE ks WITH durable_writes = false", "UPDATED KEYSPACE ks"},
+        {"ALTER KEYSPACE ks WITH sloppy_quorum = true", "UPDATED KEYSPACE ks"},
         {"TRUNCATE t", "void"},
         {"SELECT * FROM t", "(no rows)"},
         {"TRUNCATE system.local", "UNAUTHORIZED: *"},

@@ -1,0 +1,198 @@
+/* What waits for other replicas: hints that this node keeps, and ranges that only a session by
+ * trees brings to equality with them; for system_views and `torc hints`. */
+#include "node/node_client.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A row of it. */
+struct waiting {
+    const char *kind; /* hint tree */
+    const struct topology_node *peer;
+    bool up;
+    const char *keyspace; /* NULL: of all */
+    int64_t range;        /* -1: of all */
+    int64_t count, any, bytes, delivered, rate;
+    int64_t oldest_ms, newest_ms; /* wall; 0: not known */
+    bool full;
+    const char *why;
+};
+
+typedef void take_waiting(void *arg, const struct waiting *w);
+
+static bool find_peer(struct node *n, node_no node, struct waiting *w)
+{
+    w->peer = topology_find(meta_topology(n->meta), node);
+    w->up = cluster_is_alive(n->cluster, node);
+    return w->peer != NULL;
+}
+
+static const char *hint_why(const struct coord_hint_queue *q, const struct waiting *w)
+{
+    if (q->full)
+        return "full: no more is kept for it";
+    if (q->sending > 0)
+        return "being brought";
+    return w->up ? "waits for its turn" : "down";
+}
+
+static const char *mark_why(struct arena *arena, unsigned why)
+{
+    static const char *const words[] = {"log truncated", "damaged", "doubtful", "asked for"};
+    char text[64];
+    size_t at = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if ((why & 1u << i) != 0)
+            at +=
+                (size_t)snprintf(text + at, sizeof text - at, "%s%s", at > 0 ? ", " : "", words[i]);
+    }
+    return arena_text(arena, bytes_text(text));
+}
+
+static void each_waiting(struct node *n, struct now now, take_waiting *take, void *arg)
+{
+    struct arena arena = {0};
+    struct coord_hint_queue *queues;
+    const struct heal_mark *marks;
+    size_t count = coord_hint_queues(n->coord, now, &arena, &queues);
+    for (size_t i = 0; i < count; i++) {
+        const struct coord_hint_queue *q = &queues[i];
+        struct waiting w = {.kind = "hint", .range = -1, .full = q->full};
+        if (!find_peer(n, q->target, &w))
+            continue;
+        w.count = (int64_t)q->hints;
+        w.any = (int64_t)q->any;
+        w.bytes = (int64_t)q->bytes;
+        w.delivered = (int64_t)q->delivered;
+        w.rate = (int64_t)q->rate;
+        w.oldest_ms = q->oldest / USEC_PER_MS;
+        w.newest_ms = q->newest / USEC_PER_MS;
+        w.why = hint_why(q, &w);
+        take(arg, &w);
+    }
+    count = heal_marked(n->heal, &arena, &marks);
+    for (size_t i = 0; i < count && n->schema != NULL; i++) {
+        const struct heal_mark *m = &marks[i];
+        const struct keyspace *k = schema_keyspace_by_no(n->schema, m->keyspace);
+        struct waiting w = {.kind = "tree", .range = m->range, .count = 1};
+        if (k == NULL || !find_peer(n, m->peer, &w))
+            continue;
+        w.keyspace = k->name;
+        w.oldest_ms = m->since_s * 1000;
+        w.why = mark_why(&arena, m->why);
+        take(arg, &w);
+    }
+    arena_close(&arena);
+}
+
+/* --- views */
+
+static void take_hints_row(void *arg, const struct waiting *w)
+{
+    struct exec_rows *out = arg;
+    exec_row(out);
+    exec_put_uuid(out, "host_id", &w->peer->info.host_id);
+    exec_put_text(out, "kind", w->kind);
+    exec_put_text(out, "keyspace_name", w->keyspace != NULL ? w->keyspace : "");
+    exec_put_int(out, "range", (int32_t)w->range);
+    exec_put_inet(out, "address", &w->peer->info.endpoint);
+    exec_put_int(out, "port", w->peer->info.endpoint.port);
+    exec_put_bool(out, "up", w->up);
+    exec_put_bigint(out, "waiting", w->count);
+    exec_put_text(out, "reason", w->why);
+    if (w->oldest_ms != 0)
+        exec_put_bigint(out, "oldest", w->oldest_ms);
+    if (strcmp(w->kind, "hint") != 0)
+        return;
+    exec_put_bigint(out, "for_any_owner", w->any);
+    exec_put_bigint(out, "bytes", w->bytes);
+    exec_put_bigint(out, "delivered", w->delivered);
+    exec_put_bigint(out, "bytes_per_second", w->rate);
+    exec_put_bool(out, "full", w->full);
+}
+
+void fill_hints(struct node *n, struct exec_rows *out, struct arena *arena)
+{
+    (void)arena;
+    each_waiting(n, n->now, take_hints_row, out);
+}
+
+struct pending_row {
+    struct exec_rows *out;
+    struct arena *arena;
+};
+
+/* Cassandra counts files, of 128 MiB at most; a queue of ours is as many as it would fill. */
+static void take_pending_row(void *arg, const struct waiting *w)
+{
+    struct pending_row *p = arg;
+    const struct node_info *info = &w->peer->info;
+    if (strcmp(w->kind, "hint") != 0)
+        return;
+    exec_row(p->out);
+    exec_put_uuid(p->out, "host_id", &info->host_id);
+    exec_put_inet(p->out, "address", &info->endpoint);
+    exec_put_int(p->out, "port", info->endpoint.port);
+    exec_put_text(p->out, "dc", arena_text(p->arena, bytes_text(info->dc)));
+    exec_put_text(p->out, "rack", arena_text(p->arena, bytes_text(info->rack)));
+    exec_put_text(p->out, "status", w->up ? "UP" : "DOWN");
+    exec_put_int(p->out, "files", (int32_t)(1 + (w->bytes >> 27)));
+    if (w->oldest_ms != 0)
+        exec_put_bigint(p->out, "oldest", w->oldest_ms);
+    if (w->newest_ms != 0)
+        exec_put_bigint(p->out, "newest", w->newest_ms);
+}
+
+void fill_pending_hints(struct node *n, struct exec_rows *out, struct arena *arena)
+{
+    struct pending_row p = {out, arena};
+    each_waiting(n, n->now, take_pending_row, &p);
+}
+
+/* --- JSON */
+
+static void take_json(void *arg, const struct waiting *w)
+{
+    char address[ENDPOINT_TEXT_SIZE], id[UUID_TEXT_SIZE];
+    json_t *j = json_object();
+    json_object_set_new(j, "kind", json_string(w->kind));
+    json_object_set_new(j, "node", json_integer(w->peer->node));
+    json_object_set_new(j, "address", json_string(endpoint_text(&w->peer->info.endpoint, address)));
+    json_object_set_new(j, "host_id", json_string(uuid_text(&w->peer->info.host_id, id)));
+    json_object_set_new(j, "up", json_boolean(w->up));
+    json_object_set_new(j, "waiting", json_integer(w->count));
+    json_object_set_new(j, "oldest_ms",
+                        w->oldest_ms != 0 ? json_integer(w->oldest_ms) : json_null());
+    json_object_set_new(j, "why", json_string(w->why));
+    if (w->keyspace != NULL)
+        json_object_set_new(j, "keyspace", json_string(w->keyspace));
+    if (w->range >= 0)
+        json_object_set_new(j, "range", json_integer(w->range));
+    if (strcmp(w->kind, "hint") == 0) {
+        json_object_set_new(j, "for_any_owner", json_integer(w->any));
+        json_object_set_new(j, "bytes", json_integer(w->bytes));
+        json_object_set_new(j, "delivered", json_integer(w->delivered));
+        json_object_set_new(j, "bytes_per_second", json_integer(w->rate));
+        json_object_set_new(j, "full", json_boolean(w->full));
+    }
+    json_array_append_new(arg, j);
+}
+
+void node_hints_json(struct node *n, struct now now, struct buf *out)
+{
+    json_t *j = json_object();
+    json_t *rows = json_array();
+    each_waiting(n, now, take_json, rows);
+    json_object_set_new(j, "node", json_integer(meta_self(n->meta)));
+    json_object_set_new(j, "now_ms", json_integer(now.wall / USEC_PER_MS));
+    json_object_set_new(j, "waiting", rows);
+    char *text = json_dumps(j, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    if (text != NULL)
+        buf_put_text(out, text);
+    buf_put_text(out, "\n");
+    free(text);
+    json_decref(j);
+}
