@@ -81,6 +81,8 @@
 #define MUTANTS_OF_STORAGE(X)                                                                      \
     X(back_dated_sent_raw, "of a write that loses at its coordinator all goes to the replicas")    \
     X(flipped_bit_is_data, "a value whose checksum is not right is read all the same")             \
+    X(damage_served, "what the store has lost is no matter: its ranges are served as ever")        \
+    X(rebuilding_serves, "a range that is taken over again after damage is served meanwhile")      \
     X(minted_forgotten, "who forgets a range forgets which dots it has given out there")           \
     X(reuse_dot, "a write gets the dot of the one before")                                         \
     X(clock_claims_gaps, "a dot in a clock claims all dots of its actor below it")                 \

@@ -361,6 +361,8 @@ static bool take_heal(struct node *n)
             runs_compared(n, e);
         else if (e->type == HEAL_DOUBTFUL)
             report_doubtful(n, e);
+        else if (e->type == HEAL_DAMAGED)
+            report_range_damage(n, e);
     heal_clear(n->heal);
     return count > 0;
 }

@@ -67,6 +67,7 @@ struct node_config {
     usec hints_window_us;                /* no more for a target with older ones; 0: no bound */
     size_t hints_rate;                   /* bytes a second brought to a target; 0: 1 MiB */
     usec sync_us;                        /* with `unsynced`: commitlog_sync_period */
+    bool mends;                          /* NODE_MEND is heard */
     bool authenticate;                   /* PasswordAuthenticator; else AllowAllAuthenticator */
     bool authorize;                      /* CassandraAuthorizer; else AllowAllAuthorizer */
     bool default_role;                   /* make the role `cassandra` when there is none at all */
@@ -114,6 +115,7 @@ struct node_effect {
         NODE_LOG,
         NODE_READY_NOW, /* open the door for clients */
         NODE_DRAINED,
+        NODE_MEND,     /* stop, open the store anew and have it mended, begin anew */
         NODE_PASSWORD, /* slow (base/password.h): on another thread; then NODE_PASSWORD_DONE */
     } type;
     struct endpoint to;

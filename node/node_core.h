@@ -120,6 +120,7 @@ struct node {
     char clock_text[256];         /* and to clients, and in the status */
     usec clock_off;               /* so far is ours ahead of the others, when it is wrong; else 0 */
     uint64_t damage_told;         /* reads that met damage, as far as the log has told of them */
+    bool mend_asked;              /* the shell is to open the store anew */
     usec damage_next;             /* when it may tell of more */
     uint64_t batches_told;        /* kept batches that are damaged, likewise */
     usec pins_next;               /* when to look for dead nodes that keep deletions */
@@ -247,7 +248,12 @@ void auth_password_done(struct node *n, const struct node_event *event);
 /* --- node_report.c */
 void report_init(struct node *n);
 void report_failure(struct node *n); /* of the store, once, to the log and the others */
-void report_damage(struct node *n);  /* to the log, what has come since */
+void report_batches(struct node *n);
+bool node_asks_for_mending(struct node *n); /* then it is over in this step */
+void report_range_damage(struct node *n, const struct heal_effect *e);
+/* What is damaged here, for a person. False: nothing. */
+bool node_damage_text(struct node *n, char *out, size_t size);
+void report_damage(struct node *n); /* to the log, what has come since */
 void report_pins(struct node *n);
 void report_doubtful(struct node *n, const struct heal_effect *e);
 void node_metric_malformed(struct node *n);

@@ -103,6 +103,10 @@
       "Compactions that the store was asked for because much was removed.")                        \
     X(COUNTER, NODE_DAMAGED, "torc_store_damaged_total", "",                                       \
       "Reads of the store that met damage and gave no answer.")                                    \
+    X(GAUGE, NODE_DAMAGED_RANGES, "torc_damaged_ranges", "",                                       \
+      "Ranges that are not served because their data is damaged here, or is being rebuilt.")       \
+    X(COUNTER, NODE_REBUILT, "torc_rebuilt_ranges_total", "",                                      \
+      "Ranges that were forgotten for damage and taken over again from other replicas.")           \
     X(COUNTER, NODE_COMPARISONS, "torc_clock_comparisons_total", "",                               \
       "Comparisons of range clocks with a peer.")                                                  \
     X(COUNTER, NODE_PULLED, "torc_handoff_dots_pulled_total", "",                                  \

@@ -89,6 +89,8 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_SERVED_BYTES, h.bytes_served);
     metrics_set(&n->metrics, NODE_GARBAGE, (int64_t)h.garbage_ranges);
     metrics_set(&n->metrics, NODE_PINNED, (int64_t)h.pinned_ranges);
+    metrics_set(&n->metrics, NODE_DAMAGED_RANGES, (int64_t)h.damaged_ranges);
+    catch_up(n, NODE_REBUILT, h.rebuilt);
     catch_up(n, NODE_FORGOTTEN, h.forgotten);
     catch_up(n, NODE_COMPARED, h.compared);
     catch_up(n, NODE_DOUBTFUL, h.doubtful);
@@ -211,6 +213,9 @@ void node_status_json(struct node *n, struct now now, struct buf *out)
     const char *problem = meta_problem(n->meta);
     if (problem[0] == 0 && n->clock_fault != CLOCK_GOOD)
         problem = n->clock_text;
+    char damage[256];
+    if (problem[0] == 0 && node_damage_text(n, damage, sizeof damage))
+        problem = damage;
     (void)now;
     json_object_set_new(j, "cluster", json_string(n->config.cluster_name));
     json_object_set_new(j, "node", json_integer(meta_self(n->meta)));
@@ -270,9 +275,7 @@ void node_ring_json(struct node *n, struct buf *out)
 
 /* --- the log */
 
-#define DAMAGE_TOLD_EVERY (60 * USEC_PER_SEC)
-
-static void report_batches(struct node *n)
+void report_batches(struct node *n)
 {
     struct coord_stats c = coord_stats(n->coord);
     char id[UUID_TEXT_SIZE];
@@ -295,23 +298,10 @@ void report_failure(struct node *n)
     n->run = RUN_FAILED;
     node_log(n, true, "the store has failed: %s -> nothing is acked any more",
              store_failure(n->store));
+    if (node_asks_for_mending(n)) /* it is back in a moment */
+        return;
     struct gossip_event leave = {.type = GOSSIP_LEAVE};
     node_gossip_event(n, &leave);
-}
-
-/* Other replicas answer in our place, so nobody but the log would notice. */
-void report_damage(struct node *n)
-{
-    uint64_t damaged = engine_stats(n->engine).damaged;
-    report_batches(n);
-    if (damaged == n->damage_told || n->now.mono < n->damage_next)
-        return;
-    node_log(n, true,
-             "%" PRIu64 " reads met damage in the store -> other replicas answer; replace "
-             "this node's data",
-             damaged - n->damage_told);
-    n->damage_told = damaged;
-    n->damage_next = n->now.mono + DAMAGE_TOLD_EVERY;
 }
 
 #define PINS_TOLD_AFTER (10 * 60 * USEC_PER_SEC)

@@ -117,7 +117,10 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     for (size_t i = 0; i < REMOVED_KINDS_MAX; i++)
         span_init(&e->removed[i].keys);
     counter_sets_init(&e->counters, config->seed, COUNTER_SETS_BYTES_MAX);
+    lost_init(&e->lost);
     enum err err = meta_open(e, config, reterr);
+    if (err == ERR_OK)
+        err = engine_lost_load(e, reterr);
     if (err != ERR_OK) {
         engine_free(e);
         return err;
@@ -131,6 +134,7 @@ void engine_free(struct engine *e)
     if (e == NULL)
         return;
     engine_ranges_free(e);
+    lost_close(&e->lost);
     maxima_close(&e->maxima);
     store_batch_close(&e->batch);
     store_batch_close(&e->bounds);
@@ -181,6 +185,9 @@ enum err engine_note(struct engine *e, enum err err)
 {
     if (err == ERR_CORRUPT || err == ERR_IO)
         e->stats.damaged++;
+    if (err == ERR_CORRUPT && !e->garbled)
+        e->stats.unexplained++;
+    e->garbled = false;
     return err;
 }
 

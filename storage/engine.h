@@ -367,6 +367,31 @@ void engine_begin_forgetting(struct engine *e, keyspace_no keyspace, range_no ra
 enum err engine_forget(struct engine *e, keyspace_no keyspace, range_no range,
                        const struct range_place *place, size_t keys_max, bool *ret_done) MUST_CHECK;
 
+/* --- damage (engine_lost.c)
+ *
+ * What the store has lost, or a reader has found garbled, and nobody has dealt with yet. */
+bool engine_has_lost(const struct engine *e);
+uint64_t engine_losses(const struct engine *e); /* grows when a reader finds something */
+
+/* May anything of the range be lost, or be there as it once was? */
+bool engine_range_is_lost(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct range_place *place);
+
+void engine_lost_save(struct engine *e); /* what readers found: so that a restart knows, too */
+void engine_lost_done(struct engine *e); /* in a batch behind what was done about it */
+
+/* The range is not to be believed: ERR_CORRUPT, and it claims nothing, until it is forgotten. Not
+ * over a restart: whoever calls this remembers. */
+void engine_set_lost(struct engine *e, keyspace_no keyspace, range_no range);
+
+/* The range was forgotten for damage, and what the other replicas have of it is being pulled: until
+ * that is all, no write is taken and no read answered (ERR_UNAVAILABLE), for what was written
+ * before may be known here to nobody; only what healing brings is taken. In memory only. */
+void engine_set_rebuilding(struct engine *e, keyspace_no keyspace, range_no range, bool rebuilding);
+
+/* engine_range_error, or that it is being rebuilt. */
+enum err engine_serving_error(struct engine *e, keyspace_no keyspace, range_no range);
+
 /* An upper bound of all timestamps ever applied here, TIMESTAMP_NONE when nothing was. And one of
  * those of the partition: what is above it is newer than all there is. */
 int64_t engine_max_timestamp(const struct engine *e);
@@ -404,6 +429,7 @@ struct engine_stats {
     uint64_t leaves_read;     /* of trees */
     uint64_t leaves_wrong;    /* ... that were clean, and not as they had been */
     uint64_t trees_built;     /* from the beginning; also those of which the log lacked something */
+    uint64_t unexplained; /* ERR_CORRUPT of what no reader could name: the store is to be mended */
     uint64_t
         damaged; /* scans, pulls and clocks that were not given because of ERR_CORRUPT, ERR_IO */
 };

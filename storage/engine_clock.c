@@ -292,7 +292,7 @@ enum err engine_ranges_error(struct engine *e, keyspace_no keyspace, range_no fi
 {
     uint8_t key[8];
     range_key(key, keyspace, first);
-    if (e->damaged_ranges == 0)
+    if (e->damaged_ranges + e->rebuilding_ranges == 0)
         return ERR_OK;
     struct omap_node *n = omap_seek(&e->ranges, bytes_make(key, sizeof key));
     for (; n != NULL; n = omap_next(n)) {
@@ -301,6 +301,8 @@ enum err engine_ranges_error(struct engine *e, keyspace_no keyspace, range_no fi
             return ERR_OK;
         if (r->err != ERR_OK)
             return r->err;
+        if (r->rebuilding && !MUTANT(rebuilding_serves))
+            return ERR_UNAVAILABLE;
     }
     return ERR_OK;
 }

@@ -46,6 +46,7 @@ void engine_begin_forgetting(struct engine *e, keyspace_no keyspace, range_no ra
     counter_sets_drop_all(&e->counters);
     if (r->err == ERR_OK)
         e->damaged_ranges++;
+    r->lost = false;
     r->err = ERR_UNAVAILABLE;
     engine_batch_begin(e);
     mark_key(&e->key, r);

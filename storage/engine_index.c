@@ -249,8 +249,10 @@ static enum err build_fragment(struct engine *e, const struct index_spec *spec, 
             return ERR_CORRUPT;
     }
     enum err err = fragment_open(full, value, &body);
-    if (err != ERR_OK)
+    if (err != ERR_OK) {
+        engine_note_garbled(e, full);
         return err;
+    }
     struct reader in = reader_make(body);
     err = part_body_read(&in, arena, &p);
     if (err != ERR_OK || !reader_done(&in))

@@ -105,8 +105,8 @@ enum err engine_apply(struct engine *e, keyspace_no keyspace, range_no range, co
     enum err err = ERR_OK;
     if (dot.n > DOT_N_MAX)
         return ERR_MALFORMED;
-    if (r->err != ERR_OK)
-        return r->err;
+    if (r->err != ERR_OK || r->rebuilding)
+        return engine_serving_error(e, keyspace, range);
     ASSERT(part_is_canonical(p)); /* part_normalise makes it, part_decode checks it */
     arena_init(&arena);
     engine_batch_begin(e);

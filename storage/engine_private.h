@@ -17,6 +17,7 @@
  *   engine_floor.c  what a log takes up, and what it does not have any more
  *   engine_pull.c   what other replicas lack, read and applied
  *   engine_forget.c all of a range goes
+ *   engine_lost.c   what the store has lost
  *   engine_index.c  entries of secondary indexes, building and dropping them
  *   engine_find.c   scans of indexes
  *   tree*.c         Merkle trees: tree_private.h
@@ -94,6 +95,8 @@ struct range_state {
     struct clock clock;
     uint32_t unsaved; /* dots since the last snapshot */
     enum err err;     /* its clock could not be read, or it is being forgotten: not served */
+    bool lost;        /* engine_set_lost */
+    bool rebuilding;  /* engine_set_rebuilding */
     struct map lives; /* node -> the life from which all was pulled */
     node_no *minters; /* who mints dots of it now; NULL: not known */
     size_t minters_count;
@@ -146,7 +149,7 @@ struct engine {
     struct omap ranges; /* u32 keyspace, u32 range -> struct range_state * */
     struct omap loaded; /* u32 keyspace: all its stored ranges are in `ranges`; "?": but for those
                            that could not be read */
-    size_t damaged_ranges;
+    size_t damaged_ranges, rebuilding_ranges;
     struct actor actor; /* node 0: nothing can be named yet */
     uint64_t fragment;  /* the number of the last fragment: boots << 40 | writes */
     struct maxima maxima;
@@ -176,6 +179,9 @@ struct engine {
         uint64_t row;  /* hash of its key */
         uint32_t skip; /* so many collapses are left out */
     } large[LARGE_ROWS];
+    struct lost_keys lost; /* not dealt with yet; and the id of the store's last finding */
+    uint64_t losses;       /* values that were met */
+    bool garbled;          /* one just now: it is known what the damage is */
     struct removed removed[REMOVED_KINDS_MAX];
     struct engine_stats stats;
 };
@@ -199,6 +205,13 @@ void engine_batch_row(struct engine *e, struct store_batch *batch, struct bytes 
 enum err engine_batch_check(const struct engine *e) MUST_CHECK; /* ERR_TOO_BIG */
 void engine_batch_write(struct engine *e, uint64_t ticket);     /* to the store */
 void engine_batch_undo(struct engine *e);                       /* it is not written */
+
+/* --- engine_lost.c */
+
+enum err engine_lost_load(struct engine *e, struct errmsg *reterr) MUST_CHECK;
+
+/* The value of that key has another checksum than it was written with. */
+void engine_note_garbled(struct engine *e, struct bytes key);
 
 /* --- engine_index.c */
 

@@ -54,8 +54,10 @@ static enum err read_fragment(struct rows *r, struct part *ret)
     r->bytes += value.len;
     r->e->stats.fragments_read++;
     enum err err = fragment_open(store_iter_key(r->it), value, &body);
-    if (err != ERR_OK)
+    if (err != ERR_OK) {
+        engine_note_garbled(r->e, store_iter_key(r->it));
         return err;
+    }
     struct reader in = reader_make(body);
     if (part_body_read(&in, r->arena, &p) != ERR_OK || !reader_done(&in))
         return ERR_CORRUPT;

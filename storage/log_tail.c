@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "storage/leveldb_format.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,13 +22,11 @@
 #define BLOCK        32768u
 #define HEADER       7u
 #define PATH_MAX_LEN 4096
-#define CRC32C       0x82f63b78u /* Castagnoli, reflected */
-#define CRC_MASK     0xa282ead8u /* LevelDB's: a checksum of data that holds checksums */
 
 enum { WHOLE = 1, FIRST, MIDDLE, LAST };
 
 struct tail {
-    uint32_t crc_table[256];
+    struct crc32c crc;
     uint8_t block[BLOCK];
     uint64_t good;   /* where the last record that is complete ends */
     bool in_record;  /* a first fragment was there, not yet the last */
@@ -36,41 +35,15 @@ struct tail {
     bool incomplete; /* the file ends within a record */
 };
 
-static void crc_init(struct tail *t)
-{
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t c = i;
-        for (int bit = 0; bit < 8; bit++)
-            c = (c & 1) != 0 ? c >> 1 ^ CRC32C : c >> 1;
-        t->crc_table[i] = c;
-    }
-}
-
-static uint32_t crc_of(const struct tail *t, const uint8_t *data, size_t len)
-{
-    uint32_t c = UINT32_MAX;
-    for (size_t i = 0; i < len; i++)
-        c = t->crc_table[(c ^ data[i]) & 0xff] ^ c >> 8;
-    c ^= UINT32_MAX;
-    return (c >> 15 | c << 17) + CRC_MASK;
-}
-
-static uint32_t little(const uint8_t *p, size_t bytes)
-{
-    uint32_t v = 0;
-    while (bytes-- > 0)
-        v = v << 8 | p[bytes];
-    return v;
-}
-
 /* The bytes of the record at `at` in a block of n, 0 when there is none. */
 static size_t record_at(const struct tail *t, size_t at, size_t n)
 {
     const uint8_t *p = t->block + at;
     if (n - at < HEADER || p[6] < WHOLE || p[6] > LAST)
         return 0;
-    size_t len = little(p + 4, 2);
-    if (len > n - at - HEADER || crc_of(t, p + 6, len + 1) != little(p, 4))
+    size_t len = (size_t)ldb_fixed(p + 4, 2);
+    if (len > n - at - HEADER ||
+        crc32c_masked(&t->crc, bytes_make(p + 6, len + 1)) != ldb_fixed(p, 4))
         return 0;
     return HEADER + len;
 }
@@ -83,7 +56,7 @@ static bool begins(const struct tail *t, size_t at)
 /* Does the file end within what may be the record at `at`? LevelDB, too, takes this for the end. */
 static bool ends_within(const struct tail *t, size_t at, size_t n)
 {
-    return n < BLOCK && (n - at < HEADER || little(t->block + at + 4, 2) > n - at - HEADER);
+    return n < BLOCK && (n - at < HEADER || ldb_fixed(t->block + at + 4, 2) > n - at - HEADER);
 }
 
 /* Behind a broken record its length is worth nothing: a record may begin at any byte. */
@@ -143,7 +116,7 @@ static enum err file_cut(const char *path, bool anything, uint64_t *bytes)
     struct tail *t = mem_new(struct tail);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     enum err err = fd < 0 || fstat(fd, &st) != 0 ? ERR_IO : ERR_OK;
-    crc_init(t);
+    crc32c_init(&t->crc);
     if (err == ERR_OK)
         err = look_at_file(t, fd);
     if (err == ERR_OK && t->followed && !anything)

@@ -189,6 +189,11 @@ bool store_compact(struct store *s, struct bytes from, struct bytes to)
     return s->ops->compact(s, from, to);
 }
 
+const struct lost_keys *store_lost(const struct store *s)
+{
+    return s->ops->lost(s);
+}
+
 void store_close(struct store *s)
 {
     if (s != NULL)

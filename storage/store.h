@@ -21,7 +21,7 @@
 #ifndef TORC_STORAGE_STORE_H
 #define TORC_STORAGE_STORE_H
 
-#include "base/buf.h"
+#include "storage/lost.h"
 
 struct store_batch { /* a list of operations, applied together or not at all */
     struct buf ops;
@@ -95,6 +95,7 @@ struct store_ops {
     size_t (*backlog)(const struct store *s);
     uint64_t (*size)(struct store *s, struct bytes from, struct bytes to);
     bool (*compact)(struct store *s, struct bytes from, struct bytes to);
+    const struct lost_keys *(*lost)(const struct store *s);
     void (*close)(struct store *s);
 };
 
@@ -138,6 +139,10 @@ uint64_t store_size(struct store *s, struct bytes from, struct bytes to);
  * into a form in which reading there does not cost anything for it. Some time later, beside all
  * else; answers do not change. False: too much is asked for already, ask again. */
 bool store_compact(struct store *s, struct bytes from, struct bytes to);
+
+/* What was ever lost of it, and when last (lost.h): whoever reads it must not believe what is there
+ * of these stretches. */
+const struct lost_keys *store_lost(const struct store *s);
 
 void store_close(struct store *s); /* waits for what was flushed; accepts NULL */
 

@@ -167,6 +167,16 @@ static size_t ldb_backlog(const struct store *s)
     return ldb_of(s)->backlog;
 }
 
+static const struct lost_keys *ldb_lost(const struct store *s)
+{
+    return &ldb_of(s)->lost;
+}
+
+bool store_leveldb_mended(const struct store *s)
+{
+    return ldb_of(s)->mended;
+}
+
 int store_leveldb_wake_fd(const struct store *s)
 {
     return ldb_of(s)->wake_fd;
@@ -211,6 +221,7 @@ static void ldb_close(struct store *s)
     pthread_cond_destroy(&l->work);
     pthread_cond_destroy(&l->compact_work);
     pthread_mutex_destroy(&l->lock);
+    lost_close(&l->lost);
     mem_free(l->failure);
     mem_free(l->failure_found);
     mem_free(l);
@@ -235,6 +246,7 @@ static const struct store_ops ldb_ops = {
     .backlog = ldb_backlog,
     .size = ldb_size,
     .compact = ldb_compact,
+    .lost = ldb_lost,
     .close = ldb_close,
 };
 
@@ -274,7 +286,7 @@ static void set_options(struct store_leveldb *l, const struct store_leveldb_conf
 /* LevelDB brings what it found into tables and renames CURRENT to a manifest that has them, but
  * does not sync the directory: a power cut could bring the old manifest back, with logs that never
  * were synced when their writer was killed. What we have read from them must not go again. */
-static bool sync_directory(const char *path)
+bool ldb_sync_directory(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool good = fd >= 0 && fsync(fd) == 0;
@@ -283,11 +295,10 @@ static bool sync_directory(const char *path)
     return good;
 }
 
-/* Opens the database; all that it then has is durable. */
-static enum err open_database(struct store_leveldb *l, const char *path, struct errmsg *reterr)
+/* LevelDB's own opening; what a power cut left at the end of a log is cut off first, if it must. */
+static char *try_open(struct store_leveldb *l, const char *path)
 {
     char *text = NULL;
-    enum err err = ERR_OK;
     l->db = leveldb_open(l->options, path, &text);
     if (text != NULL && ldb_err_of(text) == ERR_CORRUPT &&
         log_tails_cut(path, l->sync == STORE_SYNC_PERIODIC, &l->torn) == ERR_OK && l->torn > 0) {
@@ -295,10 +306,35 @@ static enum err open_database(struct store_leveldb *l, const char *path, struct 
         text = NULL;
         l->db = leveldb_open(l->options, path, &text);
     }
+    return text;
+}
+
+/* Opens the database; all that it then has is durable. */
+static enum err open_database(struct store_leveldb *l, const struct store_leveldb_config *config,
+                              struct errmsg *reterr)
+{
+    const char *path = config->path;
+    char *text = NULL;
+    enum err err = ldb_read_lost(path, &l->lost);
+    if (err != ERR_OK) /* what is lost is not known any more */
+        return errmsg_set(reterr, err, "open store: %s/DAMAGE cannot be read: %s", path,
+                          err_text(err));
+    if (config->mend || ldb_has_lost_current(path))
+        err = ldb_mend(path, &l->lost, &l->mended, reterr);
+    if (err != ERR_OK)
+        return err;
+    text = try_open(l, path);
+    if (text != NULL && ldb_err_of(text) == ERR_CORRUPT && !config->mend) {
+        struct errmsg why = {""};
+        if (ldb_mend(path, &l->lost, &l->mended, &why) == ERR_OK && l->mended) {
+            leveldb_free(text);
+            text = try_open(l, path);
+        }
+    }
     if (text != NULL) {
         err = open_error(path, text, reterr);
         leveldb_free(text);
-    } else if (!sync_directory(path)) {
+    } else if (!ldb_sync_directory(path)) {
         err = errmsg_set(reterr, ERR_IO, "open store: %s: cannot sync the directory", path);
     }
     return err;
@@ -326,7 +362,7 @@ enum err store_leveldb_open(const struct store_leveldb_config *config, struct st
     if (l->wake_fd < 0)
         err = errmsg_set(reterr, ERR_IO, "open store: cannot make an event descriptor");
     if (err == ERR_OK)
-        err = open_database(l, config->path, reterr);
+        err = open_database(l, config, reterr);
     if (err == ERR_OK && pthread_create(&l->committer, NULL, ldb_committer_main, l) != 0)
         err = errmsg_set(reterr, ERR_IO, "open store: cannot start a thread");
     l->committer_runs = err == ERR_OK;

@@ -31,9 +31,13 @@ struct store_leveldb_config {
     size_t write_buffer_bytes; /* 0: 4 MiB; LevelDB has two of them */
     size_t cache_bytes;        /* of uncompressed blocks; 0: 4 MiB */
     int files_max;             /* open at once; 0: 256 */
+    bool mend;                 /* look at all files first, for somebody met damage */
 };
 
-/* What a power cut left of the write that it met is cut off (log_tail.h): nobody was promised it.
+/* Damage that LevelDB refuses to open is mended, where the manifest is whole, and store_lost tells
+ * what is lost. ERR_CORRUPT: it is not.
+ *
+ * What a power cut left of the write that it met is cut off (log_tail.h): nobody was promised it.
  * What has been read from the store is durable, also what was not yet when the process before died.
  *
  * Fails with ERR_CONFIG and a text for a person when the directory is in use, not a directory or
@@ -41,11 +45,19 @@ struct store_leveldb_config {
 enum err store_leveldb_open(const struct store_leveldb_config *config, struct store **ret_store,
                             struct errmsg *reterr) MUST_CHECK;
 
+/* All that lies there moves into a folder "lost-1", "lost-2" ... of its own: what was there is
+ * known to be damaged beyond mending. Afterwards store_leveldb_was_set_aside says so, for good. */
+enum err store_leveldb_set_aside(const char *path, struct errmsg *reterr) MUST_CHECK;
+bool store_leveldb_was_set_aside(const char *path);
+
 /* Becomes readable when tickets have completed; store_completed empties it. Owned by the store. */
 int store_leveldb_wake_fd(const struct store *s);
 
 /* Bytes that were cut off at opening. */
 uint64_t store_leveldb_torn(const struct store *s);
+
+/* Something was mended at opening. */
+bool store_leveldb_mended(const struct store *s);
 
 /* Ask for an fsync of all that was flushed. With STORE_SYNC_PERIODIC the shell's timer calls it. */
 void store_leveldb_sync(struct store *s);

@@ -3,6 +3,7 @@
  *   store_leveldb.c          opening, writing on the loop, closing
  *   store_leveldb_threads.c  the committer and the compactor
  *   store_leveldb_read.c     values and iterators
+ *   store_leveldb_mend.c     a damaged directory is mended before it is opened; no LevelDB in it
  *
  * All three talk to LevelDB, so its header is included here, and nowhere else.
  */
@@ -10,6 +11,7 @@
 #define TORC_STORAGE_STORE_LEVELDB_PRIVATE_H
 
 #include "base/list.h"
+#include "storage/lost.h"
 #include "storage/overlay.h"
 #include "storage/spans.h"
 #include "storage/store_leveldb.h"
@@ -38,6 +40,8 @@ struct store_leveldb {
     enum store_sync sync;
     int wake_fd;
     uint64_t torn;
+    struct lost_keys lost; /* of this directory; lost.id 0: nothing ever */
+    bool mended;           /* something of it at this opening */
 
     /* The loop's. */
     struct overlay overlay;
@@ -86,6 +90,23 @@ void ldb_move_all(struct list *from, struct list *to);
 
 /* LevelDB's C interface gives errors as text only. */
 enum err ldb_err_of(const char *text);
+
+/* --- store_leveldb.c */
+
+bool ldb_sync_directory(const char *path);
+
+/* --- store_leveldb_mend.c. Nobody else may have the directory open. */
+
+/* CURRENT is gone, and there is something: LevelDB would take it for a new directory, and remove
+ * all that there is. */
+bool ldb_has_lost_current(const char *path);
+
+enum err ldb_read_lost(const char *path, struct lost_keys *ret) MUST_CHECK;
+
+/* Looks at all that lies there, mends it, and adds to `lost` what it may have had. ERR_CORRUPT:
+ * the manifest is damaged. */
+enum err ldb_mend(const char *path, struct lost_keys *lost, bool *ret_found,
+                  struct errmsg *reterr) MUST_CHECK;
 
 /* --- store_leveldb_threads.c */
 

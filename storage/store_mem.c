@@ -1,3 +1,7 @@
+/* store_mem.c - see store_mem.h.
+ *
+ * Longer than 600 lines: what is damaged or lost is an entry of what is durable and of each undo.
+ */
 #include "storage/store_mem.h"
 
 #include "base/arena.h"
@@ -43,7 +47,8 @@ struct store_mem {
     struct buf bad_start, bad_end;
     enum err bad;
     uint32_t bad_one_in; /* 0: none */
-    uint32_t damaged;    /* entries were: 0 saves looking */
+    struct lost_keys lost;
+    uint32_t damaged; /* entries were: 0 saves looking */
     store_mem_seen *seen;
     void *seen_arg;
 };
@@ -344,6 +349,11 @@ static bool mem_compact(struct store *s, struct bytes from, struct bytes to)
     return true;
 }
 
+static const struct lost_keys *mem_lost(const struct store *s)
+{
+    return &mem_of(s)->lost;
+}
+
 static void mem_close(struct store *s)
 {
     struct store_mem *m = mem_of(s);
@@ -353,6 +363,7 @@ static void mem_close(struct store *s)
     groups_free(&m->done);
     overlay_close(&m->view);
     overlay_close(&m->durable);
+    lost_close(&m->lost);
     buf_close(&m->bad_start);
     buf_close(&m->bad_end);
     mem_free(m->failure);
@@ -378,6 +389,7 @@ static const struct store_ops mem_ops = {
     .backlog = mem_backlog,
     .size = mem_size,
     .compact = mem_compact,
+    .lost = mem_lost,
     .close = mem_close,
 };
 
@@ -571,4 +583,43 @@ void store_mem_watch(struct store *s, store_mem_seen *seen, void *arg)
 {
     mem_of(s)->seen = seen;
     mem_of(s)->seen_arg = arg;
+}
+
+/* The entries of one block are neighbours: so one stretch of keys. */
+uint32_t store_mem_mend(struct store *s)
+{
+    struct store_mem *m = mem_of(s);
+    struct buf from, to, key;
+    uint32_t count = 0;
+    buf_init(&from, SIZE_MAX);
+    buf_init(&to, SIZE_MAX);
+    buf_init(&key, SIZE_MAX);
+    struct omap_node *n = omap_first(&m->durable.map);
+    while (n != NULL) {
+        struct overlay_entry e;
+        buf_clear(&key);
+        buf_put_bytes(&key, omap_key(n));
+        n = omap_next(n);
+        overlay_find(&m->durable, buf_bytes(&key), &e);
+        bool bad = e.group == ENTRY_DAMAGED;
+        if (bad && from.len == 0)
+            buf_put_bytes(&from, buf_bytes(&key));
+        if (bad) {
+            buf_clear(&to);
+            buf_put_bytes(&to, buf_bytes(&key));
+            overlay_remove(&m->durable, buf_bytes(&key));
+            overlay_remove(&m->view, buf_bytes(&key));
+            count++;
+        }
+        if (from.len > 0 && (!bad || n == NULL)) {
+            lost_add(&m->lost, buf_bytes(&from), buf_bytes(&to));
+            buf_clear(&from);
+        }
+    }
+    m->lost.id += count > 0;
+    m->damaged = 0;
+    buf_close(&from);
+    buf_close(&to);
+    buf_close(&key);
+    return count;
 }

@@ -54,4 +54,8 @@ void store_mem_watch(struct store *s, store_mem_seen *seen, void *arg);
 size_t store_mem_count(const struct store *s);
 uint32_t store_mem_damage(struct store *s, size_t place);
 
+/* Between two processes: what is damaged goes, and store_lost tells of it. Returns how many entries
+ * that were. */
+uint32_t store_mem_mend(struct store *s);
+
 #endif

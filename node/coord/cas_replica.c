@@ -200,7 +200,7 @@ static enum err check(struct coord *c, keyspace_no keyspace, uint64_t electorate
         return ERR_FAILED;
     if (c->in_flight > c->config.in_flight_max)
         return ERR_OVERLOADED;
-    return engine_range_error(c->engine, keyspace, range);
+    return engine_serving_error(c->engine, keyspace, range);
 }
 
 static struct bytes name_of(struct vote *v, table_no table, token place, struct bytes key)

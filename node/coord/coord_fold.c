@@ -354,7 +354,8 @@ void fold_asked(struct coord *c, struct now now, node_no from, const struct wire
     struct buf clock;
     if (c->self.node == 0 || !read_lives(c, m->lives) ||
         find_set(c, m->keyspace, m->range, &set) != m->set ||
-        engine_range_error(c->engine, m->keyspace, m->range) != ERR_OK || c->promised == INT64_MAX)
+        engine_serving_error(c->engine, m->keyspace, m->range) != ERR_OK ||
+        c->promised == INT64_MAX)
         return; /* who asks asks again */
     int64_t promise = m->promise < now.wall ? m->promise : now.wall;
     if (promise > c->promised)

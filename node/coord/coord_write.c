@@ -188,7 +188,7 @@ static bool is_able(struct coord *c, const struct run *run, node_no node)
     if (!cluster_is_alive(c->cluster, node))
         return false;
     return node != cluster_self(c->cluster) ||
-           engine_range_error(c->engine, run->keyspace, run->range) == ERR_OK;
+           engine_serving_error(c->engine, run->keyspace, run->range) == ERR_OK;
 }
 
 /* Does its answer count? Of a hint that is for one replica only that one's does. */

@@ -164,7 +164,7 @@ struct agreement *agree_open(struct heal *h, keyspace_no keyspace, range_no rang
     struct set set;
     struct agreement *a = agree_find(h, keyspace, range);
     if (!find_set(h, keyspace, range, &set) || !all_alive(h, &set) ||
-        engine_range_error(h->engine, keyspace, range) != ERR_OK) {
+        engine_serving_error(h->engine, keyspace, range) != ERR_OK) {
         if (a != NULL)
             drop(h, a);
         return NULL;

@@ -12,7 +12,7 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     h->rounds = h->requests = config->first_question;
     h->engine = engine;
     h->cluster = cluster;
-    h->next_round = h->tidy_due = h->forget_due = h->logs_due = USEC_NEVER;
+    h->next_round = h->tidy_due = h->forget_due = h->logs_due = h->damage.due = USEC_NEVER;
     map_init(&h->holds);
     agree_load_lives(h);
     omap_init(&h->agreements);
@@ -158,6 +158,7 @@ static void session_ask(struct heal *h, struct now now, struct session *s)
     s->soon = s->partial = false;
     s->state = SESSION_ASKED;
     s->asked_epoch = h->ring_epoch;
+    s->asked_rebuild = h->damage.rebuild;
     s->round = ++h->rounds;
     s->due = now.mono + h->config.timeout_us;
     h->stats.rounds++;
@@ -251,6 +252,8 @@ static bool keep_missing(struct heal *h, struct session *s)
         struct want *w = &s->wants[i];
         bool damaged = engine_range_error(h->engine, w->keyspace, w->range) != ERR_OK;
         s->unable |= damaged;
+        if (damaged && !clock_empty(&w->clock))
+            damage_has_peer(h, w->keyspace, w->range);
         shrink(h, w);
         s->behind |= heal_leave_marked(h, s->peer, w);
         if (damaged || clock_empty(&w->clock))
@@ -281,6 +284,7 @@ static void session_settled(struct heal *h, struct now now, struct session *s)
         return;
     }
     seal(h, s);
+    damage_seal(h, s);
     session_end(h, now, s, false);
     check_moved(h);
 }
@@ -423,6 +427,7 @@ void heal_ask_everybody(struct heal *h, struct now now)
 void heal_begin(struct heal *h, struct now now)
 {
     h->begun = true;
+    h->damage.due = now.mono;
     h->next_round = now.mono + h->config.interval_us;
     heal_ask_everybody(h, now);
 }
@@ -495,6 +500,8 @@ void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
         return;
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
+        if (damage_durable(h, s, ticket, err))
+            return;
         if (s->seal == ticket) {
             s->seal = 0;
             s->covered_epoch = err == ERR_OK ? s->seal_epoch : s->covered_epoch;
@@ -541,6 +548,8 @@ void heal_deadline(struct heal *h, struct now now)
         tidy_tick(h, now);
         proved_tick(h, now);
     }
+    if (now.mono >= h->damage.due)
+        damage_tick(h, now);
     if (now.mono >= h->tidy_due)
         tidy_some(h, now);
     if (now.mono >= h->logs_due)
@@ -565,6 +574,7 @@ usec heal_next_deadline(const struct heal *h)
     usec next = h->next_round < h->tidy_due ? h->next_round : h->tidy_due;
     next = next < h->forget_due ? next : h->forget_due;
     next = next < h->logs_due ? next : h->logs_due;
+    next = next < h->damage.due ? next : h->damage.due;
     usec fetch = fetch_next_deadline(h);
     next = fetch < next ? fetch : next;
     usec compare = compare_next_deadline(h);

@@ -196,6 +196,7 @@ enum heal_effect_type {
     HEAL_COMPARED,
     HEAL_COMPARED_ALL,
     HEAL_DOUBTFUL, /* rows of the peer were other than clocks say: damage, or a defect of ours */
+    HEAL_DAMAGED,  /* a range is found damaged, forgotten, or is whole again: for the log */
     HEAL_NEW_LIFE, /* dots are to be minted under a new boot number: heal_set_life */
     HEAL_MOVED     /* all that there is to pull for ring_epoch has been pulled and is durable */
 };
@@ -240,6 +241,11 @@ struct heal_effect {
             table_no table;   /* of the first one, */
             struct bytes key; /* its partition */
         } doubtful;
+        struct {
+            keyspace_no keyspace;
+            range_no range;
+            enum { DAMAGE_FOUND, DAMAGE_FORGOTTEN, DAMAGE_MENDED } what;
+        } damaged;
         uint64_t ring_epoch;
     };
 };
@@ -252,6 +258,8 @@ void heal_clear(struct heal *h); /* effects performed: their bytes are freed */
 struct heal_stats {
     uint64_t rounds, equal, pulls, dots_pulled, bytes_pulled, bytes_served, unserved;
     uint64_t forgotten;      /* ranges, before they were taken over again */
+    uint64_t damaged_ranges; /* now: damaged, or being rebuilt */
+    uint64_t rebuilt;        /* ranges */
     uint64_t fetches;        /* questions for dots that somebody waits for */
     uint64_t purges;         /* turns of removing garbage */
     uint64_t garbage_ranges; /* that had some when looked at last, */
@@ -278,6 +286,17 @@ const struct clock *heal_agreed(struct heal *h, keyspace_no keyspace, range_no r
 
 /* In so many ranges garbage stays because this node is dead; since when (mono). */
 size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since);
+
+/* Ranges whose data is damaged here (damage.h), by keyspace and range. */
+struct heal_damaged {
+    keyspace_no keyspace;
+    range_no range;
+    bool rebuilding; /* it was forgotten, and is taken over again; else no other replica that is
+                        whole has told of it yet */
+};
+
+/* *at := the first from *at on. False: none. */
+bool heal_next_damaged(const struct heal *h, struct heal_damaged *at);
 
 /* Why garbage of a range stays: one for each replica that has not agreed to all of it. */
 enum heal_pin_reason {

@@ -5,6 +5,7 @@
  *   agree.c    what may be forgotten of deletions (agree.h)
  *   agree_talk.c  questions and answers about that
  *   held.c     what is held; what was, and goes before it is again
+ *   damage.c   ranges whose data is damaged here (damage.h)
  *   fetch.c    dots that somebody waits for
  *   compare*.c  sessions by trees (compare.h), of many ranges (compare_many.h)
  *   marks.c    ranges that need such a session (marks.h)
@@ -24,6 +25,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "node/heal/agree.h"
+#include "node/heal/damage.h"
 #include "node/heal/heal.h"
 #include "node/heal/marks.h"
 #include "node/heal/proved.h"
@@ -89,6 +91,7 @@ struct session {
     uint64_t asked_epoch; /* the ring_epoch when this comparison began */
     uint64_t seal;        /* ticket after which all that was covered is durable */
     uint64_t seal_epoch;
+    uint64_t asked_rebuild, rebuild_seal, sealed_rebuild, covered_rebuild; /* damage.c */
     uint64_t covered_epoch; /* the ring_epoch for which we once had all it had */
     /* agree_talk.c */
     uint64_t agree_round; /* our question that it has yet to answer; 0: none */
@@ -130,6 +133,7 @@ struct heal {
     struct forget *forgets;
     size_t forgets_count, forgets_cap;
     usec forget_due;
+    struct damage damage;
     struct omap agreements; /* u32 keyspace, u32 range -> struct agreement * */
     uint64_t ask_from;      /* agreements before this one were asked about */
     uint64_t tidy_from;     /* purging goes on here */
@@ -170,6 +174,12 @@ void heal_ask_everybody(struct heal *h, struct now now);
 
 /* --- held.c */
 void held_free(struct heal *h);
+void held_look_again(struct heal *h, struct now now); /* something is found damaged */
+/* A replica that is whole has told of a range that is damaged here: it is forgotten. */
+bool held_forget_damaged(struct heal *h, keyspace_no keyspace, range_no range);
+void held_rebuilt(struct heal *h); /* all ranges that were being rebuilt are whole */
+/* Ranges that are damaged, or being rebuilt: the first behind. */
+bool held_next_damaged(const struct heal *h, struct heal_damaged *at);
 void held_forget_some(struct heal *h, struct now now);
 
 /* --- serve.c */

@@ -9,6 +9,10 @@
  *    +---- FORGETTING <-------+-----------------------+
  *                    done: as the ring has it then
  *
+ * And of what is FULL, when its data is damaged (damage.h):
+ *
+ *   FULL --found--> DAMAGED --another replica is whole--> FORGETTING --> REBUILDING --> FULL
+ *
  * From FORGETTING on nothing of what lies here is read, told of or handed on.
  * LEFT is NONE where it was held once: writes of that time may still be on their way to us.
  *
@@ -26,7 +30,15 @@
 #define FORGET_KEYS  512u /* removed in one turn */
 #define FORGET_PAUSE (2 * USEC_PER_MS)
 
-enum hold { HOLD_NONE, HOLD_TAKING, HOLD_FULL, HOLD_FORGETTING, HOLD_LEFT };
+enum hold {
+    HOLD_NONE,
+    HOLD_TAKING,
+    HOLD_FULL,
+    HOLD_FORGETTING,
+    HOLD_LEFT,
+    HOLD_DAMAGED,
+    HOLD_REBUILDING
+};
 
 struct holds {
     uint64_t ring_epoch;
@@ -120,6 +132,41 @@ static bool is_current(enum hold was, enum hold is, bool same_ring)
     return is == HOLD_LEFT || is == HOLD_NONE || (was != HOLD_NONE && was != HOLD_LEFT);
 }
 
+static bool has_others(const struct placement *p, range_no range)
+{
+    return placement_replicas(p, range).count > 1;
+}
+
+/* What of the range is lost here is a matter for us alone as long as we hold it. */
+static enum hold with_damage(struct heal *h, keyspace_no keyspace, range_no range, enum hold was,
+                             enum hold is)
+{
+    bool lost = damage_hits(h, keyspace, range);
+    if (is == HOLD_FULL && (was == HOLD_DAMAGED || lost))
+        return HOLD_DAMAGED;
+    if (is == HOLD_TAKING && (was == HOLD_DAMAGED || lost))
+        return HOLD_FORGETTING;
+    return is == HOLD_FULL && was == HOLD_REBUILDING ? HOLD_REBUILDING : is;
+}
+
+/* The engine and the log hear of it. */
+static void tell(struct heal *h, keyspace_no keyspace, range_no range, enum hold was, enum hold is)
+{
+    if (is == HOLD_DAMAGED)
+        engine_set_lost(h->engine, keyspace, range);
+    engine_set_rebuilding(h->engine, keyspace, range, is == HOLD_REBUILDING);
+    if (is == HOLD_REBUILDING && (is != was || h->damage.rebuild == 0))
+        h->damage.rebuild++;
+    if (is == was)
+        return;
+    if (is == HOLD_DAMAGED)
+        damage_tell(h, keyspace, range, DAMAGE_FOUND);
+    else if (was == HOLD_DAMAGED && is == HOLD_FORGETTING)
+        damage_tell(h, keyspace, range, DAMAGE_FORGOTTEN);
+    else if (was == HOLD_REBUILDING)
+        damage_tell(h, keyspace, range, DAMAGE_MENDED);
+}
+
 /* Our dots of before are told of by nobody from now on, so this is a new life (docs/versions.md).
  */
 static void forget_later(struct heal *h, keyspace_no keyspace, range_no range, bool first)
@@ -183,11 +230,13 @@ static bool look_at(struct heal *h, keyspace_no keyspace, uint64_t epoch, bool s
         enum hold is = hold_now(h, p, r);
         if (is == HOLD_NONE && was != HOLD_NONE)
             is = HOLD_LEFT;
-        if (was == HOLD_FORGETTING ||
+        is = with_damage(h, keyspace, r, was, is);
+        if (was == HOLD_FORGETTING || is == HOLD_FORGETTING ||
             (used[r] && !is_current(was, is, same_ring) && !MUTANT(old_data_kept))) {
             is = HOLD_FORGETTING;
             forget_later(h, keyspace, r, was != HOLD_FORGETTING);
         }
+        tell(h, keyspace, r, was, is);
         if (is != was && (was == HOLD_LEFT || is == HOLD_FORGETTING))
             set_since(h, keyspace, k, r, p->moving ? ring_epoch : epoch);
         changed |= is != was;
@@ -227,6 +276,8 @@ void heal_placed(struct heal *h, struct now now, uint64_t epoch)
     while (cluster_next_keyspace(h->cluster, keyspace, &keyspace))
         all &= look_at(h, keyspace++, epoch, seen);
     drop_gone(h);
+    if (all && engine_has_lost(h->engine))
+        engine_lost_done(h->engine); /* behind what is written about it above */
     h->placed_epoch = all ? epoch : 0;
     if (h->forgets_count > 0)
         h->forget_due = now.mono;
@@ -239,7 +290,11 @@ static void forgotten(struct heal *h, const struct forget *f)
     struct holds *k = map_get(&h->holds, f->keyspace);
     if (k == NULL || p == NULL || f->range >= k->ranges)
         return;
-    k->of[f->range] = (uint8_t)hold_now(h, p, f->range);
+    enum hold is = hold_now(h, p, f->range);
+    if (is == HOLD_FULL && has_others(p, f->range))
+        is = HOLD_REBUILDING; /* nobody gives us back what we had, but we asked for it */
+    tell(h, f->keyspace, f->range, HOLD_FORGETTING, is);
+    k->of[f->range] = (uint8_t)is;
     store(h, f->keyspace, k);
     h->stats.forgotten++;
 }
@@ -268,7 +323,7 @@ void held_forget_some(struct heal *h, struct now now)
         return;
     h->forgets_count--;
     forgotten(h, &f);
-    if (h->forgets_count == 0 && h->ring_epoch != 0)
+    if (h->forgets_count == 0 && (h->ring_epoch != 0 || h->damage.rebuild != h->damage.rebuilt))
         heal_ask_everybody(h, now); /* what could not be taken now can */
 }
 
@@ -276,4 +331,68 @@ void heal_set_life(struct heal *h, uint32_t boot)
 {
     h->life = boot;
     h->renewing = false;
+}
+
+void held_look_again(struct heal *h, struct now now)
+{
+    uint64_t epoch = h->placed_epoch;
+    if (epoch == 0)
+        return;
+    h->placed_epoch = epoch - 1; /* no entry was missed */
+    heal_placed(h, now, epoch);
+}
+
+bool held_forget_damaged(struct heal *h, keyspace_no keyspace, range_no range)
+{
+    struct holds *k = map_get(&h->holds, keyspace);
+    if (k == NULL || range >= k->ranges || k->of[range] != HOLD_DAMAGED)
+        return false;
+    k->of[range] = HOLD_FORGETTING;
+    tell(h, keyspace, range, HOLD_DAMAGED, HOLD_FORGETTING);
+    forget_later(h, keyspace, range, true);
+    store(h, keyspace, k);
+    engine_begin_forgetting(h->engine, keyspace, range);
+    return true;
+}
+
+void held_rebuilt(struct heal *h)
+{
+    uint64_t *keyspaces = map_keys(&h->holds);
+    size_t count = map_count(&h->holds);
+    for (size_t i = 0; i < count; i++) {
+        struct holds *k = map_get(&h->holds, keyspaces[i]);
+        bool any = false;
+        for (range_no r = 0; r < k->ranges; r++) {
+            if (k->of[r] != HOLD_REBUILDING)
+                continue;
+            k->of[r] = HOLD_FULL;
+            tell(h, (keyspace_no)keyspaces[i], r, HOLD_REBUILDING, HOLD_FULL);
+            h->stats.rebuilt++;
+            any = true;
+        }
+        if (any)
+            store(h, (keyspace_no)keyspaces[i], k);
+    }
+    mem_free(keyspaces);
+}
+
+bool held_next_damaged(const struct heal *h, struct heal_damaged *at)
+{
+    uint64_t *keyspaces = map_keys(&h->holds);
+    size_t count = map_count(&h->holds);
+    bool found = false;
+    for (size_t i = 0; i < count && !found; i++) {
+        const struct holds *k = map_get(&h->holds, keyspaces[i]);
+        if (keyspaces[i] < at->keyspace)
+            continue;
+        range_no r = keyspaces[i] == at->keyspace ? at->range : 0;
+        while (r < k->ranges && k->of[r] != HOLD_DAMAGED && k->of[r] != HOLD_REBUILDING &&
+               k->of[r] != HOLD_FORGETTING)
+            r++;
+        found = r < k->ranges;
+        if (found)
+            *at = (struct heal_damaged){(keyspace_no)keyspaces[i], r, k->of[r] != HOLD_DAMAGED};
+    }
+    mem_free(keyspaces);
+    return found;
 }

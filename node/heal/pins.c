@@ -71,7 +71,7 @@ static void look_at_range(struct heal *h, keyspace_no keyspace, range_no range, 
         return;
     if (a != NULL && a->tag == tag)
         look_at_told(l, a);
-    else if (engine_range_error(h->engine, keyspace, range) != ERR_OK ||
+    else if (engine_serving_error(h->engine, keyspace, range) != ERR_OK ||
              omap_count(&h->agreements) >= AGREED_RANGES_MAX)
         add(l, cluster_self(h->cluster), HEAL_PIN_HERE, NULL);
 }

@@ -124,7 +124,8 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
         range_no range = 0;
         while (engine_next_range(h->engine, keyspace, range, &range)) {
             const struct clock *clock = engine_clock(h->engine, keyspace, range);
-            if (!clock_empty(clock) && shared(h, keyspace, range, from)) {
+            if (!clock_empty(clock) && shared(h, keyspace, range, from) &&
+                engine_serving_error(h->engine, keyspace, range) == ERR_OK) {
                 buf_clear(&one);
                 clock_encode(clock, &one);
                 buf_put_u32(&clocks, keyspace);
@@ -177,6 +178,8 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
         err = clock_decode(m->have, &have);
     if (err == ERR_OK && cluster_self(h->cluster) == 0)
         err = ERR_UNAVAILABLE; /* what of it is to be forgotten is seen with the ring */
+    if (err == ERR_OK)
+        err = engine_serving_error(h->engine, m->keyspace, m->range);
     if (err == ERR_OK && !engine_durable_clock(h->engine, m->keyspace, m->range, &context))
         err = ERR_OVERLOADED; /* the next round asks again */
     if (err == ERR_OK)

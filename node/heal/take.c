@@ -12,7 +12,8 @@ enum err heal_take_rows(struct heal *h, const struct wire_pull_reply *m, uint64_
     struct clock context;
     const struct placement *p = cluster_placement(h->cluster, m->keyspace);
     bool holds = p != NULL && m->range < p->ranges &&
-                 replicas_have(placement_replicas(p, m->range), cluster_self(h->cluster));
+                 replicas_have(placement_replicas(p, m->range), cluster_self(h->cluster)) &&
+                 engine_serving_error(h->engine, m->keyspace, m->range) == ERR_OK;
     clock_init(&context);
     enum err err = clock_decode(m->context, &context);
     if (!cluster_is_replica(h->cluster, m->keyspace, m->range, cluster_self(h->cluster)))

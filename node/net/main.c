@@ -179,21 +179,25 @@ static void write_line(void *arg, struct bytes line)
     (void)n; /* nowhere to complain */
 }
 
-static enum err open_store(const struct config *c, char path[CONFIG_ITEMS_MAX], struct store **ret,
-                           struct errmsg *reterr)
+static enum err find_directory(const struct config *c, char path[CONFIG_ITEMS_MAX],
+                               struct errmsg *reterr)
 {
     struct bytes item;
     if (!config_item(c->data_file_directories, 0, &item))
         return errmsg_set(reterr, ERR_CONFIG, "data_file_directories is empty");
     snprintf(path, CONFIG_ITEMS_MAX, "%.*s", (int)item.len, (const char *)item.data);
-    enum err err = make_directories(path, reterr);
-    if (err != ERR_OK)
-        return err;
+    return make_directories(path, reterr);
+}
+
+static enum err open_store(const struct config *c, const char *path, bool mend, struct store **ret,
+                           struct errmsg *reterr)
+{
     struct store_leveldb_config store = {
         .path = path,
         .sync = c->commitlog_sync == COMMITLOG_SYNC_BATCH ? STORE_SYNC_BATCH : STORE_SYNC_PERIODIC,
         .write_buffer_bytes = (size_t)c->write_buffer_size,
-        .cache_bytes = (size_t)c->block_cache_size};
+        .cache_bytes = (size_t)c->block_cache_size,
+        .mend = mend};
     return store_leveldb_open(&store, ret, reterr);
 }
 
@@ -261,14 +265,95 @@ static struct node_setting *show_settings(const struct config *c, struct arena *
     return settings;
 }
 
+/* How often damage was met since the process began, and whether it helps to look. */
+struct mending {
+    bool look;     /* open the store with a look at all of its files */
+    bool useless;  /* that was done, and nothing was found */
+    unsigned done; /* so often something was */
+};
+
+#define MENDS_MAX 5 /* a disk that is damaged again and again is to be replaced */
+
+static void say_opened(struct log *log, const struct store *store)
+{
+    const struct lost_keys *lost = store_lost(store);
+    if (store_leveldb_torn(store) > 0)
+        log_line(log, shell_now().wall, LOG_WARN,
+                 "the store ends in a write that was not finished -> %llu bytes cut off",
+                 (unsigned long long)store_leveldb_torn(store));
+    if (store_leveldb_mended(store))
+        log_line(
+            log, shell_now().wall, LOG_WARN,
+            "table files of the store were damaged or gone -> mended without what they had, %zu "
+            "stretches of keys; what was there is kept in the folder 'lost'",
+            lost->count);
+}
+
+/* The node's own records are lost, or what belongs to the data: it cannot go on as what it was. In
+ * a ring of others it comes back in its own place, empty; what is left is kept for people. */
+static bool begins_anew(const char *path, const struct node_config *config, struct log *log,
+                        enum err err, struct errmsg *why)
+{
+    bool alone = true;
+    struct errmsg aside;
+    for (size_t i = 0; i < config->seeds_count; i++)
+        alone = alone && endpoint_equal(&config->seeds[i], &config->endpoint);
+    if (err != ERR_CORRUPT || alone)
+        return false;
+    log_line(log, shell_now().wall, LOG_ERROR, "%s", why->text);
+    if (store_leveldb_set_aside(path, &aside) != ERR_OK) {
+        *why = aside;
+        return false;
+    }
+    log_line(
+        log, shell_now().wall, LOG_WARN,
+        "the data of this node is given up and kept in %s/lost-* -> it begins anew, in place of "
+        "what it was",
+        path);
+    return true;
+}
+
+/* From opening the store to closing it. */
+static enum err run_once(struct shell *shell, const struct node_config *config, const char *path,
+                         struct mending *m, struct errmsg *reterr)
+{
+    const struct config *c = shell->config;
+    struct store *store = NULL;
+    struct node_config with = *config;
+    enum err err = open_store(c, path, m->look, &store, reterr);
+    if (err != ERR_OK)
+        return err;
+    shell->store = store;
+    shell->wake_fd = store_leveldb_wake_fd(store);
+    say_opened(shell->log, store);
+    m->done += store_leveldb_mended(store);
+    m->useless = m->useless || (m->look && !store_leveldb_mended(store));
+    with.mends = !m->useless && m->done < MENDS_MAX;
+    if (with.replaces.port == 0 && store_leveldb_was_set_aside(path))
+        with.replaces = with.endpoint;
+    if (c->commitlog_sync == COMMITLOG_SYNC_PERIODIC)
+        shell->sync_every = c->commitlog_sync_period;
+    err = node_new(&with, store, &shell->node, reterr);
+    if (err == ERR_OK) {
+        char text[ENDPOINT_TEXT_SIZE];
+        log_line(shell->log, shell_now().wall, LOG_INFO, "torcd %s starts -> clients on %s",
+                 TORC_VERSION, endpoint_text(&shell->at_cql, text));
+        err = shell_run(shell, reterr);
+        node_free(shell->node);
+    }
+    store_close(store);
+    return err;
+}
+
 static enum err run(const struct config *c, struct log *log, struct errmsg *reterr)
 {
     struct tracer tracer = log_tracer(log);
     struct node_config config = {.seed = 0};
     char path[CONFIG_ITEMS_MAX];
     struct shell shell = {.config = c, .log = log, .data = path};
-    struct store *store = NULL;
+    struct mending mending = {.look = false};
     struct arena settings = {0};
+    bool again = true, anew = false;
     config.settings = show_settings(c, &settings);
     config.settings_count = CONFIG_COUNT;
     fill_config(c, &config, log_wants(log, LOG_DEBUG) ? &tracer : NULL);
@@ -277,28 +362,19 @@ static enum err run(const struct config *c, struct log *log, struct errmsg *rete
     if (err == ERR_OK)
         err = find_seeds(c, &config, log, reterr);
     if (err == ERR_OK)
-        err = open_store(c, path, &store, reterr);
-    if (err != ERR_OK) {
-        arena_close(&settings);
-        return err;
+        err = find_directory(c, path, reterr);
+    struct shell fresh = shell;
+    while (err == ERR_OK && again) {
+        shell = fresh;
+        err = run_once(&shell, &config, path, &mending, reterr);
+        again = err == ERR_OK && shell.mend;
+        if (err == ERR_CORRUPT && !mending.look) /* of a record that a start needs */
+            again = true;
+        else if (!anew && begins_anew(path, &config, log, err, reterr))
+            again = anew = true;
+        mending.look = again && !anew;
+        err = again ? ERR_OK : err;
     }
-    shell.store = store;
-    shell.wake_fd = store_leveldb_wake_fd(store);
-    if (store_leveldb_torn(store) > 0)
-        log_line(log, shell_now().wall, LOG_WARN,
-                 "the store ends in a write that was not finished -> %llu bytes cut off",
-                 (unsigned long long)store_leveldb_torn(store));
-    if (c->commitlog_sync == COMMITLOG_SYNC_PERIODIC)
-        shell.sync_every = c->commitlog_sync_period;
-    err = node_new(&config, store, &shell.node, reterr);
-    if (err == ERR_OK) {
-        char text[ENDPOINT_TEXT_SIZE];
-        log_line(log, shell_now().wall, LOG_INFO, "torcd %s starts -> clients on %s", TORC_VERSION,
-                 endpoint_text(&shell.at_cql, text));
-        err = shell_run(&shell, reterr);
-        node_free(shell.node);
-    }
-    store_close(store);
     arena_close(&settings);
     log_line(log, shell_now().wall, LOG_INFO, "stopped");
     return err;

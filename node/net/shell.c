@@ -61,6 +61,7 @@ static void perform(struct shell *s, const struct node_effect *e)
     case NODE_LOG: say(s, e); break;
     case NODE_READY_NOW: event_add(s->ev_cql, NULL); break;
     case NODE_DRAINED: s->stop = true; break;
+    case NODE_MEND: s->mend = s->stop = true; break;
     case NODE_PASSWORD: password_start(s, e); break;
     }
 }

@@ -76,6 +76,7 @@ struct shell {
     uint8_t *chunk; /* READ_CHUNK bytes */
     bool stepping;
     bool stop;
+    bool mend; /* and begin anew, with the store mended */
     bool draining;
     usec drain_until;
     const char *data;           /* the directory of the store */

@@ -1,5 +1,6 @@
 SUITE_WITH(heal)
 SUITE_WITH(held)
+SUITE_WITH(damage)
 SUITE_WITH(fetch)
 SUITE_WITH(marks)
 SUITE_WITH(logs)

@@ -133,6 +133,10 @@ bool perform(node_no no)
             n->life++;
             continue;
         }
+        if (effects[i].type == HEAL_DAMAGED) {
+            n->damage_told[effects[i].damaged.what]++;
+            continue;
+        }
         struct wire_message m = effects[i].send.message;
         struct sent *s = &f.queue[f.queued++ % ARRAY_LEN(f.queue)];
         m.from = no;

@@ -34,9 +34,10 @@ struct one {
     struct heal_figures all_figures;
     table_no from_table;
     struct buf from;
-    uint64_t doubtful;   /* rows, of HEAL_DOUBTFUL */
-    uint64_t moved;      /* the ring epoch of HEAL_MOVED */
-    uint64_t moved_dots; /* pulled by then */
+    uint64_t doubtful;       /* rows, of HEAL_DOUBTFUL */
+    uint64_t damage_told[3]; /* HEAL_DAMAGED, by `what` */
+    uint64_t moved;          /* the ring epoch of HEAL_MOVED */
+    uint64_t moved_dots;     /* pulled by then */
 };
 
 struct sent {

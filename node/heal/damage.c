@@ -1,0 +1,106 @@
+/* damage.c - see damage.h. */
+#include "node/heal/heal_core.h"
+
+#include "base/mutant.h"
+
+#define LOOK_EVERY USEC_PER_SEC
+
+bool damage_hits(struct heal *h, keyspace_no keyspace, range_no range)
+{
+    struct range_place place;
+    struct arena arena = {0};
+    uint32_t ranges = cluster_ranges(h->cluster);
+    if (!engine_has_lost(h->engine) || range >= ranges || MUTANT(damage_served))
+        return false;
+    struct token_span span = ring_range_span(range, ranges);
+    place.first = span.first;
+    place.last = span.last;
+    place.tables_count = cluster_tables_of(h->cluster, keyspace, &arena, &place.tables);
+    bool hit = engine_range_is_lost(h->engine, keyspace, range, &place);
+    arena_close(&arena);
+    return hit;
+}
+
+void damage_tell(struct heal *h, keyspace_no keyspace, range_no range, int what)
+{
+    struct heal_effect *e = heal_append(h, HEAL_DAMAGED);
+    e->damaged.keyspace = keyspace;
+    e->damaged.range = range;
+    e->damaged.what = (unsigned)what;
+}
+
+void damage_has_peer(struct heal *h, keyspace_no keyspace, range_no range)
+{
+    if (held_forget_damaged(h, keyspace, range))
+        h->forget_due = 0;
+}
+
+void damage_seal(struct heal *h, struct session *s)
+{
+    if (h->damage.rebuilt == h->damage.rebuild || s->asked_rebuild != h->damage.rebuild ||
+        s->unable || s->partial || s->behind)
+        return;
+    s->rebuild_seal = HEAL_TICKET | ++h->tickets;
+    s->sealed_rebuild = s->asked_rebuild;
+    engine_barrier(h->engine, s->rebuild_seal);
+}
+
+/* It is a replica of any range that is rebuilt, be it dead for now: what only it and this one had
+ * acked it still has. */
+static bool is_waited_for(const struct heal *h, const struct cluster_node *n)
+{
+    struct heal_damaged at = {0};
+    bool waited = false;
+    for (; n->node != cluster_self(h->cluster) && !waited && held_next_damaged(h, &at);
+         at.range++) {
+        const struct placement *p = cluster_placement(h->cluster, at.keyspace);
+        waited = at.rebuilding && p != NULL && at.range < p->ranges &&
+                 replicas_have(placement_replicas(p, at.range), n->node);
+    }
+    return waited;
+}
+
+static void check_rebuilt(struct heal *h)
+{
+    const struct cluster_node *nodes;
+    size_t count = cluster_nodes(h->cluster, &nodes);
+    for (size_t i = 0; i < count; i++) {
+        if (is_waited_for(h, &nodes[i]) &&
+            heal_session(h, nodes[i].node)->covered_rebuild != h->damage.rebuild)
+            return;
+    }
+    h->damage.rebuilt = h->damage.rebuild;
+    held_rebuilt(h);
+}
+
+bool damage_durable(struct heal *h, struct session *s, uint64_t ticket, enum err err)
+{
+    if (s->rebuild_seal == 0 || s->rebuild_seal != ticket)
+        return false;
+    s->rebuild_seal = 0;
+    if (err == ERR_OK)
+        s->covered_rebuild = s->sealed_rebuild;
+    if (h->damage.rebuilt != h->damage.rebuild)
+        check_rebuilt(h);
+    return true;
+}
+
+bool heal_next_damaged(const struct heal *h, struct heal_damaged *at)
+{
+    return held_next_damaged(h, at);
+}
+
+/* What readers have met is written down before it is dealt with: the process may end. */
+void damage_tick(struct heal *h, struct now now)
+{
+    struct heal_damaged at = {0};
+    h->damage.due = now.mono + LOOK_EVERY;
+    if (engine_losses(h->engine) != h->damage.losses) {
+        h->damage.losses = engine_losses(h->engine);
+        engine_lost_save(h->engine);
+        held_look_again(h, now);
+    }
+    h->stats.damaged_ranges = 0;
+    for (; held_next_damaged(h, &at); at.range++)
+        h->stats.damaged_ranges++;
+}

@@ -1,0 +1,52 @@
+/* damage.h - ranges whose data is damaged here; inside of healing.
+ *
+ * What the store has lost (lost.h), and values that readers found garbled, are keys: the ranges
+ * that they lie in are not to be believed any more. Not only the row that is gone: a deletion may
+ * be gone with it, or LevelDB's own removal of what then comes out again. So such a range is
+ * forgotten as a whole, and taken over again from the other replicas, while all other ranges are
+ * served.
+ *
+ *   FULL -> DAMAGED      found. The range claims nothing and is not served, over restarts.
+ *   DAMAGED -> FORGETTING  another replica, which is alive and whole there, has told a clock of the
+ *                        range. Until then nothing is removed: with one replica what can be read is
+ *                        all that there is, and it is for a person to decide. (Two that are damaged
+ *                        at once do not forget for each other's sake: neither tells a clock.)
+ *   FORGETTING -> REBUILDING  nothing is left; dots are minted under a new boot number (held.c)
+ *   REBUILDING -> FULL   as a mover: every other replica, be it dead for now, was once asked since
+ *                        then and had nothing that is not here, durably.
+ *
+ * Until it is FULL no write is taken and nothing answered. docs/healing.md, "Damage", has the
+ * argument.
+ *
+ * A session that is asked counts for all ranges that were being rebuilt when it was asked; one more
+ * that comes to it begins the count anew.
+ */
+#ifndef TORC_NODE_HEAL_DAMAGE_H
+#define TORC_NODE_HEAL_DAMAGE_H
+
+#include "node/heal/heal.h"
+
+struct session;
+
+struct damage {
+    uint64_t rebuild; /* grows with each range that begins to be rebuilt; 0: none ever did */
+    uint64_t rebuilt; /* up to which all is whole */
+    uint64_t losses;  /* of the engine, when looked at last */
+    usec due;
+};
+
+/* Is any of the range among what is lost? */
+bool damage_hits(struct heal *h, keyspace_no keyspace, range_no range);
+
+void damage_tell(struct heal *h, keyspace_no keyspace, range_no range, int what);
+
+/* A peer has told a clock of a range that cannot be read here. */
+void damage_has_peer(struct heal *h, keyspace_no keyspace, range_no range);
+
+/* The peer of the session has nothing that is not here. */
+void damage_seal(struct heal *h, struct session *s);
+bool damage_durable(struct heal *h, struct session *s, uint64_t ticket, enum err err); /* ours? */
+
+void damage_tick(struct heal *h, struct now now);
+
+#endif

@@ -1,0 +1,82 @@
+/* node_damage.c - damage of our disk, as the shell, the log and people hear of it. */
+#include "node/node_core.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MEND_AFTER        (2 * USEC_PER_SEC) /* what a start tells the others is told by then */
+#define DAMAGE_TOLD_EVERY (60 * USEC_PER_SEC)
+
+/* What readers cannot name (a block that LevelDB does not read, a compaction that failed) the store
+ * can, when it is opened anew: so the shell is asked for that. Once; it knows how often it helps.
+ */
+bool node_asks_for_mending(struct node *n)
+{
+    const char *failure = store_failure(n->store);
+    bool failed = failure != NULL && strncmp(failure, "Corruption", 10) == 0;
+    if (n->mend_asked || !n->config.mends || n->now.mono - n->started < MEND_AFTER ||
+        (!failed && engine_stats(n->engine).unexplained == 0))
+        return n->mend_asked;
+    n->mend_asked = true;
+    node_log(n, true, "damage in the store -> it is closed, mended and opened again");
+    node_append(n, NODE_MEND);
+    return true;
+}
+
+/* Other replicas answer in our place, so nobody but the log would notice. */
+void report_damage(struct node *n)
+{
+    uint64_t damaged = engine_stats(n->engine).damaged;
+    report_batches(n);
+    (void)node_asks_for_mending(n);
+    if (damaged == n->damage_told || n->now.mono < n->damage_next)
+        return;
+    node_log(n, true, "%" PRIu64 " reads met damage in the store -> other replicas answer",
+             damaged - n->damage_told);
+    n->damage_told = damaged;
+    n->damage_next = n->now.mono + DAMAGE_TOLD_EVERY;
+}
+
+void report_range_damage(struct node *n, const struct heal_effect *e)
+{
+    const struct keyspace *found =
+        n->schema != NULL ? schema_keyspace_by_no(n->schema, e->damaged.keyspace) : NULL;
+    const char *keyspace = found != NULL ? found->name : "?";
+    unsigned range = (unsigned)e->damaged.range;
+    if (e->damaged.what == DAMAGE_FOUND)
+        node_log(
+            n, true,
+            "data of range %u of keyspace %s is damaged here -> it is not served until another "
+            "replica can give it",
+            range, keyspace);
+    else if (e->damaged.what == DAMAGE_FORGOTTEN)
+        node_log(n, true,
+                 "damaged range %u of keyspace %s -> forgotten, to be taken over again from the "
+                 "other replicas",
+                 range, keyspace);
+    else
+        node_log(n, false, "range %u of keyspace %s is whole again", range, keyspace);
+}
+
+bool node_damage_text(struct node *n, char *out, size_t size)
+{
+    struct heal_damaged at = {0}, first = {0};
+    size_t damaged = 0, rebuilding = 0;
+    for (; heal_next_damaged(n->heal, &at); at.range++) {
+        if (damaged == 0 && !at.rebuilding)
+            first = at;
+        damaged += !at.rebuilding;
+        rebuilding += at.rebuilding;
+    }
+    if (damaged > 0)
+        snprintf(
+            out, size,
+            "%zu ranges are damaged here (the first: %u) and no other replica has told that it "
+            "has them; %zu more are being rebuilt",
+            damaged, (unsigned)first.range, rebuilding);
+    else if (rebuilding > 0)
+        snprintf(out, size, "%zu damaged ranges are being rebuilt from the other replicas",
+                 rebuilding);
+    return damaged + rebuilding > 0;
+}

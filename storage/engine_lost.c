@@ -1,0 +1,194 @@
+/* engine_lost.c - what the store has lost, until somebody has dealt with it.
+ *
+ * A store tells what it lost when it was mended (lost.h); of values whose checksum is not right the
+ * engine hears when they are read. Both are kept in one fact with the id of the store's finding,
+ * so that each is dealt with once, whatever ends the process: the fact goes in a batch behind what
+ * was done about it.
+ *
+ *   fact "d/lost" = lost_encode
+ *
+ * Here: records of the node's own must not be lost. A fact may be there as it once was (a boot
+ * number, a promise of Paxos, what was voted for): such a disk must not go on under its name. And
+ * indexes whose entries are lost are built anew: a missing entry would be a row not found.
+ */
+#include "base/mem.h"
+#include "base/mutant.h"
+#include "storage/engine_private.h"
+
+#include <string.h>
+
+#define FACT_LOST BYTES_LIT("d/lost")
+#define LOST_SIZE ((size_t)16 << 20)
+
+static bool touches_letter(const struct lost_keys *l, char letter)
+{
+    uint8_t from = (uint8_t)letter, upto = (uint8_t)(letter + 1);
+    return lost_touches(l, bytes_make(&from, 1), bytes_make(&upto, 1));
+}
+
+/* Of each index that has lost entries it goes that it is built, or how far. */
+static enum err indexes_anew(struct engine *e)
+{
+    struct buf name, after, from, upto;
+    enum err err = ERR_OK;
+    buf_init(&name, SIZE_MAX);
+    buf_init(&after, SIZE_MAX);
+    buf_init(&from, SIZE_MAX);
+    buf_init(&upto, SIZE_MAX);
+    while (err == ERR_OK && touches_letter(&e->lost, 'i')) {
+        err = engine_fact_next(e, BYTES_LIT("x/"), buf_bytes(&after), &name, &e->value);
+        if (err != ERR_OK)
+            break;
+        buf_clear(&after);
+        buf_put_bytes(&after, buf_bytes(&name));
+        if (name.len != 10)
+            continue;
+        table_no table = load_u32(name.data + 2);
+        index_no index = load_u32(name.data + 6);
+        key_index(&from, table, index);
+        key_index(&upto, table, index + 1);
+        if (lost_touches(&e->lost, buf_bytes(&from), buf_bytes(&upto)))
+            engine_fact_delete(e, buf_bytes(&name), 0);
+    }
+    buf_close(&name);
+    buf_close(&after);
+    buf_close(&from);
+    buf_close(&upto);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+void engine_lost_save(struct engine *e)
+{
+    struct buf out;
+    buf_init(&out, LOST_SIZE);
+    lost_encode(&e->lost, &out);
+    if (buf_finish(&out) == ERR_OK)
+        engine_fact_put(e, FACT_LOST, buf_bytes(&out), 0);
+    buf_close(&out);
+}
+
+static void add_all(struct lost_keys *to, const struct lost_keys *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        lost_add(to, buf_bytes(&from->spans[i].from), buf_bytes(&from->spans[i].to));
+}
+
+enum err engine_lost_load(struct engine *e, struct errmsg *reterr)
+{
+    const struct lost_keys *found = store_lost(e->store);
+    struct buf value;
+    enum err err;
+    if (touches_letter(found, 'F') || touches_letter(found, 'M') || touches_letter(found, 'b'))
+        return errmsg_set(reterr, ERR_CORRUPT,
+                          "the store has lost records of the node's own (what it was, and what it "
+                          "had promised)");
+    buf_init(&value, LOST_SIZE);
+    err = engine_fact_get(e, FACT_LOST, &value);
+    if (err == ERR_OK)
+        err = lost_decode(buf_bytes(&value), &e->lost);
+    buf_close(&value);
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
+        return errmsg_set(reterr, err, "what the store has lost cannot be read: %s", err_text(err));
+    if (e->lost.id == found->id)
+        return ERR_OK;
+    e->lost.id = found->id;
+    add_all(&e->lost, found);
+    if (touches_letter(&e->lost, 'j')) /* the clocks of all ranges are not known any more */
+        lost_add(&e->lost, BYTES_LIT("c"), BYTES_LIT("u"));
+    engine_lost_save(e);
+    return indexes_anew(e);
+}
+
+void engine_note_garbled(struct engine *e, struct bytes key)
+{
+    if (!lost_has(&e->lost, key)) {
+        lost_add(&e->lost, key, key);
+        e->losses++;
+    }
+    e->garbled = true;
+}
+
+uint64_t engine_losses(const struct engine *e)
+{
+    return e->losses;
+}
+
+bool engine_has_lost(const struct engine *e)
+{
+    return e->lost.count > 0;
+}
+
+/* The keys from what `from` is to the end of what begins as it does. */
+static bool touches_prefix(const struct lost_keys *l, struct bytes prefix)
+{
+    uint8_t upto[16];
+    size_t len = prefix.len;
+    memcpy(upto, prefix.data, len);
+    while (len > 0 && ++upto[len - 1] == 0)
+        len--;
+    return lost_touches(l, prefix, bytes_make(upto, len));
+}
+
+bool engine_range_is_lost(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct range_place *place)
+{
+    static const char letters[] = {'T', 'c', 'g', 'l', 't'};
+    uint8_t prefix[9];
+    bool lost = false;
+    store_u32(prefix + 1, keyspace);
+    store_u32(prefix + 5, range);
+    for (size_t i = 0; i < sizeof letters && !lost; i++) {
+        prefix[0] = (uint8_t)letters[i];
+        lost = touches_prefix(&e->lost, bytes_make(prefix, sizeof prefix));
+    }
+    for (size_t i = 0; i < place->tables_count && !lost; i++) {
+        key_token(&e->key, place->tables[i], place->first);
+        if (place->last == INT64_MAX)
+            key_table(&e->value, place->tables[i] + 1);
+        else
+            key_token(&e->value, place->tables[i], place->last + 1);
+        lost = lost_touches(&e->lost, buf_bytes(&e->key), buf_bytes(&e->value));
+    }
+    return lost;
+}
+
+void engine_lost_done(struct engine *e)
+{
+    uint64_t id = e->lost.id;
+    lost_close(&e->lost);
+    e->lost.id = id;
+    engine_lost_save(e);
+}
+
+/* In memory only: whoever calls it remembers, and calls it again after a start. */
+void engine_set_lost(struct engine *e, keyspace_no keyspace, range_no range)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    if (r->err == ERR_UNAVAILABLE || r->lost)
+        return;
+    uint64_t top = clock_top(&r->clock, e->actor);
+    r->minted = top > r->minted ? top : r->minted;
+    clock_close(&r->clock);
+    r->hashed = false;
+    if (r->err == ERR_OK)
+        e->damaged_ranges++;
+    r->err = ERR_CORRUPT;
+    r->lost = true;
+}
+
+void engine_set_rebuilding(struct engine *e, keyspace_no keyspace, range_no range, bool rebuilding)
+{
+    struct range_state *r = engine_range(e, keyspace, range);
+    if (r->rebuilding && !rebuilding)
+        e->rebuilding_ranges--;
+    else if (!r->rebuilding && rebuilding)
+        e->rebuilding_ranges++;
+    r->rebuilding = rebuilding;
+}
+
+enum err engine_serving_error(struct engine *e, keyspace_no keyspace, range_no range)
+{
+    const struct range_state *r = engine_range(e, keyspace, range);
+    bool rebuilding = r->rebuilding && !MUTANT(rebuilding_serves);
+    return r->err == ERR_OK && rebuilding ? ERR_UNAVAILABLE : r->err;
+}

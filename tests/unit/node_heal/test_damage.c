@@ -1,0 +1,222 @@
+/* Data that is damaged at one replica: found, not served, taken over again from the others. */
+#include "three.h"
+
+#include "base/mem.h"
+#include "storage/keys.h"
+#include "storage/store_mem.h"
+
+#include <CUnit/CUnit.h>
+
+#define KEYS 60u
+
+void damage_setup(void);
+void damage_teardown(void);
+
+static uint64_t epoch;
+
+void damage_setup(void)
+{
+    three_setup(3);
+    epoch = 0;
+}
+
+void damage_teardown(void)
+{
+    three_teardown();
+}
+
+static void place(uint32_t rf)
+{
+    struct strategy strategy = {.type = STRATEGY_SIMPLE, .rf = rf};
+    struct cluster_table table = {TABLE, KEYSPACE};
+    epoch++;
+    for (node_no no = 1; no <= NODES; no++) {
+        cluster_set_keyspace(f.node[no - 1].cluster, KEYSPACE, &strategy);
+        cluster_set_tables(f.node[no - 1].cluster, &table, 1, epoch);
+        heal_placed(f.node[no - 1].heal, f.now, epoch);
+    }
+}
+
+static void filled(uint32_t rf)
+{
+    begin();
+    place(rf);
+    for (unsigned i = 0; i < KEYS; i++) {
+        unsigned mask = 0;
+        node_no by = 0;
+        for (node_no no = 1; no <= NODES; no++) {
+            if (!cluster_is_replica(f.node[0].cluster, KEYSPACE, range_of(i), no))
+                continue;
+            mask |= 1u << (no - 1);
+            by = no;
+        }
+        write_quietly(mask, by, i, 10);
+    }
+    settle();
+}
+
+static enum err read_all(node_no no)
+{
+    struct scan all = {.table = TABLE, .after_token = INT64_MIN, .upto_token = INT64_MAX};
+    struct scan_result rows;
+    return engine_scan(f.node[no - 1].engine, &all, &f.arena, &rows);
+}
+
+/* A bit of the n-th value flips, behind the back of all. Returns its range. */
+static range_no garble(node_no no, unsigned n)
+{
+    struct store *s = f.node[no - 1].store;
+    struct store_batch batch;
+    struct store_iter *it = store_iter_new(s);
+    table_no table;
+    token token_of;
+    struct bytes key;
+    size_t len;
+    store_iter_seek(it, BYTES_LIT("d"));
+    while (n-- > 0)
+        store_iter_next(it);
+    CU_ASSERT_FATAL(store_iter_valid(it));
+    struct bytes at = arena_copy(&f.arena, store_iter_key(it));
+    struct bytes value = arena_copy(&f.arena, store_iter_value(it));
+    uint8_t *bytes = arena_alloc(&f.arena, value.len);
+    for (size_t i = 0; i < value.len; i++)
+        bytes[i] = (uint8_t)(value.data[i] ^ (i == value.len / 2));
+    store_iter_free(it);
+    store_batch_init(&batch);
+    store_batch_put(&batch, at, bytes_make(bytes, value.len));
+    store_write(s, &batch, 0);
+    store_batch_close(&batch);
+    settle();
+    CU_ASSERT_FATAL(key_parse_part(at, &f.arena, &table, &token_of, &key, &len));
+    return ring_range_of(token_of, RANGES);
+}
+
+/* The node ends and starts again; what its disk has damaged is mended in between. */
+static void start_mended(node_no no)
+{
+    struct one *n = &f.node[no - 1];
+    settle();
+    (void)store_mem_mend(n->store);
+    restart(no, BYTES_NONE, BYTES_NONE);
+    heal_placed(n->heal, f.now, epoch);
+    heal_begin(n->heal, f.now);
+}
+
+static enum err serving(node_no no, range_no range)
+{
+    return engine_serving_error(f.node[no - 1].engine, KEYSPACE, range);
+}
+
+static void a_garbled_value_is_brought_back(void)
+{
+    struct one *n = &f.node[2];
+    filled(3);
+    range_no range = garble(3, 7);
+    CU_ASSERT_EQUAL(read_all(3), ERR_CORRUPT);
+    heal_deadline(n->heal, f.now);
+    elapse(USEC_PER_SEC);
+    CU_ASSERT_NOT_EQUAL(serving(3, range), ERR_OK);
+    for (range_no r = 0; r < RANGES; r++)
+        CU_ASSERT(r == range || serving(3, r) == ERR_OK);
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(serving(3, range), ERR_OK);
+    CU_ASSERT_EQUAL(n->damage_told[DAMAGE_FOUND], 1);
+    CU_ASSERT_EQUAL(n->damage_told[DAMAGE_FORGOTTEN], 1);
+    CU_ASSERT_EQUAL(n->damage_told[DAMAGE_MENDED], 1);
+    CU_ASSERT_EQUAL(heal_stats(n->heal).rebuilt, 1);
+    CU_ASSERT_EQUAL(n->life, 1); /* its dots of before are lost: a new life */
+    CU_ASSERT(all_equal());
+}
+
+/* Blocks that the store has lost, anywhere in the data of the ranges. */
+static void lost_blocks_are_taken_over_again(void)
+{
+    filled(3);
+    size_t first = 0;
+    struct store_iter *it = store_iter_new(f.node[2].store);
+    store_iter_seek(it,
+                    BYTES_LIT("")); /* data is behind facts and what the engine has of its own */
+    for (; store_iter_valid(it) && store_iter_key(it).data[0] < 'c'; store_iter_next(it))
+        first++;
+    store_iter_free(it);
+    settle();
+    for (size_t at = first; at < store_mem_count(f.node[2].store); at += 70) {
+        (void)store_mem_damage(f.node[2].store, at);
+        start_mended(3);
+        elapse(20 * USEC_PER_SEC);
+        CU_ASSERT(all_equal());
+    }
+    CU_ASSERT(heal_stats(f.node[2].heal).rebuilt > 0);
+}
+
+/* While nobody is whole there, what is left stays: it is all that there is. */
+static void nothing_is_forgotten_that_nobody_has(void)
+{
+    filled(3);
+    range_no range = garble(1, 7);
+    CU_ASSERT_EQUAL(garble(2, 7), range);
+    CU_ASSERT_EQUAL(garble(3, 7), range);
+    for (node_no no = 1; no <= NODES; no++)
+        CU_ASSERT_EQUAL(read_all(no), ERR_CORRUPT);
+    elapse(20 * USEC_PER_SEC);
+    for (node_no no = 1; no <= NODES; no++) {
+        CU_ASSERT_EQUAL(heal_stats(f.node[no - 1].heal).forgotten, 0);
+        CU_ASSERT_EQUAL(serving(no, range), ERR_CORRUPT);
+        CU_ASSERT_EQUAL(heal_stats(f.node[no - 1].heal).damaged_ranges, 1);
+    }
+}
+
+static void the_only_replica_keeps_what_is_left(void)
+{
+    filled(1);
+    range_no range = 0;
+    node_no no = 0;
+    while (no++ < NODES) {
+        range = garble(no, 3);
+        CU_ASSERT_EQUAL(read_all(no), ERR_CORRUPT);
+    }
+    elapse(20 * USEC_PER_SEC);
+    for (no = 1; no <= NODES; no++) {
+        start_mended(no); /* it is remembered */
+        elapse(2 * USEC_PER_SEC);
+        CU_ASSERT_EQUAL(heal_stats(f.node[no - 1].heal).forgotten, 0);
+        CU_ASSERT_EQUAL(heal_stats(f.node[no - 1].heal).damaged_ranges, 1);
+    }
+    CU_ASSERT_EQUAL(serving(NODES, range), ERR_CORRUPT);
+}
+
+/* A dead replica may be the only one that has what this one had acked with it. */
+static void who_is_dead_is_waited_for(void)
+{
+    unsigned key = 1000;
+    filled(3);
+    set_down(2, true);
+    range_no range = garble(3, 7);
+    CU_ASSERT_EQUAL(read_all(3), ERR_CORRUPT);
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(serving(3, range), ERR_UNAVAILABLE);
+    CU_ASSERT_EQUAL(engine_range_error(f.node[2].engine, KEYSPACE, range), ERR_OK);
+    while (range_of(key) != range)
+        key++;
+    struct one *n = &f.node[2];
+    heal_free(n->heal); /* nor over a restart */
+    struct heal_config config = HEAL_CONFIG_DEFAULT;
+    n->heal = heal_new(&config, n->engine, n->cluster);
+    heal_placed(n->heal, f.now, ++epoch);
+    heal_begin(n->heal, f.now);
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(serving(3, range), ERR_UNAVAILABLE);
+    set_down(2, false);
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(serving(3, range), ERR_OK);
+    CU_ASSERT(all_equal());
+}
+
+CU_TestInfo damage_tests[] = {
+    {"a garbled value is brought back", a_garbled_value_is_brought_back},
+    {"lost blocks are taken over again", lost_blocks_are_taken_over_again},
+    {"nothing is forgotten that nobody has", nothing_is_forgotten_that_nobody_has},
+    {"the only replica keeps what is left", the_only_replica_keeps_what_is_left},
+    {"who is dead is waited for", who_is_dead_is_waited_for},
+    CU_TEST_INFO_NULL,
+};

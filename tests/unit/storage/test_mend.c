@@ -1,0 +1,302 @@
+/* Files of the store that are damaged or gone: mended, and what is lost is told, no more and no
+ * less. */
+#include "base/mem.h"
+#include "base/rng.h"
+#include "storage/leveldb_format.h"
+#include "storage/store_leveldb.h"
+
+#include <CUnit/CUnit.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEYS 4000u
+
+static char dir[64];
+
+void mend_setup(void); /* called by the runner */
+void mend_teardown(void);
+
+void mend_setup(void)
+{
+    snprintf(dir, sizeof dir, "/tmp/torc-mend-XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+}
+
+static void remove_all(const char *path)
+{
+    char name[512];
+    struct stat st;
+    DIR *d = opendir(path);
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        snprintf(name, sizeof name, "%s/%s", path, e->d_name);
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || stat(name, &st) != 0)
+            continue;
+        if (S_ISDIR(st.st_mode))
+            remove_all(name);
+        else
+            unlink(name);
+    }
+    if (d != NULL)
+        closedir(d);
+    rmdir(path);
+}
+
+void mend_teardown(void)
+{
+    remove_all(dir);
+}
+
+static enum err open_store(bool mend, struct store **ret)
+{
+    struct store_leveldb_config config = {.path = dir, .write_buffer_bytes = 65536, .mend = mend};
+    struct errmsg msg = {""};
+    return store_leveldb_open(&config, ret, &msg);
+}
+
+static struct bytes key_of(unsigned i, char room[16])
+{
+    snprintf(room, 16, "key%06u", i);
+    return bytes_text(room);
+}
+
+static void fill(void)
+{
+    struct store *s;
+    struct store_batch b;
+    struct rng rng;
+    char room[16], value[100];
+    CU_ASSERT_EQUAL_FATAL(open_store(false, &s), ERR_OK);
+    rng_init(&rng, 7);
+    store_batch_init(&b);
+    for (unsigned i = 0; i < KEYS; i++) {
+        snprintf(value, sizeof value, "%020u%016llx%016llx", i, (unsigned long long)rng_next(&rng),
+                 (unsigned long long)rng_next(&rng));
+        store_batch_put(&b, key_of(i, room), bytes_text(value));
+        if (b.ops.len > 30000 || i + 1 == KEYS) {
+            store_write(s, &b, 0);
+            store_flush(s);
+            store_batch_clear(&b);
+        }
+    }
+    store_batch_close(&b);
+    store_close(s);
+    CU_ASSERT_EQUAL_FATAL(open_store(false, &s), ERR_OK); /* what is in the log goes into a table */
+    store_close(s);
+}
+
+/* The n-th table file. False: there are not so many. */
+static bool table_file(unsigned n, char ret[512])
+{
+    DIR *d = opendir(dir);
+    bool found = false;
+    for (struct dirent *e; d != NULL && !found && (e = readdir(d)) != NULL;) {
+        found = strstr(e->d_name, ".ldb") != NULL && n-- == 0;
+        if (found)
+            snprintf(ret, 512, "%s/%s", dir, e->d_name);
+    }
+    if (d != NULL)
+        closedir(d);
+    return found;
+}
+
+static long size_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (long)st.st_size : -1;
+}
+
+static void flip(const char *path, long at)
+{
+    FILE *file = fopen(path, "r+b");
+    CU_ASSERT_FATAL(file != NULL && fseek(file, at, SEEK_SET) == 0);
+    int byte = fgetc(file);
+    CU_ASSERT_FATAL(fseek(file, at, SEEK_SET) == 0 && fputc(byte ^ 0x20, file) != EOF);
+    fclose(file);
+}
+
+/* What can be read is what was written; what is not there is told. Returns how many are not. */
+static unsigned check(struct store *s)
+{
+    char room[16], text[24];
+    unsigned gone = 0;
+    struct buf value;
+    buf_init(&value, 4096);
+    for (unsigned i = 0; i < KEYS; i++) {
+        enum err err = store_get(s, key_of(i, room), &value);
+        snprintf(text, sizeof text, "%020u", i);
+        CU_ASSERT(err == ERR_NOT_FOUND ||
+                  (err == ERR_OK && value.len > 20 && memcmp(value.data, text, 20) == 0));
+        gone += err != ERR_OK;
+        CU_ASSERT(err == ERR_OK || lost_has(store_lost(s), key_of(i, room)));
+    }
+    struct store_iter *it = store_iter_new(s);
+    unsigned seen = 0;
+    for (store_iter_seek(it, BYTES_LIT("")); store_iter_valid(it); store_iter_next(it))
+        seen++;
+    CU_ASSERT_EQUAL(store_iter_error(it), ERR_OK);
+    CU_ASSERT_EQUAL(seen, KEYS - gone);
+    store_iter_free(it);
+    buf_close(&value);
+    return gone;
+}
+
+static unsigned lost_keys_of(const struct store *s)
+{
+    char room[16];
+    unsigned lost = 0;
+    for (unsigned i = 0; i < KEYS; i++)
+        lost += lost_has(store_lost(s), key_of(i, room));
+    return lost;
+}
+
+static void bytes_that_flip_anywhere(void)
+{
+    struct rng rng;
+    rng_init(&rng, 11);
+    for (unsigned round = 0; round < 24; round++) {
+        char path[512];
+        unsigned files = 0;
+        struct store *s;
+        fill();
+        while (table_file(files, path))
+            files++;
+        CU_ASSERT_FATAL(files > 0);
+        CU_ASSERT_FATAL(table_file((unsigned)rng_below(&rng, files), path));
+        flip(path, (long)rng_below(&rng, (uint64_t)size_of(path)));
+        CU_ASSERT_EQUAL_FATAL(open_store(true, &s), ERR_OK);
+        unsigned gone = check(s);
+        CU_ASSERT(!store_leveldb_mended(s) || store_lost(s)->id == 1);
+        CU_ASSERT(store_leveldb_mended(s) || gone == 0);
+        store_compact(s, BYTES_LIT(""), BYTES_LIT("z")); /* LevelDB can rewrite what is mended */
+        while (store_leveldb_compacts(s)) {
+        }
+        CU_ASSERT_EQUAL(check(s), gone);
+        store_close(s);
+        CU_ASSERT_EQUAL_FATAL(open_store(true, &s), ERR_OK); /* all is mended, and remembered */
+        CU_ASSERT_FALSE(store_leveldb_mended(s));
+        CU_ASSERT_EQUAL(check(s), gone);
+        store_close(s);
+        remove_all(dir);
+        CU_ASSERT_EQUAL_FATAL(mkdir(dir, 0755), 0);
+    }
+}
+
+/* Of one block not more is told than is in a block or lies between two keys. */
+static void a_block_is_no_file(void)
+{
+    char path[512];
+    struct store *s;
+    fill();
+    CU_ASSERT_FATAL(table_file(0, path));
+    flip(path, size_of(path) / 3);
+    CU_ASSERT_EQUAL_FATAL(open_store(true, &s), ERR_OK);
+    CU_ASSERT(check(s) > 0);
+    CU_ASSERT(lost_keys_of(s) < 120);
+    store_close(s);
+}
+
+static void files_that_are_gone(void)
+{
+    char path[512];
+    struct store *s;
+    fill();
+    CU_ASSERT_FATAL(table_file(0, path));
+    unlink(path);
+    CU_ASSERT_EQUAL_FATAL(open_store(false, &s), ERR_OK); /* LevelDB refuses it: it is mended */
+    CU_ASSERT(store_leveldb_mended(s));
+    CU_ASSERT(check(s) > 0);
+    store_close(s);
+    CU_ASSERT_FATAL(table_file(1, path));
+    CU_ASSERT_EQUAL(truncate(path, size_of(path) / 2), 0);
+    CU_ASSERT_EQUAL_FATAL(open_store(true, &s), ERR_OK);
+    CU_ASSERT_EQUAL(store_lost(s)->id, 2);
+    (void)check(s);
+    store_close(s);
+}
+
+/* LevelDB alone would begin anew, and remove all files. */
+static void current_is_found_again(void)
+{
+    char path[512];
+    struct store *s;
+    fill();
+    snprintf(path, sizeof path, "%s/CURRENT", dir);
+    unlink(path);
+    CU_ASSERT_EQUAL_FATAL(open_store(false, &s), ERR_OK);
+    CU_ASSERT_EQUAL(check(s), 0);
+    CU_ASSERT_EQUAL(store_lost(s)->id, 0);
+    store_close(s);
+}
+
+static void without_a_manifest_nothing_is_done(void)
+{
+    char path[512] = "";
+    struct store *s;
+    struct errmsg why;
+    unsigned files = 0;
+    fill();
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        if (strncmp(e->d_name, "MANIFEST", 8) == 0)
+            snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+    }
+    closedir(d);
+    flip(path, size_of(path) / 2);
+    CU_ASSERT_EQUAL(open_store(false, &s), ERR_CORRUPT);
+    CU_ASSERT_EQUAL(open_store(true, &s), ERR_CORRUPT);
+    while (table_file(files, path))
+        files++;
+    CU_ASSERT(files > 0);
+    CU_ASSERT_FALSE(store_leveldb_was_set_aside(dir));
+    CU_ASSERT_EQUAL(store_leveldb_set_aside(dir, &why), ERR_OK);
+    CU_ASSERT(store_leveldb_was_set_aside(dir));
+    CU_ASSERT_FALSE(table_file(0, path));
+    CU_ASSERT_EQUAL_FATAL(open_store(false, &s), ERR_OK); /* as a new one */
+    store_close(s);
+}
+
+static void lost_stretches(void)
+{
+    struct lost_keys l, again;
+    struct buf out;
+    char a[16], b[16];
+    lost_init(&l);
+    lost_init(&again);
+    lost_add(&l, BYTES_LIT("d"), BYTES_LIT("f"));
+    lost_add(&l, BYTES_LIT("h"), BYTES_LIT("h"));
+    CU_ASSERT(lost_has(&l, BYTES_LIT("e")) && lost_has(&l, BYTES_LIT("h")));
+    CU_ASSERT_FALSE(lost_has(&l, BYTES_LIT("g")));
+    CU_ASSERT(lost_touches(&l, BYTES_LIT("a"), BYTES_LIT("e")));
+    CU_ASSERT_FALSE(lost_touches(&l, BYTES_LIT("a"), BYTES_LIT("d"))); /* the end is not in it */
+    CU_ASSERT(lost_touches(&l, BYTES_LIT("f"), BYTES_NONE));
+    CU_ASSERT_FALSE(lost_touches(&l, BYTES_LIT("i"), BYTES_NONE));
+    for (unsigned i = 0; i < 2 * LOST_SPANS_MAX; i++)
+        lost_add(&l, key_of(4 * i, a), key_of(4 * i + 1, b));
+    CU_ASSERT_EQUAL(l.count, LOST_SPANS_MAX);
+    for (unsigned i = 0; i < 2 * LOST_SPANS_MAX; i++)
+        CU_ASSERT(lost_has(&l, key_of(4 * i, a)));
+    l.id = 9;
+    buf_init(&out, 1 << 20);
+    lost_encode(&l, &out);
+    CU_ASSERT_EQUAL(lost_decode(buf_bytes(&out), &again), ERR_OK);
+    CU_ASSERT(again.id == 9 && again.count == l.count && lost_has(&again, BYTES_LIT("e")));
+    out.data[out.len / 2] ^= 1;
+    CU_ASSERT_EQUAL(lost_decode(buf_bytes(&out), &again), ERR_CORRUPT);
+    buf_close(&out);
+    lost_close(&l);
+    lost_close(&again);
+}
+
+CU_TestInfo mend_tests[] = {
+    {"bytes that flip anywhere", bytes_that_flip_anywhere},
+    {"a block is no file", a_block_is_no_file},
+    {"files that are gone", files_that_are_gone},
+    {"CURRENT is found again", current_is_found_again},
+    {"without a manifest nothing is done", without_a_manifest_nothing_is_done},
+    {"lost stretches", lost_stretches},
+    CU_TEST_INFO_NULL,
+};
