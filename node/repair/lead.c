@@ -93,20 +93,28 @@ static void unit_done(struct repair *r, struct now now, struct unit *u)
     unit_changed(r, now, u);
 }
 
-/* Whose turn it is; NULL: all are settled. */
-static struct unit_peer *next_peer(struct repair *r, struct unit *u)
+/* Whose turn it is; NULL: all are settled. Who is down is waited for a little, after all others: he
+ * may only have been started again, with or without us. */
+static struct unit_peer *next_peer(struct repair *r, struct now now, struct unit *u)
 {
+    struct unit_peer *down = NULL;
     for (size_t i = 0; i < u->peers_count; i++) {
         struct unit_peer *p = &u->peers[i];
         if (p->settled && !p->again)
             continue;
         if (cluster_is_alive(r->cluster, p->node))
             return p;
+        if (++p->tries < UNIT_TRIES_MAX) {
+            down = p;
+            continue;
+        }
         p->err = ERR_UNAVAILABLE;
         p->settled = true;
         p->again = false;
     }
-    return NULL;
+    if (down != NULL)
+        u->due = now.mono + r->config.retry_us;
+    return down;
 }
 
 /* Tables that are gone meanwhile are compared by nobody. False: all are. */
@@ -125,7 +133,7 @@ static bool drop_gone_tables(struct repair *r, struct unit *u)
 
 void unit_goes_on(struct repair *r, struct now now, struct unit *u)
 {
-    struct unit_peer *p = drop_gone_tables(r, u) ? next_peer(r, u) : NULL;
+    struct unit_peer *p = drop_gone_tables(r, u) ? next_peer(r, now, u) : NULL;
     if (p == NULL) {
         unit_done(r, now, u);
         return;
@@ -329,23 +337,6 @@ static void drop_lot(struct repair *r, size_t at)
     batch_stop_unwanted(r);
 }
 
-/* Units whose peer died meanwhile are taken out of the line first. */
-static void settle_waiting(struct repair *r, struct now now)
-{
-    struct list line;
-    list_init(&line);
-    while (!list_empty(&r->leading.waiting)) {
-        struct list *at = r->leading.waiting.next;
-        list_remove(at);
-        list_push_back(&line, at);
-    }
-    while (!list_empty(&line)) {
-        struct list *at = line.next;
-        list_remove(at);
-        unit_goes_on(r, now, container_of(at, struct unit, link));
-    }
-}
-
 /* --- inputs */
 
 void lead_receive_stop(struct repair *r, struct now now, node_no from,
@@ -359,13 +350,12 @@ void lead_receive_stop(struct repair *r, struct now now, node_no from,
 
 /* A manager that is gone begins anew when it is back. Healing itself says of a peer that is gone
  * that its sessions are over. */
-void lead_peer_lost(struct repair *r, struct now now, node_no peer)
+void lead_peer_lost(struct repair *r, node_no peer)
 {
     for (size_t i = 0; i < LOTS_LED_MAX; i++) {
         if (r->leading.lots[i] != NULL && r->leading.lots[i]->manager == peer)
             drop_lot(r, i);
     }
-    settle_waiting(r, now);
 }
 
 void lead_deadline(struct repair *r, struct now now)

@@ -91,10 +91,18 @@ size_t batches_with(const struct leading *l, node_no peer)
 static struct unit *next_ready(struct repair *r, struct now now)
 {
     struct leading *l = &r->leading;
-    list_each (at, &l->waiting) {
-        struct unit *u = container_of(at, struct unit, link);
-        if (u->due <= now.mono && batches_with(l, u->peer) < BATCHES_OF_PEER_MAX)
+    struct list *next = l->waiting.next;
+    while (next != &l->waiting) {
+        struct unit *u = container_of(next, struct unit, link);
+        next = next->next;
+        if (u->due > now.mono)
+            continue;
+        if (!cluster_is_alive(r->cluster, u->peer)) { /* somebody else's turn, or later */
+            list_remove(&u->link);
+            unit_goes_on(r, now, u);
+        } else if (batches_with(l, u->peer) < BATCHES_OF_PEER_MAX) {
             return u;
+        }
     }
     return NULL;
 }
@@ -173,6 +181,14 @@ static void add_sums(struct unit *u, table_no table, const struct repair_sums *s
     *to = sum;
 }
 
+static bool is_wanted(const struct unit *u, table_no table)
+{
+    bool wanted = u->tables_count == 0;
+    for (size_t i = 0; i < u->tables_count; i++)
+        wanted = wanted || u->tables[i] == table;
+    return wanted;
+}
+
 static void take_found(struct unit *u, const struct repair_found *found, enum err err)
 {
     struct repair_sums rest = found->sums;
@@ -181,6 +197,8 @@ static void take_found(struct unit *u, const struct repair_found *found, enum er
     add_different(u, found);
     for (size_t i = 0; i < found->tables_count; i++) {
         const struct repair_sums *s = &found->tables[i].sums;
+        if (!is_wanted(u, found->tables[i].table))
+            continue;
 #define X(name) rest.name -= s->name < rest.name ? s->name : rest.name;
         REPAIR_SUM_LIST(X)
 #undef X
@@ -200,8 +218,8 @@ static void peer_settled(struct unit *u, struct unit_peer *p, const struct repai
     p->brought = found->sums.rows_received > 0;
     if (again || !p->brought || u->preview)
         return;
-    for (size_t i = 0; i < u->peers_count && &u->peers[i] != p; i++)
-        u->peers[i].again = u->peers[i].settled && u->peers[i].err == ERR_OK;
+    for (size_t i = 0; i < u->peers_count; i++)
+        u->peers[i].again = &u->peers[i] != p && u->peers[i].settled && u->peers[i].err == ERR_OK;
 }
 
 /* What healing said of it; the unit goes on after that. */

@@ -68,7 +68,7 @@ void repair_clear(struct repair *r)
 void repair_peer_lost(struct repair *r, struct now now, node_no peer)
 {
     manage_peer_lost(r, now, peer);
-    lead_peer_lost(r, now, peer);
+    lead_peer_lost(r, peer);
 }
 
 bool repair_receive(struct repair *r, struct now now, node_no from, const struct wire_message *m)

@@ -168,7 +168,7 @@ void lead_receive_do(struct repair *r, struct now now, node_no from,
                      const struct wire_repair_do *m);
 void lead_receive_stop(struct repair *r, struct now now, node_no from,
                        const struct wire_repair_stop *m);
-void lead_peer_lost(struct repair *r, struct now now, node_no peer);
+void lead_peer_lost(struct repair *r, node_no peer);
 void lead_deadline(struct repair *r, struct now now);
 usec lead_next_deadline(const struct repair *r);
 void unit_free(struct repair *r, struct unit *u);
