@@ -107,6 +107,8 @@
       "Ranges that are not served because their data is damaged here, or is being rebuilt.")       \
     X(COUNTER, NODE_REBUILT, "torc_rebuilt_ranges_total", "",                                      \
       "Ranges that were forgotten for damage and taken over again from other replicas.")           \
+    X(COUNTER, NODE_LEAVES_READ, "torc_tree_leaves_read_total", "",                                \
+      "Stretches of rows that were read to know their digest.")                                    \
     X(COUNTER, NODE_COMPARISONS, "torc_clock_comparisons_total", "",                               \
       "Comparisons of range clocks with a peer.")                                                  \
     X(COUNTER, NODE_PULLED, "torc_handoff_dots_pulled_total", "",                                  \

@@ -81,6 +81,7 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_DROPPED, e.purged);
     catch_up(n, NODE_COMPACTIONS, e.compactions);
     catch_up(n, NODE_DAMAGED, e.damaged);
+    catch_up(n, NODE_LEAVES_READ, e.leaves_read);
     catch_up(n, NODE_WEIGHED, e.weighed);
     catch_up(n, NODE_COMPARISONS, h.rounds);
     catch_up(n, NODE_PULLED, h.dots_pulled);

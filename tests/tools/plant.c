@@ -209,7 +209,7 @@ static void plant_fragment(struct planting *p, enum deed deed, struct store_iter
     printf("%s table %" PRIu32 " token %" PRId64 " key ", deeds[deed], p->table,
            (token)(load_u64(key.data + 5) ^ (UINT64_C(1) << 63)));
     print_hex(bytes_make(key.data + 13, key.len - 13 - KEY_FRAGMENT_SIZE));
-    printf("\n");
+    printf(" bytes %zu\n", key.len + value.len);
 }
 
 static void commit(struct planting *p)

@@ -1,0 +1,102 @@
+"""A ring of Torc to be repaired: filled, made to differ behind its back, repaired, measured."""
+import json
+import re
+import subprocess
+import time
+
+import fill
+import ring as rings
+
+SECONDS_MAX = 3600  # a repair; then it is a failure
+REPLICAS = 3
+
+
+class Failed(Exception):
+    pass
+
+
+class Torc:
+    def __init__(self, **settings):
+        self.ring = rings.Ring(REPLICAS, **settings)
+        self.ring.start()
+        self.tables = {}
+
+    def close(self):
+        self.ring.close()
+
+    def fill(self, name, count, progress=None):
+        table = fill.Table(f"{name}.rows")
+        table.create(self.ring.addresses[0], REPLICAS)
+        self.tables[name] = table
+        return table.fill(self.ring.addresses, count, progress)
+
+    # --- repair
+
+    def repair(self, keyspace, *options):
+        """The run as `torc repair --format json` tells it, with seconds as a person waits."""
+        begun = time.monotonic()
+        before = self._leaves_read()
+        p = subprocess.run(
+            [rings.program("torc"), "--host", self.ring.addresses[0], "repair", "--format", "json",
+             *options, keyspace], capture_output=True, text=True, timeout=SECONDS_MAX)
+        waited = time.monotonic() - begun
+        if p.returncode not in (0, 4):
+            raise Failed(f"torc repair ended with {p.returncode}: {p.stdout[:600]} {p.stderr}")
+        told = json.loads(p.stdout)
+        told["waited"] = waited
+        told["leaves_read"] = self._leaves_read() - before
+        return told
+
+    def _leaves_read(self):
+        return sum(n.metric("torc_tree_leaves_read_total") for n in self.ring.nodes)
+
+    def settled(self, keyspace):
+        """Everything that is known to be missing has come, and what was written has been summed: until a
+        repair has nothing to read and nothing to send."""
+        def quiet():
+            try:
+                told = self.repair(keyspace)
+            except Failed: # a node that is not believed to be up again yet
+                return False
+            return told["leaves_read"] == 0 and told["rows_different"] == 0
+        rings.until("a repair with nothing to do", SECONDS_MAX, quiet)
+
+    # --- differences that no clock knows of
+
+    def plant(self, keyspace, *deed):
+        """Stop the last node, change its data, start it; bytes that differ, as they are stored."""
+        node = self.ring.nodes[-1]
+        node.stop()
+        p = subprocess.run([str(rings.BUILD / "tests" / "tools" / "plant"), str(node.dir / "data"),
+                            *deed], capture_output=True, text=True, check=True)
+        node.start()
+        self.ring.wait_ready()
+        return sum(int(n) for n in re.findall(r" bytes (\d+)$", p.stdout, re.MULTILINE))
+
+    # --- crashes
+
+    def restart_after_kill(self, name):
+        """Seconds from the start of the process to the first row that it reads, alone."""
+        node = self.ring.nodes[-1]
+        node.kill()
+        begun = time.monotonic()
+        node.start()
+
+        def row():
+            try:
+                c = fill.Connection(node.address, seconds=5)
+            except OSError:
+                return None
+            try:
+                return c.query(f"SELECT v FROM {name}.rows WHERE k = 7 AND c = 3")
+            except fill.ServerError:
+                return None
+            finally:
+                c.close()
+        got = rings.until(f"{node} reads", 60, row)
+        waited = time.monotonic() - begun
+        if fill.value(703) not in got:
+            raise Failed("the row is not what was written")
+        self.ring.wait_ready()
+        return waited
+
