@@ -173,6 +173,7 @@ struct node_pending {
     size_t waits;         /* requests that wait for what their sessions have seen elsewhere */
     size_t applying;      /* writes that are not durable here yet */
     size_t batches;       /* kept until they are known to be written */
+    size_t hints;         /* kept until their replicas have them */
     size_t requests;      /* of clients, not answered */
     size_t client_bytes;  /* read from clients and not acted on, or not taken by them */
     size_t changes;       /* of the metadata log */

@@ -141,6 +141,7 @@ struct node_pending node_pending(const struct node *n)
                              .waits = coord_waiting(n->coord),
                              .applying = coord_applying(n->coord),
                              .batches = coord_kept(n->coord),
+                             .hints = coord_hints(n->coord),
                              .requests = n->clients_running,
                              .client_bytes = client_held_bytes(n),
                              .changes = meta_pending(n->meta) + client_proposals(n)};

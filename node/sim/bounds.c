@@ -71,6 +71,7 @@ bool sim_is_quiet(struct sim *s, struct errmsg *ret_why)
                within(ret_why, i, "waits of sessions", p.waits, 0) &&
                within(ret_why, i, "writes not durable", p.applying, 0) &&
                within(ret_why, i, "batches kept", p.batches, 0) &&
+               within(ret_why, i, "hints kept", p.hints, 0) &&
                within(ret_why, i, "requests", p.requests, 0) &&
                within(ret_why, i, "bytes of clients", p.client_bytes, 0) &&
                within(ret_why, i, "questions", m->client.open_count, 0) &&

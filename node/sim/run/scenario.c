@@ -165,7 +165,7 @@ static void draw_clients(struct rng *r, struct scenario *s)
     s->clients.leave_ppm = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 100, 20000) : 0;
     s->clients.size = (uint32_t)rng_between(r, 1, 100);
     uint32_t workloads = 0;
-    while (workloads_all[workloads] != NULL)
+    while (workloads_all[workloads] != NULL && workload_is_drawn(workloads_all[workloads]))
         workloads++;
     for (uint32_t i = 0; i < workloads; i++)
         s->workloads[i] = rng_chance(r, HALF) ? (uint32_t)rng_between(r, 1, 10) : 0;

@@ -96,6 +96,10 @@ struct workload_ops {
 /* Every workload there is, NULL at the end. */
 extern const struct workload_ops *const workloads_all[];
 
+/* Does a seed draw it among others? Those that are only asked for by name stand behind all that are
+ * drawn. */
+bool workload_is_drawn(const struct workload_ops *ops);
+
 /* How many replicas have answered when a request at this level is acked. A LOCAL level counts
  * those of one data centre. */
 uint32_t workload_replicas(const struct workload_env *env, enum cql_consistency level);

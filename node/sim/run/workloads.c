@@ -14,13 +14,18 @@
 
 extern const struct workload_ops work_registers, work_sets, work_collections, work_lists,
     work_batches, work_scans, work_ttl, work_generated, work_schema, work_counters, work_index,
-    work_cas, work_logged, work_deletes, work_siblings, work_sessions;
+    work_cas, work_logged, work_deletes, work_siblings, work_sessions, work_hints;
 
 const struct workload_ops *const workloads_all[] = {
     &work_registers, &work_sets,      &work_collections, &work_lists,    &work_batches, &work_scans,
     &work_ttl,       &work_generated, &work_schema,      &work_counters, &work_index,   &work_cas,
-    &work_logged,    &work_deletes,   &work_siblings,    &work_sessions, NULL,
+    &work_logged,    &work_deletes,   &work_siblings,    &work_sessions, &work_hints,   NULL,
 };
+
+bool workload_is_drawn(const struct workload_ops *ops)
+{
+    return ops != &work_hints;
+}
 
 uint32_t workload_replicas(const struct workload_env *env, enum cql_consistency level)
 {
