@@ -121,6 +121,16 @@
       "SWIM: probe intervals, times log10 of the cluster, from suspect to dead")                   \
     X(DURATION, max_clock_offset, "500ms", "1ms", "1h",                                            \
       "a clock that is ahead by more than this is not followed")                                   \
+    X(DURATION, scrub_period, "7d", "0", "365d",                                                   \
+      "each range is compared with its other replicas, and read again, once in this; 0: never")    \
+    X(NUMBER, scrub_rows, "20000", "100", "100000000",                                             \
+      "rows a second that scrub_period makes a node read, at most; a quarter when clients wait")   \
+    X(NUMBER, tree_width, "256", "16", "256",                                                      \
+      "rows of a leaf of the Merkle trees: fewer find differences with fewer bytes")               \
+    X(SIZE, tree_bytes_max, "8MiB", "64KiB", "1GiB",                                               \
+      "memory for leaves of a Merkle tree that is looked at")                                      \
+    X(TEXT, tree_key, "", "", "",                                                                  \
+      "key of the digests in Merkle trees, the same on all nodes; empty: cluster_name")            \
     X(DURATION, shutdown_drain_timeout, "10s", "0", "1h",                                          \
       "wait this long for requests in progress when stopping")                                     \
     X(CHOICE, log_level, "info", "debug|info|warn|error", "",                                      \

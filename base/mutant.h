@@ -151,6 +151,7 @@
     X(pruned_unproved, "a log is pruned of what this replica has, whoever lacks it")               \
     X(truncated_unmarked, "a peer's log does not reach back, and nothing is done about it")        \
     X(clock_jumps, "a clock takes in what a peer's log has no more, without its rows")             \
+    X(wrong_leaf_kept_quiet, "who finds that something on its disk has changed asks nobody")       \
     X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")
 
 #define MUTANTS_OF_META(X)                                                                         \

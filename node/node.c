@@ -121,9 +121,8 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     n->store = store;
     n->finish_retry = n->role_retry = USEC_NEVER;
     report_init(n);
-    struct engine_config engine = {.seed = rng_next(&n->rng),
-                                   .ring_ranges = config->ring_ranges,
-                                   .log_tails_max = config->log_tails_max};
+    struct engine_config engine = {.seed = rng_next(&n->rng), .ring_ranges = config->ring_ranges};
+    healing_storage(config, &engine);
     enum err err = engine_new(store, &engine, &n->engine, reterr);
     if (err == ERR_OK)
         err = load_identity(n, reterr);
@@ -359,10 +358,8 @@ static bool take_heal(struct node *n)
             meta_taken_over(n, MOVED_ROWS, e->ring_epoch);
         else if (e->type == HEAL_COMPARED || e->type == HEAL_COMPARED_ALL)
             runs_compared(n, e);
-        else if (e->type == HEAL_DOUBTFUL)
-            report_doubtful(n, e);
-        else if (e->type == HEAL_DAMAGED)
-            report_range_damage(n, e);
+        else
+            report_different(n, e);
     heal_clear(n->heal);
     return count > 0;
 }

@@ -8,6 +8,7 @@
  *   node_views.c   rows of system_views
  *   node_auth.c    passwords, and the first role
  *   node_report.c  metrics, status, ring
+ *   node_heal.c    how healing is set up, and what it tells people
  *   node_repair.c  repair runs, and how people ask for them
  *   node_entropy.c when replicas were last proved equal, and what was found
  */
@@ -255,7 +256,6 @@ void report_range_damage(struct node *n, const struct heal_effect *e);
 bool node_damage_text(struct node *n, char *out, size_t size);
 void report_damage(struct node *n); /* to the log, what has come since */
 void report_pins(struct node *n);
-void report_doubtful(struct node *n, const struct heal_effect *e);
 void node_metric_malformed(struct node *n);
 
 /* --- node_repair.c */
@@ -270,5 +270,9 @@ void runs_fill(struct node *n, struct exec_rows *out, struct arena *arena);
 /* --- node_entropy.c */
 void entropy_compared(struct node *n, const struct heal_effect *e);
 void entropy_fill(struct node *n, struct exec_rows *out, struct arena *arena);
+
+/* --- node_heal.c */
+void healing_storage(const struct node_config *c, struct engine_config *ret);
+void report_different(struct node *n, const struct heal_effect *e); /* rows, or a leaf */
 
 #endif

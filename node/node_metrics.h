@@ -135,6 +135,20 @@
       "Ranges that this node compared with their other replicas for a repair run.")                \
     X(COUNTER, NODE_DOUBTFUL, "torc_doubtful_rows_total", "",                                      \
       "Rows that a session by trees brought though clocks said they were here.")                   \
+    X(COUNTER, NODE_COMPARED_FAILED, "torc_compare_failed_total", "",                              \
+      "Sessions by trees that were broken off.")                                                   \
+    X(COUNTER, NODE_ROUND_RANGES, "torc_round_ranges_total", "",                                   \
+      "Ranges that this node began to compare because scrub_period says so.")                      \
+    X(COUNTER, NODE_SCRUBBED, "torc_ranges_scrubbed_total", "",                                    \
+      "Ranges of which all was read again.")                                                       \
+    X(COUNTER, NODE_LEAVES_WRONG, "torc_tree_leaves_wrong_total", "",                              \
+      "Of these, leaves that were not what they had been though nobody wrote there: damage.")      \
+    X(GAUGE, NODE_MARKED, "torc_marked_ranges", "",                                                \
+      "Ranges and peers that need a session by trees.")                                            \
+    X(GAUGE, NODE_UNPROVED, "torc_unproved_ranges", "",                                            \
+      "Ranges and peers that were never found equal by trees.")                                    \
+    X(GAUGE, NODE_PROVED_AGE, "torc_proved_age_seconds", "",                                       \
+      "Since when the range and peer were not compared of which that is the longest ago.")         \
     X(COUNTER, NODE_MALFORMED, "torc_malformed_messages_total", "",                                \
       "Internode messages dropped because they did not decode.")                                   \
     X(COUNTER, NODE_CLOCK_REFUSED, "torc_clock_refused_total", "",                                 \

@@ -28,6 +28,10 @@ void healing_init(struct node *n, const struct node_config *config)
     heal.first_question = rng_next(&n->rng) & ~UINT64_C(0xffffffff);
     heal.hold_us = config->purge_hold_us > 0 ? config->purge_hold_us : heal.hold_us;
     set_log_bounds(&heal.logs, config);
+    n->config.tree_key = NULL; /* the engine has it */
+    heal.scrub_us = config->scrub_us;
+    if (config->scrub_rows > 0)
+        heal.scrub_rows = config->scrub_rows;
     if (config->pull_bytes_max > 0)
         heal.pull_bytes_max = config->pull_bytes_max;
     n->heal = heal_new(&heal, n->engine, n->cluster);

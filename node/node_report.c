@@ -100,6 +100,16 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_RUN_RANGES, r.ranges);
     catch_up(n, NODE_RUN_FAILED, r.failed);
     catch_up(n, NODE_RUN_LED, r.led);
+    catch_up(n, NODE_COMPARED_FAILED, h.compared_failed);
+    catch_up(n, NODE_ROUND_RANGES, h.round_ranges);
+    catch_up(n, NODE_SCRUBBED, h.scrubbed);
+    catch_up(n, NODE_LEAVES_WRONG, e.leaves_wrong);
+    struct heal_entropy entropy = heal_entropy(n->heal);
+    int64_t oldest = entropy.oldest_s, now_s = n->now.wall / USEC_PER_SEC;
+    metrics_set(&n->metrics, NODE_MARKED, (int64_t)entropy.marked);
+    metrics_set(&n->metrics, NODE_UNPROVED, (int64_t)entropy.never);
+    metrics_set(&n->metrics, NODE_PROVED_AGE,
+                oldest == HEAL_NEVER || oldest > now_s ? 0 : now_s - oldest);
 }
 
 static void collect_cluster(struct node *n)
@@ -328,19 +338,6 @@ void report_pins(struct node *n)
                  (unsigned)nodes[i].node, (n->now.mono - since) / (60 * USEC_PER_SEC), pins);
         n->pins_next = n->now.mono + PINS_TOLD_EVERY;
     }
-}
-
-/* Sessions by trees mend it; that there was anything to mend is for people. */
-void report_doubtful(struct node *n, const struct heal_effect *e)
-{
-    char key[2 * 32 + 1] = "";
-    for (size_t i = 0; i < e->doubtful.key.len && i < 32; i++)
-        snprintf(key + 2 * i, 3, "%02x", e->doubtful.key.data[i]);
-    node_log(n, true,
-             "%" PRIu64 " rows of range %u that clocks say are alike were other than those of node "
-             "%u -> joined; damage, or a defect of ours (first: table %u, partition key 0x%s)",
-             e->doubtful.rows, (unsigned)e->doubtful.range, (unsigned)e->doubtful.peer,
-             (unsigned)e->doubtful.table, key);
 }
 
 struct actor node_actor(const struct node *n)

@@ -82,6 +82,11 @@ static void remove_all(struct engine *e, struct range_state *r)
     r->tree.marked = false;
 }
 
+uint64_t engine_tree_check(const struct engine *e)
+{
+    return e->tree_check;
+}
+
 void engine_tree_drop(struct engine *e, keyspace_no keyspace, range_no range)
 {
     struct range_state *r = engine_range(e, keyspace, range);

@@ -172,6 +172,9 @@ enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range
 enum err engine_tree_join(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct clock *dots, uint64_t ticket) MUST_CHECK;
 
+/* The same for the same key of digests: trees of other keys are not to be compared. */
+uint64_t engine_tree_check(const struct engine *e);
+
 /* Forget the tree: all is read again. */
 void engine_tree_drop(struct engine *e, keyspace_no keyspace, range_no range);
 

@@ -84,11 +84,9 @@ static void tell_found(struct heal *h, const struct comparing *s, struct heal_ef
     e->compared.different_count = s->different_count;
 }
 
-void compare_end(struct heal *h, struct now now, struct comparing *s, enum err err)
+static void tell(struct heal *h, const struct comparing *s, enum err err)
 {
-    note_proved(h, now, s, err);
     struct heal_effect *e = heal_append(h, HEAL_COMPARED);
-    s->figures.us = now.mono - s->began;
     e->compared.id = s->id;
     e->compared.err = err;
     e->compared.peer = s->peer;
@@ -98,8 +96,19 @@ void compare_end(struct heal *h, struct now now, struct comparing *s, enum err e
     tell_found(h, s, e);
     if (err != ERR_OK)
         note_resume(h, s, e);
-    else
-        h->stats.compared++;
+}
+
+void compare_end(struct heal *h, struct now now, struct comparing *s, enum err err)
+{
+    note_proved(h, now, s, err);
+    s->figures.us = now.mono - s->began;
+    if (err == ERR_OK && s->all_tables && s->same_tables && s->from_start && !s->preview)
+        marks_done(h, s->range.keyspace, s->range.range, s->peer, s->mark);
+    rounds_compared(h, now, s->range.keyspace, s->range.range, s->peer, err, s->figures.proved);
+    h->stats.compared += err == ERR_OK;
+    h->stats.compared_failed += err != ERR_OK;
+    if ((s->id & ROUNDS_ID) == 0)
+        tell(h, s, err);
     for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
         if (h->compares[i] == s)
             h->compares[i] = NULL;
@@ -142,11 +151,6 @@ static void begin_walk(struct comparing *s, const struct heal_comparison *what)
     }
 }
 
-bool heal_compare(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what)
-{
-    return compare_begin(h, now, id, what, 0);
-}
-
 bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what,
                    uint64_t many)
 {
@@ -169,6 +173,7 @@ bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct hea
     s->state = COMPARE_PREPARING;
     s->due = now.mono;
     enum err err = compare_range(h, what->keyspace, what->range, s->peer, &s->own, &s->range);
+    s->mark = compare_mark(h, what->keyspace, what->range, s->peer);
     if (err == ERR_OK && !cluster_is_alive(h->cluster, s->peer))
         err = ERR_UNAVAILABLE;
     /* What is dropped by who has yet to hear of the move is not known to all. */
@@ -445,7 +450,7 @@ static void prepare(struct heal *h, struct now now, struct comparing *s)
 {
     bool done, scrub = s->full && !s->scrubbed;
     uint64_t wrong = 0;
-    enum err err = compare_prepare(h, &s->range, scrub ? &s->scrub : NULL, &wrong, &done);
+    enum err err = compare_prepare(h, now, &s->range, scrub ? &s->scrub : NULL, &wrong, &done);
     s->figures.leaves_wrong += wrong;
     if (err == ERR_CORRUPT && s->tries++ < 3)
         err = ERR_OK; /* of the tree: it is gone, and built anew */
@@ -556,6 +561,7 @@ void compare_deadline(struct heal *h, struct now now)
         if (h->compares[i] != NULL && now.mono >= h->compares[i]->due)
             session_due(h, now, h->compares[i]);
     }
+    rounds_deadline(h, now);
     many_deadline(h, now);
     serve_many_deadline(h, now);
 }
@@ -568,7 +574,9 @@ usec compare_next_deadline(const struct heal *h)
             next = h->compares[i]->due;
     }
     usec many = many_next_deadline(h), served = serve_many_next_deadline(h);
+    usec rounds = rounds_next_deadline(h);
     next = many < next ? many : next;
+    next = rounds < next ? rounds : next;
     return served < next ? served : next;
 }
 

@@ -101,16 +101,24 @@ struct compare_range {
     uint64_t tag;
 };
 
+/* It is a replica, or about to be one. */
+bool compare_takes_part(struct heal *h, keyspace_no keyspace, range_no range, node_no node);
+
 /* ERR_UNAVAILABLE: not both of us are replicas, or it cannot be read. */
 enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, node_no peer,
                        struct arena *arena, struct compare_range *ret) MUST_CHECK;
+/* ... and with nobody. */
+enum err compare_own_range(struct heal *h, keyspace_no keyspace, range_no range,
+                           struct arena *arena, struct compare_range *ret) MUST_CHECK;
 
 /* It is about to take the range over. */
 bool compare_is_new(struct heal *h, const struct compare_range *r, node_no node);
 
 /* A turn of bringing the tree up to date, and with `scrub` of reading all that is clean. */
-enum err compare_prepare(struct heal *h, const struct compare_range *r, struct tree_scrub *scrub,
-                         uint64_t *wrong, bool *ret_done) MUST_CHECK;
+enum err compare_prepare(struct heal *h, struct now now, const struct compare_range *r,
+                         struct tree_scrub *scrub, uint64_t *wrong, bool *ret_done) MUST_CHECK;
+uint64_t compare_mark(const struct heal *h, keyspace_no keyspace, range_no range,
+                      node_no peer); /* its number (marks.h); 0: there is none */
 usec compare_pause(const struct heal *h);
 /* ... after a turn that read so many fragments; longer when nobody waits. */
 usec compare_pause_after(const struct heal *h, bool gentle, uint64_t read);
@@ -149,6 +157,7 @@ struct given_place {
 
 struct comparing {
     uint64_t id, session;
+    uint64_t mark; /* number of that of the range and the peer (marks.h); 0: there was none */
     uint64_t many; /* begun for that one (compare_many.h); 0: for none */
     node_no peer;
     bool full, preview, all_tables, from_start;

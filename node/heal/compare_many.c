@@ -19,17 +19,23 @@ void many_free(struct heal *h)
     }
 }
 
-static void many_end(struct heal *h, size_t at, usec us, enum err err)
+static void many_end(struct heal *h, struct now now, size_t at, enum err err)
 {
     struct comparing_many *m = h->many[at];
-    struct heal_effect *e = heal_append(h, HEAL_COMPARED_ALL);
+    struct heal_effect *e = NULL;
+    if ((m->id & ROUNDS_ID) != 0) {
+        rounds_ended(h, now, m->id);
+        many_close(h, at);
+        return;
+    }
+    e = heal_append(h, HEAL_COMPARED_ALL);
     e->compared_all.id = m->id;
     e->compared_all.err = err;
     e->compared_all.ranges = m->settled;
     e->compared_all.equal = m->equal;
     e->compared_all.failed = m->failed;
     e->compared_all.figures = m->figures;
-    e->compared_all.figures.us = us;
+    e->compared_all.figures.us = now.mono - m->began;
     e->compared_all.figures.equal = err == ERR_OK && m->equal == m->ranges_count;
     many_close(h, at);
 }
@@ -45,6 +51,11 @@ static void choose_ranges(struct heal *h, struct comparing_many *m)
         if (replicas_have(replicas, self) && replicas_have(replicas, m->peer))
             m->ranges[m->ranges_count++] = (struct many_range){.range = i};
     }
+}
+
+bool heal_compare(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what)
+{
+    return compare_begin(h, now, id, what, 0);
 }
 
 bool heal_compare_ranges(struct heal *h, struct now now, uint64_t id,
@@ -181,7 +192,8 @@ enum err many_hash(struct heal *h, const struct compare_range *r, const table_no
 }
 
 /* False: our tree is not up to date, and the turn is over. */
-static bool add_root(struct heal *h, struct comparing_many *m, struct many_range *range)
+static bool add_root(struct heal *h, struct now now, struct comparing_many *m,
+                     struct many_range *range)
 {
     struct compare_range r;
     struct arena arena = {0};
@@ -193,7 +205,7 @@ static bool add_root(struct heal *h, struct comparing_many *m, struct many_range
     enum err err = m->full ? ERR_UNSUPPORTED
                            : compare_range(h, m->keyspace, range->range, m->peer, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, &r, NULL, &wrong, &done);
+        err = compare_prepare(h, now, &r, NULL, &wrong, &done);
     if (err == ERR_OK && done)
         err = many_hash(h, &r, m->tables, m->tables_count, &asof, &a->rows, &a->hash);
     if (err != ERR_OK) {
@@ -201,6 +213,7 @@ static bool add_root(struct heal *h, struct comparing_many *m, struct many_range
     } else if (done) {
         a->range = range;
         a->tag = r.tag;
+        a->mark = compare_mark(h, m->keyspace, range->range, m->peer);
         a->young = engine_has(h->engine, m->keyspace, range->range, &asof) != ENGINE_HAS;
         m->asked_count++;
     }
@@ -251,7 +264,7 @@ static void ask(struct heal *h, struct now now, struct comparing_many *m)
         m->first++;
     for (size_t i = m->first; i < m->ranges_count && m->asked_count < MANY_ROOTS && more; i++) {
         if (m->ranges[i].state == MANY_WAITING)
-            more = read < COMPARE_WORK && add_root(h, m, &m->ranges[i]);
+            more = read < COMPARE_WORK && add_root(h, now, m, &m->ranges[i]);
         read = engine_stats(h->engine).fragments_read - before;
     }
     if (!more)
@@ -293,15 +306,21 @@ static void tell_equal(struct heal *h, struct now now, struct comparing_many *m,
 {
     struct heal_figures figures = {.equal = true, .rows = a->rows};
     figures.proved = durable && is_proved(h, m, a);
-    struct heal_effect *e = heal_append(h, HEAL_COMPARED);
-    e->compared.id = m->id;
-    e->compared.peer = m->peer;
-    e->compared.keyspace = m->keyspace;
-    e->compared.range = a->range->range;
-    e->compared.figures = figures;
+    range_no range = a->range->range;
     h->stats.compared++;
     if (figures.proved && m->tables_count == 0)
-        proved_by_trees(h, now, m->keyspace, a->range->range, m->peer);
+        proved_by_trees(h, now, m->keyspace, range, m->peer);
+    if (m->tables_count == 0)
+        marks_done(h, m->keyspace, range, m->peer, a->mark);
+    rounds_compared(h, now, m->keyspace, range, m->peer, ERR_OK, figures.proved);
+    if ((m->id & ROUNDS_ID) == 0) {
+        struct heal_effect *e = heal_append(h, HEAL_COMPARED);
+        e->compared.id = m->id;
+        e->compared.peer = m->peer;
+        e->compared.keyspace = m->keyspace;
+        e->compared.range = range;
+        e->compared.figures = figures;
+    }
     settle(m, a->range, ERR_OK, &figures);
 }
 
@@ -349,9 +368,9 @@ static void many_turn(struct heal *h, struct now now, size_t at)
     if ((m->request != 0 || next > now.mono) && next < m->due)
         m->due = next;
     if (m->settled == m->ranges_count)
-        many_end(h, at, now.mono - m->began, ERR_OK);
+        many_end(h, now, at, ERR_OK);
     else if (m->running == 0 && (m->silent >= MANY_SILENT_MAX || m->tries >= MANY_TRIES_MAX))
-        many_end(h, at, now.mono - m->began, m->silent > 0 ? ERR_TIMEOUT : ERR_OVERLOADED);
+        many_end(h, now, at, m->silent > 0 ? ERR_TIMEOUT : ERR_OVERLOADED);
 }
 
 /* --- inputs */
@@ -378,7 +397,7 @@ void many_peer_lost(struct heal *h, struct now now, node_no peer)
 {
     for (size_t i = 0; i < HEAL_COMPARE_MANY_MAX; i++) {
         if (h->many[i] != NULL && h->many[i]->peer == peer)
-            many_end(h, i, now.mono - h->many[i]->began, ERR_UNAVAILABLE);
+            many_end(h, now, i, ERR_UNAVAILABLE);
     }
 }
 
@@ -390,6 +409,6 @@ void heal_compare_stop(struct heal *h, struct now now, uint64_t id)
     }
     for (size_t i = 0; i < HEAL_COMPARE_MANY_MAX; i++) {
         if (h->many[i] != NULL && h->many[i]->id == id)
-            many_end(h, i, now.mono - h->many[i]->began, ERR_CLOSED);
+            many_end(h, now, i, ERR_CLOSED);
     }
 }

@@ -43,7 +43,7 @@ struct many_range {
 
 struct many_asked {
     struct many_range *range;
-    uint64_t tag, hash, rows;
+    uint64_t tag, hash, rows, mark;
     bool young; /* the clock was not durable here */
 };
 

@@ -43,7 +43,7 @@ static bool look_at(struct heal *h, struct now now, const struct served_many *v,
     v->told[at] = MANY_TELLS_DIFFERS;
     enum err err = compare_range(h, v->keyspace, v->ranges[at], v->peer, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, &r, NULL, &wrong, &done);
+        err = compare_prepare(h, now, &r, NULL, &wrong, &done);
     bool later = err == ERR_OK && !done;
     if (err == ERR_OK && done)
         err = many_hash(h, &r, v->tables, v->tables_count, &asof, &rows, &hash);

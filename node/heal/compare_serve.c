@@ -76,7 +76,7 @@ static void bring_up_to_date(struct heal *h, struct now now, struct served *v)
 }
 
 /* A turn of one of them. */
-static void work_on(struct heal *h, struct served *v)
+static void work_on(struct heal *h, struct now now, struct served *v)
 {
     struct arena arena = {0};
     struct compare_range r;
@@ -84,7 +84,7 @@ static void work_on(struct heal *h, struct served *v)
     bool done = false, scrub = v->full && !v->scrubbed;
     enum err err = compare_range(h, v->keyspace, v->range, v->peer, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, &r, scrub ? &v->scrub : NULL, &wrong, &done);
+        err = compare_prepare(h, now, &r, scrub ? &v->scrub : NULL, &wrong, &done);
     if (err != ERR_OK || done) { /* an error is told when it is asked */
         v->done = true;
         v->scrubbed = v->scrubbed || err == ERR_OK;
@@ -107,7 +107,7 @@ void serve_compare_deadline(struct heal *h, struct now now)
             next = v;
     }
     if (next != NULL)
-        work_on(h, next);
+        work_on(h, now, next);
     for (size_t i = 0; i < SERVED_MAX; i++) {
         const struct served *v = &all->list[i];
         usec due = v->done ? v->kept_until : now.mono + compare_pause(h);
@@ -161,13 +161,13 @@ static enum err read_tables(struct opening *o, struct bytes in, bool *ret_same)
 }
 
 /* False: the tree is not up to date. */
-static enum err look_at_root(struct opening *o, bool *ret_current)
+static enum err look_at_root(struct opening *o, struct now now, bool *ret_current)
 {
     struct heal *h = o->h;
     bool done;
     uint64_t wrong = 0;
     o->sums = arena_array(&o->arena, struct tree_sum, o->r.place.tables_count);
-    enum err err = compare_prepare(h, &o->r, NULL, &wrong, &done);
+    enum err err = compare_prepare(h, now, &o->r, NULL, &wrong, &done);
     if (err == ERR_CORRUPT)
         err = ERR_BEHIND; /* it is built anew */
     if (err == ERR_OK && done)
@@ -242,7 +242,7 @@ void serve_compare_open(struct heal *h, struct now now, node_no from,
         bring_up_to_date(h, now, v);
     }
     if (err == ERR_OK && !(v->full && !v->scrubbed))
-        err = look_at_root(&o, &a->ready);
+        err = look_at_root(&o, now, &a->ready);
     if (err == ERR_OK && a->ready) {
         a->equal = compare_root(&o.r, o.tables, o.tables_count, o.sums) == m->root;
         err = tell_clocks(&o, a);

@@ -1,11 +1,12 @@
 /* compare_tree.c - what both sides of a session do with their own tree. */
 #include "node/heal/compare.h"
 
-/* Or is about to. */
-static bool holds(const struct placement *p, range_no range, node_no node)
+bool compare_takes_part(struct heal *h, keyspace_no keyspace, range_no range, node_no node)
 {
-    return replicas_have(placement_replicas(p, range), node) ||
-           replicas_have(placement_pending(p, range), node);
+    const struct placement *p = cluster_placement(h->cluster, keyspace);
+    return node != 0 && p != NULL && range < p->ranges &&
+           (replicas_have(placement_replicas(p, range), node) ||
+            replicas_have(placement_pending(p, range), node));
 }
 
 bool compare_is_new(struct heal *h, const struct compare_range *r, node_no node)
@@ -14,23 +15,36 @@ bool compare_is_new(struct heal *h, const struct compare_range *r, node_no node)
     return p != NULL && !replicas_have(placement_replicas(p, r->range), node);
 }
 
-enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, node_no peer,
-                       struct arena *arena, struct compare_range *ret)
+enum err compare_own_range(struct heal *h, keyspace_no keyspace, range_no range,
+                           struct arena *arena, struct compare_range *ret)
 {
     const struct placement *p = cluster_placement(h->cluster, keyspace);
     node_no self = cluster_self(h->cluster), nodes[AGREE_SET_MAX];
     ret->keyspace = keyspace;
     ret->range = range;
-    if (self == 0 || p == NULL || range >= p->ranges || peer == self)
-        return ERR_UNAVAILABLE;
-    if (!holds(p, range, self) || !holds(p, range, peer) ||
+    if (!compare_takes_part(h, keyspace, range, self) ||
         agree_replicas(h, keyspace, range, nodes, &ret->tag) == 0)
         return ERR_UNAVAILABLE;
+    ret->tag ^= engine_tree_check(h->engine);
     struct token_span span = ring_range_span(range, p->ranges);
     ret->place.first = span.first;
     ret->place.last = span.last;
     ret->place.tables_count = cluster_tables_of(h->cluster, keyspace, arena, &ret->place.tables);
     return engine_range_error(h->engine, keyspace, range);
+}
+
+enum err compare_range(struct heal *h, keyspace_no keyspace, range_no range, node_no peer,
+                       struct arena *arena, struct compare_range *ret)
+{
+    enum err err = compare_own_range(h, keyspace, range, arena, ret);
+    bool other = peer != cluster_self(h->cluster) && compare_takes_part(h, keyspace, range, peer);
+    return err != ERR_OK || other ? err : ERR_UNAVAILABLE;
+}
+
+uint64_t compare_mark(const struct heal *h, keyspace_no keyspace, range_no range, node_no peer)
+{
+    const struct mark *m = marks_find(h, keyspace, range, peer);
+    return m != NULL ? m->number : 0;
 }
 
 usec compare_pause(const struct heal *h)
@@ -42,7 +56,7 @@ usec compare_pause_after(const struct heal *h, bool gentle, uint64_t read)
 {
     usec pause = compare_pause(h);
     uint32_t rate = h->config.scrub_rows > 0 ? h->config.scrub_rows : 1;
-    usec slow = (usec)(read * USEC_PER_SEC / rate);
+    usec slow = (usec)(read * USEC_PER_SEC / rate) * (h->busy ? ROUNDS_BUSY : 1);
     return gentle && slow > pause ? slow : pause;
 }
 
@@ -56,8 +70,8 @@ struct bytes compare_keep_clock(struct heal *h, const struct clock *c)
     return kept;
 }
 
-enum err compare_prepare(struct heal *h, const struct compare_range *r, struct tree_scrub *scrub,
-                         uint64_t *wrong, bool *ret_done)
+enum err compare_prepare(struct heal *h, struct now now, const struct compare_range *r,
+                         struct tree_scrub *scrub, uint64_t *wrong, bool *ret_done)
 {
     struct arena arena = {0};
     struct tree_wrong *list;
@@ -69,6 +83,8 @@ enum err compare_prepare(struct heal *h, const struct compare_range *r, struct t
         err = engine_tree_scrub(h->engine, r->keyspace, r->range, &r->place, scrub, COMPARE_WORK,
                                 &arena, &list, &count, ret_done);
         *wrong += err == ERR_OK ? count : 0;
+        if (err == ERR_OK)
+            rounds_wrong(h, now, r, list, count);
         if (err == ERR_BEHIND) { /* it is brought up to date first */
             *ret_done = false;
             err = ERR_OK;

@@ -49,6 +49,7 @@ void heal_free(struct heal *h)
     marks_free(h);
     away_free(h);
     proved_free(h);
+    rounds_free(h);
     arena_close(&h->arena);
     mem_free(h->sessions);
     mem_free(h->effects);
@@ -428,6 +429,7 @@ void heal_begin(struct heal *h, struct now now)
 {
     h->begun = true;
     h->damage.due = now.mono;
+    rounds_begin(h, now);
     h->next_round = now.mono + h->config.interval_us;
     heal_ask_everybody(h, now);
 }

@@ -50,13 +50,15 @@ struct heal_config {
     usec clock_offset_us;    /* clocks of the cluster differ by no more */
     usec hold_us;            /* so long what is agreed is not removed yet */
     uint32_t compare_bytes_max; /* of one message of a session by trees, about */
+    usec scrub_us;              /* each range is compared, and read again, once in this; 0: never */
     uint32_t scrub_rows;        /* a second are read, at most about, where nobody waits for it */
     struct log_bounds logs;
 };
 
 #define HEAL_CONFIG_DEFAULT                                                                        \
     ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 0,             \
-                          USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10, 20000, LOG_BOUNDS_DEFAULT})
+                          USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10, 0, 20000,                    \
+                          LOG_BOUNDS_DEFAULT})
 
 /* Borrows engine and cluster. */
 struct heal *heal_new(const struct heal_config *config, struct engine *engine,
@@ -95,7 +97,8 @@ usec heal_next_deadline(const struct heal *h);
 void heal_fetch(struct heal *h, struct now now, uint64_t id, keyspace_no keyspace, range_no range,
                 struct bytes wanted);
 
-/* Bring the rows of a range, here and at the peer, to equality by their trees (compare.h). */
+/* Bring the rows of a range, here and at the peer, to equality by their trees (compare.h). Ids of
+ * callers are below 2^63. */
 #define HEAL_COMPARES_MAX 8u
 struct heal_comparison {
     node_no peer;
@@ -190,15 +193,24 @@ struct heal_rows {
 size_t heal_rows(struct heal *h, keyspace_no keyspace, range_no range, struct arena *arena,
                  const struct heal_rows **ret_rows);
 
+/* Of all of these together. */
+struct heal_entropy {
+    size_t pairs, never; /* ranges and peers; of them never found equal by trees */
+    size_t marked;       /* that need a session */
+    int64_t oldest_s;    /* trees_s of the others, the least; HEAL_NEVER: there are none */
+};
+struct heal_entropy heal_entropy(const struct heal *h);
+
 enum heal_effect_type {
     HEAL_SEND,
     HEAL_FETCHED,
     HEAL_COMPARED,
     HEAL_COMPARED_ALL,
-    HEAL_DOUBTFUL, /* rows of the peer were other than clocks say: damage, or a defect of ours */
-    HEAL_DAMAGED,  /* a range is found damaged, forgotten, or is whole again: for the log */
-    HEAL_NEW_LIFE, /* dots are to be minted under a new boot number: heal_set_life */
-    HEAL_MOVED     /* all that there is to pull for ring_epoch has been pulled and is durable */
+    HEAL_LEAF_WRONG, /* something on our disk has changed that nobody wrote */
+    HEAL_DOUBTFUL,   /* rows of the peer were other than clocks say: damage, or a defect of ours */
+    HEAL_DAMAGED,    /* a range is found damaged, forgotten, or is whole again: for the log */
+    HEAL_NEW_LIFE,   /* dots are to be minted under a new boot number: heal_set_life */
+    HEAL_MOVED       /* all that there is to pull for ring_epoch has been pulled and is durable */
 };
 
 struct heal_effect {
@@ -246,6 +258,13 @@ struct heal_effect {
             range_no range;
             enum { DAMAGE_FOUND, DAMAGE_FORGOTTEN, DAMAGE_MENDED } what;
         } damaged;
+        struct {
+            keyspace_no keyspace;
+            range_no range;
+            table_no table;
+            uint64_t rows;    /* that the leaf has; */
+            struct bytes key; /* it begins here: a place (storage/tree.h), empty: at the start */
+        } leaf_wrong;
         uint64_t ring_epoch;
     };
 };
@@ -257,19 +276,22 @@ void heal_clear(struct heal *h); /* effects performed: their bytes are freed */
 
 struct heal_stats {
     uint64_t rounds, equal, pulls, dots_pulled, bytes_pulled, bytes_served, unserved;
-    uint64_t forgotten;      /* ranges, before they were taken over again */
-    uint64_t damaged_ranges; /* now: damaged, or being rebuilt */
-    uint64_t rebuilt;        /* ranges */
-    uint64_t fetches;        /* questions for dots that somebody waits for */
-    uint64_t purges;         /* turns of removing garbage */
-    uint64_t garbage_ranges; /* that had some when looked at last, */
-    uint64_t logs_bytes;     /* of range logs, when looked at last */
-    uint64_t log_pruned;     /* dots that went from them, as all have them, */
-    uint64_t log_cut;        /* and for the sake of a bound */
-    uint64_t truncated;      /* dots that a peer's log had no more when we asked */
-    uint64_t doubtful;       /* rows that came in sessions though clocks said they were here */
-    uint64_t compared;       /* sessions by trees that went through */
-    uint64_t pinned_ranges;  /* and of these, ones where a replica is dead, so that none may go */
+    uint64_t forgotten;       /* ranges, before they were taken over again */
+    uint64_t damaged_ranges;  /* now: damaged, or being rebuilt */
+    uint64_t rebuilt;         /* ranges */
+    uint64_t fetches;         /* questions for dots that somebody waits for */
+    uint64_t purges;          /* turns of removing garbage */
+    uint64_t garbage_ranges;  /* that had some when looked at last, */
+    uint64_t logs_bytes;      /* of range logs, when looked at last */
+    uint64_t log_pruned;      /* dots that went from them, as all have them, */
+    uint64_t log_cut;         /* and for the sake of a bound */
+    uint64_t truncated;       /* dots that a peer's log had no more when we asked */
+    uint64_t doubtful;        /* rows that came in sessions though clocks said they were here */
+    uint64_t compared;        /* sessions by trees that went through, */
+    uint64_t compared_failed; /* ... and that did not */
+    uint64_t round_ranges;    /* compared by trees though nobody had asked for it */
+    uint64_t scrubbed;        /* ranges that were read again, clean leaves too */
+    uint64_t pinned_ranges;   /* and of these, ones where a replica is dead, so that none may go */
 };
 struct heal_stats heal_stats(const struct heal *h);
 

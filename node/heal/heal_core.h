@@ -13,6 +13,7 @@
  *   take.c     what pulls bring
  *   logs.c     range logs are kept short
  *   away.c     what waits in them for whom
+ *   rounds.c   who begins sessions (rounds.h)
  *   tidy.c     garbage is found and, where agreed, removed
  *   pins.c     why garbage stays where it is not removed
  *   report.c   what others want to know of sessions
@@ -29,6 +30,7 @@
 #include "node/heal/heal.h"
 #include "node/heal/marks.h"
 #include "node/heal/proved.h"
+#include "node/heal/rounds.h"
 #include "ring/token.h"
 
 #define CLOCKS_MESSAGE_MAX ((size_t)256 << 10) /* clocks go out in messages of about this size */
@@ -145,6 +147,7 @@ struct heal {
     bool clock_doubtful;  /* ours may be wrong */
     size_t pinned_now, garbage_now;
     struct proved proved;
+    struct rounds turns;
     struct fetching fetches[HEAL_FETCHES_MAX];
     size_t fetches_count;
     struct comparing *compares[HEAL_COMPARES_MAX];

@@ -374,3 +374,23 @@ bool heal_proved_next(const struct heal *h, keyspace_no keyspace, range_no range
     }
     return false;
 }
+
+struct heal_entropy heal_entropy(const struct heal *h)
+{
+    struct heal_entropy all = {.marked = marks_count(h), .oldest_s = HEAL_NEVER};
+    keyspace_no keyspace = 0;
+    for (; cluster_next_keyspace(h->cluster, keyspace, &keyspace); keyspace++) {
+        const struct proved_keyspace *k = proved_of(h, keyspace);
+        for (size_t i = 0; k != NULL && i < k->count; i++) {
+            const struct proved_pair *p = &k->pairs[i];
+            if (p->peer == cluster_self(h->cluster))
+                continue;
+            all.pairs++;
+            all.never += p->trees_s == HEAL_NEVER;
+            if (p->trees_s != HEAL_NEVER &&
+                (all.oldest_s == HEAL_NEVER || p->trees_s < all.oldest_s))
+                all.oldest_s = p->trees_s;
+        }
+    }
+    return all;
+}

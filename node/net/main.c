@@ -238,6 +238,11 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->log_max = (uint64_t)c->range_log_max;
     n->logs_total = (uint64_t)c->range_log_total;
     n->log_window_us = c->range_log_window;
+    n->scrub_us = c->scrub_period;
+    n->scrub_rows = (uint32_t)c->scrub_rows;
+    n->tree_width = (uint32_t)c->tree_width;
+    n->tree_bytes_max = (size_t)c->tree_bytes_max;
+    n->tree_key = c->tree_key;
     n->in_flight_max = (size_t)c->max_in_flight_bytes;
     n->frame_max = (size_t)c->native_transport_max_frame_size;
     n->authenticate = c->authenticator == AUTHENTICATOR_PASSWORD;

@@ -365,6 +365,8 @@ bool raw_read(struct bytes key, struct bytes value, struct arena *arena, struct 
     case 'j': return journal(&in, value, arena, ret);
     case 'f': return log_account(&in, value);
     case 'c': return clock_entry(&in, value, arena, ret);
+    case 't': /* trees: what they say is held against the rows by who compares them */
+    case 'T':
     case 'M':
     case 'F': return !in.failed;
     default: return false;

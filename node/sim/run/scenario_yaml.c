@@ -56,6 +56,7 @@ enum type { TIME, U32, I32, U64, SIZE };
     X(U64, "limits", "log_min", limits.log_min, INT64_MAX)                                         \
     X(U64, "limits", "log_max", limits.log_max, INT64_MAX)                                         \
     X(SIZE, "limits", "log_tails", limits.log_tails_max, INT64_MAX)                                \
+    X(TIME, "limits", "scrub", limits.scrub_us, INT64_MAX)                                         \
     X(SIZE, "limits", "in_flight", limits.in_flight_max, INT64_MAX)                                \
     X(SIZE, "limits", "frame", limits.frame_max, INT64_MAX)                                        \
     X(SIZE, "limits", "link_out", limits.link_out_max, INT64_MAX)                                  \

@@ -4,6 +4,7 @@
 #include "storage/store_mem.h"
 
 #include <CUnit/CUnit.h>
+#include <stdio.h>
 #include <string.h>
 
 const struct heal_comparison between = {.peer = 2, .keyspace = KEYSPACE, .range = RANGE};
@@ -134,4 +135,27 @@ bool clocks_are_equal(void)
 {
     return clock_equal(engine_clock(f.node[0].engine, KEYSPACE, compare_in),
                        engine_clock(f.node[1].engine, KEYSPACE, compare_in));
+}
+
+/* The keys of a row go behind everybody's back. */
+void lose_row(node_no no, unsigned row)
+{
+    struct store *store = f.node[no - 1].store;
+    struct store_batch batch;
+    char name[16];
+    snprintf(name, sizeof name, "row%u", row);
+    struct store_iter *it = store_iter_new(store);
+    store_batch_init(&batch);
+    for (store_iter_seek(it, BYTES_LIT("d")); store_iter_valid(it); store_iter_next(it)) {
+        struct bytes key = store_iter_key(it);
+        if (key.data[0] != 'd')
+            break;
+        if (key.len > 13 + strlen(name) && memcmp(key.data + 13, name, strlen(name) + 1) == 0)
+            store_batch_delete(&batch, key);
+    }
+    store_iter_free(it);
+    CU_ASSERT_EQUAL(batch.count, 1);
+    store_write(store, &batch, 0);
+    store_batch_close(&batch);
+    sync_all();
 }

@@ -22,6 +22,8 @@ void apply(node_no to, const struct part *p, struct dot dot);
 void put_both(unsigned row, int64_t timestamp);
 /* Both clocks have the dot; node `who` alone has the row, or the newer value. */
 void plant(node_no who, unsigned row, int64_t timestamp);
+/* A row goes from the disk of the node, behind its back. */
+void lose_row(node_no no, unsigned row);
 void sync_all(void);
 void fill(unsigned rows);
 /* Node 1 compares with node 2. */

@@ -125,29 +125,6 @@ static void a_preview_changes_nothing(void)
     CU_ASSERT(rows_are_equal());
 }
 
-/* The keys of a row go behind everybody's back. */
-static void lose_row(node_no no, unsigned row)
-{
-    struct store *store = f.node[no - 1].store;
-    struct store_batch batch;
-    char name[16];
-    snprintf(name, sizeof name, "row%u", row);
-    struct store_iter *it = store_iter_new(store);
-    store_batch_init(&batch);
-    for (store_iter_seek(it, BYTES_LIT("d")); store_iter_valid(it); store_iter_next(it)) {
-        struct bytes key = store_iter_key(it);
-        if (key.data[0] != 'd')
-            break;
-        if (key.len > 13 + strlen(name) && memcmp(key.data + 13, name, strlen(name) + 1) == 0)
-            store_batch_delete(&batch, key);
-    }
-    store_iter_free(it);
-    CU_ASSERT_EQUAL(batch.count, 1);
-    store_write(store, &batch, 0);
-    store_batch_close(&batch);
-    sync_all();
-}
-
 static void what_was_lost_on_a_disk_is_found_by_reading_all(void)
 {
     fill(600);

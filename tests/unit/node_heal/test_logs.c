@@ -15,6 +15,7 @@ static void set_up(uint64_t most, uint64_t total)
         .keep = 1000, .max = most, .total = total, .window_us = (usec)3600 * USEC_PER_SEC};
     three_tails_max = 1024;
     three_setup(3);
+    f.lost[WIRE_COMPARE_ROOTS] = true; /* sessions begin when these tests say so */
 }
 
 void logs_setup(void)
@@ -235,6 +236,24 @@ static void what_waits_for_whom_is_told(void)
     }
 }
 
+/* And when nobody says so. */
+static void who_was_away_for_long_comes_back_alone(void)
+{
+    f.lost[WIRE_COMPARE_ROOTS] = false;
+    begin();
+    load(7, 500);
+    set_down(3, true);
+    load(3, 8000);
+    elapse(10 * USEC_PER_SEC);
+    set_down(3, false);
+    settle();
+    elapse(12 * USEC_PER_SEC);
+    CU_ASSERT(heal_stats(heal_of(3)).truncated > 0);
+    CU_ASSERT_EQUAL(marks_count(heal_of(3)), 0);
+    CU_ASSERT(all_equal());
+    check_claims();
+}
+
 static void a_log_that_is_too_long_is_cut(void)
 {
     begin();
@@ -448,6 +467,7 @@ CU_TestInfo logs_tests[] = {
     {"short logs cost no question", short_logs_cost_no_question},
     {"who was away shortly gets all from the logs", who_was_away_shortly_gets_all_from_the_logs},
     {"what waits for whom is told", what_waits_for_whom_is_told},
+    {"who was away for long comes back alone", who_was_away_for_long_comes_back_alone},
     {"a log that is too long is cut", a_log_that_is_too_long_is_cut},
     {"a log that is too old is cut", a_log_that_is_too_old_is_cut},
     {"a doubtful clock cuts nothing", a_doubtful_clock_cuts_nothing},

@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct fixture f;
-usec three_hold_us;
+usec three_hold_us, three_scrub_us;
 struct log_bounds three_logs;
 size_t three_tails_max;
 uint32_t three_tree_width, three_compare_bytes, three_scrub_rows, three_ranges;
@@ -36,6 +36,7 @@ static struct heal *new_heal(struct one *n)
         config.compare_bytes_max = three_compare_bytes;
     if (three_scrub_rows > 0)
         config.scrub_rows = three_scrub_rows;
+    config.scrub_us = three_scrub_us;
     return heal_new(&config, n->engine, n->cluster);
 }
 
@@ -118,6 +119,10 @@ bool perform(node_no no)
             n->from.max = SIZE_MAX;
             buf_clear(&n->from);
             buf_put_bytes(&n->from, effects[i].compared.from);
+            continue;
+        }
+        if (effects[i].type == HEAL_LEAF_WRONG) {
+            n->leaves_wrong++;
             continue;
         }
         if (effects[i].type == HEAL_COMPARED_ALL) {

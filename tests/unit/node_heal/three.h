@@ -34,6 +34,7 @@ struct one {
     struct heal_figures all_figures;
     table_no from_table;
     struct buf from;
+    uint64_t leaves_wrong;
     uint64_t doubtful;       /* rows, of HEAL_DOUBTFUL */
     uint64_t damage_told[3]; /* HEAL_DAMAGED, by `what` */
     uint64_t moved;          /* the ring epoch of HEAL_MOVED */
@@ -57,9 +58,9 @@ struct fixture {
 };
 extern struct fixture f;
 
-extern struct log_bounds three_logs; /* keep 0: those of the product */
-extern size_t three_tails_max;       /* 0: as storage has it */
-extern usec three_hold_us;           /* of those that three_setup makes */
+extern struct log_bounds three_logs;       /* keep 0: those of the product */
+extern size_t three_tails_max;             /* 0: as storage has it */
+extern usec three_hold_us, three_scrub_us; /* of those that three_setup makes */
 extern uint32_t three_tree_width, three_compare_bytes,
     three_scrub_rows;         /* 0: what the product has */
 extern uint32_t three_ranges; /* 0: RANGES */

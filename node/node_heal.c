@@ -1,0 +1,52 @@
+/* Healing in the node: its key, and what it tells people. */
+#include "node/node_core.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* What storage keeps for healing. The key is the same on all nodes of a cluster. */
+void healing_storage(const struct node_config *c, struct engine_config *ret)
+{
+    static const struct siphash_key first = {{1}}, second = {{2}};
+    bool own = c->tree_key != NULL && c->tree_key[0] != 0;
+    struct bytes text = bytes_text(own ? c->tree_key : c->cluster_name);
+    store_u64(ret->tree_key.b, siphash(&first, text));
+    store_u64(ret->tree_key.b + 8, siphash(&second, text));
+    ret->log_tails_max = c->log_tails_max;
+    ret->tree_width = c->tree_width;
+    ret->tree_bytes_max = c->tree_bytes_max;
+}
+
+/* Sessions by trees mend it; that there was anything to mend is for people. */
+static void report_rows(struct node *n, const struct heal_effect *e)
+{
+    char key[2 * 32 + 1] = "";
+    for (size_t i = 0; i < e->doubtful.key.len && i < 32; i++)
+        snprintf(key + 2 * i, 3, "%02x", e->doubtful.key.data[i]);
+    node_log(n, true,
+             "%" PRIu64 " rows of range %u that clocks say are alike were other than those of node "
+             "%u -> joined; damage, or a defect of ours (first: table %u, partition key 0x%s)",
+             e->doubtful.rows, (unsigned)e->doubtful.range, (unsigned)e->doubtful.peer,
+             (unsigned)e->doubtful.table, key);
+}
+
+static void report_leaf(struct node *n, const struct heal_effect *e)
+{
+    char key[2 * 32 + 1] = "";
+    for (size_t i = 0; i < e->leaf_wrong.key.len && i < 32; i++)
+        snprintf(key + 2 * i, 3, "%02x", e->leaf_wrong.key.data[i]);
+    node_log(n, true,
+             "something among %" PRIu64 " rows of table %u, range %u, has changed on this disk and "
+             "nobody wrote it -> comparing with the other replicas (from place 0x%s)",
+             e->leaf_wrong.rows, (unsigned)e->leaf_wrong.table, (unsigned)e->leaf_wrong.range, key);
+}
+
+void report_different(struct node *n, const struct heal_effect *e)
+{
+    if (e->type == HEAL_DOUBTFUL)
+        report_rows(n, e);
+    else if (e->type == HEAL_LEAF_WRONG)
+        report_leaf(n, e);
+    else
+        report_range_damage(n, e);
+}
