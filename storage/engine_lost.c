@@ -89,8 +89,11 @@ enum err engine_lost_load(struct engine *e, struct errmsg *reterr)
     buf_close(&value);
     if (err != ERR_OK && err != ERR_NOT_FOUND)
         return errmsg_set(reterr, err, "what the store has lost cannot be read: %s", err_text(err));
-    if (e->lost.id == found->id)
+    if (e->lost.id == found->id) {
+        if (found->count > 0) /* what was read from the store when it was opened is durable */
+            store_lost_known(e->store);
         return ERR_OK;
+    }
     e->lost.id = found->id;
     add_all(&e->lost, found);
     if (touches_letter(&e->lost, 'j')) /* the clocks of all ranges are not known any more */
@@ -154,9 +157,7 @@ bool engine_range_is_lost(struct engine *e, keyspace_no keyspace, range_no range
 
 void engine_lost_done(struct engine *e)
 {
-    uint64_t id = e->lost.id;
-    lost_close(&e->lost);
-    e->lost.id = id;
+    lost_forget(&e->lost);
     engine_lost_save(e);
 }
 

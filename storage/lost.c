@@ -18,6 +18,13 @@ void lost_close(struct lost_keys *l)
     lost_init(l);
 }
 
+void lost_forget(struct lost_keys *l)
+{
+    uint64_t id = l->id;
+    lost_close(l);
+    l->id = id;
+}
+
 static void set(struct buf *b, struct bytes key)
 {
     buf_clear(b);

@@ -23,6 +23,7 @@ struct lost_keys {
 void lost_init(struct lost_keys *l);
 void lost_close(struct lost_keys *l);
 void lost_copy(struct lost_keys *l, const struct lost_keys *from);
+void lost_forget(struct lost_keys *l); /* the stretches; not the id */
 void lost_add(struct lost_keys *l, struct bytes from, struct bytes to);
 
 /* Is any key of from <= key < upto lost? upto empty: no end. */

@@ -194,6 +194,11 @@ const struct lost_keys *store_lost(const struct store *s)
     return s->ops->lost(s);
 }
 
+void store_lost_known(struct store *s)
+{
+    s->ops->lost_known(s);
+}
+
 void store_close(struct store *s)
 {
     if (s != NULL)

@@ -96,6 +96,7 @@ struct store_ops {
     uint64_t (*size)(struct store *s, struct bytes from, struct bytes to);
     bool (*compact)(struct store *s, struct bytes from, struct bytes to);
     const struct lost_keys *(*lost)(const struct store *s);
+    void (*lost_known)(struct store *s);
     void (*close)(struct store *s);
 };
 
@@ -143,6 +144,9 @@ bool store_compact(struct store *s, struct bytes from, struct bytes to);
 /* What was ever lost of it, and when last (lost.h): whoever reads it must not believe what is there
  * of these stretches. */
 const struct lost_keys *store_lost(const struct store *s);
+
+/* Whoever reads it knows of these stretches, durably: they need not be told again. */
+void store_lost_known(struct store *s);
 
 void store_close(struct store *s); /* waits for what was flushed; accepts NULL */
 

@@ -172,6 +172,13 @@ static const struct lost_keys *ldb_lost(const struct store *s)
     return &ldb_of(s)->lost;
 }
 
+/* When it cannot be written it is told again. */
+static void ldb_lost_known(struct store *s)
+{
+    lost_forget(&ldb_of(s)->lost);
+    (void)!ldb_write_lost(ldb_of(s)->path, &ldb_of(s)->lost);
+}
+
 bool store_leveldb_mended(const struct store *s)
 {
     return ldb_of(s)->mended;
@@ -222,6 +229,7 @@ static void ldb_close(struct store *s)
     pthread_cond_destroy(&l->compact_work);
     pthread_mutex_destroy(&l->lock);
     lost_close(&l->lost);
+    mem_free(l->path);
     mem_free(l->failure);
     mem_free(l->failure_found);
     mem_free(l);
@@ -247,6 +255,7 @@ static const struct store_ops ldb_ops = {
     .size = ldb_size,
     .compact = ldb_compact,
     .lost = ldb_lost,
+    .lost_known = ldb_lost_known,
     .close = ldb_close,
 };
 
@@ -347,6 +356,7 @@ enum err store_leveldb_open(const struct store_leveldb_config *config, struct st
     enum err err = ERR_OK;
     l->store.ops = &ldb_ops;
     l->sync = config->sync;
+    l->path = mem_text(config->path);
     overlay_init(&l->overlay);
     overlay_init(&l->nothing);
     list_init(&l->ready);

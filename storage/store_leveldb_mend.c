@@ -319,15 +319,14 @@ static enum err patch_whole(const struct mending *m, const struct patch *p)
     return good || err != ERR_OK ? err : ERR_IO;
 }
 
-static enum err write_down(struct mending *m)
+enum err ldb_write_lost(const char *path, const struct lost_keys *lost)
 {
     struct buf out;
-    m->lost->id++;
     buf_init(&out, DAMAGE_MAX);
-    lost_encode(m->lost, &out);
+    lost_encode(lost, &out);
     enum err err = buf_finish(&out);
     if (err == ERR_OK)
-        err = replace_file(m->path, "DAMAGE", buf_bytes(&out));
+        err = replace_file(path, "DAMAGE", buf_bytes(&out));
     buf_close(&out);
     return err;
 }
@@ -365,8 +364,9 @@ enum err ldb_mend(const char *path, struct lost_keys *lost, bool *ret_found, str
                          path);
     for (size_t i = 0; i < m.manifest.count && err == ERR_OK; i++)
         err = look_at(&m, &m.manifest.files[i]);
+    lost->id += err == ERR_OK && m.found;
     if (err == ERR_OK && m.found)
-        err = write_down(&m);
+        err = ldb_write_lost(path, lost);
     for (size_t i = 0; i < m.patches_count && err == ERR_OK; i++)
         err = m.patches[i].whole ? patch_whole(&m, &m.patches[i]) : patch_blocks(&m, &m.patches[i]);
     if (err != ERR_OK && reterr->text[0] == 0)

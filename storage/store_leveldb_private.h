@@ -40,6 +40,7 @@ struct store_leveldb {
     enum store_sync sync;
     int wake_fd;
     uint64_t torn;
+    char *path;
     struct lost_keys lost; /* of this directory; lost.id 0: nothing ever */
     bool mended;           /* something of it at this opening */
 
@@ -102,6 +103,7 @@ bool ldb_sync_directory(const char *path);
 bool ldb_has_lost_current(const char *path);
 
 enum err ldb_read_lost(const char *path, struct lost_keys *ret) MUST_CHECK;
+enum err ldb_write_lost(const char *path, const struct lost_keys *lost) MUST_CHECK;
 
 /* Looks at all that lies there, mends it, and adds to `lost` what it may have had. ERR_CORRUPT:
  * the manifest is damaged. */

@@ -354,6 +354,11 @@ static const struct lost_keys *mem_lost(const struct store *s)
     return &mem_of(s)->lost;
 }
 
+static void mem_lost_known(struct store *s)
+{
+    lost_forget(&mem_of(s)->lost);
+}
+
 static void mem_close(struct store *s)
 {
     struct store_mem *m = mem_of(s);
@@ -390,6 +395,7 @@ static const struct store_ops mem_ops = {
     .size = mem_size,
     .compact = mem_compact,
     .lost = mem_lost,
+    .lost_known = mem_lost_known,
     .close = mem_close,
 };
 
