@@ -499,6 +499,8 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
         r.stamp_us = clock_above(n, &result->rows);
     if (result->err == ERR_OVERLOADED && result->kind == WRITE_COUNTER)
         r.message = counter_is_full(n, result->waits_for);
+    else if (result->err == ERR_FAILED && result->damaged != 0)
+        r.message = node_damaged_text(n, result->damaged, result->damaged_at);
     else if (result->hints_full)
         r.message = "No more hints are kept for its replicas, which are away: "
                     "max_hints_size_per_host or max_hint_window is reached";

@@ -253,6 +253,7 @@ void report_batches(struct node *n);
 bool node_asks_for_mending(struct node *n); /* then it is over in this step */
 void report_range_damage(struct node *n, const struct heal_effect *e);
 /* What is damaged here, for a person. False: nothing. */
+const char *node_damaged_text(struct node *n, node_no node, token at); /* for a client */
 bool node_damage_text(struct node *n, char *out, size_t size);
 void report_damage(struct node *n); /* to the log, what has come since */
 void report_pins(struct node *n);

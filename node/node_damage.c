@@ -1,5 +1,6 @@
 /* node_damage.c - damage of our disk, as the shell, the log and people hear of it. */
 #include "node/node_core.h"
+#include "ring/token.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -79,4 +80,17 @@ bool node_damage_text(struct node *n, char *out, size_t size)
         snprintf(out, size, "%zu damaged ranges are being rebuilt from the other replicas",
                  rebuilding);
     return damaged + rebuilding > 0;
+}
+
+const char *node_damaged_text(struct node *n, node_no node, token at)
+{
+    char ip[ENDPOINT_TEXT_SIZE] = "?";
+    const struct topology_node *t = topology_find(meta_topology(n->meta), node);
+    uint32_t ranges = cluster_ranges(n->cluster);
+    if (t != NULL)
+        (void)endpoint_ip_text(&t->info.endpoint, ip);
+    return arena_printf(&n->arena,
+                        "data of range %u, or of one behind it, is damaged at node %u (%s), or is "
+                        "being rebuilt there",
+                        (unsigned)(ranges > 0 ? ring_range_of(at, ranges) : 0), (unsigned)node, ip);
 }

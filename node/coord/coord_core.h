@@ -558,6 +558,7 @@ bool index_next(struct read_op *op);
 /* --- replica.c */
 
 /* What this node may tell as a replica. */
+token replica_scan_start(const struct scan *s); /* its first place */
 enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *scan,
                       struct arena *arena, struct scan_result *ret);
 enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *scan,

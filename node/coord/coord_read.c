@@ -49,8 +49,16 @@ void round_fail(struct coord *c, struct round *round, enum err err)
     op->result.received = err == ERR_UNAVAILABLE ? quorum_members(q) : quorum_acked(q);
     op->result.failures = q->failures;
     op->result.data_present = false;
+    op->result.damaged = 0;
     for (size_t i = 0; i < round->answers; i++)
         op->result.data_present |= round->answer[i].full;
+    for (size_t i = 0; i < round->answers && err == ERR_FAILED; i++) {
+        const struct answer *a = &round->answer[i];
+        if (a->state != REPLICA_LOST || (a->err != ERR_CORRUPT && a->err != ERR_UNAVAILABLE))
+            continue;
+        op->result.damaged = a->node;
+        op->result.damaged_at = replica_scan_start(&round->scan);
+    }
     round_receipt(c, round, err);
     round_drop(c, round);
     op_done(c, op, err);

@@ -154,11 +154,16 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
     arena_close(&arena);
 }
 
+token replica_scan_start(const struct scan *s)
+{
+    return s->single ? s->token : s->has_from ? s->from_token : s->after_token;
+}
+
 /* The ranges that the scan may read. */
 static void scan_ranges(const struct scan *s, uint32_t ranges, range_no *ret_first,
                         range_no *ret_last)
 {
-    token first = s->single ? s->token : s->has_from ? s->from_token : s->after_token;
+    token first = replica_scan_start(s);
     token last = s->single ? s->token : s->upto_token;
     if (!s->single && !s->has_from && first > INT64_MIN && first < INT64_MAX)
         first++;

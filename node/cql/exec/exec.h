@@ -153,7 +153,8 @@ struct exec_result {
     struct schema_change change;    /* DDL */
     const char *hash;               /* PASSWORD: that was made */
     bool matches;                   /* PASSWORD: it is that of the hash */
-    const char *message;            /* DDL: the sentence of the error, or NULL */
+    const char *message;            /* the sentence of the error, or what there is to say beside it;
+                                       or NULL */
     enum exec_cas_end cas;
     int64_t stamp_us; /* EXEC_CAS_ROWS: for what is proposed; above all that was read */
     bool unknown;     /* ERR_TIMEOUT of a session: it may be applied all the same */

@@ -138,8 +138,9 @@ const char *reply_outcome_text(struct request *q, const struct exec_result *x, b
         return arena_printf(&q->arena, "Operation timed out - received only %u responses.",
                             x->received);
     if (x->err == ERR_FAILED)
-        return arena_printf(&q->arena, "Operation failed - received %u responses and %u failures",
-                            x->received, x->failures);
+        return arena_printf(
+            &q->arena, "Operation failed - received %u responses and %u failures%s%s", x->received,
+            x->failures, x->message != NULL ? ": " : "", x->message != NULL ? x->message : "");
     return x->message != NULL ? x->message : err_text(x->err);
 }
 
