@@ -279,15 +279,6 @@ void node_check_ready(struct node *n)
     tell_gossip(n);
 }
 
-static void finish_answered(struct node *n, const struct todo *t)
-{
-    n->finish_request = 0;
-    if (t->err == ERR_OK || meta_topology(n->meta)->ring_epoch != n->finish_epoch)
-        return; /* another ring came in between: we are on our way to that one */
-    node_log(n, true, "could not take over our ranges yet: %s -> trying again", t->text);
-    n->finish_retry = n->now.mono + USEC_PER_SEC;
-}
-
 /* What the entry changed; more than can be known after a long time: anything. */
 static uint32_t changes_of(const struct node *n, uint64_t slot)
 {
@@ -307,7 +298,7 @@ static void do_todo(struct node *n, const struct todo *t)
         break;
     case TODO_META_DONE:
         if (t->request == n->finish_request)
-            finish_answered(n, t);
+            meta_finish_answered(n, t->err, t->text);
         else
             client_meta_done(n, t->request, t->err, changes_of(n, t->slot), t->text);
         break;

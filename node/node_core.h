@@ -201,6 +201,8 @@ void meta_store_boot(struct node *n); /* durable with the node's ticket of that 
 void meta_new_life(struct node *n);
 void meta_life_begins(struct node *n);
 bool meta_life_is_new(struct node *n); /* else the next one will be */
+/* What came of our JOIN_FINISH. */
+void meta_finish_answered(struct node *n, enum err err, const char *text);
 /* Of what this node takes over at ring_epoch, one half is here: when both are, it says so. */
 void meta_taken_over(struct node *n, enum moved what, uint64_t ring_epoch);
 void meta_finish_again(struct node *n);

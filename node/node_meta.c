@@ -413,3 +413,12 @@ void meta_finish_again(struct node *n)
     if (t->ring_epoch == n->finish_epoch && topology_is_mover(t, meta_self(n->meta)))
         ask_to_own(n, n->finish_epoch);
 }
+
+void meta_finish_answered(struct node *n, enum err err, const char *text)
+{
+    n->finish_request = 0;
+    if (err == ERR_OK || meta_topology(n->meta)->ring_epoch != n->finish_epoch)
+        return; /* another ring came in between: we are on our way to that one */
+    node_log(n, true, "could not take over our ranges yet: %s -> trying again", text);
+    n->finish_retry = n->now.mono + USEC_PER_SEC;
+}
