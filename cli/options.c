@@ -342,11 +342,12 @@ static void put_verb_help(enum verb verb, struct buf *out)
         break;
     case VERB_hints:
         buf_put_text(
-            out, "\nAsks one node over HTTP; each keeps hints of its own. A row for each node "
-                 "that hints\nwait for (kind hint: how many rows and bytes, since when, how fast "
-                 "they go), and for\neach range that only a comparison of trees will make equal "
-                 "to that of another node\n(kind tree), with the reason. Nothing is shown when "
-                 "nothing waits.\n");
+            out,
+            "\nAsks one node over HTTP; each has an account of its own. A row for each node and"
+            "\nkind: hint, rows kept for it as it could not take them (how many, bytes, since"
+            "\nwhen, how fast they go); log, writes that it missed and gets from the range logs"
+            "\nof this node; tree, a range that only a comparison of trees will make equal to"
+            "\nthat of the other node, and why.\n");
         break;
     default: break;
     }

@@ -1,5 +1,6 @@
-/* What waits for other replicas: hints that this node keeps, and ranges that only a session by
- * trees brings to equality with them; for system_views and `torc hints`. */
+/* What waits for other replicas: hints that this node keeps, what its range logs have for those
+ * that are away, and ranges that only a session by trees brings to equality with them; for
+ * system_views and `torc hints`. */
 #include "node/node_client.h"
 
 #include <inttypes.h>
@@ -9,7 +10,7 @@
 
 /* A row of it. */
 struct waiting {
-    const char *kind; /* hint tree */
+    const char *kind; /* hint log tree */
     const struct topology_node *peer;
     bool up;
     const char *keyspace; /* NULL: of all */
@@ -52,11 +53,59 @@ static const char *mark_why(struct arena *arena, unsigned why)
     return arena_text(arena, bytes_text(text));
 }
 
+static const char *log_why(struct arena *arena, bool up, uint64_t cut, bool at_most)
+{
+    const char *why = up ? "has yet to get it" : "down";
+    if (cut > 0)
+        why = arena_printf(arena, "%s; %" PRIu64 " more were cut off: trees bring them", why, cut);
+    return at_most ? arena_printf(arena, "%s; at most", why) : why;
+}
+
+/* What is of the peer and keyspace of the first: in range logs together, and each mark. Returns how
+ * many of the items that are. */
+static size_t each_of_keyspace(struct node *n, struct arena *arena,
+                               const struct heal_waiting *items, size_t count, take_waiting *take,
+                               void *arg)
+{
+    const struct keyspace *k = schema_keyspace_by_no(n->schema, items[0].keyspace);
+    struct waiting log = {.kind = "log", .range = -1};
+    uint64_t cut = 0;
+    bool at_most = false, shown = k != NULL && find_peer(n, items[0].peer, &log);
+    size_t i = 0;
+    for (; i < count && items[i].peer == items[0].peer && items[i].keyspace == items[0].keyspace;
+         i++) {
+        const struct heal_waiting *h = &items[i];
+        int64_t since_ms = h->since_s * 1000;
+        log.count += (int64_t)h->dots;
+        log.bytes += (int64_t)h->bytes;
+        cut += h->cut;
+        at_most |= h->at_most;
+        if (since_ms != 0 && (log.oldest_ms == 0 || since_ms < log.oldest_ms))
+            log.oldest_ms = since_ms;
+        if (h->marked == 0 || !shown)
+            continue;
+        struct waiting tree = {.kind = "tree",
+                               .peer = log.peer,
+                               .up = log.up,
+                               .keyspace = k->name,
+                               .range = h->range,
+                               .count = 1,
+                               .oldest_ms = h->marked_since_s * 1000,
+                               .why = mark_why(arena, h->marked)};
+        take(arg, &tree);
+    }
+    if (shown && (log.count > 0 || cut > 0)) {
+        log.keyspace = k->name;
+        log.why = log_why(arena, log.up, cut, at_most);
+        take(arg, &log);
+    }
+    return i;
+}
+
 static void each_waiting(struct node *n, struct now now, take_waiting *take, void *arg)
 {
     struct arena arena = {0};
     struct coord_hint_queue *queues;
-    const struct heal_mark *marks;
     size_t count = coord_hint_queues(n->coord, now, &arena, &queues);
     for (size_t i = 0; i < count; i++) {
         const struct coord_hint_queue *q = &queues[i];
@@ -73,18 +122,10 @@ static void each_waiting(struct node *n, struct now now, take_waiting *take, voi
         w.why = hint_why(q, &w);
         take(arg, &w);
     }
-    count = heal_marked(n->heal, &arena, &marks);
-    for (size_t i = 0; i < count && n->schema != NULL; i++) {
-        const struct heal_mark *m = &marks[i];
-        const struct keyspace *k = schema_keyspace_by_no(n->schema, m->keyspace);
-        struct waiting w = {.kind = "tree", .range = m->range, .count = 1};
-        if (k == NULL || !find_peer(n, m->peer, &w))
-            continue;
-        w.keyspace = k->name;
-        w.oldest_ms = m->since_s * 1000;
-        w.why = mark_why(&arena, m->why);
-        take(arg, &w);
-    }
+    const struct heal_waiting *items;
+    count = heal_waiting(n->heal, &arena, &items);
+    for (size_t i = 0; i < count && n->schema != NULL;)
+        i += each_of_keyspace(n, &arena, items + i, count - i, take, arg);
     arena_close(&arena);
 }
 
@@ -105,10 +146,11 @@ static void take_hints_row(void *arg, const struct waiting *w)
     exec_put_text(out, "reason", w->why);
     if (w->oldest_ms != 0)
         exec_put_bigint(out, "oldest", w->oldest_ms);
+    if (strcmp(w->kind, "tree") != 0)
+        exec_put_bigint(out, "bytes", w->bytes);
     if (strcmp(w->kind, "hint") != 0)
         return;
     exec_put_bigint(out, "for_any_owner", w->any);
-    exec_put_bigint(out, "bytes", w->bytes);
     exec_put_bigint(out, "delivered", w->delivered);
     exec_put_bigint(out, "bytes_per_second", w->rate);
     exec_put_bool(out, "full", w->full);
@@ -171,9 +213,10 @@ static void take_json(void *arg, const struct waiting *w)
         json_object_set_new(j, "keyspace", json_string(w->keyspace));
     if (w->range >= 0)
         json_object_set_new(j, "range", json_integer(w->range));
+    if (strcmp(w->kind, "tree") != 0)
+        json_object_set_new(j, "bytes", json_integer(w->bytes));
     if (strcmp(w->kind, "hint") == 0) {
         json_object_set_new(j, "for_any_owner", json_integer(w->any));
-        json_object_set_new(j, "bytes", json_integer(w->bytes));
         json_object_set_new(j, "delivered", json_integer(w->delivered));
         json_object_set_new(j, "bytes_per_second", json_integer(w->rate));
         json_object_set_new(j, "full", json_boolean(w->full));

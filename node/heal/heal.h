@@ -369,16 +369,4 @@ size_t heal_waiting(struct heal *h, struct arena *arena, const struct heal_waiti
 /* Ranges that sessions have yet to pull, and the bytes of the clocks that say so. */
 size_t heal_pending(const struct heal *h, size_t *ret_bytes);
 
-/* Ranges that only a session by trees brings to equality with the peer (marks.h). */
-struct heal_mark {
-    keyspace_no keyspace;
-    range_no range;
-    node_no peer;
-    unsigned why; /* bits: the log was truncated, damage, doubtful rows, somebody wants it */
-    int64_t since_s;
-};
-
-/* By keyspace, range and peer; in the arena. */
-size_t heal_marked(const struct heal *h, struct arena *arena, const struct heal_mark **ret_marks);
-
 #endif

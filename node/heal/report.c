@@ -27,13 +27,3 @@ bool heal_is_pulling(const struct heal *h, keyspace_no keyspace, range_no range)
     }
     return false;
 }
-
-size_t heal_marked(const struct heal *h, struct arena *arena, const struct heal_mark **ret_marks)
-{
-    struct heal_mark *out = arena_array(arena, struct heal_mark, marks_count(h) + 1);
-    size_t count = 0;
-    for (const struct mark *m = marks_seek(h, 0, 0, 0); m != NULL; m = marks_after(h, m))
-        out[count++] = (struct heal_mark){m->keyspace, m->range, m->peer, m->why, m->since_s};
-    *ret_marks = out;
-    return count;
-}

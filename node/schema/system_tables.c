@@ -362,7 +362,8 @@ const struct system_table system_tables[] = {
     {SYSTEM_VIEWS, "tombstone_pins", "replicas that keep deletions from being forgotten, and why",
      "=keyspace_name text; >range int; >address inet; >port int; first_token bigint; "
      "last_token bigint; more boolean; reason text; since timestamp; waiting int"},
-    {SYSTEM_VIEWS, "hints", "what waits for other replicas: hints that this node keeps, and ranges",
+    {SYSTEM_VIEWS, "hints",
+     "what waits for other replicas: hints, range logs, and ranges to compare",
      "=host_id uuid; >kind text; >keyspace_name text; >range int; address inet; bytes bigint; "
      "bytes_per_second bigint; delivered bigint; for_any_owner bigint; full boolean; "
      "oldest timestamp; port int; reason text; up boolean; waiting bigint"},
