@@ -196,6 +196,80 @@ static void all_of_all_is_read_again(void)
     CU_ASSERT(engine_stats(f.node[1].engine).fragments_read >= read + 30 * RANGES);
 }
 
+/* However many are planted, so many are told. */
+static void figures_say_what_was_planted(void)
+{
+    static const unsigned counts[] = {1, 10, 1000};
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        begin_anew();
+        fill(2000);
+        compare_all(&everything);
+        for (unsigned k = 0; k < counts[i]; k++)
+            plant(1 + k % 2, 2 * k, 20);
+        sync_all();
+        const struct heal_figures *g = compare_all(&everything);
+        CU_ASSERT_EQUAL(f.node[0].all_failed, 0);
+        CU_ASSERT_EQUAL(g->rows_different, counts[i]);
+        CU_ASSERT_EQUAL(f.node[0].compared_figures[RANGE].rows_different, counts[i]);
+        CU_ASSERT_EQUAL(g->doubtful, counts[i]);
+        CU_ASSERT(f.node[0].compared_figures[RANGE].proved);
+        CU_ASSERT(rows_are_equal());
+        CU_ASSERT(compare_all(&everything)->equal);
+    }
+}
+
+/* Each mends what the other one is mending. */
+static void both_begin_at_once(void)
+{
+    struct heal_comparisons back = everything;
+    back.peer = 1;
+    fill_all(50);
+    for (compare_in = 0; compare_in < RANGES; compare_in++) {
+        for (unsigned k = 0; k < 5; k++)
+            plant(1 + k % 2, 7 * k, 20);
+    }
+    compare_in = RANGE;
+    sync_all();
+    CU_ASSERT(heal_compare_ranges(f.node[1].heal, f.now, 9, &back));
+    compare_all(&everything);
+    for (int i = 0; i < 100 && f.node[1].compared_all == 0; i++)
+        elapse(USEC_PER_SEC / 10);
+    CU_ASSERT_EQUAL(f.node[1].compared_all, 1);
+    CU_ASSERT_EQUAL(f.node[0].all_failed + f.node[1].all_failed, 0);
+    CU_ASSERT(rows_are_equal());
+    CU_ASSERT(compare_all(&everything)->equal);
+}
+
+/* The ring is another one in the middle: what was not compared says so, and goes on under the new
+ * one. */
+static void another_ring_in_the_middle(void)
+{
+    fill_all(50);
+    for (compare_in = 0; compare_in < RANGES; compare_in++)
+        plant(1, 7, 20);
+    compare_in = RANGE;
+    sync_all();
+    CU_ASSERT(heal_compare_ranges(f.node[0].heal, f.now, 8, &everything));
+    while (f.sent[WIRE_COMPARE_TELL] < 3) {
+        f.now.mono += USEC_PER_MS;
+        for (size_t i = 0; i < 2; i++)
+            heal_deadline(f.node[i].heal, f.now);
+        perform(1);
+        perform(2);
+        deliver();
+    }
+    for (size_t i = 0; i < NODES; i++)
+        cluster_set_ring_epoch(f.node[i].cluster, 9);
+    for (int i = 0; i < 300 && f.node[0].compared_all == 0; i++)
+        elapse(USEC_PER_SEC / 10);
+    CU_ASSERT_EQUAL(f.node[0].compared_all, 1);
+    CU_ASSERT_EQUAL(f.node[0].all_ranges, RANGES);
+    CU_ASSERT(f.node[0].all_failed > 0 && f.node[0].all_failed <= 8);
+    compare_all(&everything);
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 0);
+    CU_ASSERT(rows_are_equal());
+}
+
 static void who_goes_away_ends_it(void)
 {
     fill_all(20);
@@ -256,6 +330,9 @@ CU_TestInfo compare_many_tests[] = {
     {"a silent peer ends it", a_silent_peer_ends_it},
     {"a slow peer answers in parts", a_slow_peer_answers_in_parts},
     {"all of all is read again", all_of_all_is_read_again},
+    {"figures say what was planted", figures_say_what_was_planted},
+    {"both begin at once", both_begin_at_once},
+    {"another ring in the middle", another_ring_in_the_middle},
     {"who goes away ends it", who_goes_away_ends_it},
     {"it can be stopped", it_can_be_stopped},
     {"what is not shared fails alone", what_is_not_shared_fails_alone},
