@@ -1,0 +1,275 @@
+/* Stories of repair runs, between whole nodes: what was planted behind the clocks' back is found
+ * exactly and mended, whatever else happens meanwhile. */
+#include "story/fixture.h"
+
+#include "base/arena.h"
+#include "node/node.h"
+#include "node/schema/schema.h"
+#include "ring/murmur3.h"
+#include "storage/part.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void repairs_setup(void);
+void repairs_teardown(void);
+
+static struct arena arena;
+static char last[65536]; /* what a node said of a run */
+
+void repairs_setup(void)
+{
+    story_setup();
+}
+
+void repairs_teardown(void)
+{
+    story_teardown();
+    arena_close(&arena);
+}
+
+static node_no number_of(unsigned machine)
+{
+    return meta_self(node_meta(sim_node(sim, machine)));
+}
+
+static struct node *node_of(node_no number)
+{
+    for (unsigned i = 1; i <= sim_nodes(sim); i++) {
+        if (number_of(i) == number)
+            return sim_node(sim, i);
+    }
+    CU_FAIL_FATAL("no such node");
+    return NULL;
+}
+
+/* The clocks of all replicas have the dot of this row of ks.t; node `who` alone has it not. */
+static void plant(node_no who, int k)
+{
+    const struct schema *schema = meta_schema(node_meta(sim_node(sim, 1)));
+    const struct table *t = schema_table(schema, "ks", "t");
+    uint8_t key[4];
+    store_u32(key, (uint32_t)k);
+    struct part p = {.table = t->no,
+                     .token = murmur3_token(bytes_make(key, 4)),
+                     .key = arena_copy(&arena, bytes_make(key, 4)),
+                     .deletion = TOMB_NONE};
+    struct cell *cell = arena_new(&arena, struct cell);
+    struct row *row = arena_new(&arena, struct row);
+    *cell = (struct cell){.column = 1, .timestamp = 1, .kind = CELL_LIVE, .value = BYTES_LIT("v")};
+    *row = (struct row){.deletion = TOMB_NONE, .cells = cell, .cells_count = 1};
+    p.rows = row;
+    p.static_row.deletion = TOMB_NONE;
+    struct cluster *cluster = node_cluster(sim_node(sim, 1));
+    range_no range = ring_range_of(p.token, cluster_ranges(cluster));
+    struct replicas replicas =
+        placement_replicas(cluster_placement(cluster, t->keyspace_no), range);
+    struct node *by = node_of(replicas.node[0]);
+    struct dot dot = engine_next_dot(node_engine(by), t->keyspace_no, range, node_actor(by));
+    for (uint32_t i = 0; i < replicas.count; i++) {
+        p.rows_count = replicas.node[i] != who;
+        part_set_dot(&p, dot);
+        CU_ASSERT_EQUAL(engine_apply(node_engine(node_of(replicas.node[i])), t->keyspace_no, range,
+                                     &p, dot, NULL, 0),
+                        ERR_OK);
+    }
+}
+
+/* Each of so many rows lacks at one of its replicas; how many do. */
+static unsigned plant_rows(int from, int upto)
+{
+    struct node *n = sim_node(sim, 1);
+    const struct table *t = schema_table(meta_schema(node_meta(n)), "ks", "t");
+    for (int k = from; k < upto; k++) {
+        uint8_t key[4];
+        store_u32(key, (uint32_t)k);
+        token at = murmur3_token(bytes_make(key, 4));
+        range_no range = ring_range_of(at, cluster_ranges(node_cluster(n)));
+        const struct placement *p = cluster_placement(node_cluster(n), t->keyspace_no);
+        plant(placement_replicas(p, range).node[k % 3], k);
+    }
+    sim_elapse(sim, MILLISECONDS(100));
+    return (unsigned)(upto - from);
+}
+
+static bool start_run(unsigned node, const char *request, char id[32])
+{
+    struct buf out;
+    struct errmsg why;
+    struct now now = {1, SECONDS(1700000000)};
+    buf_init(&out, 4096);
+    enum err err = node_repair_start(sim_node(sim, node), now, bytes_text(request), &out, &why);
+    buf_put_u8(&out, 0);
+    if (err == ERR_OK)
+        sscanf((const char *)out.data, "{\"id\":\"%31[0-9-]", id);
+    else
+        printf("\n    %s\n", why.text);
+    buf_close(&out);
+    return err == ERR_OK;
+}
+
+static bool look(unsigned node, const char *id)
+{
+    struct buf out;
+    struct now now = {1, SECONDS(1700000000)};
+    if (!sim_is_up(sim, node))
+        return false;
+    buf_init(&out, sizeof last - 1);
+    enum err err = node_repair_json(sim_node(sim, node), now, id, &out);
+    memcpy(last, out.data, out.len);
+    last[out.len] = 0;
+    buf_close(&out);
+    return err == ERR_OK;
+}
+
+/* Until the run is over. */
+static bool is_over(unsigned node, const char *id, usec limit)
+{
+    usec end = sim_now(sim) + limit;
+    while (sim_now(sim) < end) {
+        if (look(node, id) && strstr(last, "\"state\":\"over\"") != NULL)
+            return true;
+        sim_elapse(sim, MILLISECONDS(20));
+    }
+    printf("\n    %s\n", last);
+    return false;
+}
+
+/* Of the whole run: the first of that name. */
+static long figure(const char *name)
+{
+    char key[64];
+    snprintf(key, sizeof key, "\"%s\":", name);
+    const char *at = strstr(last, key);
+    return at != NULL ? strtol(at + strlen(key), NULL, 10) : -1;
+}
+
+static bool run(unsigned node, const char *request)
+{
+    char id[32] = "";
+    return start_run(node, request, id) && is_over(node, id, SECONDS(60));
+}
+
+static void what_was_planted_is_found_exactly(void)
+{
+    story_begin(5);
+    CU_ASSERT(write_rows(1, CQL_CL_ALL, 1, 40));
+    sim_elapse(sim, SECONDS(2));
+    CU_ASSERT(run(1, "{\"keyspace\":\"ks\"}"));
+    CU_ASSERT_EQUAL(figure("equal"), figure("ranges"));
+    long planted = plant_rows(1000, 1017);
+    CU_ASSERT(run(2, "{\"keyspace\":\"ks\",\"preview\":true}"));
+    CU_ASSERT_EQUAL(figure("rows_different"), planted);
+    CU_ASSERT_EQUAL(figure("rows_sent") + figure("rows_received"), 0);
+    CU_ASSERT(run(3, "{\"keyspace\":\"ks\",\"tables\":[\"t\"]}"));
+    CU_ASSERT_EQUAL(figure("rows_different"), planted);
+    CU_ASSERT_EQUAL(figure("failed"), 0);
+    CU_ASSERT(become_equal(SECONDS(1)));
+    CU_ASSERT(run(4, "{}"));
+    CU_ASSERT_EQUAL(figure("equal"), figure("ranges"));
+    CU_ASSERT_EQUAL(counted("torc_repairs_running"), 0);
+}
+
+static void the_manager_is_killed_in_the_middle(void)
+{
+    char id[32] = "";
+    story_begin(3);
+    long planted = plant_rows(1000, 1040);
+    CU_ASSERT(start_run(2, "{\"full\":true}", id));
+    for (int i = 0; i < 200 && look(2, id) && figure("done") == 0; i++)
+        sim_elapse(sim, MILLISECONDS(5));
+    CU_ASSERT(figure("done") > 0 && figure("done") < figure("ranges"));
+    sim_kill(sim, 2);
+    sim_elapse(sim, SECONDS(3));
+    sim_start(sim, 2);
+    CU_ASSERT(is_over(2, id, SECONDS(60)));
+    CU_ASSERT_EQUAL(figure("failed"), 0);
+    CU_ASSERT_EQUAL(figure("done"), figure("ranges"));
+    CU_ASSERT(figure("rows_different") <= planted);
+    CU_ASSERT(become_equal(SECONDS(5)));
+}
+
+static void a_leader_dies_and_is_named(void)
+{
+    char id[32] = "", third[32], second[32];
+    story_begin(3);
+    snprintf(second, sizeof second, "\"node\":%u,\"address\"", (unsigned)number_of(2));
+    snprintf(third, sizeof third, "\"node\":%u,\"address\"", (unsigned)number_of(3));
+    plant_rows(1000, 1020);
+    CU_ASSERT(start_run(1, "{\"keyspace\":\"ks\"}", id));
+    sim_elapse(sim, MILLISECONDS(20));
+    sim_crash(sim, 3);
+    CU_ASSERT(is_over(1, id, SECONDS(60)));
+    CU_ASSERT(figure("failed") > 0);
+    CU_ASSERT_EQUAL(figure("done"), figure("ranges"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(last, third));
+    CU_ASSERT_PTR_NULL(strstr(last, second));
+    sim_start(sim, 3);
+    CU_ASSERT_FATAL(see_each_other());
+    CU_ASSERT(run(1, "{\"keyspace\":\"ks\"}"));
+    CU_ASSERT_EQUAL(figure("failed"), 0);
+    CU_ASSERT(become_equal(SECONDS(5)));
+}
+
+/* Writes go on; what they are about to bring is no difference. */
+static void two_runs_under_load(void)
+{
+    char first[32] = "", second[32] = "";
+    story_begin(3);
+    long planted = plant_rows(1000, 1010);
+    CU_ASSERT(start_run(1, "{\"keyspace\":\"ks\"}", first));
+    CU_ASSERT(start_run(3, "{\"keyspace\":\"ks\",\"tables\":[\"t\"]}", second));
+    CU_ASSERT(write_rows(2, CQL_CL_ONE, 1, 60));
+    CU_ASSERT(is_over(1, first, SECONDS(60)));
+    long different = figure("rows_different");
+    CU_ASSERT(is_over(3, second, SECONDS(60)));
+    CU_ASSERT(different <= planted && figure("rows_different") <= planted);
+    CU_ASSERT(different + figure("rows_different") >= planted);
+    CU_ASSERT_EQUAL(figure("failed"), 0);
+    CU_ASSERT(become_equal(SECONDS(5)));
+}
+
+static void a_table_is_dropped_in_the_middle(void)
+{
+    char id[32] = "", other[32] = "";
+    story_begin(3);
+    CU_ASSERT(says(1, CQL_CL_ONE, "ok", "CREATE TABLE ks.gone (k int PRIMARY KEY, v text)"));
+    plant_rows(1000, 1010);
+    CU_ASSERT(start_run(1, "{\"keyspace\":\"ks\",\"tables\":[\"gone\"]}", id));
+    CU_ASSERT(start_run(1, "{\"keyspace\":\"ks\",\"full\":true}", other));
+    sim_elapse(sim, MILLISECONDS(5));
+    CU_ASSERT(says(1, CQL_CL_ONE, "ok", "DROP TABLE ks.gone"));
+    CU_ASSERT(is_over(1, id, SECONDS(60)));
+    CU_ASSERT_EQUAL(figure("failed"), 0);
+    CU_ASSERT(is_over(1, other, SECONDS(60)));
+    CU_ASSERT_EQUAL(figure("failed"), 0);
+    CU_ASSERT(become_equal(SECONDS(5)));
+}
+
+static void the_ring_grows_in_the_middle(void)
+{
+    char id[32] = "";
+    story_begin(3);
+    plant_rows(1000, 1030);
+    unsigned node = sim_add(sim);
+    sim_start(sim, node);
+    sim_elapse(sim, MILLISECONDS(100));
+    CU_ASSERT(start_run(1, "{\"keyspace\":\"ks\",\"full\":true}", id));
+    CU_ASSERT(is_over(1, id, SECONDS(120)));
+    CU_ASSERT_EQUAL(figure("failed"), 0);
+    CU_ASSERT_FATAL(see_each_other());
+    sim_elapse(sim, SECONDS(5));
+    CU_ASSERT(run(4, "{}"));
+    CU_ASSERT_EQUAL(figure("failed"), 0);
+    CU_ASSERT(become_equal(SECONDS(5)));
+}
+
+CU_TestInfo repairs_tests[] = {
+    {"what was planted is found exactly", what_was_planted_is_found_exactly},
+    {"the manager is killed in the middle", the_manager_is_killed_in_the_middle},
+    {"a leader dies and is named", a_leader_dies_and_is_named},
+    {"two runs under load", two_runs_under_load},
+    {"a table is dropped in the middle", a_table_is_dropped_in_the_middle},
+    {"the ring grows in the middle", the_ring_grows_in_the_middle},
+    CU_TEST_INFO_NULL};
