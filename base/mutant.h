@@ -123,6 +123,8 @@
     X(lost_log_is_clean, "what the log tells no more is taken for untouched")                      \
     X(dirty_is_clean, "dirty leaves are not read again")                                           \
     X(tree_without_heads, "trees do not see deletions of partitions and of ranges")                \
+    X(repair_not_again, "who was compared with first does not get what a later replica brought")   \
+    X(repair_says_equal, "a range that could not be compared is told of as equal")                 \
     X(scrub_sees_nothing, "the scrub is content with whatever it reads")
 
 #define MUTANTS_OF_SIBLINGS(X)                                                                     \

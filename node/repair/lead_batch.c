@@ -1,6 +1,8 @@
 /* lead_batch.c - a leader's units go to their peers in batches, and what healing found in them. */
 #include "node/repair/repair_core.h"
 
+#include "base/mutant.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -216,7 +218,7 @@ static void peer_settled(struct unit *u, struct unit_peer *p, const struct repai
     p->settled = true;
     p->again = false;
     p->brought = found->sums.rows_received > 0;
-    if (again || !p->brought || u->preview)
+    if (again || !p->brought || u->preview || MUTANT(repair_not_again))
         return;
     for (size_t i = 0; i < u->peers_count; i++)
         u->peers[i].again = &u->peers[i] != p && u->peers[i].settled && u->peers[i].err == ERR_OK;
