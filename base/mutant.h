@@ -123,8 +123,6 @@
     X(lost_log_is_clean, "what the log tells no more is taken for untouched")                      \
     X(dirty_is_clean, "dirty leaves are not read again")                                           \
     X(tree_without_heads, "trees do not see deletions of partitions and of ranges")                \
-    X(repair_not_again, "who was compared with first does not get what a later replica brought")   \
-    X(repair_says_equal, "a range that could not be compared is told of as equal")                 \
     X(scrub_sees_nothing, "the scrub is content with whatever it reads")
 
 #define MUTANTS_OF_SIBLINGS(X)                                                                     \
@@ -154,7 +152,9 @@
     X(truncated_unmarked, "a peer's log does not reach back, and nothing is done about it")        \
     X(clock_jumps, "a clock takes in what a peer's log has no more, without its rows")             \
     X(wrong_leaf_kept_quiet, "who finds that something on its disk has changed asks nobody")       \
-    X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")
+    X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")          \
+    X(repair_not_again, "who was compared with first does not get what a later replica brought")   \
+    X(repair_says_equal, "a range that could not be compared is told of as equal")
 
 #define MUTANTS_OF_META(X)                                                                         \
     X(promise_forgotten, "an acceptor forgets its promise when its node restarts")                 \

@@ -158,9 +158,7 @@ void node_free(struct node *n)
     if (n == NULL)
         return;
     client_free_all(n);
-    repair_free(n->repair);
-    omap_close(&n->found);
-    heal_free(n->heal);
+    healing_free(n);
     coord_free(n->coord);
     gossip_free(n->gossip);
     schema_unref(n->schema);

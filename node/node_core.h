@@ -263,6 +263,7 @@ void node_metric_malformed(struct node *n);
 
 /* --- node_repair.c */
 void healing_init(struct node *n, const struct node_config *config);
+void healing_free(struct node *n);
 bool runs_take(struct node *n);                                  /* false: it had nothing to say */
 void runs_compared(struct node *n, const struct heal_effect *e); /* of one range, or of all */
 void runs_deadline(struct node *n);
