@@ -117,6 +117,14 @@
       "Bytes of rows moved by handoff.")                                                           \
     X(COUNTER, NODE_SERVED_BYTES, "torc_handoff_bytes_total", "dir=\"out\"",                       \
       "Bytes of rows moved by handoff.")                                                           \
+    X(GAUGE, NODE_LOG_BYTES, "torc_log_bytes", "",                                                 \
+      "Bytes of range logs, from which replicas get what they have missed.")                       \
+    X(COUNTER, NODE_LOG_PRUNED, "torc_log_pruned_dots_total", "",                                  \
+      "Writes that left range logs as all replicas have them.")                                    \
+    X(COUNTER, NODE_LOG_CUT, "torc_log_cut_dots_total", "",                                        \
+      "Writes that left range logs as these were too long or too old.")                            \
+    X(COUNTER, NODE_TRUNCATED, "torc_handoff_truncated_dots_total", "",                            \
+      "Writes that this node had missed and the log of a peer had no more.")                       \
     X(GAUGE, NODE_GARBAGE, "torc_garbage_ranges", "",                                              \
       "Ranges in which deletions wait until all replicas have agreed to forget them.")             \
     X(GAUGE, NODE_PINNED, "torc_pinned_ranges", "",                                                \

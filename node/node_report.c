@@ -88,6 +88,10 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_SESSION_FETCHES, h.fetches);
     catch_up(n, NODE_PULLED_BYTES, h.bytes_pulled);
     catch_up(n, NODE_SERVED_BYTES, h.bytes_served);
+    metrics_set(&n->metrics, NODE_LOG_BYTES, (int64_t)h.logs_bytes);
+    catch_up(n, NODE_LOG_PRUNED, h.log_pruned);
+    catch_up(n, NODE_LOG_CUT, h.log_cut);
+    catch_up(n, NODE_TRUNCATED, h.truncated);
     metrics_set(&n->metrics, NODE_GARBAGE, (int64_t)h.garbage_ranges);
     metrics_set(&n->metrics, NODE_PINNED, (int64_t)h.pinned_ranges);
     metrics_set(&n->metrics, NODE_DAMAGED_RANGES, (int64_t)h.damaged_ranges);

@@ -39,6 +39,7 @@ void heal_free(struct heal *h)
     for (size_t i = 0; i < h->sessions_count; i++) {
         drop_wants(&h->sessions[i]);
         clock_close(&h->sessions[i].done);
+        clock_close(&h->sessions[i].asked);
         mem_free(h->sessions[i].wants);
         agree_forget_talk(&h->sessions[i]);
     }
@@ -225,7 +226,9 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
     struct buf wanted, have;
     buf_init(&wanted, WIRE_MESSAGE_MAX / 4);
     buf_init(&have, WIRE_MESSAGE_MAX / 4);
-    clock_encode(&w->clock, &wanted);
+    clock_close(&s->asked);
+    heal_newest(&w->clock, PULL_NEWEST, &s->asked);
+    clock_encode(&s->asked, &wanted);
     clock_encode(engine_clock(h->engine, w->keyspace, w->range), &have);
     s->state = SESSION_PULLING;
     s->pull = ++h->requests;
@@ -336,14 +339,17 @@ static void receive_clocks(struct heal *h, struct now now, struct session *s, ui
     s->due = now.mono + h->config.settle_us;
 }
 
-/* The peer has them no more in its log, or cannot read them: perhaps another peer can. */
-static void pull_without(struct heal *h, struct now now, struct session *s)
+/* The peer does not have these durably yet, or cannot read them: perhaps another peer can. */
+static void pull_without(struct heal *h, struct now now, struct session *s,
+                         const struct clock *these)
 {
     struct want *w = &s->wants[s->wants_at];
-    h->stats.unserved += clock_count(&w->clock);
+    struct clock rest;
+    clock_init(&rest);
+    clock_missing(&w->clock, these, &rest);
+    h->stats.unserved += clock_count(&w->clock) - clock_count(&rest);
     clock_close(&w->clock);
-    clock_init(&w->clock);
-    s->wants_at++;
+    w->clock = rest;
     s->refused = true;
     pull_next(h, now, s);
 }
@@ -354,11 +360,11 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
     struct clock done;
     if (s->state != SESSION_PULLING || m->request != s->pull || s->ticket != 0)
         return;
+    struct want *w = &s->wants[s->wants_at];
     if (m->err != ERR_OK) {
-        pull_without(h, now, s);
+        pull_without(h, now, s, &w->clock);
         return;
     }
-    struct want *w = &s->wants[s->wants_at];
     if (engine_drops(h->engine, w->keyspace, w->range) != s->drops && !MUTANT(answer_after_drop)) {
         pull_next(h, now, s); /* it may bring what has been deleted and dropped here since */
         return;
@@ -375,7 +381,7 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
     s->refused |= clock_count(&w->clock) < wanted;
     s->behind |= clock_count(&w->clock) < wanted;
     if (err == ERR_OK && clock_empty(&done)) {
-        pull_without(h, now, s);
+        pull_without(h, now, s, &s->asked);
     } else if (err == ERR_OK) {
         h->stats.dots_pulled += clock_count(&done);
         clock_copy(&s->done, &done);
@@ -403,7 +409,7 @@ static void rows_stored(struct heal *h, struct now now, struct session *s)
     clock_missing(&w->clock, &s->done, &rest);
     if (clock_empty(&rest) || clock_count(&rest) == missing) {
         clock_close(&rest);
-        pull_without(h, now, s);
+        pull_without(h, now, s, &s->asked);
         return;
     }
     h->stats.unserved += missing - clock_count(&rest);

@@ -34,6 +34,7 @@
 #include "ring/token.h"
 
 #define CLOCKS_MESSAGE_MAX ((size_t)256 << 10) /* clocks go out in messages of about this size */
+#define PULL_NEWEST        2048u               /* dots of an actor in one question, the last ones */
 #define WANTED_MAX         65536               /* ranges a session may have to pull */
 #define WANTED_BYTES_MAX   ((size_t)32 << 20)  /* of encoded clocks that a peer may send for them */
 
@@ -82,6 +83,7 @@ struct session {
     size_t wants_count, wants_cap, wants_at, wants_bytes;
     uint64_t pull;        /* request number of the pull in flight */
     uint64_t drops;       /* in the range, when that pull was asked for */
+    struct clock asked;   /* its dots */
     struct clock done;    /* the dots that its answer has served */
     uint64_t ticket;      /* its rows are being stored */
     bool progressed;      /* rows came in this session */
@@ -203,6 +205,9 @@ enum err heal_take_rows(struct heal *h, const struct wire_pull_reply *m, uint64_
  * False: it is not what one of us sends. */
 bool heal_take_truncated(struct heal *h, struct now now, node_no peer,
                          const struct wire_pull_reply *m, struct clock *wanted);
+
+/* ret (initialised): the last dots of each actor, `most` of each. */
+void heal_newest(const struct clock *c, uint64_t most, struct clock *ret);
 
 /* The same for what the peer has told earlier. Whether there is any. */
 bool heal_leave_marked(const struct heal *h, node_no peer, struct want *w);

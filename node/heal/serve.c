@@ -144,13 +144,14 @@ void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests
     buf_close(&clocks);
 }
 
-/* Of what is wanted the log has these no more; nothing is said when it has all. */
-static void put_truncated(struct heal *h, const struct wire_pull *m, const struct clock *wanted,
+/* Of what the asker lacks the log has these no more, asked for or not; nothing is said when it has
+ * all. */
+static void put_truncated(struct heal *h, const struct wire_pull *m, const struct clock *have,
                           struct buf *out)
 {
     struct clock gone;
     clock_init(&gone);
-    clock_common(wanted, engine_log_floor(h->engine, m->keyspace, m->range), &gone);
+    clock_missing(engine_log_floor(h->engine, m->keyspace, m->range), have, &gone);
     if (!clock_empty(&gone))
         clock_encode(&gone, out);
     clock_close(&gone);
@@ -186,7 +187,7 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
         err = engine_log_read(h->engine, m->keyspace, m->range, &wanted, &have, bytes_max, &rows,
                               &done);
     if (err == ERR_OK) {
-        put_truncated(h, m, &wanted, &truncated);
+        put_truncated(h, m, &have, &truncated);
         clock_encode(&done, &served);
         clock_encode(&context, &encoded);
         err = buf_finish(&rows);

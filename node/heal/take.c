@@ -56,6 +56,28 @@ bool heal_take_truncated(struct heal *h, struct now now, node_no peer,
     return good;
 }
 
+/* The run first .. last, but for what is below the last `most`; these are counted down. */
+static void take_last(struct clock *ret, struct actor actor, uint64_t first, uint64_t last,
+                      uint64_t *most)
+{
+    uint64_t count = last - first + 1 < *most ? last - first + 1 : *most;
+    if (count > 0)
+        clock_add_run(ret, actor, last - count + 1, last);
+    *most -= count;
+}
+
+void heal_newest(const struct clock *c, uint64_t most, struct clock *ret)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct clock_entry *e = &c->entries[i];
+        uint64_t left = most;
+        for (size_t k = e->runs_count; k-- > 0 && left > 0;)
+            take_last(ret, e->actor, e->runs[k].first, e->runs[k].last, &left);
+        if (e->base > 0)
+            take_last(ret, e->actor, 1, e->base, &left);
+    }
+}
+
 bool heal_leave_marked(const struct heal *h, node_no peer, struct want *w)
 {
     const struct mark *m = marks_find(h, w->keyspace, w->range, peer);

@@ -227,8 +227,8 @@
  * the keyspaces that differ, and which of them are equal; then rows behind missing dots. `all`, of
  * the last message: nothing of what the two share is left out. `done`: the dots a reply has served.
  * `have`: the clock of who asks; `context`: of who gives, durable: what is in it and not in the
- * rows was removed there. `truncated`: of what is wanted the dots that its log has no more; only
- * trees bring those. */
+ * rows was removed there. `truncated`: of what who asks lacks the dots that its log has no more;
+ * only trees bring those. */
 #define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(bytes, digests)
 #define WIRE_CLOCKS(F)        F(u64, round) F(flag, last) F(flag, all) F(bytes, clocks) F(bytes, equal)
 #define WIRE_PULL(F)                                                                               \

@@ -197,6 +197,18 @@ static void draw_limits(struct rng *r, struct scenario *s)
         l->link_out_max = (size_t)spread(r, 32 << 10, 4 << 20);
 }
 
+/* In a third of the runs range logs are so short that who was away needs the trees. */
+static void draw_log_bounds(struct rng *r, struct scenario *s)
+{
+    struct sim_limits *l = &s->limits;
+    if (!rng_chance(r, 333333))
+        return;
+    l->log_tails_max = (size_t)spread(r, 64, 4096);
+    l->log_min = (uint64_t)spread(r, 64, 4096);
+    l->log_max = l->log_min + (uint64_t)spread(r, 256, 16384);
+    l->log_window_us = spread(r, SECONDS(2), SECONDS(120));
+}
+
 /* Mostly three. */
 static uint32_t draw_copies(struct rng *r, const struct scenario *s)
 {
@@ -255,6 +267,7 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
     }
     draw_counter_window(&fault_rng, s);
     s->limits.purge_hold_us = rng_chance(&r, HALF) ? SECONDS(2) : SECONDS(30);
+    draw_log_bounds(&r, s);
 }
 
 /* --- deletes */

@@ -137,6 +137,44 @@ static void short_logs_cost_no_question(void)
     CU_ASSERT_EQUAL(f.sent[WIRE_AGREE_ASK], asked); /* all are short again */
 }
 
+/* What is newest comes first; and what has come is not asked for again, wherever that ends. */
+static void the_newest_comes_first(void)
+{
+    struct actor actor = {1, 1};
+    range_no range = range_of(1);
+    logs_teardown();
+    set_up(1u << 20, 1u << 30);
+    begin();
+    set_down(3, true);
+    for (unsigned i = 0; i < 6000; i++)
+        write_quietly(3, 1, 1, 10 + i); /* one row: all of it comes with any of these */
+    for (unsigned i = 0; i < 3000; i++)
+        write_quietly(3, 1, 1000 + i, 10);
+    settle();
+    const struct clock *clock = engine_clock(f.node[2].engine, KEYSPACE, range);
+    uint64_t top = clock_top(engine_clock(f.node[0].engine, KEYSPACE, range), actor);
+    CU_ASSERT_FATAL(top > 6000);
+    set_down(3, false);
+    for (unsigned i = 0; i < 100000 && clock_empty(clock); i++) {
+        if (!deliver())
+            elapse(USEC_PER_SEC / 10);
+        for (node_no no = 1; no <= NODES; no++)
+            perform(no);
+        store_flush(f.node[2].store);
+    }
+    CU_ASSERT(clock_top(clock, actor) >= top - 2048);
+    for (int i = 0; i < 4; i++) {
+        elapse(USEC_PER_SEC / 10);
+        set_down(3, true);
+        elapse(USEC_PER_SEC);
+        set_down(3, false);
+    }
+    settle();
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT(all_equal());
+    CU_ASSERT(heal_stats(heal_of(3)).dots_pulled <= 9000 + 500); /* an answer may be lost */
+}
+
 /* One is away for less than the logs last: they bring it all, no tree is asked. */
 static void who_was_away_shortly_gets_all_from_the_logs(void)
 {
@@ -465,6 +503,7 @@ static void a_fetch_of_what_was_cut_is_not_complete(void)
 CU_TestInfo logs_tests[] = {
     {"what all have goes", what_all_have_goes},
     {"short logs cost no question", short_logs_cost_no_question},
+    {"the newest comes first", the_newest_comes_first},
     {"who was away shortly gets all from the logs", who_was_away_shortly_gets_all_from_the_logs},
     {"what waits for whom is told", what_waits_for_whom_is_told},
     {"who was away for long comes back alone", who_was_away_for_long_comes_back_alone},
