@@ -305,7 +305,7 @@ static void hear_equal(struct heal *h, struct now now, node_no from, uint64_t ro
 static void hear_clocks(struct heal *h, struct now now, node_no from, const struct wire_clocks *m)
 {
     struct reader clocks = reader_make(m->clocks);
-    while (reader_left(&clocks) > 0) {
+    while (!clocks.failed && reader_left(&clocks) > 0) {
         keyspace_no keyspace = read_u32(&clocks);
         range_no range = read_u32(&clocks);
         bool young = read_u8(&clocks) != 0;
@@ -342,7 +342,7 @@ void proved_hear(struct heal *h, struct now now, node_no from, const struct wire
     hear_clocks(h, now, from, m);
     if (!m->last || !m->all)
         return;
-    while (reader_left(&equal) > 0) {
+    while (!equal.failed && reader_left(&equal) > 0) {
         keyspace_no keyspace = read_u32(&equal);
         struct bytes young = read_vbytes(&equal);
         if (!equal.failed)
