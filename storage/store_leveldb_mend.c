@@ -217,6 +217,17 @@ static enum err read_manifest(struct mending *m)
     return err;
 }
 
+/* LevelDB makes a directory with the first manifest, then CURRENT, and all else after that. So who
+ * was killed while making it leaves no more than the first, perhaps a piece of it. */
+static bool is_of_use(const char *name)
+{
+    const char *end = strrchr(name, '.');
+    if (strncmp(name, "MANIFEST-", 9) == 0)
+        return strtoull(name + 9, NULL, 10) > 1;
+    return end != NULL &&
+           (strcmp(end, ".ldb") == 0 || strcmp(end, ".sst") == 0 || strcmp(end, ".log") == 0);
+}
+
 bool ldb_has_lost_current(const char *path)
 {
     char name[PATH_MAX_LEN];
@@ -224,7 +235,7 @@ bool ldb_has_lost_current(const char *path)
     DIR *dir = opendir(path);
     name_of(name, path, "CURRENT");
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
-        any |= strncmp(e->d_name, "MANIFEST-", 9) == 0 || strstr(e->d_name, ".ldb") != NULL;
+        any |= is_of_use(e->d_name);
     if (dir != NULL)
         closedir(dir);
     return any && access(name, F_OK) != 0;

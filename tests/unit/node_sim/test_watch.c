@@ -2,6 +2,7 @@
 #include "gossip/gossip.h"
 #include "node/schema/schema.h"
 #include "node/sim/watch_core.h"
+#include "storage/fragment.h"
 #include "unit/node_sim/world.h"
 
 #include <stdio.h>
@@ -163,17 +164,25 @@ static void put(unsigned node, const struct buf *key, const struct buf *value)
     store_mem_sync(store, SIZE_MAX);
 }
 
-/* The first entry of that kind on node 1, changed in one byte of key and value, on `node`. */
+/* The first entry of that kind on node 1, changed in one byte of key and value, on `node`. A row's
+ * is sealed again: it is meant, not damaged. */
 static void plant(unsigned node, char letter, size_t key_from_end, size_t value_from_end)
 {
     struct buf key, value;
     buf_init(&key, SIZE_MAX);
     buf_init(&value, SIZE_MAX);
     find_entry(1, letter, 1, &key, &value);
+    struct bytes body;
+    if (letter == 'd') {
+        CU_ASSERT_EQUAL_FATAL(fragment_open(buf_bytes(&key), buf_bytes(&value), &body), ERR_OK);
+        value.len = body.len;
+    }
     if (key_from_end > 0)
         key.data[key.len - key_from_end] ^= 0x40;
     if (value_from_end > 0)
         value.data[value.len - value_from_end] ^= 0x40;
+    if (letter == 'd')
+        fragment_seal(buf_bytes(&key), &value);
     put(node, &key, &value);
     buf_close(&key);
     buf_close(&value);

@@ -210,7 +210,7 @@ static void files_that_are_gone(void)
     CU_ASSERT(store_leveldb_mended(s));
     CU_ASSERT(check(s) > 0);
     store_close(s);
-    CU_ASSERT_FATAL(table_file(1, path));
+    CU_ASSERT_FATAL(table_file(1, path) || table_file(0, path)); /* it may have compacted all */
     CU_ASSERT_EQUAL(truncate(path, size_of(path) / 2), 0);
     CU_ASSERT_EQUAL_FATAL(open_store(true, &s), ERR_OK);
     CU_ASSERT_EQUAL(store_lost(s)->id, 2);
@@ -230,6 +230,26 @@ static void current_is_found_again(void)
     CU_ASSERT_EQUAL(check(s), 0);
     CU_ASSERT_EQUAL(store_lost(s)->id, 0);
     store_close(s);
+}
+
+/* Killed, or without power, before CURRENT was there: nothing was ever stored. */
+static void a_directory_in_the_making(void)
+{
+    const char *const pieces[] = {"", "some of a manif"};
+    char path[512];
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        struct store *s;
+        snprintf(path, sizeof path, "%s/MANIFEST-000001", dir);
+        FILE *f = fopen(path, "wb");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+        fputs(pieces[i], f);
+        fclose(f);
+        CU_ASSERT_EQUAL_FATAL(open_store(false, &s), ERR_OK);
+        CU_ASSERT_FALSE(store_leveldb_mended(s));
+        store_close(s);
+        remove_all(dir);
+        CU_ASSERT_EQUAL_FATAL(mkdir(dir, 0700), 0);
+    }
 }
 
 static void without_a_manifest_nothing_is_done(void)
@@ -296,6 +316,7 @@ CU_TestInfo mend_tests[] = {
     {"a block is no file", a_block_is_no_file},
     {"files that are gone", files_that_are_gone},
     {"CURRENT is found again", current_is_found_again},
+    {"a directory in the making is no damage", a_directory_in_the_making},
     {"without a manifest nothing is done", without_a_manifest_nothing_is_done},
     {"lost stretches", lost_stretches},
     CU_TEST_INFO_NULL,
