@@ -41,22 +41,32 @@ uint8_t *buf_take(struct buf *b, size_t *ret_len)
     return data;
 }
 
-uint8_t *buf_extend(struct buf *b, size_t n)
+static void grow(struct buf *b, size_t n)
+{
+    size_t cap = b->cap > 0 ? b->cap : 64;
+    while (cap < b->len + n)
+        cap *= 2;
+    b->data = mem_resize(b->data, cap);
+    b->cap = cap;
+}
+
+/* What is written is mostly a few bytes, and there mostly is room for them. */
+static inline uint8_t *extend(struct buf *b, size_t n)
 {
     if (b->failed || n > b->max - b->len) {
         b->failed = true;
         return NULL;
     }
-    if (b->len + n > b->cap) {
-        size_t cap = b->cap > 0 ? b->cap : 64;
-        while (cap < b->len + n)
-            cap *= 2;
-        b->data = mem_resize(b->data, cap);
-        b->cap = cap;
-    }
+    if (n > b->cap - b->len)
+        grow(b, n);
     uint8_t *p = b->data + b->len;
     b->len += n;
     return p;
+}
+
+uint8_t *buf_extend(struct buf *b, size_t n)
+{
+    return extend(b, n);
 }
 
 void buf_consume(struct buf *b, size_t n)
@@ -69,7 +79,7 @@ void buf_consume(struct buf *b, size_t n)
 
 void buf_put(struct buf *b, const void *data, size_t len)
 {
-    uint8_t *p = len > 0 ? buf_extend(b, len) : NULL;
+    uint8_t *p = len > 0 ? extend(b, len) : NULL;
     if (p != NULL)
         memcpy(p, data, len);
 }
@@ -107,26 +117,28 @@ void buf_printf(struct buf *b, const char *format, ...)
 
 void buf_put_u8(struct buf *b, uint8_t v)
 {
-    buf_put(b, &v, 1);
+    uint8_t *p = extend(b, 1);
+    if (p != NULL)
+        *p = v;
 }
 
 void buf_put_u16(struct buf *b, uint16_t v)
 {
-    uint8_t *p = buf_extend(b, 2);
+    uint8_t *p = extend(b, 2);
     if (p != NULL)
         store_u16(p, v);
 }
 
 void buf_put_u32(struct buf *b, uint32_t v)
 {
-    uint8_t *p = buf_extend(b, 4);
+    uint8_t *p = extend(b, 4);
     if (p != NULL)
         store_u32(p, v);
 }
 
 void buf_put_u64(struct buf *b, uint64_t v)
 {
-    uint8_t *p = buf_extend(b, 8);
+    uint8_t *p = extend(b, 8);
     if (p != NULL)
         store_u64(p, v);
 }
@@ -145,6 +157,10 @@ void buf_put_varint(struct buf *b, uint64_t v)
 {
     uint8_t bytes[10];
     size_t n = 0;
+    if (v < 0x80) {
+        buf_put_u8(b, (uint8_t)v);
+        return;
+    }
     while (v >= 0x80) {
         bytes[n++] = (uint8_t)(v | 0x80);
         v >>= 7;

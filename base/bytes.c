@@ -110,6 +110,8 @@ int64_t read_i64(struct reader *r)
 uint64_t read_varint(struct reader *r)
 {
     uint64_t v = 0;
+    if (!r->failed && reader_left(r) > 0 && *r->at < 0x80) /* as most are */
+        return *r->at++;
     for (unsigned shift = 0; shift < 64; shift += 7) {
         uint8_t b = read_u8(r);
         if (r->failed)

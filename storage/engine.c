@@ -106,7 +106,6 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     buf_init(&e->key, SIZE_MAX);
     buf_init(&e->value, BUF_MAX_DEFAULT);
     buf_init(&e->term, BUF_MAX_DEFAULT);
-    buf_init(&e->staged_bytes, SIZE_MAX);
     buf_init(&e->drop_cursor, SIZE_MAX);
     buf_init(&e->drop_tree, SIZE_MAX);
     e->tree_key = config->tree_key;
@@ -141,7 +140,6 @@ void engine_free(struct engine *e)
     buf_close(&e->key);
     buf_close(&e->value);
     buf_close(&e->term);
-    buf_close(&e->staged_bytes);
     mem_free(e->staged);
     buf_close(&e->drop_cursor);
     buf_close(&e->drop_tree);
@@ -269,7 +267,6 @@ void engine_batch_begin(struct engine *e)
 {
     store_batch_clear(&e->batch);
     e->staged_count = 0;
-    buf_clear(&e->staged_bytes);
 }
 
 enum err engine_batch_check(const struct engine *e)

@@ -67,8 +67,8 @@ static void tail_add(struct engine *e, struct range_state *r, struct dot dot, st
     t->items = mem_grow(t->items, t->count, &t->cap, sizeof *t->items);
     t->items[t->count++] = (struct log_item){.n = (uint8_t)(dot.n % LOG_WINDOW),
                                              .written = e->store->written,
-                                             .at = t->bytes.len,
-                                             .len = entry.len};
+                                             .at = (uint32_t)t->bytes.len,
+                                             .len = (uint32_t)entry.len};
     buf_put_bytes(&t->bytes, entry);
     e->tail_bytes += entry.len + sizeof *t->items;
 }
@@ -77,16 +77,15 @@ static void tail_add(struct engine *e, struct range_state *r, struct dot dot, st
 
 void engine_put_entry(struct engine *e, struct range_state *r, struct dot dot, struct bytes entry)
 {
-    struct log_staged s = {r, dot, e->staged_bytes.len, entry.len};
-    buf_put_bytes(&e->staged_bytes, entry);
-    e->staged = mem_grow(e->staged, e->staged_count, &e->staged_cap, sizeof *e->staged);
-    e->staged[e->staged_count++] = s;
     buf_clear(&e->term);
     buf_put_varint(&e->term, r->keyspace);
     buf_put_varint(&e->term, r->range);
     buf_put_dot(&e->term, dot);
     buf_put_vbytes(&e->term, entry);
-    store_batch_append(&e->batch, e->epoch, buf_bytes(&e->term));
+    size_t at = store_batch_append(&e->batch, e->epoch, buf_bytes(&e->term));
+    at += e->term.len - entry.len;
+    e->staged = mem_grow(e->staged, e->staged_count, &e->staged_cap, sizeof *e->staged);
+    e->staged[e->staged_count++] = (struct log_staged){r, dot, at, entry.len};
 }
 
 void engine_batch_write(struct engine *e, uint64_t ticket)
@@ -94,10 +93,9 @@ void engine_batch_write(struct engine *e, uint64_t ticket)
     store_write(e->store, &e->batch, ticket);
     for (size_t i = 0; i < e->staged_count; i++) {
         const struct log_staged *s = &e->staged[i];
-        tail_add(e, s->range, s->dot, bytes_make(e->staged_bytes.data + s->at, s->len));
+        tail_add(e, s->range, s->dot, bytes_make(e->batch.ops.data + s->at, s->len));
     }
     e->staged_count = 0;
-    buf_clear(&e->staged_bytes);
     if (e->tail_bytes > e->tails_max)
         engine_settle_logs(e);
 }

@@ -153,15 +153,18 @@ static void load_anew(struct engine *e, struct range_state *r)
 struct range_state *engine_range(struct engine *e, keyspace_no keyspace, range_no range)
 {
     uint8_t key[8];
+    struct range_state *r = e->last; /* a write asks for its range several times */
+    if (r != NULL && r->range == range && r->keyspace == keyspace && r->err == ERR_OK)
+        return r;
     range_key(key, keyspace, range);
     struct omap_node *n = omap_find(&e->ranges, bytes_make(key, sizeof key));
     if (n != NULL) {
-        struct range_state *known = engine_range_of(n);
-        if (known->err == ERR_IO) /* perhaps it was the cable */
-            load_anew(e, known);
-        return known;
+        e->last = r = engine_range_of(n);
+        if (r->err == ERR_IO) /* perhaps it was the cable */
+            load_anew(e, r);
+        return r;
     }
-    struct range_state *r = mem_new(struct range_state);
+    r = mem_new(struct range_state);
     r->keyspace = keyspace;
     r->range = range;
     range_init(r);

@@ -60,9 +60,9 @@ struct young_dot {
 };
 
 struct log_item {     /* of a tail */
-    uint8_t n;        /* the dot's, in the window */
     uint64_t written; /* the number of its write */
-    size_t at, len;
+    uint32_t at, len; /* tails have far less than 4 GiB */
+    uint8_t n;        /* the dot's, in the window */
 };
 
 struct log_tail { /* young entries of an actor (engine_blocks.c) */
@@ -132,7 +132,7 @@ struct range_state {
 struct log_staged { /* an entry in e->batch that is not written yet */
     struct range_state *range;
     struct dot dot;
-    size_t at, len; /* in staged_bytes */
+    size_t at, len; /* in its ops */
 };
 
 struct removed { /* keys of one kind and range: engine_compact.c */
@@ -146,7 +146,8 @@ struct removed { /* keys of one kind and range: engine_compact.c */
 struct engine {
     struct store *store;
     struct rng rng;
-    struct omap ranges; /* u32 keyspace, u32 range -> struct range_state * */
+    struct omap ranges;       /* u32 keyspace, u32 range -> struct range_state * */
+    struct range_state *last; /* that was asked for; NULL: none yet */
     struct omap loaded; /* u32 keyspace: all its stored ranges are in `ranges`; "?": but for those
                            that could not be read */
     size_t damaged_ranges, rebuilding_ranges;
@@ -164,7 +165,6 @@ struct engine {
     struct omap recovered_bytes; /* u32 keyspace, u32 range -> u64: pieces made at the start */
     struct log_staged *staged;
     size_t staged_count, staged_cap;
-    struct buf staged_bytes;
     struct counter_sets counters;
     int64_t purged[PURGED_BUCKETS]; /* largest timestamp dropped ... */
     bool purged_told; /* bounds came from others: what is below may have been dropped there */

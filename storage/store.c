@@ -43,12 +43,13 @@ void store_batch_delete(struct store_batch *b, struct bytes key)
     b->count++;
 }
 
-void store_batch_append(struct store_batch *b, uint64_t epoch, struct bytes value)
+size_t store_batch_append(struct store_batch *b, uint64_t epoch, struct bytes value)
 {
     buf_put_u8(&b->ops, STORE_APPEND);
     buf_put_varint(&b->ops, epoch);
     buf_put_vbytes(&b->ops, value);
     b->count++;
+    return b->ops.len - (b->ops.failed ? 0 : value.len);
 }
 
 enum err store_batch_finish(const struct store_batch *b)

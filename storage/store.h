@@ -41,9 +41,10 @@ void store_batch_delete(struct store_batch *b, struct bytes key);
  * epoch, u64, and the values, one behind the other. Numbers begin with 1 in each epoch: so records
  * take the places of those of the epoch before, and nobody has to find and remove them. Who begins
  * an epoch, with a larger number, wants no record of the one before; after opening a new one is
- * begun. What is appended cannot be read before it is durable. */
+ * begun. What is appended cannot be read before it is durable. ret: where in `ops` the value lies.
+ */
 #define STORE_JOURNAL 'j'
-void store_batch_append(struct store_batch *b, uint64_t epoch, struct bytes value);
+size_t store_batch_append(struct store_batch *b, uint64_t epoch, struct bytes value);
 
 /* ERR_TOO_BIG when the operations passed STORE_BATCH_MAX: such a batch must not be written. */
 enum err store_batch_finish(const struct store_batch *b) MUST_CHECK;
