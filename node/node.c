@@ -303,6 +303,7 @@ static void do_todo(struct node *n, const struct todo *t)
     case TODO_META_PHASE:
         if (meta_phase(n->meta) == META_REMOVED)
             node_log(n, true, "this node was removed from the cluster -> serving nobody");
+        meta_caught_up(n);
         node_check_ready(n);
         break;
     case TODO_MESSAGE: peer_receive(n, &n->config.endpoint, t->bytes); break;

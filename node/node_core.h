@@ -196,6 +196,7 @@ struct now clock_as_others(const struct node *n);
 
 /* --- node_meta.c */
 void meta_applied(struct node *n, uint32_t changes);
+void meta_caught_up(struct node *n);
 void meta_watch_move(struct node *n);
 void meta_store_boot(struct node *n); /* durable with the node's ticket of that number */
 void meta_new_life(struct node *n);

@@ -299,6 +299,14 @@ void meta_applied(struct node *n, uint32_t changes)
     node_check_ready(n);
 }
 
+/* Who restarts is in the cluster as soon as it knows what the others know. The entry that tells of
+ * its new life follows, and nobody waits for it: data is served while no entry can be decided. */
+void meta_caught_up(struct node *n)
+{
+    if (meta_phase(n->meta) == META_READY && cluster_self(n->cluster) == 0)
+        meta_applied(n, META_CHANGED_NODES | META_CHANGED_RING);
+}
+
 /* Whoever may still plan writes without us: the living, and owners that will be owners when they
  * are back (a partition makes them dead to us, not to their clients). */
 static bool is_to_be_told(const struct node *n, const struct topology *t, node_no node)

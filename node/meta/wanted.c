@@ -240,10 +240,11 @@ static bool progress(struct meta *m, struct request *r)
     return true;
 }
 
-/* The address or life in the log is not what we are started with. */
+/* The address or life in the log is not what we are started with. Nobody is told of a life that the
+ * disk does not have yet. */
 static bool needs_update(const struct meta *m, const struct topology_node *self)
 {
-    return self != NULL && self->state != NODE_LEFT &&
+    return m->durable >= m->life_ticket && self != NULL && self->state != NODE_LEFT &&
            (!endpoint_equal(&self->info.endpoint, &m->info.endpoint) ||
             !endpoint_equal(&self->info.cql, &m->info.cql) || self->info.boot < m->info.boot);
 }

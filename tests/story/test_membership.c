@@ -66,8 +66,49 @@ static void a_node_that_hears_nobody(void)
     CU_ASSERT(read_rows(5, CQL_CL_QUORUM, 100, 159));
 }
 
+/* A node is killed and started as soon as it serves, again and again: each time it serves at once.
+ * It knows what the others know as soon as they have answered, and that they hear of its new life
+ * from the log is nobody's business but theirs. */
+static void who_restarts_serves_at_once(void)
+{
+    story_begin(3);
+    CU_ASSERT(write_rows(1, CQL_CL_ALL, 1, 20));
+    for (int i = 0; i < 30; i++) {
+        unsigned node = 1 + (unsigned)i % 3;
+        for (int again = 0; again < 3; again++) {
+            sim_kill(sim, node);
+            sim_start(sim, node);
+            sim_elapse(sim, MILLISECONDS(150));
+            CU_ASSERT(read_rows(node, CQL_CL_ONE, 1, 1));
+        }
+        CU_ASSERT_FATAL(see_each_other());
+    }
+}
+
+/* Two of three are away, so no entry can be decided. The third is restarted: it serves what it has,
+ * as before. */
+static void a_restart_needs_no_quorum(void)
+{
+    story_begin(3);
+    CU_ASSERT(write_rows(1, CQL_CL_ALL, 1, 20));
+    sim_kill(sim, 1);
+    sim_kill(sim, 2);
+    sim_kill(sim, 3);
+    sim_start(sim, 3);
+    sim_elapse(sim, SECONDS(2));
+    CU_ASSERT(read_rows(3, CQL_CL_ONE, 1, 20));
+    CU_ASSERT(write_rows(3, CQL_CL_ONE, 21, 30));
+    sim_start(sim, 1);
+    sim_start(sim, 2);
+    CU_ASSERT_FATAL(see_each_other());
+    CU_ASSERT(become_equal(SECONDS(10)));
+    CU_ASSERT(read_rows(1, CQL_CL_ALL, 1, 30));
+}
+
 CU_TestInfo membership_tests[] = {
     {"all come back and seem old (46)", all_come_back_and_seem_old},
     {"a node that hears nobody takes nobody out (48)", a_node_that_hears_nobody},
+    {"who restarts serves at once", who_restarts_serves_at_once},
+    {"a restart needs no quorum", a_restart_needs_no_quorum},
     CU_TEST_INFO_NULL,
 };
