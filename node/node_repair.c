@@ -147,7 +147,8 @@ static void begin_batch(struct node *n, const struct repair_effect *e)
                                     .tables = e->compare.tables,
                                     .tables_count = e->compare.tables_count,
                                     .full = e->compare.full,
-                                    .preview = e->compare.preview};
+                                    .preview = e->compare.preview,
+                                    .read_since = e->compare.read_since};
     struct repair_sums none = {0};
     if (!heal_compare_ranges(n->heal, n->now, e->compare.batch, &what))
         repair_compared_all(n->repair, n->now, e->compare.batch, ERR_OVERLOADED, &none);

@@ -152,7 +152,7 @@ static void begin_walk(struct comparing *s, const struct heal_comparison *what)
 }
 
 bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what,
-                   uint64_t many)
+                   uint64_t many, uint64_t wrong)
 {
     size_t at = 0;
     while (at < HEAL_COMPARES_MAX && h->compares[at] != NULL)
@@ -164,6 +164,7 @@ bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct hea
     buf_init(&s->dropped, WIRE_MESSAGE_MAX / 4);
     s->session = ++h->rounds;
     s->many = many;
+    s->figures.leaves_wrong = wrong;
     s->peer = what->peer;
     s->full = what->full;
     s->preview = what->preview;
@@ -259,7 +260,8 @@ static void open_session(struct heal *h, struct now now, struct comparing *s)
                                     .keyspace = s->range.keyspace,
                                     .range = s->range.range,
                                     .tag = s->range.tag,
-                                    .full = s->full && !s->opened};
+                                    .full = s->full && !s->opened,
+                                    .preview = s->preview};
     o->durable = engine_has(h->engine, o->keyspace, o->range, &s->asof) == ENGINE_HAS;
     o->root = compare_root(&s->range, s->tables, s->tables_count, sums);
     o->tables = heal_keep(h, &tables);
@@ -450,7 +452,8 @@ static void prepare(struct heal *h, struct now now, struct comparing *s)
 {
     bool done, scrub = s->full && !s->scrubbed;
     uint64_t wrong = 0;
-    enum err err = compare_prepare(h, now, &s->range, scrub ? &s->scrub : NULL, &wrong, &done);
+    enum err err =
+        compare_prepare(h, now, &s->range, scrub ? &s->scrub : NULL, s->preview, &wrong, &done);
     s->figures.leaves_wrong += wrong;
     if (err == ERR_CORRUPT && s->tries++ < 3)
         err = ERR_OK; /* of the tree: it is gone, and built anew */
@@ -505,6 +508,7 @@ bool compare_receive(struct heal *h, struct now now, node_no from, const struct 
     case WIRE_COMPARE_GIVE: serve_compare_give(h, now, from, &m->compare_give); return true;
     case WIRE_COMPARE_END: serve_compare_end(h, now, from, &m->compare_end); return true;
     case WIRE_COMPARE_ROOTS: serve_many(h, now, from, &m->compare_roots); return true;
+    case WIRE_COMPARE_READ: serve_many_read(h, now, from, &m->compare_read); return true;
     case WIRE_COMPARE_ROOTS_TOLD: many_told(h, now, from, &m->compare_roots_told); return true;
     case WIRE_COMPARE_OPENED: session = m->compare_opened.session; break;
     case WIRE_COMPARE_TELL: session = m->compare_tell.session; break;

@@ -114,9 +114,11 @@ enum err compare_own_range(struct heal *h, keyspace_no keyspace, range_no range,
 /* It is about to take the range over. */
 bool compare_is_new(struct heal *h, const struct compare_range *r, node_no node);
 
-/* A turn of bringing the tree up to date, and with `scrub` of reading all that is clean. */
+/* A turn of bringing the tree up to date, and with `scrub` of reading all that is clean; preview:
+ * nothing comes of what is wrong there. */
 enum err compare_prepare(struct heal *h, struct now now, const struct compare_range *r,
-                         struct tree_scrub *scrub, uint64_t *wrong, bool *ret_done) MUST_CHECK;
+                         struct tree_scrub *scrub, bool preview, uint64_t *wrong,
+                         bool *ret_done) MUST_CHECK;
 uint64_t compare_mark(const struct heal *h, keyspace_no keyspace, range_no range,
                       node_no peer); /* its number (marks.h); 0: there is none */
 usec compare_pause(const struct heal *h);
@@ -201,9 +203,9 @@ struct comparing {
     size_t different_count, different_cap;
 };
 
-/* heal_compare, for one of compare_many.h. */
+/* heal_compare, for one of compare_many.h, where so many leaves were found wrong already. */
 bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what,
-                   uint64_t many);
+                   uint64_t many, uint64_t wrong);
 void compare_begin_asking(struct heal *h, struct now now, struct comparing *s);
 void compare_end(struct heal *h, struct now now, struct comparing *s, enum err err);
 void compare_again(struct heal *h, struct now now, struct comparing *s, enum compare_state state);
@@ -228,7 +230,7 @@ struct served {
     uint64_t session;
     keyspace_no keyspace;
     range_no range;
-    bool full, scrubbed, done;
+    bool full, preview, scrubbed, done;
     struct tree_scrub scrub;
     usec kept_until;
 };

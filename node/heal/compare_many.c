@@ -7,6 +7,7 @@ static void many_close(struct heal *h, size_t at)
 {
     struct comparing_many *m = h->many[at];
     h->many[at] = NULL;
+    many_reading_free(&m->reading);
     arena_close(&m->own);
     mem_free(m);
 }
@@ -41,7 +42,7 @@ static void many_end(struct heal *h, struct now now, size_t at, enum err err)
 }
 
 /* Those that both of us are replicas of. */
-static void choose_ranges(struct heal *h, struct comparing_many *m)
+static void choose_ranges(struct heal *h, struct comparing_many *m, enum many_state state)
 {
     const struct placement *p = cluster_placement(h->cluster, m->keyspace);
     node_no self = cluster_self(h->cluster);
@@ -49,13 +50,13 @@ static void choose_ranges(struct heal *h, struct comparing_many *m)
     for (range_no i = 0; p != NULL && i < p->ranges; i++) {
         struct replicas replicas = placement_replicas(p, i);
         if (replicas_have(replicas, self) && replicas_have(replicas, m->peer))
-            m->ranges[m->ranges_count++] = (struct many_range){.range = i};
+            m->ranges[m->ranges_count++] = (struct many_range){.range = i, .state = state};
     }
 }
 
 bool heal_compare(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what)
 {
-    return compare_begin(h, now, id, what, 0);
+    return compare_begin(h, now, id, what, 0, 0);
 }
 
 bool heal_compare_ranges(struct heal *h, struct now now, uint64_t id,
@@ -74,19 +75,23 @@ bool heal_compare_ranges(struct heal *h, struct now now, uint64_t id,
     m->full = what->full;
     m->preview = what->preview;
     m->gentle = what->gentle;
+    m->read_since = what->read_since;
+    m->read_due = USEC_NEVER;
     m->began = m->due = now.mono;
+    enum many_state state = m->full ? MANY_UNREAD : MANY_WAITING;
     table_no *tables = arena_array(&m->own, table_no, what->tables_count);
     for (size_t i = 0; i < what->tables_count; i++)
         tables[i] = what->tables[i];
     m->tables = tables;
     m->tables_count = what->tables_count;
-    if (what->ranges_count == 0) {
-        choose_ranges(h, m);
-        return true;
-    }
-    m->ranges = arena_array(&m->own, struct many_range, what->ranges_count);
+    if (what->ranges_count == 0)
+        choose_ranges(h, m, state);
+    else
+        m->ranges = arena_array(&m->own, struct many_range, what->ranges_count);
     for (size_t i = 0; i < what->ranges_count; i++)
-        m->ranges[m->ranges_count++] = (struct many_range){.range = what->ranges[i]};
+        m->ranges[m->ranges_count++] = (struct many_range){what->ranges[i], .state = state};
+    for (size_t i = 0; i < m->ranges_count && (id & ROUNDS_ID) == 0; i++)
+        rounds_leave(h, now, m->keyspace, m->ranges[i].range);
     return true;
 }
 
@@ -142,7 +147,6 @@ static void begin_sessions(struct heal *h, struct now now, struct comparing_many
                                    .keyspace = m->keyspace,
                                    .tables = m->tables,
                                    .tables_count = m->tables_count,
-                                   .full = m->full,
                                    .preview = m->preview};
     for (size_t i = 0; i < m->ranges_count && m->running < MANY_SESSIONS; i++) {
         struct many_range *r = &m->ranges[i];
@@ -151,7 +155,8 @@ static void begin_sessions(struct heal *h, struct now now, struct comparing_many
         r->state = MANY_RUNNING;
         m->running++;
         what.range = r->range;
-        if (!compare_begin(h, now, m->id, &what, m->no)) {
+        what.full = m->full && !(r->read_here && r->read_there);
+        if (!compare_begin(h, now, m->id, &what, m->no, r->wrong)) {
             r->state = MANY_DIFFERS;
             m->running--;
             m->due = now.mono + compare_pause(h);
@@ -202,10 +207,9 @@ static bool add_root(struct heal *h, struct now now, struct comparing_many *m,
     uint64_t wrong = 0;
     bool done = false;
     clock_init(&asof);
-    enum err err = m->full ? ERR_UNSUPPORTED
-                           : compare_range(h, m->keyspace, range->range, m->peer, &arena, &r);
+    enum err err = compare_range(h, m->keyspace, range->range, m->peer, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, now, &r, NULL, &wrong, &done);
+        err = compare_prepare(h, now, &r, NULL, m->preview, &wrong, &done);
     if (err == ERR_OK && done)
         err = many_hash(h, &r, m->tables, m->tables_count, &asof, &a->rows, &a->hash);
     if (err != ERR_OK) {
@@ -220,6 +224,13 @@ static bool add_root(struct heal *h, struct now now, struct comparing_many *m,
     clock_close(&asof);
     arena_close(&arena);
     return err != ERR_OK || done;
+}
+
+void many_asks(struct heal *h, struct now now, struct comparing_many *m)
+{
+    m->request = ++h->requests;
+    m->asks_to_read = false;
+    m->answer_due = now.mono + h->config.timeout_us;
 }
 
 static void send_roots(struct heal *h, struct now now, struct comparing_many *m)
@@ -240,8 +251,7 @@ static void send_roots(struct heal *h, struct now now, struct comparing_many *m)
         before = range->range;
         range->state = MANY_ASKED;
     }
-    m->request = ++h->requests;
-    m->answer_due = now.mono + h->config.timeout_us;
+    many_asks(h, now, m);
     *q = (struct wire_compare_roots){
         .session = m->no, .request = m->request, .keyspace = m->keyspace, .gentle = m->gentle};
     q->tables = heal_keep(h, &tables);
@@ -255,7 +265,7 @@ static void send_roots(struct heal *h, struct now now, struct comparing_many *m)
 
 /* About those that are next, once all of them are up to date; what is up to date already costs
  * little to look at again. */
-static void ask(struct heal *h, struct now now, struct comparing_many *m)
+static void ask_about_roots(struct heal *h, struct now now, struct comparing_many *m)
 {
     uint64_t before = engine_stats(h->engine).fragments_read, read = 0;
     bool more = true;
@@ -273,9 +283,19 @@ static void ask(struct heal *h, struct now now, struct comparing_many *m)
         send_roots(h, now, m);
 }
 
+/* What is to be read first, and then that; then the next ones. */
+static void ask(struct heal *h, struct now now, struct comparing_many *m)
+{
+    if (many_ask_to_read(h, now, m))
+        return;
+    ask_about_roots(h, now, m);
+    if (m->asked_count == 0 && m->first == m->ranges_count && many_reads_next(h, now, m))
+        m->first = 0;
+}
+
 static void ask_again(struct comparing_many *m, size_t from)
 {
-    for (size_t i = from; i < m->asked_count; i++)
+    for (size_t i = from; i < m->asked_count && !m->asks_to_read; i++)
         m->asked[i].range->state = MANY_WAITING;
     m->first = 0;
     m->request = 0;
@@ -304,7 +324,7 @@ static bool is_proved(struct heal *h, const struct comparing_many *m, const stru
 static void tell_equal(struct heal *h, struct now now, struct comparing_many *m,
                        const struct many_asked *a, bool durable)
 {
-    struct heal_figures figures = {.equal = true, .rows = a->rows};
+    struct heal_figures figures = {.equal = true, .rows = a->rows, .leaves_wrong = a->range->wrong};
     figures.proved = durable && is_proved(h, m, a);
     range_no range = a->range->range;
     h->stats.compared++;
@@ -328,10 +348,15 @@ static void take_told(struct heal *h, struct now now, struct comparing_many *m, 
 {
     size_t count = told.len < m->asked_count ? told.len : m->asked_count;
     m->silent = 0;
-    m->tries = count > 0 ? 0 : m->tries + 1;
+    /* Reading goes on where it was: that it takes long is no failure. */
+    bool read_on =
+        m->asks_to_read && m->answer_due - now.mono <= h->config.timeout_us - MANY_ANSWER;
+    m->tries = count > 0 || read_on ? 0 : m->tries + 1;
     m->figures.messages++;
     m->figures.bytes_search += COMPARE_FIXED + told.len;
-    for (size_t i = 0; i < count; i++) {
+    if (m->asks_to_read)
+        many_told_read(m, told);
+    for (size_t i = 0; i < count && !m->asks_to_read; i++) {
         if (told.data[i] == MANY_TELLS_EQUAL || told.data[i] == MANY_TELLS_PROVED)
             tell_equal(h, now, m, &m->asked[i], told.data[i] == MANY_TELLS_PROVED);
         else
@@ -363,8 +388,11 @@ static void many_turn(struct heal *h, struct now now, size_t at)
     }
     if (m->request == 0 && now.mono >= m->ask_due)
         ask(h, now, m);
+    if (now.mono >= m->read_due)
+        many_read_some(h, now, m);
     begin_sessions(h, now, m);
     usec next = m->request != 0 ? m->answer_due : m->ask_due;
+    m->due = m->read_due < m->due ? m->read_due : m->due;
     if ((m->request != 0 || next > now.mono) && next < m->due)
         m->due = next;
     if (m->settled == m->ranges_count)

@@ -6,13 +6,24 @@
  * between.
  *
  *   range:  WAITING --asked--> ASKED --equal---------------------> DONE
- *             ^  |               | |                                ^
- *             |  |  not ready    | +--differs--> DIFFERS            |
- *             +--|---------------+                  ^  |            |
- *                +--full, or cannot be read---------+  +-> RUNNING -+
+ *           ^ ^  |               | |                                ^
+ *           | |  |  not ready    | +--differs--> DIFFERS            |
+ *           | +--|---------------+                  ^  |            |
+ *           |    +--cannot be read------------------+  +-> RUNNING -+
+ *           +--read on both sides-- UNREAD (full)
  *
  * The responder brings its trees up to date in turns and answers when it is through, or after a
  * while for so many as it has looked at.
+ *
+ * With `full` ranges are read again first, clean leaves too, as many at a time as fit into a
+ * question about roots: the peer is asked to, and reads while we do. What is found wrong there is
+ * in the sums from then on, so only ranges where rows differ get sessions, and these need not read
+ * again. What was read here since `read_since` is not once more: a leader compares its ranges with
+ * one peer after the other.
+ *
+ *   ranges = varint* (step from the range before, at first: the range)
+ *   told   = (u8 MANY_TELLS_UNREAD, or MANY_TELLS_READ and how many leaves were wrong)* of the
+ *           first of them; the rest is to be asked for again, and goes on where it was
  *
  *   roots = (varint twice the step from the range before (at first: the range), and 1 if not all
  *           of it is durable here; u64 hash)*
@@ -34,11 +45,24 @@
 #define MANY_ANSWER     (2 * USEC_PER_SEC) /* an answer comes by then */
 #define SERVED_MANY_MAX 8u
 
-enum many_state { MANY_WAITING, MANY_ASKED, MANY_DIFFERS, MANY_RUNNING, MANY_DONE };
+enum many_state { MANY_UNREAD, MANY_WAITING, MANY_ASKED, MANY_DIFFERS, MANY_RUNNING, MANY_DONE };
 
 struct many_range {
     range_no range;
     enum many_state state;
+    bool read_here, read_there;
+    uint64_t wrong; /* leaves, here and there */
+};
+
+/* A range that is being read again, in turns. */
+struct many_reading {
+    bool begun;
+    keyspace_no keyspace;
+    range_no range;
+    struct tree_scrub scrub;
+    uint64_t wrong;
+    usec began;
+    unsigned tries;
 };
 
 struct many_asked {
@@ -63,10 +87,15 @@ struct comparing_many {
     struct heal_figures figures;
     /* the question under way */
     uint64_t request; /* 0: none */
+    bool asks_to_read;
     usec answer_due, ask_due;
     unsigned tries, silent; /* without getting on; without an answer */
     struct many_asked asked[MANY_ROOTS];
     size_t asked_count;
+    /* full: of the ranges from .. upto those before `at` are read here */
+    usec read_since, read_due;
+    size_t read_from, read_at, read_upto;
+    struct many_reading reading;
 };
 
 /* The hash for a range, as of our tree, which is up to date. ERR_BEHIND: it is not. asof is
@@ -85,15 +114,35 @@ usec many_next_deadline(const struct heal *h);
 void many_peer_lost(struct heal *h, struct now now, node_no peer);
 void many_free(struct heal *h);
 
+/* A question about `asked` is under way. */
+void many_asks(struct heal *h, struct now now, struct comparing_many *m);
+
+/* --- compare_many_read.c */
+
+/* A turn of reading r again. */
+enum err many_read(struct heal *h, struct now now, const struct compare_range *r, bool preview,
+                   struct many_reading *at, bool *ret_done) MUST_CHECK;
+void many_reading_free(struct many_reading *at);
+void many_read_some(struct heal *h, struct now now, struct comparing_many *m); /* a turn of ours */
+/* Ask the peer to read what is left of those that are being read. False: all are read. */
+bool many_ask_to_read(struct heal *h, struct now now, struct comparing_many *m);
+bool many_reads_next(struct heal *h, struct now now, struct comparing_many *m); /* the next ones */
+void many_told_read(struct comparing_many *m, struct bytes told);
+struct served_many;
+/* False: not all of it is read, and the turn is over. */
+bool serve_many_reads(struct heal *h, struct now now, struct served_many *v, size_t at);
+
 /* --- compare_many_serve.c */
 
+enum { MANY_TELLS_UNREAD, MANY_TELLS_READ };
 enum { MANY_TELLS_DIFFERS, MANY_TELLS_EQUAL, MANY_TELLS_PROVED, MANY_TELLS_END };
 
 struct served_many {
     node_no peer; /* 0: free */
     uint64_t session, request;
     keyspace_no keyspace;
-    bool gentle;
+    bool gentle, reads, preview;
+    struct many_reading reading;
     struct arena own; /* of what follows */
     const table_no *tables;
     size_t tables_count;
@@ -102,7 +151,7 @@ struct served_many {
     uint64_t *hashes;
     uint8_t *told;
     size_t count, at;
-    usec due, answer_due;
+    usec due, answer_due; /* due: USEC_NEVER when it is answered, and its reading may go on */
 };
 
 struct serving_many {
@@ -110,6 +159,8 @@ struct serving_many {
 };
 
 void serve_many(struct heal *h, struct now now, node_no from, const struct wire_compare_roots *m);
+void serve_many_read(struct heal *h, struct now now, node_no from,
+                     const struct wire_compare_read *m);
 void serve_many_deadline(struct heal *h, struct now now);
 usec serve_many_next_deadline(const struct heal *h);
 void serve_many_lost(struct heal *h, node_no peer);

@@ -3,6 +3,7 @@
 
 static void forget(struct served_many *v)
 {
+    many_reading_free(&v->reading);
     arena_close(&v->own);
     *v = (struct served_many){0};
 }
@@ -43,7 +44,7 @@ static bool look_at(struct heal *h, struct now now, const struct served_many *v,
     v->told[at] = MANY_TELLS_DIFFERS;
     enum err err = compare_range(h, v->keyspace, v->ranges[at], v->peer, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, now, &r, NULL, &wrong, &done);
+        err = compare_prepare(h, now, &r, NULL, false, &wrong, &done);
     bool later = err == ERR_OK && !done;
     if (err == ERR_OK && done)
         err = many_hash(h, &r, v->tables, v->tables_count, &asof, &rows, &hash);
@@ -63,7 +64,7 @@ static void work_on(struct heal *h, struct now now, struct served_many *v)
     uint64_t before = engine_stats(h->engine).fragments_read, read = 0;
     bool more = true;
     while (v->at < v->count && more && read < COMPARE_WORK) {
-        more = look_at(h, now, v, v->at);
+        more = v->reads ? serve_many_reads(h, now, v, v->at) : look_at(h, now, v, v->at);
         v->at += more;
         read = engine_stats(h->engine).fragments_read - before;
     }
@@ -72,7 +73,10 @@ static void work_on(struct heal *h, struct now now, struct served_many *v)
         return;
     }
     answer(h, v->peer, v->session, v->request, bytes_make(v->told, v->at));
-    forget(v);
+    if (v->reading.begun)
+        v->due = USEC_NEVER; /* the next question goes on there */
+    else
+        forget(v);
 }
 
 static bool read_question(struct served_many *v, const struct wire_compare_roots *m)
@@ -100,25 +104,53 @@ static bool read_question(struct served_many *v, const struct wire_compare_roots
     return reader_finish(&tables) == ERR_OK && reader_finish(&roots) == ERR_OK;
 }
 
-/* That of this session, for its last question is none any more; or a free one. */
-static struct served_many *place_for(struct heal *h, node_no from, uint64_t session)
+static bool read_ranges(struct served_many *v, struct bytes in)
+{
+    struct reader r = reader_make(in);
+    uint64_t range = 0;
+    v->ranges = arena_array(&v->own, range_no, MANY_ROOTS);
+    v->told = arena_array(&v->own, uint8_t, MANY_ROOTS);
+    while (reader_left(&r) > 0 && v->count < MANY_ROOTS) {
+        uint64_t step = read_varint(&r);
+        if (r.failed || step > UINT32_MAX - range || (v->count > 0 && step == 0))
+            return false;
+        range += step;
+        v->ranges[v->count++] = (range_no)range;
+    }
+    return reader_finish(&r) == ERR_OK;
+}
+
+/* That of this session, for its last question is none any more; or a free one, or one that waits
+ * for a question. */
+static struct served_many *place_for(struct heal *h, node_no from, uint64_t session,
+                                     struct many_reading *ret_reading)
 {
     struct served_many *free = NULL;
+    *ret_reading = (struct many_reading){0};
     if (h->serving_many == NULL)
         h->serving_many = mem_new(struct serving_many);
     for (size_t i = 0; i < SERVED_MANY_MAX; i++) {
         struct served_many *v = &h->serving_many->list[i];
-        if (v->peer == from && v->session == session)
+        if (v->peer == from && v->session == session) {
+            *ret_reading = v->reading;
+            v->reading = (struct many_reading){0};
             forget(v);
-        if (v->peer == 0 && free == NULL)
+        }
+        if (v->peer == 0 && (free == NULL || free->peer != 0))
+            free = v;
+        else if (v->due == USEC_NEVER && free == NULL)
             free = v;
     }
+    if (free != NULL)
+        forget(free);
     return free;
 }
 
 void serve_many(struct heal *h, struct now now, node_no from, const struct wire_compare_roots *m)
 {
-    struct served_many *v = place_for(h, from, m->session);
+    struct many_reading reading;
+    struct served_many *v = place_for(h, from, m->session, &reading);
+    many_reading_free(&reading);
     if (v == NULL) { /* later */
         answer(h, from, m->session, m->request, BYTES_NONE);
         return;
@@ -130,6 +162,31 @@ void serve_many(struct heal *h, struct now now, node_no from, const struct wire_
                               .gentle = m->gentle,
                               .answer_due = now.mono + MANY_ANSWER};
     if (read_question(v, m))
+        work_on(h, now, v);
+    else
+        forget(v);
+}
+
+void serve_many_read(struct heal *h, struct now now, node_no from,
+                     const struct wire_compare_read *m)
+{
+    struct many_reading reading;
+    struct served_many *v = place_for(h, from, m->session, &reading);
+    if (v == NULL) { /* later */
+        many_reading_free(&reading);
+        answer(h, from, m->session, m->request, BYTES_NONE);
+        return;
+    }
+    *v = (struct served_many){.peer = from,
+                              .session = m->session,
+                              .request = m->request,
+                              .keyspace = m->keyspace,
+                              .gentle = m->gentle,
+                              .reads = true,
+                              .preview = m->preview,
+                              .reading = reading,
+                              .answer_due = now.mono + MANY_ANSWER};
+    if (read_ranges(v, m->ranges))
         work_on(h, now, v);
     else
         forget(v);

@@ -84,7 +84,7 @@ static void work_on(struct heal *h, struct now now, struct served *v)
     bool done = false, scrub = v->full && !v->scrubbed;
     enum err err = compare_range(h, v->keyspace, v->range, v->peer, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, now, &r, scrub ? &v->scrub : NULL, &wrong, &done);
+        err = compare_prepare(h, now, &r, scrub ? &v->scrub : NULL, v->preview, &wrong, &done);
     if (err != ERR_OK || done) { /* an error is told when it is asked */
         v->done = true;
         v->scrubbed = v->scrubbed || err == ERR_OK;
@@ -167,7 +167,7 @@ static enum err look_at_root(struct opening *o, struct now now, bool *ret_curren
     bool done;
     uint64_t wrong = 0;
     o->sums = arena_array(&o->arena, struct tree_sum, o->r.place.tables_count);
-    enum err err = compare_prepare(h, now, &o->r, NULL, &wrong, &done);
+    enum err err = compare_prepare(h, now, &o->r, NULL, false, &wrong, &done);
     if (err == ERR_CORRUPT)
         err = ERR_BEHIND; /* it is built anew */
     if (err == ERR_OK && done)
@@ -239,6 +239,7 @@ void serve_compare_open(struct heal *h, struct now now, node_no from,
         err = ERR_OVERLOADED;
     if (err == ERR_OK && m->full && !v->full) {
         v->full = true;
+        v->preview = m->preview;
         bring_up_to_date(h, now, v);
     }
     if (err == ERR_OK && !(v->full && !v->scrubbed))

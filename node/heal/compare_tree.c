@@ -71,7 +71,7 @@ struct bytes compare_keep_clock(struct heal *h, const struct clock *c)
 }
 
 enum err compare_prepare(struct heal *h, struct now now, const struct compare_range *r,
-                         struct tree_scrub *scrub, uint64_t *wrong, bool *ret_done)
+                         struct tree_scrub *scrub, bool preview, uint64_t *wrong, bool *ret_done)
 {
     struct arena arena = {0};
     struct tree_wrong *list;
@@ -84,7 +84,7 @@ enum err compare_prepare(struct heal *h, struct now now, const struct compare_ra
                                 &arena, &list, &count, ret_done);
         *wrong += err == ERR_OK ? count : 0;
         if (err == ERR_OK)
-            rounds_wrong(h, now, r, list, count);
+            rounds_wrong(h, now, r, preview, list, count);
         if (err == ERR_BEHIND) { /* it is brought up to date first */
             *ret_done = false;
             err = ERR_OK;

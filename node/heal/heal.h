@@ -128,6 +128,8 @@ struct heal_comparisons {
     const table_no *tables; /* ascending; none: all of the keyspace */
     size_t tables_count;
     bool full, preview; /* as above */
+    usec read_since;    /* full: what was read again here since then (mono) is not once more; 0: all
+                           is */
     bool gentle;        /* nobody waits: it reads no more than `scrub_rows` a second, here */
 };
 bool heal_compare_ranges(struct heal *h, struct now now, uint64_t id,
@@ -146,7 +148,7 @@ struct heal_figures {
     uint64_t rows_different; /* heads of partitions are rows, too */
     uint64_t rows_received, rows_sent;
     uint64_t doubtful;     /* of them, those that clocks said could not differ, here and there */
-    uint64_t leaves_wrong; /* full: that were not as they had been, here */
+    uint64_t leaves_wrong; /* full: that were not as they had been; of many ranges, there, too */
     uint64_t messages;
     uint64_t bytes_search;               /* of all messages, without rows */
     uint64_t bytes_received, bytes_sent; /* of rows */

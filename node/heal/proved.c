@@ -229,6 +229,7 @@ void proved_forget(struct heal *h, keyspace_no keyspace, range_no range)
          k != NULL && i < k->count && k->pairs[i].range == range; i++) {
         k->pairs[i].clocks_s = k->pairs[i].trees_s = HEAL_NEVER;
         k->pairs[i].compared = false;
+        k->pairs[i].read_at = 0;
         store(h, k);
     }
 }
@@ -244,9 +245,19 @@ void proved_by_trees(struct heal *h, struct now now, keyspace_no keyspace, range
     note_changed(h, now, keyspace);
 }
 
-void proved_read(struct heal *h, struct now now, keyspace_no keyspace, range_no range)
+void proved_read(struct heal *h, struct now now, keyspace_no keyspace, range_no range, usec began)
 {
-    proved_by_trees(h, now, keyspace, range, cluster_self(h->cluster));
+    node_no self = cluster_self(h->cluster);
+    struct proved_pair *p = proved_find(h, keyspace, range, self);
+    proved_by_trees(h, now, keyspace, range, self);
+    if (p != NULL)
+        p->read_at = began;
+}
+
+bool proved_was_read(const struct heal *h, keyspace_no keyspace, range_no range, usec since)
+{
+    const struct proved_pair *p = proved_find(h, keyspace, range, cluster_self(h->cluster));
+    return since > 0 && p != NULL && p->read_at >= since;
 }
 
 static uint32_t lacking(const struct clock *all, const struct clock *of)

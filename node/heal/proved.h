@@ -37,6 +37,8 @@ struct proved_pair {
     uint64_t heard; /* its clock came in this round last */
     usec try_at;    /* rounds.c: not before (mono) */
     unsigned tries; /* ... that failed */
+    usec read_at;   /* of this node itself: the last reading again that went through began then
+                       (mono); 0: there was none since the start */
 };
 
 struct proved_keyspace {
@@ -67,8 +69,9 @@ void proved_forget(struct heal *h, keyspace_no keyspace, range_no range);
 void proved_hear(struct heal *h, struct now now, node_no from, const struct wire_clocks *m);
 void proved_by_trees(struct heal *h, struct now now, keyspace_no keyspace, range_no range,
                      node_no peer);
-/* The range was read again here, clean leaves too. */
-void proved_read(struct heal *h, struct now now, keyspace_no keyspace, range_no range);
+/* The range was read again here, clean leaves too; that began at (mono). */
+void proved_read(struct heal *h, struct now now, keyspace_no keyspace, range_no range, usec began);
+bool proved_was_read(const struct heal *h, keyspace_no keyspace, range_no range, usec since);
 void proved_tick(struct heal *h, struct now now);
 
 /* NULL: nothing is known. Valid until the next proved_placed. */

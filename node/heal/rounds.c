@@ -108,6 +108,20 @@ void rounds_compared(struct heal *h, struct now now, keyspace_no keyspace, range
     }
 }
 
+void rounds_leave(struct heal *h, struct now now, keyspace_no keyspace, range_no range)
+{
+    const struct placement *p = cluster_placement(h->cluster, keyspace);
+    usec until = now.mono + ROUNDS_HELD;
+    if (p == NULL || range >= p->ranges)
+        return;
+    struct replicas replicas = placement_replicas(p, range);
+    for (uint32_t i = 0; i < replicas.count; i++) {
+        struct proved_pair *pair = proved_find(h, keyspace, range, replicas.node[i]);
+        if (pair != NULL && pair->try_at < until && pair->peer != cluster_self(h->cluster))
+            pair->try_at = until;
+    }
+}
+
 /* --- 1: marks */
 
 static bool mark_is_due(struct heal *h, struct now now, const struct mark *m)
@@ -234,7 +248,7 @@ static void choose_scrub(struct heal *h, struct now now)
         }
     }
     t->scrubbing = oldest != NULL;
-    t->scrub_due = now.mono;
+    t->scrub_due = t->scrub_began = now.mono;
     t->tries = 0;
 }
 
@@ -248,7 +262,7 @@ static void end_scrub(struct heal *h, struct now now, enum err err)
     if (p == NULL)
         return;
     if (err == ERR_OK) {
-        proved_read(h, now, t->keyspace, t->range);
+        proved_read(h, now, t->keyspace, t->range, t->scrub_began);
         p->try_at = 0;
         h->stats.scrubbed++;
         return;
@@ -268,7 +282,7 @@ static void scrub_some(struct heal *h, struct now now)
     bool done = false;
     enum err err = compare_own_range(h, t->keyspace, t->range, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, now, &r, &t->scrub, &wrong, &done);
+        err = compare_prepare(h, now, &r, &t->scrub, false, &wrong, &done);
     if (err == ERR_CORRUPT && t->tries++ < 3)
         err = ERR_OK; /* of the tree: it is gone, and built anew */
     arena_close(&arena);
@@ -278,7 +292,7 @@ static void scrub_some(struct heal *h, struct now now)
         end_scrub(h, now, err);
 }
 
-void rounds_wrong(struct heal *h, struct now now, const struct compare_range *r,
+void rounds_wrong(struct heal *h, struct now now, const struct compare_range *r, bool preview,
                   const struct tree_wrong *wrong, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -289,7 +303,7 @@ void rounds_wrong(struct heal *h, struct now now, const struct compare_range *r,
         e->leaf_wrong.rows = wrong[i].has.rows;
         e->leaf_wrong.key = arena_copy(&h->arena, wrong[i].stretch.from);
     }
-    if (count > 0 && !MUTANT(wrong_leaf_kept_quiet) &&
+    if (count > 0 && (!preview || MUTANT(preview_mends)) && !MUTANT(wrong_leaf_kept_quiet) &&
         marks_set(h, now, r->keyspace, r->range, 0, MARK_DAMAGED, NULL))
         h->turns.due = now.mono;
 }

@@ -14,6 +14,8 @@
  * less when clients wait; a round that clients would notice is not begun.
  *
  * A leaf that is clean and not as it was is marked against all other replicas: (1) does the rest.
+ * But while a range is in a run that somebody has asked for, it is that run's: marks wait, so that
+ * what the run finds and mends is counted there; and a preview marks nothing.
  *
  * Invariants: at most one round and ROUNDS_MARKED runs for marks at a time; what failed waits
  * longer and longer.
@@ -31,6 +33,7 @@
 #define ROUNDS_TRY_LEAST   (2 * USEC_PER_SEC)
 #define ROUNDS_TRIES_SHIFT 10u
 #define ROUNDS_BUSY        4 /* so many times slower when clients wait */
+#define ROUNDS_HELD        (30 * USEC_PER_SEC)
 
 /* Ids of heal_compare that are ours: nobody else is told of them. */
 #define ROUNDS_ID (UINT64_C(1) << 63)
@@ -50,7 +53,7 @@ struct rounds {
     keyspace_no keyspace;
     range_no range;
     struct tree_scrub scrub;
-    usec scrub_due;
+    usec scrub_due, scrub_began;
     unsigned tries;
     uint64_t wrong; /* leaves of this one */
 };
@@ -67,10 +70,14 @@ usec rounds_next_deadline(const struct heal *h);
 /* A session of ours with the peer is over, whoever has asked for it. */
 void rounds_compared(struct heal *h, struct now now, keyspace_no keyspace, range_no range,
                      node_no peer, enum err err, bool proved);
+/* Somebody has asked for this range, and is at it: for ROUNDS_HELD we leave it alone, marked or
+ * not, with each peer until a session with it has gone through. */
+void rounds_leave(struct heal *h, struct now now, keyspace_no keyspace, range_no range);
 /* A run of ours is over. */
 void rounds_ended(struct heal *h, struct now now, uint64_t id);
-/* Clean leaves were read again, and were not what they had been. */
-void rounds_wrong(struct heal *h, struct now now, const struct compare_range *r,
+/* Clean leaves were read again, and were not what they had been. preview: that is told, and no
+ * more. */
+void rounds_wrong(struct heal *h, struct now now, const struct compare_range *r, bool preview,
                   const struct tree_wrong *wrong, size_t count);
 
 #endif

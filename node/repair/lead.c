@@ -206,6 +206,7 @@ static struct unit *unit_get(struct repair *r, struct now now, const struct wire
                            .tables_count = tables_count,
                            .full = d->full,
                            .preview = d->preview,
+                           .began = now.mono,
                            .equal = true};
         u->tables = mem_copy(tables, tables_count * sizeof *tables);
         u->key = bytes_make(mem_copy(key.data, key.len), key.len);

@@ -33,9 +33,25 @@ void batch_stop_unwanted(struct repair *r)
     }
 }
 
-static bool same_wish(const struct unit *a, const struct unit *b)
+static struct unit_peer *peer_of(struct unit *u, node_no peer)
 {
-    return a->peer == b->peer && a->keyspace == b->keyspace && a->full == b->full &&
+    for (size_t i = 0; i < u->peers_count; i++) {
+        if (u->peers[i].node == peer)
+            return &u->peers[i];
+    }
+    return NULL;
+}
+
+/* Once more with a peer, which has read it for us already: not again. */
+static bool reads(struct unit *u)
+{
+    const struct unit_peer *p = peer_of(u, u->peer);
+    return u->full && !(p != NULL && p->settled && p->again);
+}
+
+static bool same_wish(struct unit *a, struct unit *b)
+{
+    return a->peer == b->peer && a->keyspace == b->keyspace && reads(a) == reads(b) &&
            a->preview == b->preview && a->tables_count == b->tables_count &&
            (a->tables_count == 0 ||
             memcmp(a->tables, b->tables, a->tables_count * sizeof *a->tables) == 0);
@@ -54,6 +70,7 @@ static void begin_batch(struct repair *r, struct now now, struct unit *first)
     *b = (struct batch){.no = ++r->numbers, .peer = first->peer};
     b->units = mem_alloc(BATCH_RANGES_MAX * sizeof(struct unit *));
     struct list *next = &first->link;
+    usec since = 0;
     while (next != &l->waiting && b->count < BATCH_RANGES_MAX) {
         struct unit *u = container_of(next, struct unit, link);
         next = next->next;
@@ -65,8 +82,10 @@ static void begin_batch(struct repair *r, struct now now, struct unit *first)
     }
     qsort(b->units, b->count, sizeof(struct unit *), compare_units);
     range_no *ranges = arena_array(&r->arena, range_no, b->count);
-    for (size_t i = 0; i < b->count; i++)
+    for (size_t i = 0; i < b->count; i++) {
         ranges[i] = b->units[i]->range;
+        since = b->units[i]->began > since ? b->units[i]->began : since;
+    }
     struct repair_effect *e = repair_append(r, REPAIR_COMPARE);
     e->compare.batch = b->no;
     e->compare.peer = b->peer;
@@ -78,7 +97,8 @@ static void begin_batch(struct repair *r, struct now now, struct unit *first)
     e->compare.tables = tables;
     e->compare.ranges = ranges;
     e->compare.ranges_count = b->count;
-    e->compare.full = first->full;
+    e->compare.full = reads(first);
+    e->compare.read_since = since;
     e->compare.preview = first->preview;
 }
 
@@ -122,15 +142,6 @@ static bool is_passing(enum err err)
 {
     return err == ERR_TIMEOUT || err == ERR_STALE || err == ERR_OVERLOADED || err == ERR_BEHIND ||
            err == ERR_CLOSED || err == ERR_NOT_FOUND || err == ERR_UNAVAILABLE;
-}
-
-static struct unit_peer *peer_of(struct unit *u, node_no peer)
-{
-    for (size_t i = 0; i < u->peers_count; i++) {
-        if (u->peers[i].node == peer)
-            return &u->peers[i];
-    }
-    return NULL;
 }
 
 static uint64_t larger(uint64_t a, uint64_t b)

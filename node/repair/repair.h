@@ -208,6 +208,7 @@ struct repair_effect {
             const range_no *ranges; /* ascending */
             size_t ranges_count;
             bool full, preview;
+            usec read_since; /* full: what was read again there since then is not once more */
         } compare;
         uint64_t stop; /* batch */
         struct {

@@ -66,6 +66,7 @@
     M(COMPARE_ROOTS, compare_roots, 62)                                                            \
     M(COMPARE_ROOTS_TOLD, compare_roots_told, 63)                                                  \
     M(COMPARE_END, compare_end, 64)                                                                \
+    M(COMPARE_READ, compare_read, 65)                                                              \
     /* repair runs (node/repair) */                                                                \
     M(REPAIR_DO, repair_do, 70)                                                                    \
     M(REPAIR_DID, repair_did, 71)                                                                  \
@@ -259,7 +260,9 @@
     F(u64, session)                                                                                \
     F(u32, keyspace)                                                                               \
     F(u32, range)                                                                                  \
-    F(u64, tag) F(flag, full) F(flag, durable) F(u64, root) F(bytes, tables) F(bytes, clock)
+    F(u64, tag)                                                                                    \
+    F(flag, full)                                                                                  \
+    F(flag, preview) F(flag, durable) F(u64, root) F(bytes, tables) F(bytes, clock)
 #define WIRE_COMPARE_OPENED(F)                                                                     \
     F(u64, session)                                                                                \
     F(u32, err)                                                                                    \
@@ -301,6 +304,11 @@
 #define WIRE_COMPARE_ROOTS(F)                                                                      \
     F(u64, session)                                                                                \
     F(u64, request) F(u32, keyspace) F(flag, gentle) F(bytes, tables) F(bytes, roots)
+/* Read all of these ranges again, clean leaves too; then COMPARE_ROOTS_TOLD. preview: what is found
+ * wrong is told, and nothing comes of it. */
+#define WIRE_COMPARE_READ(F)                                                                       \
+    F(u64, session)                                                                                \
+    F(u64, request) F(u32, keyspace) F(flag, gentle) F(flag, preview) F(bytes, ranges)
 /* The session is over; proved: what it compared or mended is equal, and durable on both sides. */
 #define WIRE_COMPARE_END(F)                                                                        \
     F(u64, session)                                                                                \

@@ -73,6 +73,7 @@ struct wire_compare_tell { WIRE_COMPARE_TELL(F) };
 struct wire_compare_give { WIRE_COMPARE_GIVE(F) };
 struct wire_compare_gave { WIRE_COMPARE_GAVE(F) };
 struct wire_compare_roots { WIRE_COMPARE_ROOTS(F) };
+struct wire_compare_read { WIRE_COMPARE_READ(F) };
 struct wire_compare_end { WIRE_COMPARE_END(F) };
 struct wire_compare_roots_told { WIRE_COMPARE_ROOTS_TOLD(F) };
 struct wire_repair_do { WIRE_REPAIR_DO(F) };

@@ -121,7 +121,7 @@ static struct wire_message message(const struct world *w, unsigned which, struct
     struct bytes second =
         rest.len > 0 ? bytes_make(rest.data + half.len, rest.len - half.len) : rest;
     bool split = (flags & 1) != 0;
-    switch (which % 12) {
+    switch (which % 13) {
     case 0:
         m.type = WIRE_AGREE_TELL;
         m.agree_tell = (struct wire_agree_tell){w->agree, 1, true, w->now.wall, bytes};
@@ -141,7 +141,7 @@ static struct wire_message message(const struct world *w, unsigned which, struct
     case 4:
         m.type = WIRE_COMPARE_OPEN;
         m.compare_open = (struct wire_compare_open){
-            9, KEYSPACE, 0, w->tag, false, split, 1, BYTES_NONE, split ? rest : w->clock};
+            9, KEYSPACE, 0, w->tag, false, false, split, 1, BYTES_NONE, split ? rest : w->clock};
         m.compare_open.tables = split ? second : BYTES_NONE;
         break;
     case 5:
@@ -181,6 +181,11 @@ static struct wire_message message(const struct world *w, unsigned which, struct
     case 10:
         m.type = WIRE_COMPARE_ROOTS_TOLD;
         m.compare_roots_told = (struct wire_compare_roots_told){w->many, w->roots, rest};
+        break;
+    case 11:
+        m.type = WIRE_COMPARE_READ;
+        m.compare_read = (struct wire_compare_read){
+            9, 1, KEYSPACE, (flags & 2) != 0, split, (flags & 4) != 0 ? second : rest};
         break;
     default:
         m.type = WIRE_COMPARE_GIVE;

@@ -1,0 +1,260 @@
+/* Many ranges read again on both sides before they are compared: what it costs, what is found, and
+ * that a preview leaves all as it is. */
+#include "compare_world.h"
+
+#include "node/heal/heal_core.h"
+
+#include <CUnit/CUnit.h>
+
+static const struct heal_comparisons everything = {.peer = 2, .keyspace = KEYSPACE, .full = true};
+
+void full_setup(void);
+void full_teardown(void);
+
+void full_setup(void)
+{
+    compare_setup();
+    for (size_t i = 0; i < NODES; i++)
+        heal_placed(f.node[i].heal, f.now, 1);
+}
+
+static void elapse_ms(unsigned ms)
+{
+    for (unsigned i = 0; i < ms; i++) {
+        f.now.mono += USEC_PER_MS;
+        for (size_t k = 0; k < NODES; k++) {
+            if (heal_next_deadline(f.node[k].heal) <= f.now.mono)
+                heal_deadline(f.node[k].heal, f.now);
+        }
+        settle();
+    }
+}
+
+void full_teardown(void)
+{
+    compare_teardown();
+    three_ranges = three_scrub_rows = 0;
+}
+
+static const struct heal_figures *compare_all(const struct heal_comparisons *what)
+{
+    uint64_t before = f.node[0].compared_all;
+    CU_ASSERT_FATAL(heal_compare_ranges(f.node[0].heal, f.now, 8, what));
+    perform(1);
+    for (int i = 0; i < 30000 && f.node[0].compared_all == before; i++)
+        elapse_ms(2);
+    CU_ASSERT_EQUAL_FATAL(f.node[0].compared_all, before + 1);
+    CU_ASSERT_EQUAL(f.node[0].all_err, ERR_OK);
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 0);
+    return &f.node[0].all_figures;
+}
+
+static uint64_t read_by(node_no no)
+{
+    return engine_stats(f.node[no - 1].engine).fragments_read;
+}
+
+static size_t bytes_crossed(void)
+{
+    size_t all = 0;
+    for (int i = WIRE_COMPARE_OPEN; i <= WIRE_COMPARE_READ; i++)
+        all += f.bytes_sent[i];
+    return all;
+}
+
+/* Row n is in range n / each. */
+static void fill_ranges(uint32_t ranges, unsigned each)
+{
+    for (compare_in = 0; compare_in < ranges; compare_in++) {
+        for (unsigned i = 0; i < each; i++)
+            put_both(compare_in * each + i, 10);
+    }
+    compare_in = RANGE;
+    sync_all();
+}
+
+/* Each row is read once on each side, and what crosses is what crosses without reading, and a
+ * question and an answer for 128 ranges. Where one row differs one session is more. */
+static void a_thousand_ranges_are_read_for_some_kilobytes(void)
+{
+    full_teardown();
+    three_ranges = MOST;
+    full_setup();
+    fill_ranges(MOST, 3);
+    compare_all(&everything); /* which builds the trees */
+    size_t before = bytes_crossed();
+    uint64_t read = read_by(1) + read_by(2);
+    const struct heal_figures *g = compare_all(&everything);
+    size_t equal = bytes_crossed() - before;
+    CU_ASSERT(g->equal);
+    CU_ASSERT_EQUAL(f.node[0].all_equal, MOST);
+    CU_ASSERT_EQUAL(read_by(1) + read_by(2) - read, 2 * 3 * MOST);
+    CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_OPEN], 0);
+    CU_ASSERT_EQUAL(g->leaves_wrong, 0);
+    CU_ASSERT(g->messages <= 4 * MOST / 128);
+    CU_ASSERT(equal < 17000);
+    CU_ASSERT(g->bytes_search >= equal);
+    CU_ASSERT(g->us < USEC_PER_SEC / 2);
+    for (size_t i = 0; i < MOST; i++)
+        CU_ASSERT(f.node[0].compared_figures[i].equal && f.node[0].compared_figures[i].proved);
+    lose_row(2, 3 * 700);
+    uint64_t search = g->bytes_search;
+    g = compare_all(&everything);
+    CU_ASSERT_EQUAL(g->rows_different, 1);
+    CU_ASSERT_EQUAL(g->leaves_wrong, 1);
+    CU_ASSERT_EQUAL(f.node[0].all_equal, MOST - 1);
+    CU_ASSERT_EQUAL(f.node[0].compared_figures[700].leaves_wrong, 1);
+    CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_OPEN], 1);
+    CU_ASSERT(g->bytes_search - search < 2000);
+    CU_ASSERT(rows_are_equal());
+}
+
+/* A leader compares its ranges with one peer after the other. */
+static void what_was_read_in_a_run_is_not_read_again(void)
+{
+    struct heal_comparisons what = everything;
+    fill_ranges(RANGES, 30);
+    elapse(USEC_PER_SEC);
+    what.read_since = f.now.mono;
+    uint64_t read = read_by(1);
+    compare_all(&what);
+    CU_ASSERT(read_by(1) - read >= 30 * RANGES);
+    read = read_by(1);
+    uint64_t theirs = read_by(3);
+    what.peer = 3;
+    CU_ASSERT(compare_all(&what)->equal);
+    CU_ASSERT_EQUAL(read_by(1), read);
+    CU_ASSERT(read_by(3) - theirs >= 30 * RANGES);
+    f.now.mono += 1;
+    what.read_since = f.now.mono; /* another run */
+    CU_ASSERT(compare_all(&what)->equal);
+    CU_ASSERT(read_by(1) - read >= 30 * RANGES);
+}
+
+/* So much is to be read there that it is asked for in parts, and goes on where it was. */
+static void long_reading_goes_on(void)
+{
+    struct heal_comparisons what = everything;
+    range_no range = RANGE;
+    full_teardown();
+    three_scrub_rows = 1000;
+    full_setup();
+    fill(7000);
+    what.gentle = true;
+    what.ranges = &range;
+    what.ranges_count = 1;
+    compare_all(&what);
+    uint64_t ours = read_by(1), theirs = read_by(2);
+    size_t asked = f.sent[WIRE_COMPARE_READ];
+    CU_ASSERT(compare_all(&what)->equal);
+    CU_ASSERT(read_by(1) - ours >= 7000 && read_by(1) - ours < 7700);
+    CU_ASSERT(read_by(2) - theirs >= 7000 && read_by(2) - theirs < 7700);
+    CU_ASSERT(f.sent[WIRE_COMPARE_READ] - asked >= 2 && f.sent[WIRE_COMPARE_READ] - asked <= 4);
+    CU_ASSERT(f.node[0].all_figures.us > 5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_OPEN], 0);
+}
+
+static bool is_marked(node_no no)
+{
+    return marks_count(f.node[no - 1].heal) > 0;
+}
+
+static void a_preview_leaves_all_as_it_is(void)
+{
+    struct heal_comparisons what = everything;
+    struct digest before[2], after[2];
+    fill_ranges(RANGES, 40);
+    begin();
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT(compare_all(&what)->equal);
+    lose_row(1, 77);
+    lose_row(2, 500);
+    get_digest(1, &before[0]);
+    get_digest(2, &before[1]);
+    what.preview = true;
+    for (int i = 0; i < 2; i++) {
+        const struct heal_figures *g = compare_all(&what);
+        CU_ASSERT_EQUAL(g->leaves_wrong, i == 0 ? 2 : 0); /* it is known by then */
+        CU_ASSERT_EQUAL(g->rows_different, 2);
+        CU_ASSERT_EQUAL(g->rows_sent + g->rows_received, 0);
+        elapse(2 * ROUNDS_HELD);
+        CU_ASSERT_FALSE(is_marked(1) || is_marked(2));
+    }
+    CU_ASSERT_EQUAL(f.node[0].leaves_wrong + f.node[1].leaves_wrong, 2);
+    get_digest(1, &after[0]);
+    get_digest(2, &after[1]);
+    CU_ASSERT_EQUAL(memcmp(before, after, sizeof before), 0);
+    CU_ASSERT_EQUAL(compare_all(&everything)->rows_different, 2);
+    CU_ASSERT(rows_are_equal());
+}
+
+/* What was found wrong at the peer is mended by the run that has found it, and counted there; the
+ * peer looks for itself later. */
+static void rounds_leave_a_range_to_its_run(void)
+{
+    fill_ranges(RANGES, 40);
+    begin();
+    elapse(20 * USEC_PER_SEC);
+    compare_all(&everything);
+    for (unsigned i = 0; i < RANGES; i++)
+        lose_row(2, 40 * i + 7);
+    uint64_t compared = heal_stats(f.node[1].heal).compared;
+    const struct heal_figures *g = compare_all(&everything);
+    CU_ASSERT_EQUAL(g->rows_different, RANGES);
+    CU_ASSERT_EQUAL(g->rows_sent, RANGES);
+    CU_ASSERT(rows_are_equal());
+    CU_ASSERT(is_marked(2));
+    elapse(ROUNDS_HELD - 10 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(heal_stats(f.node[1].heal).compared, compared);
+    size_t opened = f.sent[WIRE_COMPARE_OPEN];
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_FALSE(is_marked(2));
+    CU_ASSERT(heal_stats(f.node[1].heal).compared > compared);
+    CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_OPEN], opened); /* all was equal */
+}
+
+/* The run ends in the middle: what was marked is mended all the same. */
+static void what_a_run_leaves_undone_is_done_later(void)
+{
+    fill_ranges(RANGES, 40);
+    begin();
+    elapse(20 * USEC_PER_SEC);
+    compare_all(&everything);
+    lose_row(2, 100);
+    f.lost[WIRE_COMPARE_ROOTS] = true;
+    CU_ASSERT_FATAL(heal_compare_ranges(f.node[0].heal, f.now, 8, &everything));
+    perform(1);
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT(is_marked(2));
+    heal_compare_stop(f.node[0].heal, f.now, 8);
+    f.lost[WIRE_COMPARE_ROOTS] = false;
+    elapse(ROUNDS_HELD + 10 * USEC_PER_SEC);
+    CU_ASSERT_FALSE(is_marked(2));
+    CU_ASSERT(rows_are_equal());
+}
+
+static void a_silent_peer_ends_it(void)
+{
+    fill_ranges(RANGES, 10);
+    f.lost[WIRE_COMPARE_ROOTS_TOLD] = true;
+    CU_ASSERT_FATAL(heal_compare_ranges(f.node[0].heal, f.now, 8, &everything));
+    perform(1);
+    for (int i = 0; i < 3000 && f.node[0].compared_all == 0; i++)
+        elapse(USEC_PER_SEC / 10);
+    CU_ASSERT_EQUAL(f.node[0].all_err, ERR_TIMEOUT);
+    CU_ASSERT_EQUAL(f.node[0].all_ranges, 0);
+    f.lost[WIRE_COMPARE_ROOTS_TOLD] = false;
+    CU_ASSERT(compare_all(&everything)->equal);
+}
+
+CU_TestInfo full_tests[] = {
+    {"a thousand ranges are read for some kilobytes",
+     a_thousand_ranges_are_read_for_some_kilobytes},
+    {"what was read in a run is not read again", what_was_read_in_a_run_is_not_read_again},
+    {"long reading goes on", long_reading_goes_on},
+    {"a preview leaves all as it is", a_preview_leaves_all_as_it_is},
+    {"rounds leave a range to its run", rounds_leave_a_range_to_its_run},
+    {"what a run leaves undone is done later", what_a_run_leaves_undone_is_done_later},
+    {"a silent peer ends it", a_silent_peer_ends_it},
+    CU_TEST_INFO_NULL,
+};
