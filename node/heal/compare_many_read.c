@@ -91,7 +91,7 @@ static bool choose_next(struct now now, struct comparing_many *m)
     m->read_at = m->read_upto = m->read_from;
     for (; m->read_upto < m->ranges_count && count < MANY_ROOTS; m->read_upto++)
         count += m->ranges[m->read_upto].state == MANY_UNREAD;
-    m->read_due = now.mono;
+    m->read_due = count > 0 ? now.mono : USEC_NEVER;
     return count > 0;
 }
 

@@ -233,6 +233,22 @@ static void what_a_run_leaves_undone_is_done_later(void)
     CU_ASSERT(rows_are_equal());
 }
 
+/* When all is read nothing is due but what is asked and answered. */
+static void it_is_idle_while_it_waits(void)
+{
+    fill_ranges(RANGES, 10);
+    f.lost[WIRE_COMPARE_TELL] = true;
+    lose_row(2, 10);
+    CU_ASSERT_FATAL(heal_compare_ranges(f.node[0].heal, f.now, 8, &everything));
+    perform(1);
+    elapse_ms(300);
+    CU_ASSERT(f.sent[WIRE_COMPARE_TELL] > 0);
+    for (size_t i = 0; i < NODES; i++)
+        CU_ASSERT(heal_next_deadline(f.node[i].heal) > f.now.mono);
+    heal_compare_stop(f.node[0].heal, f.now, 8);
+    f.lost[WIRE_COMPARE_TELL] = false;
+}
+
 static void a_silent_peer_ends_it(void)
 {
     fill_ranges(RANGES, 10);
@@ -255,6 +271,7 @@ CU_TestInfo full_tests[] = {
     {"a preview leaves all as it is", a_preview_leaves_all_as_it_is},
     {"rounds leave a range to its run", rounds_leave_a_range_to_its_run},
     {"what a run leaves undone is done later", what_a_run_leaves_undone_is_done_later},
+    {"it is idle while it waits", it_is_idle_while_it_waits},
     {"a silent peer ends it", a_silent_peer_ends_it},
     CU_TEST_INFO_NULL,
 };
