@@ -152,6 +152,7 @@
     X(pruned_unproved, "a log is pruned of what this replica has, whoever lacks it")               \
     X(truncated_unmarked, "a peer's log does not reach back, and nothing is done about it")        \
     X(clock_jumps, "a clock takes in what a peer's log has no more, without its rows")             \
+    X(settled_in_any_table, "a session takes a row for given where another table has its key")     \
     X(wrong_leaf_kept_quiet, "who finds that something on its disk has changed asks nobody")       \
     X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")          \
     X(read_in_name_only, "who is asked to read all again says that it has, and has not")           \

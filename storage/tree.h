@@ -145,13 +145,20 @@ enum err engine_tree_rows(struct engine *e, table_no table, const struct bytes *
                           size_t count, size_t bytes_max, struct buf *out,
                           size_t *ret_count) MUST_CHECK;
 
+/* A row, or head, where the giver lacks nothing that is here. The hash of the key alone names none:
+ * tables have rows under the same keys. */
+struct tree_settled {
+    table_no table;
+    uint64_t key_hash;
+};
+int tree_settled_compare(const void *a, const void *b);
+
 struct tree_taken {
-    uint64_t rows;     /* of which something was not here, heads too */
-    uint64_t doubtful; /* ... and showed something else, though `told` is NULL */
-    table_no table;    /* of the first such, */
-    struct bytes key;  /* its partition; in the arena */
-    uint64_t *settled; /* key hashes of places where the giver lacks nothing that is here; in the
-                          arena, ascending */
+    uint64_t rows;                /* of which something was not here, heads too */
+    uint64_t doubtful;            /* ... and showed something else, though `told` is NULL */
+    table_no table;               /* of the first such, */
+    struct bytes key;             /* its partition; in the arena */
+    struct tree_settled *settled; /* in the arena, ascending */
     size_t settled_count;
 };
 

@@ -1,6 +1,8 @@
 /* tree_take.c - rows that another replica has otherwise, joined with what is here. */
 #include "storage/tree_private.h"
 
+#include "base/mutant.h"
+
 #include <stdlib.h>
 
 struct taking {
@@ -91,12 +93,13 @@ static bool one_lacks(struct taking *t, const struct part *have, const struct pa
     return part_lacks(have, want, t->arena, &ret);
 }
 
-static void note_settled(struct taking *t)
+static void note_settled(struct taking *t, table_no table)
 {
     struct tree_taken *o = &t->out;
     o->settled =
         arena_grow(t->arena, o->settled, o->settled_count, &t->settled_cap, sizeof *o->settled);
-    o->settled[o->settled_count++] = siphash(&t->e->tree_key, buf_bytes(&t->at));
+    o->settled[o->settled_count++] =
+        (struct tree_settled){table, siphash(&t->e->tree_key, buf_bytes(&t->at))};
 }
 
 static void find_settled(struct taking *t, const struct part *own, const struct part *in)
@@ -105,7 +108,7 @@ static void find_settled(struct taking *t, const struct part *own, const struct 
     have.rows_count = want.rows_count = 0;
     if (has_head(in) && !one_lacks(t, &have, &want)) {
         key_tree_place(&t->at, in->token, in->key, KEY_DELETION);
-        note_settled(t);
+        note_settled(t, in->table);
     }
     for (size_t i = 0; i < in->rows_count; i++) {
         struct row *row = (struct row *)(uintptr_t)part_find_row(own, in->rows[i].key);
@@ -120,14 +123,16 @@ static void find_settled(struct taking *t, const struct part *own, const struct 
             continue;
         key_tree_place(&t->at, in->token, in->key, KEY_ROW);
         key_add_escaped(&t->at, in->rows[i].key);
-        note_settled(t);
+        note_settled(t, in->table);
     }
 }
 
-static int compare_hashes(const void *a, const void *b)
+int tree_settled_compare(const void *a, const void *b)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+    const struct tree_settled *x = a, *y = b;
+    if (x->table != y->table && !MUTANT(settled_in_any_table))
+        return x->table < y->table ? -1 : 1;
+    return x->key_hash < y->key_hash ? -1 : x->key_hash > y->key_hash;
 }
 
 /* --- taking */
@@ -203,7 +208,7 @@ enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range
         e->stats.bytes_written += e->batch.ops.len;
         engine_batch_write(e, ticket);
         if (t.out.settled_count > 1)
-            qsort(t.out.settled, t.out.settled_count, sizeof *t.out.settled, compare_hashes);
+            qsort(t.out.settled, t.out.settled_count, sizeof *t.out.settled, tree_settled_compare);
         *ret = t.out;
     } else {
         engine_batch_undo(e);

@@ -362,8 +362,9 @@ static void drop_settled(struct comparing *s, const struct tree_taken *taken)
 {
     size_t kept = 0;
     for (size_t i = 0; i < s->give_count && taken->settled_count > 0; i++) {
-        if (bsearch(&s->give[i].key_hash, taken->settled, taken->settled_count,
-                    sizeof *taken->settled, compare_hashes) == NULL)
+        const struct tree_settled place = {s->give[i].table, s->give[i].key_hash};
+        if (bsearch(&place, taken->settled, taken->settled_count, sizeof *taken->settled,
+                    tree_settled_compare) == NULL)
             s->give[kept++] = s->give[i];
     }
     s->give_count = taken->settled_count > 0 ? kept : s->give_count;

@@ -9,10 +9,12 @@
 
 const struct heal_comparison between = {.peer = 2, .keyspace = KEYSPACE, .range = RANGE};
 range_no compare_in = RANGE;
+table_no compare_table = TABLE;
 
 void compare_setup(void)
 {
     compare_in = RANGE;
+    compare_table = TABLE;
     three_tree_width = WIDTH;
     three_setup(3);
     three_tree_width = 0;
@@ -27,6 +29,13 @@ void begin_anew(void)
 {
     compare_teardown();
     compare_setup();
+}
+
+void add_other_table(void)
+{
+    static const struct cluster_table tables[] = {{TABLE, KEYSPACE}, {OTHER_TABLE, KEYSPACE}};
+    for (size_t i = 0; i < NODES; i++)
+        cluster_set_tables(f.node[i].cluster, tables, ARRAY_LEN(tables), 1);
 }
 
 token token_of(unsigned row)
@@ -45,7 +54,7 @@ struct part part_of(unsigned row, int64_t timestamp, enum cell_kind kind, const 
     if (kind == CELL_LIVE)
         cell->value = bytes_text(value);
     *r = (struct row){.deletion = TOMB_NONE, .cells = cell, .cells_count = 1};
-    struct part p = {.table = TABLE,
+    struct part p = {.table = compare_table,
                      .token = token_of(row),
                      .key = bytes_text(arena_printf(&f.arena, "row%u", row)),
                      .deletion = TOMB_NONE,

@@ -10,9 +10,13 @@
 extern const struct heal_comparison between; /* nodes 1 and 2, all of RANGE */
 extern range_no compare_in;                  /* where rows are; RANGE after compare_setup */
 
+extern table_no compare_table; /* ... of; TABLE after compare_setup */
+#define OTHER_TABLE (TABLE + 1)
+
 void compare_setup(void);
 void compare_teardown(void);
 void begin_anew(void);
+void add_other_table(void); /* the keyspace has two tables from now on */
 token token_of(unsigned row);
 /* A row; with another value than it had, when `value` is another one. */
 struct part part_of(unsigned row, int64_t timestamp, enum cell_kind kind, const char *value,

@@ -105,6 +105,29 @@ static void what_is_planted_is_found(void)
     }
 }
 
+/* One table's row comes, that of the other table goes. */
+static void rows_of_two_tables_have_the_same_keys(void)
+{
+    add_other_table();
+    fill(200);
+    compare_table = OTHER_TABLE;
+    fill(200);
+    for (unsigned i = 0; i < 40; i++) {
+        compare_table = i % 2 == 0 ? TABLE : OTHER_TABLE;
+        plant(2, 5 * i, 20);
+        compare_table = i % 2 == 0 ? OTHER_TABLE : TABLE;
+        plant(1, 5 * i, 20);
+    }
+    sync_all();
+    const struct heal_figures *g = compare(&between);
+    CU_ASSERT_EQUAL(f.node[0].compared_err, ERR_OK);
+    CU_ASSERT_EQUAL(g->rows_different, 80);
+    CU_ASSERT_EQUAL(g->rows_received, 80);
+    CU_ASSERT_EQUAL(g->rows_sent, 40);
+    CU_ASSERT(rows_are_equal());
+    CU_ASSERT(compare(&between)->equal);
+}
+
 static void a_preview_changes_nothing(void)
 {
     fill(800);
@@ -193,6 +216,28 @@ static void clocks_grow_where_logs_are_cut_off(void)
     CU_ASSERT(!g->joined);
 }
 
+/* What clocks take in is there, also where another table has a row under the same key. */
+static void a_deletion_comes_with_its_dot(void)
+{
+    add_other_table();
+    fill(300);
+    compare_table = OTHER_TABLE;
+    fill(300);
+    for (unsigned i = 0; i < 20; i++) {
+        compare_table = TABLE;
+        write_alone(2, i, 20, CELL_LIVE);
+        compare_table = OTHER_TABLE;
+        write_alone(1, i, 20, CELL_TOMBSTONE);
+    }
+    cut_off(1);
+    cut_off(2);
+    const struct heal_figures *g = compare(&between);
+    CU_ASSERT_EQUAL(f.node[0].compared_err, ERR_OK);
+    CU_ASSERT(g->joined);
+    CU_ASSERT(clocks_are_equal());
+    CU_ASSERT(compare(&between)->equal);
+}
+
 static void one_table_or_a_part_of_it_moves_no_clock(void)
 {
     fill(300);
@@ -217,10 +262,12 @@ static void one_table_or_a_part_of_it_moves_no_clock(void)
 CU_TestInfo compare_tests[] = {
     {"equal ranges cost a question", equal_ranges_cost_a_question},
     {"what is planted is found", what_is_planted_is_found},
+    {"rows of two tables have the same keys", rows_of_two_tables_have_the_same_keys},
     {"a preview changes nothing", a_preview_changes_nothing},
     {"what was lost on a disk is found by reading all",
      what_was_lost_on_a_disk_is_found_by_reading_all},
     {"clocks grow where logs are cut off", clocks_grow_where_logs_are_cut_off},
+    {"a deletion comes with its dot", a_deletion_comes_with_its_dot},
     {"one table, or a part of it, moves no clock", one_table_or_a_part_of_it_moves_no_clock},
     CU_TEST_INFO_NULL,
 };
