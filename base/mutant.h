@@ -158,7 +158,11 @@
     X(read_in_name_only, "who is asked to read all again says that it has, and has not")           \
     X(preview_mends, "a leaf that a preview finds wrong is mended at once, behind its back")       \
     X(repair_not_again, "who was compared with first does not get what a later replica brought")   \
-    X(repair_says_equal, "a range that could not be compared is told of as equal")
+    X(repair_says_equal, "a range that could not be compared is told of as equal")                 \
+    X(vote_of_few, "of two that differ the other one is right, whatever most have")                \
+    X(vote_of_two, "the only other replica that lives is a majority")                              \
+    X(vote_over_writes, "what lost a vote is replaced, though it was written to meanwhile")        \
+    X(preview_votes, "a preview replaces what lost")
 
 #define MUTANTS_OF_META(X)                                                                         \
     X(promise_forgotten, "an acceptor forgets its promise when its node restarts")                 \

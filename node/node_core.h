@@ -271,6 +271,7 @@ void runs_deadline(struct node *n);
 usec runs_due(const struct node *n);
 struct exec_rows;
 void runs_fill(struct node *n, struct exec_rows *out, struct arena *arena);
+void differences_fill(struct node *n, struct exec_rows *out, struct arena *arena);
 
 /* --- node_entropy.c */
 void entropy_compared(struct node *n, const struct heal_effect *e);

@@ -1,5 +1,5 @@
 /* Healing in the node: its key, and what it tells people. */
-#include "node/node_core.h"
+#include "node/node_client.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,8 +25,11 @@ static void report_rows(struct node *n, const struct heal_effect *e)
         snprintf(key + 2 * i, 3, "%02x", e->doubtful.key.data[i]);
     node_log(n, true,
              "%" PRIu64 " rows of range %u that clocks say are alike were other than those of node "
-             "%u -> joined; damage, or a defect of ours (first: table %u, partition key 0x%s)",
+             "%u -> %s; damage, or a defect of ours (first: table %u, partition key 0x%s)",
              e->doubtful.rows, (unsigned)e->doubtful.range, (unsigned)e->doubtful.peer,
+             e->doubtful.replaced ? "replaced by what most replicas have, and kept in "
+                                    "system_views.repair_differences"
+                                  : "joined",
              (unsigned)e->doubtful.table, key);
 }
 
@@ -49,4 +52,46 @@ void report_different(struct node *n, const struct heal_effect *e)
         report_leaf(n, e);
     else
         report_range_damage(n, e);
+}
+
+/* --- system_views.repair_differences */
+
+/* As text where it is one, else in hexadecimal. */
+static const char *key_text(struct arena *arena, struct bytes key)
+{
+    bool plain = key.len > 0;
+    for (size_t i = 0; i < key.len; i++)
+        plain = plain && key.data[i] >= ' ' && key.data[i] <= '~';
+    if (plain)
+        return arena_text(arena, key);
+    char *out = arena_alloc(arena, 2 * key.len + 3);
+    out[0] = '0';
+    out[1] = 'x';
+    out[2] = 0;
+    for (size_t i = 0; i < key.len; i++)
+        snprintf(out + 2 + 2 * i, 3, "%02x", key.data[i]);
+    return out;
+}
+
+void differences_fill(struct node *n, struct exec_rows *out, struct arena *arena)
+{
+    const struct heal_difference *list;
+    size_t count = heal_differences(n->heal, arena, &list);
+    for (size_t i = 0; i < count && n->schema != NULL; i++) {
+        const struct heal_difference *d = &list[i];
+        const struct keyspace *k = schema_keyspace_by_no(n->schema, d->keyspace);
+        const struct table *t = schema_table_by_no(n->schema, d->table);
+        exec_row(out);
+        exec_put_text(out, "keyspace_name", k != NULL ? k->name : "?");
+        exec_put_bigint(out, "number", (int64_t)d->number);
+        exec_put_text(out, "table_name", t != NULL ? t->name : "?");
+        exec_put_text(out, "partition_key", key_text(arena, d->key));
+        exec_put_text(out, "row_key", d->is_row ? key_text(arena, d->row) : NULL);
+        exec_put_int(out, "range", (int32_t)d->range);
+        exec_put_int(out, "node", (int32_t)meta_self(n->meta));
+        exec_put_int(out, "found_with", (int32_t)d->peer);
+        exec_put_bigint(out, "at", d->at_s * 1000);
+        exec_put_text(out, "had", d->had);
+        exec_put_text(out, "won", d->won);
+    }
 }

@@ -145,6 +145,8 @@
       "Ranges that this node compared with their other replicas for a repair run.")                \
     X(COUNTER, NODE_DOUBTFUL, "torc_doubtful_rows_total", "",                                      \
       "Rows that a session by trees brought though clocks said they were here.")                   \
+    X(COUNTER, NODE_REPLACED, "torc_replaced_rows_total", "",                                      \
+      "Rows here that were replaced because most replicas had them otherwise.")                    \
     X(COUNTER, NODE_COMPARED_FAILED, "torc_compare_failed_total", "",                              \
       "Sessions by trees that were broken off.")                                                   \
     X(COUNTER, NODE_ROUND_RANGES, "torc_round_ranges_total", "",                                   \

@@ -100,6 +100,7 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_FORGOTTEN, h.forgotten);
     catch_up(n, NODE_COMPARED, h.compared);
     catch_up(n, NODE_DOUBTFUL, h.doubtful);
+    catch_up(n, NODE_REPLACED, h.replaced);
     struct repair_stats r = repair_stats(n->repair);
     metrics_set(&n->metrics, NODE_RUNS, (int64_t)r.running);
     catch_up(n, NODE_RUN_RANGES, r.ranges);

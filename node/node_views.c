@@ -367,6 +367,7 @@ static void fill(void *arg, const char *table, struct exec_rows *out)
         {"thread_pools", fill_thread_pools},
         {"tombstone_pins", fill_pins},
         {"entropy", entropy_fill},
+        {"repair_differences", differences_fill},
         {"repair_runs", runs_fill},
         {"hints", fill_hints},
         {"pending_hints", fill_pending_hints},

@@ -196,6 +196,19 @@ void settle_head(struct settle *s, const struct part *head)
     s->changed = true;
 }
 
+void settle_drop_row(struct settle *s, struct bytes key)
+{
+    struct bytes last;
+    delete_keys(s, buf_bytes(&s->rows.keys), &last);
+    unindex(s, key);
+}
+
+void settle_drop_head(struct settle *s)
+{
+    struct bytes last;
+    delete_keys(s, buf_bytes(&s->rows.head_keys), &last);
+}
+
 void settle_note(struct settle *s)
 {
     const struct part *head = &s->rows.head;

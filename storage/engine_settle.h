@@ -46,6 +46,10 @@ void settle_put_row(struct settle *s, const struct row *row);
 /* The head is `head` now. */
 void settle_head(struct settle *s, const struct part *head);
 
+/* All fragments of the row that was read last, or of the head, go, and nothing comes for them. */
+void settle_drop_row(struct settle *s, struct bytes key);
+void settle_drop_head(struct settle *s);
+
 /* Ends with the partition that is open: notes what was dropped of it. */
 void settle_note(struct settle *s);
 

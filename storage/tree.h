@@ -179,6 +179,35 @@ enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range
 enum err engine_tree_join(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct clock *dots, uint64_t ticket) MUST_CHECK;
 
+/* What rows show, for a vote: the hash of place and live values; of a head, of all of it that is
+ * not agreed. 0: nothing. Of rows as engine_tree_rows gives them (place: NULL, or they must be of
+ * it; ERR_MALFORMED), in their order; and of those here at the places, for each of the first
+ * *ret_count (until about bytes_max). All in the arena. */
+struct tree_shown {
+    struct bytes place;
+    uint64_t hash;
+    struct part part; /* alone: a row, or a head; zeroed when there is nothing */
+};
+enum err engine_tree_shown(struct engine *e, const struct range_place *place, struct bytes rows,
+                           const struct clock *agreed, int64_t now_s, struct arena *arena,
+                           struct tree_shown **ret, size_t *ret_count) MUST_CHECK;
+enum err engine_tree_look(struct engine *e, table_no table, const struct bytes *places,
+                          size_t count, const struct clock *agreed, int64_t now_s, size_t bytes_max,
+                          struct arena *arena, struct tree_shown **ret,
+                          size_t *ret_count) MUST_CHECK;
+
+/* What is at these places (ascending by table and place) is from now on what most replicas have:
+ * all fragments go, and `with` comes (NULL: nothing), whatever wins by timestamps. No join: the
+ * caller has asked all, and knows that no other dot has touched what is here. One batch. */
+struct tree_replace {
+    table_no table;
+    struct bytes place;
+    const struct part *with;
+};
+enum err engine_tree_replace(struct engine *e, keyspace_no keyspace, range_no range,
+                             const struct tree_replace *items, size_t count, struct arena *arena,
+                             uint64_t ticket) MUST_CHECK;
+
 /* The same for the same key of digests: trees of other keys are not to be compared. */
 uint64_t engine_tree_check(const struct engine *e);
 

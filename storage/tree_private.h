@@ -11,6 +11,7 @@
  *   tree_strip.c   rows without what is no difference
  *   tree_rows.c    rows for others
  *   tree_take.c    rows of others
+ *   tree_vote.c    rows of most
  */
 #ifndef TORC_STORAGE_TREE_PRIVATE_H
 #define TORC_STORAGE_TREE_PRIVATE_H
@@ -120,6 +121,11 @@ bool tree_skip_meets(const struct tree_skip *skip, const struct tree_stretch *st
 /* The part without garbage whose dots are in `agreed` (NULL: none) and without what has expired at
  * now_s (INT64_MIN: nothing has); shares what stays. False: nothing is left. */
 bool tree_strip(struct part *p, const struct clock *agreed, int64_t now_s, struct arena *arena);
+
+/* --- tree_take.c, tree_vote.c */
+
+bool tree_is_of_place(const struct range_place *place, const struct part *p);
+void tree_put_values(const struct row *row, int64_t now_s, struct arena *arena, struct buf *out);
 
 /* --- tree_fold.c */
 

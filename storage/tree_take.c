@@ -21,7 +21,7 @@ struct taking {
     struct tree_taken out;
 };
 
-static bool is_of_place(const struct range_place *place, const struct part *p)
+bool tree_is_of_place(const struct range_place *place, const struct part *p)
 {
     bool has_table = false;
     for (size_t i = 0; i < place->tables_count; i++)
@@ -36,29 +36,14 @@ static bool has_head(const struct part *p)
 
 /* --- does it show something else than before? Garbage that one has dropped long ago does not. */
 
-static void put_values(const struct row *row, int64_t now_s, struct arena *arena, struct buf *out)
-{
-    struct row values = {.siblings = row->siblings, .deletion = TOMB_NONE};
-    struct part p = {.siblings = row->siblings, .deletion = TOMB_NONE};
-    p.static_row.deletion = TOMB_NONE;
-    values.cells = arena_array(arena, struct cell, row->cells_count);
-    for (size_t i = 0; i < row->cells_count; i++) {
-        if (cell_is_live(&row->cells[i], now_s))
-            values.cells[values.cells_count++] = row->cells[i];
-    }
-    p.rows = &values;
-    p.rows_count = values.cells_count > 0;
-    part_body_write(&p, PART_NO_CLOCK, out);
-}
-
 static bool shows_other(struct taking *t, const struct row *before, const struct row *after)
 {
     struct row none = {.siblings = after->siblings, .deletion = TOMB_NONE};
     struct buf a, b;
     buf_init(&a, SIZE_MAX);
     buf_init(&b, SIZE_MAX);
-    put_values(before != NULL ? before : &none, t->now_s, t->arena, &a);
-    put_values(after, t->now_s, t->arena, &b);
+    tree_put_values(before != NULL ? before : &none, t->now_s, t->arena, &a);
+    tree_put_values(after, t->now_s, t->arena, &b);
     bool other = !bytes_equal(buf_bytes(&a), buf_bytes(&b));
     buf_close(&a);
     buf_close(&b);
@@ -157,7 +142,7 @@ static void take_lack(struct taking *t, const struct part *lack)
 static enum err take_one(struct taking *t, struct part *p)
 {
     struct part own, lack;
-    if (!is_of_place(t->place, p))
+    if (!tree_is_of_place(t->place, p))
         return ERR_MALFORMED;
     if (!tree_strip(p, t->agreed, INT64_MIN, t->arena))
         return ERR_OK;

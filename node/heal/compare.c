@@ -1,10 +1,12 @@
 /* compare.c - a session by trees, from the side of who began it: see compare.h. */
 #include "node/heal/compare_many.h"
+#include "node/heal/vote.h"
 
 /* --- life */
 
 static void session_free(struct comparing *s)
 {
+    vote_over(s);
     walk_free(s);
     clock_close(&s->asof);
     clock_close(&s->durable);
@@ -484,6 +486,7 @@ static void session_due(struct heal *h, struct now now, struct comparing *s)
     case COMPARE_PREPARING: prepare(h, now, s); break;
     case COMPARE_OPENING: open_session(h, now, s); break;
     case COMPARE_ASKING: walk_ask(h, now, s); break;
+    case COMPARE_VOTING:
     case COMPARE_STORING:
     case COMPARE_JOINING: s->due = USEC_NEVER; break; /* the disk will tell */
     }
@@ -512,6 +515,8 @@ bool compare_receive(struct heal *h, struct now now, node_no from, const struct 
     case WIRE_COMPARE_ROOTS_TOLD: many_told(h, now, from, &m->compare_roots_told); return true;
     case WIRE_COMPARE_OPENED: session = m->compare_opened.session; break;
     case WIRE_COMPARE_TELL: session = m->compare_tell.session; break;
+    case WIRE_COMPARE_VOTE: serve_vote(h, from, &m->compare_vote); return true;
+    case WIRE_COMPARE_VOTED: vote_receive(h, now, from, &m->compare_voted); return true;
     case WIRE_COMPARE_GAVE: session = m->compare_gave.session; break;
     default: return false;
     }
@@ -554,6 +559,8 @@ void compare_peer_lost(struct heal *h, struct now now, node_no peer)
     for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
         if (h->compares[i] != NULL && h->compares[i]->peer == peer)
             compare_end(h, now, h->compares[i], ERR_UNAVAILABLE);
+        else if (h->compares[i] != NULL && h->compares[i]->vote != NULL)
+            vote_peer_lost(h, now, h->compares[i], peer);
     }
     many_peer_lost(h, now, peer);
 }
@@ -582,19 +589,4 @@ usec compare_next_deadline(const struct heal *h)
     next = many < next ? many : next;
     next = rounds < next ? rounds : next;
     return served < next ? served : next;
-}
-
-bool compare_is_under_way(const struct heal *h, keyspace_no keyspace, range_no range)
-{
-    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
-        const struct comparing *s = h->compares[i];
-        if (s != NULL && s->range.keyspace == keyspace && s->range.range == range)
-            return true;
-    }
-    for (size_t i = 0; h->serving != NULL && i < SERVED_MAX; i++) {
-        const struct served *v = &h->serving->list[i];
-        if (v->peer != 0 && v->keyspace == keyspace && v->range == range)
-            return true;
-    }
-    return false;
 }

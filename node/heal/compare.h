@@ -23,9 +23,10 @@
  *   units   = (u8 flags, [varint table], [key from], key upto, u64 sum |
  *              varint count, u64 content hash*)*
  *             flags: 1 a list, 2 goes on where the one before ends, in its table
- *   answers = varint count, (u8 differs |
- *              vbytes upto (empty: all of it), varint count, varint step* (wanted, from the one
- *              before), varint count, u64 key hash* (of rows that you lack or have otherwise))*
+ *   places  = (varint table, key place, [u64 what is shown there])*   of votes, and what is
+ * replaced answers = varint count, (u8 differs | vbytes upto (empty: all of it), varint count,
+ * varint step* (wanted, from the one before), varint count, u64 key hash* (of rows that you lack or
+ * have otherwise))*
  *
  * Invariants: one message in flight each way; rows are durable before the walk goes on; nothing
  * counts that was asked under another tag, of an earlier life, or before something was dropped.
@@ -90,6 +91,15 @@ void compare_put_answer(struct buf *out, bool list, const struct compare_answer 
 enum err compare_read_answers(struct bytes in, const struct compare_unit *units, size_t units_count,
                               struct arena *arena, struct compare_answer **ret,
                               size_t *ret_count) MUST_CHECK;
+struct compare_place {
+    table_no table;
+    struct bytes place;
+    uint64_t hash;
+};
+void compare_put_place(struct buf *out, struct key_coder *keys, table_no table, struct bytes place);
+/* hashed: a hash behind each. They ascend. */
+enum err compare_read_places(struct bytes in, bool hashed, struct arena *arena,
+                             struct compare_place **ret, size_t *ret_count) MUST_CHECK;
 bool compare_stretches_meet(const struct tree_stretch *a, const struct tree_stretch *b);
 
 /* --- compare_tree.c: what both sides do */
@@ -133,7 +143,7 @@ enum err compare_touched(struct heal *h, const struct compare_range *r, const st
 uint64_t compare_root(const struct compare_range *r, const table_no *tables, size_t count,
                       const struct tree_sum *sums);
 void compare_told_doubtful(struct heal *h, const struct compare_range *r, node_no peer,
-                           const struct tree_taken *taken);
+                           const struct tree_taken *taken, bool replaced);
 
 /* --- compare.c: the initiator */
 
@@ -141,6 +151,7 @@ enum compare_state {
     COMPARE_PREPARING,
     COMPARE_OPENING, /* the question is out, or put again when due */
     COMPARE_ASKING,  /* ... */
+    COMPARE_VOTING,  /* other replicas are asked about what differs (vote.h) */
     COMPARE_STORING, /* rows both ways become durable */
     COMPARE_JOINING
 };
@@ -155,6 +166,9 @@ struct given_place {
     table_no table;
     struct bytes place;
     uint64_t key_hash;
+    bool replaces;    /* what the peer has; */
+    bool nothing;     /* ... and there is nothing here */
+    uint64_t instead; /* of what shows this */
 };
 
 struct comparing {
@@ -191,7 +205,8 @@ struct comparing {
     struct arena arena;
     struct compare_unit *units;
     size_t units_count, units_cap;
-    uint64_t drops; /* ours when it was asked */
+    uint64_t drops;      /* ours when it was asked */
+    struct voting *vote; /* in `arena`; while VOTING */
     /* rows */
     uint64_t ticket; /* what came is being stored; 0: it is */
     uint64_t their_drops;
@@ -221,6 +236,14 @@ void walk_free(struct comparing *s);
 void walk_ask(struct heal *h, struct now now, struct comparing *s);
 void walk_told(struct heal *h, struct now now, struct comparing *s,
                const struct wire_compare_tell *m);
+void walk_push_units(struct comparing *s, size_t from, const struct compare_answer *answers,
+                     size_t answered);
+struct heal_table *walk_found_in(struct comparing *s, table_no table);
+int compare_hashes(const void *a, const void *b);
+/* Rows of the peer, joined with what is here. */
+enum err walk_take_rows(struct heal *h, struct comparing *s, struct bytes rows);
+
+/* --- compare_give.c */
 void walk_stored(struct heal *h, struct now now, struct comparing *s);  /* perhaps go on */
 void walk_refused(struct heal *h, struct now now, struct comparing *s); /* what was given */
 

@@ -63,6 +63,39 @@ enum err compare_read_touched(struct bytes in, struct arena *arena, struct touch
     return ERR_OK;
 }
 
+void compare_put_place(struct buf *out, struct key_coder *keys, table_no table, struct bytes place)
+{
+    buf_put_varint(out, table);
+    put_key(out, keys, place);
+}
+
+enum err compare_read_places(struct bytes in, bool hashed, struct arena *arena,
+                             struct compare_place **ret, size_t *ret_count)
+{
+    struct reader r = reader_make(in);
+    struct bytes last = BYTES_NONE;
+    struct compare_place *out = NULL;
+    size_t count = 0, cap = 0;
+    while (reader_left(&r) > 0) {
+        struct compare_place p = {0};
+        uint64_t table = read_varint(&r);
+        p.table = (table_no)table;
+        p.place = read_key(&r, arena, &last);
+        p.hash = hashed ? read_u64(&r) : 0;
+        const struct compare_place *before = count > 0 ? &out[count - 1] : NULL;
+        if (r.failed || table > UINT32_MAX || count == COMPARE_UNITS_MAX ||
+            (before != NULL &&
+             (before->table > p.table ||
+              (before->table == p.table && bytes_compare(before->place, p.place) >= 0))))
+            return ERR_MALFORMED;
+        out = arena_grow(arena, out, count, &cap, sizeof *out);
+        out[count++] = p;
+    }
+    *ret = out;
+    *ret_count = count;
+    return ERR_OK;
+}
+
 void compare_put_unit(struct buf *out, struct key_coder *keys, const struct compare_unit *before,
                       const struct compare_unit *unit)
 {

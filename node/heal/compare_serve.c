@@ -1,7 +1,7 @@
 /* compare_serve.c - the other side of a session by trees. Each question says all that is needed to
  * answer it. Only trees that are being brought up to date, and rows on their way to the disk, are
  * remembered. */
-#include "node/heal/compare.h"
+#include "node/heal/vote.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -534,6 +534,8 @@ static enum err take(struct heal *h, const struct wire_compare_give *m, node_no 
         err = clock_decode(m->told, &told);
     if (err == ERR_OK && m->join) {
         err = engine_tree_join(h->engine, m->keyspace, m->range, &told, ticket);
+    } else if (err == ERR_OK && m->replaced.len > 0) {
+        err = serve_replaced(h, m, from, &r, &arena, ticket, ret);
     } else if (err == ERR_OK) {
         if (m->drops != engine_drops(h->engine, m->keyspace, m->range))
             err = ERR_BEHIND; /* it may bring what has been dropped here since */
@@ -542,7 +544,7 @@ static enum err take(struct heal *h, const struct wire_compare_give *m, node_no 
                                    heal_agreed(h, m->keyspace, m->range),
                                    m->told.len > 0 ? &told : NULL, m->now_s, &arena, ticket, ret);
         if (err == ERR_OK)
-            compare_told_doubtful(h, &r, from, ret);
+            compare_told_doubtful(h, &r, from, ret, false);
     }
     ret->key = BYTES_NONE;
     clock_close(&told);

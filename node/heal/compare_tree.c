@@ -128,7 +128,7 @@ uint64_t compare_root(const struct compare_range *r, const table_no *tables, siz
 }
 
 void compare_told_doubtful(struct heal *h, const struct compare_range *r, node_no peer,
-                           const struct tree_taken *taken)
+                           const struct tree_taken *taken, bool replaced)
 {
     if (taken->doubtful == 0)
         return;
@@ -138,6 +138,7 @@ void compare_told_doubtful(struct heal *h, const struct compare_range *r, node_n
     e->doubtful.keyspace = r->keyspace;
     e->doubtful.range = r->range;
     e->doubtful.rows = taken->doubtful;
+    e->doubtful.replaced = replaced;
     e->doubtful.table = taken->table;
     e->doubtful.key = arena_copy(&h->arena, taken->key);
 }
@@ -164,4 +165,19 @@ size_t heal_rows(struct heal *h, keyspace_no keyspace, range_no range, struct ar
         rows[i] = (struct heal_rows){place.tables[i], sums[i].rows};
     *ret_rows = rows;
     return err == ERR_OK ? place.tables_count : 0;
+}
+
+bool compare_is_under_way(const struct heal *h, keyspace_no keyspace, range_no range)
+{
+    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
+        const struct comparing *s = h->compares[i];
+        if (s != NULL && s->range.keyspace == keyspace && s->range.range == range)
+            return true;
+    }
+    for (size_t i = 0; h->serving != NULL && i < SERVED_MAX; i++) {
+        const struct served *v = &h->serving->list[i];
+        if (v->peer != 0 && v->keyspace == keyspace && v->range == range)
+            return true;
+    }
+    return false;
 }

@@ -1,5 +1,5 @@
 /* compare_walk.c - the initiator goes down where sums differ, and mends the rows it finds. */
-#include "node/heal/compare.h"
+#include "node/heal/vote.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -257,8 +257,8 @@ void walk_ask(struct heal *h, struct now now, struct comparing *s)
 /* --- being told */
 
 /* In front of all others again; the first on top. */
-static void push_units(struct comparing *s, size_t from, const struct compare_answer *answers,
-                       size_t answered)
+void walk_push_units(struct comparing *s, size_t from, const struct compare_answer *answers,
+                     size_t answered)
 {
     for (size_t i = s->units_count; i-- > from;) {
         const struct compare_unit *u = &s->units[i];
@@ -274,13 +274,13 @@ static void push_units(struct comparing *s, size_t from, const struct compare_an
     }
 }
 
-static int compare_hashes(const void *a, const void *b)
+int compare_hashes(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
 }
 
-static struct heal_table *found_in(struct comparing *s, table_no table)
+struct heal_table *walk_found_in(struct comparing *s, table_no table)
 {
     size_t at = 0;
     while (s->by_table[at].table != table)
@@ -300,7 +300,8 @@ static void add_different(struct comparing *s, table_no table, uint64_t key_hash
 static void add_given(struct comparing *s, table_no table, const struct tree_item *item)
 {
     s->give = arena_grow(&s->arena, s->give, s->give_count, &s->give_cap, sizeof *s->give);
-    s->give[s->give_count++] = (struct given_place){table, item->place, item->key_hash};
+    s->give[s->give_count++] =
+        (struct given_place){.table = table, .place = item->place, .key_hash = item->key_hash};
 }
 
 /* Of a list: what is different, and what the peer wants of it. What its newer dots touched is none
@@ -308,7 +309,7 @@ static void add_given(struct comparing *s, table_no table, const struct tree_ite
 static void take_list(struct comparing *s, const struct compare_unit *u, struct compare_answer *a,
                       const struct tree_skip *skip)
 {
-    struct heal_table *found = found_in(s, u->table);
+    struct heal_table *found = walk_found_in(s, u->table);
     s->figures.rows_different += a->theirs_count;
     found->rows_different += a->theirs_count;
     for (size_t i = 0; i < a->theirs_count; i++)
@@ -370,7 +371,7 @@ static void drop_settled(struct comparing *s, const struct tree_taken *taken)
     s->give_count = taken->settled_count > 0 ? kept : s->give_count;
 }
 
-static enum err take_rows(struct heal *h, struct comparing *s, struct bytes rows)
+enum err walk_take_rows(struct heal *h, struct comparing *s, struct bytes rows)
 {
     struct tree_taken taken;
     struct arena arena = {0};
@@ -382,7 +383,7 @@ static enum err take_rows(struct heal *h, struct comparing *s, struct bytes rows
         s->ticket = ticket;
         s->figures.bytes_received += rows.len;
         s->figures.doubtful += taken.doubtful;
-        compare_told_doubtful(h, &s->range, s->peer, &taken);
+        compare_told_doubtful(h, &s->range, s->peer, &taken, false);
         drop_settled(s, &taken);
     }
     arena_close(&arena);
@@ -408,19 +409,24 @@ static enum err take_told(struct heal *h, struct comparing *s, const struct wire
     *ret_again = answered == 0 || (m->rows.len > 0 && engine_drops(h->engine, s->range.keyspace,
                                                                    s->range.range) != s->drops);
     if (*ret_again) {
-        push_units(s, 0, NULL, 0);
+        walk_push_units(s, 0, NULL, 0);
         return ERR_OK;
     }
-    s->tries = 0;
+    struct voting *vote = vote_new(s);
     err = take_answers(s, answers, answered);
-    if (err == ERR_OK && m->rows.len > 0 && !s->preview)
-        err = take_rows(h, s, m->rows);
     if (err != ERR_OK)
         return err;
     s->their_drops = m->drops;
     s->sure = m->durable;
-    push_units(s, 0, answers, answered);
-    return ERR_OK;
+    err = vote_prepare(h, s, vote, m->rows, answers, answered);
+    if (err != ERR_OK || s->vote != NULL)
+        return err;
+    s->tries = 0;
+    if (m->rows.len > 0 && !s->preview)
+        err = walk_take_rows(h, s, m->rows);
+    if (err == ERR_OK)
+        walk_push_units(s, 0, answers, answered);
+    return err;
 }
 
 static enum err take_agreed(struct comparing *s, struct bytes encoded)
@@ -449,7 +455,7 @@ void walk_told(struct heal *h, struct now now, struct comparing *s,
     compare_sent(s, m->agreed.len + m->touched.len + m->answers.len);
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     if (is_passing(err)) {
-        push_units(s, 0, NULL, 0);
+        walk_push_units(s, 0, NULL, 0);
         s->units_count = 0;
         s->ready = s->ready && err != ERR_TOO_BIG && m->agreed.len > 0;
         err = m->agreed.len > 0 ? take_agreed(s, m->agreed) : ERR_OK;
@@ -466,94 +472,11 @@ void walk_told(struct heal *h, struct now now, struct comparing *s,
     } else if (again) {
         s->units_count = 0;
         compare_again(h, now, s, COMPARE_ASKING);
+    } else if (s->vote != NULL) {
+        vote_ask(h, now, s);
     } else {
         s->state = COMPARE_STORING;
         s->due = USEC_NEVER;
         walk_stored(h, now, s);
     }
-}
-
-/* --- giving */
-
-/* The next rows that the peer wants; false: there are none. */
-static enum err give_some(struct heal *h, struct now now, struct comparing *s)
-{
-    struct wire_message m = {.type = WIRE_COMPARE_GIVE};
-    struct arena arena = {0};
-    struct buf rows;
-    enum err err = ERR_OK;
-    table_no table = s->give[s->give_at].table;
-    struct bytes *places = arena_array(&arena, struct bytes, s->give_count - s->give_at);
-    size_t count = 0, served = 0;
-    while (s->give_at + count < s->give_count && s->give[s->give_at + count].table == table) {
-        places[count] = s->give[s->give_at + count].place;
-        count++;
-    }
-    buf_init(&rows, WIRE_MESSAGE_MAX / 2);
-    err = engine_tree_rows(h->engine, table, places, count, h->config.compare_bytes_max, &rows,
-                           &served);
-    if (err == ERR_OK) {
-        struct wire_compare_give *g = &m.compare_give;
-        *g = (struct wire_compare_give){.session = s->session,
-                                        .request = ++h->requests,
-                                        .keyspace = s->range.keyspace,
-                                        .range = s->range.range,
-                                        .tag = s->range.tag,
-                                        .life = s->life,
-                                        .drops = s->their_drops,
-                                        .now_s = s->now_s};
-        if (s->all)
-            g->told = compare_keep_clock(h, &s->durable);
-        g->rows = heal_keep(h, &rows);
-        s->give_sent = served;
-        s->request = g->request;
-        s->due = now.mono + h->config.timeout_us;
-        s->figures.bytes_sent += rows.len;
-        compare_sent(s, g->told.len);
-        heal_send(h, s->peer, &m);
-    }
-    buf_close(&rows);
-    arena_close(&arena);
-    return err;
-}
-
-void walk_stored(struct heal *h, struct now now, struct comparing *s)
-{
-    if (s->ticket != 0 || s->request != 0)
-        return;
-    s->figures.rows_sent += s->give_sent;
-    if (s->give_sent > 0) /* of one table */
-        found_in(s, s->give[s->give_at].table)->rows_sent += s->give_sent;
-    s->give_at += s->give_sent;
-    s->give_sent = 0;
-    if (s->give_at == s->give_count || s->preview) {
-        s->units_count = 0;
-        compare_begin_asking(h, now, s);
-        return;
-    }
-    enum err err = give_some(h, now, s);
-    if (err != ERR_OK)
-        compare_end(h, now, s, err);
-}
-
-/* Something was dropped there since it wanted them: it is asked once more about these stretches. */
-void walk_refused(struct heal *h, struct now now, struct comparing *s)
-{
-    s->give_sent = 0;
-    s->figures.rows_different -= s->give_count - s->give_at;
-    for (size_t i = s->give_at; i < s->give_count; i++)
-        found_in(s, s->give[i].table)->rows_different--;
-    for (size_t i = s->units_count; i-- > 0;) {
-        const struct compare_unit *u = &s->units[i];
-        bool any = false;
-        for (size_t k = s->give_at; k < s->give_count && u->list; k++)
-            any = any || (s->give[k].table == u->table &&
-                          bytes_compare(s->give[k].place, u->stretch.from) >= 0 &&
-                          (u->stretch.upto.len == 0 ||
-                           bytes_compare(s->give[k].place, u->stretch.upto) < 0));
-        if (any)
-            walk_push(s, u->table, &u->stretch, true);
-    }
-    s->units_count = 0;
-    compare_again(h, now, s, COMPARE_ASKING);
 }

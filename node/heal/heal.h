@@ -195,6 +195,23 @@ struct heal_rows {
 size_t heal_rows(struct heal *h, keyspace_no keyspace, range_no range, struct arena *arena,
                  const struct heal_rows **ret_rows);
 
+/* What was here and most replicas had otherwise: it was replaced (vote.h). The oldest first; kept
+ * over restarts, at most HEAL_DIFFERENCES_MAX. In the arena. */
+#define HEAL_DIFFERENCES_MAX 1000u
+struct heal_difference {
+    uint64_t number;
+    int64_t at_s; /* wall */
+    keyspace_no keyspace;
+    range_no range;
+    table_no table;
+    node_no peer; /* of the session in which it was found */
+    struct bytes key;
+    bool is_row; /* else the head of the partition: deletions, static row */
+    struct bytes row;
+    const char *had, *won; /* columns, values, timestamps and dots; cut off where they are long */
+};
+size_t heal_differences(struct heal *h, struct arena *arena, const struct heal_difference **ret);
+
 /* Of all of these together. */
 struct heal_entropy {
     size_t pairs, never; /* ranges and peers; of them never found equal by trees */
@@ -251,6 +268,7 @@ struct heal_effect {
             node_no peer;
             keyspace_no keyspace;
             range_no range;
+            bool replaced; /* most have them otherwise, and so do we now; else joined */
             uint64_t rows;
             table_no table;   /* of the first one, */
             struct bytes key; /* its partition */
@@ -289,6 +307,7 @@ struct heal_stats {
     uint64_t log_cut;         /* and for the sake of a bound */
     uint64_t truncated;       /* dots that a peer's log had no more when we asked */
     uint64_t doubtful;        /* rows that came in sessions though clocks said they were here */
+    uint64_t replaced;        /* rows here that were not what most replicas had */
     uint64_t compared;        /* sessions by trees that went through, */
     uint64_t compared_failed; /* ... and that did not */
     uint64_t round_ranges;    /* compared by trees though nobody had asked for it */

@@ -8,6 +8,7 @@
  *   damage.c   ranges whose data is damaged here (damage.h)
  *   fetch.c    dots that somebody waits for
  *   compare*.c  sessions by trees (compare.h), of many ranges (compare_many.h)
+ *   vote*.c    what most replicas have wins over damage (vote.h)
  *   marks.c    ranges that need such a session (marks.h)
  *   proved.c   when replicas were last known to be equal (proved.h)
  *   take.c     what pulls bring
@@ -155,6 +156,10 @@ struct heal {
     struct comparing *compares[HEAL_COMPARES_MAX];
     struct comparing_many *many[HEAL_COMPARE_MANY_MAX];
     struct marks marks;
+    struct { /* numbers of what lost votes (vote_keep.c) */
+        bool loaded;
+        uint64_t first, next;
+    } lost;
     struct omap away;                  /* away.c */
     struct serving *serving;           /* sessions of others; NULL as long as there were none */
     struct serving_many *serving_many; /* ... that ask about many ranges */

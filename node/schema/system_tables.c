@@ -353,6 +353,9 @@ const struct system_table system_tables[] = {
      "equal_by_clocks timestamp; equal_by_trees timestamp; first_token bigint; lacks bigint; "
      "last_token bigint; peer_lacks bigint; read_again timestamp; rows_found bigint; "
      "rows_left bigint"},
+    {SYSTEM_VIEWS, "repair_differences", "what was here and most replicas had otherwise: replaced",
+     "=keyspace_name text; >number bigint; at timestamp; found_with int; had text; node int; "
+     "partition_key text; range int; row_key text; table_name text; won text"},
     {SYSTEM_VIEWS, "repair_runs", "repair runs that this node manages",
      "=id text; began timestamp; bytes_received bigint; bytes_search bigint; bytes_sent bigint; "
      "doubtful bigint; ended timestamp; full boolean; keyspaces text; leaves_wrong bigint; "

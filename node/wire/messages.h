@@ -67,6 +67,8 @@
     M(COMPARE_ROOTS_TOLD, compare_roots_told, 63)                                                  \
     M(COMPARE_END, compare_end, 64)                                                                \
     M(COMPARE_READ, compare_read, 65)                                                              \
+    M(COMPARE_VOTE, compare_vote, 66)                                                              \
+    M(COMPARE_VOTED, compare_voted, 67)                                                            \
     /* repair runs (node/repair) */                                                                \
     M(REPAIR_DO, repair_do, 70)                                                                    \
     M(REPAIR_DID, repair_did, 71)                                                                  \
@@ -295,9 +297,24 @@
     F(u32, keyspace)                                                                               \
     F(u32, range)                                                                                  \
     F(u64, tag)                                                                                    \
-    F(u32, life) F(u64, drops) F(i64, now_s) F(flag, join) F(bytes, told) F(bytes, rows)
+    F(u32, life)                                                                                   \
+    F(u64, drops)                                                                                  \
+    F(i64, now_s) F(flag, join) F(bytes, told) F(bytes, rows) F(bytes, cut) F(bytes, agreed)       \
+        F(bytes, replaced)
 #define WIRE_COMPARE_GAVE(F)                                                                       \
     F(u64, session) F(u64, request) F(u32, err) F(u64, rows) F(u64, doubtful)
+
+/* What a third replica shows at these places (node/heal/vote.h), in their order, the first ones at
+ * least; with `rows` the rows themselves. agreed: as in TELL, with ERR_BEHIND. */
+#define WIRE_COMPARE_VOTE(F)                                                                       \
+    F(u64, session)                                                                                \
+    F(u64, request)                                                                                \
+    F(u32, keyspace)                                                                               \
+    F(u32, range)                                                                                  \
+    F(u64, tag)                                                                                    \
+    F(i64, now_s) F(flag, rows) F(bytes, cut) F(bytes, agreed) F(bytes, places)
+#define WIRE_COMPARE_VOTED(F)                                                                      \
+    F(u64, session) F(u64, request) F(u32, err) F(bytes, agreed) F(bytes, shown) F(bytes, rows)
 
 /* Which of many ranges are equal, by a hash each (node/heal/compare_many.h). tables: u32*, none:
  * all; gentle: nobody waits for it. */

@@ -121,7 +121,7 @@ static struct wire_message message(const struct world *w, unsigned which, struct
     struct bytes second =
         rest.len > 0 ? bytes_make(rest.data + half.len, rest.len - half.len) : rest;
     bool split = (flags & 1) != 0;
-    switch (which % 13) {
+    switch (which % 14) {
     case 0:
         m.type = WIRE_AGREE_TELL;
         m.agree_tell = (struct wire_agree_tell){w->agree, 1, true, w->now.wall, bytes};
@@ -187,6 +187,14 @@ static struct wire_message message(const struct world *w, unsigned which, struct
         m.compare_read = (struct wire_compare_read){
             9, 1, KEYSPACE, (flags & 2) != 0, split, (flags & 4) != 0 ? second : rest};
         break;
+    case 12:
+        m.type = WIRE_COMPARE_VOTE;
+        m.compare_vote.tag = w->tag;
+        m.compare_vote.keyspace = KEYSPACE;
+        m.compare_vote.rows = (flags & 2) != 0;
+        m.compare_vote.cut = m.compare_vote.agreed = w->clock;
+        m.compare_vote.places = rest;
+        break;
     default:
         m.type = WIRE_COMPARE_GIVE;
         m.compare_give.tag = w->tag;
@@ -194,6 +202,10 @@ static struct wire_message message(const struct world *w, unsigned which, struct
         m.compare_give.join = (flags & 2) != 0;
         m.compare_give.told = split ? half : w->clock;
         m.compare_give.rows = split ? second : rest;
+        if ((flags & 4) != 0) {
+            m.compare_give.cut = m.compare_give.agreed = w->clock;
+            m.compare_give.replaced = split ? half : rest;
+        }
         break;
     }
     return m;
@@ -219,7 +231,7 @@ static void begin_comparison(struct world *w, unsigned which)
     ASSERT(ours);
     pass(w, USEC_PER_SEC / 10);
     ASSERT(w->session != 0 && w->roots != 0);
-    if (which % 12 != 8)
+    if (which % 14 != 8)
         return;
     m.compare_opened.session = w->session;
     m.compare_opened.ready = true;

@@ -82,6 +82,7 @@ static void writes_meanwhile_are_no_differences(void)
         unsigned k = (unsigned)seed;
         rng_init(&rng, seed);
         begin_anew();
+        set_down(3, true); /* what two have is joined */
         late_count = 0;
         fill(1500);
         int64_t timestamp = 100;
@@ -121,6 +122,7 @@ static void a_session_goes_on_where_it_was_broken_off(void)
     three_compare_bytes = 1500;
     begin_anew();
     three_compare_bytes = 0;
+    set_down(3, true);
     fill(1200);
     for (unsigned i = 0; i < 600; i++)
         plant(1 + i % 2, 2 * i, 20);
@@ -158,6 +160,7 @@ static void a_session_goes_on_where_it_was_broken_off(void)
 
 static void a_silent_peer_ends_it(void)
 {
+    set_down(3, true);
     fill(100);
     f.lost[WIRE_COMPARE_OPENED] = true;
     compare(&between);
@@ -175,6 +178,7 @@ static void a_silent_peer_ends_it(void)
 
 static void another_ring_ends_it(void)
 {
+    set_down(3, true); /* it does not hear of the ring */
     fill(100);
     plant(1, 1, 20);
     plant(2, 2, 20);
