@@ -98,8 +98,8 @@ bool ldb_sync_directory(const char *path);
 
 /* --- store_leveldb_mend.c. Nobody else may have the directory open. */
 
-/* CURRENT is gone, and there is more than a directory in the making: LevelDB would take it for a new
- * one, and remove all that there is. */
+/* CURRENT is gone, and there is more than a directory in the making: LevelDB would take it for a
+ * new one, and remove all that there is. */
 bool ldb_has_lost_current(const char *path);
 
 enum err ldb_read_lost(const char *path, struct lost_keys *ret) MUST_CHECK;
