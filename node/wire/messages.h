@@ -299,8 +299,8 @@
     F(u64, tag)                                                                                    \
     F(u32, life)                                                                                   \
     F(u64, drops)                                                                                  \
-    F(i64, now_s) F(flag, join) F(bytes, told) F(bytes, rows) F(bytes, cut) F(bytes, agreed)       \
-        F(bytes, replaced)
+    F(i64, now_s)                                                                                  \
+    F(flag, join) F(bytes, told) F(bytes, rows) F(bytes, cut) F(bytes, agreed) F(bytes, replaced)
 #define WIRE_COMPARE_GAVE(F)                                                                       \
     F(u64, session) F(u64, request) F(u32, err) F(u64, rows) F(u64, doubtful)
 
