@@ -187,7 +187,8 @@ static void start(struct meta *m)
 
 size_t meta_pending(const struct meta *m)
 {
-    return m->requests_count + m->proposals_count + m->replies_count;
+    size_t attempts = m->proposer.phase != PAXOS_IDLE;
+    return m->requests_count + m->proposals_count + m->replies_count + attempts;
 }
 
 /* The cluster a message speaks for; NULL for those that have none to speak for. */

@@ -34,7 +34,7 @@
 
 #define META_SEEDS_MAX    32
 #define META_REQUESTS_MAX 256 /* proposals of this node that wait for their answer */
-#define META_PENDING_MAX  (3 * META_REQUESTS_MAX)
+#define META_PENDING_MAX  (3 * META_REQUESTS_MAX + 1)
 #define META_MESSAGE_SIZE 256 /* of a result, with the closing NUL */
 
 struct schema;
@@ -166,8 +166,8 @@ node_no meta_self(const struct meta *m); /* 0: not in the cluster (yet) */
 void meta_set_boot(struct meta *m, uint32_t boot);
 const char *meta_problem(const struct meta *m); /* "" when there is none */
 
-/* Changes that this node, or another one through it, waits for; and messages that wait for its own
- * disk. At most META_PENDING_MAX. */
+/* Changes that this node, or another one through it, waits for, or is at without anybody who waits
+ * any more; and messages that wait for its own disk. At most META_PENDING_MAX. */
 size_t meta_pending(const struct meta *m);
 
 /* The highest epoch a node is known to have applied. 0: never heard of. */

@@ -189,20 +189,19 @@ static void read_rows(struct question *q, const struct cql_rows *rows)
     size_t before = (size_t)q->reply.rows * q->reply.columns;
     size_t count = before + (size_t)rows->count * rows->metadata.column_count;
     ASSERT(count <= SIM_CELLS_MAX);
-    struct sim_cell *cells = arena_array(&q->arena, struct sim_cell, count + 1);
     uint16_t *types = arena_array(&q->arena, uint16_t, rows->metadata.column_count + 1);
     for (uint32_t i = 0; i < rows->metadata.column_count; i++)
         types[i] = load_u16(rows->metadata.columns[i].type.data);
-    for (size_t i = 0; i < before; i++)
-        cells[i] = q->reply.cells[i];
+    q->cells = arena_grow(&q->arena, q->cells, before, &q->cells_cap, sizeof *q->cells);
     for (size_t i = before; i < count; i++) {
         struct cql_value v = cql_read_bytes(&r);
-        cells[i] = (struct sim_cell){v.kind != CQL_VALUE_SET, v.data};
+        q->cells = arena_grow(&q->arena, q->cells, i, &q->cells_cap, sizeof *q->cells);
+        q->cells[i] = (struct sim_cell){v.kind != CQL_VALUE_SET, v.data};
     }
     q->reply.columns = rows->metadata.column_count;
     q->reply.rows += rows->count;
     q->reply.types = types;
-    q->reply.cells = cells;
+    q->reply.cells = q->cells;
 }
 
 static void remember_warning(struct sim *s, struct sim_client *c, const char *text)

@@ -93,6 +93,8 @@ struct question {
     bool traced;
     uint8_t flags;     /* of the frame */
     struct bytes body; /* of the request for the next page */
+    struct sim_cell *cells; /* of the reply */
+    size_t cells_cap;
     struct sim_reply reply;
 };
 

@@ -145,8 +145,34 @@ static void an_answer_to_an_earlier_life(void)
     CU_ASSERT_STRING_EQUAL(d->message, "");
 }
 
+static bool nothing_is_pending(struct sim *s)
+{
+    return meta_pending(s->nodes[1].meta) == 0;
+}
+
+/* A ballot outlives who waited for it, and may still decide. */
+static void a_ballot_is_pending(void)
+{
+    f = sim_new(3, 3);
+    sim_seeds_first(f);
+    for (uint32_t i = 1; i <= 3; i++)
+        sim_start(f, i);
+    CU_ASSERT_FATAL(sim_run_until(f, sim_all_ready, 60 * USEC_PER_SEC));
+    CU_ASSERT_EQUAL(sim_wait(f, 1, sim_create_keyspace(f, 1))->err, ERR_OK);
+    uint64_t epoch = meta_epoch(f->nodes[1].meta);
+    f->delay_min = f->delay_max = 1400 * USEC_PER_MS;
+    const struct sim_done *d = sim_wait(f, 1, sim_create(f, 1, "t"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    CU_ASSERT_EQUAL(d->err, ERR_TIMEOUT);
+    CU_ASSERT_EQUAL(meta_epoch(f->nodes[1].meta), epoch);
+    CU_ASSERT_EQUAL(meta_pending(f->nodes[1].meta), 1);
+    CU_ASSERT(sim_run_until(f, nothing_is_pending, 10 * USEC_PER_SEC));
+    CU_ASSERT_EQUAL(meta_epoch(f->nodes[1].meta), epoch + 1);
+}
+
 CU_TestInfo faults_tests[] = {
     {"random faults, then one state", random_faults},
     {"an answer to an earlier life", an_answer_to_an_earlier_life},
+    {"a ballot is pending", a_ballot_is_pending},
     CU_TEST_INFO_NULL,
 };
