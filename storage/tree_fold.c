@@ -159,7 +159,7 @@ static enum err mark_stretch(void *arg, table_no table, struct bytes from, struc
             break;
         if (p->count == 1)
             piece_set_dirty(p, 0);
-        if (piece_dirty_count(p) == p->count)
+        if (piece_is_all_dirty(p))
             continue;
         enum err err = tree_load(t, of, p);
         if (err != ERR_OK)

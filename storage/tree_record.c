@@ -230,6 +230,15 @@ size_t piece_dirty_count(const struct tree_piece *p)
     return count;
 }
 
+bool piece_is_all_dirty(const struct tree_piece *p)
+{
+    for (size_t i = 0; i < p->count / 8; i++) {
+        if (p->dirty[i] != 0xff)
+            return false;
+    }
+    return p->count % 8 == 0 || p->dirty[p->count / 8] == (1u << p->count % 8) - 1;
+}
+
 bool tree_table_is_clean(const struct tree_table *t)
 {
     for (size_t i = 0; i < t->count; i++) {

@@ -76,6 +76,7 @@ static inline void piece_set_dirty(struct tree_piece *p, size_t leaf)
     p->dirty[leaf / 8] = (uint8_t)(p->dirty[leaf / 8] | 1u << leaf % 8);
 }
 size_t piece_dirty_count(const struct tree_piece *p);
+bool piece_is_all_dirty(const struct tree_piece *p);
 void piece_set_all_dirty(struct tree_piece *p);
 bool tree_table_is_clean(const struct tree_table *t);
 

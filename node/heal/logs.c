@@ -7,7 +7,7 @@
  * eight times in its bounds. */
 #include "node/heal/heal_core.h"
 
-#define PRUNE_ENTRIES 1024u /* in one turn */
+#define PRUNE_ENTRIES 2048u /* in one turn: fewer make trees dearer */
 #define PRUNE_PAUSE   (5 * USEC_PER_MS)
 #define PRUNE_BUSY    (25 * USEC_PER_MS) /* when clients wait */
 #define PRUNE_SHARE   8u                 /* it is worth it when one in so many entries goes */

@@ -24,6 +24,7 @@
 #define VALUE   100
 #define BACKLOG ((size_t)4 << 20)
 #define WORK    10000
+#define TURN    2048 /* entries that a node prunes in one call */
 
 static const table_no tables[] = {1};
 static const struct actor self = {1, 1};
@@ -153,7 +154,7 @@ static struct upkeep keep_up(struct bench *b, uint64_t writes)
     for (uint64_t r = 0; r < b->ranges; r++) {
         for (bool done = false; !done;)
             must(engine_log_prune(b->engine, 1, (range_no)r,
-                                  engine_clock(b->engine, 1, (range_no)r), 100000, &done));
+                                  engine_clock(b->engine, 1, (range_no)r), TURN, &done));
     }
     u.prune_us = (thread_us() - begin) / (double)writes;
     measure_wait(b->store, 0);
@@ -202,7 +203,7 @@ static void build(struct bench *b)
 
 int main(int argc, char **argv)
 {
-    static const uint64_t per_range[] = {16, 256, 2048};
+    static const uint64_t per_range[] = {256, 1024, 2048, 8192};
     char path[1000];
     struct bench with, without;
     if (argc < 2) {
