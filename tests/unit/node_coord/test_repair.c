@@ -2,11 +2,7 @@
  * that. */
 #include "unit/node_coord/cluster_fixture.h"
 
-#include "ring/murmur3.h"
-#include "ring/token.h"
-
 #include <CUnit/CUnit.h>
-#include <stdio.h>
 #include <string.h>
 
 static struct fixture f;
@@ -177,46 +173,6 @@ static void who_is_brought_in_refuses(void)
     CU_ASSERT(says("new"));
 }
 
-/* Another partition of the same range. */
-static const char *neighbour(void)
-{
-    static char key[16];
-    uint32_t ranges = cluster_ranges(fixture_at(&f, 1)->cluster);
-    range_no range = ring_range_of(murmur3_token(bytes_text("k")), ranges);
-    for (int i = 0; i < 10000; i++) {
-        snprintf(key, sizeof key, "k%d", i);
-        if (ring_range_of(murmur3_token(bytes_text(key)), ranges) == range)
-            break;
-    }
-    return key;
-}
-
-/* We are stale in two partitions, and the range is found damaged between what we read and the
- * repair: that is one replica that failed, not one for each partition. */
-static void who_fails_in_several_partitions_fails_once(void)
-{
-    const char *other = neighbour();
-    range_no range =
-        ring_range_of(murmur3_token(bytes_text("k")), cluster_ranges(fixture_at(&f, 1)->cluster));
-    token a = murmur3_token(bytes_text("k")), b = murmur3_token(bytes_text(other));
-    struct scan scan = {.table = TABLE,
-                        .after_token = (a < b ? a : b) - 1,
-                        .upto_token = a < b ? b : a,
-                        .now_s = 1700000000};
-    lay(2 | 4);
-    fixture_at(&f, R(0))->down = true;
-    CU_ASSERT_EQUAL(fixture_write(&f, R(1), other, "r", "new", 20, LEVEL_QUORUM), ERR_OK);
-    fixture_at(&f, R(0))->down = false;
-    fixture_at(&f, R(1))->down = fixture_at(&f, R(2))->down = true;
-    CU_ASSERT_EQUAL(fixture_scan(&f, R(0), &scan, LEVEL_QUORUM), ERR_COUNT); /* read our own */
-    engine_set_rebuilding(fixture_at(&f, R(0))->engine, KEYSPACE, range, true);
-    fixture_at(&f, R(1))->down = fixture_at(&f, R(2))->down = false;
-    fixture_elapse(&f, PATIENCE_FIRST_US); /* R(2) is asked, then both of them */
-    CU_ASSERT_EQUAL(f.done, 2);
-    CU_ASSERT_EQUAL(f.result.err, ERR_OK);
-    CU_ASSERT_EQUAL(f.result.rows.parts_count, 2);
-}
-
 static void a_table_may_wait_for_its_acks(void)
 {
     struct table_policy policy = usual();
@@ -320,7 +276,6 @@ CU_TestInfo repair_tests[] = {
     {"too few are left to be repaired", too_few_are_left_to_be_repaired},
     {"links break while others are brought in", links_break_while_others_are_brought_in},
     {"who is brought in refuses", who_is_brought_in_refuses},
-    {"who fails in several partitions fails once", who_fails_in_several_partitions_fails_once},
     {"a table may wait for its acks", a_table_may_wait_for_its_acks},
     {"a table says when one more is asked", a_table_says_when_one_more_is_asked},
     {"a table may never ask one more", a_table_may_never_ask_one_more},
