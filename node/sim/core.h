@@ -91,8 +91,8 @@ struct question {
     bool of_session, wants_receipt;
     struct bytes session;
     bool traced;
-    uint8_t flags;     /* of the frame */
-    struct bytes body; /* of the request for the next page */
+    uint8_t flags;          /* of the frame */
+    struct bytes body;      /* of the request for the next page */
     struct sim_cell *cells; /* of the reply */
     size_t cells_cap;
     struct sim_reply reply;
