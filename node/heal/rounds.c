@@ -88,7 +88,9 @@ void rounds_ended(struct heal *h, struct now now, uint64_t id)
     size_t at = (size_t)(id & ~ROUNDS_ID);
     if (at < ARRAY_LEN(h->turns.runs))
         h->turns.runs[at].running = false;
-    h->turns.due = now.mono; /* perhaps there is more */
+    /* Perhaps there is more. A moment later: what ended at once would be begun again at once. */
+    if (h->turns.due > now.mono + ROUNDS_AGAIN)
+        h->turns.due = now.mono + ROUNDS_AGAIN;
 }
 
 void rounds_compared(struct heal *h, struct now now, keyspace_no keyspace, range_no range,
