@@ -79,18 +79,19 @@ static bool begin_run(struct heal *h, struct now now, size_t at, keyspace_no key
                                     .gentle = at == ROUND};
     if (!heal_compare_ranges(h, now, ROUNDS_ID | at, &what))
         return false;
-    h->turns.runs[at] = (struct rounds_run){true, peer, keyspace};
+    h->turns.runs[at] = (struct rounds_run){true, peer, keyspace, now.mono};
     return true;
 }
 
 void rounds_ended(struct heal *h, struct now now, uint64_t id)
 {
     size_t at = (size_t)(id & ~ROUNDS_ID);
+    bool at_once =
+        at < ARRAY_LEN(h->turns.runs) && now.mono - h->turns.runs[at].began < ROUNDS_AT_ONCE;
     if (at < ARRAY_LEN(h->turns.runs))
         h->turns.runs[at].running = false;
-    /* Perhaps there is more. A moment later: what ended at once would be begun again at once. */
-    if (h->turns.due > now.mono + ROUNDS_AGAIN)
-        h->turns.due = now.mono + ROUNDS_AGAIN;
+    /* Perhaps there is more. What ended without an answer would be begun again at once. */
+    h->turns.due = at_once ? now.mono + ROUNDS_AGAIN : now.mono;
 }
 
 void rounds_compared(struct heal *h, struct now now, keyspace_no keyspace, range_no range,

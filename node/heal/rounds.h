@@ -31,6 +31,7 @@
 #define ROUNDS_LACKS_MAX   1000u /* dots: more than this is on its way, it is too early */
 #define ROUNDS_YOUNG       (10 * USEC_PER_SEC) /* equal, but not durably: again after this */
 #define ROUNDS_AGAIN       (20 * USEC_PER_MS)  /* after a run, the next one */
+#define ROUNDS_AT_ONCE     100                 /* us: so soon no peer has answered */
 #define ROUNDS_TRY_LEAST   (2 * USEC_PER_SEC)
 #define ROUNDS_TRIES_SHIFT 10u
 #define ROUNDS_BUSY        4 /* so many times slower when clients wait */
@@ -43,6 +44,7 @@ struct rounds_run {
     bool running;
     node_no peer;
     keyspace_no keyspace;
+    usec began;
 };
 
 struct rounds {
