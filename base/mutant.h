@@ -160,6 +160,7 @@
     X(repair_says_equal, "a range that could not be compared is told of as equal")                 \
     X(vote_of_few, "of two that differ the other one is right, whatever most have")                \
     X(vote_of_two, "the only other replica that lives is a majority")                              \
+    X(covered_comes_back, "what a deletion hid comes to light when it loses a vote")               \
     X(vote_over_writes, "what lost a vote is replaced, though it was written to meanwhile")        \
     X(preview_votes, "a preview replaces what lost")
 

@@ -3,6 +3,8 @@
 #include "storage/engine_settle.h"
 #include "storage/tree_private.h"
 
+#include "base/mutant.h"
+
 /* --- what is shown */
 
 void tree_put_values(const struct row *row, int64_t now_s, struct arena *arena, struct buf *out)
@@ -239,6 +241,73 @@ static enum err replace_row(struct replacing *c, struct bytes key, const struct 
     return ERR_OK;
 }
 
+/* What deletions here cover of the partition that is open goes for good: else it would come to
+ * light when they do. */
+static enum err bury(struct settle *s)
+{
+    struct engine *e = s->e;
+    struct bytes next = BYTES_NONE;
+    bool done = false;
+    while (!done) {
+        engine_batch_begin(e);
+        enum err err = settle_rows(s, next, BYTES_NONE, SIZE_MAX, &done, &next);
+        if (err == ERR_OK)
+            err = engine_batch_check(e);
+        if (err != ERR_OK) {
+            engine_batch_undo(e);
+            return err;
+        }
+        engine_batch_write(e, 0);
+    }
+    return ERR_OK;
+}
+
+/* The head is another one from now on, or it covers the row that comes. */
+static bool loses_deletions(const struct part *head, enum key_kind kind, struct bytes row,
+                            const struct part *with)
+{
+    if (tomb_is_none(&head->deletion) && head->tombs_count == 0)
+        return false;
+    if (kind != KEY_ROW)
+        return true;
+    struct tomb cover = part_deletion_at(head, row);
+    return with != NULL && with->rows_count > 0 && covers(&cover, &with->rows[0]);
+}
+
+/* Before anything is replaced, in batches of its own: nothing looks otherwise for it. */
+static enum err bury_covered(struct engine *e, struct range_state *r,
+                             const struct tree_replace *items, size_t count, struct arena *arena)
+{
+    struct clock nothing;
+    struct garbage_rule none = {.dots = &nothing};
+    struct settle s;
+    struct bytes last = BYTES_NONE, key, row;
+    table_no table = 0;
+    enum key_kind kind;
+    enum err err = ERR_OK;
+    token at;
+    clock_init(&nothing);
+    settle_init(&s, e, r, &none, NULL, arena);
+    for (size_t i = 0; i < count && err == ERR_OK; i++) {
+        const struct tree_replace *item = &items[i];
+        if (!key_parse_tree_place(item->place, arena, &at, &key, &kind, &row)) {
+            err = ERR_MALFORMED;
+            break;
+        }
+        if (item->table == table && bytes_equal(key, last)) /* is done */
+            continue;
+        err = settle_open(&s, item->table, at, key);
+        if (err != ERR_OK || !loses_deletions(&s.rows.head, kind, row, item->with))
+            continue;
+        err = bury(&s);
+        table = item->table;
+        last = key;
+    }
+    enum err closed = settle_close(&s);
+    clock_close(&nothing);
+    return err == ERR_OK ? closed : err;
+}
+
 static enum err replace_one(struct replacing *c, const struct tree_replace *item)
 {
     struct bytes key, row;
@@ -289,8 +358,10 @@ enum err engine_tree_replace(struct engine *e, keyspace_no keyspace, range_no ra
     if (c.range->err != ERR_OK)
         return c.range->err;
     enum err err = touch(e, c.range, items, count, arena);
+    if (err == ERR_OK && !MUTANT(covered_comes_back))
+        err = bury_covered(e, c.range, items, count, arena);
     if (err != ERR_OK)
-        return err;
+        return engine_note(e, err);
     engine_batch_begin(e);
     settle_init(&c.settle, e, c.range, &none, NULL, arena);
     for (size_t i = 0; i < count && err == ERR_OK; i++)

@@ -49,6 +49,23 @@ static bool has(node_no no, unsigned row, const char *value)
     return there && bytes_equal(p->rows[0].cells[0].value, bytes_text(value));
 }
 
+static size_t cells_of(node_no no, unsigned row)
+{
+    struct scan what = {.table = TABLE,
+                        .after_token = token_of(row) - 1,
+                        .upto_token = token_of(row),
+                        .bytes_max = UINT32_MAX,
+                        .now_s = f.now.wall / USEC_PER_SEC};
+    struct scan_result got;
+    CU_ASSERT_EQUAL_FATAL(engine_scan(f.node[no - 1].engine, &what, &f.arena, &got), ERR_OK);
+    size_t cells = 0;
+    for (size_t i = 0; got.parts_count > 0 && i < got.parts[0].rows_count; i++) {
+        for (size_t k = 0; k < got.parts[0].rows[i].cells_count; k++)
+            cells += got.parts[0].rows[i].cells[k].kind == CELL_LIVE;
+    }
+    return cells;
+}
+
 static bool all_have(unsigned row, const char *value)
 {
     return has(1, row, value) && has(2, row, value) && has(3, row, value);
@@ -288,6 +305,59 @@ static void an_invented_deletion_goes(void)
     }
 }
 
+static struct part deletion_of(unsigned row, int64_t timestamp, struct dot dot)
+{
+    struct part p = part_of(row, timestamp, CELL_LIVE, "", dot);
+    p.rows_count = 0;
+    p.deletion = (struct tomb){timestamp, f.now.wall / USEC_PER_SEC, dot};
+    return p;
+}
+
+/* Two have dropped a deletion with what it deleted; at the third both are there, and what it hides
+ * stays hidden when it goes. Also when a row comes that is not deleted for the others. */
+static void what_was_deleted_stays_deleted(void)
+{
+    for (node_no who = 1; who <= 2; who++) {
+        for (unsigned how = 0; how < 2; how++) {
+            begin_anew();
+            fill(100);
+            struct dot old = next_dot(1);
+            struct part p = part_of(777, 20, CELL_LIVE, "deleted", old), none = p;
+            none.rows_count = 0;
+            for (node_no i = 1; i <= NODES; i++)
+                apply(i, i == who ? &p : &none, old);
+            struct dot dot = next_dot(1);
+            p = deletion_of(777, 30, dot);
+            for (node_no i = 1; i <= NODES; i++)
+                apply(i, i == who ? &p : &none, dot);
+            dot = next_dot(1);
+            p = part_of(777, 35, CELL_TOMBSTONE, "", dot); /* stays in the row beside it */
+            p.rows[0].cells[0].column = 3;
+            for (node_no i = 1; i <= NODES; i++)
+                apply(i, &p, dot);
+            dot = next_dot(1);
+            p = part_of(777, 40, CELL_LIVE, "newer", dot);
+            p.rows[0].cells[0].column = 2;
+            for (node_no i = 1; i <= NODES; i++)
+                apply(i, &p, dot);
+            if (how == 1) {
+                dot = next_dot(1);
+                p = part_of(777, 10, CELL_LIVE, "older", dot);
+                p.rows[0].key = BYTES_LIT("another");
+                for (node_no i = 1; i <= NODES; i++)
+                    apply(i, &p, dot);
+            }
+            sync_all();
+            CU_ASSERT_EQUAL(cells_of(who, 777), 1);
+            compare(&between);
+            for (node_no i = 1; i <= NODES; i++)
+                CU_ASSERT_EQUAL(cells_of(i, 777), 1 + how);
+            CU_ASSERT(compare(&between)->equal);
+            CU_ASSERT(compare(&with_third)->equal);
+        }
+    }
+}
+
 CU_TestInfo vote_tests[] = {
     {"what most have wins", what_most_have_wins},
     {"without a majority all is joined", without_a_majority_all_is_joined},
@@ -298,5 +368,6 @@ CU_TestInfo vote_tests[] = {
     {"a crash in between changes nothing", a_crash_in_between_changes_nothing},
     {"many rows cost about themselves", many_rows_cost_about_themselves},
     {"an invented deletion goes", an_invented_deletion_goes},
+    {"what was deleted stays deleted", what_was_deleted_stays_deleted},
     CU_TEST_INFO_NULL,
 };
