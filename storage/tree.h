@@ -165,10 +165,12 @@ struct tree_taken {
 /* Join rows of another replica with what is here. Unlike in a pull a value comes that has a dot
  * which the clock has, and that is not here: whether it was removed is just what is in doubt.
  * Garbage whose dot is in `agreed` (NULL: none) does not come: it was dropped here, or will be. So
- * nothing may have been dropped here since the other one was asked (engine_drops). What comes and
- * has no name gets one as in engine_apply. told (NULL: none): dots that the clock is to get when
- * all is joined (engine_tree_join); they are no strays. The ticket completes when it is durable.
- * ERR_MALFORMED: also what is not of `place`. */
+ * nothing may have been dropped here since the other one was asked (engine_drops). Nor does garbage
+ * that may have been dropped here, under an agreement that is over: its dot is in the clock, and
+ * its timestamp not above the bound of what was dropped. What comes and has no name gets one as in
+ * engine_apply. told (NULL: none): dots that the clock is to get when all is joined
+ * (engine_tree_join); they are no strays. The ticket completes when it is durable. ERR_MALFORMED:
+ * also what is not of `place`. */
 enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct range_place *place, struct bytes rows,
                           const struct clock *agreed, const struct clock *told, int64_t now_s,
@@ -179,10 +181,10 @@ enum err engine_tree_take(struct engine *e, keyspace_no keyspace, range_no range
 enum err engine_tree_join(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct clock *dots, uint64_t ticket) MUST_CHECK;
 
-/* What rows show, for a vote: the hash of place and live values; of a head, of all of it that is
- * not agreed. 0: nothing. Of rows as engine_tree_rows gives them (place: NULL, or they must be of
- * it; ERR_MALFORMED), in their order; and of those here at the places, for each of the first
- * *ret_count (until about bytes_max). All in the arena. */
+/* What rows show, for a vote: the hash of place and live values; of a head, of its deletions that
+ * are not agreed, too. 0: nothing. Of rows as engine_tree_rows gives them (place: NULL, or they
+ * must be of it; ERR_MALFORMED), in their order; and of those here at the places, for each of the
+ * first *ret_count (until about bytes_max). All in the arena. */
 struct tree_shown {
     struct bytes place;
     uint64_t hash;
@@ -198,15 +200,22 @@ enum err engine_tree_look(struct engine *e, table_no table, const struct bytes *
 
 /* What is at these places (ascending by table and place) is from now on what most replicas have:
  * all fragments go, and `with` comes (NULL: nothing), whatever wins by timestamps. No join: the
- * caller has asked all, and knows that no other dot has touched what is here. One batch. */
+ * caller has asked all, and knows that no other dot has touched what is here. But the deletions of
+ * a head stay, for others may have dropped theirs, unless they cover what most show; and of `with`
+ * those do not come that may have been dropped here. One batch. */
 struct tree_replace {
     table_no table;
     struct bytes place;
     const struct part *with;
 };
 enum err engine_tree_replace(struct engine *e, keyspace_no keyspace, range_no range,
-                             const struct tree_replace *items, size_t count, struct arena *arena,
-                             uint64_t ticket) MUST_CHECK;
+                             const struct tree_replace *items, size_t count, int64_t now_s,
+                             struct arena *arena, uint64_t ticket) MUST_CHECK;
+
+/* Whether that would be any change of a head (NULL: there is none), but for garbage. */
+bool engine_tree_head_changes(struct engine *e, keyspace_no keyspace, range_no range,
+                              const struct part *own, const struct part *with, int64_t now_s,
+                              struct arena *arena);
 
 /* The same for the same key of digests: trees of other keys are not to be compared. */
 uint64_t engine_tree_check(const struct engine *e);

@@ -122,6 +122,12 @@ bool tree_skip_meets(const struct tree_skip *skip, const struct tree_stretch *st
  * now_s (INT64_MIN: nothing has); shares what stays. False: nothing is left. */
 bool tree_strip(struct part *p, const struct clock *agreed, int64_t now_s, struct arena *arena);
 
+/* The part without garbage that was here, as the clock says, and may have been dropped since: with
+ * a timestamp up to the bound of what was. (Where it is still here nothing is lost by that.) False:
+ * nothing is left. */
+bool tree_strip_dropped(struct engine *e, const struct range_state *r, struct part *p,
+                        int64_t now_s, struct arena *arena);
+
 /* --- tree_take.c, tree_vote.c */
 
 bool tree_is_of_place(const struct range_place *place, const struct part *p);

@@ -144,7 +144,8 @@ static enum err take_one(struct taking *t, struct part *p)
     struct part own, lack;
     if (!tree_is_of_place(t->place, p))
         return ERR_MALFORMED;
-    if (!tree_strip(p, t->agreed, INT64_MIN, t->arena))
+    if (!tree_strip(p, t->agreed, INT64_MIN, t->arena) ||
+        !tree_strip_dropped(t->e, t->range, p, t->now_s, t->arena))
         return ERR_OK;
     enum err err = engine_read_own(t->e, p, t->arena, &own);
     if (err != ERR_OK)

@@ -7,16 +7,22 @@
 
 /* --- what is shown */
 
-void tree_put_values(const struct row *row, int64_t now_s, struct arena *arena, struct buf *out)
+static struct row values_of(const struct row *row, int64_t now_s, struct arena *arena)
 {
     struct row values = {.siblings = row->siblings, .deletion = TOMB_NONE};
-    struct part p = {.siblings = row->siblings, .deletion = TOMB_NONE};
-    p.static_row.deletion = TOMB_NONE;
     values.cells = arena_array(arena, struct cell, row->cells_count);
     for (size_t i = 0; i < row->cells_count; i++) {
         if (cell_is_live(&row->cells[i], now_s))
             values.cells[values.cells_count++] = row->cells[i];
     }
+    return values;
+}
+
+void tree_put_values(const struct row *row, int64_t now_s, struct arena *arena, struct buf *out)
+{
+    struct row values = values_of(row, now_s, arena);
+    struct part p = {.siblings = row->siblings, .deletion = TOMB_NONE};
+    p.static_row.deletion = TOMB_NONE;
     p.rows = &values;
     p.rows_count = values.cells_count > 0;
     part_body_write(&p, PART_NO_CLOCK, out);
@@ -50,7 +56,8 @@ static struct part bare(const struct part *p)
     return out;
 }
 
-/* Of a head all counts that is not agreed: what its deletions cover is not seen in it. */
+/* Of a head its values count, and the deletions that are not agreed: what they cover is not seen in
+ * it. */
 static void show_head(struct showing *s, const struct part *p)
 {
     struct part head = *p, left;
@@ -61,7 +68,11 @@ static void show_head(struct showing *s, const struct part *p)
     key_tree_place(&s->at, p->token, p->key, KEY_DELETION);
     if (part_is_empty(&head))
         return;
-    if (tree_strip(&left, s->agreed, s->now_s, s->arena)) {
+    (void)tree_strip(&left, s->agreed, s->now_s, s->arena);
+    if (left.has_static)
+        left.static_row = values_of(&left.static_row, s->now_s, s->arena);
+    left.has_static = left.has_static && left.static_row.cells_count > 0;
+    if (!part_is_empty(&left)) {
         struct buf body;
         buf_init(&body, SIZE_MAX);
         buf_put_bytes(&body, buf_bytes(&s->at));
@@ -148,6 +159,7 @@ struct replacing {
     struct settle settle;
     struct arena *arena;
     struct range_state *range;
+    int64_t now_s;
     bool open, head_changed;
     struct part head; /* as it becomes */
 };
@@ -155,6 +167,64 @@ struct replacing {
 static bool covers(const struct tomb *t, const struct row *row)
 {
     return !tomb_is_none(t) && tomb_shadows(t, row_min_timestamp(row));
+}
+
+static bool shows_other(const struct part *a, const struct part *b, int64_t now_s,
+                        struct arena *arena)
+{
+    const struct row none = {.deletion = TOMB_NONE};
+    struct buf x, y;
+    buf_init(&x, SIZE_MAX);
+    buf_init(&y, SIZE_MAX);
+    tree_put_values(a->has_static ? &a->static_row : &none, now_s, arena, &x);
+    tree_put_values(b->has_static ? &b->static_row : &none, now_s, arena, &y);
+    bool other = !bytes_equal(buf_bytes(&x), buf_bytes(&y));
+    buf_close(&x);
+    buf_close(&y);
+    return other;
+}
+
+/* What a head becomes where most have `with`: its values, and the deletions that are here. Others
+ * may have dropped theirs by an agreement that is over, and with them what they covered: here that
+ * lies under them still, and would come to light. One that covers values that most show goes.
+ * False: that is no change, but for garbage. */
+static bool head_becomes(struct engine *e, const struct range_state *r, const struct part *own,
+                         const struct part *with, int64_t now_s, struct arena *arena,
+                         struct part *ret)
+{
+    struct part kept = bare(own), in = with != NULL ? *with : kept, lack;
+    in.rows = NULL;
+    in.rows_count = 0;
+    (void)tree_strip_dropped(e, r, &in, now_s, arena);
+    kept.deletion = own->deletion;
+    kept.tombs = own->tombs;
+    kept.tombs_count = own->tombs_count;
+    bool hides = in.has_static && row_is_live(&in.static_row, now_s) &&
+                 covers(&own->deletion, &in.static_row);
+    if (hides)
+        kept.deletion = TOMB_NONE;
+    if (MUTANT(vote_takes_deletions)) {
+        *ret = in;
+        return true;
+    }
+    part_merge(&kept, &in, arena, ret);
+    struct part deletions = *ret;
+    deletions.has_static = false;
+    deletions.static_row = kept.static_row;
+    return hides || part_lacks(&kept, &deletions, arena, &lack) ||
+           shows_other(own, ret, now_s, arena);
+}
+
+bool engine_tree_head_changes(struct engine *e, keyspace_no keyspace, range_no range,
+                              const struct part *own, const struct part *with, int64_t now_s,
+                              struct arena *arena)
+{
+    struct part none, ret;
+    if (own == NULL && with == NULL)
+        return false;
+    none = bare(own != NULL ? own : with);
+    return head_becomes(e, engine_range(e, keyspace, range), own != NULL ? own : &none, with, now_s,
+                        arena, &ret);
 }
 
 /* What most show is not deleted: a deletion that is here and agreed, so in no vote. */
@@ -262,21 +332,28 @@ static enum err bury(struct settle *s)
     return ERR_OK;
 }
 
-/* The head is another one from now on, or it covers the row that comes. */
-static bool loses_deletions(const struct part *head, enum key_kind kind, struct bytes row,
-                            const struct part *with)
+static bool loses_deletion(const struct part *before, const struct part *after)
 {
+    return !tomb_is_none(&before->deletion) && tomb_is_none(&after->deletion);
+}
+
+/* The head covers what comes: values of it, or the row. */
+static bool loses_deletions(struct engine *e, const struct replacing *c, const struct part *head,
+                            enum key_kind kind, struct bytes row, const struct part *with)
+{
+    struct part after;
     if (tomb_is_none(&head->deletion) && head->tombs_count == 0)
         return false;
     if (kind != KEY_ROW)
-        return true;
+        return head_becomes(e, c->range, head, with, c->now_s, c->arena, &after) &&
+               loses_deletion(head, &after);
     struct tomb cover = part_deletion_at(head, row);
     return with != NULL && with->rows_count > 0 && covers(&cover, &with->rows[0]);
 }
 
 /* Before anything is replaced, in batches of its own: nothing looks otherwise for it. */
-static enum err bury_covered(struct engine *e, struct range_state *r,
-                             const struct tree_replace *items, size_t count, struct arena *arena)
+static enum err bury_covered(struct engine *e, const struct replacing *c,
+                             const struct tree_replace *items, size_t count)
 {
     struct clock nothing;
     struct garbage_rule none = {.dots = &nothing};
@@ -287,17 +364,17 @@ static enum err bury_covered(struct engine *e, struct range_state *r,
     enum err err = ERR_OK;
     token at;
     clock_init(&nothing);
-    settle_init(&s, e, r, &none, NULL, arena);
+    settle_init(&s, e, c->range, &none, NULL, c->arena);
     for (size_t i = 0; i < count && err == ERR_OK; i++) {
         const struct tree_replace *item = &items[i];
-        if (!key_parse_tree_place(item->place, arena, &at, &key, &kind, &row)) {
+        if (!key_parse_tree_place(item->place, c->arena, &at, &key, &kind, &row)) {
             err = ERR_MALFORMED;
             break;
         }
         if (item->table == table && bytes_equal(key, last)) /* is done */
             continue;
         err = settle_open(&s, item->table, at, key);
-        if (err != ERR_OK || !loses_deletions(&s.rows.head, kind, row, item->with))
+        if (err != ERR_OK || !loses_deletions(e, c, &s.rows.head, kind, row, item->with))
             continue;
         err = bury(&s);
         table = item->table;
@@ -320,8 +397,12 @@ static enum err replace_one(struct replacing *c, const struct tree_replace *item
         return err;
     if (kind == KEY_ROW)
         return replace_row(c, row, item->with);
-    struct part none = bare(&c->head);
-    c->head = item->with != NULL ? *item->with : none;
+    struct part head;
+    if (!head_becomes(c->settle.e, c->range, &c->head, item->with, c->now_s, c->arena, &head))
+        return ERR_OK;
+    if (loses_deletion(&c->head, &head))
+        engine_tree_mark(c->settle.e, c->range, TREE_ALL);
+    c->head = head;
     c->head.key = key;
     c->head_changed = true;
     return ERR_OK;
@@ -350,16 +431,17 @@ static enum err touch(struct engine *e, struct range_state *r, const struct tree
 }
 
 enum err engine_tree_replace(struct engine *e, keyspace_no keyspace, range_no range,
-                             const struct tree_replace *items, size_t count, struct arena *arena,
-                             uint64_t ticket)
+                             const struct tree_replace *items, size_t count, int64_t now_s,
+                             struct arena *arena, uint64_t ticket)
 {
     static const struct garbage_rule none;
-    struct replacing c = {.arena = arena, .range = engine_range(e, keyspace, range)};
+    struct replacing c = {
+        .arena = arena, .range = engine_range(e, keyspace, range), .now_s = now_s};
     if (c.range->err != ERR_OK)
         return c.range->err;
     enum err err = touch(e, c.range, items, count, arena);
     if (err == ERR_OK && !MUTANT(covered_comes_back))
-        err = bury_covered(e, c.range, items, count, arena);
+        err = bury_covered(e, &c, items, count);
     if (err != ERR_OK)
         return engine_note(e, err);
     engine_batch_begin(e);

@@ -225,7 +225,7 @@ static enum err replace_here(struct heal *h, struct comparing *s, const struct v
     vote_keep(h, &s->range, s->peer, s->now_s, list, count);
     uint64_t ticket = HEAL_TICKET | ++h->tickets;
     enum err err = engine_tree_replace(h->engine, s->range.keyspace, s->range.range, items, count,
-                                       &s->arena, ticket);
+                                       s->now_s, &s->arena, ticket);
     if (err == ERR_OK) {
         s->ticket = ticket;
         s->figures.doubtful += count;
@@ -291,6 +291,16 @@ static void choose_given(struct comparing *s, struct voting *v)
     s->give_count = count;
 }
 
+/* Of a head most may have less: what they have dropped. */
+static bool changes(struct heal *h, struct comparing *s, const struct vote_row *row)
+{
+    const struct part *own = row->is_own ? &row->own_part : NULL;
+    const struct part *with = row->is_theirs ? &row->their_part : NULL;
+    bool is_row = (own != NULL && own->rows_count > 0) || (with != NULL && with->rows_count > 0);
+    return is_row || engine_tree_head_changes(h->engine, s->range.keyspace, s->range.range, own,
+                                              with, s->now_s, &s->arena);
+}
+
 static void finish(struct heal *h, struct now now, struct comparing *s)
 {
     struct voting *v = s->vote;
@@ -300,6 +310,8 @@ static void finish(struct heal *h, struct now now, struct comparing *s)
     if (!compare_is_valid(h, now, s))
         return;
     for (size_t i = 0; i < v->rows_count; i++) {
+        if (v->rows[i].lost == VOTE_HERE && !changes(h, s, &v->rows[i]))
+            v->rows[i].lost = VOTE_LEFT;
         if (v->rows[i].lost == VOTE_HERE)
             lost[count++] = v->rows[i];
     }

@@ -12,7 +12,8 @@
  *
  * More than half of all replicas (dead ones count as having nothing to say) show the same: of the
  * two of this session who shows something else replaces its row. Where neither does, or there is no
- * majority, all that was told is joined at both.
+ * majority, all that was told is joined at both. A deletion that one has beyond the others is left
+ * where it is, and goes nowhere: they may have dropped it.
  *
  * Invariants: nothing is replaced that is not, at that moment, what was voted about, untouched by
  * dots beyond the cut; what it was is kept (vote_keep.c) before. A preview asks nobody. One
@@ -35,7 +36,7 @@ struct vote_row {
     unsigned owns, their; /* replicas that show this */
     bool others;          /* one shows a third thing */
     bool touched;
-    enum { VOTE_ALIKE, VOTE_JOIN, VOTE_HERE, VOTE_THERE } lost; /* who replaces */
+    enum { VOTE_ALIKE, VOTE_JOIN, VOTE_HERE, VOTE_THERE, VOTE_LEFT } lost; /* who replaces */
     struct part own_part, their_part;
     bool is_theirs; /* the peer has it; and here */
     bool is_own;

@@ -163,6 +163,16 @@ static const struct part *part_at(const struct tree_shown *rows, size_t count,
     return NULL;
 }
 
+/* Of a head who asks may have less: what he has dropped. */
+static bool changes(struct voting_here *v, const struct wire_compare_give *m,
+                    const struct tree_shown *here, const struct part *with)
+{
+    const struct part *own = here->part.key.data != NULL ? &here->part : NULL;
+    bool is_row = (own != NULL && own->rows_count > 0) || (with != NULL && with->rows_count > 0);
+    return is_row || engine_tree_head_changes(v->h->engine, m->keyspace, m->range, own, with,
+                                              m->now_s, &v->arena);
+}
+
 static enum err replace_all(struct voting_here *v, const struct wire_compare_give *m, node_no from,
                             uint64_t ticket, struct tree_taken *ret)
 {
@@ -170,7 +180,7 @@ static enum err replace_all(struct voting_here *v, const struct wire_compare_giv
     struct tree_replace *items = arena_array(&v->arena, struct tree_replace, v->count);
     struct vote_difference *list = arena_array(&v->arena, struct vote_difference, v->count);
     struct tree_shown *rows = NULL;
-    size_t rows_count = 0;
+    size_t rows_count = 0, count = 0;
     enum err err = engine_tree_shown(h->engine, &v->r.place, m->rows, &v->agreed, m->now_s,
                                      &v->arena, &rows, &rows_count);
     for (size_t at = 0; at < v->count && err == ERR_OK;) {
@@ -179,23 +189,28 @@ static enum err replace_all(struct voting_here *v, const struct wire_compare_giv
         err = look_at_table(v, at, m->now_s, VOTE_LOOK_MAX, &here, &done);
         for (size_t i = 0; i < done && err == ERR_OK; i++) {
             const struct compare_place *p = &v->places[at + i];
+            const struct part *with = part_at(rows, rows_count, p);
             err = check_one(v, at + i, &here[i]);
-            items[at + i] = (struct tree_replace){p->table, p->place, part_at(rows, rows_count, p)};
-            list[at + i] = (struct vote_difference){
-                p->table, p->place, here[i].part.key.data != NULL ? &here[i].part : NULL,
-                items[at + i].with};
+            if (!changes(v, m, &here[i], with))
+                continue;
+            items[count] = (struct tree_replace){p->table, p->place, with};
+            list[count++] = (struct vote_difference){
+                p->table, p->place, here[i].part.key.data != NULL ? &here[i].part : NULL, with};
         }
         at += done;
     }
     if (err != ERR_OK)
         return err;
-    vote_keep(h, &v->r, from, m->now_s, list, v->count);
-    ret->rows = ret->doubtful = v->count;
-    ret->table = list[0].table;
-    ret->key = list[0].had != NULL   ? list[0].had->key
-               : list[0].won != NULL ? list[0].won->key
-                                     : BYTES_NONE;
-    err = engine_tree_replace(h->engine, m->keyspace, m->range, items, v->count, &v->arena, ticket);
+    vote_keep(h, &v->r, from, m->now_s, list, count);
+    ret->rows = ret->doubtful = count;
+    if (count > 0) {
+        ret->table = list[0].table;
+        ret->key = list[0].had != NULL   ? list[0].had->key
+                   : list[0].won != NULL ? list[0].won->key
+                                         : BYTES_NONE;
+    }
+    err = engine_tree_replace(h->engine, m->keyspace, m->range, items, count, m->now_s, &v->arena,
+                              ticket);
     if (err == ERR_OK)
         compare_told_doubtful(h, &v->r, from, ret, true);
     return err;
