@@ -253,12 +253,17 @@ static enum err carve(struct carve *c)
     return err;
 }
 
+static bool shows_any(const struct answer *a)
+{
+    return a->whole || a->has_static || a->rows_count > 0 || a->ranges_count > 0;
+}
+
 enum err engine_batch_context(struct engine *e, struct range_state *r, const struct part *p,
                               const struct clock *context, const struct answer *answer,
                               bool trusted)
 {
     bool covered = !p->siblings && part_min_timestamp(p) <= r->garbage_newest;
-    if (answer != NULL && answer->bound == TIMESTAMP_NONE)
+    if (answer != NULL && (answer->bound == TIMESTAMP_NONE || !shows_any(answer)))
         answer = NULL; /* nothing is gone there that is not deleted here */
     if (context == NULL || (!covered && answer == NULL) || MUTANT(context_ignored))
         return ERR_OK;

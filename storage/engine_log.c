@@ -1,7 +1,8 @@
 /* engine_log.c - writes under a dot, and the range logs that name what each dot touched.
  *
  *   entry (stored and sent) = u8 version 1, varint table, i64 token, vbytes key,
- *           u8 flags (1 deletion, 2 static, 4 the whole partition),
+ *           u8 flags (1 deletion, 2 static, 4 the whole partition, 8 garbage, now or one day,
+ *           16 garbage of several kinds: of one row some may go before the rest),
  *           varint ranges, (vbytes start, vbytes end)*, varint rows, (vbytes key)*
  *
  * Do not renumber. */
@@ -10,6 +11,42 @@
 #include "storage/engine_private.h"
 
 #define LOG_VERSION 1
+
+/* Of what may be garbage one day: what goes at once when it is agreed, and when the rest expires.
+ */
+struct garbage_kinds {
+    bool several, at_once;
+    int64_t expires; /* when the rest does; 0: nothing */
+};
+
+static void note_row(struct garbage_kinds *g, const struct row *row)
+{
+    g->at_once = g->at_once || !tomb_is_none(&row->deletion);
+    for (size_t i = 0; i < row->cells_count; i++) {
+        const struct cell *c = &row->cells[i];
+        if (c->kind != CELL_LIVE && c->kind != CELL_EXPIRING)
+            g->at_once = true;
+        if (c->kind != CELL_EXPIRING)
+            continue;
+        g->several = g->several || (g->expires != 0 && g->expires != c->time_s);
+        g->expires = c->time_s;
+    }
+}
+
+/* Siblings: a value goes where another one has replaced it, too. */
+static unsigned garbage_flags(const struct part *p)
+{
+    struct garbage_kinds g = {
+        .at_once = p->siblings || !tomb_is_none(&p->deletion) || p->tombs_count > 0,
+    };
+    if (p->has_static)
+        note_row(&g, &p->static_row);
+    for (size_t i = 0; i < p->rows_count; i++)
+        note_row(&g, &p->rows[i]);
+    bool any = g.at_once || g.expires != 0;
+    bool several = g.several || (g.at_once && g.expires != 0);
+    return (any ? SHAPE_GARBAGE : 0) | (several ? SHAPE_SEVERAL : 0);
+}
 
 static void shape_write(const struct part *p, struct buf *out)
 {
@@ -21,7 +58,8 @@ static void shape_write(const struct part *p, struct buf *out)
     buf_put_i64(out, p->token);
     buf_put_vbytes(out, p->key);
     buf_put_u8(out, (uint8_t)((tomb_is_none(&p->deletion) ? 0 : SHAPE_DELETION) |
-                              (p->has_static ? SHAPE_STATIC : 0) | (whole ? SHAPE_WHOLE : 0)));
+                              (p->has_static ? SHAPE_STATIC : 0) | (whole ? SHAPE_WHOLE : 0) |
+                              garbage_flags(p)));
     buf_put_varint(out, ranges);
     for (size_t i = 0; i < ranges; i++) {
         buf_put_vbytes(out, p->tombs[i].start);

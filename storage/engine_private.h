@@ -301,7 +301,14 @@ void engine_account_pruned(struct engine *e, struct range_state *r, const struct
 
 /* --- engine_log.c */
 
-enum shape_flags { SHAPE_DELETION = 1, SHAPE_STATIC = 2, SHAPE_WHOLE = 4, SHAPE_FLAGS_END = 8 };
+enum shape_flags {
+    SHAPE_DELETION = 1,
+    SHAPE_STATIC = 2,
+    SHAPE_WHOLE = 4,
+    SHAPE_GARBAGE = 8,  /* something was deleted, or will expire */
+    SHAPE_SEVERAL = 16, /* ... and not all of that goes at one time */
+    SHAPE_FLAGS_END = 32
+};
 
 /* What an entry of the log names, of one partition. */
 struct shape {
@@ -383,11 +390,12 @@ void engine_compact_removed(struct engine *e, bool done);
 /* What a pull says of one partition: where it shows all that the giver has, what is not in it is
  * not there. */
 struct answer {
-    const struct part *part;   /* as it came */
-    int64_t bound;             /* of what the giver has dropped; TIMESTAMP_NONE: nothing ever */
-    bool whole;                /* all rows are shown */
-    bool has_static;           /* ... or the static row is, */
-    bool shows_ranges;         /* rows in these, */
+    const struct part *part; /* as it came */
+    int64_t bound;           /* of what the giver has dropped; TIMESTAMP_NONE: nothing ever */
+    bool all_may_lack;       /* something that is new here has deleted rows, all of them perhaps */
+    bool whole;              /* all rows are shown */
+    bool has_static;         /* ... or the static row is, */
+    bool shows_ranges;       /* rows in these, */
     struct scan_slice *ranges; /* ascending, disjoint */
     struct bytes *rows;        /* and these; ascending */
     size_t ranges_count, ranges_cap, rows_count, rows_cap;

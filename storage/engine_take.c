@@ -32,15 +32,48 @@ static size_t find_part(const struct taken *t, const struct shape *shape, size_t
     return i;
 }
 
-/* What the entry names is shown as the giver has it. */
-static void note_shown(struct taken *t, struct answer *a, const struct shape *shape)
+static bool row_shows(const struct row *row, struct dot dot)
 {
-    a->has_static |= (shape->flags & SHAPE_STATIC) != 0;
+    bool shows = row != NULL && dot_compare(row->deletion.dot, dot) == 0;
+    for (size_t i = 0; row != NULL && i < row->cells_count && !shows; i++)
+        shows = row->cells[i].kind != CELL_LIVE && dot_compare(row->cells[i].dot, dot) == 0;
+    return shows;
+}
+
+static bool range_is_shown(const struct part *p, const struct scan_slice *range, struct dot dot)
+{
+    bool shown = false;
+    for (size_t i = 0; i < p->tombs_count && !shown; i++) {
+        const struct range_tomb *t = &p->tombs[i];
+        shown = dot_compare(t->tomb.dot, dot) == 0 && bytes_equal(t->start, range->start) &&
+                bytes_equal(t->end, range->end);
+    }
+    return shown;
+}
+
+/* What the entry names is shown as the giver has it; and is looked at where the dot may have
+ * deleted something that is dropped by now: else who has lost rows, and does not know it, would
+ * have others remove them. */
+static void note_shown(struct taken *t, struct answer *a, struct dot dot, const struct shape *shape)
+{
+    const struct part *p = a->part;
+    if ((shape->flags & SHAPE_GARBAGE) == 0 && !MUTANT(lost_rows_win))
+        return;
+    bool may_be_shown = !p->siblings && (shape->flags & SHAPE_SEVERAL) == 0;
+    bool deletes = (shape->flags & SHAPE_DELETION) != 0 && dot_compare(p->deletion.dot, dot) != 0;
+    a->all_may_lack = a->all_may_lack || deletes || (shape->flags & SHAPE_WHOLE) != 0;
+    a->has_static =
+        a->has_static || ((shape->flags & SHAPE_STATIC) != 0 &&
+                          !(may_be_shown && p->has_static && row_shows(&p->static_row, dot)));
     for (size_t i = 0; i < shape->rows_count; i++) {
+        if (may_be_shown && row_shows(part_find_row(p, shape->rows[i]), dot))
+            continue;
         a->rows = arena_grow(t->arena, a->rows, a->rows_count, &a->rows_cap, sizeof *a->rows);
         a->rows[a->rows_count++] = shape->rows[i];
     }
-    for (size_t i = 0; i < shape->ranges_count && a->shows_ranges; i++) {
+    for (size_t i = 0; i < shape->ranges_count && (a->shows_ranges || a->whole); i++) {
+        if (range_is_shown(p, &shape->ranges[i], dot))
+            continue;
         a->ranges =
             arena_grow(t->arena, a->ranges, a->ranges_count, &a->ranges_cap, sizeof *a->ranges);
         a->ranges[a->ranges_count++] = shape->ranges[i];
@@ -66,10 +99,10 @@ static enum err read_entries(struct taken *t, struct reader *in)
             return ERR_MALFORMED;
         part = find_part(t, &shape, part < t->parts_count ? part : 0);
         part = part < t->parts_count ? part : find_part(t, &shape, 0);
-        if (part < t->parts_count)
-            note_shown(t, &t->answers[part], &shape);
         if (clock_has(&t->range->clock, dot))
             continue;
+        if (part < t->parts_count)
+            note_shown(t, &t->answers[part], dot, &shape);
         t->entries[t->dots_count] = bytes_make(start, (size_t)(in->at - start));
         t->part_of[t->dots_count] = part;
         t->dots[t->dots_count++] = dot;
@@ -94,7 +127,7 @@ static enum err read_pull(struct taken *t, struct bytes in)
         struct answer *a = &t->answers[t->parts_count];
         uint8_t shown = read_u8(&reader);
         *a = (struct answer){.part = &t->parts[t->parts_count]};
-        a->whole = a->has_static = (shown & PULL_SHOWS_ALL) != 0;
+        a->whole = (shown & PULL_SHOWS_ALL) != 0;
         a->shows_ranges = (shown & PULL_SHOWS_RANGES) != 0;
         a->bound = read_i64(&reader);
         enum err err = part_read(&reader, t->arena, &t->parts[t->parts_count]);
@@ -117,6 +150,8 @@ static enum err take_part(struct taken *t, size_t i, const struct clock *context
     part_drop_known(p, &t->range->clock, t->arena, &rest);
     struct dot dot = engine_name(e, t->range, &t->known, &rest, t->arena, &stray);
     struct answer *answer = &t->answers[i];
+    answer->whole = answer->whole && answer->all_may_lack;
+    answer->has_static = answer->has_static || answer->whole;
     if (answer->rows_count > 1)
         qsort(answer->rows, answer->rows_count, sizeof *answer->rows, pull_row_compare);
     answer->ranges_count = pull_merge_ranges(answer->ranges, answer->ranges_count);

@@ -629,3 +629,43 @@ uint32_t store_mem_mend(struct store *s)
     buf_close(&key);
     return count;
 }
+
+/* --- what is lost, and nobody is told */
+
+static bool changes(const struct group *g, struct bytes prefix)
+{
+    for (size_t i = 0; g != NULL && i < g->undo_count; i++) {
+        if (bytes_starts_with(g->undo[i].key, prefix))
+            return true;
+    }
+    return false;
+}
+
+bool store_mem_at_rest(const struct store *s, struct bytes prefix)
+{
+    const struct store_mem *m = mem_of(s);
+    bool changed = changes(m->filling, prefix);
+    list_each (at, &m->flushed)
+        changed = changed || changes(container_of(at, struct group, link), prefix);
+    return !changed;
+}
+
+uint32_t store_mem_lose(struct store *s, struct bytes prefix)
+{
+    struct store_mem *m = mem_of(s);
+    struct omap_node *n;
+    struct buf key;
+    uint32_t count = 0;
+    ASSERT(store_mem_at_rest(s, prefix));
+    buf_init(&key, SIZE_MAX);
+    while ((n = omap_seek(&m->durable.map, prefix)) != NULL &&
+           bytes_starts_with(omap_key(n), prefix)) {
+        buf_clear(&key);
+        buf_put_bytes(&key, omap_key(n));
+        overlay_remove(&m->durable, buf_bytes(&key));
+        overlay_remove(&m->view, buf_bytes(&key));
+        count++;
+    }
+    buf_close(&key);
+    return count;
+}

@@ -58,4 +58,11 @@ uint32_t store_mem_damage(struct store *s, size_t place);
  * that were. */
 uint32_t store_mem_mend(struct store *s);
 
+/* Nothing that is not durable yet has changed a key that begins so. */
+bool store_mem_at_rest(const struct store *s, struct bytes prefix);
+
+/* What is stored under keys that begin so, and is at rest, is lost, and reading does not tell: as
+ * if it had never been written. Returns how many entries that were. */
+uint32_t store_mem_lose(struct store *s, struct bytes prefix);
+
 #endif

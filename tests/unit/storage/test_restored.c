@@ -2,6 +2,7 @@
  * pull takes it away (engine_pull.c, engine_take.c, engine_context.c). */
 #include "engine_fixture.h"
 #include "gen.h"
+#include "storage/keys.h"
 #include "storage/store_mem.h"
 
 #include <CUnit/CUnit.h>
@@ -74,7 +75,7 @@ static void close_fix(struct fix *f)
     arena_close(&f->arena);
 }
 
-static void purge(struct fix *f)
+static void purge_before(struct fix *f, int64_t expired_before_s)
 {
     struct clock agreed;
     bool done = false;
@@ -82,8 +83,14 @@ static void purge(struct fix *f)
     clock_add_run(&agreed, dot_of(1).actor, 1, f->n);
     while (!done)
         CU_ASSERT_EQUAL_FATAL(
-            engine_purge(f->engine, KEYSPACE, RANGE, &agreed, INT64_MAX, 1000, &done), ERR_OK);
+            engine_purge(f->engine, KEYSPACE, RANGE, &agreed, expired_before_s, 1000, &done),
+            ERR_OK);
     clock_close(&agreed);
+}
+
+static void purge(struct fix *f)
+{
+    purge_before(f, INT64_MAX);
 }
 
 /* One question and its answer; true when nothing is missing any more. */
@@ -213,6 +220,59 @@ static void all_else_stays(void)
     close_fix(&f);
 }
 
+/* Rows that the giver has lost, without knowing, it has not deleted. */
+static void what_the_giver_has_lost_stays(void)
+{
+    struct fix f;
+    struct buf prefix;
+    open_fix(&f);
+    buf_init(&prefix, SIZE_MAX);
+    write(&f, value("a", 1, 5));
+    write(&f, value("b", 1, 5));
+    write(&f, tombstone("c", 1, 9)); /* something was dropped there, once */
+    purge(&f);
+    back_up(&f);
+    struct part p = read_all(&f, f.engine).parts[0];
+    sync_all(f.store);
+    key_part(&prefix, p.table, p.token, p.key);
+    CU_ASSERT(store_mem_lose(f.store, buf_bytes(&prefix)) > 0);
+    write(&f, value("a", 2, 20));
+    CU_ASSERT_TRUE(pull(&f, true));
+    struct scan_result r = read_all(&f, f.restored);
+    CU_ASSERT_EQUAL_FATAL(r.parts_count, 1);
+    CU_ASSERT_EQUAL_FATAL(r.parts[0].rows_count, 2);
+    CU_ASSERT_EQUAL(r.parts[0].rows[0].cells_count, 2);
+    buf_close(&prefix);
+    close_fix(&f);
+}
+
+/* Of one write something expired and was dropped, the rest is there. */
+static void what_expired_beside_others_goes(void)
+{
+    struct fix f;
+    struct event both[2];
+    open_fix(&f);
+    write(&f, value("a", 1, 5));
+    write(&f, value("a", 2, 5));
+    back_up(&f);
+    struct dot dot = dot_of(++f.n);
+    for (uint32_t i = 0; i < 2; i++) {
+        both[i] = value("a", i + 1, 9);
+        both[i].cell.kind = CELL_EXPIRING;
+        both[i].cell.ttl = 10;
+        both[i].cell.time_s = 100 * ((int64_t)i + 1);
+        both[i].cell.dot = both[i].tomb.dot = dot;
+    }
+    struct part p = gen_part(both, 2, &f.arena);
+    CU_ASSERT_EQUAL(engine_apply(f.engine, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
+    purge_before(&f, 150);
+    CU_ASSERT_FALSE(equal(&f));
+    CU_ASSERT_TRUE(pull(&f, true));
+    CU_ASSERT_TRUE(equal(&f));
+    CU_ASSERT_EQUAL(read_all(&f, f.engine).parts[0].rows[0].cells_count, 1);
+    close_fix(&f);
+}
+
 /* Who has the dot of what was dropped stamps above it, though it never had it. */
 static void it_stamps_above_what_was_dropped(void)
 {
@@ -260,6 +320,8 @@ CU_TestInfo restored_tests[] = {
     {"what was deleted goes from an old disk", what_was_deleted_goes},
     {"many ranges are looked at as one", many_ranges_are_looked_at_as_one},
     {"all else stays there", all_else_stays},
+    {"what the giver has lost stays", what_the_giver_has_lost_stays},
+    {"what expired beside others goes", what_expired_beside_others_goes},
     {"it stamps above what was dropped", it_stamps_above_what_was_dropped},
     {"very much goes in several pulls", very_much_goes_in_several_pulls},
     CU_TEST_INFO_NULL,
