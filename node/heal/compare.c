@@ -96,6 +96,8 @@ static void tell(struct heal *h, const struct comparing *s, enum err err)
     e->compared.range = s->range.range;
     e->compared.figures = s->figures;
     tell_found(h, s, e);
+    h->compared[h->compared_next++ % HEAL_COMPARES_MAX] =
+        (struct heal_compared){s->id, s->session, err, s->figures};
     if (err != ERR_OK)
         note_resume(h, s, e);
 }

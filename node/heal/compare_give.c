@@ -21,6 +21,16 @@ static void put_replaced(struct heal *h, struct comparing *s, size_t count,
     buf_close(&out);
 }
 
+/* Of a row that is not here, and is to go there, nothing is sent. */
+static void note_sent(struct comparing *s, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct given_place *g = &s->give[s->give_at + i];
+        s->figures.rows_sent += !g->nothing;
+        walk_found_in(s, g->table)->rows_sent += !g->nothing;
+    }
+}
+
 /* The next rows that the peer wants; false: there are none. */
 static enum err give_some(struct heal *h, struct now now, struct comparing *s)
 {
@@ -63,6 +73,7 @@ static enum err give_some(struct heal *h, struct now now, struct comparing *s)
         s->request = g->request;
         s->due = now.mono + h->config.timeout_us;
         s->figures.bytes_sent += rows.len;
+        note_sent(s, served);
         compare_sent(s, g->told.len + g->cut.len + g->agreed.len + g->replaced.len);
         heal_send(h, s->peer, &m);
     }
@@ -75,11 +86,7 @@ void walk_stored(struct heal *h, struct now now, struct comparing *s)
 {
     if (s->ticket != 0 || s->request != 0)
         return;
-    for (size_t i = 0; i < s->give_sent; i++, s->give_at++) {
-        const struct given_place *g = &s->give[s->give_at];
-        s->figures.rows_sent += !g->nothing;
-        walk_found_in(s, g->table)->rows_sent += !g->nothing;
-    }
+    s->give_at += s->give_sent;
     s->give_sent = 0;
     if (s->give_at == s->give_count || s->preview) {
         s->units_count = 0;

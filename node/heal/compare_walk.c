@@ -315,10 +315,6 @@ static void take_list(struct comparing *s, const struct compare_unit *u, struct 
     for (size_t i = 0; i < a->theirs_count; i++)
         add_different(s, u->table, a->theirs[i]);
     s->figures.rows_listed += a->theirs_count;
-    if (!s->preview) {
-        s->figures.rows_received += a->theirs_count;
-        found->rows_received += a->theirs_count;
-    }
     if (a->theirs_count > 1)
         qsort(a->theirs, a->theirs_count, sizeof *a->theirs, compare_hashes);
     for (size_t i = 0; i < a->wanted_count; i++) {
@@ -381,13 +377,18 @@ enum err walk_take_rows(struct heal *h, struct comparing *s, struct bytes rows)
                                     s->all ? &s->theirs : NULL, s->now_s, &arena, ticket, &taken);
     if (err == ERR_OK) {
         s->ticket = ticket;
-        s->figures.bytes_received += rows.len;
         s->figures.doubtful += taken.doubtful;
         compare_told_doubtful(h, &s->range, s->peer, &taken, false);
         drop_settled(s, &taken);
     }
     arena_close(&arena);
     return err;
+}
+
+static void note_received(struct comparing *s, table_no table, size_t rows)
+{
+    s->figures.rows_received += rows;
+    walk_found_in(s, table)->rows_received += rows;
 }
 
 static enum err take_told(struct heal *h, struct comparing *s, const struct wire_compare_tell *m,
@@ -405,6 +406,9 @@ static enum err take_told(struct heal *h, struct comparing *s, const struct wire
                                    &answered);
     if (err != ERR_OK)
         return err;
+    s->figures.bytes_received += m->rows.len;
+    for (size_t i = 0; i < answered && m->rows.len > 0; i++)
+        note_received(s, s->units[i].table, answers[i].theirs_count);
     /* What was dropped here since must not come back. */
     *ret_again = answered == 0 || (m->rows.len > 0 && engine_drops(h->engine, s->range.keyspace,
                                                                    s->range.range) != s->drops);

@@ -139,14 +139,14 @@ bool heal_compare_ranges(struct heal *h, struct now now, uint64_t id,
 void heal_compare_stop(struct heal *h, struct now now, uint64_t id);
 
 struct heal_figures {
-    bool equal;              /* the sums of all tables were */
-    bool proved;             /* equal, or mended, as of what is durable on both sides */
-    bool joined;             /* the clocks took in each other */
-    uint64_t rows;           /* that our tree has */
-    uint64_t stretches;      /* sums compared */
-    uint64_t rows_listed;    /* hashes compared */
-    uint64_t rows_different; /* heads of partitions are rows, too */
-    uint64_t rows_received, rows_sent;
+    bool equal;                        /* the sums of all tables were */
+    bool proved;                       /* equal, or mended, as of what is durable on both sides */
+    bool joined;                       /* the clocks took in each other */
+    uint64_t rows;                     /* that our tree has */
+    uint64_t stretches;                /* sums compared */
+    uint64_t rows_listed;              /* hashes compared */
+    uint64_t rows_different;           /* heads of partitions are rows, too */
+    uint64_t rows_received, rows_sent; /* also what was refused, and sent again */
     uint64_t doubtful;     /* of them, those that clocks said could not differ, here and there */
     uint64_t leaves_wrong; /* full: that were not as they had been; of many ranges, there, too */
     uint64_t messages;
@@ -219,6 +219,15 @@ struct heal_entropy {
     int64_t oldest_s;    /* trees_s of the others, the least; HEAL_NEVER: there are none */
 };
 struct heal_entropy heal_entropy(const struct heal *h);
+
+/* What one of the last sessions to end came to; for who looks at replicas from outside. NULL: it is
+ * under way, or too long ago. */
+struct heal_compared {
+    uint64_t id, session; /* of the caller; in messages */
+    enum err err;
+    struct heal_figures figures;
+};
+const struct heal_compared *heal_compared(const struct heal *h, uint64_t id);
 
 enum heal_effect_type {
     HEAL_SEND,

@@ -160,7 +160,9 @@ struct heal {
         bool loaded;
         uint64_t first, next;
     } lost;
-    struct omap away;                  /* away.c */
+    struct omap away;                                 /* away.c */
+    struct heal_compared compared[HEAL_COMPARES_MAX]; /* the last that ended; in a ring */
+    size_t compared_next;
     struct serving *serving;           /* sessions of others; NULL as long as there were none */
     struct serving_many *serving_many; /* ... that ask about many ranges */
     struct heal_effect *effects;

@@ -27,3 +27,13 @@ bool heal_is_pulling(const struct heal *h, keyspace_no keyspace, range_no range)
     }
     return false;
 }
+
+const struct heal_compared *heal_compared(const struct heal *h, uint64_t id)
+{
+    const struct heal_compared *found = NULL;
+    for (size_t i = 0; i < HEAL_COMPARES_MAX; i++) {
+        if (h->compared[i].id == id && h->compared[i].session != 0)
+            found = &h->compared[i];
+    }
+    return found;
+}

@@ -155,7 +155,6 @@ static void again(struct heal *h, struct now now, struct comparing *s, bool new_
 {
     struct voting *v = s->vote;
     s->figures.rows_different = v->figures.rows_different;
-    s->figures.rows_received = v->figures.rows_received;
     s->figures.rows_listed = v->figures.rows_listed;
     s->different_count = v->different_count;
     memcpy(s->by_table, v->tables, s->tables_count * sizeof *v->tables);
@@ -244,13 +243,11 @@ static enum err join(struct heal *h, struct comparing *s, struct voting *v)
         if (row->is_theirs && (row->lost == VOTE_ALIKE || row->lost == VOTE_JOIN))
             part_encode(&row->their_part, &rows);
     }
-    uint64_t received = s->figures.bytes_received;
     enum err err = buf_finish(&rows);
     if (err == ERR_OK && rows.len > 0)
         err = walk_take_rows(h, s, buf_bytes(&rows));
     if (err == ERR_OK && v->more.len > 0)
         err = walk_take_rows(h, s, buf_bytes(&v->more));
-    s->figures.bytes_received = received; /* counted when they came */
     buf_close(&rows);
     return err;
 }
@@ -474,6 +471,18 @@ static enum err merge_agreed(struct comparing *s, struct bytes encoded)
     return err;
 }
 
+static uint64_t count_parts(struct bytes rows)
+{
+    struct reader in = reader_make(rows);
+    struct arena arena = {0};
+    uint64_t count = 0;
+    struct part p;
+    while (reader_left(&in) > 0 && part_read(&in, &arena, &p) == ERR_OK)
+        count++;
+    arena_close(&arena);
+    return count;
+}
+
 static void hear(struct heal *h, struct now now, struct comparing *s, struct voter *o,
                  const struct wire_compare_voted *m)
 {
@@ -482,6 +491,7 @@ static void hear(struct heal *h, struct now now, struct comparing *s, struct vot
     o->waits = false;
     compare_sent(s, m->agreed.len + m->shown.len);
     s->figures.bytes_received += m->rows.len;
+    s->figures.rows_received += count_parts(m->rows);
     if (err == ERR_BEHIND || err == ERR_TOO_BIG || err == ERR_OVERLOADED || err == ERR_STALE) {
         enum err read = m->agreed.len > 0 ? merge_agreed(s, m->agreed) : ERR_OK;
         if (read != ERR_OK)

@@ -38,14 +38,21 @@ static bool read_range(struct sim *s, unsigned node, table_no table, range_no ra
     return !result.more && !out->failed;
 }
 
-static bool ranges_equal(struct sim *s, const struct keyspace *k, range_no range, unsigned a,
+static bool clocks_equal(struct sim *s, const struct keyspace *k, range_no range, unsigned a,
                          unsigned b, struct errmsg *why)
 {
     struct engine *ea = node_engine(s->machines[a].node);
     struct engine *eb = node_engine(s->machines[b].node);
-    bool same = clock_equal(engine_clock(ea, k->no, range), engine_clock(eb, k->no, range));
+    return clock_equal(engine_clock(ea, k->no, range), engine_clock(eb, k->no, range)) ||
+           differ(why, "clocks", k->name, a, b);
+}
+
+static bool ranges_equal(struct sim *s, const struct keyspace *k, range_no range, unsigned a,
+                         unsigned b, struct errmsg *why)
+{
+    bool same = clocks_equal(s, k, range, a, b, why);
     if (!same)
-        return differ(why, "clocks", k->name, a, b);
+        return false;
     for (uint32_t i = 0; i < k->table_count && same; i++) {
         struct buf bytes[2];
         buf_init(&bytes[0], BUF_MAX_DEFAULT);
@@ -61,7 +68,11 @@ static bool ranges_equal(struct sim *s, const struct keyspace *k, range_no range
     return true;
 }
 
-static bool keyspace_equal(struct sim *s, const struct keyspace *k, struct errmsg *why)
+typedef bool equal_ranges(struct sim *s, const struct keyspace *k, range_no range, unsigned a,
+                          unsigned b, struct errmsg *why);
+
+static bool keyspace_equal(struct sim *s, const struct keyspace *k, equal_ranges *equal,
+                           struct errmsg *why)
 {
     const struct placement *p = cluster_placement(node_cluster(s->machines[1].node), k->no);
     for (range_no range = 0; p != NULL && range < p->ranges; range++) {
@@ -69,7 +80,7 @@ static bool keyspace_equal(struct sim *s, const struct keyspace *k, struct errms
         for (uint32_t i = 1; i < replicas.count; i++) {
             unsigned a = machine_with(s, replicas.node[0]);
             unsigned b = machine_with(s, replicas.node[i]);
-            if (a == 0 || b == 0 || !ranges_equal(s, k, range, a, b, why))
+            if (a == 0 || b == 0 || !equal(s, k, range, a, b, why))
                 return false;
         }
     }
@@ -94,7 +105,7 @@ static bool metadata_equal(struct sim *s, struct errmsg *why)
     return same;
 }
 
-bool sim_replicas_equal(struct sim *s, struct errmsg *ret_why)
+static bool all_equal(struct sim *s, equal_ranges *equal, struct errmsg *ret_why)
 {
     for (unsigned i = 1; i <= s->count; i++) {
         if (sim_is_ready(s, i))
@@ -112,10 +123,20 @@ bool sim_replicas_equal(struct sim *s, struct errmsg *ret_why)
     const struct schema *schema = meta_schema(node_meta(s->machines[1].node));
     for (uint32_t i = 0; i < schema->keyspace_count; i++) {
         const struct keyspace *k = schema->keyspaces[i];
-        if (!keyspace_is_local(k->name) && !keyspace_equal(s, k, ret_why))
+        if (!keyspace_is_local(k->name) && !keyspace_equal(s, k, equal, ret_why))
             return false;
     }
     return true;
+}
+
+bool sim_replicas_equal(struct sim *s, struct errmsg *ret_why)
+{
+    return all_equal(s, ranges_equal, ret_why);
+}
+
+bool sim_clocks_equal(struct sim *s, struct errmsg *ret_why)
+{
+    return all_equal(s, clocks_equal, ret_why);
 }
 
 static bool sees(struct sim *s, unsigned a, unsigned b)

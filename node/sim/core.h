@@ -10,6 +10,8 @@
  *   trace.c   what was traced, and what a story expects
  *   check.c   replicas side by side
  *   bounds.c  what may wait, and how much of it
+ *   lost.c    rows that are gone from one replica
+ *   compare.c sessions by trees that are asked for; compare_wire.c: what they send
  */
 #ifndef TORC_NODE_SIM_CORE_H
 #define TORC_NODE_SIM_CORE_H
@@ -158,6 +160,23 @@ struct machine {
     struct sim_client client;
 };
 
+struct comparison;   /* compare.c */
+struct session_seen; /* compare_wire.c */
+
+/* Partitions that are gone from the disk of one node. */
+struct lost {
+    unsigned node; /* 0: none */
+    struct lost_part {
+        keyspace_no keyspace;
+        range_no range;
+        table_no table;
+        token token;
+        uint8_t *key; /* owned */
+        size_t len;
+    } * parts;
+    size_t count, cap;
+};
+
 struct slot { /* of the queue */
     usec at;
     uint64_t order;
@@ -178,6 +197,11 @@ struct sim {
     struct machine machines[SIM_NODES_MAX + 1]; /* [0] is nobody */
 
     struct watch *watch; /* NULL: none */
+    struct lost lost;
+    struct comparison *comparisons[SIM_NODES_MAX + 1]; /* compare.c */
+    struct session_seen *seen;                         /* compare_wire.c */
+    struct sim_crossed crossed;
+    struct errmsg session_problem;
 
     struct map questions; /* number -> struct question */
     uint64_t numbers;
@@ -235,6 +259,23 @@ void client_node_gone(struct sim *s, unsigned node);
 void client_read_on(struct sim *s, unsigned node); /* after a turn */
 void client_arrive(struct sim *s, const struct event *e);
 void client_close(struct sim *s);
+
+/* --- lost.c */
+bool rows_are_lost(const struct sim *s, unsigned node, table_no table, struct bytes key);
+void rows_lost_disk(struct sim *s, unsigned node); /* it is empty, or another one */
+void rows_lost_close(struct sim *s);
+
+/* --- compare.c */
+void compare_go_on(struct sim *s); /* after each event */
+void compare_close(struct sim *s);
+
+/* --- compare_wire.c */
+void compare_sends(struct sim *s, unsigned from, struct bytes message);
+void compare_crosses(struct sim *s, unsigned from, unsigned to, struct bytes message);
+
+/* The session of a is over: its figures are those of the wire. */
+void compare_over(struct sim *s, unsigned a, const struct heal_compared *c);
+void compare_wire_close(struct sim *s);
 
 /* --- watch.c */
 void watch_store(struct sim *s, unsigned node); /* the machine has a new store */

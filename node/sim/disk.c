@@ -49,6 +49,7 @@ void sim_lose_disk(struct sim *s, unsigned node)
     store_close(m->store);
     m->store = store_mem_new();
     watch_store(s, node);
+    rows_lost_disk(s, node);
     m->disk.full = false;
 }
 
@@ -66,4 +67,5 @@ void sim_restore_disk(struct sim *s, unsigned node)
     store_close(m->store);
     m->store = store_mem_copy(m->backup);
     watch_store(s, node);
+    rows_lost_disk(s, node);
 }

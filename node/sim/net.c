@@ -195,6 +195,7 @@ void net_send(struct sim *s, unsigned from, unsigned to, struct bytes bytes)
 {
     if (to == 0 || to == from)
         return;
+    compare_sends(s, from, bytes);
     const struct machine *peer = machine_of(s, to);
     struct link *l = link_of(s, from, to);
     if (l->state == LINK_NONE && s->time < l->retry) {
@@ -299,6 +300,7 @@ void net_arrive(struct sim *s, const struct event *e)
             return;
         heard(s, e);
         event.type = NODE_MESSAGE;
+        compare_crosses(s, e->from, e->node, event.bytes);
         link_of(s, e->node, e->from)->retry = 0; /* as link_heard of node/net */
         break;
     case EVENT_DATAGRAM:

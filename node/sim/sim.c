@@ -291,6 +291,7 @@ bool sim_step(struct sim *s, usec until)
         turn_comes(s, who);
     else
         deadline_turn(s, who);
+    compare_go_on(s);
     return true;
 }
 
@@ -419,6 +420,9 @@ void sim_free(struct sim *s)
         return;
     client_close(s);
     net_close(s);
+    rows_lost_close(s);
+    compare_close(s);
+    compare_wire_close(s);
     for (unsigned i = 1; i <= s->count; i++) {
         struct machine *m = &s->machines[i];
         node_free(m->node);

@@ -17,6 +17,7 @@
 #define TORC_NODE_SIM_SIM_H
 
 #include "node/cql/proto/names.h"
+#include "node/heal/heal.h"
 #include "node/node.h"
 
 #define SIM_NODES_MAX   16
@@ -145,6 +146,47 @@ bool sim_start_replacing(struct sim *s, unsigned node);
 void sim_back_up_disk(struct sim *s, unsigned node);
 void sim_restore_disk(struct sim *s, unsigned node);
 
+/* Partitions that lie next to each other, so many at most, go from the node's disk, as with a part
+ * of a table file, and reading does not tell. Only what all replicas, three at least, have alike
+ * and durably; nothing while another node's lost rows are not back, or ranges move: so all of it is
+ * still on most replicas. Returns how many partitions went. */
+uint32_t sim_lose_rows(struct sim *s, unsigned node, uint32_t partitions);
+
+/* How many of them are not as on the other replicas yet. */
+uint32_t sim_rows_lost(struct sim *s);
+
+/* --- sessions by trees (node/heal/compare.h)
+ *
+ * Node a compares all that it and b have, range after range, as an operator would have it do. */
+struct sim_compare {
+    unsigned a, b;
+    bool full, preview;
+};
+
+/* False: a or b is down, or a compares already. */
+bool sim_compare(struct sim *s, const struct sim_compare *what);
+bool sim_is_comparing(const struct sim *s, unsigned a);
+
+/* What a's last such comparison came to; of that under way, as far as it is. */
+struct sim_compared {
+    uint32_t ranges, failed;     /* sessions: all; and those that broke off */
+    struct heal_figures figures; /* sums of those that went through; `equal`: all were */
+};
+const struct sim_compared *sim_compared(const struct sim *s, unsigned a);
+
+/* What crossed the wire in sessions, whoever began them, as the simulator counts it. */
+struct sim_crossed {
+    uint64_t sessions, messages, bytes;
+    uint64_t rows;  /* heads of partitions, too */
+    uint64_t alike; /* of them: who got it had it just so (mostly: by then) */
+    uint64_t lost;  /* partitions that sim_lose_rows took */
+};
+struct sim_crossed sim_crossed(const struct sim *s);
+
+/* The first thing about sessions that cannot be: rows in a preview, figures other than what crossed
+ * the wire. NULL: nothing. */
+const char *sim_session_problem(const struct sim *s);
+
 /* --- clocks, of a node that is up or down */
 
 /* The wall clock is off by so much from now on; sim_jump_clock moves it. */
@@ -269,5 +311,12 @@ bool sim_is_quiet(struct sim *s, struct errmsg *ret_why);
  * metadata. False with the first difference in `ret_why` (may be NULL). Nodes that are down make it
  * false. */
 bool sim_replicas_equal(struct sim *s, struct errmsg *ret_why);
+
+/* The same of clocks and metadata alone. */
+bool sim_clocks_equal(struct sim *s, struct errmsg *ret_why);
+
+/* What the trees say, brought up to date, is what there is: each is built anew from the rows, and
+ * has the same sums. False with the first that has not. */
+bool sim_trees_true(struct sim *s, struct errmsg *ret_why);
 
 #endif

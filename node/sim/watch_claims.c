@@ -220,6 +220,8 @@ static bool look_for(struct view *v, unsigned node, const struct sample *s)
     if (!is_claimed(v, s))
         return true;
     const struct raw_item *items = read_partition(v, s, &count);
+    if (rows_are_lost(v->w->sim, node, s->table, s->partition))
+        return true;
     if (store_iter_error(v->it) != ERR_OK)
         return true; /* damage: such a range is not served */
     v->w->count.claims++;

@@ -352,6 +352,66 @@ static bool log_account(struct reader *key, struct bytes value)
     return reader_done(key) && reader_done(&in);
 }
 
+/* --- trees: sums of rows */
+
+static bool leaves(struct reader *key, struct bytes value)
+{
+    struct reader in = reader_make(value);
+    (void)read_u32(key); /* table */
+    (void)read_u32(key); /* piece */
+    bool good = read_u8(&in) == 1;
+    uint64_t count = read_varint(&in);
+    for (uint64_t i = 0; i < count && !in.failed && good; i++) {
+        (void)read_varint(&in);
+        (void)read_vbytes(&in); /* first place */
+        (void)read_u64(&in);
+        (void)read_varint(&in); /* sum, rows */
+        uint8_t due = read_u8(&in);
+        if (due == 2)
+            (void)read_svarint(&in);
+        good = due <= 2;
+    }
+    return good && reader_done(key) && reader_done(&in);
+}
+
+static bool tree(struct reader *key, struct bytes value)
+{
+    struct reader in = reader_make(value);
+    (void)read_u32(key); /* keyspace */
+    (void)read_u32(key); /* range */
+    if (reader_left(key) > 0)
+        return leaves(key, value);
+    bool good = read_u8(&in) == 1;
+    (void)read_u64(&in);
+    (void)read_vbytes(&in); /* as-of clock */
+    uint64_t tables = read_varint(&in);
+    for (uint64_t i = 0; i < tables && !in.failed && good; i++) {
+        (void)read_varint(&in);
+        (void)read_varint(&in); /* table, next piece */
+        uint64_t pieces = read_varint(&in);
+        for (uint64_t k = 0; k < pieces && !in.failed && good; k++) {
+            (void)read_varint(&in);
+            (void)read_vbytes(&in);
+            (void)read_u64(&in);
+            (void)read_varint(&in);
+            uint8_t due = read_u8(&in);
+            if (due == 2)
+                (void)read_svarint(&in);
+            uint64_t count = read_varint(&in);
+            (void)read_bytes(&in, (size_t)(count + 7) / 8); /* which are dirty */
+            good = due <= 2;
+        }
+    }
+    return good && reader_done(key) && reader_done(&in);
+}
+
+static bool tree_mark(struct reader *key, struct bytes value)
+{
+    (void)read_u32(key);
+    (void)read_u32(key);
+    return reader_done(key) && value.len == 8;
+}
+
 bool raw_read(struct bytes key, struct bytes value, struct arena *arena, struct raw_entry *ret)
 {
     struct reader in = reader_make(key);
@@ -365,8 +425,8 @@ bool raw_read(struct bytes key, struct bytes value, struct arena *arena, struct 
     case 'j': return journal(&in, value, arena, ret);
     case 'f': return log_account(&in, value);
     case 'c': return clock_entry(&in, value, arena, ret);
-    case 't': /* trees: what they say is held against the rows by who compares them */
-    case 'T':
+    case 't': return tree(&in, value);
+    case 'T': return tree_mark(&in, value);
     case 'M':
     case 'F': return !in.failed;
     default: return false;

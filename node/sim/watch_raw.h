@@ -1,8 +1,8 @@
 /* watch_raw.h - what lies on the disk of a node, read by the grammar alone.
  *
  * A second decoder of stored bytes, written from storage/keys.h and the heads of part_codec.c,
- * engine_log.c, engine_blocks.c and clock.c, for those who judge the first one: it calls nothing of
- * storage. It demands no canonical form, only that the bytes are in the grammar.
+ * engine_log.c, engine_blocks.c, clock.c and tree_record.h, for those who judge the first one: it
+ * calls nothing of storage. It demands no canonical form, only that the bytes are in the grammar.
  */
 #ifndef TORC_NODE_SIM_WATCH_RAW_H
 #define TORC_NODE_SIM_WATCH_RAW_H

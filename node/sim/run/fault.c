@@ -1,6 +1,7 @@
 #include "node/sim/run/fault.h"
 
 #include "base/mem.h"
+#include "node/sim/run/workload.h"
 
 #include <string.h>
 
@@ -112,8 +113,9 @@ static bool is_moving(struct fault_plan *f)
 
 static bool may_lose_disk(struct fault_plan *f, unsigned node)
 {
-    return f->scenario->rf >= 2 && !is_on(f, FAULT_full_disk, node, 0) && is_whole(f) &&
-           !is_moving(f) && may_take_away(f, node);
+    return f->scenario->rf >= 2 && sim_rows_lost(f->sim) == 0 &&
+           !is_on(f, FAULT_full_disk, node, 0) && is_whole(f) && !is_moving(f) &&
+           may_take_away(f, node);
 }
 
 /* --- doing */
@@ -178,8 +180,25 @@ static bool damage_disk(struct fault_plan *f, const struct fault *fault, unsigne
     return true;
 }
 
+/* A session is promised what clocks say, and so is a read of one replica: they are not where rows
+ * are lost. While a range moves who takes it over may ask the one replica that has not what it
+ * says. */
+static bool lose_rows(struct fault_plan *f, unsigned node, uint32_t partitions)
+{
+    for (size_t i = 0; workloads_all[i] != NULL; i++) {
+        if (f->scenario->workloads[i] > 0 && strcmp(workloads_all[i]->name, "sessions") == 0)
+            return false;
+    }
+    if (!is_whole(f) || sim_lose_rows(f->sim, node, partitions) == 0)
+        return false;
+    load_rows_lost(f->load);
+    return true;
+}
+
 static bool join(struct fault_plan *f)
 {
+    if (sim_rows_lost(f->sim) > 0)
+        return false;
     if (sim_nodes(f->sim) >= SIM_NODES_MAX || sim_nodes(f->sim) >= 2 * f->scenario->nodes)
         return false;
     sim_start(f->sim, sim_add(f->sim));
@@ -221,6 +240,12 @@ static bool act(struct fault_plan *f, const struct fault *fault, unsigned a, uns
     case FAULT_clock_jump: sim_jump_clock(s, a, fault->amount); return true;
     case FAULT_clock_drift: sim_drift_clock(s, a, (int32_t)fault->amount); return true;
     case FAULT_join: return join(f);
+    case FAULT_lose_rows: return lose_rows(f, a, (uint32_t)fault->amount);
+    case FAULT_compare:
+        return sim_compare(s, &(struct sim_compare){.a = a,
+                                                    .b = b,
+                                                    .full = (fault->amount & 1) != 0,
+                                                    .preview = (fault->amount & 2) != 0});
     case FAULT_COUNT: break;
     }
     return false;
@@ -368,6 +393,8 @@ static void undo(struct fault_plan *f, const struct undo *u)
     case FAULT_lose_disk: replace(f, u->fault->kind, u->a); break;
     case FAULT_clock_jump: sim_jump_clock(s, u->a, -u->fault->amount); break;
     case FAULT_clock_drift: sim_drift_clock(s, u->a, 0); break;
+    case FAULT_lose_rows:
+    case FAULT_compare:
     case FAULT_join:
     case FAULT_COUNT: break;
     }

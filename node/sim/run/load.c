@@ -34,7 +34,7 @@ struct load {
     uint64_t asked;
     struct load_counts counts;
     struct errmsg problem;
-    bool failed, stopped;
+    bool failed, stopped, rows_lost;
 };
 
 /* Server timestamps and real time are this close: offsets, what drifts add up to, jumps (of which a
@@ -303,7 +303,8 @@ static void end(struct load *l, struct client *c, const struct sim_reply *r)
     l->counts.acked += c->answer.acked && c->op.is_write;
     l->counts.answered += c->answer.acked && !c->op.is_write;
     l->counts.given_up += c->answer.open;
-    if (!c->op.is_write && c->op.replicas == 1 && sim_nodes(l->sim) > l->scenario->nodes)
+    bool moved = sim_nodes(l->sim) > l->scenario->nodes;
+    if (!c->op.is_write && c->op.replicas == 1 && (moved || l->rows_lost))
         c->op.replicas = 0; /* README.md: reads at ONE when ranges have moved */
     uint64_t held = held_by(c);
     if (!c->ops->take(c->workload, &c->op, &c->answer, &l->problem))
@@ -415,6 +416,11 @@ void load_disk_lost(struct load *l)
         if (l->workloads[i] != NULL && workloads_all[i]->disk_lost != NULL)
             workloads_all[i]->disk_lost(l->workloads[i], sim_now(l->sim));
     }
+}
+
+void load_rows_lost(struct load *l)
+{
+    l->rows_lost = true;
 }
 
 void load_stop(struct load *l)

@@ -33,6 +33,10 @@ usec load_next(const struct load *l); /* when load_act is next due, apart from a
 void load_act(struct load *l);        /* who is due asks; answers are taken */
 void load_disk_lost(struct load *l);  /* of a node: now */
 
+/* Rows are gone from one replica, and come back: what one replica alone answers promises nothing
+ * from now on. */
+void load_rows_lost(struct load *l);
+
 /* Nobody asks any more. Then: nobody waits for an answer; takes answers. */
 void load_stop(struct load *l);
 bool load_settled(struct sim *s, void *load);

@@ -20,7 +20,7 @@ struct options {
     usec time_us;
     const char *scenario; /* a file instead of seeds */
     const char *workload; /* this one alone */
-    bool seeded, twice, verbose, write, shrink, no_shrink, quiet, deletes;
+    bool seeded, twice, verbose, write, shrink, no_shrink, quiet, deletes, healing;
     uint64_t shrink_runs;
 };
 
@@ -31,6 +31,7 @@ struct totals { /* over all runs */
     usec simulated_us;
     uint64_t answered, held, nothing_held; /* reads, reads, runs */
     uint64_t deletes;
+    uint64_t lost, mended, crossed, alike; /* as in run_result */
 };
 
 static const char help[] =
@@ -45,6 +46,9 @@ static const char help[] =
     "  --deletes         deletes mixed with writes and little else, under partitions, crashes, "
     "lost\n"
     "                    disks, and clocks that jump by up to ten seconds\n"
+    "  --healing         rows lost from one replica, and sessions by trees that look for them, "
+    "begun\n"
+    "                    and broken off at random, beside all else\n"
     "  --workload NAME   this workload alone; all else is drawn from the seed as usual\n"
     "  --twice           run everything twice and compare the hashes\n"
     "  --verbose         every decision of every node\n"
@@ -86,10 +90,10 @@ static bool flag(const char *name, struct options *o)
     const struct {
         const char *name;
         bool *value;
-    } flags[] = {{"--twice", &o->twice},    {"--verbose", &o->verbose},
-                 {"--write", &o->write},    {"--shrink", &o->shrink},
-                 {"--quiet", &o->quiet},    {"--no-shrink", &o->no_shrink},
-                 {"--deletes", &o->deletes}};
+    } flags[] = {{"--twice", &o->twice},     {"--verbose", &o->verbose},
+                 {"--write", &o->write},     {"--shrink", &o->shrink},
+                 {"--quiet", &o->quiet},     {"--no-shrink", &o->no_shrink},
+                 {"--deletes", &o->deletes}, {"--healing", &o->healing}};
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
         if (strcmp(name, flags[i].name) == 0)
             return *flags[i].value = true;
@@ -273,6 +277,10 @@ static bool run_one(const struct options *o, const char *name, const char *repea
     t->held += r.counts.held;
     t->deletes += r.counts.deletes;
     t->nothing_held += r.counts.held == 0;
+    t->lost += r.lost;
+    t->mended += r.mended;
+    t->crossed += r.crossed;
+    t->alike += r.alike;
     for (int i = 0; i < FAULT_COUNT; i++) {
         t->with_fault[i] += r.faults[i] > 0;
         t->faults[i] += r.faults[i];
@@ -300,9 +308,14 @@ static void run_seed(const struct options *o, uint64_t seed, struct totals *t)
     if (o->workload != NULL)
         snprintf(alone, sizeof alone, " --workload %s", o->workload);
     snprintf(repeat, sizeof repeat, "--seed %" PRIu64 "%s%s%s", seed, of_nodes,
-             o->deletes ? " --deletes" : "", alone);
+             o->deletes   ? " --deletes"
+             : o->healing ? " --healing"
+                          : "",
+             alone);
     if (o->deletes)
         scenario_draw_deletes(seed, o->nodes, o->time_us, &s);
+    else if (o->healing)
+        scenario_draw_healing(seed, o->nodes, o->time_us, &s);
     else
         scenario_draw(seed, o->nodes, o->time_us, &s);
     if (o->workload != NULL) {
@@ -376,6 +389,10 @@ static void print_totals(const struct totals *t, double real_s)
            " had to show what was written before; in %" PRIu64 " of the runs none\n",
            t->answered, t->held, t->nothing_held);
     printf("%" PRIu64 " deletes by the workload of that name\n", t->deletes);
+    printf("%" PRIu64 " partitions lost by one replica; %" PRIu64
+           " rows crossed the wire in sessions, %" PRIu64 " to who had them by then; %" PRIu64
+           " rows differed when all else was healed\n",
+           t->lost, t->crossed, t->alike, t->mended);
     printf("%.0f simulated seconds in %.1f s of CPU: %.0f a second\n", simulated_s, real_s,
            simulated_s / real_s);
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", t->runs - t->failed, t->failed);

@@ -4,12 +4,15 @@
 #include "node/sim/run/fault.h"
 #include "node/sim/watch.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TRACE_EVERY  97 /* requests: some are followed, and nothing comes of it but rows */
 #define CONVERGE_MAX (120 * USEC_PER_SEC)
 #define FORGET_MAX   (120 * USEC_PER_SEC)
+#define COMPARE_MAX  (300 * USEC_PER_SEC)
+#define SCRUB_NEVER  (3600 * USEC_PER_SEC)
 #define LOOK_EVERY   (200 * USEC_PER_MS)
 #define WATCH_EVERY  USEC_PER_SEC
 
@@ -19,6 +22,7 @@ struct run {
     struct fault_plan *faults;
     struct watch *watch;
     usec watch_at;
+    bool exact; /* nobody begins sessions but who is asked to */
     struct run_result *result;
 };
 
@@ -38,6 +42,8 @@ static bool look(struct run *r, usec begin)
 {
     take_stock(r, begin);
     r->watch_at = sim_now(r->sim) + WATCH_EVERY;
+    if (sim_session_problem(r->sim) != NULL)
+        return fail(r, sim_session_problem(r->sim));
     return watch_look(r->watch, &r->result->why);
 }
 
@@ -61,22 +67,6 @@ static bool chaos(struct run *r, usec time_us)
     return load_problem(r->load) == NULL || fail(r, load_problem(r->load));
 }
 
-static bool converge(struct run *r)
-{
-    usec healed = sim_now(r->sim);
-    struct errmsg *why = &r->result->why;
-    while (!sim_see_each_other(r->sim, why) || !sim_replicas_equal(r->sim, why) ||
-           !sim_is_quiet(r->sim, why)) {
-        if (sim_now(r->sim) - healed > CONVERGE_MAX) {
-            errmsg_wrap(why, "not converged after %d s", (int)(CONVERGE_MAX / USEC_PER_SEC));
-            return false;
-        }
-        sim_elapse(r->sim, LOOK_EVERY);
-    }
-    r->result->converged_us = sim_now(r->sim) - healed;
-    return true;
-}
-
 /* Tombstones and what has expired are there only until all agree that they have them. */
 static bool forget(struct run *r)
 {
@@ -90,6 +80,106 @@ static bool forget(struct run *r)
         sim_elapse(r->sim, WATCH_EVERY);
     }
     r->result->forgotten_us = sim_now(r->sim) - equal;
+    return true;
+}
+
+static bool is_still(struct run *r)
+{
+    struct errmsg why;
+    usec begin = sim_now(r->sim);
+    while (!sim_see_each_other(r->sim, &why) || !sim_clocks_equal(r->sim, &why) ||
+           !sim_is_quiet(r->sim, &why)) {
+        if (sim_now(r->sim) - begin > CONVERGE_MAX) {
+            errmsg_wrap(&why, "clocks not equal after %d s", (int)(CONVERGE_MAX / USEC_PER_SEC));
+            return fail(r, why.text);
+        }
+        sim_elapse(r->sim, LOOK_EVERY);
+    }
+    return true;
+}
+
+static bool nobody_compares(struct sim *s, void *arg)
+{
+    bool any = false;
+    (void)arg;
+    for (unsigned i = 1; i <= sim_nodes(s); i++)
+        any = any || sim_is_comparing(s, i);
+    return !any;
+}
+
+/* What a compares with b; false: not in time. */
+static bool compare(struct run *r, unsigned a, unsigned b, bool preview, struct sim_compared *ret)
+{
+    struct sim_compare what = {a, b, true, preview};
+    if (!sim_compare(r->sim, &what) || !sim_until(r->sim, nobody_compares, NULL, COMPARE_MAX))
+        return fail(r, "a comparison of two nodes does not come to an end");
+    *ret = *sim_compared(r->sim, a);
+    return true;
+}
+
+/* A preview finds what the repair behind it finds and brings, and no row goes to who has it, unless
+ * the rounds that nodes begin themselves come between; and then there is nothing to find. */
+static bool mend_pair(struct run *r, unsigned a, unsigned b)
+{
+    struct sim_compared preview, mended, after;
+    char text[256];
+    if (!compare(r, a, b, true, &preview))
+        return false;
+    struct sim_crossed before = sim_crossed(r->sim);
+    if (!compare(r, a, b, false, &mended) || !compare(r, a, b, false, &after))
+        return false;
+    struct sim_crossed crossed = sim_crossed(r->sim);
+    const struct heal_figures *f = &mended.figures;
+    uint64_t rows = crossed.rows - before.rows;
+    uint64_t alike = crossed.alike - before.alike;
+    unsigned failed = preview.failed + mended.failed + after.failed;
+    snprintf(text, sizeof text,
+             "nodes %u and %u: a preview finds %" PRIu64 " rows that differ, a repair %" PRIu64
+             " (%" PRIu64 " and %" PRIu64 " given), another one %" PRIu64 "; %" PRIu64
+             " crossed the wire, of which %" PRIu64 " for nothing; %u sessions failed",
+             a, b, preview.figures.rows_different, f->rows_different, f->rows_received,
+             f->rows_sent, after.figures.rows_different, rows, alike, failed);
+    sim_note(r->sim, "MENDED: %s", text);
+    r->result->mended += f->rows_different;
+    uint64_t given = f->rows_received + f->rows_sent, found = preview.figures.rows_different;
+    bool good = failed == 0 && found >= f->rows_different && given <= rows &&
+                after.figures.rows_different == 0;
+    if (r->exact)
+        good = good && found == f->rows_different && given == rows && alike == 0;
+    return good || fail(r, text);
+}
+
+/* Rows were lost that no clock tells of: sessions by trees find them. */
+static bool mend(struct run *r)
+{
+    if (!sim_until(r->sim, nobody_compares, NULL, COMPARE_MAX))
+        return fail(r, "comparisons do not come to an end");
+    if (sim_rows_lost(r->sim) == 0)
+        return true;
+    if (!is_still(r) || !forget(r)) /* what goes meanwhile would be found by a preview alone */
+        return false;
+    for (unsigned a = 1; a <= sim_nodes(r->sim); a++) {
+        for (unsigned b = 1; b < a; b++) {
+            if (!mend_pair(r, a, b))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool converge(struct run *r)
+{
+    usec healed = sim_now(r->sim);
+    struct errmsg *why = &r->result->why;
+    while (!sim_see_each_other(r->sim, why) || !sim_replicas_equal(r->sim, why) ||
+           !sim_is_quiet(r->sim, why)) {
+        if (sim_now(r->sim) - healed > CONVERGE_MAX) {
+            errmsg_wrap(why, "not converged after %d s", (int)(CONVERGE_MAX / USEC_PER_SEC));
+            return false;
+        }
+        sim_elapse(r->sim, LOOK_EVERY);
+    }
+    r->result->converged_us = sim_now(r->sim) - healed;
     return true;
 }
 
@@ -152,10 +242,14 @@ static bool go(struct run *r, const struct scenario *s)
         return fail(r, load_problem(r->load));
     if (!sim_until_ready(r->sim, CONVERGE_MAX))
         return who_is_not_ready(r);
+    if (!mend(r))
+        return false;
     if (!converge(r) || !watch_end(r->watch, &r->result->why) || !forget(r) || !converge(r) ||
         !watch_end(r->watch, &r->result->why))
         return false;
-    return load_read_all(r->load) || fail(r, load_problem(r->load));
+    if (!load_read_all(r->load))
+        return fail(r, load_problem(r->load));
+    return sim_trees_true(r->sim, &r->result->why);
 }
 
 void run_scenario(const struct run_config *config, struct run_result *ret)
@@ -175,7 +269,7 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
                             .print = config->print,
                             .print_arg = config->print_arg};
     memset(ret, 0, sizeof *ret);
-    struct run r = {.sim = sim_new(&sc), .result = ret};
+    struct run r = {.sim = sim_new(&sc), .exact = s->limits.scrub_us >= SCRUB_NEVER, .result = ret};
     r.load = load_new(r.sim, s);
     r.watch = watch_new(r.sim);
     ret->good = go(&r, s);
@@ -184,6 +278,10 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
         ret->faults[i] = fault_counts(r.faults)[i];
         ret->faults_count += ret->faults[i];
     }
+    struct sim_crossed crossed = sim_crossed(r.sim);
+    ret->lost = crossed.lost;
+    ret->crossed = crossed.rows;
+    ret->alike = crossed.alike;
     ret->hash = sim_hash(r.sim);
     ret->events = sim_events(r.sim);
     fault_free(r.faults);

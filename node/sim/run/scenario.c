@@ -85,7 +85,7 @@ static uint32_t frequency(enum fault_kind kind)
 static void draw_mixture(struct rng *r, struct mixture *m)
 {
     uint32_t in_million = (uint32_t)rng_between(r, 150000, 850000);
-    for (int i = 0; i < FAULT_COUNT; i++) {
+    for (int i = 0; i <= FAULT_join; i++) {
         bool on = rng_chance(r, in_million);
         m->weights[i] = on ? frequency((enum fault_kind)i) * (uint32_t)rng_between(r, 1, 10) : 0;
     }
@@ -93,6 +93,17 @@ static void draw_mixture(struct rng *r, struct mixture *m)
     m->every_us = spread(r, MS(200), SECONDS(20));
     m->lasts_us = spread(r, MS(50), SECONDS(15));
     m->jump_us = spread(r, MS(1), JUMP_MAX);
+}
+
+/* Sessions by trees in some runs; by a generator of its own, so that the others are what they would
+ * be without. Rows are lost in runs of --healing alone. */
+static void draw_sessions(const struct scenario *s, struct mixture *m)
+{
+    struct rng r;
+    rng_init(&r, s->seed ^ 0x4ea1);
+    if (!rng_chance(&r, HALF / 3))
+        return;
+    m->weights[FAULT_compare] = (uint32_t)rng_between(&r, 1, 40);
 }
 
 static enum fault_kind draw_kind(struct rng *r, const struct mixture *m)
@@ -121,6 +132,8 @@ static int64_t draw_amount(struct rng *r, const struct mixture *m, enum fault_ki
     case FAULT_slow_disk: return spread(r, MS(5), SECONDS(1));
     case FAULT_read_error: return spread(r, 2, 1000);
     case FAULT_flip_bits: return rng_between(r, 1, 20);
+    case FAULT_lose_rows: return spread(r, 1, 50);
+    case FAULT_compare: return rng_between(r, 0, 3);
     case FAULT_clock_jump: return sign * spread(r, MS(1), m->jump_us);
     case FAULT_clock_drift: return sign * spread(r, 10, 20000);
     default: return 0;
@@ -261,8 +274,9 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
     draw_limits(&r, s);
     s->away_max = (uint32_t)rng_between(&r, 1, rng_chance(&r, HALF) ? 1 : s->nodes);
     if (rng_chance(&r, 950000)) { /* else a run without any fault */
-        struct mixture m;
+        struct mixture m = {.every_us = 0};
         draw_mixture(&fault_rng, &m);
+        draw_sessions(s, &m);
         draw_faults(&fault_rng, &m, s);
     }
     draw_counter_window(&fault_rng, s);
@@ -306,6 +320,51 @@ void scenario_draw_deletes(uint64_t seed, uint32_t nodes, usec time_us, struct s
     s->clients.think_us = 2 * SECONDS(s->clients.count) / spread(&r, 50, 400);
     s->limits.purge_hold_us = SECONDS(2);
     mix_for_deletes(&r, &m);
+    scenario_close(s);
+    s->faults_count = 0;
+    draw_faults(&r, &m, s);
+    draw_counter_window(&r, s);
+}
+
+/* --- healing */
+
+/* Rows of one replica are lost again and again, and looked for, while all else goes on that breaks
+ * sessions off. A session promises what the clocks of replicas say, so it is not judged where they
+ * say what is not there. */
+static void mix_for_healing(struct rng *r, struct mixture *m)
+{
+    draw_mixture(r, m);
+    for (int i = 0; i <= FAULT_join; i++)
+        m->weights[i] = rng_chance(r, HALF) ? m->weights[i] : 0;
+    m->weights[FAULT_kill]++;
+    m->weights[FAULT_cut]++;
+    m->weights[FAULT_lose_disk] += rng_chance(r, HALF / 2) ? 20 : 0;
+    m->weights[FAULT_flip_bits] += rng_chance(r, HALF / 2) ? 20 : 0;
+    m->weights[FAULT_lose_rows] = 40;
+    m->weights[FAULT_compare] = 80;
+    m->every_us = spread(r, MS(200), SECONDS(3));
+    m->lasts_us = spread(r, MS(50), SECONDS(5));
+}
+
+void scenario_draw_healing(uint64_t seed, uint32_t nodes, usec time_us, struct scenario *ret)
+{
+    struct rng r;
+    struct scenario *s = ret;
+    struct mixture m = {.every_us = 0};
+    scenario_draw(seed, nodes, time_us, s);
+    rng_init(&r, s->seed ^ 0x4ea1);
+    uint64_t all = 0;
+    for (int i = 0; workloads_all[i] != NULL; i++) {
+        if (strcmp(workloads_all[i]->name, "sessions") == 0)
+            s->workloads[i] = 0;
+        all += s->workloads[i];
+    }
+    s->workloads[0] += all == 0;
+    s->rf = s->dcs == 2 ? 2 : s->rf < 3 ? 3 : s->rf;
+    s->limits.purge_hold_us = SECONDS(2);
+    if (rng_chance(&r, HALF)) /* nobody begins sessions but who is asked: all figures are exact */
+        s->limits.scrub_us = SECONDS(36000);
+    mix_for_healing(&r, &m);
     scenario_close(s);
     s->faults_count = 0;
     draw_faults(&r, &m, s);

@@ -44,7 +44,9 @@
     X(lose_disk, 1, NONE, "power cut, and the disk is empty; replaced at the end")                 \
     X(clock_jump, 1, TIME, "the wall clock is set forward, or back when negative; undone")         \
     X(clock_drift, 1, PPM, "the clocks run so much too fast, or slow when negative")               \
-    X(join, 0, NONE, "no fault: a node more")
+    X(join, 0, NONE, "no fault: a node more")                                                      \
+    X(lose_rows, 1, COUNT, "so many partitions go from the disk, and nobody is told")              \
+    X(compare, 2, COUNT, "no fault: a session by trees of all that two nodes have")
 
 enum fault_kind {
 #define X(name, operands, unit, text) FAULT_##name,
@@ -108,6 +110,10 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
  * crashes, lost disks, replaced and new nodes, and clocks that jump by up to ten seconds and drift.
  */
 void scenario_draw_deletes(uint64_t seed, uint32_t nodes, usec time_us, struct scenario *ret);
+
+/* The same for healing: all workloads, rows that are lost from one replica, and sessions by trees,
+ * begun at random and broken off by crashes, cuts and moves. */
+void scenario_draw_healing(uint64_t seed, uint32_t nodes, usec time_us, struct scenario *ret);
 void scenario_close(struct scenario *s);
 void scenario_copy(const struct scenario *s, struct scenario *ret);
 

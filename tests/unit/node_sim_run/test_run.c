@@ -42,6 +42,7 @@ static void every_fault_happens_and_passes(void)
         [FAULT_read_error] = {"[2]", "3"},       [FAULT_flip_bits] = {"[2]", "10"},
         [FAULT_lose_disk] = {"[2]", NULL},       [FAULT_clock_jump] = {"[2]", "-1h"},
         [FAULT_clock_drift] = {"[2]", "10000"},  [FAULT_join] = {NULL, NULL},
+        [FAULT_lose_rows] = {"[2]", "5"},        [FAULT_compare] = {"[1, 2]", "1"},
     };
     for (int i = 0; i < FAULT_COUNT; i++) {
         char yaml[512];
@@ -53,8 +54,10 @@ static void every_fault_happens_and_passes(void)
                  "time: 4s\n"
                  "clients: {count: 4, think: 20ms}\n"
                  "levels: {QUORUM: 2, ONE: 1}\n"
+                 "%s"
                  "faults:\n"
                  "  - {at: 1s, fault: %s%s%s%s%s, for: 1s}\n",
+                 i == FAULT_lose_rows ? "workloads: {sets: 1, registers: 1}\n" : "",
                  fault_name((enum fault_kind)i), nodes != NULL ? ", nodes: " : "",
                  nodes != NULL ? nodes : "", by != NULL ? ", by: " : "", by != NULL ? by : "");
         read_scenario(yaml, &s);
