@@ -79,7 +79,11 @@ bool node_damage_text(struct node *n, char *out, size_t size)
     else if (rebuilding > 0)
         snprintf(out, size, "%zu damaged ranges are being rebuilt from the other replicas",
                  rebuilding);
-    return damaged + rebuilding > 0;
+    else if (heal_met_damage(n->heal))
+        snprintf(out, size, "damaged values were read here a moment ago; their ranges are next");
+    else
+        return false;
+    return true;
 }
 
 const char *node_damaged_text(struct node *n, node_no node, token at)

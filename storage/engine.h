@@ -377,6 +377,11 @@ uint64_t engine_losses(const struct engine *e); /* grows when a reader finds som
 bool engine_range_is_lost(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct range_place *place);
 
+/* Is nothing here that was written to the range: no data, clock or log? False also when that cannot
+ * be read. */
+bool engine_range_is_bare(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct range_place *place);
+
 void engine_lost_save(struct engine *e); /* what readers found: so that a restart knows, too */
 void engine_lost_done(struct engine *e); /* in a batch behind what was done about it */
 

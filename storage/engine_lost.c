@@ -121,6 +121,28 @@ bool engine_has_lost(const struct engine *e)
     return e->lost.count > 0;
 }
 
+/* Kinds of keys of a range; the first ones say what was written to it. */
+static const char range_letters[] = {'c', 'f', 'g', 'l', 'T', 't'};
+#define WRITTEN_LETTERS 4u
+
+static struct bytes range_prefix(uint8_t room[9], char letter, keyspace_no keyspace, range_no range)
+{
+    room[0] = (uint8_t)letter;
+    store_u32(room + 1, keyspace);
+    store_u32(room + 5, range);
+    return bytes_make(room, 9);
+}
+
+/* Into e->key and e->value: from where to where the rows of a table lie. */
+static void rows_place(struct engine *e, const struct range_place *place, size_t table)
+{
+    key_token(&e->key, place->tables[table], place->first);
+    if (place->last == INT64_MAX)
+        key_table(&e->value, place->tables[table] + 1);
+    else
+        key_token(&e->value, place->tables[table], place->last + 1);
+}
+
 /* The keys from what `from` is to the end of what begins as it does. */
 static bool touches_prefix(const struct lost_keys *l, struct bytes prefix)
 {
@@ -135,24 +157,37 @@ static bool touches_prefix(const struct lost_keys *l, struct bytes prefix)
 bool engine_range_is_lost(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct range_place *place)
 {
-    static const char letters[] = {'T', 'c', 'g', 'l', 't'};
-    uint8_t prefix[9];
+    uint8_t room[9];
     bool lost = false;
-    store_u32(prefix + 1, keyspace);
-    store_u32(prefix + 5, range);
-    for (size_t i = 0; i < sizeof letters && !lost; i++) {
-        prefix[0] = (uint8_t)letters[i];
-        lost = touches_prefix(&e->lost, bytes_make(prefix, sizeof prefix));
-    }
+    for (size_t i = 0; i < sizeof range_letters && !lost; i++)
+        lost = touches_prefix(&e->lost, range_prefix(room, range_letters[i], keyspace, range));
     for (size_t i = 0; i < place->tables_count && !lost; i++) {
-        key_token(&e->key, place->tables[i], place->first);
-        if (place->last == INT64_MAX)
-            key_table(&e->value, place->tables[i] + 1);
-        else
-            key_token(&e->value, place->tables[i], place->last + 1);
+        rows_place(e, place, i);
         lost = lost_touches(&e->lost, buf_bytes(&e->key), buf_bytes(&e->value));
     }
     return lost;
+}
+
+bool engine_range_is_bare(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct range_place *place)
+{
+    struct store_iter *it = store_iter_new(e->store);
+    uint8_t room[9];
+    bool bare = true;
+    for (size_t i = 0; i < WRITTEN_LETTERS && bare; i++) {
+        struct bytes prefix = range_prefix(room, range_letters[i], keyspace, range);
+        store_iter_seek(it, prefix);
+        bare = !store_iter_valid(it) || !bytes_starts_with(store_iter_key(it), prefix);
+    }
+    for (size_t i = 0; i < place->tables_count && bare; i++) {
+        rows_place(e, place, i);
+        store_iter_seek(it, buf_bytes(&e->key));
+        bare =
+            !store_iter_valid(it) || bytes_compare(store_iter_key(it), buf_bytes(&e->value)) >= 0;
+    }
+    bare = bare && store_iter_error(it) == ERR_OK;
+    store_iter_free(it);
+    return bare;
 }
 
 void engine_lost_done(struct engine *e)

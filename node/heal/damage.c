@@ -5,6 +5,15 @@
 
 #define LOOK_EVERY USEC_PER_SEC
 
+static void place_of(struct heal *h, keyspace_no keyspace, range_no range, struct range_place *ret,
+                     struct arena *arena)
+{
+    struct token_span span = ring_range_span(range, cluster_ranges(h->cluster));
+    ret->first = span.first;
+    ret->last = span.last;
+    ret->tables_count = cluster_tables_of(h->cluster, keyspace, arena, &ret->tables);
+}
+
 bool damage_hits(struct heal *h, keyspace_no keyspace, range_no range)
 {
     struct range_place place;
@@ -12,13 +21,21 @@ bool damage_hits(struct heal *h, keyspace_no keyspace, range_no range)
     uint32_t ranges = cluster_ranges(h->cluster);
     if (!engine_has_lost(h->engine) || range >= ranges || MUTANT(damage_served))
         return false;
-    struct token_span span = ring_range_span(range, ranges);
-    place.first = span.first;
-    place.last = span.last;
-    place.tables_count = cluster_tables_of(h->cluster, keyspace, &arena, &place.tables);
+    place_of(h, keyspace, range, &place, &arena);
     bool hit = engine_range_is_lost(h->engine, keyspace, range, &place);
     arena_close(&arena);
     return hit;
+}
+
+/* No key of the range lies here. */
+static bool is_bare(struct heal *h, const struct heal_damaged *at)
+{
+    struct range_place place;
+    struct arena arena = {0};
+    place_of(h, at->keyspace, at->range, &place, &arena);
+    bool bare = engine_range_is_bare(h->engine, at->keyspace, at->range, &place);
+    arena_close(&arena);
+    return bare;
 }
 
 void damage_tell(struct heal *h, keyspace_no keyspace, range_no range, int what)
@@ -33,6 +50,21 @@ void damage_has_peer(struct heal *h, keyspace_no keyspace, range_no range)
 {
     if (held_forget_damaged(h, keyspace, range))
         h->forget_due = 0;
+}
+
+/* Of a range that nobody ever wrote to no clock is told; and here nothing of it is to be lost. */
+void damage_hear(struct heal *h, const struct session *s)
+{
+    struct heal_damaged at = {0};
+    for (; !s->partial && held_next_damaged(h, &at); at.range++) {
+        const struct placement *p = cluster_placement(h->cluster, at.keyspace);
+        bool told = false;
+        for (size_t i = 0; i < s->wants_count; i++)
+            told |= s->wants[i].keyspace == at.keyspace && s->wants[i].range == at.range;
+        if (!told && !at.rebuilding && p != NULL && at.range < p->ranges &&
+            replicas_have(placement_replicas(p, at.range), s->peer) && is_bare(h, &at))
+            damage_has_peer(h, at.keyspace, at.range);
+    }
 }
 
 void damage_seal(struct heal *h, struct session *s)
@@ -83,6 +115,11 @@ bool damage_durable(struct heal *h, struct session *s, uint64_t ticket, enum err
     if (h->damage.rebuilt != h->damage.rebuild)
         check_rebuilt(h);
     return true;
+}
+
+bool heal_met_damage(const struct heal *h)
+{
+    return engine_losses(h->engine) != h->damage.losses;
 }
 
 bool heal_next_damaged(const struct heal *h, struct heal_damaged *at)

@@ -7,13 +7,17 @@
  * served.
  *
  *   FULL -> DAMAGED      found. The range claims nothing and is not served, over restarts.
- *   DAMAGED -> FORGETTING  another replica, which is alive and whole there, has told a clock of the
- *                        range. Until then nothing is removed: with one replica what can be read is
- *                        all that there is, and it is for a person to decide. (Two that are damaged
- *                        at once do not forget for each other's sake: neither tells a clock.)
- *   FORGETTING -> REBUILDING  nothing is left; dots are minted under a new boot number (held.c)
- *   REBUILDING -> FULL   as a mover: every other replica, be it dead for now, was once asked since
- *                        then and had nothing that is not here, durably.
+ *   DAMAGED -> GIVEN_UP    another replica, which is alive and whole there, has told a clock of the
+ *                          range; or it has told all its clocks and none of this range, and nothing
+ *                          that was written to it is here either. Until then nothing is removed:
+ *                          with one replica what can be read is all that there is, and it is for a
+ *                          person to decide. (Two that are damaged at once do not forget for each
+ *                          other's sake: neither tells a clock, nor that it has told all.)
+ *   GIVEN_UP -> REBUILDING nothing is left; dots are minted under a new boot number (held.c)
+ *   REBUILDING -> FULL     every other replica, be it dead for now, was once asked since then, and
+ *                          all that it had at that moment is here, durably. (Not that it has
+ *                          nothing more: as no write is taken here, under load there is always
+ *                          more.)
  *
  * Until it is FULL no write is taken and nothing answered. docs/healing.md, "Damage", has the
  * argument.
@@ -43,7 +47,10 @@ void damage_tell(struct heal *h, keyspace_no keyspace, range_no range, int what)
 /* A peer has told a clock of a range that cannot be read here. */
 void damage_has_peer(struct heal *h, keyspace_no keyspace, range_no range);
 
-/* The peer of the session has nothing that is not here. */
+/* The peer of the session has told its clocks: what it has nothing of, either. */
+void damage_hear(struct heal *h, const struct session *s);
+
+/* What the peer of the session had when it was asked is all here. */
 void damage_seal(struct heal *h, struct session *s);
 bool damage_durable(struct heal *h, struct session *s, uint64_t ticket, enum err err); /* ours? */
 

@@ -211,6 +211,10 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
             break;
     }
     if (s->wants_at == s->wants_count) {
+        /* All that it had when it was asked is here: that is enough for a range that is rebuilt,
+         * which takes no writes, and so lacks the latest ones each time that it asks. */
+        if (!s->refused)
+            damage_seal(h, s);
         /* Compare again: it may have got more meanwhile, and a mover must once see that it lacks
          * nothing, also when others brought it all. But not over dots that nobody can give. */
         session_end(h, now, s, s->progressed || !s->refused);
@@ -283,6 +287,7 @@ static void seal(struct heal *h, struct session *s)
 
 static void session_settled(struct heal *h, struct now now, struct session *s)
 {
+    damage_hear(h, s);
     if (keep_missing(h, s) && !MUTANT(no_pulls)) {
         pull_next(h, now, s);
         return;

@@ -347,6 +347,9 @@ struct heal_damaged {
                         whole has told of it yet */
 };
 
+/* A reader met damage, and its ranges are not among these yet. */
+bool heal_met_damage(const struct heal *h);
+
 /* *at := the first from *at on. False: none. */
 bool heal_next_damaged(const struct heal *h, struct heal_damaged *at);
 

@@ -11,9 +11,11 @@
  *
  * And of what is FULL, when its data is damaged (damage.h):
  *
- *   FULL --found--> DAMAGED --another replica is whole--> FORGETTING --> REBUILDING --> FULL
+ *   FULL --found--> DAMAGED --another replica is whole--> GIVEN_UP --> REBUILDING --> FULL
  *
- * From FORGETTING on nothing of what lies here is read, told of or handed on.
+ * From FORGETTING or GIVEN_UP on nothing of what lies here is read, told of or handed on. GIVEN_UP
+ * is forgotten likewise; but who was FULL has acked writes that this node had, so it answers
+ * nothing until it has heard all others.
  * LEFT is NONE where it was held once: writes of that time may still be on their way to us.
  *
  *   held (a fact for each keyspace) = u64 ring epoch, (u8 hold, u64 since)* for each range
@@ -27,8 +29,9 @@
 
 #include <string.h>
 
-#define FORGET_KEYS  512u /* removed in one turn */
-#define FORGET_PAUSE (2 * USEC_PER_MS)
+#define FORGET_KEYS   512u /* removed in one turn, of each of so many ranges */
+#define FORGET_RANGES 8u
+#define FORGET_PAUSE  (2 * USEC_PER_MS)
 
 enum hold {
     HOLD_NONE,
@@ -37,7 +40,8 @@ enum hold {
     HOLD_FORGETTING,
     HOLD_LEFT,
     HOLD_DAMAGED,
-    HOLD_REBUILDING
+    HOLD_REBUILDING,
+    HOLD_GIVEN_UP
 };
 
 struct holds {
@@ -132,6 +136,11 @@ static bool is_current(enum hold was, enum hold is, bool same_ring)
     return is == HOLD_LEFT || is == HOLD_NONE || (was != HOLD_NONE && was != HOLD_LEFT);
 }
 
+static bool is_forgetting(enum hold hold)
+{
+    return hold == HOLD_FORGETTING || hold == HOLD_GIVEN_UP;
+}
+
 static bool has_others(const struct placement *p, range_no range)
 {
     return placement_replicas(p, range).count > 1;
@@ -161,7 +170,7 @@ static void tell(struct heal *h, keyspace_no keyspace, range_no range, enum hold
         return;
     if (is == HOLD_DAMAGED)
         damage_tell(h, keyspace, range, DAMAGE_FOUND);
-    else if (was == HOLD_DAMAGED && is == HOLD_FORGETTING)
+    else if (was == HOLD_DAMAGED && is_forgetting(is))
         damage_tell(h, keyspace, range, DAMAGE_FORGOTTEN);
     else if (was == HOLD_REBUILDING)
         damage_tell(h, keyspace, range, DAMAGE_MENDED);
@@ -190,7 +199,7 @@ static void forget_later(struct heal *h, keyspace_no keyspace, range_no range, b
 static void begin_forgetting(struct heal *h, keyspace_no keyspace, const struct holds *k)
 {
     for (range_no r = 0; r < k->ranges; r++) {
-        if (k->of[r] == HOLD_FORGETTING)
+        if (is_forgetting(k->of[r]))
             engine_begin_forgetting(h->engine, keyspace, r);
     }
 }
@@ -231,13 +240,14 @@ static bool look_at(struct heal *h, keyspace_no keyspace, uint64_t epoch, bool s
         if (is == HOLD_NONE && was != HOLD_NONE)
             is = HOLD_LEFT;
         is = with_damage(h, keyspace, r, was, is);
-        if (was == HOLD_FORGETTING || is == HOLD_FORGETTING ||
+        if (is_forgetting(was) || is == HOLD_FORGETTING ||
             (used[r] && !is_current(was, is, same_ring) && !MUTANT(old_data_kept))) {
-            is = HOLD_FORGETTING;
-            forget_later(h, keyspace, r, was != HOLD_FORGETTING);
+            is = was == HOLD_GIVEN_UP && is != HOLD_LEFT && is != HOLD_TAKING ? was
+                                                                              : HOLD_FORGETTING;
+            forget_later(h, keyspace, r, !is_forgetting(was));
         }
         tell(h, keyspace, r, was, is);
-        if (is != was && (was == HOLD_LEFT || is == HOLD_FORGETTING))
+        if (is != was && (was == HOLD_LEFT || is_forgetting(is)))
             set_since(h, keyspace, k, r, p->moving ? ring_epoch : epoch);
         changed |= is != was;
         k->of[r] = (uint8_t)is;
@@ -290,23 +300,21 @@ static void forgotten(struct heal *h, const struct forget *f)
     struct holds *k = map_get(&h->holds, f->keyspace);
     if (k == NULL || p == NULL || f->range >= k->ranges)
         return;
-    enum hold is = hold_now(h, p, f->range);
-    if (is == HOLD_FULL && has_others(p, f->range))
-        is = HOLD_REBUILDING; /* nobody gives us back what we had, but we asked for it */
-    tell(h, f->keyspace, f->range, HOLD_FORGETTING, is);
+    enum hold was = k->of[f->range], is = hold_now(h, p, f->range);
+    if (was == HOLD_GIVEN_UP && is == HOLD_FULL && has_others(p, f->range))
+        is = HOLD_REBUILDING;
+    tell(h, f->keyspace, f->range, was, is);
     k->of[f->range] = (uint8_t)is;
     store(h, f->keyspace, k);
     h->stats.forgotten++;
 }
 
-void held_forget_some(struct heal *h, struct now now)
+/* A turn for the last of what is to be forgotten. True: it is forgotten. */
+static bool forget_one(struct heal *h, struct now now)
 {
     struct range_place place;
     struct arena arena = {0};
     bool done = true;
-    h->forget_due = h->renewing ? now.mono + FORGET_PAUSE : USEC_NEVER;
-    if (h->forgets_count == 0 || h->renewing)
-        return;
     struct forget f = h->forgets[h->forgets_count - 1];
     uint32_t ranges = cluster_ranges(h->cluster);
     enum err err = ERR_OK;
@@ -320,9 +328,21 @@ void held_forget_some(struct heal *h, struct now now)
     arena_close(&arena);
     h->forget_due = now.mono + (err == ERR_OK ? FORGET_PAUSE : USEC_PER_SEC);
     if (err != ERR_OK || !done)
-        return;
+        return false;
     h->forgets_count--;
     forgotten(h, &f);
+    return true;
+}
+
+void held_forget_some(struct heal *h, struct now now)
+{
+    h->forget_due = h->renewing ? now.mono + FORGET_PAUSE : USEC_NEVER;
+    if (h->forgets_count == 0 || h->renewing)
+        return;
+    for (unsigned i = 0; i < FORGET_RANGES && h->forgets_count > 0; i++) {
+        if (!forget_one(h, now))
+            return;
+    }
     if (h->forgets_count == 0 && (h->ring_epoch != 0 || h->damage.rebuild != h->damage.rebuilt))
         heal_ask_everybody(h, now); /* what could not be taken now can */
 }
@@ -347,8 +367,8 @@ bool held_forget_damaged(struct heal *h, keyspace_no keyspace, range_no range)
     struct holds *k = map_get(&h->holds, keyspace);
     if (k == NULL || range >= k->ranges || k->of[range] != HOLD_DAMAGED)
         return false;
-    k->of[range] = HOLD_FORGETTING;
-    tell(h, keyspace, range, HOLD_DAMAGED, HOLD_FORGETTING);
+    k->of[range] = HOLD_GIVEN_UP;
+    tell(h, keyspace, range, HOLD_DAMAGED, HOLD_GIVEN_UP);
     forget_later(h, keyspace, range, true);
     store(h, keyspace, k);
     engine_begin_forgetting(h->engine, keyspace, range);
@@ -387,7 +407,7 @@ bool held_next_damaged(const struct heal *h, struct heal_damaged *at)
             continue;
         range_no r = keyspaces[i] == at->keyspace ? at->range : 0;
         while (r < k->ranges && k->of[r] != HOLD_DAMAGED && k->of[r] != HOLD_REBUILDING &&
-               k->of[r] != HOLD_FORGETTING)
+               k->of[r] != HOLD_GIVEN_UP)
             r++;
         found = r < k->ranges;
         if (found)

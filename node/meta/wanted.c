@@ -215,7 +215,7 @@ static void finish(struct meta *m, const struct request *r)
         break;
     case REQUEST_INTERNAL:
         m->is_updating = false;
-        m->update_at = m->now.mono + REQUEST_US;
+        m->update_at = m->now.mono + (r->err != ERR_OK ? REQUEST_US : 0);
         if (r->err != ERR_OK)
             effect_problem(m, "the cluster does not take our new address: %s", r->message);
         break;

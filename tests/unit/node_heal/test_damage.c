@@ -149,6 +149,64 @@ static void lost_blocks_are_taken_over_again(void)
     CU_ASSERT(heal_stats(f.node[2].heal).rebuilt > 0);
 }
 
+/* Of node 3 the block that begins with this key is lost, in one range of which nothing is known. */
+static const range_no empty = 3;
+
+static void lose_in_empty(struct buf *key)
+{
+    struct one *n = &f.node[2];
+    static const uint8_t filler[5000];
+    struct store_batch batch;
+    size_t at = 0;
+    begin();
+    place(3);
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (range_of(i) != empty)
+            write_quietly(7, 3, i, 10);
+    }
+    store_batch_init(&batch);
+    store_batch_put(&batch, buf_bytes(key), bytes_make(filler, sizeof filler)); /* a whole block */
+    store_write(n->store, &batch, 0);
+    store_batch_close(&batch);
+    settle();
+    struct store_iter *it = store_iter_new(n->store);
+    store_iter_seek(it, BYTES_LIT(""));
+    for (; !bytes_equal(store_iter_key(it), buf_bytes(key)); store_iter_next(it))
+        at++;
+    store_iter_free(it);
+    buf_close(key);
+    (void)store_mem_damage(n->store, at);
+    start_mended(3);
+}
+
+/* Nobody tells a clock of a range in which nothing was ever written. */
+static void an_empty_range_is_whole_again(void)
+{
+    struct buf key; /* all that a block that is lost says is where */
+    buf_init(&key, 64);
+    key_token(&key, TABLE, ring_range_span(empty, RANGES).first);
+    buf_put_u8(&key, 0);
+    lose_in_empty(&key);
+    CU_ASSERT_EQUAL(serving(3, empty), ERR_CORRUPT);
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(serving(3, empty), ERR_OK);
+    CU_ASSERT_EQUAL(heal_stats(f.node[2].heal).damaged_ranges, 0);
+    CU_ASSERT(all_equal());
+}
+
+/* Without it nothing says that the range log was cut. */
+static void a_lost_account_of_a_log_is_damage(void)
+{
+    struct buf key;
+    buf_init(&key, 64);
+    key_log_account(&key, KEYSPACE, empty);
+    lose_in_empty(&key);
+    CU_ASSERT_EQUAL(serving(3, empty), ERR_CORRUPT);
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(serving(3, empty), ERR_OK);
+    CU_ASSERT(all_equal());
+}
+
 /* While nobody is whole there, what is left stays: it is all that there is. */
 static void nothing_is_forgotten_that_nobody_has(void)
 {
@@ -212,9 +270,38 @@ static void who_is_dead_is_waited_for(void)
     CU_ASSERT(all_equal());
 }
 
+/* It takes no writes meanwhile, so each time that it asks the others have more. */
+static void it_is_whole_again_under_load(void)
+{
+    unsigned key = 1000, writes = 0;
+    filled(3);
+    range_no range = garble(3, 7);
+    CU_ASSERT_EQUAL(read_all(3), ERR_CORRUPT);
+    while (range_of(key) != range)
+        key++;
+    heal_deadline(f.node[2].heal, f.now);
+    CU_ASSERT_NOT_EQUAL(serving(3, range), ERR_OK);
+    while (writes < 5000 && serving(3, range) != ERR_OK) {
+        write_quietly(3, 1 + writes % 2, key, (int64_t)writes + 20);
+        writes++;
+        if (step())
+            continue;
+        f.now.mono += USEC_PER_SEC / 10;
+        f.now.wall += USEC_PER_SEC / 10;
+        for (size_t i = 0; i < NODES; i++)
+            heal_deadline(f.node[i].heal, f.now);
+    }
+    CU_ASSERT_EQUAL(serving(3, range), ERR_OK);
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT(all_equal());
+}
+
 CU_TestInfo damage_tests[] = {
     {"a garbled value is brought back", a_garbled_value_is_brought_back},
     {"lost blocks are taken over again", lost_blocks_are_taken_over_again},
+    {"an empty range is whole again", an_empty_range_is_whole_again},
+    {"it is whole again under load", it_is_whole_again_under_load},
+    {"a lost account of a log is damage", a_lost_account_of_a_log_is_damage},
     {"nothing is forgotten that nobody has", nothing_is_forgotten_that_nobody_has},
     {"the only replica keeps what is left", the_only_replica_keeps_what_is_left},
     {"who is dead is waited for", who_is_dead_is_waited_for},

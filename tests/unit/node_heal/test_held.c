@@ -85,6 +85,26 @@ static void old_data_does_not_come_back(void)
               1 + clock_top(engine_clock(f.node[0].engine, KEYSPACE, range), (struct actor){3, 1}));
 }
 
+/* It had not been in what was acked meanwhile, so it need not hear all others before it serves. */
+static void what_came_back_waits_for_no_dead_node(void)
+{
+    begin();
+    change_all(3);
+    for (unsigned i = 0; i < 60; i++)
+        write_quietly(7, 1 + i % 3, i, 10);
+    settle();
+    change_all(2);
+    elapse(USEC_PER_SEC);
+    range_no range = range_of(key_left_by(3, 0));
+    set_down(2, true);
+    change_all(3);
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT(forgotten(3) > 0);
+    CU_ASSERT_EQUAL(engine_serving_error(f.node[2].engine, KEYSPACE, range), ERR_OK);
+    CU_ASSERT(clock_equal(engine_clock(f.node[2].engine, KEYSPACE, range),
+                          engine_clock(f.node[0].engine, KEYSPACE, range)));
+}
+
 /* What is held all the time stays, also when the node starts again. */
 static void what_is_held_stays(void)
 {
@@ -160,6 +180,7 @@ static void what_was_begun_under_another_ring_goes(void)
 }
 
 CU_TestInfo held_tests[] = {
+    {"what came back waits for no dead node", what_came_back_waits_for_no_dead_node},
     {"old data does not come back", old_data_does_not_come_back},
     {"what is held stays", what_is_held_stays},
     {"what cannot be read is not forgotten", what_cannot_be_read_is_not_forgotten},

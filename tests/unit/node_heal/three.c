@@ -190,16 +190,20 @@ static bool sync_disk(struct one *n)
     return any;
 }
 
+bool step(void)
+{
+    bool more = deliver();
+    for (node_no i = 1; i <= NODES; i++) {
+        more |= sync_disk(&f.node[i - 1]);
+        more |= perform(i);
+    }
+    return more;
+}
+
 void settle(void)
 {
-    bool more = true;
-    while (more) {
-        more = deliver();
-        for (node_no i = 1; i <= NODES; i++) {
-            more |= sync_disk(&f.node[i - 1]);
-            more |= perform(i);
-        }
-    }
+    while (step())
+        ;
 }
 
 /* In steps of a tenth of a second, so that deadlines come in their order. */

@@ -70,6 +70,7 @@ void three_teardown(void);
 /* What the node has said goes on its way; one message arrives: false when there is none. */
 bool perform(node_no no);
 bool deliver(void);
+bool step(void); /* one message arrives, disks sync, and what comes of it is said; nothing: false */
 void settle(void); /* until nobody has anything to say */
 
 /* In steps of a tenth of a second, so that deadlines come in their order. */

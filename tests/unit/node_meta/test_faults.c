@@ -145,6 +145,25 @@ static void an_answer_to_an_earlier_life(void)
     CU_ASSERT_STRING_EQUAL(d->message, "");
 }
 
+/* A node that gives up data takes a new life, perhaps while that of its start is being decided. */
+static void a_new_life_while_one_is_decided(void)
+{
+    f = sim_new(3, 3);
+    sim_seeds_first(f);
+    for (uint32_t i = 1; i <= 3; i++)
+        sim_start(f, i);
+    CU_ASSERT_FATAL(sim_run_until(f, sim_all_ready, 60 * USEC_PER_SEC));
+    struct meta *m = f->nodes[2].meta;
+    f->delay_min = f->delay_max = 20 * USEC_PER_MS;
+    meta_set_boot(m, 5);
+    sim_tell(f, 2, meta_self(m), true); /* so that it looks */
+    sim_run(f, 30 * USEC_PER_MS);
+    CU_ASSERT_NOT_EQUAL(topology_find(meta_topology(m), meta_self(m))->info.boot, 5);
+    meta_set_boot(m, 6);
+    sim_run(f, 2 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(topology_find(meta_topology(m), meta_self(m))->info.boot, 6);
+}
+
 static bool nothing_is_pending(struct sim *s)
 {
     return meta_pending(s->nodes[1].meta) == 0;
@@ -173,6 +192,7 @@ static void a_ballot_is_pending(void)
 CU_TestInfo faults_tests[] = {
     {"random faults, then one state", random_faults},
     {"an answer to an earlier life", an_answer_to_an_earlier_life},
+    {"a new life while one is decided", a_new_life_while_one_is_decided},
     {"a ballot is pending", a_ballot_is_pending},
     CU_TEST_INFO_NULL,
 };
