@@ -114,8 +114,9 @@ int part_order(const struct history *h, const struct part *a, const struct part 
  */
 static bool is_stamped_above(const struct history *h, const struct write *w, size_t than)
 {
-    return w->told && !h->writes[than].more &&
-           known_by(h, than, h->config.replicas - w->acked + 1) < w->start;
+    uint32_t enough = h->config.replicas - w->acked + 1;
+    return w->told && !h->writes[than].more && known_by(h, than, enough) < w->start &&
+           (!h->writes[than].early || h->writes[than].acked >= enough);
 }
 
 bool part_is_later(const struct history *h, const struct part *w, const struct part *than)
