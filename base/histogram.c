@@ -52,6 +52,16 @@ void histogram_record(struct histogram *h, int64_t value)
     h->buckets[bucket_of(value)]++;
 }
 
+void histogram_halve(struct histogram *h)
+{
+    h->count = 0;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        h->count += h->buckets[i] /= 2;
+    h->sum /= 2;
+    if (h->count == 0)
+        histogram_init(h);
+}
+
 void histogram_merge(struct histogram *h, const struct histogram *other)
 {
     if (other->count == 0)

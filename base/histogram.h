@@ -25,6 +25,7 @@ struct histogram {
 
 void histogram_init(struct histogram *h);
 void histogram_record(struct histogram *h, int64_t value);
+void histogram_halve(struct histogram *h); /* as if every second value had not been recorded */
 void histogram_merge(struct histogram *h, const struct histogram *other);
 
 /* The value that `per_million` of the recorded values do not exceed: 500000 is the median, 0 the

@@ -39,6 +39,7 @@
     X(forward_says_ok, "who coordinates a forwarded write always says that it succeeded")          \
     X(skip_read_repair, "a read tells what it joined, and repairs nobody")                         \
     X(repair_not_awaited, "a read tells what it joined before the stale replicas have it")         \
+    X(joins_unrepaired, "a replica asked while others are repaired counts before it is, too")      \
     X(digest_without_rows, "a digest covers how many rows there are, not what is in them")         \
     X(digests_not_compared, "digests that differ are taken for equal")                             \
     X(lost_replica_counts, "a replica whose link broke counts as one that acked")                  \

@@ -85,16 +85,46 @@ static struct strategy strategy_of(const struct node *n, const struct keyspace *
     return s;
 }
 
+static struct patience option_patience(const char *option)
+{
+    struct speculation s;
+    struct patience p = {.per_million = PATIENCE_USUAL};
+    if (!speculation_parse(option, &s))
+        return p; /* it was looked at when the table was made */
+    p.per_million = (uint32_t)(s.percentile * 10000);
+    p.fixed = (usec)(s.ms * USEC_PER_MS);
+    switch (s.kind) {
+    case SPECULATE_NEVER: p.kind = PATIENCE_ENDLESS; break;
+    case SPECULATE_ALWAYS: p.kind = PATIENCE_NONE; break;
+    case SPECULATE_PERCENTILE: p.kind = PATIENCE_PERCENTILE; break;
+    case SPECULATE_FIXED: p.kind = PATIENCE_FIXED; break;
+    case SPECULATE_MIN: p.kind = PATIENCE_MIN; break;
+    case SPECULATE_MAX: p.kind = PATIENCE_MAX; break;
+    }
+    return p;
+}
+
 static void set_tables(struct node *n, const struct schema *schema)
 {
+    struct table_policy *policies =
+        arena_array(&n->arena, struct table_policy, schema->table_count + 1);
     struct cluster_table *tables =
         arena_array(&n->arena, struct cluster_table, schema->table_count + 1);
     size_t count = 0;
     for (uint32_t i = 0; i < schema->keyspace_count; i++) {
         const struct keyspace *k = schema->keyspaces[i];
-        for (uint32_t j = 0; j < k->table_count; j++)
-            tables[count++] = (struct cluster_table){k->tables[j]->no, k->no};
+        for (uint32_t j = 0; j < k->table_count; j++) {
+            const struct table *t = k->tables[j];
+            policies[count] = (struct table_policy){
+                .table = t->no,
+                .retry = option_patience(t->options.speculative_retry),
+                .extra = option_patience(t->options.additional_write_policy),
+                .no_repair = strcmp(t->options.read_repair, "NONE") == 0,
+            };
+            tables[count++] = (struct cluster_table){t->no, k->no};
+        }
     }
+    cluster_set_policies(n->cluster, policies, count);
     cluster_set_tables(n->cluster, tables, count, meta_epoch(n->meta));
 }
 

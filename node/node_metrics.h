@@ -79,6 +79,8 @@
       "Times a row was read for an increment, because the counter was not in memory.")             \
     X(COUNTER, NODE_SPECULATIONS, "torc_speculations_total", "",                                   \
       "Reads that asked one replica more because one was slow.")                                   \
+    X(COUNTER, NODE_WIDENED, "torc_read_repairs_widened_total", "",                                \
+      "Reads that repaired other replicas as well because the ack of a repair was late.")          \
     X(COUNTER, NODE_SESSION_WAITS, "torc_session_waits_total", "",                                 \
       "Requests that waited here for what their session had seen elsewhere.")                      \
     X(COUNTER, NODE_SESSION_LATE, "torc_session_waits_in_vain_total", "",                          \

@@ -62,6 +62,7 @@ static void collect_coord(struct node *n)
     catch_up(n, NODE_REPLAYS_LEFT_OUT, c.replays_left_out);
     catch_up(n, NODE_COUNTERS_READ, c.counters_read);
     catch_up(n, NODE_SPECULATIONS, c.speculations);
+    catch_up(n, NODE_WIDENED, c.repairs_widened);
     catch_up(n, NODE_SESSION_WAITS, c.waits);
     catch_up(n, NODE_SESSION_LATE, c.waits_in_vain);
     catch_up(n, NODE_TIMEOUTS, c.timeouts);

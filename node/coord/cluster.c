@@ -28,6 +28,8 @@ struct cluster {
     struct cluster_table *tables; /* ascending */
     size_t tables_count;
     uint64_t tables_epoch;
+    struct table_policy *policies; /* ascending */
+    size_t policies_count;
 };
 
 static void keyspace_free(void *p)
@@ -57,6 +59,7 @@ void cluster_free(struct cluster *c)
     mem_free(c->nodes);
     mem_free(c->dcs);
     mem_free(c->tables);
+    mem_free(c->policies);
     mem_free(c);
 }
 
@@ -319,6 +322,33 @@ bool cluster_table_is_gone(const struct cluster *c, table_no table)
     return table <= c->tables_epoch &&
            (c->tables_count == 0 ||
             bsearch(&key, c->tables, c->tables_count, sizeof key, table_compare) == NULL);
+}
+
+static int policy_compare(const void *a, const void *b)
+{
+    const struct table_policy *x = a;
+    const struct table_policy *y = b;
+    return x->table < y->table ? -1 : x->table > y->table;
+}
+
+void cluster_set_policies(struct cluster *c, const struct table_policy *policies, size_t count)
+{
+    mem_free(c->policies);
+    c->policies = count > 0 ? mem_copy(policies, count * sizeof *policies) : NULL;
+    c->policies_count = count;
+    if (count > 1)
+        qsort(c->policies, count, sizeof *c->policies, policy_compare);
+}
+
+const struct table_policy *cluster_policy(const struct cluster *c, table_no table)
+{
+    static const struct table_policy usual = {.retry.per_million = PATIENCE_USUAL,
+                                              .extra.per_million = PATIENCE_USUAL};
+    struct table_policy key = {.table = table};
+    const struct table_policy *p = NULL;
+    if (c->policies_count > 0)
+        p = bsearch(&key, c->policies, c->policies_count, sizeof key, policy_compare);
+    return p != NULL ? p : &usual;
 }
 
 size_t cluster_tables_of(const struct cluster *c, keyspace_no keyspace, struct arena *arena,

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/types.h"
+#include "node/coord/patience.h"
 #include "node/coord/quorum.h"
 #include "ring/placement.h"
 
@@ -66,6 +67,16 @@ struct cluster_table {
 };
 void cluster_set_tables(struct cluster *c, const struct cluster_table *tables, size_t count,
                         uint64_t epoch);
+
+/* What a table says of its reads; those that say nothing of it have the usual ones. */
+struct table_policy {
+    table_no table;
+    struct patience retry; /* with a read, before one replica more is asked */
+    struct patience extra; /* with an ack of a repair, before other replicas are repaired */
+    bool no_repair;        /* a read joins what replicas have, and leaves them as they are */
+};
+void cluster_set_policies(struct cluster *c, const struct table_policy *policies, size_t count);
+const struct table_policy *cluster_policy(const struct cluster *c, table_no table); /* until then */
 
 /* Those of a keyspace, ascending; in the arena. */
 size_t cluster_tables_of(const struct cluster *c, keyspace_no keyspace, struct arena *arena,

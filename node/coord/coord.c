@@ -39,8 +39,7 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     /* Below the bits that tell whose own operation one is. */
     c->requests = rng_next(&c->rng) % BATCH_OWN_OP & ~UINT64_C(0xffffffff);
     fold_load(c);
-    c->read_latency = mem_new(struct histogram);
-    histogram_init(c->read_latency);
+    answer_times_init(&c->times);
     if (c->config.write_timeout_us == 0)
         c->config.write_timeout_us = 2 * USEC_PER_SEC;
     keeper_open(c);
@@ -86,7 +85,7 @@ void coord_free(struct coord *c)
     coord_clear(c);
     mem_free(c->effects);
     mem_free(c->own);
-    mem_free(c->read_latency);
+    answer_times_close(&c->times);
     mem_free(c);
 }
 
@@ -353,6 +352,8 @@ static void take_ack(struct coord *c, struct now now, struct run *run, node_no f
                      const struct wire_write_ack *m)
 {
     struct verdict v = {{m->given_lost, m->given_by}, {m->stamped_lost, m->stamped_by}, m->synced};
+    if (m->err == ERR_OK)
+        answer_time_note(&c->times, run->part.table, ANSWER_WRITE, now.mono - run->started);
     write_answer(c, now, run, from, peer_err(m->err), &v);
 }
 

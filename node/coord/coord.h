@@ -243,10 +243,10 @@ void coord_clear(struct coord *c);
 
 struct coord_stats {
     uint64_t raised, stamped_again, lost_given, lost_stamped, replays_left_out, writes, reads,
-        forwards, digest_mismatches, repairs, speculations, timeouts, unavailable, overloaded, late,
-        cas, cas_contended, cas_finished, cas_unknown, repeats, folds, merged, counters_read,
-        batches, replays, waits, waits_in_vain, hints_acked, hints_kept, hints_refused,
-        hints_delivered, hints_handed_on, hints_dropped, hints_left_out, hints_lost;
+        forwards, digest_mismatches, repairs, speculations, repairs_widened, timeouts, unavailable,
+        overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats, folds, merged,
+        counters_read, batches, replays, waits, waits_in_vain, hints_acked, hints_kept,
+        hints_refused, hints_delivered, hints_handed_on, hints_dropped, hints_left_out, hints_lost;
     uint64_t batches_damaged;  /* kept ones that cannot be read any more, or stretches of them: */
     struct uuid batch_damaged; /* the last one, or where its id is lost too the one before it */
     bool damaged_behind;       /* then */

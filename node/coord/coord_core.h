@@ -14,6 +14,7 @@
  *   coord_session.c  reads that must show what a session has seen
  *   coord_index.c  rounds that ask an index, before those that read what it found
  *   coord_repair.c what a round does when its replicas disagree
+ *   coord_speculate.c  who is slow is not waited for
  *   waits.c        requests of sessions that wait for what the session has seen
  *   replica.c      the other side: peers' writes and reads
  *   cas.c          sessions of IF … and of reads at serial levels; cas_core.h
@@ -29,6 +30,7 @@
 #include "base/timers.h"
 #include "node/coord/coord.h"
 #include "node/coord/hints.h"
+#include "node/coord/patience.h"
 #include "storage/index.h"
 
 #define COUNTER_FOLD_AT 4u /* increments of a counter, before they are summed */
@@ -147,7 +149,7 @@ struct coord {
     int64_t promised;    /* no increment is taken with a timestamp up to this */
     struct list retired; /* arenas whose bytes effects may still name */
     size_t in_flight;
-    struct histogram *read_latency;
+    struct answer_times times;
     struct coord_stats stats;
 };
 
@@ -206,7 +208,7 @@ struct run {
     size_t merged; /* values that its minter had to merge, or rather drop */
     enum level level;
     enum write_kind kind;
-    usec end_mono;
+    usec started, end_mono;
     bool repeated; /* an increment that was taken before: it counts once */
     bool replay;
     bool hint;       /* the write of one, being brought */
@@ -453,10 +455,13 @@ struct answer {
     struct index_result found; /* of a round that asks an index */
     struct bytes seen;         /* by who reads this; encoded */
     enum err err;              /* why it is lost; OK: it was dead before */
-    uint32_t repaired;         /* parts that it was sent, being stale */
+    bool lacks;                /* something of the joined rows: it is stale, */
+    uint32_t repaired;         /* and was sent so many parts */
     bool covers;               /* it was asked to answer with all that the session has seen */
     bool repairing;            /* it was sent what it lacks, */
     uint32_t repairs;          /* in so many parts that are not acked yet */
+    bool outside;              /* its rows, if they are here, came too late to be joined .. */
+    bool joins;                /* .. and it is to be brought to the joined state all the same */
 };
 
 /* ROUND_INDEX: which rows match; the rounds after it read them. */
@@ -476,8 +481,10 @@ struct round {
     struct answer answer[REPLICAS_MAX]; /* alive replicas that count, nearest first */
     size_t answers;
     struct scan_result merged;
-    bool sending;  /* repairs go out: nothing is decided before the last is */
-    bool starting; /* the first questions go out */
+    struct table_policy policy;
+    bool unrepaired; /* the replicas disagreed, and still do */
+    bool sending;    /* repairs go out: nothing is decided before the last is */
+    bool starting;   /* the first questions go out */
 };
 
 struct read_op {
@@ -499,7 +506,6 @@ void read_reply(struct coord *c, struct now now, struct round *round, node_no fr
                 const struct wire_read_reply *m);
 void read_peer_lost(struct coord *c, struct now now, struct round *round, node_no node);
 void read_expired(struct coord *c, struct read_op *op);
-void read_speculate(struct coord *c, struct now now, struct round *round);
 void read_free(struct coord *c, struct round *round);
 void round_finish(struct coord *c, struct now now, struct round *round,
                   const struct scan_result *result);
@@ -516,7 +522,6 @@ bool round_ask_another(struct coord *c, struct now now, struct round *round, boo
 
 /* Do as many replicas have what was acked at this level as a read at QUORUM asks? */
 bool level_is_quorum(enum level level);
-/* What the session has seen of the range that is written. */
 /* A session's write is made where all that the session has seen is known, so that nobody sees the
  * one without the other. ERR_BEHIND: it waits; else OK, or why it cannot be made. */
 enum err run_wait(struct coord *c, struct now now, struct run *run);
@@ -542,11 +547,22 @@ bool round_uncovered(struct coord *c, struct now now, struct round *round);
 void round_receipt(struct coord *c, struct round *round, enum err err);
 void round_tell(struct round *round); /* what the answers show is seen now */
 
+/* --- coord_speculate.c */
+
+void speculate_begin(struct coord *c, struct now now, struct round *round);   /* all are asked */
+void speculate_again(struct coord *c, struct now now, struct round *round);   /* others are asked */
+void speculate_on_acks(struct coord *c, struct now now, struct round *round); /* of repairs */
+void read_speculate(struct coord *c, struct now now, struct round *round);    /* it is time */
+
 /* --- coord_repair.c */
 void repair_start(struct coord *c, struct now now, struct round *round);
 void repair_full_answer(struct coord *c, struct now now, struct round *round);
 void repair_answer(struct coord *c, struct now now, struct round *round, node_no from,
                    enum err err);
+/* Acks are late: all others are to be brought to the joined state, too. False: there is nobody. */
+bool repair_widen(struct coord *c, struct now now, struct round *round);
+/* One that was not among them has answered, or is lost. */
+void repair_joins(struct coord *c, struct now now, struct round *round, struct answer *a);
 
 /* --- coord_index.c */
 

@@ -8,11 +8,6 @@
 
 #include <string.h>
 
-#define SPECULATE_MIN_US                                                                           \
-    (5 * USEC_PER_MS) /* below this a second request costs more than it saves */
-#define SPECULATE_FIRST_US (50 * USEC_PER_MS) /* until enough latencies are known */
-#define LATENCIES_MIN      100
-
 void op_done(struct coord *c, struct read_op *op, enum err err)
 {
     timers_cancel(&c->timers, &op->deadline.timer);
@@ -145,6 +140,17 @@ static bool enough_alive(const struct round *round)
 
 static void answered(struct coord *c, struct now now, struct round *round);
 
+/* While replicas are being repaired an answer alone counts for nothing (repair_joins). */
+static void count_answer(struct round *round, const struct answer *a)
+{
+    if (round->phase == ROUND_REPAIR)
+        return;
+    if (a->state == REPLICA_ACKED)
+        quorums_ack(&round->quorums, a->standing);
+    else
+        quorums_fail(&round->quorums, a->standing);
+}
+
 static void ask_ourselves(struct coord *c, struct round *round, struct answer *a)
 {
     struct arena *arena = &round->op->memory->arena;
@@ -158,7 +164,7 @@ static void ask_ourselves(struct coord *c, struct round *round, struct answer *a
     if (err != ERR_OK) {
         a->state = REPLICA_LOST;
         a->err = err;
-        quorums_fail(&round->quorums, a->standing);
+        count_answer(round, a);
         return;
     }
     a->full = true;
@@ -168,7 +174,7 @@ static void ask_ourselves(struct coord *c, struct round *round, struct answer *a
     if (round->op->request.seen != NULL)
         a->seen = replica_tell(c, keyspace, &round->scan,
                                round->phase != ROUND_INDEX ? &a->result : NULL, arena);
-    quorums_ack(&round->quorums, a->standing);
+    count_answer(round, a);
 }
 
 /* Does not look at the outcome: callers do, once all are asked. */
@@ -180,7 +186,7 @@ void round_ask(struct coord *c, struct now now, struct round *round, size_t i, b
         quorums_member(&round->quorums, a->standing);
     a->state = REPLICA_WAITING;
     a->full_asked |= full;
-    a->covers = full && !round_is_covered(round) &&
+    a->covers = full && round->phase != ROUND_REPAIR && !round_is_covered(round) &&
                 !(round->starting && round_has_covering(round, REPLICA_WAITING));
     if (is_self(c, a->node)) {
         if (!round_wait_ourselves(c, now, round, a))
@@ -262,10 +268,12 @@ void round_resume(struct coord *c, struct now now, struct round *round)
 {
     for (size_t i = 0; i < round->answers; i++) {
         struct answer *a = &round->answer[i];
-        if (!is_self(c, a->node) || a->state != REPLICA_WAITING || round->phase == ROUND_REPAIR)
+        if (!is_self(c, a->node) || a->state != REPLICA_WAITING)
             continue;
         ask_ourselves(c, round, a);
-        if (round->phase == ROUND_FULL)
+        if (round->phase == ROUND_REPAIR)
+            repair_joins(c, now, round, a);
+        else if (round->phase == ROUND_FULL)
             repair_full_answer(c, now, round);
         else
             answered(c, now, round);
@@ -284,10 +292,8 @@ void read_reply(struct coord *c, struct now now, struct round *round, node_no fr
             a = &round->answer[i];
     }
     if (a == NULL || (m->result.len == 0 && m->err == ERR_OK && a->full_asked && !a->full &&
-                      round->phase == ROUND_FULL))
+                      (round->phase == ROUND_FULL || round->phase == ROUND_REPAIR)))
         return; /* late: the digest that crossed our question for the rows */
-    if (round->phase == ROUND_REPAIR)
-        return; /* late: it is not among those that are brought to the joined state */
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     if (err == ERR_OK && m->digest.len != sizeof a->digest.b)
         err = ERR_MALFORMED;
@@ -306,12 +312,12 @@ void read_reply(struct coord *c, struct now now, struct round *round, node_no fr
     a->err = err;
     if (err == ERR_OK) {
         memcpy(a->digest.b, m->digest.data, sizeof a->digest.b);
-        quorums_ack(&round->quorums, a->standing);
-        histogram_record(c->read_latency, now.mono - round->started);
-    } else {
-        quorums_fail(&round->quorums, a->standing);
+        answer_time_note(&c->times, round->scan.table, ANSWER_READ, now.mono - round->started);
     }
-    if (round->phase == ROUND_COMPARE || round->phase == ROUND_INDEX)
+    count_answer(round, a);
+    if (round->phase == ROUND_REPAIR)
+        repair_joins(c, now, round, a);
+    else if (round->phase == ROUND_COMPARE || round->phase == ROUND_INDEX)
         answered(c, now, round);
     else if (round->phase == ROUND_FULL)
         repair_full_answer(c, now, round);
@@ -326,8 +332,10 @@ void read_peer_lost(struct coord *c, struct now now, struct round *round, node_n
         if (a->state == REPLICA_WAITING) {
             a->state = REPLICA_LOST;
             a->err = ERR_CLOSED;
-            if (round->phase == ROUND_REPAIR)
-                return; /* it does not count any more */
+            if (round->phase == ROUND_REPAIR) {
+                repair_joins(c, now, round, a);
+                return;
+            }
             quorums_lose(&round->quorums, a->standing);
             if (round->phase == ROUND_COMPARE || round->phase == ROUND_INDEX)
                 answered(c, now, round);
@@ -348,27 +356,6 @@ void read_expired(struct coord *c, struct read_op *op)
         round_fail(c, op->round, ERR_TIMEOUT);
 }
 
-static usec speculation_delay(const struct coord *c)
-{
-    if (c->read_latency->count < LATENCIES_MIN)
-        return SPECULATE_FIRST_US;
-    usec p99 = histogram_percentile(c->read_latency, 990000);
-    return p99 > SPECULATE_MIN_US ? p99 : SPECULATE_MIN_US;
-}
-
-void read_speculate(struct coord *c, struct now now, struct round *round)
-{
-    if (round->phase == ROUND_REPAIR)
-        return;
-    bool full = round->phase == ROUND_FULL || round->phase == ROUND_INDEX;
-    for (size_t i = 0; i < round->answers && !full; i++)
-        full = round->answer[i].full_asked && round->answer[i].state == REPLICA_WAITING;
-    if (!round_ask_another(c, now, round, full))
-        return;
-    c->stats.speculations++;
-    timers_set(&c->timers, &round->speculation.timer, now.mono + speculation_delay(c));
-}
-
 /* --- rounds */
 
 void round_start(struct coord *c, struct now now, struct read_op *op)
@@ -380,6 +367,7 @@ void round_start(struct coord *c, struct now now, struct read_op *op)
     if (round->scan.index.no != 0)
         round->phase = ROUND_INDEX;
     round->started = now.mono;
+    round->policy = *cluster_policy(c->cluster, round->scan.table);
     round->speculation.kind = DUE_SPECULATION;
     op->round = round;
     coord_track(c, &round->pending, PENDING_ROUND);
@@ -414,7 +402,7 @@ void round_start(struct coord *c, struct now now, struct read_op *op)
             round_ask(c, now, round, i, !have_data(round));
     }
     round->starting = false;
-    timers_set(&c->timers, &round->speculation.timer, now.mono + speculation_delay(c));
+    speculate_begin(c, now, round);
     answered(c, now, round);
 }
 

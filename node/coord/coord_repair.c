@@ -1,6 +1,7 @@
 /* Blocking read repair. The replicas that answered disagree: fetch the rows from all of them, join,
  * send each what it lacks, and answer when the level is met by replicas that have the joined state
- * (so a later quorum read cannot go back: monotonic quorum reads). */
+ * (so a later quorum read cannot go back: monotonic quorum reads). When an ack is late the others,
+ * that were not asked yet, are brought to the joined state, too, and theirs count as well. */
 #include "node/coord/coord_core.h"
 
 #include "base/mutant.h"
@@ -51,6 +52,30 @@ static const struct part *find_part(const struct scan_result *r, const struct pa
     return NULL;
 }
 
+/* What a replica that answered so lacks of a joined part; false: nothing. */
+static bool lacks(const struct answer *a, const struct part *want, struct arena *arena,
+                  struct part *ret)
+{
+    struct part none = {
+        .table = want->table, .token = want->token, .key = want->key, .deletion = TOMB_NONE};
+    none.static_row.deletion = TOMB_NONE;
+    const struct part *have = find_part(&a->result, want);
+    return part_lacks(have != NULL ? have : &none, want, arena, ret);
+}
+
+/* The table wants its replicas left as they are (read_repair = 'NONE'). */
+static void tell_unrepaired(struct coord *c, struct now now, struct round *round)
+{
+    struct part lack;
+    round->unrepaired = true;
+    for (size_t i = 0; i < round->answers; i++) {
+        struct answer *a = &round->answer[i];
+        for (size_t k = 0; k < round->merged.parts_count && has_answered(a) && !a->lacks; k++)
+            a->lacks = lacks(a, &round->merged.parts[k], &round->op->memory->arena, &lack);
+    }
+    round_finish(c, now, round, &round->merged);
+}
+
 /* Send this replica what it lacks of the joined state; true when there was something. */
 static bool repair_one(struct coord *c, struct now now, struct round *round, struct answer *a)
 {
@@ -59,18 +84,16 @@ static bool repair_one(struct coord *c, struct now now, struct round *round, str
     bool any = false;
     for (size_t i = 0; i < round->merged.parts_count; i++) {
         const struct part *want = &round->merged.parts[i];
-        struct part none = {
-            .table = want->table, .token = want->token, .key = want->key, .deletion = TOMB_NONE};
-        none.static_row.deletion = TOMB_NONE;
-        const struct part *have = find_part(&a->result, want);
         struct part lack;
-        if (!part_lacks(have != NULL ? have : &none, want, arena, &lack))
+        if (!lacks(a, want, arena, &lack))
             continue;
         range_no range = ring_range_of(want->token, cluster_ranges(c->cluster));
         struct dot no_dot = {{0, 0}, 0};
         any = true;
+        if (a->state == REPLICA_LOST)
+            return true; /* we, who could not take the part before it */
         c->stats.repairs++;
-        a->repairing = true;
+        a->repairing = a->lacks = true;
         a->repairs++;
         a->repaired++;
         if (a->node == cluster_self(c->cluster)) {
@@ -119,7 +142,7 @@ static void repair_again(struct coord *c, struct now now, struct round *round)
     count_anew(round);
     for (size_t i = 0; i < round->answers; i++) {
         struct answer *a = &round->answer[i];
-        a->repairing = false;
+        a->repairing = a->outside = a->joins = a->lacks = false;
         a->repairs = a->repaired = 0;
         if (has_answered(a)) {
             quorums_ack(&round->quorums, a->standing);
@@ -128,6 +151,7 @@ static void repair_again(struct coord *c, struct now now, struct round *round)
             a->full = a->full_asked = false;
         }
     }
+    speculate_again(c, now, round);
     repair_full_answer(c, now, round);
 }
 
@@ -151,18 +175,68 @@ static void merge_and_repair(struct coord *c, struct now now, struct round *roun
             results[count++] = round->answer[i].result;
     }
     scan_result_merge(&round->scan, results, count, arena, &round->merged);
+    if (round->policy.no_repair && (round->op->op & COORD_OWN_OP) == 0) {
+        tell_unrepaired(c, now, round);
+        return;
+    }
     round->phase = ROUND_REPAIR;
     count_anew(round);
+    speculate_on_acks(c, now, round);
     /* An apply to our own store that fails at once must not end the round under the loop. */
     round->sending = true;
     for (size_t i = 0; i < round->answers; i++) {
         struct answer *a = &round->answer[i];
+        a->outside = !has_answered(a);
         if (has_answered(a) && (MUTANT(skip_read_repair) || !repair_one(c, now, round, a) ||
                                 MUTANT(repair_not_awaited)))
             quorums_ack(&round->quorums, a->standing);
     }
     round->sending = false;
     repair_decide(c, now, round);
+}
+
+/* Its rows need not be joined: what is told is what lay on enough replicas before it was asked. But
+ * it counts only when it has all of that. */
+static void bring(struct coord *c, struct now now, struct round *round, struct answer *a)
+{
+    if (a->state == REPLICA_LOST && a->err == ERR_CLOSED)
+        quorums_lose(&round->quorums, a->standing);
+    else if (a->state == REPLICA_LOST)
+        quorums_fail(&round->quorums, a->standing);
+    else if (MUTANT(joins_unrepaired) || !repair_one(c, now, round, a))
+        quorums_ack(&round->quorums, a->standing);
+}
+
+void repair_joins(struct coord *c, struct now now, struct round *round, struct answer *a)
+{
+    if (!a->joins || round->sending)
+        return; /* it is not needed so far; or our own answer, which repair_widen sees */
+    round->sending = true;
+    bring(c, now, round, a);
+    round->sending = false;
+    repair_decide(c, now, round);
+}
+
+bool repair_widen(struct coord *c, struct now now, struct round *round)
+{
+    bool any = false;
+    round->sending = true;
+    for (size_t i = 0; i < round->answers; i++) {
+        struct answer *a = &round->answer[i];
+        if (!a->outside || a->joins || a->state == REPLICA_LOST)
+            continue;
+        any = a->joins = true;
+        if (a->state == REPLICA_IDLE)
+            round_ask(c, now, round, i, true);
+        else
+            quorums_member(&round->quorums, a->standing); /* asked before the others were joined */
+        if (a->state != REPLICA_WAITING)
+            bring(c, now, round, a);
+    }
+    round->sending = false;
+    if (any)
+        repair_decide(c, now, round);
+    return any;
 }
 
 void repair_answer(struct coord *c, struct now now, struct round *round, node_no from, enum err err)

@@ -113,12 +113,13 @@ bool round_wait_ourselves(struct coord *c, struct now now, struct round *round, 
 void round_tell(struct round *round)
 {
     struct read_op *op = round->op;
-    bool quorum = round->phase != ROUND_INDEX && level_is_quorum(op->request.level);
+    bool quorum =
+        round->phase != ROUND_INDEX && !round->unrepaired && level_is_quorum(op->request.level);
     for (size_t i = 0; i < round->answers && op->request.seen != NULL; i++) {
         const struct answer *a = &round->answer[i];
         struct arena *arena = &op->memory->arena;
         struct seen seen;
-        if (a->state != REPLICA_ACKED || a->seen.len == 0 ||
+        if (a->state != REPLICA_ACKED || a->outside || a->seen.len == 0 ||
             seen_decode(a->seen, arena, &seen) != ERR_OK)
             continue;
         for (size_t k = 0; k < seen.count; k++)

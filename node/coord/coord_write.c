@@ -405,6 +405,7 @@ void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us
     if (run->owner != NULL)
         run->until = (run->came != 0 ? run->came : now.wall) + timeout_us;
     coord_track(c, &run->pending, PENDING_RUN);
+    run->started = now.mono;
     run->end_mono = now.mono + timeout_us;
     hint_watch(c, run, timeout_us);
     run->deadline.kind = DUE_RUN;

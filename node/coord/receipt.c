@@ -194,8 +194,10 @@ static void put_rows_version(struct buf *b, const struct round *round, const str
     for (size_t i = 0; i < rows->parts_count; i++)
         part_newest(&rows->parts[i], &newest);
     put_version(b, &newest);
-    if (round->phase == ROUND_REPAIR)
-        buf_printf(b, ",\"compared\":\"%s\",\"repaired\":%u", a->repaired > 0 ? "stale" : "newest",
+    if (a->outside && !a->joins)
+        return; /* it came when the others had been compared */
+    if (round->phase == ROUND_REPAIR || round->unrepaired)
+        buf_printf(b, ",\"compared\":\"%s\",\"repaired\":%u", a->lacks ? "stale" : "newest",
                    (unsigned)a->repaired);
     else if (err == ERR_OK)
         buf_put_text(b, ",\"compared\":\"same\"");

@@ -462,8 +462,7 @@ bool option_is_table_id(const struct ddl_option *o)
 
 bool table_option_is_inert(const char *name)
 {
-    static const char *const inert[] = {"additional_write_policy",
-                                        "allow_auto_snapshot",
+    static const char *const inert[] = {"allow_auto_snapshot",
                                         "bloom_filter_fp_chance",
                                         "caching",
                                         "cdc",
@@ -476,8 +475,6 @@ bool table_option_is_inert(const char *name)
                                         "memtable",
                                         "memtable_flush_period_in_ms",
                                         "min_index_interval",
-                                        "read_repair",
-                                        "speculative_retry",
                                         NULL};
     return in_list(name, inert);
 }

@@ -98,6 +98,23 @@ static bool contains(const struct buf *b, const char *text)
     return memmem(b->data, b->len, text, strlen(text)) != NULL;
 }
 
+static void half_of_it_is_forgotten(void)
+{
+    struct histogram h = {0};
+    for (int i = 0; i < 100; i++)
+        histogram_record(&h, i < 60 ? 10 : 1000);
+    histogram_record(&h, 30);
+    histogram_halve(&h);
+    CU_ASSERT_EQUAL(h.count, 50);
+    CU_ASSERT_EQUAL(histogram_percentile(&h, 600000), 10);
+    CU_ASSERT(histogram_percentile(&h, 610000) > 900);
+    for (int i = 0; i < 6; i++)
+        histogram_halve(&h);
+    CU_ASSERT_EQUAL(h.count, 0);
+    CU_ASSERT_EQUAL(h.max, 0);
+    CU_ASSERT_EQUAL(histogram_percentile(&h, 500000), 0);
+}
+
 static void rendered_as_prometheus_text(void)
 {
     struct metrics m;
@@ -168,6 +185,7 @@ CU_TestInfo metrics_tests[] = {
     {"histogram: small values are exact", small_values_are_exact},
     {"histogram: percentiles within two percent", percentiles_within_two_percent},
     {"histogram: extreme values", extreme_values},
+    {"half of it is forgotten", half_of_it_is_forgotten},
     {"rendered as Prometheus text", rendered_as_prometheus_text},
     {"instances add up", instances_add_up},
     {"found by name", found_by_name},

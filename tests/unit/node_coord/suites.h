@@ -1,5 +1,7 @@
 SUITE(quorum)
 SUITE_WITH(coord)
+SUITE_WITH(repair)
+SUITE_WITH(patience)
 SUITE_WITH(stamp)
 SUITE_WITH(counters)
 SUITE_WITH(batch)
