@@ -142,7 +142,7 @@ void round_find_after(struct coord *c, struct round *round, range_no first, uint
     buf_close(&needs);
     if (round->after.len == 0 || round->answers == 0 ||
         round->answer[0].node != cluster_self(c->cluster) ||
-        waits_look(c, op->request.keyspace, round->after, true) != ERR_BEHIND)
+        waits_look(c, op->request.keyspace, round->after, true) == ERR_OK)
         return;
     struct answer ours = round->answer[0];
     size_t at = 0;

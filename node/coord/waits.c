@@ -80,14 +80,18 @@ enum err waits_look(struct coord *c, keyspace_no keyspace, struct bytes needs, b
 {
     struct reader r = reader_make(needs);
     struct need need;
-    enum err err = ERR_OK;
+    enum err err = ERR_OK, broken = ERR_OK;
     while (next_need(c, keyspace, &r, &need)) {
         enum engine_has has = engine_has(c->engine, keyspace, need.range, &need.clock);
         if (has == ENGINE_LACKS || (has == ENGINE_HAS_YOUNG && durable))
             err = ERR_BEHIND;
+        if (broken == ERR_OK)
+            broken = engine_serving_error(c->engine, keyspace, need.range);
         clock_close(&need.clock);
     }
-    return r.failed ? ERR_MALFORMED : err;
+    if (r.failed)
+        return ERR_MALFORMED;
+    return broken != ERR_OK ? broken : err;
 }
 
 /* --- beginning */
@@ -200,6 +204,8 @@ static bool is_ready(struct coord *c, struct wait *w)
     for (size_t i = 0; i < w->count; i++) {
         enum engine_has has =
             engine_has(c->engine, w->keyspace, w->needs[i].range, &w->needs[i].clock);
+        if (engine_serving_error(c->engine, w->keyspace, w->needs[i].range) != ERR_OK)
+            return true; /* it was found damaged meanwhile: whoever asks is to hear of it */
         if (has == ENGINE_LACKS && !w->needs[i].complete)
             return false;
         young |= has == ENGINE_HAS_YOUNG && w->durable;

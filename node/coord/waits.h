@@ -82,7 +82,8 @@ struct wait {
     size_t bytes;
 };
 
-/* Is there nothing to wait for? ERR_OK: no. ERR_BEHIND: there is. ERR_MALFORMED. */
+/* Is there nothing to wait for? ERR_OK: no. ERR_BEHIND: there is. ERR_MALFORMED. Any other: a range
+ * of them is not served here, and what is to come there may take long. */
 enum err waits_look(struct coord *c, keyspace_no keyspace, struct bytes needs, bool durable);
 
 /* After ERR_BEHIND. They fail with ERR_OVERLOADED alone. */

@@ -1,6 +1,7 @@
 SUITE(quorum)
 SUITE_WITH(coord)
 SUITE_WITH(repair)
+SUITE_WITH(damaged)
 SUITE_WITH(patience)
 SUITE_WITH(stamp)
 SUITE_WITH(counters)
