@@ -163,6 +163,8 @@
     X(vote_of_few, "of two that differ the other one is right, whatever most have")                \
     X(vote_of_two, "the only other replica that lives is a majority")                              \
     X(covered_comes_back, "what a deletion hid comes to light when it loses a vote")               \
+    X(alike_is_told, "a session brings rows that the other one has just so")                       \
+    X(absence_wins, "what most have lost goes where it still is")                                  \
     X(vote_over_writes, "what lost a vote is replaced, though it was written to meanwhile")        \
     X(vote_takes_deletions, "a deletion that most have dropped is voted away from what it covers") \
     X(dropped_comes_back, "a session brings a deletion back to who has dropped it")                \

@@ -188,6 +188,8 @@ enum err engine_tree_join(struct engine *e, keyspace_no keyspace, range_no range
 struct tree_shown {
     struct bytes place;
     uint64_t hash;
+    int64_t
+        dropped; /* of engine_tree_look: the largest timestamp of what was dropped thereabouts */
     struct part part; /* alone: a row, or a head; zeroed when there is nothing */
 };
 enum err engine_tree_shown(struct engine *e, const struct range_place *place, struct bytes rows,

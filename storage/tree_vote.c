@@ -42,7 +42,7 @@ static void add(struct showing *s, const struct part *part, uint64_t hash)
 {
     s->items = arena_grow(s->arena, s->items, s->count, &s->cap, sizeof *s->items);
     s->items[s->count++] =
-        (struct tree_shown){arena_copy(s->arena, buf_bytes(&s->at)), hash, *part};
+        (struct tree_shown){arena_copy(s->arena, buf_bytes(&s->at)), hash, TIMESTAMP_NONE, *part};
 }
 
 static struct part bare(const struct part *p)
@@ -142,11 +142,17 @@ enum err engine_tree_look(struct engine *e, table_no table, const struct bytes *
         err =
             engine_tree_shown(e, NULL, buf_bytes(&rows), agreed, now_s, arena, &have, &have_count);
     for (size_t i = 0; err == ERR_OK && i < *ret_count; i++) {
+        struct bytes key, row;
+        enum key_kind kind;
+        token place;
         out[i].place = places[i];
         while (at < have_count && bytes_compare(have[at].place, places[i]) < 0)
             at++;
         if (at < have_count && bytes_equal(have[at].place, places[i]))
             out[i] = have[at];
+        out[i].dropped = key_parse_tree_place(places[i], arena, &place, &key, &kind, &row)
+                             ? engine_purged_bound(e, table, place)
+                             : TIMESTAMP_NONE;
     }
     buf_close(&rows);
     *ret = out;

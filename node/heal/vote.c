@@ -136,6 +136,7 @@ enum err vote_prepare(struct heal *h, struct comparing *s, struct voting *v, str
         row->own_part = own[i].part;
         row->is_own = own[i].part.key.data != NULL;
         row->owns = row->their = 1;
+        row->dropped = row->own == 0 ? own[i].dropped : INT64_MAX;
         if (row->own != row->theirs)
             v->asked[v->asked_count++] = i;
     }
@@ -170,6 +171,32 @@ static bool is_most(const struct voting *v, unsigned count)
     return count * 2 > v->replicas || (MUTANT(vote_of_two) && v->voters_count == 0);
 }
 
+static int64_t newest_of(const struct row *row)
+{
+    int64_t newest = TIMESTAMP_NONE;
+    for (size_t i = 0; i < row->cells_count; i++)
+        newest = row->cells[i].timestamp > newest ? row->cells[i].timestamp : newest;
+    return newest;
+}
+
+/* Most show nothing, and it is not that they may have dropped what deleted it: they have lost it.
+ * Nothing that could be heard of is said by who has nothing. */
+static bool is_lost_by_most(const struct vote_row *row, bool here, bool there)
+{
+    const struct part *p = here ? &row->own_part : &row->their_part;
+    bool nothing = here ? row->theirs == 0 : there && row->own == 0;
+    int64_t newest = TIMESTAMP_NONE;
+    if (!nothing || MUTANT(absence_wins))
+        return false;
+    if (p->has_static)
+        newest = newest_of(&p->static_row);
+    for (size_t i = 0; i < p->rows_count; i++) {
+        int64_t of_row = newest_of(&p->rows[i]);
+        newest = of_row > newest ? of_row : newest;
+    }
+    return newest > row->dropped;
+}
+
 static void decide(struct voting *v)
 {
     for (size_t i = 0; i < v->asked_count; i++) {
@@ -177,6 +204,8 @@ static void decide(struct voting *v)
         bool here = is_most(v, row->their), there = is_most(v, row->owns);
         if (MUTANT(vote_of_few) && !there)
             here = true;
+        if (is_lost_by_most(row, here, there))
+            here = there = false;
         row->lost = here ? VOTE_HERE : there ? VOTE_THERE : VOTE_JOIN;
     }
 }
@@ -435,6 +464,8 @@ static void tally(struct heal *h, struct now now, struct comparing *s)
         for (size_t k = 0; k < count && !o->absent; k++) {
             struct vote_row *row = &v->rows[v->asked[v->at + k]];
             touched = touched || o->touched[k];
+            if (o->shown[k] == 0 && o->dropped[k] < row->dropped)
+                row->dropped = o->dropped[k];
             row->owns += o->shown[k] == row->own;
             row->their += o->shown[k] == row->theirs;
             row->others = row->others || (o->shown[k] != row->own && o->shown[k] != row->theirs);
@@ -452,10 +483,12 @@ static enum err read_shown(struct comparing *s, struct voter *o, struct bytes in
     struct reader r = reader_make(in);
     size_t page = s->vote->page;
     o->shown = arena_array(&s->arena, uint64_t, page);
+    o->dropped = arena_array(&s->arena, int64_t, page);
     o->touched = arena_array(&s->arena, bool, page);
     for (o->count = 0; reader_left(&r) > 0 && o->count < page; o->count++) {
         o->touched[o->count] = read_u8(&r) != 0;
         o->shown[o->count] = read_u64(&r);
+        o->dropped[o->count] = o->shown[o->count] == 0 ? read_i64(&r) : INT64_MAX;
     }
     return o->count > 0 ? reader_finish(&r) : ERR_MALFORMED;
 }

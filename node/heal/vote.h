@@ -35,6 +35,7 @@ struct vote_row {
     uint64_t own, theirs; /* what is shown here and at the peer; 0: nothing */
     unsigned owns, their; /* replicas that show this */
     bool others;          /* one shows a third thing */
+    int64_t dropped;      /* what all that show nothing may have dropped is not above this */
     bool touched;
     enum { VOTE_ALIKE, VOTE_JOIN, VOTE_HERE, VOTE_THERE, VOTE_LEFT } lost; /* who replaces */
     struct part own_part, their_part;
@@ -45,7 +46,8 @@ struct vote_row {
 struct voter {
     node_no node;
     bool waits, absent;
-    uint64_t *shown; /* of the page */
+    uint64_t *shown;  /* of the page */
+    int64_t *dropped; /* where nothing is shown */
     bool *touched;
     size_t count;
 };

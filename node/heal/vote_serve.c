@@ -104,6 +104,8 @@ static enum err answer(struct voting_here *v, const struct wire_compare_vote *m,
         for (size_t i = 0; i < done; i++) {
             buf_put_u8(shown, tree_skip_has(&skip, here[i].place));
             buf_put_u64(shown, here[i].hash);
+            if (here[i].hash == 0)
+                buf_put_i64(shown, here[i].dropped);
             if (m->rows && here[i].part.key.data != NULL)
                 part_encode(&here[i].part, rows);
         }

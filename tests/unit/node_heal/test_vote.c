@@ -82,6 +82,56 @@ static size_t kept_by_all(void)
     return kept(1, &list) + kept(2, &list) + kept(3, &list);
 }
 
+static struct part deletion_of(unsigned row, int64_t timestamp, struct dot dot)
+{
+    struct part p = part_of(row, timestamp, CELL_LIVE, "", dot);
+    p.rows_count = 0;
+    p.deletion = (struct tomb){timestamp, f.now.wall / USEC_PER_SEC, dot};
+    return p;
+}
+
+/* And a newer tombstone of another column is in the row: so reading does not take it away. */
+static void delete_everywhere(unsigned row, int64_t timestamp)
+{
+    struct dot dot = next_dot(1);
+    struct part p = part_of(row, timestamp + 10, CELL_TOMBSTONE, NULL, dot);
+    p.rows[0].cells[0].column = 2;
+    for (node_no i = 1; i <= NODES; i++)
+        apply(i, &p, dot);
+    dot = next_dot(1);
+    p = deletion_of(row, timestamp, dot);
+    for (node_no i = 1; i <= NODES; i++)
+        apply(i, &p, dot);
+    sync_all();
+}
+
+/* All have had all, so it was agreed; by now nobody knows that any more. */
+static void drop_garbage(node_no no)
+{
+    struct engine *e = f.node[no - 1].engine;
+    struct clock agreed;
+    bool done = false;
+    clock_init(&agreed);
+    clock_copy(&agreed, engine_clock(e, KEYSPACE, RANGE));
+    while (!done)
+        CU_ASSERT_EQUAL_FATAL(engine_purge(e, KEYSPACE, RANGE, &agreed, INT64_MIN, 1000, &done),
+                              ERR_OK);
+    CU_ASSERT(engine_stats(e).purged >= 2);
+    clock_close(&agreed);
+    sync_all();
+}
+
+/* A row is deleted, all have agreed, and all have dropped it. */
+static void was_once(unsigned row)
+{
+    put_both(row, 20);
+    delete_everywhere(row, 30);
+    for (node_no i = 1; i <= NODES; i++)
+        drop_garbage(i);
+}
+
+/* What nobody else shows goes where it may have been deleted: there everybody has dropped later
+ * things. */
 static void what_most_have_wins(void)
 {
     static const char *const wholes[] = {"whole", "whole", NULL};
@@ -93,6 +143,7 @@ static void what_most_have_wins(void)
             values[who - 1] = others[how];
             begin_anew();
             fill(200);
+            was_once(777);
             put_each(777, values);
             sync_all();
             CU_ASSERT_EQUAL(compare(&between)->rows_different, who != 3);
@@ -111,6 +162,27 @@ static void what_most_have_wins(void)
             CU_ASSERT(compare(&between)->equal);
             CU_ASSERT(compare(&with_third)->equal);
         }
+    }
+}
+
+/* Most have nothing, and nothing was dropped that may have deleted it: they have lost it. */
+static void what_most_have_lost_comes_back(void)
+{
+    for (node_no who = 1; who <= NODES; who++) {
+        const char *values[NODES] = {NULL};
+        values[who - 1] = "still there";
+        begin_anew();
+        fill(200);
+        was_once(778);
+        put_each(777, values);
+        sync_all();
+        compare(&between);
+        compare(&with_third);
+        compare(&between);
+        CU_ASSERT(all_have(777, "still there"));
+        CU_ASSERT_EQUAL(kept_by_all(), 1); /* the third had nothing when two had it */
+        CU_ASSERT(compare(&between)->equal);
+        CU_ASSERT(compare(&with_third)->equal);
     }
 }
 
@@ -305,14 +377,6 @@ static void an_invented_deletion_goes(void)
     }
 }
 
-static struct part deletion_of(unsigned row, int64_t timestamp, struct dot dot)
-{
-    struct part p = part_of(row, timestamp, CELL_LIVE, "", dot);
-    p.rows_count = 0;
-    p.deletion = (struct tomb){timestamp, f.now.wall / USEC_PER_SEC, dot};
-    return p;
-}
-
 /* Two have nothing of a deletion and of what it deletes; at the third both are there, and what it
  * hides stays hidden. Also when a row comes that is not deleted for the others: then it goes. */
 static void what_was_deleted_stays_deleted(void)
@@ -356,37 +420,6 @@ static void what_was_deleted_stays_deleted(void)
             CU_ASSERT_EQUAL(compare(&with_third)->equal, how == 1 || who == 2);
         }
     }
-}
-
-/* And a newer tombstone of another column is in the row: so reading does not take it away. */
-static void delete_everywhere(unsigned row, int64_t timestamp)
-{
-    struct dot dot = next_dot(1);
-    struct part p = part_of(row, timestamp + 10, CELL_TOMBSTONE, NULL, dot);
-    p.rows[0].cells[0].column = 2;
-    for (node_no i = 1; i <= NODES; i++)
-        apply(i, &p, dot);
-    dot = next_dot(1);
-    p = deletion_of(row, timestamp, dot);
-    for (node_no i = 1; i <= NODES; i++)
-        apply(i, &p, dot);
-    sync_all();
-}
-
-/* All have had all, so it was agreed; by now nobody knows that any more. */
-static void drop_garbage(node_no no)
-{
-    struct engine *e = f.node[no - 1].engine;
-    struct clock agreed;
-    bool done = false;
-    clock_init(&agreed);
-    clock_copy(&agreed, engine_clock(e, KEYSPACE, RANGE));
-    while (!done)
-        CU_ASSERT_EQUAL_FATAL(engine_purge(e, KEYSPACE, RANGE, &agreed, INT64_MIN, 1000, &done),
-                              ERR_OK);
-    CU_ASSERT(engine_stats(e).purged >= 2);
-    clock_close(&agreed);
-    sync_all();
 }
 
 /* Most have dropped a deletion with the row under it; with one both are there, and stay: else the
@@ -446,6 +479,7 @@ static void what_was_dropped_does_not_come_back(void)
 
 CU_TestInfo vote_tests[] = {
     {"what most have wins", what_most_have_wins},
+    {"what most have lost comes back", what_most_have_lost_comes_back},
     {"without a majority all is joined", without_a_majority_all_is_joined},
     {"two that live are no majority", two_that_live_are_no_majority},
     {"a preview asks nobody", a_preview_asks_nobody},
