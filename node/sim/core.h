@@ -189,6 +189,7 @@ struct sim {
     struct rng user_rng; /* sim_rng */
     usec time;
     uint64_t orders, lives, hash, events;
+    bool damaged; /* bits of a disk were turned, or rows went from it */
     struct slot *heap;
     size_t heap_count, heap_cap;
     struct event **spare; /* events not in the heap */

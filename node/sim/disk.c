@@ -39,6 +39,7 @@ uint32_t sim_flip_bits(struct sim *s, unsigned node, uint32_t blocks)
     for (uint32_t i = 0; i < blocks && store_mem_count(store) > 0; i++)
         entries += store_mem_damage(store, (size_t)rng_below(&s->rng, store_mem_count(store)));
     mix(s, entries);
+    s->damaged |= entries > 0;
     return entries;
 }
 

@@ -187,6 +187,7 @@ uint32_t sim_lose_rows(struct sim *s, unsigned node, uint32_t partitions)
         if (find_part(s, node, buf_bytes(&at), &p)) {
             if (is_copied(s, node, &p) && is_alike(s, node, &p, &empty) && !empty) {
                 lose(s, node, &p);
+                s->damaged = true;
                 lost++;
             } else {
                 mem_free(p.key);

@@ -90,7 +90,8 @@ bool watch_look(struct watch *w, struct errmsg *ret_why)
     if (good && !sim_check_bounds(w->sim, &why))
         good = watch_fail(w, "%s", why.text);
     for (unsigned i = 1; i <= w->sim->count && good; i++)
-        good = watch_ring(w, i) && watch_claims(w, i, SAMPLES_A_LOOK) && watch_agree(w, i);
+        good = watch_ring(w, i) && watch_claims(w, i, SAMPLES_A_LOOK) && watch_agree(w, i) &&
+               watch_trees(w, i);
     good = good && watch_members(w);
     if (!good && ret_why != NULL)
         *ret_why = w->why;

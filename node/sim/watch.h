@@ -20,6 +20,9 @@
  *       expired.                                                              (watch_left.c)
  *   (8) What a node takes to be agreed all replicas durably have, and all that was minted before it
  *       by the same node.                                                    (watch_agree.c)
+ *   (9) Unless a disk was damaged, Merkle trees find nothing that clocks say cannot be: no row that
+ *       differs at equal dots, no leaf that has changed on its own. Sessions by trees mend what
+ * they find, so (6) alone would not tell.                                   (watch_agree.c)
  *
  * The first contradiction stays.
  */

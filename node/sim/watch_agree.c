@@ -125,3 +125,18 @@ bool watch_agree(struct watch *w, unsigned node)
     }
     return good;
 }
+
+bool watch_trees(struct watch *w, unsigned node)
+{
+    struct node *n = w->sim->machines[node].node;
+    struct heal *h = n != NULL ? node_heal(n) : NULL;
+    if (h == NULL || w->sim->damaged)
+        return true;
+    uint64_t doubtful = heal_stats(h).doubtful;
+    uint64_t wrong = engine_stats(node_engine(n)).leaves_wrong;
+    if (doubtful > 0)
+        return watch_fail(w, "node %u got %" PRIu64 " rows that its clocks said it had", node,
+                          doubtful);
+    return wrong == 0 ||
+           watch_fail(w, "node %u: %" PRIu64 " leaves have changed on their own", node, wrong);
+}

@@ -101,6 +101,7 @@ unsigned watch_machine_of(const struct sim *s, node_no node);
 
 /* --- watch_agree.c */
 bool watch_agree(struct watch *w, unsigned node);
+bool watch_trees(struct watch *w, unsigned node);
 
 /* --- watch_ring.c */
 bool watch_ring(struct watch *w, unsigned node);

@@ -323,6 +323,25 @@ static void replicas_that_differ(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(watch->why.text, "ks.t: merged by hand, nodes"));
 }
 
+static bool has_compared(struct sim *s, void *node)
+{
+    return !sim_is_comparing(s, *(unsigned *)node);
+}
+
+/* Sessions mend it, so in the end nothing is to be seen of it. */
+static void rows_that_clocks_speak_of(void)
+{
+    struct sim_compare what = {1, 3, true, false};
+    unsigned node = 1;
+    begin();
+    CU_ASSERT(sim_lose_rows(w, 3, 2) > 0);
+    CU_ASSERT_FATAL(sim_compare(w, &what));
+    CU_ASSERT_FATAL(sim_until(w, has_compared, &node, SECONDS(60)));
+    CU_ASSERT(watch_look(watch, NULL)); /* somebody took them */
+    w->damaged = false;
+    CU_ASSERT(found("rows that its clocks said it had"));
+}
+
 /* --- what the nodes hold for true */
 
 static void metadata_that_differs(void)
@@ -420,6 +439,7 @@ CU_TestInfo watch_tests[] = {
     {"bytes without grammar", bytes_without_grammar},
     {"a claim without effect", a_claim_without_effect},
     {"replicas that differ", replicas_that_differ},
+    {"rows that clocks speak of", rows_that_clocks_speak_of},
     {"metadata that differs", metadata_that_differs},
     {"a number with two hosts", a_number_with_two_hosts},
     {"an epoch that goes back", an_epoch_that_goes_back},
