@@ -338,9 +338,15 @@ static void mix_for_healing(struct rng *r, struct mixture *m)
         m->weights[i] = rng_chance(r, HALF) ? m->weights[i] : 0;
     m->weights[FAULT_kill]++;
     m->weights[FAULT_cut]++;
-    m->weights[FAULT_lose_disk] += rng_chance(r, HALF / 2) ? 20 : 0;
-    m->weights[FAULT_flip_bits] += rng_chance(r, HALF / 2) ? 20 : 0;
-    m->weights[FAULT_lose_rows] = 40;
+    /* Who rebuilds a range or takes it over may ask the one that has lost rows: one or the other.
+     */
+    if (rng_chance(r, HALF / 2)) {
+        m->weights[FAULT_lose_disk] += 20;
+        m->weights[FAULT_flip_bits] += 20;
+    } else {
+        m->weights[FAULT_lose_disk] = m->weights[FAULT_flip_bits] = m->weights[FAULT_join] = 0;
+        m->weights[FAULT_lose_rows] = 40;
+    }
     m->weights[FAULT_compare] = 80;
     m->every_us = spread(r, MS(200), SECONDS(3));
     m->lasts_us = spread(r, MS(50), SECONDS(5));
