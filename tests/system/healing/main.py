@@ -61,7 +61,7 @@ def equal_and_one(torc, rows, figures):
                        ("a bit flipped", "--garble")):
         torc.settled(name)
         stored = torc.plant(name, deed, "1")
-        full = torc.repair(name, "--full")
+        full = torc.repair(name, "--full", damaged=deed == "--garble")
         figures["one"].append({"rows": rows, "what": what, "bytes_stored": stored, **brief(full)})
         say(f"| {human(rows)} | {what} | {full['rows_different']} | {of_repair(full)} | "
             f"{full['bytes_sent'] + full['bytes_received']} | {stored} |")
