@@ -214,10 +214,11 @@ enum err engine_tree_replace(struct engine *e, keyspace_no keyspace, range_no ra
                              const struct tree_replace *items, size_t count, int64_t now_s,
                              struct arena *arena, uint64_t ticket) MUST_CHECK;
 
-/* Whether that would be any change of a head (NULL: there is none), but for garbage. */
-bool engine_tree_head_changes(struct engine *e, keyspace_no keyspace, range_no range,
-                              const struct part *own, const struct part *with, int64_t now_s,
-                              struct arena *arena);
+/* Whether that would be any change (NULL: there is none of it). Of a head others may have less:
+ * what they have dropped, and that is none. */
+bool engine_tree_changes(struct engine *e, keyspace_no keyspace, range_no range,
+                         const struct part *own, const struct part *with, int64_t now_s,
+                         struct arena *arena);
 
 /* The same for the same key of digests: trees of other keys are not to be compared. */
 uint64_t engine_tree_check(const struct engine *e);

@@ -221,11 +221,13 @@ static bool head_becomes(struct engine *e, const struct range_state *r, const st
            shows_other(own, ret, now_s, arena);
 }
 
-bool engine_tree_head_changes(struct engine *e, keyspace_no keyspace, range_no range,
-                              const struct part *own, const struct part *with, int64_t now_s,
-                              struct arena *arena)
+bool engine_tree_changes(struct engine *e, keyspace_no keyspace, range_no range,
+                         const struct part *own, const struct part *with, int64_t now_s,
+                         struct arena *arena)
 {
     struct part none, ret;
+    if ((own != NULL && own->rows_count > 0) || (with != NULL && with->rows_count > 0))
+        return true;
     if (own == NULL && with == NULL)
         return false;
     none = bare(own != NULL ? own : with);

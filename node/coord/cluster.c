@@ -3,6 +3,8 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "ring/token.h"
+#include "storage/engine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -362,6 +364,15 @@ size_t cluster_tables_of(const struct cluster *c, keyspace_no keyspace, struct a
     }
     *ret_tables = tables;
     return count;
+}
+
+void cluster_place(const struct cluster *c, keyspace_no keyspace, range_no range,
+                   struct arena *arena, struct range_place *ret)
+{
+    struct token_span span = ring_range_span(range, cluster_ranges(c));
+    ret->first = span.first;
+    ret->last = span.last;
+    ret->tables_count = cluster_tables_of(c, keyspace, arena, &ret->tables);
 }
 
 /* --- lives, and since when */

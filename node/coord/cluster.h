@@ -82,6 +82,11 @@ const struct table_policy *cluster_policy(const struct cluster *c, table_no tabl
 size_t cluster_tables_of(const struct cluster *c, keyspace_no keyspace, struct arena *arena,
                          const table_no **ret_tables);
 
+/* Where the data of a range of the keyspace lies; its tables in the arena. */
+struct range_place; /* storage/engine.h */
+void cluster_place(const struct cluster *c, keyspace_no keyspace, range_no range,
+                   struct arena *arena, struct range_place *ret);
+
 /* Dropped or truncated: its number is a slot that we have applied, and it is not there. One that we
  * have not heard of yet is not gone. */
 bool cluster_table_is_gone(const struct cluster *c, table_no table);

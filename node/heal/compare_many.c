@@ -97,7 +97,7 @@ bool heal_compare_ranges(struct heal *h, struct now now, uint64_t id,
 
 /* --- settling */
 
-static void add_figures(struct heal_figures *all, const struct heal_figures *one)
+void heal_add_figures(struct heal_figures *all, const struct heal_figures *one)
 {
     all->rows += one->rows;
     all->stretches += one->stretches;
@@ -120,7 +120,7 @@ static void settle(struct comparing_many *m, struct many_range *r, enum err err,
     m->settled++;
     m->failed += err != ERR_OK;
     m->equal += err == ERR_OK && figures->equal;
-    add_figures(&m->figures, figures);
+    heal_add_figures(&m->figures, figures);
 }
 
 void many_session_ended(struct heal *h, struct now now, const struct comparing *s, enum err err,

@@ -18,7 +18,6 @@ bool compare_is_new(struct heal *h, const struct compare_range *r, node_no node)
 enum err compare_own_range(struct heal *h, keyspace_no keyspace, range_no range,
                            struct arena *arena, struct compare_range *ret)
 {
-    const struct placement *p = cluster_placement(h->cluster, keyspace);
     node_no self = cluster_self(h->cluster), nodes[AGREE_SET_MAX];
     ret->keyspace = keyspace;
     ret->range = range;
@@ -26,10 +25,7 @@ enum err compare_own_range(struct heal *h, keyspace_no keyspace, range_no range,
         agree_replicas(h, keyspace, range, nodes, &ret->tag) == 0)
         return ERR_UNAVAILABLE;
     ret->tag ^= engine_tree_check(h->engine);
-    struct token_span span = ring_range_span(range, p->ranges);
-    ret->place.first = span.first;
-    ret->place.last = span.last;
-    ret->place.tables_count = cluster_tables_of(h->cluster, keyspace, arena, &ret->place.tables);
+    cluster_place(h->cluster, keyspace, range, arena, &ret->place);
     return engine_range_error(h->engine, keyspace, range);
 }
 
@@ -152,10 +148,7 @@ size_t heal_rows(struct heal *h, keyspace_no keyspace, range_no range, struct ar
     const struct placement *p = cluster_placement(h->cluster, keyspace);
     if (p == NULL || range >= p->ranges)
         return 0;
-    struct token_span span = ring_range_span(range, p->ranges);
-    place.first = span.first;
-    place.last = span.last;
-    place.tables_count = cluster_tables_of(h->cluster, keyspace, arena, &place.tables);
+    cluster_place(h->cluster, keyspace, range, arena, &place);
     struct tree_sum *sums = arena_array(arena, struct tree_sum, place.tables_count);
     struct heal_rows *rows = arena_array(arena, struct heal_rows, place.tables_count);
     clock_init(&asof);

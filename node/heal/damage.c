@@ -5,15 +5,6 @@
 
 #define LOOK_EVERY USEC_PER_SEC
 
-static void place_of(struct heal *h, keyspace_no keyspace, range_no range, struct range_place *ret,
-                     struct arena *arena)
-{
-    struct token_span span = ring_range_span(range, cluster_ranges(h->cluster));
-    ret->first = span.first;
-    ret->last = span.last;
-    ret->tables_count = cluster_tables_of(h->cluster, keyspace, arena, &ret->tables);
-}
-
 bool damage_hits(struct heal *h, keyspace_no keyspace, range_no range)
 {
     struct range_place place;
@@ -21,18 +12,18 @@ bool damage_hits(struct heal *h, keyspace_no keyspace, range_no range)
     uint32_t ranges = cluster_ranges(h->cluster);
     if (!engine_has_lost(h->engine) || range >= ranges || MUTANT(damage_served))
         return false;
-    place_of(h, keyspace, range, &place, &arena);
+    cluster_place(h->cluster, keyspace, range, &arena, &place);
     bool hit = engine_range_is_lost(h->engine, keyspace, range, &place);
     arena_close(&arena);
     return hit;
 }
 
-/* No key of the range lies here. */
+/* Nothing that was written to the range lies here. */
 static bool is_bare(struct heal *h, const struct heal_damaged *at)
 {
     struct range_place place;
     struct arena arena = {0};
-    place_of(h, at->keyspace, at->range, &place, &arena);
+    cluster_place(h->cluster, at->keyspace, at->range, &arena, &place);
     bool bare = engine_range_is_bare(h->engine, at->keyspace, at->range, &place);
     arena_close(&arena);
     return bare;
@@ -52,17 +43,24 @@ void damage_has_peer(struct heal *h, keyspace_no keyspace, range_no range)
         h->forget_due = 0;
 }
 
+static bool has_told(const struct session *s, const struct heal_damaged *at)
+{
+    for (size_t i = 0; i < s->wants_count; i++) {
+        if (s->wants[i].keyspace == at->keyspace && s->wants[i].range == at->range)
+            return true;
+    }
+    return false;
+}
+
 /* Of a range that nobody ever wrote to no clock is told; and here nothing of it is to be lost. */
 void damage_hear(struct heal *h, const struct session *s)
 {
     struct heal_damaged at = {0};
     for (; !s->partial && held_next_damaged(h, &at); at.range++) {
         const struct placement *p = cluster_placement(h->cluster, at.keyspace);
-        bool told = false;
-        for (size_t i = 0; i < s->wants_count; i++)
-            told |= s->wants[i].keyspace == at.keyspace && s->wants[i].range == at.range;
-        if (!told && !at.rebuilding && p != NULL && at.range < p->ranges &&
-            replicas_have(placement_replicas(p, at.range), s->peer) && is_bare(h, &at))
+        if (!at.rebuilding && p != NULL && at.range < p->ranges &&
+            replicas_have(placement_replicas(p, at.range), s->peer) && !has_told(s, &at) &&
+            is_bare(h, &at))
             damage_has_peer(h, at.keyspace, at.range);
     }
 }

@@ -220,6 +220,9 @@ struct heal_entropy {
 };
 struct heal_entropy heal_entropy(const struct heal *h);
 
+/* *all += *one, but for what is no number. */
+void heal_add_figures(struct heal_figures *all, const struct heal_figures *one);
+
 /* What one of the last sessions to end came to; for who looks at replicas from outside. NULL: it is
  * under way, or too long ago. */
 struct heal_compared {

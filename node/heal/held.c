@@ -319,10 +319,7 @@ static bool forget_one(struct heal *h, struct now now)
     uint32_t ranges = cluster_ranges(h->cluster);
     enum err err = ERR_OK;
     if (f.range < ranges && cluster_has_keyspace(h->cluster, f.keyspace)) {
-        struct token_span span = ring_range_span(f.range, ranges);
-        place.first = span.first;
-        place.last = span.last;
-        place.tables_count = cluster_tables_of(h->cluster, f.keyspace, &arena, &place.tables);
+        cluster_place(h->cluster, f.keyspace, f.range, &arena, &place);
         err = engine_forget(h->engine, f.keyspace, f.range, &place, FORGET_KEYS, &done);
     }
     arena_close(&arena);

@@ -317,14 +317,11 @@ static void choose_given(struct comparing *s, struct voting *v)
     s->give_count = count;
 }
 
-/* Of a head most may have less: what they have dropped. */
 static bool changes(struct heal *h, struct comparing *s, const struct vote_row *row)
 {
-    const struct part *own = row->is_own ? &row->own_part : NULL;
-    const struct part *with = row->is_theirs ? &row->their_part : NULL;
-    bool is_row = (own != NULL && own->rows_count > 0) || (with != NULL && with->rows_count > 0);
-    return is_row || engine_tree_head_changes(h->engine, s->range.keyspace, s->range.range, own,
-                                              with, s->now_s, &s->arena);
+    return engine_tree_changes(h->engine, s->range.keyspace, s->range.range,
+                               row->is_own ? &row->own_part : NULL,
+                               row->is_theirs ? &row->their_part : NULL, s->now_s, &s->arena);
 }
 
 static void finish(struct heal *h, struct now now, struct comparing *s)

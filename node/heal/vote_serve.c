@@ -165,16 +165,6 @@ static const struct part *part_at(const struct tree_shown *rows, size_t count,
     return NULL;
 }
 
-/* Of a head who asks may have less: what he has dropped. */
-static bool changes(struct voting_here *v, const struct wire_compare_give *m,
-                    const struct tree_shown *here, const struct part *with)
-{
-    const struct part *own = here->part.key.data != NULL ? &here->part : NULL;
-    bool is_row = (own != NULL && own->rows_count > 0) || (with != NULL && with->rows_count > 0);
-    return is_row || engine_tree_head_changes(v->h->engine, m->keyspace, m->range, own, with,
-                                              m->now_s, &v->arena);
-}
-
 static enum err replace_all(struct voting_here *v, const struct wire_compare_give *m, node_no from,
                             uint64_t ticket, struct tree_taken *ret)
 {
@@ -193,11 +183,12 @@ static enum err replace_all(struct voting_here *v, const struct wire_compare_giv
             const struct compare_place *p = &v->places[at + i];
             const struct part *with = part_at(rows, rows_count, p);
             err = check_one(v, at + i, &here[i]);
-            if (!changes(v, m, &here[i], with))
+            const struct part *own = here[i].part.key.data != NULL ? &here[i].part : NULL;
+            if (!engine_tree_changes(h->engine, m->keyspace, m->range, own, with, m->now_s,
+                                     &v->arena))
                 continue;
             items[count] = (struct tree_replace){p->table, p->place, with};
-            list[count++] = (struct vote_difference){
-                p->table, p->place, here[i].part.key.data != NULL ? &here[i].part : NULL, with};
+            list[count++] = (struct vote_difference){p->table, p->place, own, with};
         }
         at += done;
     }

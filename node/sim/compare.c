@@ -91,18 +91,7 @@ static void add(struct sim_compared *r, const struct heal_compared *c)
     if (c->err != ERR_OK)
         return;
     sum->equal = sum->equal && f->equal;
-    sum->rows += f->rows;
-    sum->stretches += f->stretches;
-    sum->rows_listed += f->rows_listed;
-    sum->rows_different += f->rows_different;
-    sum->rows_received += f->rows_received;
-    sum->rows_sent += f->rows_sent;
-    sum->doubtful += f->doubtful;
-    sum->leaves_wrong += f->leaves_wrong;
-    sum->messages += f->messages;
-    sum->bytes_search += f->bytes_search;
-    sum->bytes_received += f->bytes_received;
-    sum->bytes_sent += f->bytes_sent;
+    heal_add_figures(sum, f);
 }
 
 /* True: one more was begun. */
@@ -191,12 +180,10 @@ static bool tree_is_true(struct sim *s, unsigned node, const struct shared *r,
                          struct errmsg *ret_why)
 {
     struct node *n = s->machines[node].node;
-    struct token_span span = ring_range_span(r->range, s->config.ring_ranges);
-    struct range_place place = {.first = span.first, .last = span.last};
+    struct range_place place;
     struct buf key, value;
     arena_reset(&s->scratch);
-    place.tables_count =
-        cluster_tables_of(node_cluster(n), r->keyspace, &s->scratch, &place.tables);
+    cluster_place(node_cluster(n), r->keyspace, r->range, &s->scratch, &place);
     buf_init(&key, SIZE_MAX);
     buf_init(&value, SIZE_MAX);
     key_tree(&key, r->keyspace, r->range);

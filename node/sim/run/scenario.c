@@ -302,6 +302,15 @@ static void mix_for_deletes(struct rng *r, struct mixture *m)
     m->jump_us = SECONDS(10);
 }
 
+/* Other faults than those that it was drawn with. */
+static void draw_anew(struct rng *r, const struct mixture *m, struct scenario *s)
+{
+    scenario_close(s);
+    s->faults_count = 0;
+    draw_faults(r, m, s);
+    draw_counter_window(r, s);
+}
+
 void scenario_draw_deletes(uint64_t seed, uint32_t nodes, usec time_us, struct scenario *ret)
 {
     struct rng r;
@@ -320,10 +329,7 @@ void scenario_draw_deletes(uint64_t seed, uint32_t nodes, usec time_us, struct s
     s->clients.think_us = 2 * SECONDS(s->clients.count) / spread(&r, 50, 400);
     s->limits.purge_hold_us = SECONDS(2);
     mix_for_deletes(&r, &m);
-    scenario_close(s);
-    s->faults_count = 0;
-    draw_faults(&r, &m, s);
-    draw_counter_window(&r, s);
+    draw_anew(&r, &m, s);
 }
 
 /* --- healing */
@@ -371,8 +377,5 @@ void scenario_draw_healing(uint64_t seed, uint32_t nodes, usec time_us, struct s
     if (rng_chance(&r, HALF)) /* nobody begins sessions but who is asked: all figures are exact */
         s->limits.scrub_us = SECONDS(36000);
     mix_for_healing(&r, &m);
-    scenario_close(s);
-    s->faults_count = 0;
-    draw_faults(&r, &m, s);
-    draw_counter_window(&r, s);
+    draw_anew(&r, &m, s);
 }
