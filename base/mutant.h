@@ -124,7 +124,8 @@
     X(lost_log_is_clean, "what the log tells no more is taken for untouched")                      \
     X(dirty_is_clean, "dirty leaves are not read again")                                           \
     X(tree_without_heads, "trees do not see deletions of partitions and of ranges")                \
-    X(scrub_sees_nothing, "the scrub is content with whatever it reads")
+    X(scrub_sees_nothing, "the scrub is content with whatever it reads")                           \
+    X(unread_is_read, "what a scrub could not read it forgets when it goes on")
 
 #define MUTANTS_OF_SIBLINGS(X)                                                                     \
     X(removal_lost, "a sibling that was removed wins over its removal")                            \
@@ -160,6 +161,8 @@
     X(preview_mends, "a leaf that a preview finds wrong is mended at once, behind its back")       \
     X(repair_not_again, "who was compared with first does not get what a later replica brought")   \
     X(repair_says_equal, "a range that could not be compared is told of as equal")                 \
+    X(repair_counts_twice,                                                                         \
+      "rows that a leader counted before it died are counted by the next one")                     \
     X(vote_of_few, "of two that differ the other one is right, whatever most have")                \
     X(vote_of_two, "the only other replica that lives is a majority")                              \
     X(covered_comes_back, "what a deletion hid comes to light when it loses a vote")               \

@@ -222,9 +222,9 @@ static void put_pair(struct table *t, const char *keyspace, uint64_t node, const
 
 static void pair_columns(struct table *t)
 {
-    static const char *const names[] = {"keyspace", "range",       "node",       "peer",
-                                        "clocks",   "trees",       "read again", "lacks",
-                                        "peer",     "rows differ", "rows found", "doubtful"};
+    static const char *const names[] = {"keyspace",   "range",       "node",       "peer",
+                                        "clocks",     "trees",       "read again", "lacks",
+                                        "peer lacks", "rows differ", "rows found", "doubtful"};
     columns(t, names, ARRAY_LEN(names), "-###########");
 }
 

@@ -121,9 +121,11 @@ static void put_line(struct table *t, const char *keyspace, const char *table, c
     if (is_table) {
         put_none(t);
         put_none(t);
+        put_none(t);
     } else {
         put_number(t, number_of(of, "ranges"));
         put_number(t, number_of(of, "equal"));
+        put_number(t, number_of(of, "ranges_damaged"));
     }
 #define X(name, heading, of_table)                                                                 \
     if (is_table && !(of_table))                                                                   \
@@ -148,6 +150,7 @@ static void put_table(const json_t *run, struct table *t, bool named)
     table_add_column(t, BYTES_LIT("table"), false);
     table_add_column(t, BYTES_LIT("ranges"), true);
     table_add_column(t, BYTES_LIT("equal"), true);
+    table_add_column(t, BYTES_LIT("damaged"), true);
 #define X(name, heading, of_table) table_add_column(t, BYTES_LIT(heading), true);
     FIGURES(X)
 #undef X
@@ -204,6 +207,7 @@ static void put_sentence(const json_t *run, struct buf *out)
 {
     uint64_t ranges = number_of(run, "ranges"), equal = number_of(run, "equal");
     uint64_t failed = number_of(run, "failed"), different = number_of(run, "rows_different");
+    uint64_t damaged = number_of(run, "ranges_damaged");
     bool preview = json_is_true(json_object_get(run, "preview"));
     if (strcmp(text_of(run, "state"), "cancelled") == 0)
         buf_printf(out, "Repair %s was cancelled: %" PRIu64 " of %" PRIu64 " ranges were done.\n",
@@ -214,13 +218,20 @@ static void put_sentence(const json_t *run, struct buf *out)
         buf_printf(out, "%" PRIu64 " row%s %s in %" PRIu64 " of %" PRIu64 " ranges; %s.\n",
                    different, different == 1 ? "" : "s",
                    preview ? different == 1 ? "differs" : "differ" : "differed",
-                   ranges - equal - failed, ranges,
-                   preview ? "nothing was changed" : "they are equal now");
+                   number_of(run, "ranges_different"), ranges,
+                   preview      ? "nothing was changed"
+                   : failed > 0 ? "they are equal now on the replicas that were compared"
+                                : "they are equal now");
     if (failed > 0)
         buf_printf(out,
                    "%" PRIu64 " of %" PRIu64 " ranges could not be compared with all "
                    "replicas.\n",
                    failed, ranges);
+    if (damaged > 0)
+        buf_printf(out,
+                   "In %" PRIu64 " of them something cannot be read: torc status names the node, "
+                   "which rebuilds what is damaged from the others.\n",
+                   damaged);
 }
 
 static int code_of(const json_t *run)

@@ -40,6 +40,10 @@ static enum err look_at(struct scrub *s, const struct tree_table *table, struct 
     size_t work = 1 + (size_t)(e->stats.fragments_read - before);
     s->left -= work < s->left ? work : s->left;
     e->stats.leaves_read++;
+    if (err == ERR_CORRUPT) {
+        s->at->unread = !MUTANT(unread_is_read);
+        return ERR_OK;
+    }
     if (err != ERR_OK || (has.sum == leaf->sum.sum && has.rows == leaf->sum.rows) ||
         MUTANT(scrub_sees_nothing))
         return err;
@@ -89,8 +93,10 @@ static enum err scrub_piece(struct scrub *s, struct tree_table *table, size_t i)
 static enum err scrub_tables(struct scrub *s, bool *ret_done)
 {
     enum err err = ERR_OK;
-    if (!s->at->begun)
+    if (!s->at->begun) {
+        s->at->unread = false;
         move_to(s, 0, BYTES_NONE);
+    }
     for (size_t i = 0; i < s->t.head.count && s->left > 0 && err == ERR_OK; i++) {
         struct tree_table *table = &s->t.head.tables[i];
         if (table->table < s->at->table)

@@ -459,7 +459,7 @@ static void prepare(struct heal *h, struct now now, struct comparing *s)
     enum err err =
         compare_prepare(h, now, &s->range, scrub ? &s->scrub : NULL, s->preview, &wrong, &done);
     s->figures.leaves_wrong += wrong;
-    if (err == ERR_CORRUPT && s->tries++ < 3)
+    if (err == ERR_CORRUPT && !done && s->tries++ < 3)
         err = ERR_OK; /* of the tree: it is gone, and built anew */
     if (err != ERR_OK) {
         compare_end(h, now, s, err);

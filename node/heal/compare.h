@@ -125,7 +125,8 @@ enum err compare_own_range(struct heal *h, keyspace_no keyspace, range_no range,
 bool compare_is_new(struct heal *h, const struct compare_range *r, node_no node);
 
 /* A turn of bringing the tree up to date, and with `scrub` of reading all that is clean; preview:
- * nothing comes of what is wrong there. */
+ * nothing comes of what is wrong there. ERR_CORRUPT, and done: all was read but for what cannot be.
+ * ERR_CORRUPT, and not done: rows, or the tree itself, which is gone then and is built anew. */
 enum err compare_prepare(struct heal *h, struct now now, const struct compare_range *r,
                          struct tree_scrub *scrub, bool preview, uint64_t *wrong,
                          bool *ret_done) MUST_CHECK;
@@ -254,6 +255,7 @@ struct served {
     keyspace_no keyspace;
     range_no range;
     bool full, preview, scrubbed, done;
+    bool unread; /* all was read again, but for what cannot be */
     struct tree_scrub scrub;
     usec kept_until;
 };

@@ -22,7 +22,7 @@ enum err many_read(struct heal *h, struct now now, const struct compare_range *r
     }
     rounds_leave(h, now, r->keyspace, r->range);
     enum err err = compare_prepare(h, now, r, &at->scrub, preview, &at->wrong, ret_done);
-    if (err == ERR_CORRUPT && at->tries++ < 3)
+    if (err == ERR_CORRUPT && !*ret_done && at->tries++ < 3)
         err = ERR_OK; /* of the tree: it is gone, and built anew */
     if (err == ERR_OK && *ret_done)
         proved_read(h, now, r->keyspace, r->range, at->began);

@@ -89,6 +89,7 @@ static void work_on(struct heal *h, struct now now, struct served *v)
         err = compare_prepare(h, now, &r, scrub ? &v->scrub : NULL, v->preview, &wrong, &done);
     if (err != ERR_OK || done) { /* an error is told when it is asked */
         v->done = true;
+        v->unread = err == ERR_CORRUPT && done;
         v->scrubbed = v->scrubbed || err == ERR_OK;
     }
     arena_close(&arena);
@@ -244,6 +245,8 @@ void serve_compare_open(struct heal *h, struct now now, node_no from,
         v->preview = m->preview;
         bring_up_to_date(h, now, v);
     }
+    if (err == ERR_OK && v->unread)
+        err = ERR_CORRUPT;
     if (err == ERR_OK && !(v->full && !v->scrubbed))
         err = look_at_root(&o, now, &a->ready);
     if (err == ERR_OK && a->ready) {

@@ -81,6 +81,8 @@ enum err compare_prepare(struct heal *h, struct now now, const struct compare_ra
         *wrong += err == ERR_OK ? count : 0;
         if (err == ERR_OK)
             rounds_wrong(h, now, r, preview, list, count);
+        if (err == ERR_OK && *ret_done && scrub->unread)
+            err = ERR_CORRUPT;
         if (err == ERR_BEHIND) { /* it is brought up to date first */
             *ret_done = false;
             err = ERR_OK;

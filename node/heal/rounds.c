@@ -286,7 +286,7 @@ static void scrub_some(struct heal *h, struct now now)
     enum err err = compare_own_range(h, t->keyspace, t->range, &arena, &r);
     if (err == ERR_OK)
         err = compare_prepare(h, now, &r, &t->scrub, false, &wrong, &done);
-    if (err == ERR_CORRUPT && t->tries++ < 3)
+    if (err == ERR_CORRUPT && !done && t->tries++ < 3)
         err = ERR_OK; /* of the tree: it is gone, and built anew */
     arena_close(&arena);
     uint64_t read = engine_stats(h->engine).fragments_read - before;

@@ -304,6 +304,26 @@ static void report_unit(struct repair *r, const struct unit *u, size_t at,
         bits_set(report->equal, at);
 }
 
+/* What is told of a unit that is not done, or that somebody else is to do, must not be told again
+ * by who does it: rows count once. What it cost to come so far was spent. */
+static void add_unit_sums(struct lot_report *report, size_t *cap, const struct unit *u)
+{
+    bool counts = u->done && u->err == ERR_OK;
+    struct repair_sums *of_all = repair_sums_of(&report->sums, &report->sums_count, cap, 0);
+    bool damaged = false;
+    for (size_t i = 0; i < u->peers_count; i++)
+        damaged = damaged || u->peers[i].err == ERR_CORRUPT;
+    of_all->ranges_different += counts && !u->equal;
+    of_all->ranges_damaged += counts && damaged;
+    for (size_t i = 0; i < u->sums_count; i++) {
+        struct repair_sums sums = u->sums[i].sums;
+        if (!counts && !MUTANT(repair_counts_twice))
+            sums.rows = sums.rows_different = 0;
+        repair_sums_add(repair_sums_of(&report->sums, &report->sums_count, cap, u->sums[i].table),
+                        &sums);
+    }
+}
+
 /* All of the lot so far. Returns whether that is all. */
 static bool tell_lot(struct repair *r, struct now now, struct lot_led *lot)
 {
@@ -319,10 +339,7 @@ static bool tell_lot(struct repair *r, struct now now, struct lot_led *lot)
         done += u->done;
         if (u->done)
             report_unit(r, u, i, &report);
-        for (size_t k = 0; k < u->sums_count; k++)
-            repair_sums_add(
-                repair_sums_of(&report.sums, &report.sums_count, &sums_cap, u->sums[k].table),
-                &u->sums[k].sums);
+        add_unit_sums(&report, &sums_cap, u);
     }
     m.repair_did =
         (struct wire_repair_did){.run = lot->run, .lot = lot->no, .last = done == lot->count};

@@ -62,6 +62,8 @@ struct repair_config {
     X(rows_sent)      /* by them */                                                                \
     X(doubtful)       /* of these, ones that clocks said could not differ */                       \
     X(leaves_wrong)   /* of leaders, read again by a full run: that were not what they had been */ \
+    X(ranges_different) /* in which a row did, between any two */                                  \
+    X(ranges_damaged)   /* where something cannot be read at one of them: these failed */          \
     X(messages)                                                                                    \
     X(bytes_search) /* of all messages of sessions, without rows */                                \
     X(bytes_received)                                                                              \

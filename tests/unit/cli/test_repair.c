@@ -48,7 +48,7 @@ static void refuses_ranges_that_are_none(void)
 #define RUN(state, preview, equal, failed, different, problems)                                    \
     "{\"id\":\"2-7\",\"state\":\"" state "\",\"preview\":" preview                                 \
     ",\"full\":false,\"seconds\":1.5,\"ranges\":16,\"done\":16,\"equal\":" equal                   \
-    ",\"failed\":" failed ",\"rows\":1234567,\"rows_different\":" different                        \
+    ",\"failed\":" failed ",\"rows\":1234567,\"ranges_different\":2,\"rows_different\":" different \
     ",\"problems_count\":3,\"keyspaces\":[{\"keyspace\":\"ks\",\"ranges\":16,\"equal\":" equal     \
     ",\"rows\":1234567,\"rows_different\":" different                                              \
     ",\"tables\":[{\"table\":\"t\",\"rows\":1234567,\"rows_different\":" different                 \
@@ -83,6 +83,9 @@ static void ends_with_a_table_and_a_code(void)
     static const char mended[] = RUN("over", "false", "14", "0", "12", "");
     static const char differs[] = RUN("over", "true", "14", "0", "1", "");
     static const char down[] = RUN("over", "false", "0", "2", "0", PROBLEM("4") "," PROBLEM("5"));
+    static const char both[] = RUN("over", "false", "0", "16", "5", PROBLEM("4"));
+    static const char damaged[] =
+        RUN("over", "false", "15", "1,\"ranges_damaged\":1", "0", PROBLEM("4"));
     static const char cancelled[] = RUN("cancelled", "false", "3", "0", "0", "");
     CU_ASSERT(shows(equal, TABLE_AS_TABLE, false, EXIT_FINE, "All 16 ranges are equal.", " | t "));
     CU_ASSERT(shows(equal, TABLE_AS_TABLE, true, EXIT_FINE, "| t     |", NULL));
@@ -95,9 +98,17 @@ static void ends_with_a_table_and_a_code(void)
                     "Not compared: keyspace ks, 2 ranges (the first is 4, tokens -5 to 9) with "
                     "node 3 (10.0.0.3:7000): is down\n... and 1 more.",
                     NULL));
+    CU_ASSERT(shows(both, TABLE_AS_TABLE, false, EXIT_REQUEST,
+                    "5 rows differed in 2 of 16 ranges; they are equal now on the replicas that "
+                    "were compared.\n16 of 16 ranges could not be compared with all replicas.",
+                    NULL));
+    CU_ASSERT(shows(damaged, TABLE_AS_TABLE, false, EXIT_REQUEST,
+                    "1 of 16 ranges could not be compared with all replicas.\n"
+                    "In 1 of them something cannot be read: torc status",
+                    "are equal"));
     CU_ASSERT(shows(cancelled, TABLE_AS_TABLE, false, EXIT_REQUEST,
                     "Repair 2-7 was cancelled: 16 of 16 ranges were done.", NULL));
-    CU_ASSERT(shows(mended, TABLE_AS_CSV, false, EXIT_FINE, "\nks,t,,,1234567,12,0,0,,,,\n",
+    CU_ASSERT(shows(mended, TABLE_AS_CSV, false, EXIT_FINE, "\nks,t,,,,1234567,12,0,0,,,,\n",
                     "rows differed"));
     CU_ASSERT(shows(mended, TABLE_AS_JSON, false, EXIT_FINE, mended, NULL));
     CU_ASSERT(shows("{}", TABLE_AS_TABLE, false, EXIT_REQUEST, "(all)", NULL));

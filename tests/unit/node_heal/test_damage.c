@@ -296,12 +296,43 @@ static void it_is_whole_again_under_load(void)
     CU_ASSERT(all_equal());
 }
 
+static void compare_with_node_3(void)
+{
+    const struct heal_comparisons all = {.peer = 3, .keyspace = KEYSPACE, .full = true};
+    uint64_t before = f.node[0].compared_all;
+    CU_ASSERT_FATAL(heal_compare_ranges(f.node[0].heal, f.now, 8 + before, &all));
+    perform(1);
+    for (int i = 0; i < 300 && f.node[0].compared_all == before; i++)
+        elapse(USEC_PER_SEC / 10);
+    CU_ASSERT_EQUAL_FATAL(f.node[0].compared_all, before + 1);
+}
+
+/* What a reading of everything cannot read was not found equal. */
+static void a_full_comparison_names_what_it_cannot_read(void)
+{
+    filled(3);
+    compare_with_node_3(); /* which builds the trees */
+    compare_with_node_3();
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 0);
+    CU_ASSERT(f.node[0].all_figures.equal);
+    (void)garble(3, 7);
+    compare_with_node_3();
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 1);
+    CU_ASSERT_FALSE(f.node[0].all_figures.equal);
+    elapse(20 * USEC_PER_SEC);
+    compare_with_node_3();
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 0);
+    CU_ASSERT(f.node[0].all_figures.equal);
+    CU_ASSERT(all_equal());
+}
+
 CU_TestInfo damage_tests[] = {
     {"a garbled value is brought back", a_garbled_value_is_brought_back},
     {"lost blocks are taken over again", lost_blocks_are_taken_over_again},
     {"an empty range is whole again", an_empty_range_is_whole_again},
     {"it is whole again under load", it_is_whole_again_under_load},
     {"a lost account of a log is damage", a_lost_account_of_a_log_is_damage},
+    {"a full comparison names what it cannot read", a_full_comparison_names_what_it_cannot_read},
     {"nothing is forgotten that nobody has", nothing_is_forgotten_that_nobody_has},
     {"the only replica keeps what is left", the_only_replica_keeps_what_is_left},
     {"who is dead is waited for", who_is_dead_is_waited_for},

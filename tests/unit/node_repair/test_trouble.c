@@ -39,7 +39,50 @@ static void a_dead_replica_is_named(void)
     CU_ASSERT_EQUAL(run->problems[0].peer, 3);
     CU_ASSERT_EQUAL(run->problems[0].err, ERR_UNAVAILABLE);
     CU_ASSERT_EQUAL(sums.rows_different, 1);
+    CU_ASSERT_EQUAL(sums.ranges_different, 1);
+    CU_ASSERT_EQUAL(sums.ranges_damaged, 0);
     CU_ASSERT(world_equal());
+}
+
+/* What could not be read is no range that is equal, and is told apart from who is down. */
+static void damaged_ranges_are_told_apart(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 64, 3);
+    w.session_err = ERR_CORRUPT;
+    w.session_errs = 3;
+    const struct repair_run *run = world_find(1, world_start(1, &everything));
+    CU_ASSERT(world_run(10 * USEC_PER_SEC));
+    struct repair_sums sums = world_sums(run, counts);
+    CU_ASSERT_EQUAL(sums.ranges_damaged, 3);
+    CU_ASSERT_EQUAL(counts[2], 125);
+    CU_ASSERT_EQUAL(counts[3], 3);
+    CU_ASSERT_EQUAL(run->problems[0].err, ERR_CORRUPT);
+}
+
+/* What a leader had counted in ranges that it was not through with, the next one counts. */
+static void rows_count_once_when_a_leader_dies(void)
+{
+    static const bool previews[] = {false, true};
+    for (size_t i = 0; i < ARRAY_LEN(previews); i++) {
+        uint32_t counts[4];
+        struct repair_wish wish = {.preview = previews[i]};
+        world_setup(3, 16, 3);
+        for (range_no range = 0; range < 16; range++)
+            world_plant(7, 0, range, 1);
+        world_plant(2, 0, 4, 2);
+        w.session_us = USEC_PER_SEC;
+        const struct repair_run *run = world_find(1, world_start(1, &wish));
+        world_elapse(3 * USEC_PER_SEC); /* node 2 is between its two peers */
+        world_down(2);
+        CU_ASSERT(world_run(60 * USEC_PER_SEC));
+        struct repair_sums sums = world_sums(run, counts);
+        CU_ASSERT_EQUAL(counts[1], 32);
+        CU_ASSERT(sums.rows >= 16 && sums.rows <= 17);
+        CU_ASSERT(sums.rows_different <= 1);
+        world_teardown();
+    }
+    world_setup(3, 16, 3);
 }
 
 /* Who is there again after a moment is compared with, last: the others get what he brings, too. */
@@ -288,6 +331,8 @@ static void random_troubles(void)
 }
 
 CU_TestInfo trouble_tests[] = {
+    {"damaged ranges are told apart", damaged_ranges_are_told_apart},
+    {"rows count once when a leader dies", rows_count_once_when_a_leader_dies},
     {"a dead replica is named", a_dead_replica_is_named},
     {"a restarted replica is waited for", a_restarted_replica_is_waited_for},
     {"nobody is there", nobody_is_there},
