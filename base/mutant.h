@@ -49,6 +49,8 @@
     X(index_of_one, "what one replica's index finds is taken for what all of them would")          \
     X(never_stamped_again, "a write that loses for its server's clock is acked as it is")          \
     X(loss_not_told, "a replica where a write loses acks it as if it had won")                     \
+    X(first_loss_decides, "one replica where a write loses has it stamped again, at QUORUM, too")  \
+    X(early_is_late, "what a write loses to after it came by read repair counts as before it")     \
     X(untold_is_taken, "a replica takes a write of which nobody can tell any more")                \
     X(replica_loses_row, "of a write of several rows a replica stores all but the last")           \
     X(known_is_acked, "an increment that is known already is acked without asking the replicas")   \

@@ -407,6 +407,7 @@ struct weighed {
     bool newest;         /* it is above engine_maximum: nothing was read */
     struct loss stamped; /* of what the server has stamped */
     struct loss given;   /* of all else */
+    bool some;           /* some of it may be seen here: a value that wins, or what it deletes */
     struct part part;    /* what to apply and to send instead: of each place the winner, be it a
                             cell or a deletion; the part itself when all of it wins */
 };

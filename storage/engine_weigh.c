@@ -121,8 +121,12 @@ static bool beats(const struct cell *there, const struct cell *mine)
 static void outlive(struct weigh *w, const struct row *mine, const struct cell *there,
                     int64_t timestamp)
 {
-    if (there->timestamp <= timestamp || !cell_is_live(there, w->now_s))
+    if (!cell_is_live(there, w->now_s))
         return;
+    if (there->timestamp <= timestamp) {
+        w->ret->some = true;
+        return;
+    }
     const struct cell *own =
         mine != NULL ? find_cell(mine, there->column, there->has_path, there->path) : NULL;
     if (own == NULL) /* else it is weighed by itself */
@@ -163,6 +167,8 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
     if (wanted && all != NULL && c->timestamp <= all->timestamp)
         lose(w, false, c->timestamp, all->timestamp, all->dot);
     weigh_rest(w, mine, c, there, x);
+    if (!shadowed && !replaced && (x == NULL ? wanted : !beats(x, c)))
+        w->ret->some |= wanted || cell_is_live(x, w->now_s);
     if (replaced)
         out->cells[out->cells_count++] = *all;
     else if (!shadowed && x != NULL && cell_wins(x, c)) /* also the same under another name */
@@ -234,6 +240,7 @@ static enum err weigh_range(struct weigh *w, struct bytes start, struct bytes en
         for (size_t i = 0; i < row.cells_count; i++)
             outlive(w, own ? &p->rows[k] : NULL, &row.cells[i], t->timestamp);
         if (w->rows.bytes > WEIGH_BYTES_MAX) { /* a server's stamp goes above all there is */
+            w->ret->some = true;
             if (w->stamp != 0 && t->timestamp == w->stamp)
                 lose(w, true, t->timestamp, w->maximum, (struct dot){{0, 0}, 0});
             break;
@@ -277,6 +284,7 @@ enum err engine_weigh(struct engine *e, const struct part *p, const struct clock
         .part = p, .context = context, .stamp = stamp, .now_s = now_s, .arena = arena, .ret = ret};
     w.maximum = engine_maximum(e, p->table, p->token);
     *ret = (struct weighed){.newest = part_min_timestamp(p) > w.maximum, .part = *p};
+    ret->some = ret->newest;
     if (ret->newest)
         return ERR_OK;
     e->stats.weighed++;

@@ -250,9 +250,9 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
     } else if (a->for_peer) {
         const struct verdict *v = &a->verdict;
         struct wire_message m = {.type = WIRE_WRITE_ACK};
-        m.write_ack =
-            (struct wire_write_ack){a->request,      (uint32_t)err, v->given.lost,      v->given.by,
-                                    v->stamped.lost, v->stamped.by, !c->config.unsynced};
+        m.write_ack = (struct wire_write_ack){a->request,          (uint32_t)err,   v->given.lost,
+                                              v->given.by,         v->stamped.lost, v->stamped.by,
+                                              !c->config.unsynced, v->unsure};
         coord_send(c, a->peer, &m);
     } else {
         struct pending *p = map_get(&c->pending_by_request, a->request);
@@ -351,7 +351,8 @@ static enum err peer_err(uint32_t number)
 static void take_ack(struct coord *c, struct now now, struct run *run, node_no from,
                      const struct wire_write_ack *m)
 {
-    struct verdict v = {{m->given_lost, m->given_by}, {m->stamped_lost, m->stamped_by}, m->synced};
+    struct verdict v = {
+        {m->given_lost, m->given_by}, {m->stamped_lost, m->stamped_by}, m->unsure, m->synced};
     if (m->err == ERR_OK)
         answer_time_note(&c->times, run->part.table, ANSWER_WRITE, now.mono - run->started);
     write_answer(c, now, run, from, peer_err(m->err), &v);

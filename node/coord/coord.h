@@ -150,6 +150,7 @@ struct coord_result {
     int64_t behind;     /* .. by so many us */
     uint32_t hinted;    /* writes: so many acks are of nodes that keep it for a replica */
     bool synced;        /* writes: all that was acked is on disks, not only in kernels */
+    uint32_t newer;     /* TIMEOUT of a write: acks of so many that have something newer, too */
     bool left_out;      /* hints: some of it may have been deleted, and was not written */
     bool hints_full;    /* OVERLOADED: no more is kept for replicas that are away */
     node_no damaged;    /* FAILED, of reads: a replica whose data of the range is damaged; or 0 */
@@ -242,11 +243,12 @@ void coord_clear(struct coord *c);
 #define COORD_OWN_OP (UINT64_C(1) << 63)
 
 struct coord_stats {
-    uint64_t raised, stamped_again, lost_given, lost_stamped, replays_left_out, writes, reads,
-        forwards, digest_mismatches, repairs, speculations, repairs_widened, timeouts, unavailable,
-        overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats, folds, merged,
-        counters_read, batches, replays, waits, waits_in_vain, hints_acked, hints_kept,
-        hints_refused, hints_delivered, hints_handed_on, hints_dropped, hints_left_out, hints_lost;
+    uint64_t raised, stamped_again, undecided, lost_given, lost_stamped, replays_left_out, writes,
+        reads, forwards, digest_mismatches, repairs, speculations, repairs_widened, timeouts,
+        unavailable, overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats,
+        folds, merged, counters_read, batches, replays, waits, waits_in_vain, hints_acked,
+        hints_kept, hints_refused, hints_delivered, hints_handed_on, hints_dropped, hints_left_out,
+        hints_lost;
     uint64_t batches_damaged;  /* kept ones that cannot be read any more, or stretches of them: */
     struct uuid batch_damaged; /* the last one, or where its id is lost too the one before it */
     bool damaged_behind;       /* then */

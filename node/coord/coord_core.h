@@ -16,6 +16,7 @@
  *   coord_repair.c what a round does when its replicas disagree
  *   coord_speculate.c  who is slow is not waited for
  *   waits.c        requests of sessions that wait for what the session has seen
+ *   early.c        writes that came by read repair before their message
  *   replica.c      the other side: peers' writes and reads
  *   cas.c          sessions of IF … and of reads at serial levels; cas_core.h
  */
@@ -29,6 +30,8 @@
 #include "base/rng.h"
 #include "base/timers.h"
 #include "node/coord/coord.h"
+#include "node/coord/coord_stamp.h"
+#include "node/coord/early.h"
 #include "node/coord/hints.h"
 #include "node/coord/patience.h"
 #include "storage/index.h"
@@ -52,6 +55,7 @@ struct pending {
 /* What a replica found when it applied a write (engine_weigh). */
 struct verdict {
     struct loss given, stamped;
+    bool unsure; /* stamped: whether it lost when it came here first is not known */
     bool synced; /* and not only for the kernel's copy */
 };
 
@@ -124,6 +128,7 @@ struct coord {
     struct keeper keeper;
     struct waits *waits; /* waits.h */
     struct hints hints;
+    struct early early;
     struct map deliveries; /* by target, coord_deliver.c */
     struct due deliver_due;
     bool hands_on; /* we are about to leave */
@@ -241,6 +246,8 @@ struct run {
     node_no forward_to;
     bool forward_waits; /* for the answer */
     struct quorums quorums;
+    bool proves;          /* the level does: */
+    struct quorums proof; /* where so many say that it wins it does (coord_stamp.h); no members */
     struct {
         node_no node;
         struct standing standing;
@@ -292,50 +299,6 @@ void run_elsewhere(struct coord *c, struct now now, struct run *run);
 /* An encoded part that a peer asks us to coordinate. */
 void write_forwarded(struct coord *c, struct now now, node_no from, const struct wire_forward *m);
 void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m);
-
-/* --- coord_stamp.c */
-
-/* The part gets its dot, and, where that is the server's, a timestamp above all that is here; what
- * is to be sent of it, and what must go with it. */
-enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot dot) MUST_CHECK;
-
-/* The same where siblings are kept. ERR_INVALID: the request is none of them. */
-enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run,
-                             struct dot dot) MUST_CHECK;
-
-/* ERR_STALE: a replay of what may have been deleted, by something that is forgotten. ERR_CORRUPT:
- * whether it is one is not known here. */
-enum err stamp_check_replay(const struct coord *c, const struct run *run) MUST_CHECK;
-
-/* Of a hint the values that may have been deleted by something that is forgotten are taken out; a
- * deletion brings nothing back, and stays. ERR_STALE: nothing is left. ERR_CORRUPT: it is not known
- * here. */
-enum err stamp_leave_out(const struct coord *c, struct run *run) MUST_CHECK;
-
-/* A peer has handed it to us, and waits for it no longer, whatever clocks say. */
-bool stamp_is_given_up(const struct coord *c, const struct run *run);
-
-/* Whoever it was forwarded to is lost, and may have written it under a later stamp: who gets it now
- * is to stamp it above that. */
-void stamp_forward_again(struct coord *c, struct run *run);
-
-/* What it comes to when nothing was done where it was forwarded to last: that tells nothing about
- * who was lost before. */
-enum err stamp_forward_err(const struct run *run, enum err err);
-
-/* It is over. True: few have it (it has failed, and may be seen all the same, or is raised and at
- * ONE, say), and it has a stamp that is ahead of the clock; so what is done after the answer,
- * elsewhere, could be older. It is answered when the clock is there, or time is up. */
-bool stamp_holds(struct coord *c, struct run *run, const struct coord_result *result);
-
-/* Enough have it. True: it has a later stamp now, and is to go to all of them again. */
-bool stamp_again(struct coord *c, struct run *run);
-
-/* What the client is to be told of a write that is done. */
-void stamp_tell(const struct run *run, struct coord_result *ret);
-
-/* No stamp is raised above this. */
-int64_t stamp_limit(const struct coord *c);
 
 /* --- coord_batch.c */
 
@@ -583,6 +546,10 @@ enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *
  * it? Else it comes with a pull (docs/versions.md, 6). */
 bool replica_takes_state(struct coord *c, keyspace_no keyspace, range_no range,
                          const struct part *part, uint64_t epoch);
+/* It is about to be applied: writes of which it is, and whose message has not come yet, are noted.
+ */
+void replica_note_state(struct coord *c, keyspace_no keyspace, range_no range,
+                        const struct part *part);
 
 /* epoch: the sender's. waited: for what the message says that it must have first. */
 void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch,

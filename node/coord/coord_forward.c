@@ -106,6 +106,7 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
                                   .synced = m->synced,
                                   .left_out = m->left_out,
                                   .hints_full = m->hints_full,
+                                  .newer = m->newer,
                                   .waits_for = m->waits_for,
                                   .merged = m->merged,
                                   .merged_in = run->part.table,

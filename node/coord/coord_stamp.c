@@ -9,6 +9,21 @@
  * after the write, so it is newer, and it is right that it wins. So there are never more rounds
  * than replicas.
  *
+ * A first answer may come late, too: somebody has read the write where it was, and written over it,
+ * before its message came to the replica that answers. To stamp it above that would lose what was
+ * written with knowledge of it. So where the level is one any two quorums of which meet (or has so
+ * many), quorums decide (stamp_rule; docs/versions.md has the argument):
+ *
+ *   wins       so many say that it wins: whatever was acked at that level before the write came is
+ *              at one of those. It stands as it is.
+ *   overruled  so many say that it lost that no quorum is left without one of them: no read at that
+ *              level has shown it. It is stamped again.
+ *   open       who has yet to answer may decide it.
+ *   unknown    who could decide it does not answer. That is a timeout.
+ *
+ * A replica that has had some of it before its message came, and so may have shown it, says that it
+ * wins (early.h), or that it does not know. At the other levels one loss has it stamped again.
+ *
  * No stamp goes further ahead of our clock than clocks may differ: what is beyond that is a
  * client's, and honoured. Nor is it raised above the time at which the client had its answer: a
  * request that was held up (by a process that stood still, say) and is taken when all have given it
@@ -84,7 +99,7 @@ enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run, s
         return err;
     run->sent = m.part;
     run->merged = m.merged;
-    run->minted = (struct verdict){m.given, m.stamped, false};
+    run->minted = (struct verdict){m.given, m.stamped, false, false};
     c->stats.merged += m.merged;
     return ERR_OK;
 }
@@ -114,7 +129,7 @@ enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot
     if (err != ERR_OK)
         return err;
     run->sent = w.part;
-    run->minted = (struct verdict){w.given, w.stamped, false};
+    run->minted = (struct verdict){w.given, w.stamped, w.some, false};
     /* Nothing that could have covered it was dropped here, unless it is as old. Where the range was
      * taken over the bound may be above all that was ever applied. */
     if (part_min_timestamp(p) <= engine_purged_bound(c->engine, p->table, p->token))
@@ -213,24 +228,105 @@ bool stamp_holds(struct coord *c, struct run *run, const struct coord_result *re
     return true;
 }
 
-bool stamp_again(struct coord *c, struct run *run)
+/* Something there is above it, and a later stamp may be above that. */
+static bool is_below(const struct coord *c, const struct run *run, size_t i)
 {
-    int64_t by = 0;
-    bool lost = false;
+    const struct loss *l = &run->target[i].verdict.stamped;
+    return run->target[i].told && l->lost && l->by >= run->stamp &&
+           above(l->by) <= raise_limit(c, run);
+}
+
+static bool loses_at(const struct coord *c, const struct run *run, size_t i)
+{
+    return is_below(c, run, i) && !run->target[i].verdict.unsure;
+}
+
+static uint32_t below(const struct coord *c, const struct run *run)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < run->targets; i++)
+        n += is_below(c, run, i);
+    return n;
+}
+
+/* Nothing of what lost where it is minted was ever seen: the others got what won instead, and do
+ * not say so. */
+static bool is_asked(const struct run *run)
+{
+    bool lost = run->minted.stamped.lost && !run->minted.unsure;
+    return run->proves && !lost && !MUTANT(first_loss_decides);
+}
+
+/* Those that have it and where it wins, and who may yet be one of them. Who stands in for a replica
+ * does not know whether it loses there. */
+static void winners(const struct coord *c, const struct run *run, struct quorums *q)
+{
     for (size_t i = 0; i < run->targets; i++) {
-        const struct loss *l = &run->target[i].verdict.stamped;
-        if (!run->target[i].told || !l->lost || l->by < run->stamp ||
-            above(l->by) > raise_limit(c, run))
+        bool has = run->target[i].state == REPLICA_ACKED;
+        if ((!has && run->target[i].state != REPLICA_WAITING) || is_below(c, run, i) ||
+            (run->to != 0 && run->target[i].node != run->to))
             continue;
-        by = !lost || l->by > by ? l->by : by;
-        lost = true;
+        quorums_member(q, run->target[i].standing);
+        if (has)
+            quorums_ack(q, run->target[i].standing);
     }
-    if (!lost || run->stamp == 0 || run->again == REPLICAS_MAX || MUTANT(never_stamped_again) ||
-        !raise_above(c, run, by))
+}
+
+/* No quorum is without one where it has lost: of those that have said so, or, at best, of these
+ * and of those that have yet to answer. */
+static bool is_overruled(const struct coord *c, const struct run *run, bool at_best)
+{
+    struct quorums q = run->proof;
+    for (size_t i = 0; i < run->targets; i++) {
+        bool may = run->target[i].state == REPLICA_WAITING && !run->target[i].told;
+        if (!loses_at(c, run, i) && !(at_best && may))
+            quorums_member(&q, run->target[i].standing);
+    }
+    return quorums_shut(&q);
+}
+
+static bool stamp_again(struct coord *c, struct run *run)
+{
+    int64_t by = INT64_MIN;
+    for (size_t i = 0; i < run->targets; i++) {
+        if (is_below(c, run, i) && run->target[i].verdict.stamped.by > by)
+            by = run->target[i].verdict.stamped.by;
+    }
+    if (run->again == REPLICAS_MAX || MUTANT(never_stamped_again) || !raise_above(c, run, by))
         return false;
     run->again++;
     c->stats.stamped_again++;
     return true;
+}
+
+enum stamp_ruling stamp_rule(struct coord *c, struct run *run)
+{
+    if (run->stamp == 0 || below(c, run) == 0)
+        return STAMP_STANDS;
+    if (is_asked(run)) {
+        struct quorums q = run->proof;
+        winners(c, run, &q);
+        if (quorums_state(&q) == QUORUM_ENOUGH)
+            return STAMP_STANDS;
+        if (!is_overruled(c, run, false))
+            return quorums_state(&q) == QUORUM_WAITING || is_overruled(c, run, true)
+                       ? STAMP_OPEN
+                       : STAMP_UNKNOWN;
+    }
+    return stamp_again(c, run) ? STAMP_AGAIN : STAMP_STANDS;
+}
+
+void stamp_tell_undecided(struct coord *c, const struct run *run, struct coord_result *ret)
+{
+    struct quorums q = run->proof;
+    if (run->stamp == 0 || !is_asked(run) || below(c, run) == 0 ||
+        quorums_state(&run->quorums) != QUORUM_ENOUGH)
+        return;
+    winners(c, run, &q);
+    uint32_t won = quorum_acked(quorums_telling(&q));
+    ret->newer = below(c, run);
+    ret->received = won < ret->required ? won : ret->required - 1;
+    c->stats.undecided++;
 }
 
 static void tell(const struct run *run, const struct verdict *v, struct loss *worst,
@@ -246,15 +342,23 @@ static void tell(const struct run *run, const struct verdict *v, struct loss *wo
     }
 }
 
-void stamp_tell(const struct run *run, struct coord_result *ret)
+void stamp_tell(const struct coord *c, const struct run *run, struct coord_result *ret)
 {
     struct loss worst = {0};
+    struct quorums q = run->quorums;
+    quorums_restart(&q);
+    winners(c, run, &q);
+    bool won =
+        run->weighs && run->stamp != 0 && is_asked(run) && quorums_state(&q) == QUORUM_ENOUGH;
     /* Who got what it was merged with finds nothing newer than that: its minter knows, though
      * perhaps it has not acked it yet. */
     tell(run, &run->minted, &worst, ret);
     for (size_t i = 0; i < run->targets; i++) {
+        struct verdict v = run->target[i].verdict;
+        if (won && is_below(c, run, i))
+            v.stamped = (struct loss){0};
         if (run->target[i].told)
-            tell(run, &run->target[i].verdict, &worst, ret);
+            tell(run, &v, &worst, ret);
     }
     int64_t own = part_min_timestamp(&run->part);
     if (worst.lost && worst.by > own)

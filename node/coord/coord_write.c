@@ -129,7 +129,9 @@ void run_result(struct coord *c, struct run *run, enum err err)
     }
     if (err == ERR_OK &&
         (run->weighs || run->hint || (run->supersede.siblings && may_be_stamped(run))))
-        stamp_tell(run, &result);
+        stamp_tell(c, run, &result);
+    if (err == ERR_TIMEOUT && run->weighs)
+        stamp_tell_undecided(c, run, &result);
     if (err == ERR_OVERLOADED && run->kind == WRITE_COUNTER)
         result.waits_for = fold_waits_for(c, run->keyspace, run->range);
     run_finish(c, run, &result);
@@ -141,10 +143,12 @@ bool run_decide(struct coord *c, struct run *run)
 {
     switch (quorums_state(&run->quorums)) {
     case QUORUM_ENOUGH:
-        if (run->weighs && stamp_again(c, run))
-            run_again(c, run);
-        else
-            run_result(c, run, ERR_OK);
+        switch (run->weighs ? stamp_rule(c, run) : STAMP_STANDS) {
+        case STAMP_STANDS: run_result(c, run, ERR_OK); break;
+        case STAMP_AGAIN: run_again(c, run); break;
+        case STAMP_UNKNOWN: run_result(c, run, ERR_TIMEOUT); break;
+        case STAMP_OPEN: return false;
+        }
         return true;
     case QUORUM_IMPOSSIBLE:
         if (hint_fill(c, run)) {
@@ -212,6 +216,8 @@ static enum err run_plan(struct coord *c, struct run *run)
     bool moving = p->moving && !MUTANT(forget_later_set);
     run->range = ring_range_of(run->part.token, p->ranges);
     quorums_init(&run->quorums, &config, moving);
+    run->proves = quorum_proof(&config, &config.level);
+    quorums_init(&run->proof, &config, moving);
     add_targets(c, run, placement_replicas(p, run->range), false);
     if (moving)
         add_targets(c, run, placement_later(p, run->range), true);

@@ -29,14 +29,22 @@ static enum err check_context(struct coord *c, const struct wire_write *m, struc
 }
 
 /* Whether it wins here, said before it is applied: it would find itself. */
-static enum err judge(struct coord *c, struct now now, const struct part *p,
-                      const struct clock *context, int64_t stamp, struct arena *arena,
+static enum err judge(struct coord *c, struct now now, const struct wire_write *m,
+                      const struct part *p, const struct clock *context, struct arena *arena,
                       struct verdict *ret)
 {
+    struct early_note like = {.keyspace = m->keyspace, .range = m->range, .dot = m->dot};
+    enum early_state early = EARLY_NO;
     struct weighed w;
-    enum err err = engine_weigh(c->engine, p, context, stamp, now.wall / USEC_PER_SEC, arena, &w);
+    enum err err =
+        engine_weigh(c->engine, p, context, m->stamp, now.wall / USEC_PER_SEC, arena, &w);
+    if (err == ERR_OK && w.stamped.lost && !MUTANT(early_is_late))
+        early = early_find(&c->early, &like, m->stamp, p,
+                           engine_clock(c->engine, m->keyspace, m->range));
+    if (early == EARLY_WON)
+        w.stamped = (struct loss){0};
     if (err == ERR_OK && !MUTANT(loss_not_told))
-        *ret = (struct verdict){w.given, w.stamped, false};
+        *ret = (struct verdict){w.given, w.stamped, w.some || early == EARLY_UNSURE, false};
     return err;
 }
 
@@ -73,6 +81,24 @@ bool replica_takes_state(struct coord *c, keyspace_no keyspace, range_no range,
     struct ring_of ring = {c->cluster, keyspace, range, epoch};
     return MUTANT(untold_is_taken) ||
            engine_is_told(c->engine, keyspace, range, part, tells, &ring);
+}
+
+void replica_note_state(struct coord *c, keyspace_no keyspace, range_no range,
+                        const struct part *part)
+{
+    struct early_note note = {.keyspace = keyspace, .range = range};
+    struct arena arena = {0};
+    struct weighed w = {.newest = true};
+    if (part->siblings || part_max_timestamp(part) < c->now.wall - EARLY_AGE_US)
+        return; /* siblings do not lose */
+    note.maximum = engine_maximum(c->engine, part->table, part->token);
+    note.stamp = c->now.wall + 2 * c->config.clock_offset_max_us; /* by the fastest clock */
+    enum err err = ERR_OK;
+    if (part_min_timestamp(part) <= note.maximum)
+        err = engine_weigh(c->engine, part, NULL, 0, c->now.wall / USEC_PER_SEC, &arena, &w);
+    early_note(&c->early, &note, part, engine_clock(c->engine, keyspace, range),
+               err == ERR_OK && !w.given.lost && !w.stamped.lost);
+    arena_close(&arena);
 }
 
 /* A message of a session, that waits for what the session has seen elsewhere. ERR_BEHIND: it does;
@@ -138,8 +164,9 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
     if (err == ERR_OK && has_context)
         err = check_context(c, m, &context);
     if (err == ERR_OK && m->dot.n > 0 && m->weighs)
-        err = judge(c, now, &part, has_context ? &context : NULL, m->stamp, &arena,
-                    &applying.verdict);
+        err = judge(c, now, m, &part, has_context ? &context : NULL, &arena, &applying.verdict);
+    if (err == ERR_OK && m->dot.n == 0)
+        replica_note_state(c, m->keyspace, m->range, &part);
     if (MUTANT(replica_loses_row) && err == ERR_OK && part.rows_count > 1)
         part.rows_count--;
     if (err == ERR_OK) {

@@ -80,7 +80,8 @@
  * state for read repair. timeout_us: what is left for the sender, a duration (clocks are not
  * compared). context: the clock of who minted the dot (storage/engine.h), mostly empty. weighs: the
  * ack says by which timestamp the write loses here, if it does: what has the server's `stamp` (0:
- * nothing has) apart from all else (engine_weigh). after: dots that the replica must have first
+ * nothing has) apart from all else (engine_weigh); unsure: whether it did so when it came here
+ * first, or may have been seen since, is not known. after: dots that the replica must have first
  * (node/coord/waits.h). synced: the ack is not for the kernel's copy, but for the disk's. */
 #define WIRE_WRITE(F)                                                                              \
     F(u64, request)                                                                                \
@@ -91,7 +92,8 @@
 #define WIRE_WRITE_ACK(F)                                                                          \
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \
-    F(flag, given_lost) F(i64, given_by) F(flag, stamped_lost) F(i64, stamped_by) F(flag, synced)
+    F(flag, given_lost)                                                                            \
+    F(i64, given_by) F(flag, stamped_lost) F(i64, stamped_by) F(flag, synced) F(flag, unsure)
 
 /* A whole request handed to a replica that will coordinate it. supersede: supersede_encode. stamp:
  * the server's, 0: none. until: by when it is answered, by the clock of who was asked; no stamp is
@@ -100,7 +102,7 @@
  * answered (node/coord/receipt.h). hint: it was kept for this replica, or for any of the owners; at
  * ONE the ack is the replica's own. DONE: hinted: so many acks are of those that keep a hint;
  * synced: all acks are for the disk's copy; left_out: what deleted it may be forgotten; hints_full:
- * somebody refused to keep one. */
+ * somebody refused to keep one; newer: of so many acks it is not known whether it won. */
 #define WIRE_FORWARD(F)                                                                            \
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
@@ -121,7 +123,8 @@
     F(u32, lost)                                                                                   \
     F(i64, behind)                                                                                 \
     F(dot, dot)                                                                                    \
-    F(bytes, receipt) F(u32, hinted) F(flag, synced) F(flag, left_out) F(flag, hints_full)
+    F(bytes, receipt)                                                                              \
+    F(u32, hinted) F(flag, synced) F(flag, left_out) F(flag, hints_full) F(u32, newer)
 
 /* Counters (node/coord/coord_fold.c): promise to take no increment of the range up to a timestamp,
  * and tell your clock. `set` stands for the replicas of the range as the sender sees them. lives:

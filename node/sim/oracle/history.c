@@ -114,9 +114,8 @@ int part_order(const struct history *h, const struct part *a, const struct part 
  */
 static bool is_stamped_above(const struct history *h, const struct write *w, size_t than)
 {
-    uint32_t enough = h->config.replicas - w->acked + 1;
-    return w->told && !h->writes[than].more && known_by(h, than, enough) < w->start &&
-           (!h->writes[than].early || h->writes[than].acked >= enough);
+    return w->told && !h->writes[than].more &&
+           known_by(h, than, h->config.replicas - w->acked + 1) < w->start;
 }
 
 bool part_is_later(const struct history *h, const struct part *w, const struct part *than)
@@ -125,8 +124,12 @@ bool part_is_later(const struct history *h, const struct part *w, const struct p
     const struct write *early = &h->writes[than->write];
     if (h->config.stamped)
         return part_order(h, w, than) > 0;
-    if (early->end == USEC_NEVER || late->start <= early->end)
+    if (early->end == USEC_NEVER)
         return false;
+    if (late->start <= early->end) /* it was read, and written over, while it was on its way */
+        return early->acked > h->config.replicas / 2 &&
+               known_by(h, than->write, h->config.replicas / 2 + 1) < late->start &&
+               is_stamped_above(h, late, than->write);
     return late->start > early->end + h->config.skew_us || is_stamped_above(h, late, than->write);
 }
 

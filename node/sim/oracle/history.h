@@ -27,9 +27,8 @@
  *       see something, unless a delete or an expiry can be later.
  *   (3) A slice shows all it must: a LIMIT ends it, a missing row does not. Rows in order, once.
  *   (4) What expired does not come back.
- *   (5) Of two concurrent writes the one that was seen to win has won for all. A write that is not
- *       over yet may be stamped again, above what it had lost to: what was seen of it before was
- *       not the last word, and who began to read before it won may still show the other one.
+ *   (5) Of two concurrent writes the one that was seen to win has won for all. And who has seen one
+ *       that is not over yet, and writes over it, has written after it.
  *
  * With timestamps of clients (2) has an exception. A delete is forgotten when all replicas have it
  * and have told each other; what is executed only then, with an older timestamp, is new, and there.

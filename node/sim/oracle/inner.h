@@ -14,7 +14,6 @@ struct write {
     bool single; /* one timestamp: one attempt, or a client timestamp */
     bool more;   /* several attempts */
     bool told;   /* acked by so many (`acked`) that would have said what overrules it */
-    bool early;  /* a read that began before its end has shown it */
     uint32_t acked;
     int64_t stamp;
     usec start;
@@ -31,8 +30,6 @@ struct part {
     int64_t stamp;
     int64_t value;
     size_t beaten; /* the write that was seen to win against it; NO_WRITE */
-    usec beaten_at;
-    uint32_t beaten_by; /* replicas then know it */
     bool is_delete;
 };
 

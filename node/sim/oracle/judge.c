@@ -27,28 +27,6 @@ static bool must_see(const struct judge *j, size_t write)
     return j->need <= j->h->config.replicas && known_by(j->h, write, j->need) < j->r->start;
 }
 
-/* So many that each read must ask one of them have it as it is in the end. Until it is over the
- * server may stamp it again, so a read that showed it before may have shown it with a timestamp
- * that lost to what is older now. */
-static bool is_settled(const struct judge *j, size_t write)
-{
-    const struct write *w = &j->h->writes[write];
-    if (!w->early || j->h->config.stamped || j->h->equal)
-        return must_see(j, write);
-    return must_see(j, write) && w->end < j->r->start &&
-           replicas_left(j->h, w->acked, w->start, j->r->start) >= j->need;
-}
-
-/* Something was seen to win against it, and whoever reads now must have heard of that. */
-static bool is_beaten(const struct judge *j, const struct part *o)
-{
-    if (o->beaten == NO_WRITE || !must_see(j, o->beaten))
-        return false;
-    return is_settled(j, o->beaten) ||
-           (o->beaten_at < j->r->start &&
-            replicas_left(j->h, o->beaten_by, o->beaten_at, j->r->start) >= j->need);
-}
-
 /* What orders parts before anything else does. */
 static int64_t place_of(const struct history *h, const struct part *p)
 {
@@ -162,7 +140,7 @@ static bool can_stand(const struct judge *j, const struct cell *c, const struct 
 {
     if (floor != NULL && floor != o && part_is_later(j->h, floor, o))
         return j->h->config.stamped && !o->is_delete && is_forgotten(j, c, o, floor);
-    return !is_beaten(j, o);
+    return o->beaten == NO_WRITE || !must_see(j, o->beaten);
 }
 
 static bool may_have_expired(const struct judge *j, const struct write *w)
@@ -271,12 +249,9 @@ static void remember_winner(const struct judge *j, struct cell *c, size_t won)
     for (size_t i = c->count; i > 0 && seen < RIVALS_MAX; i--, seen++) {
         struct part *x = &c->parts[i - 1];
         const struct write *w = &j->h->writes[x->write];
-        if (x->write == won || !w->single || w->seen || w->end == USEC_NEVER ||
-            (x->beaten != NO_WRITE && x->beaten_by >= j->shows) || !is_settled(j, x->write))
-            continue;
-        x->beaten = won;
-        x->beaten_at = j->r->end;
-        x->beaten_by = j->shows;
+        if (x->write != won && w->single && !w->seen && w->end != USEC_NEVER &&
+            x->beaten == NO_WRITE && must_see(j, x->write))
+            x->beaten = won;
     }
 }
 
@@ -288,7 +263,6 @@ static void show(const struct judge *j, struct cell *c, const struct part *o)
         w->reader = j->r->client;
         w->shown = j->r->end;
     }
-    w->early |= j->r->start < w->end; /* which is never, for now, when it is not over */
     make_known(j->h, o->write, j->shows, j->r->end);
     remember_winner(j, c, won);
 }

@@ -134,17 +134,27 @@ static bool perform(struct fixture *f, node_no no)
     return count > 0;
 }
 
-static bool deliver(struct fixture *f)
+static void hand_over(struct fixture *f, size_t slot)
 {
-    if (f->taken == f->queued)
-        return false;
-    size_t slot = f->taken++ % ARRAY_LEN(f->queue);
     struct wire_message m;
     struct fixture_node *to = fixture_at(f, f->route[slot].to);
     enum err err = wire_decode(buf_bytes(&f->queue[slot]), &m);
     ASSERT(err == ERR_OK);
     if (!to->down && !fixture_at(f, f->route[slot].from)->down)
         ASSERT(coord_receive(to->coord, f->now, m.from, &m));
+}
+
+static bool deliver(struct fixture *f)
+{
+    if (f->taken == f->queued)
+        return false;
+    size_t slot = f->taken++ % ARRAY_LEN(f->queue);
+    if (f->route[slot].from == f->slow) {
+        ASSERT(f->kept_count < ARRAY_LEN(f->kept));
+        f->kept[f->kept_count++] = slot;
+    } else {
+        hand_over(f, slot);
+    }
     return true;
 }
 
@@ -175,11 +185,44 @@ void fixture_settle(struct fixture *f)
     }
 }
 
+void fixture_release(struct fixture *f, bool reversed)
+{
+    size_t count = f->kept_count;
+    f->slow = 0;
+    f->kept_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        hand_over(f, f->kept[reversed ? count - 1 - i : i]);
+        fixture_settle(f);
+    }
+}
+
 void fixture_settle_without(struct fixture *f, node_no node)
 {
     f->mute = node;
     fixture_settle(f);
     f->mute = 0;
+}
+
+void fixture_pull(struct fixture *f, node_no from, node_no to)
+{
+    struct engine *giver = fixture_at(f, from)->engine, *taker = fixture_at(f, to)->engine;
+    struct clock done;
+    struct buf bytes;
+    range_no range = 0;
+    clock_init(&done);
+    buf_init(&bytes, BUF_MAX_DEFAULT);
+    for (; engine_next_range(giver, KEYSPACE, range, &range); range++) {
+        const struct clock *clock = engine_clock(giver, KEYSPACE, range);
+        enum err err =
+            engine_log_read(giver, KEYSPACE, range, clock, engine_clock(taker, KEYSPACE, range),
+                            SIZE_MAX / 2, &bytes, &done);
+        if (err == ERR_OK)
+            err = engine_log_apply(taker, KEYSPACE, range, buf_bytes(&bytes), clock, true, 0);
+        ASSERT(err == ERR_OK && clock_equal(clock, engine_clock(taker, KEYSPACE, range)));
+    }
+    buf_close(&bytes);
+    clock_close(&done);
+    fixture_settle(f);
 }
 
 void fixture_elapse(struct fixture *f, usec us)

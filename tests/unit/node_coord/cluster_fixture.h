@@ -35,7 +35,9 @@ struct fixture {
         node_no from, to;
     } route[512];
     size_t queued, taken;
-    struct coord_result result; /* of the last operation that ended; rows live in `arena` */
+    node_no slow;                /* what it sends stays on its way until fixture_release */
+    size_t kept[16], kept_count; /* slots of that */
+    struct coord_result result;  /* of the last operation that ended; rows live in `arena` */
     struct arena arena;
     uint64_t done; /* its name */
     size_t writes_sent;
@@ -56,6 +58,10 @@ struct fixture_node *fixture_at(struct fixture *f, node_no node);
 void fixture_settle(struct fixture *f);
 /* The same, but from this node nothing but questions for votes goes out: as if it died then. */
 void fixture_settle_without(struct fixture *f, node_no node);
+/* What is kept of who was slow comes now, in order or the last one first; settles. */
+void fixture_release(struct fixture *f, bool reversed);
+/* `to` gets all that `from` has, and its clock; settles. */
+void fixture_pull(struct fixture *f, node_no from, node_no to);
 void fixture_elapse(struct fixture *f, usec us);
 
 /* The process ends and starts again; its disk keeps what was synced and what was not. */

@@ -90,11 +90,22 @@ static bool is_known_to(const struct model_write *late, uint32_t replicas, usec 
            replicas + early->replicas > REPLICAS;
 }
 
+/* The same of a read of a quorum that showed it before it was over: it is not stamped again when
+ * a quorum has acked it. */
+static bool is_seen_by(const struct model_write *late, const struct model_read *r,
+                       const struct model_write *early)
+{
+    return late->replicas > REPLICAS / 2 && r->replicas > REPLICAS / 2 && r->end < early->start &&
+           early->replicas > 0 && r->replicas + early->replicas > REPLICAS;
+}
+
 /* What a read showed is known. */
 static bool comes_too_late(const struct model *m, size_t shown, const struct model_read *r)
 {
     for (size_t i = 0; i < shown && !m->stamped; i++) {
-        if (is_known_to(&m->writes[m->order[shown]], r->replicas, r->end, &m->writes[m->order[i]]))
+        const struct model_write *late = &m->writes[m->order[shown]];
+        const struct model_write *early = &m->writes[m->order[i]];
+        if (is_known_to(late, r->replicas, r->end, early) || is_seen_by(late, r, early))
             return true;
     }
     return false;

@@ -1,0 +1,62 @@
+/* coord_stamp.h - a run that loses to what is there: stamped again, or told. For the files of the
+ * coordinator, which include coord_core.h; coord_stamp.c has the argument. */
+#ifndef TORC_NODE_COORD_COORD_STAMP_H
+#define TORC_NODE_COORD_COORD_STAMP_H
+
+#include "node/coord/coord.h"
+
+struct run;
+
+/* The part gets its dot, and, where that is the server's, a timestamp above all that is here; what
+ * is to be sent of it, and what must go with it. */
+enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot dot) MUST_CHECK;
+
+/* The same where siblings are kept. ERR_INVALID: the request is none of them. */
+enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run,
+                             struct dot dot) MUST_CHECK;
+
+/* ERR_STALE: a replay of what may have been deleted, by something that is forgotten. ERR_CORRUPT:
+ * whether it is one is not known here. */
+enum err stamp_check_replay(const struct coord *c, const struct run *run) MUST_CHECK;
+
+/* Of a hint the values that may have been deleted by something that is forgotten are taken out; a
+ * deletion brings nothing back, and stays. ERR_STALE: nothing is left. ERR_CORRUPT: it is not known
+ * here. */
+enum err stamp_leave_out(const struct coord *c, struct run *run) MUST_CHECK;
+
+/* A peer has handed it to us, and waits for it no longer, whatever clocks say. */
+bool stamp_is_given_up(const struct coord *c, const struct run *run);
+
+/* Whoever it was forwarded to is lost, and may have written it under a later stamp: who gets it now
+ * is to stamp it above that. */
+void stamp_forward_again(struct coord *c, struct run *run);
+
+/* What it comes to when nothing was done where it was forwarded to last: that tells nothing about
+ * who was lost before. */
+enum err stamp_forward_err(const struct run *run, enum err err);
+
+/* It is over. True: few have it (it has failed, and may be seen all the same, or is raised and at
+ * ONE, say), and it has a stamp that is ahead of the clock; so what is done after the answer,
+ * elsewhere, could be older. It is answered when the clock is there, or time is up. */
+bool stamp_holds(struct coord *c, struct run *run, const struct coord_result *result);
+
+/* What becomes of a run that enough have. */
+enum stamp_ruling {
+    STAMP_STANDS,  /* as it is; whether it is seen the client is told (stamp_tell) */
+    STAMP_AGAIN,   /* it has a later stamp now, and is to go to all of them again */
+    STAMP_OPEN,    /* who has not answered yet decides it */
+    STAMP_UNKNOWN, /* whether it wins cannot be told any more */
+};
+enum stamp_ruling stamp_rule(struct coord *c, struct run *run);
+
+/* Its time is up. Why, when that is what it waits for: counts it, and says how many have something
+ * newer. */
+void stamp_tell_undecided(struct coord *c, const struct run *run, struct coord_result *ret);
+
+/* What the client is to be told of a write that is done. */
+void stamp_tell(const struct coord *c, const struct run *run, struct coord_result *ret);
+
+/* No stamp is raised above this. */
+int64_t stamp_limit(const struct coord *c);
+
+#endif
