@@ -130,7 +130,11 @@ static void put_none(struct table *t)
 static void put_share(struct table *t, uint64_t part, uint64_t all)
 {
     bool people = t->format == TABLE_AS_TABLE;
-    double share = all > 0 ? (double)part / (double)all : 1;
+    double share = (double)part / (double)(all > 0 ? all : 1);
+    if (all == 0) {
+        put_none(t);
+        return;
+    }
     buf_printf(table_text(t), people ? "%.1f %%" : "%.4f", people ? 100 * share : share);
     table_end_cell(t);
 }
@@ -201,6 +205,17 @@ static void put_sums(struct table *t, const struct sum *sums, size_t count)
     }
 }
 
+/* A pair is two replicas: of one there is none. */
+static void put_alone(const struct sum *sums, size_t count, enum table_format format,
+                      struct buf *out)
+{
+    for (size_t i = 0; i < count && format == TABLE_AS_TABLE; i++) {
+        if (sums[i].count == 0)
+            buf_printf(out, "Keyspace %s has one replica of each range: nothing to compare.\n",
+                       sums[i].keyspace);
+    }
+}
+
 static void put_pair(struct table *t, const char *keyspace, uint64_t node, const json_t *pair)
 {
     static const char *const figures[] = {"lacks", "peer_lacks", "rows_left", "rows_found",
@@ -263,10 +278,15 @@ enum err entropy_render(const struct bytes *answers, size_t count, const char *k
         }
         json_array_append_new(all, root); /* sums borrow from it */
     }
+    if (err == ERR_OK && keyspace != NULL && sums_count == 0)
+        err = errmsg_set(reterr, ERR_NOT_FOUND,
+                         "there is no keyspace %s, or it is of each node itself", keyspace);
     if (!ranges)
         put_sums(&t, sums, sums_count);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         table_print(&t, out, true, false);
+        put_alone(sums, sums_count, format, out);
+    }
     table_close(&t);
     mem_free(sums);
     json_decref(all);

@@ -1,5 +1,7 @@
 #include "cli/options.h"
 
+#include "ring/token.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,13 +124,11 @@ static enum err take_number(const char *name, const char *value, long least, lon
 
 static enum err take_range(struct options *o, const char *value, struct errmsg *reterr)
 {
-    char *end;
-    (void)strtoll(value, &end, 10);
-    bool fine = end != value && *end == ':';
-    const char *right = end + 1;
-    if (fine)
-        (void)strtoll(right, &end, 10);
-    if (!fine || end == right || *end != 0)
+    token t;
+    const char *colon = strchr(value, ':');
+    size_t left = colon != NULL ? (size_t)(colon - value) : 0;
+    if (colon == NULL || !token_parse(bytes_make(value, left), &t) ||
+        !token_parse(bytes_text(colon + 1), &t))
         return errmsg_set(reterr, ERR_INVALID,
                           "--range takes two tokens, as in --range=-100:200, not \"%s\"", value);
     if (o->spans_count == OPTION_RANGES_MAX)

@@ -207,11 +207,14 @@ static void put_sentence(const json_t *run, struct buf *out)
 {
     uint64_t ranges = number_of(run, "ranges"), equal = number_of(run, "equal");
     uint64_t failed = number_of(run, "failed"), different = number_of(run, "rows_different");
-    uint64_t damaged = number_of(run, "ranges_damaged");
+    uint64_t damaged = number_of(run, "ranges_damaged"), alone = number_of(run, "ranges_alone");
     bool preview = json_is_true(json_object_get(run, "preview"));
     if (strcmp(text_of(run, "state"), "cancelled") == 0)
         buf_printf(out, "Repair %s was cancelled: %" PRIu64 " of %" PRIu64 " ranges were done.\n",
                    text_of(run, "id"), number_of(run, "done"), ranges);
+    else if (alone > 0 && alone == ranges)
+        buf_printf(out, "Each of %" PRIu64 " ranges has one replica: nothing to compare.\n",
+                   ranges);
     else if (equal == ranges)
         buf_printf(out, "All %" PRIu64 " ranges are equal.\n", ranges);
     else if (different > 0)
@@ -222,6 +225,9 @@ static void put_sentence(const json_t *run, struct buf *out)
                    preview      ? "nothing was changed"
                    : failed > 0 ? "they are equal now on the replicas that were compared"
                                 : "they are equal now");
+    if (alone > 0 && alone < ranges)
+        buf_printf(out, "%" PRIu64 " of them ha%s one replica: nothing to compare there.\n", alone,
+                   alone == 1 ? "s" : "ve");
     if (failed > 0)
         buf_printf(out,
                    "%" PRIu64 " of %" PRIu64 " ranges could not be compared with all "

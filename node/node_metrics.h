@@ -151,6 +151,19 @@
       "Rows here that were replaced because most replicas had them otherwise.")                    \
     X(COUNTER, NODE_COMPARED_FAILED, "torc_compare_failed_total", "",                              \
       "Sessions by trees that were broken off.")                                                   \
+    X(COUNTER, NODE_ASKED_SEARCH, "torc_session_bytes_total", "by=\"asked\",kind=\"search\"",      \
+      "Bytes of comparisons that this node began and that are over: messages without rows, rows.") \
+    X(COUNTER, NODE_ASKED_RECEIVED, "torc_session_bytes_total", "by=\"asked\",kind=\"received\"",  \
+      "Bytes of comparisons that this node began and that are over: messages without rows, rows.") \
+    X(COUNTER, NODE_ASKED_SENT, "torc_session_bytes_total", "by=\"asked\",kind=\"sent\"",          \
+      "Bytes of comparisons that this node began and that are over: messages without rows, rows.") \
+    X(COUNTER, NODE_ROUNDS_SEARCH, "torc_session_bytes_total", "by=\"rounds\",kind=\"search\"",    \
+      "Bytes of comparisons that this node began and that are over: messages without rows, rows.") \
+    X(COUNTER, NODE_ROUNDS_RECEIVED, "torc_session_bytes_total",                                   \
+      "by=\"rounds\",kind=\"received\"",                                                           \
+      "Bytes of comparisons that this node began and that are over: messages without rows, rows.") \
+    X(COUNTER, NODE_ROUNDS_SENT, "torc_session_bytes_total", "by=\"rounds\",kind=\"sent\"",        \
+      "Bytes of comparisons that this node began and that are over: messages without rows, rows.") \
     X(COUNTER, NODE_ROUND_RANGES, "torc_round_ranges_total", "",                                   \
       "Ranges that this node began to compare because scrub_period says so.")                      \
     X(COUNTER, NODE_SCRUBBED, "torc_ranges_scrubbed_total", "",                                    \

@@ -476,11 +476,7 @@ static enum err take_scope(struct asked *a, const json_t *request, struct errmsg
 static bool read_token(const json_t *text, token *ret)
 {
     const char *t = json_string_value(text);
-    char *end;
-    if (t == NULL || *t == 0)
-        return false;
-    *ret = strtoll(t, &end, 10);
-    return *end == 0;
+    return t != NULL && token_parse(bytes_text(t), ret);
 }
 
 /* (left, right], as drivers and nodetool have it. */

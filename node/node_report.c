@@ -108,6 +108,12 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_RUN_FAILED, r.failed);
     catch_up(n, NODE_RUN_LED, r.led);
     catch_up(n, NODE_COMPARED_FAILED, h.compared_failed);
+    catch_up(n, NODE_ASKED_SEARCH, h.bytes_asked.search);
+    catch_up(n, NODE_ASKED_RECEIVED, h.bytes_asked.received);
+    catch_up(n, NODE_ASKED_SENT, h.bytes_asked.sent);
+    catch_up(n, NODE_ROUNDS_SEARCH, h.bytes_rounds.search);
+    catch_up(n, NODE_ROUNDS_RECEIVED, h.bytes_rounds.received);
+    catch_up(n, NODE_ROUNDS_SENT, h.bytes_rounds.sent);
     catch_up(n, NODE_ROUND_RANGES, h.round_ranges);
     catch_up(n, NODE_SCRUBBED, h.scrubbed);
     catch_up(n, NODE_LEAVES_WRONG, e.leaves_wrong);

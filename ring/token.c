@@ -59,6 +59,22 @@ bool token_span_meet(struct token_span a, struct token_span b, struct token_span
     return true;
 }
 
+bool token_parse(struct bytes text, token *ret)
+{
+    bool minus = text.len > 0 && text.data[0] == '-';
+    uint64_t most = (uint64_t)INT64_MAX + minus, n = 0;
+    if (text.len == minus)
+        return false;
+    for (size_t i = minus; i < text.len; i++) {
+        uint64_t digit = (uint64_t)text.data[i] - '0';
+        if (text.data[i] < '0' || digit > 9 || n > (most - digit) / 10)
+            return false;
+        n = 10 * n + digit;
+    }
+    *ret = minus ? (token)(0 - n) : (token)n;
+    return true;
+}
+
 size_t token_spans_of(token left, token right, struct token_span ret_spans[2])
 {
     if (left == right) {

@@ -14,6 +14,7 @@
 #ifndef TORC_RING_TOKEN_H
 #define TORC_RING_TOKEN_H
 
+#include "base/bytes.h"
 #include "base/types.h"
 
 #define RING_RANGES_DEFAULT 1024
@@ -40,6 +41,9 @@ token ring_range_right(range_no range, uint32_t ranges);
 
 /* The tokens in both spans. False when there are none. */
 bool token_span_meet(struct token_span a, struct token_span b, struct token_span *ret_both);
+
+/* A decimal number, with a sign or not, and nothing else. False: it is none, or out of range. */
+bool token_parse(struct bytes text, token *ret);
 
 /* Cassandra's (left, right], which may wrap and is the whole ring when left == right, as one or two
  * spans in token order. Returns how many. */

@@ -117,7 +117,9 @@ void compare_end(struct heal *h, struct now now, struct comparing *s, enum err e
         if (h->compares[i] == s)
             h->compares[i] = NULL;
     }
-    if (s->many != 0)
+    if (s->many == 0)
+        many_count_bytes(h, s->id, &s->figures);
+    else
         many_session_ended(h, now, s, err, &s->figures);
     session_free(s);
 }

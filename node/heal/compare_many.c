@@ -20,10 +20,19 @@ void many_free(struct heal *h)
     }
 }
 
+void many_count_bytes(struct heal *h, uint64_t id, const struct heal_figures *f)
+{
+    struct heal_bytes *to = (id & ROUNDS_ID) != 0 ? &h->stats.bytes_rounds : &h->stats.bytes_asked;
+    to->search += f->bytes_search;
+    to->received += f->bytes_received;
+    to->sent += f->bytes_sent;
+}
+
 static void many_end(struct heal *h, struct now now, size_t at, enum err err)
 {
     struct comparing_many *m = h->many[at];
     struct heal_effect *e = NULL;
+    many_count_bytes(h, m->id, &m->figures);
     if ((m->id & ROUNDS_ID) != 0) {
         rounds_ended(h, now, m->id);
         many_close(h, at);

@@ -104,6 +104,9 @@ enum err many_hash(struct heal *h, const struct compare_range *r, const table_no
                    size_t tables_count, struct clock *ret_asof, uint64_t *ret_rows,
                    uint64_t *ret_hash) MUST_CHECK;
 
+/* What a comparison that is over has cost, with those that were begun for it. */
+void many_count_bytes(struct heal *h, uint64_t id, const struct heal_figures *f);
+
 /* A session that was begun for it is over, and was told of. */
 void many_session_ended(struct heal *h, struct now now, const struct comparing *s, enum err err,
                         const struct heal_figures *figures);

@@ -322,9 +322,13 @@ struct heal_stats {
     uint64_t replaced;        /* rows here that were not what most replicas had */
     uint64_t compared;        /* sessions by trees that went through, */
     uint64_t compared_failed; /* ... and that did not */
-    uint64_t round_ranges;    /* compared by trees though nobody had asked for it */
-    uint64_t scrubbed;        /* ranges that were read again, clean leaves too */
-    uint64_t pinned_ranges;   /* and of these, ones where a replica is dead, so that none may go */
+    struct heal_bytes {
+        uint64_t search, received, sent;
+    } bytes_asked, bytes_rounds; /* of sessions by trees that this node began and that are over: as
+                                    somebody asked for it; as marks and rounds wanted it */
+    uint64_t round_ranges;       /* compared by trees though nobody had asked for it */
+    uint64_t scrubbed;           /* ranges that were read again, clean leaves too */
+    uint64_t pinned_ranges; /* and of these, ones where a replica is dead, so that none may go */
 };
 struct heal_stats heal_stats(const struct heal *h);
 

@@ -314,6 +314,7 @@ static void add_unit_sums(struct lot_report *report, size_t *cap, const struct u
     for (size_t i = 0; i < u->peers_count; i++)
         damaged = damaged || u->peers[i].err == ERR_CORRUPT;
     of_all->ranges_different += counts && !u->equal;
+    of_all->ranges_alone += counts && u->peers_count == 0;
     of_all->ranges_damaged += counts && damaged;
     for (size_t i = 0; i < u->sums_count; i++) {
         struct repair_sums sums = u->sums[i].sums;

@@ -63,6 +63,7 @@ struct repair_config {
     X(doubtful)       /* of these, ones that clocks said could not differ */                       \
     X(leaves_wrong)   /* of leaders, read again by a full run: that were not what they had been */ \
     X(ranges_different) /* in which a row did, between any two */                                  \
+    X(ranges_alone)     /* that have one replica: nothing to compare it with */                    \
     X(ranges_damaged)   /* where something cannot be read at one of them: these failed */          \
     X(messages)                                                                                    \
     X(bytes_search) /* of all messages of sessions, without rows */                                \

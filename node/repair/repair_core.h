@@ -19,7 +19,7 @@
 #include "node/repair/repair.h"
 
 #define LOT_RANGES_MAX      4096u
-#define LOT_PROBLEMS_MAX    64u
+#define LOT_PROBLEMS_MAX    REPAIR_PROBLEMS_MAX /* so many are named, whoever found them */
 #define LOT_TABLES_MAX      1024u
 #define LOTS_LED_MAX        64u
 #define BATCHES_MAX         6u /* HEAL_COMPARE_MANY_MAX less what rounds want */

@@ -36,7 +36,18 @@ static void asks_for_what_is_wanted(void)
 
 static void refuses_ranges_that_are_none(void)
 {
-    static char *const bad[] = {"", "1", "1:", ":1", "a:b", "1:2:3", "1-2"};
+    static char *const bad[] = {"",
+                                "1",
+                                "1:",
+                                ":1",
+                                "a:b",
+                                "1:2:3",
+                                "1-2",
+                                " 1:2",
+                                "1:+2",
+                                "0:9223372036854775808",
+                                "-99999999999999999999:5",
+                                "0x1:2"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct options o;
         struct errmsg why;
@@ -84,6 +95,8 @@ static void ends_with_a_table_and_a_code(void)
     static const char differs[] = RUN("over", "true", "14", "0", "1", "");
     static const char down[] = RUN("over", "false", "0", "2", "0", PROBLEM("4") "," PROBLEM("5"));
     static const char both[] = RUN("over", "false", "0", "16", "5", PROBLEM("4"));
+    static const char alone[] = RUN("over", "false", "16", "0,\"ranges_alone\":16", "0", "");
+    static const char some[] = RUN("over", "false", "16", "0,\"ranges_alone\":4", "0", "");
     static const char damaged[] =
         RUN("over", "false", "15", "1,\"ranges_damaged\":1", "0", PROBLEM("4"));
     static const char cancelled[] = RUN("cancelled", "false", "3", "0", "0", "");
@@ -102,6 +115,11 @@ static void ends_with_a_table_and_a_code(void)
                     "5 rows differed in 2 of 16 ranges; they are equal now on the replicas that "
                     "were compared.\n16 of 16 ranges could not be compared with all replicas.",
                     NULL));
+    CU_ASSERT(shows(alone, TABLE_AS_TABLE, false, EXIT_FINE,
+                    "Each of 16 ranges has one replica: nothing to compare.", "equal."));
+    CU_ASSERT(shows(
+        some, TABLE_AS_TABLE, false, EXIT_FINE,
+        "All 16 ranges are equal.\n4 of them have one replica: nothing to compare there.", NULL));
     CU_ASSERT(shows(damaged, TABLE_AS_TABLE, false, EXIT_REQUEST,
                     "1 of 16 ranges could not be compared with all replicas.\n"
                     "In 1 of them something cannot be read: torc status",
@@ -177,11 +195,20 @@ static void entropy_is_put_together(void)
     struct bytes bad = BYTES_LIT("[]");
     CU_ASSERT(tells(NULL, false, TABLE_AS_CSV,
                     "\nks,4,1.0000,0.7500,0.7500,0.7500,0.7500,3,5,2,0,4,1,2,"));
-    CU_ASSERT(tells(NULL, false, TABLE_AS_CSV, "\nother,0,1.0000"));
+    CU_ASSERT(tells(NULL, false, TABLE_AS_CSV, "\nother,0,,,,,,0,0,0,0,"));
     CU_ASSERT(
         tells("ks", true, TABLE_AS_TABLE, "ks       |     4 |    1 |    2 |    1 s | never |"));
     CU_ASSERT(tells("ks", true, TABLE_AS_TABLE, "2 h"));
+    CU_ASSERT(
+        tells("other", false, TABLE_AS_TABLE, "Keyspace other has one replica of each range"));
+    CU_ASSERT(tells("other", true, TABLE_AS_TABLE, "Keyspace other has one replica of each range"));
     buf_init(&out, 4096);
+    struct bytes good = bytes_text(node_1);
+    CU_ASSERT_EQUAL(entropy_render(&good, 1, "nosuch", false, TABLE_AS_CSV, false, &out, &why),
+                    ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(entropy_render(&good, 1, "nosuch", true, TABLE_AS_JSON, false, &out, &why),
+                    ERR_NOT_FOUND);
+    CU_ASSERT(out.len == 0 && strstr(why.text, "no keyspace nosuch") != NULL);
     CU_ASSERT_EQUAL(entropy_render(&bad, 1, NULL, false, TABLE_AS_TABLE, false, &out, &why),
                     ERR_MALFORMED);
     buf_close(&out);

@@ -54,6 +54,11 @@ static void what_differs_gets_a_session(void)
         }
         sync_all();
         const struct heal_figures *g = compare_all(&everything);
+        struct heal_stats stats = heal_stats(f.node[0].heal);
+        CU_ASSERT_EQUAL(stats.bytes_asked.search, g->bytes_search);
+        CU_ASSERT_EQUAL(stats.bytes_asked.received, g->bytes_received);
+        CU_ASSERT_EQUAL(stats.bytes_asked.sent, g->bytes_sent);
+        CU_ASSERT(stats.bytes_asked.search > 0 && stats.bytes_rounds.search == 0);
         CU_ASSERT_EQUAL(f.node[0].all_err, ERR_OK);
         CU_ASSERT_EQUAL(f.node[0].all_ranges, RANGES);
         CU_ASSERT_EQUAL(f.node[0].all_failed, 0);

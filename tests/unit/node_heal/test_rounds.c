@@ -91,6 +91,8 @@ static void new_replicas_are_compared_soon_and_then_once_a_period(void)
     CU_ASSERT_EQUAL(f.node[0].compared + f.node[0].compared_all, 0); /* nobody is told */
     CU_ASSERT_EQUAL(heal_stats(heal_of(3)).round_ranges, 0);         /* the lower number begins */
     CU_ASSERT(is_about(heal_stats(heal_of(1)).round_ranges, 2 * RANGES));
+    CU_ASSERT(heal_stats(heal_of(1)).bytes_rounds.search > 0);
+    CU_ASSERT_EQUAL(heal_stats(heal_of(1)).bytes_asked.search, 0);
     CU_ASSERT(is_about(heal_stats(heal_of(2)).round_ranges, RANGES));
     elapse(PERIOD);
     CU_ASSERT(all_proved(wall() - PERIOD / USEC_PER_SEC - 1));

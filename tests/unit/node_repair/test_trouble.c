@@ -104,6 +104,20 @@ static void a_restarted_replica_is_waited_for(void)
     CU_ASSERT(world_equal());
 }
 
+/* Whoever leads them: as many as may be are named. */
+static void problems_are_named(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 1024, 3);
+    world_down(3);
+    const struct repair_run *run = world_find(1, world_start(1, &everything));
+    CU_ASSERT(world_run(10 * USEC_PER_SEC));
+    world_sums(run, counts);
+    CU_ASSERT_EQUAL(counts[3], 2048);
+    CU_ASSERT_EQUAL(run->problems_all, 2048);
+    CU_ASSERT_EQUAL(run->problems_count, REPAIR_PROBLEMS_MAX);
+}
+
 static void nobody_is_there(void)
 {
     uint32_t counts[4];
@@ -112,7 +126,7 @@ static void nobody_is_there(void)
     struct repair_wish wish = {.only = 3};
     const struct repair_run *run = world_find(1, world_start(1, &everything));
     CU_ASSERT(world_run(USEC_PER_SEC));
-    world_sums(run, counts);
+    CU_ASSERT(world_sums(run, counts).ranges_alone == 32 - counts[3]);
     CU_ASSERT(counts[3] > 0 && counts[3] == run->problems_all);
     CU_ASSERT_EQUAL(run->problems[0].peer, 0);
     run = world_find(1, world_start(1, &wish));
@@ -331,6 +345,7 @@ static void random_troubles(void)
 }
 
 CU_TestInfo trouble_tests[] = {
+    {"problems are named", problems_are_named},
     {"damaged ranges are told apart", damaged_ranges_are_told_apart},
     {"rows count once when a leader dies", rows_count_once_when_a_leader_dies},
     {"a dead replica is named", a_dead_replica_is_named},

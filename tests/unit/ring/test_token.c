@@ -153,7 +153,39 @@ static void spans_apart_do_not_meet(void)
     CU_ASSERT(both.first == 5 && both.last == 5);
 }
 
+static void tokens_from_text(void)
+{
+    static const struct {
+        const char *text;
+        bool fine;
+        token t;
+    } rows[] = {{"0", true, 0},
+                {"-0", true, 0},
+                {"-100", true, -100},
+                {"007", true, 7},
+                {"9223372036854775807", true, INT64_MAX},
+                {"-9223372036854775808", true, INT64_MIN},
+                {"9223372036854775808", false, 0},
+                {"-9223372036854775809", false, 0},
+                {"99999999999999999999", false, 0},
+                {"18446744073709551617", false, 0},
+                {"", false, 0},
+                {"-", false, 0},
+                {"--1", false, 0},
+                {"+1", false, 0},
+                {" 1", false, 0},
+                {"1 ", false, 0},
+                {"0x10", false, 0},
+                {"1e3", false, 0}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        token t = 0;
+        CU_ASSERT_EQUAL(token_parse(bytes_text(rows[i].text), &t), rows[i].fine);
+        CU_ASSERT(!rows[i].fine || t == rows[i].t);
+    }
+}
+
 CU_TestInfo token_tests[] = {
+    {"tokens from text", tokens_from_text},
     {"which Q are valid", which_q_are_valid},
     {"ranges of known tokens", ranges_of_known_tokens},
     {"ranges cover the ring", ranges_cover_the_ring},
