@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cli/net.h"
 #include "cli/progress.h"
+#include "ring/token.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -55,9 +56,17 @@ size_t entropy_nodes(struct bytes status, struct entropy_node *ret, size_t max)
 
 /* --- one keyspace, of all nodes */
 
+/* Of a range: of the pair, of any node, that has most. What one replica lacks differs from all
+ * others, and is one row. */
+struct found {
+    uint64_t found, left, doubtful;
+};
+
 struct sum {
     const char *keyspace;
-    uint64_t count, by_clocks[4], by_trees[4], lacks, found, left, doubtful;
+    uint64_t count, by_clocks[4], by_trees[4], lacks;
+    struct found *of; /* by range */
+    size_t of_count;
     const json_t *worst;
     uint64_t worst_node;
 };
@@ -79,6 +88,43 @@ static bool is_worse(const json_t *a, const json_t *b)
     return json_integer_value(x) > json_integer_value(y);
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void add_found(struct sum *s, const json_t *list)
+{
+    size_t i;
+    const json_t *of;
+    json_array_foreach(list, i, of)
+    {
+        uint64_t range = number_of(of, "range");
+        if (range >= RING_RANGES_MAX)
+            continue;
+        if (range >= s->of_count) {
+            s->of = mem_resize(s->of, (range + 1) * sizeof *s->of);
+            memset(s->of + s->of_count, 0, (range + 1 - s->of_count) * sizeof *s->of);
+            s->of_count = range + 1;
+        }
+        struct found *f = &s->of[range];
+        f->found = larger(f->found, number_of(of, "rows_found"));
+        f->left = larger(f->left, number_of(of, "rows_left"));
+        f->doubtful = larger(f->doubtful, number_of(of, "doubtful"));
+    }
+}
+
+static struct found found_in_all(const struct sum *s)
+{
+    struct found all = {0};
+    for (size_t i = 0; i < s->of_count; i++) {
+        all.found += s->of[i].found;
+        all.left += s->of[i].left;
+        all.doubtful += s->of[i].doubtful;
+    }
+    return all;
+}
+
 static void add(struct sum *s, uint64_t node, const json_t *k)
 {
     const json_t *worst = json_object_get(k, "worst");
@@ -88,9 +134,7 @@ static void add(struct sum *s, uint64_t node, const json_t *k)
         s->by_trees[i] += number_of(json_object_get(k, "by_trees"), ages[i]);
     }
     s->lacks += number_of(k, "lacks");
-    s->found += number_of(k, "rows_found");
-    s->left += number_of(k, "rows_left");
-    s->doubtful += number_of(k, "doubtful");
+    add_found(s, json_object_get(k, "found"));
     if (json_is_object(worst) && (s->worst == NULL || is_worse(worst, s->worst))) {
         s->worst = worst;
         s->worst_node = node;
@@ -184,15 +228,16 @@ static void put_sums(struct table *t, const struct sum *sums, size_t count)
     columns(t, names, ARRAY_LEN(names), "-##############");
     for (size_t i = 0; i < count; i++) {
         const struct sum *s = &sums[i];
+        struct found all = found_in_all(s);
         table_put_text(t, s->keyspace);
         put_number(t, s->count);
         put_share(t, s->by_clocks[0], s->count);
         for (size_t k = 0; k < ARRAY_LEN(ages); k++)
             put_share(t, s->by_trees[k], s->count);
         put_number(t, s->lacks);
-        put_number(t, s->left);
-        put_number(t, s->found - (s->left < s->found ? s->left : s->found));
-        put_number(t, s->doubtful);
+        put_number(t, all.left);
+        put_number(t, all.found - (all.left < all.found ? all.left : all.found));
+        put_number(t, all.doubtful);
         if (s->worst == NULL) { /* one copy of all, or nobody has compared anything yet */
             for (size_t k = 0; k < 4; k++)
                 put_none(t);
@@ -288,6 +333,8 @@ enum err entropy_render(const struct bytes *answers, size_t count, const char *k
         put_alone(sums, sums_count, format, out);
     }
     table_close(&t);
+    for (size_t i = 0; i < sums_count; i++)
+        mem_free(sums[i].of);
     mem_free(sums);
     json_decref(all);
     return err;

@@ -16,9 +16,10 @@
 #define DAY           (24 * HOUR)
 #define PAIRS_IN_JSON 100000u
 
-/* What the last session with the peer found. */
+/* What the last session with the peer found that was begun here for somebody. */
 struct found {
     uint64_t different, left, doubtful;
+    int64_t at_s; /* wall */
 };
 
 static struct bytes pair_key(uint8_t room[PAIR_KEY], keyspace_no keyspace, range_no range,
@@ -30,14 +31,38 @@ static struct bytes pair_key(uint8_t room[PAIR_KEY], keyspace_no keyspace, range
     return bytes_make(room, PAIR_KEY);
 }
 
+/* What others had that we have got from one of them is no difference any more, and how much of what
+ * was found with them that was nobody knows. */
+static void forget_left(struct node *n, keyspace_no keyspace, range_no range)
+{
+    uint8_t room[PAIR_KEY];
+    const struct placement *p = cluster_placement(n->cluster, keyspace);
+    if (p == NULL || range >= p->ranges)
+        return;
+    struct replicas replicas = placement_replicas(p, range);
+    for (uint32_t i = 0; i < replicas.count; i++) {
+        struct found found;
+        struct bytes value, key = pair_key(room, keyspace, range, replicas.node[i]);
+        if (!omap_get(&n->found, key, &value))
+            continue;
+        memcpy(&found, value.data, sizeof found);
+        found.left = 0;
+        (void)omap_put(&n->found, key, bytes_make(&found, sizeof found));
+    }
+}
+
 /* A session that went through has mended what it found, unless it was a preview. */
 void entropy_compared(struct node *n, const struct heal_effect *e)
 {
     uint8_t room[PAIR_KEY];
     struct bytes key = pair_key(room, e->compared.keyspace, e->compared.range, e->compared.peer);
     const struct heal_figures *f = &e->compared.figures;
-    struct found found = {.different = f->rows_different, .doubtful = f->doubtful};
+    struct found found = {.different = f->rows_different,
+                          .doubtful = f->doubtful,
+                          .at_s = n->now.wall / USEC_PER_SEC};
     uint64_t mended = f->rows_received + f->rows_sent;
+    if (f->rows_received > 0)
+        forget_left(n, e->compared.keyspace, e->compared.range);
     if (f->rows_different == 0) {
         if (e->compared.err == ERR_OK)
             (void)omap_remove(&n->found, key);
@@ -49,6 +74,7 @@ void entropy_compared(struct node *n, const struct heal_effect *e)
         (void)omap_put(&n->found, key, bytes_make(&found, sizeof found));
 }
 
+/* Whoever began the session that has proved the pair equal since, nothing is left. */
 static struct found found_of(const struct node *n, const struct heal_proved *p)
 {
     uint8_t room[PAIR_KEY];
@@ -56,6 +82,8 @@ static struct found found_of(const struct node *n, const struct heal_proved *p)
     struct found found = {0};
     if (omap_get(&n->found, pair_key(room, p->keyspace, p->range, p->peer), &value))
         memcpy(&found, value.data, sizeof found);
+    if (p->trees_s != HEAL_NEVER && p->trees_s >= found.at_s)
+        found.left = 0;
     return found;
 }
 
@@ -124,9 +152,12 @@ static const struct age {
 
 struct summary {
     size_t pairs, by_clocks[ARRAY_LEN(ages)], by_trees[ARRAY_LEN(ages)];
-    uint64_t lacks, peer_lacks, found, left, doubtful;
+    uint64_t lacks, peer_lacks;
     struct heal_proved worst;
     struct found worst_found;
+    struct found of_range; /* the most of any pair of the range at hand, and */
+    struct found all;      /* the sum of those that are done */
+    json_t *found;         /* ... one by one, where there is any */
 };
 
 static void count_age(size_t counts[ARRAY_LEN(ages)], int64_t now_s, int64_t proved_s)
@@ -148,10 +179,34 @@ static bool is_worse(const struct heal_proved *a, uint64_t a_left, const struct 
     return a->trees_s < b->trees_s;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What one replica lacks differs from all others, and is one row: so of a range the pair counts
+ * that has most. */
+static void end_range(struct summary *s, range_no range)
+{
+    const struct found *f = &s->of_range;
+    s->all.different += f->different;
+    s->all.left += f->left;
+    s->all.doubtful += f->doubtful;
+    if (f->different > 0 || f->doubtful > 0)
+        json_array_append_new(s->found,
+                              json_pack("{sI,sI,sI,sI}", "range", (json_int_t)range, "rows_found",
+                                        (json_int_t)f->different, "rows_left", (json_int_t)f->left,
+                                        "doubtful", (json_int_t)f->doubtful));
+    s->of_range = (struct found){0};
+}
+
 static void add_pair(const struct node *n, struct summary *s, int64_t now_s,
                      const struct heal_proved *p)
 {
     struct found found = found_of(n, p);
+    s->of_range.different = larger(s->of_range.different, found.different);
+    s->of_range.left = larger(s->of_range.left, found.left);
+    s->of_range.doubtful = larger(s->of_range.doubtful, found.doubtful);
     if (s->pairs == 0 || is_worse(p, found.left, &s->worst, s->worst_found.left)) {
         s->worst = *p;
         s->worst_found = found;
@@ -159,9 +214,6 @@ static void add_pair(const struct node *n, struct summary *s, int64_t now_s,
     s->pairs++;
     s->lacks += p->lacks;
     s->peer_lacks += p->peer_lacks;
-    s->found += found.different;
-    s->left += found.left;
-    s->doubtful += found.doubtful;
     count_age(s->by_clocks, now_s, p->clocks_s);
     count_age(s->by_trees, now_s, p->trees_s);
 }
@@ -200,9 +252,13 @@ static json_t *counts_json(const size_t counts[ARRAY_LEN(ages)])
 static json_t *keyspace_json(struct node *n, int64_t now_s, const struct keyspace *k, size_t *left)
 {
     struct heal_proved p = {0};
-    struct summary s = {0};
+    struct summary s = {.found = json_array()};
     json_t *j = json_object(), *pairs = json_array();
+    range_no range = 0;
     while (next_pair(n, k->no, &p)) {
+        if (p.range != range)
+            end_range(&s, range);
+        range = p.range;
         add_pair(n, &s, now_s, &p);
         if (*left > 0) {
             json_array_append_new(pairs, pair_json(n, now_s, &p));
@@ -210,15 +266,17 @@ static json_t *keyspace_json(struct node *n, int64_t now_s, const struct keyspac
         }
         p.peer++;
     }
+    end_range(&s, range);
     json_object_set_new(j, "keyspace", json_string(k->name));
     json_object_set_new(j, "count", json_integer((json_int_t)s.pairs));
     json_object_set_new(j, "by_clocks", counts_json(s.by_clocks));
     json_object_set_new(j, "by_trees", counts_json(s.by_trees));
     json_object_set_new(j, "lacks", json_integer((json_int_t)s.lacks));
     json_object_set_new(j, "peer_lacks", json_integer((json_int_t)s.peer_lacks));
-    json_object_set_new(j, "rows_found", json_integer((json_int_t)s.found));
-    json_object_set_new(j, "rows_left", json_integer((json_int_t)s.left));
-    json_object_set_new(j, "doubtful", json_integer((json_int_t)s.doubtful));
+    json_object_set_new(j, "rows_found", json_integer((json_int_t)s.all.different));
+    json_object_set_new(j, "rows_left", json_integer((json_int_t)s.all.left));
+    json_object_set_new(j, "doubtful", json_integer((json_int_t)s.all.doubtful));
+    json_object_set_new(j, "found", s.found);
     json_object_set_new(j, "worst", s.pairs > 0 ? pair_json(n, now_s, &s.worst) : json_null());
     json_object_set_new(j, "pairs", pairs);
     return j;

@@ -164,13 +164,17 @@ static void watches_and_lists(void)
 static const char node_1[] =
     "{\"node\":1,\"keyspaces\":[{\"keyspace\":\"ks\",\"count\":2,\"by_clocks\":{\"minute\":2,"
     "\"ever\":2},\"by_trees\":{\"minute\":1,\"hour\":1,\"day\":1,\"ever\":1},\"lacks\":3,"
-    "\"rows_found\":7,\"rows_left\":5,\"worst\":{\"range\":4,\"peer\":2,\"clocks_s\":1,"
+    "\"rows_found\":7,\"rows_left\":5,\"found\":[{\"range\":4,\"rows_found\":6,\"rows_left\":5},"
+    "{\"range\":9,\"rows_found\":1,\"rows_left\":0}],\"worst\":{\"range\":4,\"peer\":2,\"clocks_"
+    "s\":1,"
     "\"trees_s\":null,\"lacks\":3,\"rows_left\":5},\"pairs\":[{\"range\":4,\"peer\":2,"
     "\"clocks_s\":1,\"trees_s\":null,\"read_s\":7200,\"lacks\":3,\"peer_lacks\":0,"
     "\"rows_left\":5}]}]}";
 static const char node_2[] =
     "{\"node\":2,\"keyspaces\":[{\"keyspace\":\"ks\",\"count\":2,\"by_clocks\":{\"minute\":2},"
-    "\"by_trees\":{\"minute\":2,\"hour\":2,\"day\":2,\"ever\":2},\"worst\":{\"range\":9,\"peer\":1,"
+    "\"by_trees\":{\"minute\":2,\"hour\":2,\"day\":2,\"ever\":2},\"found\":[{\"range\":4,"
+    "\"rows_found\":6,\"rows_left\":5},{\"range\":20,\"rows_found\":3,\"rows_left\":1}],\"worst\":{"
+    "\"range\":9,\"peer\":1,"
     "\"trees_s\":3},\"pairs\":[]},{\"keyspace\":\"other\",\"count\":0,\"worst\":null}]}";
 
 static bool tells(const char *keyspace, bool ranges, enum table_format format, const char *what)
@@ -194,7 +198,7 @@ static void entropy_is_put_together(void)
     struct buf out;
     struct bytes bad = BYTES_LIT("[]");
     CU_ASSERT(tells(NULL, false, TABLE_AS_CSV,
-                    "\nks,4,1.0000,0.7500,0.7500,0.7500,0.7500,3,5,2,0,4,1,2,"));
+                    "\nks,4,1.0000,0.7500,0.7500,0.7500,0.7500,3,6,4,0,4,1,2,"));
     CU_ASSERT(tells(NULL, false, TABLE_AS_CSV, "\nother,0,,,,,,0,0,0,0,"));
     CU_ASSERT(
         tells("ks", true, TABLE_AS_TABLE, "ks       |     4 |    1 |    2 |    1 s | never |"));
