@@ -360,7 +360,8 @@ const struct system_table system_tables[] = {
      "=id text; began timestamp; bytes_received bigint; bytes_search bigint; bytes_sent bigint; "
      "doubtful bigint; ended timestamp; full boolean; keyspaces text; leaves_wrong bigint; "
      "messages bigint; preview boolean; ranges bigint; ranges_alone bigint; "
-     "ranges_damaged bigint; ranges_different bigint; ranges_done bigint; ranges_equal bigint; ranges_failed bigint; "
+     "ranges_damaged bigint; ranges_different bigint; ranges_done bigint; ranges_equal bigint; "
+     "ranges_failed bigint; "
      "rows bigint; rows_different bigint; rows_received bigint; rows_sent bigint; state text"},
     {SYSTEM_VIEWS, "tombstone_pins", "replicas that keep deletions from being forgotten, and why",
      "=keyspace_name text; >range int; >address inet; >port int; first_token bigint; "
