@@ -150,6 +150,10 @@
     X(answer_after_drop, "an answer to a pull counts, though something was dropped meanwhile")     \
     X(pull_without_context, "who pulls does not see what the giver has dropped")                   \
     X(lost_rows_win, "rows that the giver of a pull has lost are taken for deleted")               \
+    X(loss_to_the_lost_untold,                                                                     \
+      "a write that loses to what its minter has lost is acked in silence")                        \
+    X(lost_values_win,                                                                             \
+      "who pulls takes what the giver has no more for deleted, whatever his disk")                 \
     X(absent_kept, "who pulls keeps what the giver had and has no more")                           \
     X(foreign_epoch_counts, "what is told by who knows another ring counts")                       \
     X(proved_for_ever, "that replicas were equal is believed though they may be others by now")    \

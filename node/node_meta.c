@@ -373,6 +373,8 @@ bool meta_life_is_new(struct node *n)
     const struct topology_node *self = topology_find(meta_topology(n->meta), meta_self(n->meta));
     bool known = !n->life_checked && n->boot > 1 && self != NULL && self->info.boot >= n->boot;
     n->life_checked = true;
+    if (known)
+        heal_set_old(n->heal);
     if (known && !MUTANT(boot_reused))
         meta_new_life(n);
     return !known || MUTANT(boot_reused);

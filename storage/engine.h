@@ -273,9 +273,12 @@ enum err engine_log_read(struct engine *e, keyspace_no keyspace, range_no range,
  * replica holds the range (and is not only about to), so the context may be relied upon though the
  * clock here does not cover it. So it may when `in` names all dots that touched what is in it. What
  * would need it otherwise is left out, with its dots: it is missing still, and comes with a later
- * pull. */
+ * pull. `old`: the disk is an older copy of itself; what the giver had and does not show goes, for
+ * what deleted it may have been dropped since. Nobody else has what lacks a deletion that was
+ * dropped, so for him it may just be lost at the giver. */
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
-                          const struct clock *context, bool trusted, uint64_t ticket) MUST_CHECK;
+                          const struct clock *context, bool trusted, bool old,
+                          uint64_t ticket) MUST_CHECK;
 
 /* Remove log entries of dots in `known` (every replica has them), about entries_max; *ret_done:
  * there are no more. The clock keeps the dots: its snapshot goes with the removal; and they are in

@@ -137,7 +137,7 @@ bool settle_take(struct settle *s, const struct row *own, const struct bytes *ke
     const struct row *in = s->message != NULL ? row_of(s->message, key) : NULL;
     bool taken = row_take_garbage(own, s->rule, in, s->rows.arena, ret, &s->newest);
     const struct answer *a = s->answer;
-    if (a == NULL || a->bound == TIMESTAMP_NONE || !is_shown(a, key) || MUTANT(absent_kept))
+    if (a == NULL || a->bound == TIMESTAMP_NONE || !is_shown(a, key))
         return taken;
     struct row left = *ret;
     bool absent =

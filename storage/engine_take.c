@@ -12,6 +12,7 @@ struct taken {
     struct part *parts; /* as they came */
     size_t parts_count;
     struct answer *answers; /* by part: where it shows all that the giver has */
+    bool old;               /* this disk is: what is not shown goes */
     bool *left_out;   /* by part: it needs the context, which is not to be trusted, or much work */
     struct dot *dots; /* that the clock gets with the pull; room for one more per part */
     struct bytes *entries; /* of these dots */
@@ -157,7 +158,7 @@ static enum err take_part(struct taken *t, size_t i, const struct clock *context
     answer->ranges_count = pull_merge_ranges(answer->ranges, answer->ranges_count);
     engine_batch_purged(e, p->table, p->token, answer->bound);
     engine_note_timestamp(e, p->table, p->token, answer->bound);
-    err = engine_batch_context(e, t->range, &rest, context, answer, trusted);
+    err = engine_batch_context(e, t->range, &rest, context, t->old ? answer : NULL, trusted);
     if (err == ERR_BEHIND) {
         t->left_out[i] = true;
         return ERR_OK;
@@ -212,11 +213,14 @@ static enum err take_pull(struct taken *t, struct bytes in, const struct clock *
 }
 
 enum err engine_log_apply(struct engine *e, keyspace_no keyspace, range_no range, struct bytes in,
-                          const struct clock *context, bool trusted, uint64_t ticket)
+                          const struct clock *context, bool trusted, bool old, uint64_t ticket)
 {
     struct range_state *r = engine_range(e, keyspace, range);
     struct arena arena;
-    struct taken t = {.e = e, .range = r, .arena = &arena};
+    struct taken t = {.e = e,
+                      .range = r,
+                      .arena = &arena,
+                      .old = (old && !MUTANT(absent_kept)) || MUTANT(lost_values_win)};
     if (r->err != ERR_OK)
         return r->err;
     arena_init(&arena);

@@ -27,15 +27,25 @@ struct weigh {
     struct weighed *ret;
 };
 
-/* What has this timestamp in the write loses to something newer; unless that goes before the write
- * is applied. A deletion above the stamp stands in for one that has the stamp: it won where that
- * was minted, in silence, since both delete. */
-static void lose(struct weigh *w, bool deletes, int64_t mine, int64_t by, struct dot dot)
+/* What has this timestamp in the write loses to something newer. A deletion above the stamp stands
+ * in for one that has the stamp: it won where that was minted, in silence, since both delete. */
+static void lose(struct weigh *w, bool deletes, int64_t mine, int64_t by)
 {
-    if (w->context != NULL && dot.n > 0 && clock_has(w->context, dot))
-        return;
     bool stamped = w->stamp != 0 && mine >= w->stamp - 1 && (deletes || mine <= w->stamp);
     loss_add(stamped ? &w->ret->stamped : &w->ret->given, by);
+}
+
+static bool is_in_context(const struct weigh *w, struct dot dot)
+{
+    return w->context != NULL && dot.n > 0 && clock_has(w->context, dot);
+}
+
+/* ... unless that is garbage that goes before the write is applied. A value does not go: whose
+ * clock has it and who did not find it has lost it, and told nobody that it wins. */
+static void lose_to_garbage(struct weigh *w, int64_t mine, int64_t by, struct dot dot)
+{
+    if (!is_in_context(w, dot))
+        lose(w, false, mine, by);
 }
 
 /* --- what is there goes into `here` */
@@ -130,7 +140,7 @@ static void outlive(struct weigh *w, const struct row *mine, const struct cell *
     const struct cell *own =
         mine != NULL ? find_cell(mine, there->column, there->has_path, there->path) : NULL;
     if (own == NULL) /* else it is weighed by itself */
-        lose(w, true, timestamp, there->timestamp, there->dot);
+        lose(w, true, timestamp, there->timestamp);
 }
 
 static bool same_value(const struct cell *there, const struct cell *mine)
@@ -147,8 +157,13 @@ static void weigh_rest(struct weigh *w, const struct row *mine, const struct cel
     for (size_t i = seek_cell(there, c->column, true, BYTES_NONE);
          !c->has_path && i < there->cells_count && there->cells[i].column == c->column; i++)
         outlive(w, mine, &there->cells[i], c->timestamp);
-    if (x != NULL && beats(x, c) && (wanted ? !same_value(x, c) : cell_is_live(x, w->now_s)))
-        lose(w, !wanted, c->timestamp, x->timestamp, x->dot);
+    if (x == NULL || !beats(x, c) || same_value(x, c))
+        return;
+    if (!cell_is_live(x, w->now_s) && wanted)
+        lose_to_garbage(w, c->timestamp, x->timestamp, x->dot);
+    else if (cell_is_live(x, w->now_s) &&
+             !(MUTANT(loss_to_the_lost_untold) && is_in_context(w, x->dot)))
+        lose(w, !wanted, c->timestamp, x->timestamp);
 }
 
 /* `t`: the strongest deletion that covers the row. Whether it shadows the cell; else what wins over
@@ -163,9 +178,9 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
     bool shadowed = tomb_shadows(t, c->timestamp);
     bool replaced = !shadowed && all != NULL && c->timestamp <= all->timestamp;
     if (wanted && shadowed)
-        lose(w, false, c->timestamp, t->timestamp, t->dot);
+        lose_to_garbage(w, c->timestamp, t->timestamp, t->dot);
     if (wanted && all != NULL && c->timestamp <= all->timestamp)
-        lose(w, false, c->timestamp, all->timestamp, all->dot);
+        lose_to_garbage(w, c->timestamp, all->timestamp, all->dot);
     weigh_rest(w, mine, c, there, x);
     if (!shadowed && !replaced && (x == NULL ? wanted : !beats(x, c)))
         w->ret->some |= wanted || cell_is_live(x, w->now_s);
@@ -242,7 +257,7 @@ static enum err weigh_range(struct weigh *w, struct bytes start, struct bytes en
         if (w->rows.bytes > WEIGH_BYTES_MAX) { /* a server's stamp goes above all there is */
             w->ret->some = true;
             if (w->stamp != 0 && t->timestamp == w->stamp)
-                lose(w, true, t->timestamp, w->maximum, (struct dot){{0, 0}, 0});
+                lose(w, true, t->timestamp, w->maximum);
             break;
         }
     }

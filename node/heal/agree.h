@@ -102,7 +102,7 @@ void agree_known(const struct agreement *a, struct clock *ret);
 void agree_conclude(struct heal *h, struct agreement *a);
 
 /* --- agree_talk.c: questions and answers */
-void agree_load_lives(struct heal *h);              /* of others, as they have told */
+void agree_load(struct heal *h); /* none; and lives of others, as they have told */
 void agree_ask_all(struct heal *h, struct now now); /* what is to be asked */
 void agree_receive_ask(struct heal *h, struct now now, node_no from,
                        const struct wire_agree_ask *m);

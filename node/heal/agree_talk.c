@@ -242,11 +242,12 @@ static void note_life(struct heal *h, node_no node, uint32_t life)
     }
 }
 
-void agree_load_lives(struct heal *h)
+void agree_load(struct heal *h)
 {
     struct buf name, value;
     struct arena arena = {0};
     struct bytes after = BYTES_LIT(FACT_LIFE);
+    omap_init(&h->agreements);
     buf_init(&name, 64);
     buf_init(&value, 64);
     while (engine_fact_next(h->engine, BYTES_LIT(FACT_LIFE), after, &name, &value) == ERR_OK) {

@@ -4,6 +4,7 @@
 #include "base/mutant.h"
 
 #define LOOK_EVERY USEC_PER_SEC
+#define FACT_OLD   "h/old"
 
 bool damage_hits(struct heal *h, keyspace_no keyspace, range_no range)
 {
@@ -75,12 +76,28 @@ void damage_seal(struct heal *h, struct session *s)
     engine_barrier(h->engine, s->rebuild_seal);
 }
 
+void damage_load(struct heal *h)
+{
+    struct buf value;
+    buf_init(&value, 16);
+    h->old = engine_fact_get(h->engine, BYTES_LIT(FACT_OLD), &value) != ERR_NOT_FOUND;
+    h->damage.rebuild += h->old;
+    buf_close(&value);
+}
+
+void heal_set_old(struct heal *h)
+{
+    h->old = true;
+    h->damage.rebuild++;
+    engine_fact_put(h->engine, BYTES_LIT(FACT_OLD), BYTES_LIT("1"), 0);
+}
+
 /* It is a replica of any range that is rebuilt, be it dead for now: what only it and this one had
- * acked it still has. */
+ * acked it still has. Of an old disk all are. */
 static bool is_waited_for(const struct heal *h, const struct cluster_node *n)
 {
     struct heal_damaged at = {0};
-    bool waited = false;
+    bool waited = h->old && n->node != cluster_self(h->cluster);
     for (; n->node != cluster_self(h->cluster) && !waited && held_next_damaged(h, &at);
          at.range++) {
         const struct placement *p = cluster_placement(h->cluster, at.keyspace);
@@ -100,6 +117,9 @@ static void check_rebuilt(struct heal *h)
             return;
     }
     h->damage.rebuilt = h->damage.rebuild;
+    if (h->old)
+        engine_fact_delete(h->engine, BYTES_LIT(FACT_OLD), 0);
+    h->old = false;
     held_rebuilt(h);
 }
 

@@ -22,6 +22,10 @@
  * Until it is FULL no write is taken and nothing answered. docs/healing.md, "Damage", has the
  * argument.
  *
+ * An *old disk* (put back from a backup) has what was deleted and forgotten since. That goes as
+ * pulls do not show it (engine_take.c), but only until each other replica was pulled from once, as
+ * above: on any other disk what a pull does not show may just be lost at the giver.
+ *
  * A session that is asked counts for all ranges that were being rebuilt when it was asked; one more
  * that comes to it begins the count anew.
  */
@@ -53,6 +57,8 @@ void damage_hear(struct heal *h, const struct session *s);
 /* What the peer of the session had when it was asked is all here. */
 void damage_seal(struct heal *h, struct session *s);
 bool damage_durable(struct heal *h, struct session *s, uint64_t ticket, enum err err); /* ours? */
+
+void damage_load(struct heal *h); /* is the disk an old one? */
 
 void damage_tick(struct heal *h, struct now now);
 

@@ -14,8 +14,8 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     h->cluster = cluster;
     h->next_round = h->tidy_due = h->forget_due = h->logs_due = h->damage.due = USEC_NEVER;
     map_init(&h->holds);
-    agree_load_lives(h);
-    omap_init(&h->agreements);
+    agree_load(h);
+    damage_load(h);
     omap_init(&h->marks.all);
     omap_init(&h->away);
     marks_load(h);

@@ -81,6 +81,11 @@ void heal_placed(struct heal *h, struct now now, uint64_t epoch);
  * that number is durable. */
 void heal_set_life(struct heal *h, uint32_t boot);
 
+/* The disk is an older copy of what it was: what others have deleted and forgotten since may be
+ * here still, and goes as pulls do not show it, until each of them was pulled from. Kept over
+ * restarts. */
+void heal_set_old(struct heal *h);
+
 /* This node is a mover for ring_epoch (0: no more); every owner that stays, and every living node,
  * has applied that epoch. */
 void heal_move(struct heal *h, struct now now, uint64_t ring_epoch);

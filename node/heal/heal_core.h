@@ -139,6 +139,7 @@ struct heal {
     size_t forgets_count, forgets_cap;
     usec forget_due;
     struct damage damage;
+    bool old; /* our disk is an older copy of itself, and not all others were pulled from since */
     struct omap agreements; /* u32 keyspace, u32 range -> struct agreement * */
     uint64_t ask_from;      /* agreements before this one were asked about */
     uint64_t tidy_from;     /* purging goes on here */

@@ -6,7 +6,7 @@
 
 /* Into the store, with the giver's clock, by which can be told what was dropped there. Who only
  * takes the range over may rely on that only for what it has itself: engine_log_apply leaves out
- * the rest. */
+ * the rest. What is not shown goes where the disk is an old one, and nowhere else (damage.h). */
 enum err heal_take_rows(struct heal *h, const struct wire_pull_reply *m, uint64_t *ret_ticket)
 {
     struct clock context;
@@ -22,7 +22,8 @@ enum err heal_take_rows(struct heal *h, const struct wire_pull_reply *m, uint64_
         *ret_ticket = HEAL_TICKET | ++h->tickets;
         h->stats.bytes_pulled += m->rows.len;
         err = engine_log_apply(h->engine, m->keyspace, m->range, m->rows,
-                               MUTANT(pull_without_context) ? NULL : &context, holds, *ret_ticket);
+                               MUTANT(pull_without_context) ? NULL : &context, holds, h->old,
+                               *ret_ticket);
     }
     clock_close(&context);
     return err;

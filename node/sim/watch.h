@@ -47,6 +47,10 @@ bool watch_end(struct watch *w, struct errmsg *ret_why);
 /* (7), some time after the last request. */
 bool watch_nothing_left(struct watch *w, struct errmsg *ret_why);
 
+/* How many values, of all disks, expire about then: from one second before until one after, and as
+ * long as clocks may be apart. */
+uint64_t watch_expiring(struct watch *w, usec from, usec upto);
+
 /* What it has seen, for those who must know that it did. */
 struct watch_count {
     uint64_t dots, cells; /* distinct ones */

@@ -135,3 +135,29 @@ bool watch_nothing_left(struct watch *w, struct errmsg *ret_why)
     mem_free(l.items);
     return good;
 }
+
+uint64_t watch_expiring(struct watch *w, usec from, usec upto)
+{
+    const struct sim *s = w->sim;
+    int64_t slack = 1 + 2 * s->config.clock_offset_us / USEC_PER_SEC;
+    int64_t first = (SIM_WALL + from) / USEC_PER_SEC - slack;
+    int64_t last = (SIM_WALL + upto) / USEC_PER_SEC + slack;
+    uint64_t count = 0;
+    for (unsigned node = 1; node <= s->count; node++) {
+        if (s->machines[node].node == NULL)
+            continue;
+        struct look l = {.w = w, .node = node};
+        struct raw_entry e;
+        struct store_iter *it = store_iter_new(s->machines[node].store);
+        for (store_iter_seek(it, BYTES_LIT("d"));
+             store_iter_valid(it) && store_iter_key(it).data[0] == 'd'; store_iter_next(it)) {
+            arena_reset(&w->arena);
+            size_t items = read_here(&l, it, &e) ? e.items_count : 0;
+            for (size_t i = 0; i < items; i++)
+                count +=
+                    e.items[i].kind == 1 && e.items[i].time_s >= first && e.items[i].time_s <= last;
+        }
+        store_iter_free(it);
+    }
+    return count;
+}

@@ -116,7 +116,8 @@ static void fuzz_pull_over(struct bytes in, struct engine *e, struct arena *aren
         }
         clock_add_run(&context, dot.actor, 1, dot.n + 1);
         for (int trusted = 0; trusted < 2; trusted++) {
-            enum err err = engine_log_apply(other, 1, 2, in, &context, trusted == 1, 0);
+            enum err err =
+                engine_log_apply(other, 1, 2, in, &context, trusted == 1, trusted == 1, 0);
             ASSERT(err == ERR_OK || err == ERR_TOO_BIG);
         }
         read_all(other, arena, 0);
@@ -130,7 +131,7 @@ static void fuzz_pull(struct bytes in, struct arena *arena)
 {
     struct store *store = store_mem_new();
     struct engine *e = engine_over(store);
-    if (engine_log_apply(e, 1, 2, in, NULL, true, 0) == ERR_OK) {
+    if (engine_log_apply(e, 1, 2, in, NULL, true, false, 0) == ERR_OK) {
         struct clock done;
         struct buf out;
         clock_init(&done);

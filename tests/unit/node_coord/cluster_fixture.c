@@ -217,7 +217,8 @@ void fixture_pull(struct fixture *f, node_no from, node_no to)
             engine_log_read(giver, KEYSPACE, range, clock, engine_clock(taker, KEYSPACE, range),
                             SIZE_MAX / 2, &bytes, &done);
         if (err == ERR_OK)
-            err = engine_log_apply(taker, KEYSPACE, range, buf_bytes(&bytes), clock, true, 0);
+            err =
+                engine_log_apply(taker, KEYSPACE, range, buf_bytes(&bytes), clock, true, false, 0);
         ASSERT(err == ERR_OK && clock_equal(clock, engine_clock(taker, KEYSPACE, range)));
     }
     buf_close(&bytes);

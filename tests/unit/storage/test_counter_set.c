@@ -160,10 +160,11 @@ static bool pull(struct world *w, size_t i)
         if (good &&
             rng_chance(&w->rng, 100000)) { /* half of it: refused, and nothing is heard of it */
             struct bytes half = bytes_make(b.data, b.len - 1);
-            good = engine_log_apply(w->engine[i], KEYSPACE, RANGE, half, NULL, true, 0) != ERR_OK;
+            good = engine_log_apply(w->engine[i], KEYSPACE, RANGE, half, NULL, true, false, 0) !=
+                   ERR_OK;
         }
         good = good && engine_log_apply(w->engine[i], KEYSPACE, RANGE, buf_bytes(&b), NULL, true,
-                                        0) == ERR_OK;
+                                        false, 0) == ERR_OK;
     }
     clock_close(&wanted);
     clock_close(&done);

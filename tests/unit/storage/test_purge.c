@@ -461,7 +461,7 @@ static void a_pull_names_all_of_its_parts(void)
         CU_ASSERT_EQUAL(clock_count(&done), 1);
         b.data[1] = i == 0 ? 0 : b.data[1]; /* as if there were too many to say so */
         CU_ASSERT_EQUAL(
-            engine_log_apply(taker.engine, KEYSPACE, RANGE, buf_bytes(&b), theirs, false, 0),
+            engine_log_apply(taker.engine, KEYSPACE, RANGE, buf_bytes(&b), theirs, false, false, 0),
             ERR_OK);
         CU_ASSERT_EQUAL(clock_has(ours, dot_of(2)), i == 1);
         CU_ASSERT_EQUAL(live_rows(&taker), (size_t)i);

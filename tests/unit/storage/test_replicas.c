@@ -101,16 +101,16 @@ static bool pull(struct world *w, struct replica *from, struct replica *to, size
         if (clock_empty(&wanted))
             break;
         sync_all(from->store); /* only what is durable is given */
-        good =
-            engine_log_read(from->engine, KEYSPACE, RANGE, &wanted,
-                            engine_clock(to->engine, KEYSPACE, RANGE), bytes_max, &b,
-                            &done) == ERR_OK &&
-            !clock_empty(&done) && clock_covers(&wanted, &done) &&
-            engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0) == ERR_OK &&
-            clock_covers(engine_clock(to->engine, KEYSPACE, RANGE), &done);
+        good = engine_log_read(from->engine, KEYSPACE, RANGE, &wanted,
+                               engine_clock(to->engine, KEYSPACE, RANGE), bytes_max, &b,
+                               &done) == ERR_OK &&
+               !clock_empty(&done) && clock_covers(&wanted, &done) &&
+               engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, false, 0) ==
+                   ERR_OK &&
+               clock_covers(engine_clock(to->engine, KEYSPACE, RANGE), &done);
         if (good && rng_chance(&w->rng, 200000)) /* once more does no harm */
-            good = engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0) ==
-                   ERR_OK;
+            good = engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, false,
+                                    0) == ERR_OK;
     }
     good = good && clock_empty(&wanted);
     clock_close(&wanted);
@@ -252,7 +252,8 @@ static void a_pull_carries_what_became_of_a_dot(void)
     CU_ASSERT_EQUAL(engine_log_read(from, KEYSPACE, RANGE, &wanted, &have, 1000, &b, &done),
                     ERR_OK);
     CU_ASSERT_TRUE(clock_equal(&done, &wanted));
-    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, false, 0),
+                    ERR_OK);
     CU_ASSERT_TRUE(clock_equal(engine_clock(to, KEYSPACE, RANGE), &wanted));
     CU_ASSERT_EQUAL(engine_scan(to, &s, &w.arena, &r), ERR_OK);
     CU_ASSERT_EQUAL_FATAL(r.parts_count, 1);
@@ -292,7 +293,8 @@ static void pull_first(struct replica *from, struct engine *to)
                                     engine_clock(to, KEYSPACE, RANGE), 1000, &b, &done),
                     ERR_OK);
     CU_ASSERT_TRUE(clock_covers(&done, &wanted));
-    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, false, 0),
+                    ERR_OK);
     CU_ASSERT_TRUE(clock_covers(engine_clock(to, KEYSPACE, RANGE), &done));
     clock_close(&wanted);
     clock_close(&done);
@@ -408,7 +410,8 @@ static void a_pull_gives_only_what_is_durable(void)
                                     engine_clock(to, KEYSPACE, RANGE), 1000, &b, &done),
                     ERR_OK);
     CU_ASSERT_TRUE(clock_equal(&done, &one));
-    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_log_apply(to, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, false, 0),
+                    ERR_OK);
     CU_ASSERT_EQUAL(engine_scan(to, &s, &w.arena, &r), ERR_OK);
     CU_ASSERT_EQUAL(r.live_rows, 1);
     clock_close(&wanted);

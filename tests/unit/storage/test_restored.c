@@ -13,6 +13,7 @@ struct fix {
     struct store *store, *old;
     struct engine *engine, *restored;
     struct arena arena;
+    bool whole; /* the copy is no older disk, but another replica */
     uint64_t n; /* of the last dot */
 };
 
@@ -108,8 +109,9 @@ static bool pull(struct fix *f, bool holds)
     CU_ASSERT_EQUAL(engine_log_read(f->engine, KEYSPACE, RANGE, &wanted,
                                     engine_clock(f->restored, KEYSPACE, RANGE), 1000, &b, &done),
                     ERR_OK);
-    CU_ASSERT_EQUAL(
-        engine_log_apply(f->restored, KEYSPACE, RANGE, buf_bytes(&b), &durable, holds, 0), ERR_OK);
+    CU_ASSERT_EQUAL(engine_log_apply(f->restored, KEYSPACE, RANGE, buf_bytes(&b), &durable, holds,
+                                     !f->whole, 0),
+                    ERR_OK);
     bool all = clock_equal(&durable, engine_clock(f->restored, KEYSPACE, RANGE));
     clock_close(&wanted);
     clock_close(&done);
@@ -246,6 +248,35 @@ static void what_the_giver_has_lost_stays(void)
     close_fix(&f);
 }
 
+/* Nor when it knows of a deletion there that is overwritten, and that this one has not heard of:
+ * who was never without a deletion that was dropped has nothing that it deleted. */
+static void what_the_giver_has_lost_stays_beside_deletions(void)
+{
+    struct fix f;
+    struct buf prefix;
+    open_fix(&f);
+    buf_init(&prefix, SIZE_MAX);
+    write(&f, value("a", 1, 5));
+    write(&f, value("b", 1, 5));
+    write(&f, tombstone("c", 1, 9));
+    purge(&f);
+    back_up(&f);
+    f.whole = true;
+    struct part p = read_all(&f, f.engine).parts[0];
+    sync_all(f.store);
+    key_part(&prefix, p.table, p.token, p.key);
+    CU_ASSERT(store_mem_lose(f.store, buf_bytes(&prefix)) > 0);
+    write(&f, tombstone("a", 2, 20));
+    write(&f, value("a", 2, 21));
+    CU_ASSERT_TRUE(pull(&f, true));
+    struct scan_result r = read_all(&f, f.restored);
+    CU_ASSERT_EQUAL_FATAL(r.parts_count, 1);
+    CU_ASSERT_EQUAL_FATAL(r.parts[0].rows_count, 2);
+    CU_ASSERT_EQUAL(r.parts[0].rows[0].cells_count, 2);
+    buf_close(&prefix);
+    close_fix(&f);
+}
+
 /* Of one write something expired and was dropped, the rest is there. */
 static void what_expired_beside_others_goes(void)
 {
@@ -321,6 +352,8 @@ CU_TestInfo restored_tests[] = {
     {"many ranges are looked at as one", many_ranges_are_looked_at_as_one},
     {"all else stays there", all_else_stays},
     {"what the giver has lost stays", what_the_giver_has_lost_stays},
+    {"what the giver has lost stays beside deletions",
+     what_the_giver_has_lost_stays_beside_deletions},
     {"what expired beside others goes", what_expired_beside_others_goes},
     {"it stamps above what was dropped", it_stamps_above_what_was_dropped},
     {"very much goes in several pulls", very_much_goes_in_several_pulls},

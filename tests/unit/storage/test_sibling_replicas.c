@@ -19,6 +19,7 @@ struct replica {
     struct engine *engine;
     struct actor self;
     struct store *backup; /* an older copy; NULL: none */
+    bool old;             /* it was put back, and not all others were pulled from yet */
 };
 
 struct world {
@@ -169,7 +170,8 @@ static bool pull(struct replica *from, struct replica *to)
                             engine_clock(to->engine, KEYSPACE, RANGE), 1000, &b, &done) == ERR_OK &&
             !clock_empty(&done) &&
             engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b),
-                             engine_clock(from->engine, KEYSPACE, RANGE), true, 0) == ERR_OK;
+                             engine_clock(from->engine, KEYSPACE, RANGE), true, to->old,
+                             0) == ERR_OK;
     }
     good = good && clock_empty(&wanted);
     engine_note_life(to->engine, KEYSPACE, RANGE, from->self);
@@ -237,8 +239,10 @@ static bool restore(struct world *w, struct replica *r)
     if (open_engine(r->store, &r->engine) != ERR_OK)
         return false;
     engine_set_actor(r->engine, r->self);
+    r->old = true;
     for (size_t i = 0; i < REPLICAS; i++)
         good = good && (r == &w->replicas[i] || pull(&w->replicas[i], r));
+    r->old = false;
     return good;
 }
 

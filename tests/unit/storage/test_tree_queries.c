@@ -207,7 +207,7 @@ static void pull_all(struct tree_world *from, struct tree_world *to)
         enum err err =
             engine_log_read(from->engine, KEYSPACE, RANGE, &wanted, have, 3000, &b, &done);
         CU_ASSERT_EQUAL_FATAL(err, ERR_OK);
-        err = engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, 0);
+        err = engine_log_apply(to->engine, KEYSPACE, RANGE, buf_bytes(&b), NULL, true, false, 0);
         CU_ASSERT_EQUAL_FATAL(err, ERR_OK);
         if (i % 4 == 0)
             tree_world_check(to);

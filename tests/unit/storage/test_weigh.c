@@ -486,6 +486,25 @@ static void a_value_below_a_deletion_and_a_value(void)
     CU_ASSERT(w.stamped.lost && w.stamped.by == 60);
 }
 
+/* Who minted the write has lost what it loses to: its clock has it, and it did not find it. A
+ * deletion that it did not find it has dropped, and so that goes; a value is there, and wins. */
+static void what_the_minter_has_lost_wins_still(void)
+{
+    struct clock context;
+    struct weighed got;
+    clock_init(&context);
+    clock_add_run(&context, (struct actor){1, 1}, 1, 2);
+    apply(one_cell("x", 10, 1), 1);
+    struct part late = one_cell("y", 5, 3);
+    CU_ASSERT_EQUAL(engine_weigh(engine, &late, &context, 0, NOW_S, &arena, &got), ERR_OK);
+    CU_ASSERT_TRUE(got.given.lost);
+    CU_ASSERT_EQUAL(got.given.by, 10);
+    apply(one_deletion(20, 2), 2);
+    CU_ASSERT_EQUAL(engine_weigh(engine, &late, &context, 0, NOW_S, &arena, &got), ERR_OK);
+    CU_ASSERT_FALSE(got.given.lost);
+    clock_close(&context);
+}
+
 CU_TestInfo weigh_tests[] = {
     {"the blind way is that of reading, merging and writing", the_blind_way_is_that_of_reading},
     {"what is newest is not read", what_is_newest_is_not_read},
@@ -496,5 +515,6 @@ CU_TestInfo weigh_tests[] = {
     {"a deletion below another one", a_deletion_below_another_one},
     {"a value below a deletion and a value", a_value_below_a_deletion_and_a_value},
     {"a deletion that won where one was stamped", a_deletion_that_stands_in},
+    {"what the minter has lost wins still", what_the_minter_has_lost_wins_still},
     CU_TEST_INFO_NULL,
 };

@@ -80,7 +80,7 @@ void world_receive_pull(struct world *w, const struct message *m)
         r->asked[m->from] = 0;
     if (m->part.len > 0) {
         enum err err =
-            engine_log_apply(r->engine, KEYSPACE, RANGE, m->part, &context, !r->coming, 0);
+            engine_log_apply(r->engine, KEYSPACE, RANGE, m->part, &context, !r->coming, r->old, 0);
         world_expect(w, err == ERR_OK || err == ERR_BEHIND, "a pull is not applied");
     }
     clock_copy(&told->heard, &context);
@@ -95,5 +95,6 @@ void world_receive_pull(struct world *w, const struct message *m)
     for (size_t i = 0; i < w->rules.replicas; i++)
         pulled = pulled && (i == m->to || r->told[i].pulled);
     r->coming = r->coming && !pulled;
+    r->old = r->old && !pulled;
     world_conclude(w, r);
 }

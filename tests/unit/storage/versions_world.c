@@ -486,7 +486,7 @@ static void restore(struct world *w, struct replica *r)
     r->store = store_mem_copy(r->backup);
     for (size_t i = 0; i < w->rules.replicas; i++)
         r->told[i].boot = r->backup_boots[i];
-    r->coming = true;
+    r->coming = r->old = true;
     r->since = ++w->entry; /* the others are told of the new life */
     boot(w, r);
 }

@@ -33,6 +33,7 @@ struct replica {
     struct store *backup;                  /* an older copy of its store; NULL: none */
     uint32_t backup_boots[WORLD_REPLICAS]; /* the lives that were known then */
     bool coming;    /* it has not pulled from all others yet: it mints nothing and is not read */
+    bool old;       /* likewise, since its disk was replaced by an older copy */
     uint64_t since; /* the entry of the metadata with which it came */
     struct told told[WORLD_REPLICAS];
     uint64_t asked[WORLD_REPLICAS]; /* number of the question to each that waits for its answer */
