@@ -42,8 +42,9 @@ void request_warn_lost(struct exec *e, struct request *q, const struct exec_resu
                  t != NULL ? t->keyspace : "?", t != NULL ? t->name : "?", by);
     else
         run_warn(&q->run,
-                 "A write to %s.%s was not applied: a newer value exists, with a timestamp "
-                 "%s in the future",
+                 "A write to %s.%s was not applied, or not everywhere: a newer value exists, with "
+                 "a timestamp %s in the future. Write again when that is over, or USING TIMESTAMP "
+                 "above it",
                  t != NULL ? t->keyspace : "?", t != NULL ? t->name : "?", by);
 }
 

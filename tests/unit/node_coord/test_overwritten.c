@@ -207,7 +207,7 @@ static void notes_that_went_are_not_taken_for_none(void)
  * there, so that it was right to say so. */
 static void what_came_early_lost_if_it_did_so_then(void)
 {
-    for (int i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 2; i++) {
         const char *row = i == 0 ? "other" : "r";
         fixture_close(&f);
         fixture_open(&f);
