@@ -1,0 +1,2 @@
+SUITE(range)
+SUITE(heard)
