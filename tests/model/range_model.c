@@ -84,7 +84,8 @@ static void look(struct search *x, const struct state *s)
         }
         if (s->entry[i - 1] != OF_OTHERS)
             v.stage_since = i;
-        if (stage_electorate(v.stage).later != was.later)
+        if (stage_electorate(v.stage).later != was.later ||
+            (x->mistake == MISTAKE_READ_NEW && v.stage == STAGE_COPY))
             v.since = i;
         x->views[i] = v;
     }
@@ -153,14 +154,22 @@ static bool meets(enum model_level level, uint8_t set, uint8_t got)
     return bits(set & got) >= need;
 }
 
+static struct stage_need electorate(const struct search *x, enum stage stage, bool write)
+{
+    struct stage_need need = stage_electorate(stage);
+    if (x->mistake == MISTAKE_JOINT_WRITES_NOW && write)
+        need.later = false;
+    if (x->mistake == MISTAKE_READ_NEW && write)
+        need.later = stage != STAGE_SETTLED;
+    if ((x->mistake == MISTAKE_JOINT_READS_LATER || x->mistake == MISTAKE_READ_NEW) && !write)
+        need.now = !need.later;
+    return need;
+}
+
 static bool is_met(const struct search *x, enum model_level level, const struct view *plan,
                    uint8_t got, bool write)
 {
-    struct stage_need need = stage_electorate(plan->stage);
-    if (x->mistake == MISTAKE_JOINT_WRITES_NOW && write)
-        need.later = false;
-    if (x->mistake == MISTAKE_JOINT_READS_LATER && !write && need.later)
-        need.now = false;
+    struct stage_need need = electorate(x, plan->stage, write);
     return (!need.now || meets(level, plan->now, got)) &&
            (!need.later || meets(level, plan->later, got));
 }

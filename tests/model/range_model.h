@@ -30,9 +30,10 @@ enum model_mistake {
     MISTAKE_ONE_PROOF,         /* JOINT ends without a proof of its own */
     MISTAKE_JOINT_WRITES_NOW,  /* in JOINT writes need the replicas of now alone */
     MISTAKE_JOINT_READS_LATER, /* ... or reads those of later */
-    MISTAKE_HEARD_EARLY,       /* who has yet to hear of the stage counts as heard */
-    MISTAKE_LEAVERS_UNHEARD,   /* anybody heard is enough */
-    MISTAKE_STAYERS_UNPROVED,  /* fewer replicas: those that stay prove nothing */
+    MISTAKE_READ_NEW,         /* writes need both from COPY on, JOINT reads later; proved in COPY */
+    MISTAKE_HEARD_EARLY,      /* who has yet to hear of the stage counts as heard */
+    MISTAKE_LEAVERS_UNHEARD,  /* anybody heard is enough */
+    MISTAKE_STAYERS_UNPROVED, /* fewer replicas: those that stay prove nothing */
     MISTAKE_COUNT
 };
 
