@@ -127,9 +127,9 @@ static int watch(const struct options *o, const char *id, bool colours)
             progress_clear(&progress);
             code = left_alone(id);
         } else if (err == ERR_OK && repair_watch_take(buf_bytes(&answer), &seen, &why) == ERR_OK) {
-            progress.rows = seen.rows;
+            progress.rows = seen.rows_read > seen.rows ? seen.rows_read : seen.rows;
             progress.bytes = seen.done;
-            progress.bytes_all = seen.ranges;
+            progress.bytes_all = 1000;
             if (seen.over)
                 code = -2;
             else

@@ -25,7 +25,8 @@ void repair_request(const struct options *o, struct buf *out);
 struct repair_watch {
     char id[64];
     bool over;
-    uint64_t rows, done, ranges;
+    uint64_t rows, rows_read; /* compared; read again by then */
+    uint64_t done;            /* thousandths */
 };
 enum err repair_watch_take(struct bytes answer, struct repair_watch *ret,
                            struct errmsg *reterr) MUST_CHECK;

@@ -78,8 +78,8 @@ enum err repair_watch_take(struct bytes answer, struct repair_watch *ret, struct
     snprintf(ret->id, sizeof ret->id, "%.32s", id);
     ret->over = *state != 0 && strcmp(state, "running") != 0;
     ret->rows = number_of(root, "rows");
-    ret->done = number_of(root, "done");
-    ret->ranges = number_of(root, "ranges");
+    ret->rows_read = number_of(root, "rows_read");
+    ret->done = (uint64_t)(1000 * json_number_value(json_object_get(root, "progress")) + 0.5);
     json_decref(root);
     return err;
 }

@@ -127,8 +127,15 @@ void runs_compared(struct node *n, const struct heal_effect *e)
 
 void runs_deadline(struct node *n)
 {
-    if (repair_next_deadline(n->repair) <= n->now.mono)
-        repair_deadline(n->repair, n->now);
+    uint64_t batches[REPAIR_BATCHES_MAX];
+    if (repair_next_deadline(n->repair) > n->now.mono)
+        return;
+    size_t count = repair_batches(n->repair, batches);
+    for (size_t i = 0; i < count; i++) {
+        struct heal_progress p = heal_compare_progress(n->heal, batches[i]);
+        repair_progress(n->repair, batches[i], p.thousandths, p.rows_read);
+    }
+    repair_deadline(n->repair, n->now);
 }
 
 /* What was asked for between two steps is to be heard at once. */
@@ -312,6 +319,8 @@ static json_t *run_json(const struct node *n, struct now now, const struct repai
     json_object_set_new(j, "done", json_integer(counts[1]));
     json_object_set_new(j, "equal", json_integer(counts[2]));
     json_object_set_new(j, "failed", json_integer(counts[3]));
+    unsigned progress = run->state == REPAIR_OVER ? 1000 : run->progress;
+    json_object_set_new(j, "progress", json_real((double)progress / 1000));
     sums_json(j, &sums);
     json_object_set_new(j, "problems_count", json_integer((json_int_t)run->problems_all));
     for (size_t i = 0; i < run->problems_count && whole; i++)

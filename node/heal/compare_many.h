@@ -95,6 +95,7 @@ struct comparing_many {
     /* full: of the ranges from .. upto those before `at` are read here */
     usec read_since, read_due;
     size_t read_from, read_at, read_upto;
+    uint64_t rows_read; /* here */
     struct many_reading reading;
 };
 

@@ -75,6 +75,7 @@ void many_read_some(struct heal *h, struct now now, struct comparing_many *m)
         read = engine_stats(h->engine).fragments_read - before;
     }
     read = engine_stats(h->engine).fragments_read - before;
+    m->rows_read += read;
     m->read_due = m->read_at == m->read_upto ? USEC_NEVER
                                              : now.mono + compare_pause_after(h, m->gentle, read);
     if (m->read_due == USEC_NEVER && m->request == 0)
@@ -152,6 +153,32 @@ void many_told_read(struct comparing_many *m, struct bytes told)
             r->state = MANY_DIFFERS;
         now_read(m, r);
     }
+}
+
+static unsigned progress_of(const struct many_range *r, bool full)
+{
+    if (r->state != MANY_UNREAD)
+        return full ? 900 : 0;
+    return 450u * r->read_here + 450u * r->read_there;
+}
+
+struct heal_progress heal_compare_progress(const struct heal *h, uint64_t id)
+{
+    struct heal_progress progress = {0};
+    for (size_t i = 0; i < HEAL_COMPARE_MANY_MAX; i++) {
+        const struct comparing_many *m = h->many[i];
+        uint64_t sum = 0, left = 0;
+        if (m == NULL || m->id != id)
+            continue;
+        for (size_t k = 0; k < m->ranges_count; k++) {
+            bool done = m->ranges[k].state == MANY_DONE;
+            left += !done;
+            sum += done ? 0 : progress_of(&m->ranges[k], m->full);
+        }
+        progress.thousandths = left > 0 ? (unsigned)(sum / left) : 0;
+        progress.rows_read = m->rows_read;
+    }
+    return progress;
 }
 
 /* --- of who is asked */

@@ -337,6 +337,13 @@ struct heal_stats {
 };
 struct heal_stats heal_stats(const struct heal *h);
 
+/* How far a comparison of many ranges is that goes on: */
+struct heal_progress {
+    unsigned thousandths; /* of those of its ranges that are not settled; reading again is most */
+    uint64_t rows_read;   /* again, here, by now */
+};
+struct heal_progress heal_compare_progress(const struct heal *h, uint64_t id);
+
 /* Clients wait for this node: what can wait does. */
 void heal_set_busy(struct heal *h, bool busy);
 

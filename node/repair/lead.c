@@ -325,6 +325,18 @@ static void add_unit_sums(struct lot_report *report, size_t *cap, const struct u
     }
 }
 
+/* In thousandths: a peer after the other. */
+static unsigned progress_of(const struct unit *u)
+{
+    size_t settled = 0;
+    if (u->done || u->peers_count == 0)
+        return u->done ? 1000 : 0;
+    for (size_t i = 0; i < u->peers_count; i++)
+        settled += u->peers[i].settled && !u->peers[i].again;
+    size_t left = u->peers_count - settled;
+    return (unsigned)((1000 * settled + (left > 0 ? u->progress : 0)) / u->peers_count);
+}
+
 /* All of the lot so far. Returns whether that is all. */
 static bool tell_lot(struct repair *r, struct now now, struct lot_led *lot)
 {
@@ -334,23 +346,28 @@ static bool tell_lot(struct repair *r, struct now now, struct lot_led *lot)
                                 .equal = arena_array(&arena, uint8_t, BITS_BYTES(lot->count)),
                                 .failed = arena_array(&arena, uint8_t, BITS_BYTES(lot->count))};
     size_t sums_cap = 0, done = 0;
+    uint64_t progress = 0;
+    bool full = false;
     report.problems = arena_array(&arena, struct repair_problem, LOT_PROBLEMS_MAX);
     for (size_t i = 0; i < lot->count; i++) {
         const struct unit *u = lot->units[i];
         done += u->done;
+        full |= u->full;
+        progress += progress_of(u);
         if (u->done)
             report_unit(r, u, i, &report);
         add_unit_sums(&report, &sums_cap, u);
     }
     m.repair_did =
         (struct wire_repair_did){.run = lot->run, .lot = lot->no, .last = done == lot->count};
+    m.repair_did.progress = lot->count > 0 ? (uint32_t)(progress / lot->count) : 0;
     repair_put_report(&m.repair_did, &report, lot->count, &r->arena);
     repair_send(r, lot->manager, &m);
     mem_free(report.sums);
     arena_close(&arena);
     lot->changed = false;
     lot->told_at = now.mono;
-    lot->tell_due = now.mono + 10 * r->config.tell_us;
+    lot->tell_due = now.mono + (full ? 2 : 10) * r->config.tell_us; /* reading again is slow */
     return done == lot->count;
 }
 
@@ -399,8 +416,8 @@ usec lead_next_deadline(const struct repair *r)
         if (l->lots[i] != NULL && l->lots[i]->tell_due < next)
             next = l->lots[i]->tell_due;
     }
-    for (struct list *at = l->waiting.next; at != &l->waiting && l->batches_count < BATCHES_MAX;
-         at = at->next) {
+    for (struct list *at = l->waiting.next;
+         at != &l->waiting && l->batches_count < REPAIR_BATCHES_MAX; at = at->next) {
         const struct unit *u = container_of(at, struct unit, link);
         if (u->due < next && batches_with(l, u->peer) < BATCHES_OF_PEER_MAX)
             next = u->due;

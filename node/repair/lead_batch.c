@@ -132,7 +132,7 @@ static struct unit *next_ready(struct repair *r, struct now now)
 void batch_fill(struct repair *r, struct now now)
 {
     struct unit *u;
-    while (r->leading.batches_count < BATCHES_MAX && (u = next_ready(r, now)) != NULL)
+    while (r->leading.batches_count < REPAIR_BATCHES_MAX && (u = next_ready(r, now)) != NULL)
         begin_batch(r, now, u);
 }
 
@@ -259,6 +259,7 @@ static void unit_settled(struct repair *r, struct now now, struct unit *u, node_
 static void unit_leaves_batch(struct repair *r, struct now now, struct unit *u)
 {
     u->running = false;
+    u->progress = 0;
     if (u->lots == 0)
         unit_free(r, u);
     else
@@ -292,6 +293,30 @@ void repair_compared(struct repair *r, struct now now, uint64_t batch, range_no 
         unit_leaves_batch(r, now, u);
         return;
     }
+}
+
+size_t repair_batches(const struct repair *r, uint64_t ret_batches[REPAIR_BATCHES_MAX])
+{
+    for (size_t i = 0; i < r->leading.batches_count; i++)
+        ret_batches[i] = r->leading.batches[i].no;
+    return r->leading.batches_count;
+}
+
+void repair_progress(struct repair *r, uint64_t batch, unsigned thousandths, uint64_t rows_read)
+{
+    struct batch *b = find_batch(r, batch);
+    struct unit *first = NULL;
+    for (size_t i = 0; b != NULL && i < b->count; i++) {
+        if (b->units[i] == NULL)
+            continue;
+        b->units[i]->progress = thousandths;
+        first = first == NULL ? b->units[i] : first;
+    }
+    if (first == NULL || rows_read <= b->rows_read)
+        return;
+    struct repair_sums more = {.rows_read = rows_read - b->rows_read};
+    add_sums(first, 0, &more);
+    b->rows_read = rows_read;
 }
 
 static uint64_t less(uint64_t all, uint64_t told)

@@ -315,6 +315,24 @@ static struct lot *find_lot(struct repair *r, node_no from, uint64_t run, uint64
     return NULL;
 }
 
+/* What is done, and what leaders are through with of the rest. */
+static void note_progress(struct managed *m)
+{
+    uint64_t wanted = 0, all = 0;
+    for (size_t i = 0; i < m->run.parts_count; i++) {
+        wanted += m->run.parts[i].wanted;
+        all += UINT64_C(1000) * m->run.parts[i].done;
+    }
+    for (size_t i = 0; i < m->lots_count; i++) {
+        const struct lot *lot = m->lots[i];
+        uint64_t told = (uint64_t)lot->progress * lot->count, done = 0;
+        for (size_t k = 0; k < lot->count; k++)
+            done += 1000u * bits_have(lot->done, k);
+        all += grown(done, told);
+    }
+    m->run.progress = wanted > 0 && all / wanted < 1000 ? (uint32_t)(all / wanted) : 1000;
+}
+
 void manage_receive_did(struct repair *r, struct now now, node_no from,
                         const struct wire_repair_did *d)
 {
@@ -343,6 +361,8 @@ void manage_receive_did(struct repair *r, struct now now, node_no from,
                 range_done(r, now, m, lot, i, &report);
         }
         take_sums(m, lot, &report);
+        lot->progress = d->progress < 1000 ? d->progress : 1000;
+        note_progress(m);
         if (d->last) {
             lot_over(m, lot);
             m->due = m->due == USEC_NEVER ? now.mono : m->due;

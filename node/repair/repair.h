@@ -65,6 +65,7 @@ struct repair_config {
     X(ranges_different) /* in which a row did, between any two */                                  \
     X(ranges_alone)     /* that have one replica: nothing to compare it with */                    \
     X(ranges_damaged)   /* where something cannot be read at one of them: these failed */          \
+    X(rows_read)        /* by leaders, again, of a full run */                                     \
     X(messages)                                                                                    \
     X(bytes_search) /* of all messages of sessions, without rows */                                \
     X(bytes_received)                                                                              \
@@ -112,6 +113,7 @@ struct repair_run {
     bool full, preview;
     node_no only;         /* 0: all ranges, else those of this node, which leads them */
     int64_t began, ended; /* wall, us; ended 0: not yet */
+    uint32_t progress;    /* thousandths; with what leaders are through with of what is not done */
     struct repair_part *parts;
     size_t parts_count;
     struct repair_problem problems[REPAIR_PROBLEMS_MAX];
@@ -187,6 +189,12 @@ void repair_compared(struct repair *r, struct now now, uint64_t batch, range_no 
                      const struct repair_found *found);
 void repair_compared_all(struct repair *r, struct now now, uint64_t batch, enum err err,
                          const struct repair_sums *sums);
+
+/* Batches that go on, and how far each is, in thousandths of what of it is not settled; what was
+ * read for it by now. To be told before each deadline. */
+#define REPAIR_BATCHES_MAX 6u /* HEAL_COMPARE_MANY_MAX less what rounds want */
+size_t repair_batches(const struct repair *r, uint64_t ret_batches[REPAIR_BATCHES_MAX]);
+void repair_progress(struct repair *r, uint64_t batch, unsigned thousandths, uint64_t rows_read);
 
 enum repair_effect_type {
     REPAIR_SEND,

@@ -22,7 +22,6 @@
 #define LOT_PROBLEMS_MAX    REPAIR_PROBLEMS_MAX /* so many are named, whoever found them */
 #define LOT_TABLES_MAX      1024u
 #define LOTS_LED_MAX        64u
-#define BATCHES_MAX         6u /* HEAL_COMPARE_MANY_MAX less what rounds want */
 #define BATCHES_OF_PEER_MAX 2u
 #define BATCH_RANGES_MAX    1024u
 #define UNIT_PEERS_MAX      64u
@@ -72,6 +71,7 @@ struct lot {
     range_no *ranges;
     size_t count;
     uint8_t *done; /* as told */
+    uint32_t progress;
     struct repair_table *sums;
     size_t sums_count;
     usec heard;
@@ -128,8 +128,9 @@ struct unit {
     usec due;
     struct unit_peer *peers;
     size_t peers_count;
-    node_no peer; /* that it waits for, or is compared with */
-    enum err err; /* of itself: we are no replica */
+    node_no peer;      /* that it waits for, or is compared with; */
+    unsigned progress; /* how far that is, thousandths */
+    enum err err;      /* of itself: we are no replica */
     struct repair_table *sums;
     size_t sums_count, sums_cap;
     struct repair_row *different; /* ascending, each once */
@@ -153,6 +154,7 @@ struct batch {
     size_t count;
     size_t settled;
     struct repair_sums sums; /* of those that are settled */
+    uint64_t rows_read;      /* as told last */
     struct unit *last; /* the last one waits for the end, and gets what is not told by range */
 };
 
@@ -160,7 +162,7 @@ struct leading {
     struct lot_led *lots[LOTS_LED_MAX];
     struct bmap units;   /* not done, by key */
     struct list waiting; /* for a batch, in order */
-    struct batch batches[BATCHES_MAX];
+    struct batch batches[REPAIR_BATCHES_MAX];
     size_t batches_count;
 };
 void lead_init(struct repair *r);

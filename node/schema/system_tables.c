@@ -362,7 +362,8 @@ const struct system_table system_tables[] = {
      "messages bigint; preview boolean; ranges bigint; ranges_alone bigint; "
      "ranges_damaged bigint; ranges_different bigint; ranges_done bigint; ranges_equal bigint; "
      "ranges_failed bigint; "
-     "rows bigint; rows_different bigint; rows_received bigint; rows_sent bigint; state text"},
+     "rows bigint; rows_different bigint; rows_read bigint; rows_received bigint; "
+     "rows_sent bigint; state text"},
     {SYSTEM_VIEWS, "tombstone_pins", "replicas that keep deletions from being forgotten, and why",
      "=keyspace_name text; >range int; >address inet; >port int; first_token bigint; "
      "last_token bigint; more boolean; reason text; since timestamp; waiting int"},

@@ -141,10 +141,10 @@ static void watches_and_lists(void)
                     ERR_OK);
     CU_ASSERT(strcmp(seen.id, "2-7") == 0 && !seen.over);
     CU_ASSERT_EQUAL(repair_watch_take(BYTES_LIT("{\"id\":\"2-7\",\"state\":\"running\",\"done\":3,"
-                                                "\"ranges\":9,\"rows\":5}"),
+                                                "\"progress\":0.417,\"rows_read\":9,\"rows\":5}"),
                                       &seen, &why),
                     ERR_OK);
-    CU_ASSERT(!seen.over && seen.done == 3 && seen.ranges == 9 && seen.rows == 5);
+    CU_ASSERT(!seen.over && seen.done == 417 && seen.rows_read == 9 && seen.rows == 5);
     CU_ASSERT_EQUAL(
         repair_watch_take(BYTES_LIT("{\"id\":\"2-7\",\"state\":\"over\"}"), &seen, &why), ERR_OK);
     CU_ASSERT(seen.over);

@@ -144,6 +144,7 @@ static void long_reading_goes_on(void)
     what.ranges = &range;
     what.ranges_count = 1;
     compare_all(&what);
+    CU_ASSERT_EQUAL(heal_compare_progress(f.node[0].heal, 8).rows_read, 0);
     uint64_t ours = read_by(1), theirs = read_by(2);
     size_t asked = f.sent[WIRE_COMPARE_READ];
     CU_ASSERT(compare_all(&what)->equal);
@@ -152,6 +153,40 @@ static void long_reading_goes_on(void)
     CU_ASSERT(f.sent[WIRE_COMPARE_READ] - asked >= 2 && f.sent[WIRE_COMPARE_READ] - asked <= 4);
     CU_ASSERT(f.node[0].all_figures.us > 5 * USEC_PER_SEC);
     CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_OPEN], 0);
+}
+
+/* How far it is moves while ranges are read, long before the first of them is settled. */
+static void progress_moves_with_reading(void)
+{
+    struct heal_comparisons what = everything;
+    unsigned steps = 0, before = 0;
+    uint64_t rows = 0;
+    full_teardown();
+    three_ranges = 16;
+    three_scrub_rows = 1000;
+    full_setup();
+    for (compare_in = 0; compare_in < 16; compare_in++)
+        fill(300);
+    compare_in = RANGE;
+    compare_all(&what);
+    what.gentle = true;
+    uint64_t all = f.node[0].compared_all, settled = f.node[0].compared;
+    CU_ASSERT_FATAL(heal_compare_ranges(f.node[0].heal, f.now, 8, &what));
+    perform(1);
+    for (int i = 0; i < 30000 && f.node[0].compared == settled; i++) {
+        struct heal_progress p = heal_compare_progress(f.node[0].heal, 8);
+        CU_ASSERT(p.thousandths <= 1000 && p.thousandths >= before && p.rows_read >= rows);
+        steps += p.thousandths > before;
+        before = p.thousandths;
+        rows = p.rows_read;
+        elapse_ms(2);
+    }
+    CU_ASSERT(steps >= 3);
+    CU_ASSERT(rows >= 2000);
+    for (int i = 0; i < 30000 && f.node[0].compared_all == all; i++)
+        elapse_ms(2);
+    CU_ASSERT_EQUAL(f.node[0].compared_all, all + 1);
+    CU_ASSERT_EQUAL(heal_compare_progress(f.node[0].heal, 8).thousandths, 0);
 }
 
 static bool is_marked(node_no no)
@@ -267,6 +302,7 @@ CU_TestInfo full_tests[] = {
     {"a thousand ranges are read for some kilobytes",
      a_thousand_ranges_are_read_for_some_kilobytes},
     {"what was read in a run is not read again", what_was_read_in_a_run_is_not_read_again},
+    {"progress moves with reading", progress_moves_with_reading},
     {"long reading goes on", long_reading_goes_on},
     {"a preview leaves all as it is", a_preview_leaves_all_as_it_is},
     {"rounds leave a range to its run", rounds_leave_a_range_to_its_run},

@@ -45,6 +45,36 @@ static void all_equal_is_cheap(void)
     }
 }
 
+/* A run is as far as its leaders are, with what they have not settled. */
+static void progress_is_told(void)
+{
+    struct repair_wish wish = {.full = true};
+    uint64_t batches[REPAIR_BATCHES_MAX];
+    uint32_t counts[4], before = 0;
+    world_setup(3, 64, 3);
+    world_drop_keyspace(KEYSPACE + 1);
+    w.session_us = 5 * USEC_PER_SEC;
+    const struct repair_run *run = world_find(1, world_start(1, &wish));
+    world_elapse(USEC_PER_SEC);
+    CU_ASSERT_EQUAL(run->progress, 0);
+    for (unsigned at = 200; at <= 800; at += 200) {
+        for (size_t i = 0; i < 3; i++) {
+            struct repair *r = w.node[i].repair;
+            size_t count = repair_batches(r, batches);
+            for (size_t k = 0; k < count; k++)
+                repair_progress(r, batches[k], at, at);
+        }
+        world_elapse(USEC_PER_SEC / 2);
+        struct repair_sums sums = world_sums(run, counts);
+        CU_ASSERT_EQUAL(counts[1], 0);
+        CU_ASSERT(run->progress > before && run->progress <= at / 2);
+        CU_ASSERT(sums.rows_read >= 3 * at && sums.rows_read <= 6 * at);
+        before = run->progress;
+    }
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    CU_ASSERT_EQUAL(run->progress, 1000);
+}
+
 /* Whoever lacks what: afterwards all replicas have all, each row is told of once, and rows travel
  * no more than they must. */
 static void all_replicas_end_equal(void)
@@ -245,7 +275,8 @@ static void ids_are_read(void)
         CU_ASSERT_FALSE(repair_id_parse(bytes_text(bad[i]), &id));
 }
 
-CU_TestInfo runs_tests[] = {{"1,024 equal ranges are told of at once", all_equal_is_cheap},
+CU_TestInfo runs_tests[] = {{"progress is told", progress_is_told},
+                            {"1,024 equal ranges are told of at once", all_equal_is_cheap},
                             {"all replicas end equal", all_replicas_end_equal},
                             {"a preview mends nothing", preview_mends_nothing},
                             {"only what is wanted", only_what_is_wanted},
