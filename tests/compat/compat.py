@@ -54,7 +54,7 @@ KINDS = {0x0000: "ServerError", 0x0100: "BadCredentials", 0x000A: "Protocol", 0x
 # Given once a second for a connection and table, so whether it comes depends on how fast the
 # statements before it went: no part of an answer here. What is asserted of it is asserted on
 # virtual time (tests/unit/node_cql_exec/test_modify.c).
-NOT_SEEN = re.compile(r"A write to \S+ was not applied: a newer value exists")
+NOT_SEEN = re.compile(r"A write to \S+ was not applied(, or not everywhere)?: a newer value exists")
 
 
 class RawType:

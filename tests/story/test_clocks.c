@@ -208,7 +208,7 @@ static void a_clock_put_back_over_a_restart(void)
 static bool warned(const struct sim_reply *r)
 {
     for (uint32_t i = 0; i < r->warnings_count; i++) {
-        if (strstr(r->warnings[i], "was not applied: a newer value exists") != NULL)
+        if (strstr(r->warnings[i], "a newer value exists") != NULL)
             return true;
     }
     return false;
