@@ -164,6 +164,7 @@
     X(wrong_leaf_kept_quiet, "who finds that something on its disk has changed asks nobody")       \
     X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")          \
     X(read_in_name_only, "who is asked to read all again says that it has, and has not")           \
+    X(same_unasked, "two peers are told that they are equal, each equal at another time")          \
     X(preview_mends, "a leaf that a preview finds wrong is mended at once, behind its back")       \
     X(repair_not_again, "who was compared with first does not get what a later replica brought")   \
     X(repair_says_equal, "a range that could not be compared is told of as equal")                 \

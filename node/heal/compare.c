@@ -58,8 +58,7 @@ static bool is_proved(struct heal *h, const struct comparing *s)
                                   s->figures.equal ? &s->asof : &s->cut) == ENGINE_HAS);
 }
 
-/* All of the range is: then both of us note it. The peer has found out itself that all was equal.
- */
+/* All of the range is: both of us note it. That all was equal the peer has found itself. */
 static void note_proved(struct heal *h, struct now now, struct comparing *s, enum err err)
 {
     struct wire_message m = {.type = WIRE_COMPARE_END};
@@ -515,6 +514,7 @@ bool compare_receive(struct heal *h, struct now now, node_no from, const struct 
     case WIRE_COMPARE_GIVE: serve_compare_give(h, now, from, &m->compare_give); return true;
     case WIRE_COMPARE_END: serve_compare_end(h, now, from, &m->compare_end); return true;
     case WIRE_COMPARE_ROOTS: serve_many(h, now, from, &m->compare_roots); return true;
+    case WIRE_COMPARE_SAME: same_told(h, now, from, &m->compare_same); return true;
     case WIRE_COMPARE_READ: serve_many_read(h, now, from, &m->compare_read); return true;
     case WIRE_COMPARE_ROOTS_TOLD: many_told(h, now, from, &m->compare_roots_told); return true;
     case WIRE_COMPARE_OPENED: session = m->compare_opened.session; break;

@@ -225,6 +225,7 @@ static bool add_root(struct heal *h, struct now now, struct comparing_many *m,
         range->state = MANY_DIFFERS; /* its session tells why */
     } else if (done) {
         a->range = range;
+        a->proved = false;
         a->tag = r.tag;
         a->mark = compare_mark(h, m->keyspace, range->range, m->peer);
         a->young = engine_has(h->engine, m->keyspace, range->range, &asof) != ENGINE_HAS;
@@ -331,10 +332,13 @@ static bool is_proved(struct heal *h, const struct comparing_many *m, const stru
 }
 
 static void tell_equal(struct heal *h, struct now now, struct comparing_many *m,
-                       const struct many_asked *a, bool durable)
+                       struct many_asked *a, bool durable)
 {
     struct heal_figures figures = {.equal = true, .rows = a->rows, .leaves_wrong = a->range->wrong};
     figures.proved = durable && is_proved(h, m, a);
+    a->proved = figures.proved && m->tables_count == 0 && (m->id & ROUNDS_ID) == 0;
+    if (a->proved)
+        same_found(h, now, m, a);
     range_no range = a->range->range;
     h->stats.compared++;
     if (figures.proved && m->tables_count == 0)
@@ -371,6 +375,8 @@ static void take_told(struct heal *h, struct now now, struct comparing_many *m, 
         else
             m->asked[i].range->state = MANY_DIFFERS;
     }
+    if (!m->asks_to_read)
+        same_tell(h, now, m, count);
     ask_again(m, count);
     unsigned shift = m->tries < 6 ? m->tries : 6;
     m->due = m->ask_due = now.mono + (compare_pause(h) << shift);

@@ -69,6 +69,7 @@ struct many_asked {
     struct many_range *range;
     uint64_t tag, hash, rows, mark;
     bool young; /* the clock was not durable here */
+    bool proved;
 };
 
 struct comparing_many {
@@ -135,6 +136,15 @@ void many_told_read(struct comparing_many *m, struct bytes told);
 struct served_many;
 /* False: not all of it is read, and the turn is over. */
 bool serve_many_reads(struct heal *h, struct now now, struct served_many *v, size_t at);
+
+/* --- same.c */
+#define SAME_AGE_MAX (24 * 3600 * (uint64_t)USEC_PER_SEC)
+/* The peer had what was asked, durably. */
+void same_found(struct heal *h, struct now now, const struct comparing_many *m,
+                const struct many_asked *a);
+/* Of the first `count` that were asked about: tell those that are equal of each other. */
+void same_tell(struct heal *h, struct now now, struct comparing_many *m, size_t count);
+void same_told(struct heal *h, struct now now, node_no from, const struct wire_compare_same *m);
 
 /* --- compare_many_serve.c */
 

@@ -11,6 +11,7 @@
  *   vote*.c    what most replicas have wins over damage (vote.h)
  *   marks.c    ranges that need such a session (marks.h)
  *   proved.c   when replicas were last known to be equal (proved.h)
+ *   same.c     who was found equal to us is equal to the others that were
  *   take.c     what pulls bring
  *   logs.c     range logs are kept short
  *   away.c     what waits in them for whom

@@ -229,7 +229,7 @@ void proved_forget(struct heal *h, keyspace_no keyspace, range_no range)
          k != NULL && i < k->count && k->pairs[i].range == range; i++) {
         k->pairs[i].clocks_s = k->pairs[i].trees_s = HEAL_NEVER;
         k->pairs[i].compared = false;
-        k->pairs[i].read_at = 0;
+        k->pairs[i].read_at = k->pairs[i].same_at = 0;
         store(h, k);
     }
 }

@@ -37,6 +37,8 @@ struct proved_pair {
     uint64_t heard; /* its clock came in this round last */
     usec try_at;    /* rounds.c: not before (mono) */
     unsigned tries; /* ... that failed */
+    uint64_t same;  /* its hash (compare_many.h), which was ours, too, and durable on both sides; */
+    usec same_at;   /* heard then (mono); 0: it was not. Of runs that somebody asked for */
     usec read_at;   /* of this node itself: the last reading again that went through began then
                        (mono); 0: there was none since the start */
 };

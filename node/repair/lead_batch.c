@@ -221,6 +221,18 @@ static void take_found(struct unit *u, const struct repair_found *found, enum er
     u->equal &= found->equal || (err != ERR_OK && found->sums.rows_different == 0);
 }
 
+/* What differed is mended: all once more, which costs some bytes a range, and shows that all have
+ * the very same now, so that they can be told of each other (node/heal/same.c). */
+static void check_once(struct unit *u)
+{
+    bool all = u->differed && !u->checked && u->peers_count > 1 && u->tables_count == 0;
+    for (size_t i = 0; i < u->peers_count; i++)
+        all = all && u->peers[i].settled && !u->peers[i].again && u->peers[i].err == ERR_OK;
+    u->checked |= all;
+    for (size_t i = 0; i < u->peers_count && all; i++)
+        u->peers[i].again = true;
+}
+
 /* The others that came before lack what this one brought. */
 static void peer_settled(struct unit *u, struct unit_peer *p, const struct repair_found *found)
 {
@@ -229,10 +241,12 @@ static void peer_settled(struct unit *u, struct unit_peer *p, const struct repai
     p->settled = true;
     p->again = false;
     p->brought = found->sums.rows_received > 0;
-    if (again || !p->brought || u->preview || MUTANT(repair_not_again))
+    u->differed |= found->sums.rows_different > 0;
+    if (u->preview || MUTANT(repair_not_again))
         return;
-    for (size_t i = 0; i < u->peers_count; i++)
+    for (size_t i = 0; i < u->peers_count && !again && p->brought; i++)
         u->peers[i].again = &u->peers[i] != p && u->peers[i].settled && u->peers[i].err == ERR_OK;
+    check_once(u);
 }
 
 /* What healing said of it; the unit goes on after that. */

@@ -124,7 +124,8 @@ struct unit {
     bool full, preview;
     size_t lots; /* that wait for it */
     bool running, done, equal;
-    usec began; /* full: what was read here since then need not be again */
+    bool differed, checked; /* with any peer; then all of them are compared with once more */
+    usec began;             /* full: what was read here since then need not be again */
     usec due;
     struct unit_peer *peers;
     size_t peers_count;

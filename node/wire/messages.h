@@ -69,6 +69,7 @@
     M(COMPARE_READ, compare_read, 65)                                                              \
     M(COMPARE_VOTE, compare_vote, 66)                                                              \
     M(COMPARE_VOTED, compare_voted, 67)                                                            \
+    M(COMPARE_SAME, compare_same, 68)                                                              \
     /* repair runs (node/repair) */                                                                \
     M(REPAIR_DO, repair_do, 70)                                                                    \
     M(REPAIR_DID, repair_did, 71)                                                                  \
@@ -329,6 +330,10 @@
 #define WIRE_COMPARE_READ(F)                                                                       \
     F(u64, session)                                                                                \
     F(u64, request) F(u32, keyspace) F(flag, gentle) F(flag, preview) F(bytes, ranges)
+/* You and `other` were found equal to me, and so to each other, in these ranges (node/heal/same.c);
+ * the earlier one of you so many us ago. */
+#define WIRE_COMPARE_SAME(F)                                                                       \
+    F(u32, keyspace) F(u32, other) F(u64, epoch) F(u64, age) F(bytes, ranges)
 /* The session is over; proved: what it compared or mended is equal, and durable on both sides. */
 #define WIRE_COMPARE_END(F)                                                                        \
     F(u64, session)                                                                                \

@@ -121,7 +121,7 @@ static struct wire_message message(const struct world *w, unsigned which, struct
     struct bytes second =
         rest.len > 0 ? bytes_make(rest.data + half.len, rest.len - half.len) : rest;
     bool split = (flags & 1) != 0;
-    switch (which % 14) {
+    switch (which % 15) {
     case 0:
         m.type = WIRE_AGREE_TELL;
         m.agree_tell = (struct wire_agree_tell){w->agree, 1, true, w->now.wall, bytes};
@@ -195,6 +195,11 @@ static struct wire_message message(const struct world *w, unsigned which, struct
         m.compare_vote.cut = m.compare_vote.agreed = w->clock;
         m.compare_vote.places = rest;
         break;
+    case 13: /* of one who is no replica: that is the bytes' way */
+        m.type = WIRE_COMPARE_SAME;
+        m.compare_same = (struct wire_compare_same){KEYSPACE, split ? 2 : 3,
+                                                    cluster_ring_epoch(w->cluster), flags, rest};
+        break;
     default:
         m.type = WIRE_COMPARE_GIVE;
         m.compare_give.tag = w->tag;
@@ -231,7 +236,7 @@ static void begin_comparison(struct world *w, unsigned which)
     ASSERT(ours);
     pass(w, USEC_PER_SEC / 10);
     ASSERT(w->session != 0 && w->roots != 0);
-    if (which % 14 != 8)
+    if (which % 15 != 8)
         return;
     m.compare_opened.session = w->session;
     m.compare_opened.ready = true;

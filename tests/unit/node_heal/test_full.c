@@ -298,6 +298,82 @@ static void a_silent_peer_ends_it(void)
     CU_ASSERT(compare_all(&everything)->equal);
 }
 
+/* --- who is equal to us is equal to the others that are */
+
+static bool knows(node_no no, range_no range, node_no peer)
+{
+    const struct proved_pair *p = proved_find(f.node[no - 1].heal, KEYSPACE, range, peer);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    return p->trees_s != HEAL_NEVER;
+}
+
+/* Node 1 compares with 2, then with 3. */
+static void compare_with_both(void (*meanwhile)(void))
+{
+    struct heal_comparisons what = {.peer = 2, .keyspace = KEYSPACE};
+    compare_all(&what);
+    if (meanwhile != NULL)
+        meanwhile();
+    what.peer = 3;
+    compare_all(&what);
+    settle();
+}
+
+static void others_are_told_of_each_other(void)
+{
+    fill_ranges(RANGES, 10);
+    compare_with_both(NULL);
+    for (range_no r = 0; r < RANGES; r++)
+        CU_ASSERT(knows(2, r, 3) && knows(3, r, 2));
+    CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_SAME], 2);
+    CU_ASSERT(f.bytes_sent[WIRE_COMPARE_SAME] < 2 * (60 + RANGES));
+}
+
+static void write_in_one(void)
+{
+    compare_in = 4;
+    put_both(900, 20);
+    compare_in = RANGE;
+    sync_all();
+}
+
+static void lose_in_one(void)
+{
+    proved_forget(f.node[1].heal, KEYSPACE, 5);
+}
+
+static void another_ring(void)
+{
+    cluster_set_ring_epoch(f.node[1].cluster, 9);
+}
+
+/* It was as of another clock: this one nobody has shown of the two. */
+static void what_was_written_between_is_not_told(void)
+{
+    fill_ranges(RANGES, 10);
+    compare_with_both(write_in_one);
+    for (range_no r = 0; r < RANGES; r++) {
+        CU_ASSERT_EQUAL(knows(2, r, 3), r != 4);
+        CU_ASSERT_EQUAL(knows(3, r, 2), r != 4);
+    }
+}
+
+static void what_was_lost_between_does_not_count(void)
+{
+    fill_ranges(RANGES, 10);
+    compare_with_both(lose_in_one);
+    for (range_no r = 0; r < RANGES; r++)
+        CU_ASSERT_EQUAL(knows(2, r, 3), r != 5);
+}
+
+static void of_another_ring_it_does_not_count(void)
+{
+    fill_ranges(RANGES, 10);
+    compare_with_both(another_ring);
+    for (range_no r = 0; r < RANGES; r++)
+        CU_ASSERT_FALSE(knows(2, r, 3));
+}
+
 CU_TestInfo full_tests[] = {
     {"a thousand ranges are read for some kilobytes",
      a_thousand_ranges_are_read_for_some_kilobytes},
@@ -308,6 +384,10 @@ CU_TestInfo full_tests[] = {
     {"rounds leave a range to its run", rounds_leave_a_range_to_its_run},
     {"what a run leaves undone is done later", what_a_run_leaves_undone_is_done_later},
     {"it is idle while it waits", it_is_idle_while_it_waits},
+    {"others are told of each other", others_are_told_of_each_other},
+    {"what was written between is not told", what_was_written_between_is_not_told},
+    {"what was lost between does not count", what_was_lost_between_does_not_count},
+    {"of another ring it does not count", of_another_ring_it_does_not_count},
     {"a silent peer ends it", a_silent_peer_ends_it},
     CU_TEST_INFO_NULL,
 };
