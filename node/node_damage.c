@@ -9,15 +9,19 @@
 #define MEND_AFTER        (2 * USEC_PER_SEC) /* what a start tells the others is told by then */
 #define DAMAGE_TOLD_EVERY (60 * USEC_PER_SEC)
 
+static bool wants_mending(const struct node *n)
+{
+    const char *failure = store_failure(n->store);
+    bool failed = failure != NULL && strncmp(failure, "Corruption", 10) == 0;
+    return !n->mend_asked && n->config.mends && (failed || engine_stats(n->engine).unexplained > 0);
+}
+
 /* What readers cannot name (a block that LevelDB does not read, a compaction that failed) the store
  * can, when it is opened anew: so the shell is asked for that. Once; it knows how often it helps.
  */
 bool node_asks_for_mending(struct node *n)
 {
-    const char *failure = store_failure(n->store);
-    bool failed = failure != NULL && strncmp(failure, "Corruption", 10) == 0;
-    if (n->mend_asked || !n->config.mends || n->now.mono - n->started < MEND_AFTER ||
-        (!failed && engine_stats(n->engine).unexplained == 0))
+    if (!wants_mending(n) || n->now.mono - n->started < MEND_AFTER)
         return n->mend_asked;
     n->mend_asked = true;
     node_log(n, true, "damage in the store -> it is closed, mended and opened again");
@@ -81,6 +85,8 @@ bool node_damage_text(struct node *n, char *out, size_t size)
                  rebuilding);
     else if (heal_met_damage(n->heal))
         snprintf(out, size, "damaged values were read here a moment ago; their ranges are next");
+    else if (wants_mending(n))
+        snprintf(out, size, "reads met damage in the store; it is mended in a moment");
     else
         return false;
     return true;

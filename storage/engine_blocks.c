@@ -233,12 +233,14 @@ static enum err read_epoch(struct engine *e, uint64_t *ret)
     return err;
 }
 
+/* Each range that is loaded asks for it: what is damaged is not read again for thousands of them.
+ */
 enum err engine_recover_logs(struct engine *e)
 {
     struct omap pieces;
     uint64_t epoch;
-    if (e->recovered)
-        return ERR_OK;
+    if (e->recovered || e->recovery_damaged)
+        return e->recovered ? ERR_OK : ERR_CORRUPT;
     omap_init(&pieces);
     enum err err = read_epoch(e, &epoch);
     if (err == ERR_OK)
@@ -261,6 +263,7 @@ enum err engine_recover_logs(struct engine *e)
         store_batch_close(&e->batch);
         e->batch = batch;
     }
+    e->recovery_damaged = err == ERR_CORRUPT;
     omap_close(&pieces);
     return err;
 }

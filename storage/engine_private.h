@@ -158,9 +158,10 @@ struct engine {
     struct buf key, value;       /* scratch */
     struct index_state *indexes; /* by (table, number) */
     size_t indexes_count;
-    struct buf term; /* scratch */
-    bool recovered;  /* the journal of the logs was read */
-    uint64_t epoch;  /* of the journal that is written */
+    struct buf term;       /* scratch */
+    bool recovered;        /* the journal of the logs was read */
+    bool recovery_damaged; /* ... or cannot be, while this engine lives */
+    uint64_t epoch;        /* of the journal that is written */
     size_t tail_bytes, tails_max;
     struct omap recovered_bytes; /* u32 keyspace, u32 range -> u64: pieces made at the start */
     struct log_staged *staged;

@@ -208,7 +208,33 @@ static void records_of_before_do_not_count(void)
     store_close(s);
 }
 
+/* A node asks for thousands of ranges at its start: each would read all of the journal up to the
+ * damage. It is mended between two lives only. */
+static void damage_is_read_once(void)
+{
+    struct store *s = store_mem_new();
+    struct engine *e;
+    CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+    write_rows(e, RANGE, 1, 10);
+    write_rows(e, RANGE + 1, 1, 10);
+    sync_all(s);
+    engine_free(e);
+    store_mem_crash(s, 0);
+    CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+    store_mem_fail_reads(s, BYTES_LIT("j"), BYTES_LIT("k"), ERR_CORRUPT);
+    CU_ASSERT_EQUAL(engine_range_error(e, KEYSPACE, RANGE), ERR_CORRUPT);
+    store_mem_fail_reads(s, BYTES_LIT("j"), BYTES_LIT("k"), ERR_OK);
+    CU_ASSERT_EQUAL(engine_range_error(e, KEYSPACE, RANGE + 1), ERR_CORRUPT);
+    engine_free(e);
+    CU_ASSERT_EQUAL_FATAL(open_engine(s, &e), ERR_OK);
+    for (range_no r = RANGE; r <= RANGE + 1; r++)
+        CU_ASSERT_EQUAL(clock_top(engine_clock(e, KEYSPACE, r), (struct actor){1, 1}), 10);
+    engine_free(e);
+    store_close(s);
+}
+
 CU_TestInfo journal_tests[] = {
+    {"damage is read once", damage_is_read_once},
     {"records take the places of older ones", records_take_the_places_of_older_ones},
     {"records of before do not count", records_of_before_do_not_count},
     CU_TEST_INFO_NULL,
