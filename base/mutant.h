@@ -171,6 +171,8 @@
     X(repair_counts_twice,                                                                         \
       "rows that a leader counted before it died are counted by the next one")                     \
     X(vote_of_few, "of two that differ the other one is right, whatever most have")                \
+    X(whole_by_clocks,                                                                             \
+      "who rebuilds a range is whole when it has all clocks, rows compared or not")                \
     X(vote_of_two, "the only other replica that lives is a majority")                              \
     X(covered_comes_back, "what a deletion hid comes to light when it loses a vote")               \
     X(alike_is_told, "a session brings rows that the other one has just so")                       \

@@ -180,6 +180,7 @@ bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct hea
     s->due = now.mono;
     enum err err = compare_range(h, what->keyspace, what->range, s->peer, &s->own, &s->range);
     s->mark = compare_mark(h, what->keyspace, what->range, s->peer);
+    s->unsure = sure_is_not(h, what->keyspace, what->range);
     if (err == ERR_OK && !cluster_is_alive(h->cluster, s->peer))
         err = ERR_UNAVAILABLE;
     /* What is dropped by who has yet to hear of the move is not known to all. */
@@ -332,7 +333,8 @@ static void receive_opened(struct heal *h, struct now now, struct comparing *s,
     if (s->state != COMPARE_OPENING || s->request == 0)
         return;
     s->request = 0;
-    compare_sent(s, m->clock.len + m->durable.len + m->agreed.len + m->touched.len);
+    compare_sent(s,
+                 m->clock.len + m->durable.len + m->agreed.len + m->touched.len + m->dropped.len);
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     if (err == ERR_OVERLOADED || (err == ERR_OK && !m->ready)) {
         compare_again(h, now, s, COMPARE_OPENING);
@@ -358,14 +360,15 @@ static void receive_opened(struct heal *h, struct now now, struct comparing *s,
         compare_again(h, now, s, COMPARE_PREPARING);
         return;
     }
-    bool all = m->truncated || read == ERR_BEHIND;
+    bool all = m->truncated || read == ERR_BEHIND || s->unsure;
     bool told_durable = m->durable.len > 0 && bytes_equal(m->durable, m->clock);
     if (!s->opened) {
         s->all = all;
         s->same_tables = m->same_tables;
         s->figures.equal = m->equal;
         s->sure = m->equal && told_durable;
-    } else if (all) { /* what the session began with is not lacking, so this is another matter */
+    } else if (all && !s->all) { /* what the session began with is not lacking, so this is another
+                                    matter */
         s->all = true;
         s->same_tables = false;
     }

@@ -192,7 +192,8 @@ struct comparing {
     /* as of OPEN */
     bool all; /* a log lacks what dots touched: all is compared */
     bool same_tables;
-    bool sure; /* durable there: the cut; or if all was equal, that */
+    bool unsure; /* we take it over, or rebuild it: nothing is left out (sure.h) */
+    bool sure;   /* durable there: the cut; or if all was equal, that */
     uint32_t life;
     int64_t now_s;
     struct clock asof, durable, theirs, cut, agreed; /* theirs: durable, as told */

@@ -107,7 +107,7 @@ static bool is_waited_for(const struct heal *h, const struct cluster_node *n)
     return waited;
 }
 
-static void check_rebuilt(struct heal *h)
+static void check_rebuilt(struct heal *h, struct now now)
 {
     const struct cluster_node *nodes;
     size_t count = cluster_nodes(h->cluster, &nodes);
@@ -116,6 +116,8 @@ static void check_rebuilt(struct heal *h)
             heal_session(h, nodes[i].node)->covered_rebuild != h->damage.rebuild)
             return;
     }
+    if (!sure_rebuilt(h, now, h->damage.rebuild))
+        return;
     h->damage.rebuilt = h->damage.rebuild;
     if (h->old)
         engine_fact_delete(h->engine, BYTES_LIT(FACT_OLD), 0);
@@ -123,7 +125,8 @@ static void check_rebuilt(struct heal *h)
     held_rebuilt(h);
 }
 
-bool damage_durable(struct heal *h, struct session *s, uint64_t ticket, enum err err)
+bool damage_durable(struct heal *h, struct now now, struct session *s, uint64_t ticket,
+                    enum err err)
 {
     if (s->rebuild_seal == 0 || s->rebuild_seal != ticket)
         return false;
@@ -131,7 +134,7 @@ bool damage_durable(struct heal *h, struct session *s, uint64_t ticket, enum err
     if (err == ERR_OK)
         s->covered_rebuild = s->sealed_rebuild;
     if (h->damage.rebuilt != h->damage.rebuild)
-        check_rebuilt(h);
+        check_rebuilt(h, now);
     return true;
 }
 
@@ -155,6 +158,10 @@ void damage_tick(struct heal *h, struct now now)
         engine_lost_save(h->engine);
         held_look_again(h, now);
     }
+    if (h->damage.rebuilt != h->damage.rebuild && h->sure_rebuilt.of == h->damage.rebuild)
+        check_rebuilt(h, now);
+    if (h->sure_moved.of == h->ring_epoch)
+        heal_check_moved(h, now);
     h->stats.damaged_ranges = 0;
     for (; held_next_damaged(h, &at); at.range++)
         h->stats.damaged_ranges++;

@@ -15,7 +15,8 @@
  *                          other's sake: neither tells a clock, nor that it has told all.)
  *   GIVEN_UP -> REBUILDING nothing is left; dots are minted under a new boot number (held.c)
  *   REBUILDING -> FULL     every other replica, be it dead for now, was once asked since then, and
- *                          all that it had at that moment is here, durably. (Not that it has
+ *                          all that it had at that moment is here, durably; then the rows were
+ *                          compared with each of them (sure.h). (Not that it has
  *                          nothing more: as no write is taken here, under load there is always
  *                          more.)
  *
@@ -56,7 +57,8 @@ void damage_hear(struct heal *h, const struct session *s);
 
 /* What the peer of the session had when it was asked is all here. */
 void damage_seal(struct heal *h, struct session *s);
-bool damage_durable(struct heal *h, struct session *s, uint64_t ticket, enum err err); /* ours? */
+bool damage_durable(struct heal *h, struct now now, struct session *s, uint64_t ticket,
+                    enum err err); /* ours? */
 
 void damage_load(struct heal *h); /* is the disk an old one? */
 

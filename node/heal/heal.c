@@ -107,30 +107,21 @@ struct session *heal_session(struct heal *h, node_no peer)
     return &h->sessions[at];
 }
 
-/* A dead owner that stays in the ring may have acked what nobody else has: once the range is ours
- * and no longer its own, nobody would ask it any more. */
-static bool is_to_be_heard(const struct heal *h, const struct cluster_node *n)
-{
-    const struct ring *ring = cluster_ring(h->cluster);
-    if (n->node == cluster_self(h->cluster))
-        return false;
-    return n->alive || (ring != NULL && ring_count(ring, RING_NOW, n->node) > 0 &&
-                        ring_count(ring, RING_LATER, n->node) > 0);
-}
-
 /* Has everybody been seen with nothing that we lack, since the move became known? */
-static void check_moved(struct heal *h)
+void heal_check_moved(struct heal *h, struct now now)
 {
     const struct cluster_node *nodes;
     size_t count = cluster_nodes(h->cluster, &nodes);
     if (h->ring_epoch == 0 || h->moved)
         return;
     for (size_t i = 0; i < count; i++) {
-        if (!is_to_be_heard(h, &nodes[i]) || MUTANT(mover_done_early))
+        if (!sure_is_heard(h, nodes[i].node) || MUTANT(mover_done_early))
             continue;
         if (heal_session(h, nodes[i].node)->covered_epoch != h->ring_epoch)
             return;
     }
+    if (!sure_moved(h, now, h->ring_epoch))
+        return;
     h->moved = true;
     heal_append(h, HEAL_MOVED)->ring_epoch = h->ring_epoch;
 }
@@ -295,7 +286,7 @@ static void session_settled(struct heal *h, struct now now, struct session *s)
     seal(h, s);
     damage_seal(h, s);
     session_end(h, now, s, false);
-    check_moved(h);
+    heal_check_moved(h, now);
 }
 
 /* epoch: of the metadata that the peer has applied. Before that of the move it did not know of us:
@@ -466,7 +457,8 @@ void heal_peer_lost(struct heal *h, struct now now, node_no peer)
     pass_turn(h, now, s);
     fetch_peer_lost(h, now, peer);
     compare_peer_lost(h, now, peer);
-    check_moved(h); /* perhaps we waited for nobody but it, and it leaves the ring anyhow */
+    heal_check_moved(h,
+                     now); /* perhaps we waited for nobody but it, and it leaves the ring anyhow */
 }
 
 void heal_move(struct heal *h, struct now now, uint64_t ring_epoch)
@@ -485,7 +477,7 @@ void heal_move(struct heal *h, struct now now, uint64_t ring_epoch)
             session_idle(s);
     }
     heal_ask_everybody(h, now);
-    check_moved(h);
+    heal_check_moved(h, now);
 }
 
 bool heal_receive(struct heal *h, struct now now, node_no from, const struct wire_message *m)
@@ -513,12 +505,12 @@ void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
         return;
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
-        if (damage_durable(h, s, ticket, err))
+        if (damage_durable(h, now, s, ticket, err))
             return;
         if (s->seal == ticket) {
             s->seal = 0;
             s->covered_epoch = err == ERR_OK ? s->seal_epoch : s->covered_epoch;
-            check_moved(h);
+            heal_check_moved(h, now);
             return;
         }
         if (s->ticket != ticket)

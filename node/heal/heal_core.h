@@ -9,6 +9,7 @@
  *   fetch.c    dots that somebody waits for
  *   compare*.c  sessions by trees (compare.h), of many ranges (compare_many.h)
  *   vote*.c    what most replicas have wins over damage (vote.h)
+ *   sure.c     compared with all others before it counts as whole (sure.h)
  *   marks.c    ranges that need such a session (marks.h)
  *   proved.c   when replicas were last known to be equal (proved.h)
  *   same.c     who was found equal to us is equal to the others that were
@@ -33,6 +34,7 @@
 #include "node/heal/marks.h"
 #include "node/heal/proved.h"
 #include "node/heal/rounds.h"
+#include "node/heal/sure.h"
 #include "ring/token.h"
 
 #define CLOCKS_MESSAGE_MAX ((size_t)256 << 10) /* clocks go out in messages of about this size */
@@ -158,6 +160,7 @@ struct heal {
     struct comparing *compares[HEAL_COMPARES_MAX];
     struct comparing_many *many[HEAL_COMPARE_MANY_MAX];
     struct marks marks;
+    struct sure sure_rebuilt, sure_moved;
     struct { /* numbers of what lost votes (vote_keep.c) */
         bool loaded;
         uint64_t first, next;
@@ -185,6 +188,7 @@ uint64_t heal_keyspace_hash(struct heal *h, keyspace_no keyspace, node_no peer);
 /* Rows of the range are on their way: nothing is dropped there meanwhile. */
 bool heal_is_pulling(const struct heal *h, keyspace_no keyspace, range_no range);
 void heal_ask_everybody(struct heal *h, struct now now);
+void heal_check_moved(struct heal *h, struct now now); /* is what is taken over whole? */
 
 /* --- held.c */
 void held_free(struct heal *h);

@@ -227,6 +227,8 @@ void marks_done(struct heal *h, keyspace_no keyspace, range_no range, node_no pe
     struct mark *m = find(h, keyspace, range, peer);
     if (m == NULL || m->number != number)
         return;
+    if ((m->why & MARK_SURE) != 0)
+        h->damage.due = 0; /* perhaps this was all */
     if ((m->why & MARK_TRUNCATED) == 0 || has_come(h, m)) {
         drop(h, m);
     } else if (m->why != MARK_TRUNCATED) {

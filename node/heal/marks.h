@@ -30,9 +30,10 @@ enum mark_why {
     MARK_TRUNCATED = 1, /* its log does not reach back to what is lacking here */
     MARK_DAMAGED = 2,   /* something that was here cannot be read, or is not what it was */
     MARK_DOUBTFUL = 4,  /* clocks are equal and rows are not */
-    MARK_ASKED = 8      /* somebody wants it */
+    MARK_ASKED = 8,     /* somebody wants it */
+    MARK_SURE = 16      /* it is taken over or rebuilt, and counts as whole after that (sure.h) */
 };
-#define MARK_WHY_ALL 15u
+#define MARK_WHY_ALL 31u
 
 struct mark {
     keyspace_no keyspace;

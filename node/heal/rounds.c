@@ -115,8 +115,8 @@ void rounds_leave(struct heal *h, struct now now, keyspace_no keyspace, range_no
 {
     const struct placement *p = cluster_placement(h->cluster, keyspace);
     usec until = now.mono + ROUNDS_HELD;
-    if (p == NULL || range >= p->ranges)
-        return;
+    if (p == NULL || range >= p->ranges || sure_is_not(h, keyspace, range))
+        return; /* its marks cannot wait */
     struct replicas replicas = placement_replicas(p, range);
     for (uint32_t i = 0; i < replicas.count; i++) {
         struct proved_pair *pair = proved_find(h, keyspace, range, replicas.node[i]);

@@ -10,14 +10,15 @@ static enum err range_of(struct heal *h, keyspace_no keyspace, range_no range, u
     return err == ERR_OK && ret->tag != tag ? ERR_STALE : err;
 }
 
-static bool is_marked(const struct heal *h, keyspace_no keyspace, range_no range)
+/* Rows may be here that no clock tells of, or not be here that clocks tell of. */
+static bool has_no_vote(struct heal *h, keyspace_no keyspace, range_no range)
 {
     const struct mark *m = marks_seek(h, keyspace, range, 0);
     for (; m != NULL && m->keyspace == keyspace && m->range == range; m = marks_after(h, m)) {
         if ((m->why & MARK_TRUNCATED) != 0)
             return true;
     }
-    return false;
+    return sure_is_not(h, keyspace, range);
 }
 
 struct voting_here {
@@ -46,7 +47,7 @@ static enum err read_vote(struct voting_here *v, node_no from, const struct wire
     struct heal *h = v->h;
     const struct clock *agreed = heal_agreed(h, m->keyspace, m->range);
     enum err err = range_of(h, m->keyspace, m->range, m->tag, from, &v->arena, &v->r);
-    if (err == ERR_OK && is_marked(h, m->keyspace, m->range))
+    if (err == ERR_OK && has_no_vote(h, m->keyspace, m->range))
         err = ERR_UNAVAILABLE;
     if (err == ERR_OK)
         err = clock_decode(m->cut, &v->cut);

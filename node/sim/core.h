@@ -175,6 +175,7 @@ struct lost {
         size_t len;
     } * parts;
     size_t count, cap;
+    bool any; /* ever */
 };
 
 struct slot { /* of the queue */
@@ -263,6 +264,8 @@ void client_close(struct sim *s);
 
 /* --- lost.c */
 bool rows_are_lost(const struct sim *s, unsigned node, table_no table, struct bytes key);
+/* The node is not whole there, and may claim what somebody has lost. */
+bool rows_may_lack(const struct sim *s, unsigned node, keyspace_no keyspace, range_no range);
 void rows_lost_disk(struct sim *s, unsigned node); /* it is empty, or another one */
 void rows_lost_close(struct sim *s);
 

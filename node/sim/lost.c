@@ -131,6 +131,7 @@ static void lose(struct sim *s, unsigned node, struct lost_part *p)
     l->parts = mem_grow(l->parts, l->count, &l->cap, sizeof *l->parts);
     l->parts[l->count++] = *p;
     l->node = node;
+    l->any = true;
     s->crossed.lost++;
 }
 
@@ -199,6 +200,17 @@ uint32_t sim_lose_rows(struct sim *s, unsigned node, uint32_t partitions)
     return lost;
 }
 
+/* The range has left the node: what it has is not read, and goes before it is taken over again. */
+static bool has_left(struct sim *s, unsigned node, const struct lost_part *p)
+{
+    struct node *n = s->machines[node].node;
+    const struct placement *place = cluster_placement(node_cluster(n), p->keyspace);
+    node_no self = meta_self(node_meta(n));
+    return place != NULL && p->range < place->ranges && self != 0 &&
+           !replicas_have(placement_replicas(place, p->range), self) &&
+           !replicas_have(placement_pending(place, p->range), self);
+}
+
 /* It is back, or there is nobody to have it. */
 static bool is_over(struct sim *s, const struct lost_part *p)
 {
@@ -207,7 +219,8 @@ static bool is_over(struct sim *s, const struct lost_part *p)
     if (!sim_is_up(s, node))
         return false;
     const struct schema *schema = meta_schema(node_meta(s->machines[node].node));
-    return schema_table_by_no(schema, p->table) == NULL || is_alike(s, node, p, &empty);
+    return schema_table_by_no(schema, p->table) == NULL || has_left(s, node, p) ||
+           is_alike(s, node, p, &empty);
 }
 
 uint32_t sim_rows_lost(struct sim *s)
@@ -232,6 +245,19 @@ bool rows_are_lost(const struct sim *s, unsigned node, table_no table, struct by
     for (size_t i = 0; i < l->count && l->node == node && !has; i++)
         has = l->parts[i].table == table && bytes_equal(key_of(&l->parts[i]), key);
     return has;
+}
+
+/* Who takes a range over, or rebuilds it, has asked the one that has lost rows, and not yet the
+ * others. It answers nobody before it has. */
+bool rows_may_lack(const struct sim *s, unsigned node, keyspace_no keyspace, range_no range)
+{
+    struct node *n = s->machines[node].node;
+    if (!s->lost.any || n == NULL)
+        return false;
+    const struct placement *place = cluster_placement(node_cluster(n), keyspace);
+    return place == NULL || range >= place->ranges ||
+           !replicas_have(placement_replicas(place, range), meta_self(node_meta(n))) ||
+           engine_serving_error(node_engine(n), keyspace, range) != ERR_OK;
 }
 
 void rows_lost_disk(struct sim *s, unsigned node)

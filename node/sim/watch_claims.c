@@ -219,9 +219,10 @@ static bool look_for(struct view *v, unsigned node, const struct sample *s)
     arena_reset(v->arena);
     if (!is_claimed(v, s))
         return true;
-    const struct raw_item *items = read_partition(v, s, &count);
-    if (rows_are_lost(v->w->sim, node, s->table, s->partition))
+    if (rows_are_lost(v->w->sim, node, s->table, s->partition) ||
+        rows_may_lack(v->w->sim, node, s->keyspace, s->range))
         return true;
+    const struct raw_item *items = read_partition(v, s, &count);
     if (store_iter_error(v->it) != ERR_OK)
         return true; /* damage: such a range is not served */
     v->w->count.claims++;

@@ -113,9 +113,8 @@ static bool is_moving(struct fault_plan *f)
 
 static bool may_lose_disk(struct fault_plan *f, unsigned node)
 {
-    return f->scenario->rf >= 2 && sim_rows_lost(f->sim) == 0 &&
-           !is_on(f, FAULT_full_disk, node, 0) && is_whole(f) && !is_moving(f) &&
-           may_take_away(f, node);
+    return f->scenario->rf >= 2 && !is_on(f, FAULT_full_disk, node, 0) && is_whole(f) &&
+           !is_moving(f) && may_take_away(f, node);
 }
 
 /* --- doing */
@@ -197,8 +196,6 @@ static bool lose_rows(struct fault_plan *f, unsigned node, uint32_t partitions)
 
 static bool join(struct fault_plan *f)
 {
-    if (sim_rows_lost(f->sim) > 0)
-        return false;
     if (sim_nodes(f->sim) >= SIM_NODES_MAX || sim_nodes(f->sim) >= 2 * f->scenario->nodes)
         return false;
     sim_start(f->sim, sim_add(f->sim));

@@ -335,8 +335,8 @@ void scenario_draw_deletes(uint64_t seed, uint32_t nodes, usec time_us, struct s
 /* --- healing */
 
 /* Rows of one replica are lost again and again, and looked for, while all else goes on that breaks
- * sessions off. A session promises what the clocks of replicas say, so it is not judged where they
- * say what is not there. */
+ * sessions off: disks are lost and damaged, and nodes join in half of the runs. A session promises
+ * what the clocks of replicas say, so it is not judged where they say what is not there. */
 static void mix_for_healing(struct rng *r, struct mixture *m)
 {
     draw_mixture(r, m);
@@ -344,14 +344,11 @@ static void mix_for_healing(struct rng *r, struct mixture *m)
         m->weights[i] = rng_chance(r, HALF) ? m->weights[i] : 0;
     m->weights[FAULT_kill]++;
     m->weights[FAULT_cut]++;
-    /* Who rebuilds a range or takes it over may ask the one that has lost rows: one or the other.
-     */
-    if (rng_chance(r, HALF / 2)) {
-        m->weights[FAULT_lose_disk] += 20;
-        m->weights[FAULT_flip_bits] += 20;
-    } else {
-        m->weights[FAULT_lose_disk] = m->weights[FAULT_flip_bits] = m->weights[FAULT_join] = 0;
-        m->weights[FAULT_lose_rows] = 40;
+    m->weights[FAULT_lose_rows] = 40;
+    if (rng_chance(r, HALF)) {
+        m->weights[FAULT_lose_disk] += 10;
+        m->weights[FAULT_flip_bits] += 10;
+        m->weights[FAULT_join] += 3;
     }
     m->weights[FAULT_compare] = 80;
     m->every_us = spread(r, MS(200), SECONDS(3));

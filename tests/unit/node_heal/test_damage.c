@@ -2,6 +2,7 @@
 #include "three.h"
 
 #include "base/mem.h"
+#include "ring/murmur3.h"
 #include "storage/keys.h"
 #include "storage/store_mem.h"
 
@@ -326,7 +327,72 @@ static void a_full_comparison_names_what_it_cannot_read(void)
     CU_ASSERT(all_equal());
 }
 
+/* Entries that the node has of the key; removed, without a word to anybody. */
+static size_t rows_of(node_no no, unsigned key, bool remove)
+{
+    struct store *s = f.node[no - 1].store;
+    struct store_batch batch;
+    struct buf prefix;
+    size_t count = 0;
+    char *name = arena_printf(&f.arena, "key%u", key);
+    buf_init(&prefix, 64);
+    key_part(&prefix, TABLE, murmur3_token(bytes_text(name)), bytes_text(name));
+    store_batch_init(&batch);
+    struct store_iter *it = store_iter_new(s);
+    for (store_iter_seek(it, buf_bytes(&prefix));
+         store_iter_valid(it) && bytes_starts_with(store_iter_key(it), buf_bytes(&prefix));
+         store_iter_next(it)) {
+        store_batch_delete(&batch, store_iter_key(it));
+        count++;
+    }
+    store_iter_free(it);
+    if (remove)
+        store_write(s, &batch, 0);
+    store_batch_close(&batch);
+    buf_close(&prefix);
+    settle();
+    return count;
+}
+
+/* Its clock names them still: who asks it first knows all of their dots, and asks nobody else. */
+static void lost_at(node_no loser)
+{
+    unsigned keys = 0, there = 0;
+    filled(3);
+    range_no range = garble(3, 7);
+    for (unsigned key = 0; key < KEYS; key++) {
+        if (range_of(key) != range)
+            continue;
+        CU_ASSERT(rows_of(loser, key, true) > 0);
+        CU_ASSERT_EQUAL(rows_of(loser, key, false), 0);
+        keys++;
+    }
+    CU_ASSERT_EQUAL(read_all(3), ERR_CORRUPT);
+    heal_deadline(f.node[2].heal, f.now);
+    for (int i = 0; i < 300 && serving(3, range) != ERR_OK; i++)
+        elapse(USEC_PER_SEC / 10);
+    CU_ASSERT_EQUAL(serving(3, range), ERR_OK);
+    for (unsigned key = 0; key < KEYS; key++)
+        there += range_of(key) == range && rows_of(3, key, false) > 0;
+    CU_ASSERT(keys > 0);
+    CU_ASSERT_EQUAL(there, keys);
+}
+
+static void what_the_first_has_lost_comes_from_the_second(void)
+{
+    lost_at(1);
+}
+
+static void what_the_second_has_lost_comes_from_the_first(void)
+{
+    lost_at(2);
+}
+
 CU_TestInfo damage_tests[] = {
+    {"what the first has lost comes from the second",
+     what_the_first_has_lost_comes_from_the_second},
+    {"what the second has lost comes from the first",
+     what_the_second_has_lost_comes_from_the_first},
     {"a garbled value is brought back", a_garbled_value_is_brought_back},
     {"lost blocks are taken over again", lost_blocks_are_taken_over_again},
     {"an empty range is whole again", an_empty_range_is_whole_again},
