@@ -51,6 +51,9 @@
     X(loss_not_told, "a replica where a write loses acks it as if it had won")                     \
     X(first_loss_decides, "one replica where a write loses has it stamped again, at QUORUM, too")  \
     X(early_is_late, "what a write loses to after it came by read repair counts as before it")     \
+    X(stray_unnoted, "what a pull brings under another name is not noted")                         \
+    X(carried_unnoted, "what the message of another write brings is not noted")                    \
+    X(handed_on_overtakes, "a run that was handed on may be stamped as high as the next one")      \
     X(untold_is_taken, "a replica takes a write of which nobody can tell any more")                \
     X(replica_loses_row, "of a write of several rows a replica stores all but the last")           \
     X(known_is_acked, "an increment that is known already is acked without asking the replicas")   \

@@ -55,6 +55,12 @@ enum err engine_fact_next(struct engine *e, struct bytes prefix, struct bytes af
 /* Who names what comes without its dot (engine_name.c). Until it is set nothing is named. */
 void engine_set_actor(struct engine *e, struct actor self);
 
+/* A pull is about to bring what no dot of the clock and of the pull tells of: cells that read
+ * repair brought to the giver, under its name. `part` lives for the call; NULL: nobody wants to
+ * know. */
+typedef void engine_stray(void *arg, keyspace_no keyspace, range_no range, const struct part *part);
+void engine_on_stray(struct engine *e, engine_stray *stray, void *arg);
+
 /* This replica has all that this life of another replica had of the range when it told of itself:
  * what an earlier life minted is known here, or was lost there. So what comes of it and is not
  * known is taken from a pull, whose giver has it, and from nobody else: ERR_STALE for a write,

@@ -152,7 +152,9 @@ struct engine {
                            that could not be read */
     size_t damaged_ranges, rebuilding_ranges;
     struct actor actor; /* node 0: nothing can be named yet */
-    uint64_t fragment;  /* the number of the last fragment: boots << 40 | writes */
+    engine_stray *stray;
+    void *stray_arg;
+    uint64_t fragment; /* the number of the last fragment: boots << 40 | writes */
     struct maxima maxima;
     struct store_batch batch, bounds;
     struct buf key, value;       /* scratch */

@@ -46,6 +46,7 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     deliver_open(c);
     waits_init(c);
     tracing_init(&c->trace);
+    engine_on_stray(engine, replica_note_stray, c);
     return c;
 }
 

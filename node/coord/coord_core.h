@@ -228,6 +228,8 @@ struct run {
     int64_t stamp; /* the server's, in `part`; 0: none */
     int64_t came;  /* the same as it was in the request, and is in what is forwarded */
     int64_t until; /* by when it is answered, on the clock of who was asked: not raised above */
+    int64_t limit; /* nor above this: whoever it is handed to next stamps it higher; of who handed
+                    * it on: what that one was told, INT64_MIN: it has not been handed on */
     bool held;     /* it is over, and nobody is told yet (stamp_holds): */
     struct coord_result outcome;
     unsigned again;   /* how often it was stamped again */
@@ -546,10 +548,13 @@ enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *
  * it? Else it comes with a pull (docs/versions.md, 6). */
 bool replica_takes_state(struct coord *c, keyspace_no keyspace, range_no range,
                          const struct part *part, uint64_t epoch);
-/* It is about to be applied: writes of which it is, and whose message has not come yet, are noted.
- */
+/* It is about to be applied: writes of which it is, and whose message has not come yet, are noted;
+ * not that whose message brings it (n = 0: none does). */
 void replica_note_state(struct coord *c, keyspace_no keyspace, range_no range,
-                        const struct part *part);
+                        const struct part *part, struct dot own);
+/* The same of what a pull brings under another name: whether it wins is not known. arg: the coord.
+ */
+void replica_note_stray(void *arg, keyspace_no keyspace, range_no range, const struct part *part);
 
 /* epoch: the sender's. waited: for what the message says that it must have first. */
 void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch,

@@ -35,6 +35,7 @@ bool run_forward(struct coord *c, struct now now, struct run *run)
                                       .part = run->encoded,
                                       .supersede = run->supersede_encoded,
                                       .stamp = run->came,
+                                      .limit = stamp_limit_of_next(c, run),
                                       .until = run->until,
                                       .replay = run->replay,
                                       .after = run->after,
@@ -67,6 +68,7 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
     run->kind = (enum write_kind)m->kind;
     run->came = m->stamp;
     run->until = m->until;
+    run->limit = m->limit;
     run->replay = m->replay;
     run->hint = m->hint;
     run->to = m->hint && m->level == LEVEL_ONE ? cluster_self(c->cluster) : 0;

@@ -46,7 +46,9 @@ int64_t stamp_limit(const struct coord *c)
 static int64_t raise_limit(const struct coord *c, const struct run *run)
 {
     int64_t limit = stamp_limit(c);
-    return limit < run->until ? limit : run->until;
+    limit = limit < run->until ? limit : run->until;
+    bool handed_on = run->owner == NULL && !MUTANT(handed_on_overtakes);
+    return handed_on && run->limit < limit ? run->limit : limit;
 }
 
 /* What is replaced has the timestamp below the stamp's (part_restamp): so two above. */
@@ -185,9 +187,18 @@ bool stamp_is_given_up(const struct coord *c, const struct run *run)
            c->now.wall - c->config.clock_offset_max_us > run->until;
 }
 
+int64_t stamp_limit_of_next(struct coord *c, struct run *run)
+{
+    int64_t limit = raise_limit(c, run);
+    limit -= limit > INT64_MIN;
+    run->limit = limit > run->limit ? limit : run->limit;
+    return run->limit;
+}
+
 void stamp_forward_again(struct coord *c, struct run *run)
 {
     int64_t limit = raise_limit(c, run);
+    limit = limit > run->limit ? limit : run->limit + 1;
     run->forward_lost = true;
     if (!run->weighs || run->came == 0 || run->came >= limit ||
         !part_restamp(&run->part, run->came, limit))

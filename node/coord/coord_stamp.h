@@ -27,8 +27,12 @@ enum err stamp_leave_out(const struct coord *c, struct run *run) MUST_CHECK;
 /* A peer has handed it to us, and waits for it no longer, whatever clocks say. */
 bool stamp_is_given_up(const struct coord *c, const struct run *run);
 
-/* Whoever it was forwarded to is lost, and may have written it under a later stamp: who gets it now
- * is to stamp it above that. */
+/* It is handed to another replica: how high that may stamp it. So that what it still does when we
+ * have given it up, and handed the run to the next one, is below what that one writes. */
+int64_t stamp_limit_of_next(struct coord *c, struct run *run);
+
+/* Whoever it was forwarded to is lost, and may have written it under a later stamp, or yet do so:
+ * who gets it now is to stamp it above that. */
 void stamp_forward_again(struct coord *c, struct run *run);
 
 /* What it comes to when nothing was done where it was forwarded to last: that tells nothing about

@@ -448,6 +448,7 @@ struct run *run_new(void)
     struct memory *memory = memory_new();
     struct run *run = arena_new(&memory->arena, struct run);
     run->memory = memory;
+    run->limit = INT64_MIN;
     list_init(&run->pending.link);
     return run;
 }

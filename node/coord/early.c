@@ -2,6 +2,7 @@
 
 struct noting {
     const struct clock *known;
+    struct dot own; /* of the message that brings it */
     struct {
         struct dot dot;
         int64_t stamp;
@@ -14,7 +15,7 @@ struct noting {
 static void count_item(struct noting *n, struct dot dot, int64_t stamp)
 {
     size_t i = 0;
-    if (dot.n == 0 || clock_has(n->known, dot))
+    if (dot.n == 0 || dot_compare(dot, n->own) == 0 || clock_has(n->known, dot))
         return;
     while (i < n->count && dot_compare(n->found[i].dot, dot) != 0)
         i++;
@@ -41,18 +42,30 @@ static void count_row(struct noting *n, const struct row *row)
         count_item(n, row->cells[i].dot, row->cells[i].timestamp);
 }
 
+static void count_part(struct noting *n, const struct part *p)
+{
+    if (!tomb_is_none(&p->deletion))
+        count_item(n, p->deletion.dot, p->deletion.timestamp);
+    for (size_t i = 0; i < p->tombs_count; i++)
+        count_item(n, p->tombs[i].tomb.dot, p->tombs[i].tomb.timestamp);
+    if (p->has_static)
+        count_row(n, &p->static_row);
+    for (size_t i = 0; i < p->rows_count; i++)
+        count_row(n, &p->rows[i]);
+}
+
+bool early_is_any(const struct part *p, struct dot own, const struct clock *known)
+{
+    struct noting n = {.known = known, .own = own};
+    count_part(&n, p);
+    return n.count > 0;
+}
+
 void early_note(struct early *e, const struct early_note *like, const struct part *p,
                 const struct clock *known, bool wins)
 {
-    struct noting n = {.known = known};
-    if (!tomb_is_none(&p->deletion))
-        count_item(&n, p->deletion.dot, p->deletion.timestamp);
-    for (size_t i = 0; i < p->tombs_count; i++)
-        count_item(&n, p->tombs[i].tomb.dot, p->tombs[i].tomb.timestamp);
-    if (p->has_static)
-        count_row(&n, &p->static_row);
-    for (size_t i = 0; i < p->rows_count; i++)
-        count_row(&n, &p->rows[i]);
+    struct noting n = {.known = known, .own = like->dot};
+    count_part(&n, p);
     n.missed = n.missed < like->stamp ? n.missed : like->stamp;
     e->gone = n.missed > e->gone ? n.missed : e->gone;
     for (size_t i = 0; i < n.count; i++) {

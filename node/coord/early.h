@@ -1,4 +1,5 @@
-/* early.h - writes that came here by read repair before their own message did.
+/* early.h - writes that came here before their own message did: by read repair, or in the message
+ * of another write, which brings what it lost to where it was minted.
  *
  * A reader shows what few replicas have, and brings it to more of them. Who has seen it may write
  * over it before its message has come everywhere. Where it comes then it does not win; but what it
@@ -19,9 +20,8 @@
 #include "storage/clock.h"
 #include "storage/part.h"
 
-#define EARLY_MAX        1024                /* 64 KiB */
-#define EARLY_A_PART_MAX 32                  /* dots of one part */
-#define EARLY_AGE_US     (60 * USEC_PER_SEC) /* messages are not held up for so long */
+#define EARLY_MAX        1024 /* 64 KiB */
+#define EARLY_A_PART_MAX 32   /* dots of one part */
 
 struct early_note {
     keyspace_no keyspace;
@@ -45,9 +45,13 @@ enum early_state {
     EARLY_UNSURE, /* it may have come, and whether it was is not known */
 };
 
-/* State is about to be applied. known: the clock of its range, what is in it is not noted; of
- * `like`: maximum, of its partition (an upper bound), and stamp, above which nothing is that a
- * server has stamped; wins: all of it wins here. */
+/* Is there anything to be noted of state that came in the message of that dot (n = 0: of none)?
+ * known: the clock of its range, what is in it is not noted. */
+bool early_is_any(const struct part *p, struct dot own, const struct clock *known);
+
+/* State is about to be applied. known: as above; of `like`: dot, of the message, maximum, of its
+ * partition (an upper bound), and stamp, above which nothing is that a server has stamped; wins:
+ * all of it wins here. */
 void early_note(struct early *e, const struct early_note *like, const struct part *p,
                 const struct clock *known, bool wins);
 

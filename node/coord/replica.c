@@ -83,16 +83,32 @@ bool replica_takes_state(struct coord *c, keyspace_no keyspace, range_no range,
            engine_is_told(c->engine, keyspace, range, part, tells, &ring);
 }
 
-void replica_note_state(struct coord *c, keyspace_no keyspace, range_no range,
-                        const struct part *part)
+/* By the fastest clock. */
+static int64_t note_stamp(const struct coord *c)
 {
-    struct early_note note = {.keyspace = keyspace, .range = range};
+    return c->now.wall + 2 * c->config.clock_offset_max_us;
+}
+
+void replica_note_stray(void *arg, keyspace_no keyspace, range_no range, const struct part *part)
+{
+    struct coord *c = arg;
+    struct early_note note = {.keyspace = keyspace, .range = range, .maximum = INT64_MAX};
+    note.stamp = note_stamp(c);
+    if (!part->siblings && !MUTANT(stray_unnoted))
+        early_note(&c->early, &note, part, engine_clock(c->engine, keyspace, range), false);
+}
+
+void replica_note_state(struct coord *c, keyspace_no keyspace, range_no range,
+                        const struct part *part, struct dot own)
+{
+    struct early_note note = {.keyspace = keyspace, .range = range, .dot = own};
     struct arena arena = {0};
     struct weighed w = {.newest = true};
-    if (part->siblings || part_max_timestamp(part) < c->now.wall - EARLY_AGE_US)
-        return; /* siblings do not lose */
+    if (part->siblings || /* they do not lose */
+        !early_is_any(part, own, engine_clock(c->engine, keyspace, range)))
+        return;
     note.maximum = engine_maximum(c->engine, part->table, part->token);
-    note.stamp = c->now.wall + 2 * c->config.clock_offset_max_us; /* by the fastest clock */
+    note.stamp = note_stamp(c);
     enum err err = ERR_OK;
     if (part_min_timestamp(part) <= note.maximum)
         err = engine_weigh(c->engine, part, NULL, 0, c->now.wall / USEC_PER_SEC, &arena, &w);
@@ -165,8 +181,8 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
         err = check_context(c, m, &context);
     if (err == ERR_OK && m->dot.n > 0 && m->weighs)
         err = judge(c, now, m, &part, has_context ? &context : NULL, &arena, &applying.verdict);
-    if (err == ERR_OK && m->dot.n == 0)
-        replica_note_state(c, m->keyspace, m->range, &part);
+    if (err == ERR_OK && (m->dot.n == 0 || !MUTANT(carried_unnoted)))
+        replica_note_state(c, m->keyspace, m->range, &part, m->dot);
     if (MUTANT(replica_loses_row) && err == ERR_OK && part.rows_count > 1)
         part.rows_count--;
     if (err == ERR_OK) {

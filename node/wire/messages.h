@@ -112,7 +112,8 @@
     F(u32, kind)                                                                                   \
     F(bytes, part)                                                                                 \
     F(bytes, supersede)                                                                            \
-    F(i64, stamp) F(i64, until) F(flag, replay) F(bytes, after) F(flag, want_receipt) F(flag, hint)
+    F(i64, stamp)                                                                                  \
+    F(i64, limit) F(i64, until) F(flag, replay) F(bytes, after) F(flag, want_receipt) F(flag, hint)
 #define WIRE_FORWARD_DONE(F)                                                                       \
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \

@@ -35,7 +35,9 @@ struct fixture {
         node_no from, to;
     } route[512];
     size_t queued, taken;
+    uint32_t copies;             /* of each row */
     node_no slow;                /* what it sends stays on its way until fixture_release */
+    unsigned slow_to;            /* to those nodes, a bit for each; 0: to all */
     size_t kept[16], kept_count; /* slots of that */
     struct coord_result result;  /* of the last operation that ended; rows live in `arena` */
     struct arena arena;
@@ -50,7 +52,8 @@ struct fixture {
     node_no fetch_by;        /* .. by this node */
 };
 
-void fixture_open(struct fixture *f);
+void fixture_open(struct fixture *f); /* three copies of each row */
+void fixture_open_copies(struct fixture *f, uint32_t copies);
 void fixture_close(struct fixture *f);
 struct fixture_node *fixture_at(struct fixture *f, node_no node);
 

@@ -166,6 +166,7 @@ static void a_late_forward_does_not_count(void)
                                       .keyspace = KEYSPACE,
                                       .level = LEVEL_ALL,
                                       .kind = WRITE_COUNTER,
+                                      .limit = INT64_MAX,
                                       .until = INT64_MAX,
                                       .part = buf_bytes(&part)};
     count_eight();

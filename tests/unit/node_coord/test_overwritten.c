@@ -227,7 +227,113 @@ static void what_came_early_lost_if_it_did_so_then(void)
     }
 }
 
+/* Its messages to two of four are held up. A write with an older timestamp is minted where it is,
+ * and brings it to them in its stead; there it is read, and written over. */
+static void what_another_write_brought_is_not_stamped_again(void)
+{
+    fixture_close(&f);
+    fixture_open_copies(&f, 4);
+    f.slow_to = 1U << R(2) | 1U << R(3);
+    f.slow = R(0);
+    CU_ASSERT_EQUAL(stamped(R(0), "first", NOW, LEVEL_QUORUM), ERR_COUNT);
+    CU_ASSERT(has(R(1), "first") && !has(R(2), "first"));
+    f.stamp = 0;
+    CU_ASSERT_EQUAL(fixture_write(&f, R(1), "k", "r", "old", NOW - 1000, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT(has(R(2), "first") && has(R(3), "first"));
+    CU_ASSERT_EQUAL(fixture_read(&f, R(1), "k", 10, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(stamped(R(1), "second", NOW + 10, LEVEL_QUORUM), ERR_OK);
+    f.done = 0;
+    fixture_release(&f, false);
+    for (uint32_t k = 0; k < 4; k++)
+        CU_ASSERT(has(R(k), "second"));
+    CU_ASSERT_EQUAL(stats(R(0)).stamped_again, 0);
+}
+
+/* Who gets it by read repair has a clock that is far ahead then, or far behind. */
+static void whatever_the_clock_of_a_replica_says(void)
+{
+    for (int i = -1; i <= 1; i += 2) {
+        usec off = i * 90 * USEC_PER_SEC;
+        fixture_close(&f);
+        fixture_open(&f);
+        f.slow = R(0);
+        CU_ASSERT_EQUAL(stamped(R(0), "first", NOW, LEVEL_QUORUM), ERR_COUNT);
+        f.slow = 0;
+        f.now.wall += off;
+        CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 10, LEVEL_QUORUM), ERR_OK);
+        f.now.wall -= off;
+        CU_ASSERT_EQUAL(stamped(R(1), "second", NOW, LEVEL_QUORUM), ERR_OK);
+        f.done = 0;
+        fixture_release(&f, false);
+        for (uint32_t k = 0; k < 3; k++)
+            CU_ASSERT(has(R(k), "second"));
+    }
+}
+
+/* A request that was handed to a replica, whose messages are held up; the link to it breaks, and it
+ * is handed to another, and acked. What is written after that stays, though the first replica still
+ * works at it. */
+static void what_was_handed_on_is_not_stamped_above_what_came_after(void)
+{
+    for (int i = 0; i < 2; i++) {
+        fixture_close(&f);
+        fixture_open(&f);
+        node_no z = fixture_stranger(&f, "k");
+        f.slow = R(0);
+        CU_ASSERT_EQUAL(stamped(z, "first", NOW, LEVEL_QUORUM), ERR_COUNT);
+        CU_ASSERT_TRUE(has(R(0), "first"));
+        f.done = 0;
+        coord_peer_lost(fixture_at(&f, z)->coord, f.now, R(0));
+        if (i == 1)
+            coord_peer_lost(fixture_at(&f, R(0))->coord, f.now, z);
+        fixture_settle(&f);
+        CU_ASSERT_EQUAL(f.done, 1);
+        CU_ASSERT_EQUAL(f.result.err, ERR_OK);
+        f.now.mono += 100 * USEC_PER_MS;
+        f.now.wall += 100 * USEC_PER_MS;
+        f.slow = 0;
+        CU_ASSERT_EQUAL(stamped(R(1), "second", NOW, LEVEL_QUORUM), ERR_OK);
+        f.done = 0;
+        fixture_release(&f, false);
+        for (uint32_t k = 0; k < 3; k++)
+            CU_ASSERT(has(R(k), "second"));
+    }
+}
+
+/* Read repair brings it to a second of four, with a name of that one; under that the others pull
+ * it. */
+static void what_came_under_another_name_is_not_known(void)
+{
+    fixture_close(&f);
+    fixture_open_copies(&f, 4);
+    for (node_no i = 1; i <= FIXTURE_NODES; i++)
+        engine_set_actor(fixture_at(&f, i)->engine, (struct actor){i, 1});
+    f.slow = R(0);
+    CU_ASSERT_EQUAL(stamped(R(0), "first", NOW, LEVEL_QUORUM), ERR_COUNT);
+    f.slow = 0;
+    CU_ASSERT_EQUAL(fixture_read(&f, R(0), "k", 10, LEVEL_TWO), ERR_OK);
+    node_no second = has(R(1), "first") ? R(1) : has(R(2), "first") ? R(2) : R(3);
+    for (uint32_t k = 1; k < 4; k++) {
+        if (R(k) != second)
+            fixture_pull(&f, second, R(k));
+        CU_ASSERT_TRUE(has(R(k), "first"));
+    }
+    CU_ASSERT_EQUAL(fixture_read(&f, R(1), "k", 10, LEVEL_QUORUM), ERR_OK);
+    CU_ASSERT_EQUAL(stamped(R(1), "second", NOW + 10, LEVEL_QUORUM), ERR_OK);
+    f.done = 0;
+    fixture_release(&f, false);
+    for (uint32_t k = 0; k < 4; k++)
+        CU_ASSERT(has(R(k), "second"));
+    CU_ASSERT_EQUAL(stats(R(0)).stamped_again, 0);
+}
+
 CU_TestInfo overwritten_tests[] = {
+    {"what came under another name is not known", what_came_under_another_name_is_not_known},
+    {"what another write brought is not stamped again",
+     what_another_write_brought_is_not_stamped_again},
+    {"whatever the clock of a replica says", whatever_the_clock_of_a_replica_says},
+    {"what was handed on is not stamped above what came after",
+     what_was_handed_on_is_not_stamped_above_what_came_after},
     {"what was read and overwritten is not stamped again",
      what_was_read_and_overwritten_is_not_stamped_again},
     {"who could say that it wins is waited for", who_could_say_that_it_wins_is_waited_for},

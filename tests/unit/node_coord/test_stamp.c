@@ -221,6 +221,7 @@ static void take_forward(uint32_t place, const char *key, const char *value, int
                                       .part = buf_bytes(&part),
                                       .supersede = buf_bytes(&supersede),
                                       .stamp = then,
+                                      .limit = INT64_MAX,
                                       .until = then + 2 * USEC_PER_SEC};
     CU_ASSERT_TRUE(
         coord_receive(fixture_at(&f, R(place))->coord, f.now, fixture_stranger(&f, "k"), &m));
