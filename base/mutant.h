@@ -145,6 +145,9 @@
     X(no_pulls, "differing clocks are found, and nothing is pulled")                               \
     X(compare_first_range, "only the first range of a keyspace is compared")                       \
     X(turn_never_passed, "who has finished pulling never lets the next one pull")                  \
+    X(pace_never_rises,                                                                            \
+      "what was slowed down for clients stays slow when they feel nothing of it")                  \
+    X(pace_unheard, "who pulls does not care what clients of who gives feel of it")                \
     X(mover_done_early, "a mover reports that it has everything before it has compared anything")  \
     X(acks_are_proof, "a tombstone goes when everybody has it, whatever else is on its way")       \
     X(proof_is_agreement, "a tombstone goes where it is proved, before the others have proved it") \

@@ -136,6 +136,13 @@ static void put_status(const json_t *root, struct table *t, struct buf *out)
     table_print(t, out, true, false);
     if (t->format == TABLE_AS_TABLE && problem != NULL && problem[0] != 0)
         buf_printf(out, "\nProblem: %s\n", problem);
+    json_int_t missing = json_integer_value(json_object_get(root, "missing"));
+    json_int_t rate = json_integer_value(json_object_get(root, "handoff_rate"));
+    if (t->format == TABLE_AS_TABLE && missing > 0)
+        buf_printf(out,
+                   "\nCatching up: %" JSON_INTEGER_FORMAT
+                   " writes to come, at up to %.1f MiB a second for the sake of clients\n",
+                   missing, (double)rate / (1 << 20));
     if (t->format == TABLE_AS_TABLE)
         put_pins(root, out);
 }

@@ -62,15 +62,16 @@ struct node_config {
     uint64_t log_min, log_max; /* of a range; 0, and below: as node/heal has it */
     uint64_t logs_total;
     usec log_window_us;
-    bool no_hints;         /* hinted_handoff_enabled: false */
-    size_t hints_size_max; /* bytes for a target; 0: no bound */
-    usec hints_window_us;  /* no more for a target with older ones; 0: no bound */
-    size_t hints_rate;     /* bytes a second brought to a target; 0: 1 MiB */
-    usec sync_us;          /* with `unsynced`: commitlog_sync_period */
-    bool mends;            /* NODE_MEND is heard */
-    usec scrub_us;         /* 0: no rounds */
-    uint32_t scrub_rows;   /* 0: as node/heal has it */
-    uint32_t tree_width;   /* 0, and below: as storage has it */
+    bool no_hints;                     /* hinted_handoff_enabled: false */
+    size_t hints_size_max;             /* bytes for a target; 0: no bound */
+    usec hints_window_us;              /* no more for a target with older ones; 0: no bound */
+    size_t hints_rate;                 /* bytes a second brought to a target; 0: 1 MiB */
+    usec sync_us;                      /* with `unsynced`: commitlog_sync_period */
+    bool mends;                        /* NODE_MEND is heard */
+    usec scrub_us;                     /* 0: no rounds */
+    uint32_t scrub_rows;               /* 0: as node/heal has it */
+    uint64_t handoff_min, handoff_max; /* bytes a second; 0: as node/heal has it */
+    uint32_t tree_width;               /* 0, and below: as storage has it */
     size_t tree_bytes_max;
     const char *tree_key; /* of digests, the same on all nodes; empty or NULL: cluster_name */
     bool authenticate;    /* PasswordAuthenticator; else AllowAllAuthenticator */

@@ -297,6 +297,8 @@ static void reply(struct node *n, const struct exec_effect *e)
     struct client *c = map_get(&n->clients, e->conn);
     if (e->conn == 0)
         auth_setup_done(n, e->reply.opcode == CQL_READY);
+    if (e->reply.took >= 0)
+        heal_foreground(n->heal, n->now, e->reply.took);
     trace_end(n, e);
     if (c == NULL)
         return;

@@ -117,6 +117,14 @@
       "Comparisons of range clocks with a peer.")                                                  \
     X(COUNTER, NODE_PULLED, "torc_handoff_dots_pulled_total", "",                                  \
       "Writes that this node had missed and got from a peer.")                                     \
+    X(COUNTER, NODE_SLOWED_HERE, "torc_handoff_slowed_total", "for=\"here\"",                      \
+      "Times that handoff to this node was slowed down for clients, of its own or of who gives.")  \
+    X(COUNTER, NODE_SLOWED_THERE, "torc_handoff_slowed_total", "for=\"giver\"",                    \
+      "Times that handoff to this node was slowed down for clients, of its own or of who gives.")  \
+    X(GAUGE, NODE_RATE, "torc_handoff_rate_bytes", "",                                             \
+      "Bytes a second that handoff may bring to this node now; 0: it has brought nothing yet.")    \
+    X(GAUGE, NODE_MISSING, "torc_handoff_missing_writes", "",                                      \
+      "Writes that another replica has, and that are on their way to this node by handoff.")       \
     X(COUNTER, NODE_PULLED_BYTES, "torc_handoff_bytes_total", "dir=\"in\"",                        \
       "Bytes of rows moved by handoff.")                                                           \
     X(COUNTER, NODE_SERVED_BYTES, "torc_handoff_bytes_total", "dir=\"out\"",                       \

@@ -30,8 +30,9 @@ void healing_init(struct node *n, const struct node_config *config)
     set_log_bounds(&heal.logs, config);
     n->config.tree_key = NULL; /* the engine has it */
     heal.scrub_us = config->scrub_us;
-    if (config->scrub_rows > 0)
-        heal.scrub_rows = config->scrub_rows;
+    heal.scrub_rows = config->scrub_rows > 0 ? config->scrub_rows : heal.scrub_rows;
+    heal.rate_min = config->handoff_min > 0 ? config->handoff_min : heal.rate_min;
+    heal.rate_max = config->handoff_max > 0 ? config->handoff_max : heal.rate_max;
     if (config->pull_bytes_max > 0)
         heal.pull_bytes_max = config->pull_bytes_max;
     n->heal = heal_new(&heal, n->engine, n->cluster);

@@ -87,6 +87,10 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_WEIGHED, e.weighed);
     catch_up(n, NODE_COMPARISONS, h.rounds);
     catch_up(n, NODE_PULLED, h.dots_pulled);
+    catch_up(n, NODE_SLOWED_HERE, h.slowed[0]);
+    catch_up(n, NODE_SLOWED_THERE, h.slowed[1]);
+    metrics_set(&n->metrics, NODE_RATE, (int64_t)h.rate);
+    metrics_set(&n->metrics, NODE_MISSING, (int64_t)h.missing);
     catch_up(n, NODE_SESSION_FETCHES, h.fetches);
     catch_up(n, NODE_PULLED_BYTES, h.bytes_pulled);
     catch_up(n, NODE_SERVED_BYTES, h.bytes_served);
@@ -252,6 +256,9 @@ void node_status_json(struct node *n, struct now now, struct buf *out)
         set_uuid(j, "schema_version", &n->schema->version);
     json_object_set_new(j, "release", json_string(TORC_VERSION));
     json_object_set_new(j, "problem", json_string(problem));
+    struct heal_stats heal = heal_stats(n->heal);
+    json_object_set_new(j, "missing", json_integer((json_int_t)heal.missing));
+    json_object_set_new(j, "handoff_rate", json_integer((json_int_t)heal.rate));
     json_object_set_new(j, "clients", json_integer((json_int_t)map_count(&n->clients)));
     for (size_t i = 0; i < t->count; i++) {
         if (t->nodes[i].state != NODE_LEFT)

@@ -20,6 +20,7 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     omap_init(&h->away);
     marks_load(h);
     proved_init(h);
+    pace_init(&h->pace, config->rate_min, config->rate_max);
     return h;
 }
 
@@ -55,40 +56,6 @@ void heal_free(struct heal *h)
     mem_free(h->sessions);
     mem_free(h->effects);
     mem_free(h);
-}
-
-/* --- effects */
-
-struct heal_effect *heal_append(struct heal *h, enum heal_effect_type type)
-{
-    h->effects = mem_grow(h->effects, h->effects_count, &h->effects_cap, sizeof *h->effects);
-    struct heal_effect *e = &h->effects[h->effects_count++];
-    *e = (struct heal_effect){.type = type};
-    return e;
-}
-
-void heal_send(struct heal *h, node_no to, const struct wire_message *m)
-{
-    struct heal_effect *e = heal_append(h, HEAL_SEND);
-    e->send.to = to;
-    e->send.message = *m;
-}
-
-struct bytes heal_keep(struct heal *h, const struct buf *b)
-{
-    return arena_copy(&h->arena, buf_bytes(b));
-}
-
-size_t heal_effects(const struct heal *h, const struct heal_effect **ret_effects)
-{
-    *ret_effects = h->effects;
-    return h->effects_count;
-}
-
-void heal_clear(struct heal *h)
-{
-    h->effects_count = 0;
-    arena_reset(&h->arena);
 }
 
 /* --- sessions */
@@ -184,6 +151,18 @@ static void session_end(struct heal *h, struct now now, struct session *s, bool 
     pass_turn(h, now, s);
 }
 
+/* An answer is here: what it costs, and what clients feel, at both ends. */
+static void pace_take(struct heal *h, struct now now, const struct session *s,
+                      const struct wire_pull_reply *m)
+{
+    foreground_disturb(&h->foreground, now.mono);
+    pace_hear(&h->pace, true, foreground_verdict(&h->foreground, now.mono));
+    if (!MUTANT(pace_unheard))
+        pace_hear(&h->pace, false,
+                  m->felt < PACE_VERDICTS ? (enum pace_verdict)m->felt : PACE_UNSURE);
+    pace_pulled(&h->pace, s->asked_at, m->rows.len);
+}
+
 /* Take away what has come meanwhile, from whomever. */
 static void shrink(struct heal *h, struct want *w)
 {
@@ -217,6 +196,11 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
         return;
     }
     h->puller = s->peer;
+    if (now.mono < h->pace.resume && h->stats.damaged_ranges == 0) { /* what is, is not served */
+        s->state = SESSION_PACED;
+        s->due = h->pace.resume;
+        return;
+    }
     struct want *w = &s->wants[s->wants_at];
     struct buf wanted, have;
     buf_init(&wanted, WIRE_MESSAGE_MAX / 4);
@@ -227,6 +211,7 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
     clock_encode(engine_clock(h->engine, w->keyspace, w->range), &have);
     s->state = SESSION_PULLING;
     s->pull = ++h->requests;
+    s->asked_at = now.mono;
     s->drops = engine_drops(h->engine, w->keyspace, w->range);
     s->due = now.mono + h->config.timeout_us;
     h->stats.pulls++;
@@ -234,7 +219,7 @@ static void pull_next(struct heal *h, struct now now, struct session *s)
     m.pull = (struct wire_pull){s->pull,
                                 w->keyspace,
                                 w->range,
-                                h->config.pull_bytes_max,
+                                pace_part(&h->pace, now.mono, h->config.pull_bytes_max),
                                 heal_keep(h, &wanted),
                                 heal_keep(h, &have)};
     heal_send(h, s->peer, &m);
@@ -356,6 +341,7 @@ static void receive_rows(struct heal *h, struct now now, struct session *s,
     struct clock done;
     if (s->state != SESSION_PULLING || m->request != s->pull || s->ticket != 0)
         return;
+    pace_take(h, now, s, m);
     struct want *w = &s->wants[s->wants_at];
     if (m->err != ERR_OK) {
         pull_without(h, now, s, &w->clock);
@@ -394,6 +380,7 @@ static void rows_stored(struct heal *h, struct now now, struct session *s)
 {
     struct want *w = &s->wants[s->wants_at];
     uint64_t missing = clock_count(&w->clock);
+    foreground_disturb(&h->foreground, now.mono);
     shrink(h, w);
     if (clock_empty(&w->clock) || clock_count(&w->clock) < missing) {
         s->progressed = true;
@@ -473,6 +460,8 @@ void heal_move(struct heal *h, struct now now, uint64_t ring_epoch)
      * we would wait for an answer until the time is up. */
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
+        if (s->state == SESSION_PACED)
+            h->puller = 0;
         if (s->state != SESSION_PULLING)
             session_idle(s);
     }
@@ -487,7 +476,7 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
     case WIRE_CLOCKS:
         receive_clocks(h, now, heal_session(h, from), m->epoch, &m->clocks);
         return true;
-    case WIRE_PULL: serve_pull(h, from, &m->pull); return true;
+    case WIRE_PULL: serve_pull(h, now, from, &m->pull); return true;
     case WIRE_PULL_REPLY:
         if (!fetch_receive(h, now, &m->pull_reply))
             receive_rows(h, now, heal_session(h, from), &m->pull_reply);
@@ -569,6 +558,8 @@ void heal_deadline(struct heal *h, struct now now)
             continue;
         if (s->state == SESSION_SETTLING)
             session_settled(h, now, s);
+        else if (s->state == SESSION_PACED)
+            pull_next(h, now, s);
         else
             session_end(h, now, s, false); /* silent for too long */
     }

@@ -45,6 +45,7 @@ struct heal_config {
     usec settle_us;   /* how long a missing dot may still be on its way */
     usec timeout_us;  /* give up on a silent peer */
     uint32_t pull_bytes_max;
+    uint64_t rate_min, rate_max; /* bytes a second that pulls bring here (pace.h) */
     uint64_t first_question; /* their numbers begin there: answers to an earlier life of this node
                                 must not match a question of this one */
     usec clock_offset_us;    /* clocks of the cluster differ by no more */
@@ -56,8 +57,8 @@ struct heal_config {
 };
 
 #define HEAL_CONFIG_DEFAULT                                                                        \
-    ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 0,             \
-                          USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10, 0, 20000,                    \
+    ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 1u << 20,      \
+                          64u << 20, 0, USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10, 0, 20000,      \
                           LOG_BOUNDS_DEFAULT})
 
 /* Borrows engine and cluster. */
@@ -313,6 +314,10 @@ void heal_clear(struct heal *h); /* effects performed: their bytes are freed */
 
 struct heal_stats {
     uint64_t rounds, equal, pulls, dots_pulled, bytes_pulled, bytes_served, unserved;
+    uint64_t rate;            /* now: bytes a second; 0: nothing was pulled lately */
+    uint64_t slowed[2];       /* times that it was lowered: for clients here, for those of givers */
+    uint64_t missing;         /* now: writes that a peer has told of and that have yet to come; of
+                                 the one that has the most */
     uint64_t forgotten;       /* ranges, before they were taken over again */
     uint64_t damaged_ranges;  /* now: damaged, or being rebuilt */
     uint64_t rebuilt;         /* ranges */
@@ -343,6 +348,9 @@ struct heal_progress {
     uint64_t rows_read;   /* again, here, by now */
 };
 struct heal_progress heal_compare_progress(const struct heal *h, uint64_t id);
+
+/* A read or a write of a partition, by a client of this node, has been answered after so long. */
+void heal_foreground(struct heal *h, struct now now, usec took);
 
 /* Clients wait for this node: what can wait does. */
 void heal_set_busy(struct heal *h, bool busy);

@@ -1,6 +1,8 @@
 /* heal_core.h - shared by the files of healing; nobody else includes it.
  *
  *   heal.c     sessions: comparing, settling, pulling, moving
+ *   effects.c  what is to be done
+ *   pace.c     how fast what is missing is pulled (pace.h)
  *   serve.c    the other side: digests, clocks and rows for peers
  *   agree.c    what may be forgotten of deletions (agree.h)
  *   agree_talk.c  questions and answers about that
@@ -32,6 +34,7 @@
 #include "node/heal/damage.h"
 #include "node/heal/heal.h"
 #include "node/heal/marks.h"
+#include "node/heal/pace.h"
 #include "node/heal/proved.h"
 #include "node/heal/rounds.h"
 #include "node/heal/sure.h"
@@ -47,6 +50,7 @@ enum session_state {
     SESSION_ASKED,
     SESSION_SETTLING,
     SESSION_WAITING, /* another session is pulling, perhaps the very same */
+    SESSION_PACED,   /* it is pulling, and the next question is not yet due */
     SESSION_PULLING
 };
 
@@ -86,7 +90,8 @@ struct session {
     struct want *wants;
     size_t wants_count, wants_cap, wants_at, wants_bytes;
     uint64_t pull;        /* request number of the pull in flight */
-    uint64_t drops;       /* in the range, when that pull was asked for */
+    usec asked_at;        /* mono: that pull */
+    uint64_t drops;       /* in the range, when it was */
     struct clock asked;   /* its dots */
     struct clock done;    /* the dots that its answer has served */
     uint64_t ticket;      /* its rows are being stored */
@@ -129,7 +134,9 @@ struct heal {
     struct session *sessions; /* by peer, ascending */
     size_t sessions_count, sessions_cap;
     usec next_round;
-    node_no puller; /* the peer of the session that is PULLING; 0: none */
+    node_no puller; /* the peer of the session that is PULLING or PACED; 0: none */
+    struct pace pace;
+    struct foreground foreground;
     node_no last_peer;
     uint64_t rounds, requests, tickets;
     uint64_t ring_epoch;
@@ -202,7 +209,7 @@ void held_forget_some(struct heal *h, struct now now);
 
 /* --- serve.c */
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m);
-void serve_pull(struct heal *h, node_no from, const struct wire_pull *m);
+void serve_pull(struct heal *h, struct now now, node_no from, const struct wire_pull *m);
 
 /* --- away.c */
 void away_free(struct heal *h);

@@ -159,7 +159,7 @@ static void put_truncated(struct heal *h, const struct wire_pull *m, const struc
 
 /* The rows are what is durable, so is the clock that goes with them: it says what they do not show,
  * as it was dropped. */
-void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
+void serve_pull(struct heal *h, struct now now, node_no from, const struct wire_pull *m)
 {
     struct clock wanted, have, done, context;
     struct buf rows, served, truncated, encoded;
@@ -193,6 +193,7 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
         err = buf_finish(&rows);
     }
     h->stats.bytes_served += rows.len;
+    foreground_disturb(&h->foreground, now.mono);
     answer.pull_reply = (struct wire_pull_reply){m->request,
                                                  (uint32_t)err,
                                                  m->keyspace,
@@ -200,7 +201,8 @@ void serve_pull(struct heal *h, node_no from, const struct wire_pull *m)
                                                  heal_keep(h, &served),
                                                  heal_keep(h, &truncated),
                                                  err == ERR_OK ? heal_keep(h, &rows) : BYTES_NONE,
-                                                 heal_keep(h, &encoded)};
+                                                 heal_keep(h, &encoded),
+                                                 foreground_verdict(&h->foreground, now.mono)};
     heal_send(h, from, &answer);
     buf_close(&encoded);
     buf_close(&served);

@@ -239,6 +239,8 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->logs_total = (uint64_t)c->range_log_total;
     n->log_window_us = c->range_log_window;
     n->scrub_us = c->scrub_period;
+    n->handoff_min = (uint64_t)c->handoff_rate_min;
+    n->handoff_max = (uint64_t)c->handoff_throttle;
     n->scrub_rows = (uint32_t)c->scrub_rows;
     n->tree_width = (uint32_t)c->tree_width;
     n->tree_bytes_max = (size_t)c->tree_bytes_max;

@@ -236,7 +236,7 @@
  * the last message: nothing of what the two share is left out. `done`: the dots a reply has served.
  * `have`: the clock of who asks; `context`: of who gives, durable: what is in it and not in the
  * rows was removed there. `truncated`: of what who asks lacks the dots that its log has no more;
- * only trees bring those. */
+ * only trees bring those. `felt`: what its clients feel of it (node/heal/pace.h). */
 #define WIRE_CLOCK_DIGESTS(F) F(u64, round) F(bytes, digests)
 #define WIRE_CLOCKS(F)        F(u64, round) F(flag, last) F(flag, all) F(bytes, clocks) F(bytes, equal)
 #define WIRE_PULL(F)                                                                               \
@@ -245,7 +245,7 @@
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \
     F(u32, keyspace)                                                                               \
-    F(u32, range) F(bytes, done) F(bytes, truncated) F(bytes, rows) F(bytes, context)
+    F(u32, range) F(bytes, done) F(bytes, truncated) F(bytes, rows) F(bytes, context) F(u32, felt)
 
 /* What may be forgotten of deletions (node/heal/agree.c): which clocks are durable, and proved, of
  * these ranges, unless they are as told before? The answer is in parts, with the time (us) on the

@@ -143,9 +143,10 @@ static void put_receipt(struct request *q)
 void reply_body(struct exec *e, struct request *q, enum cql_opcode opcode, struct buf *body)
 {
     ASSERT(!q->replied);
-    latency_note(e, q);
+    usec took = latency_note(e, q);
     q->replied = true;
     struct exec_effect *effect = effect_add(e, EXEC_REPLY, q);
+    effect->reply.took = took;
     if (body->failed) {
         struct cql_error error =
             cql_error_make(CQL_ERROR_SERVER, BYTES_LIT("The answer does not fit a frame"));

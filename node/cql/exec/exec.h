@@ -209,6 +209,7 @@ struct exec_effect {
             enum cql_opcode opcode;
             uint8_t flags;
             struct bytes body;
+            usec took; /* of a read or a write of a partition; else -1 */
             const struct exec_trace_param *params; /* what a trace should tell, too */
             size_t params_count;
         } reply;

@@ -41,16 +41,17 @@ static bool judge(const struct request *q, const struct table **ret_table, enum 
     }
 }
 
-void latency_note(struct exec *e, const struct request *q)
+usec latency_note(struct exec *e, const struct request *q)
 {
     const struct table *t;
     enum latency_kind kind;
     if (!judge(q, &t, &kind) || t->no >= SCHEMA_SYSTEM_NO)
-        return;
+        return -1;
+    usec took = kind != LATENCY_SCAN ? q->now.mono - q->began : -1;
     struct latency *l = map_get(&e->latencies, t->no);
     if (l == NULL) {
         if (map_count(&e->latencies) >= LATENCY_TABLES_MAX)
-            return;
+            return took;
         l = mem_new(struct latency);
         map_put(&e->latencies, t->no, l);
     }
@@ -58,4 +59,5 @@ void latency_note(struct exec *e, const struct request *q)
         l->of[kind] = mem_new(struct histogram);
     usec now = e->config.stopwatch != NULL ? e->config.stopwatch() : q->now.mono;
     histogram_record(l->of[kind], now - q->began);
+    return took;
 }

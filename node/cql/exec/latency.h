@@ -17,7 +17,9 @@ struct latency {
 };
 
 struct request;
-void latency_note(struct exec *e, const struct request *q); /* it is being answered */
+/* It is being answered. Returns how long it took (us) by the time of turns, of a read or a write of
+ * a partition; else -1. */
+usec latency_note(struct exec *e, const struct request *q);
 const struct latency *latency_find(const struct exec *e, const struct table *t);
 void latency_close(struct exec *e);
 

@@ -71,8 +71,10 @@ class Connection:
 
 
 class Table:
-    def __init__(self, name):
+    def __init__(self, name, partition=PARTITION):
+        """partition: rows of one, that are one batch."""
         self.name = name
+        self.partition = partition
         self.keyspace = name.split(".")[0]
         self.level = ALL
 
@@ -97,7 +99,7 @@ class Table:
         head = struct.pack(">BH", PREPARED, len(identifier)) + identifier + struct.pack(
             ">Hiii", 3, 4, partition, 4)
         parts = [struct.pack(">BH", UNLOGGED, rows)]
-        first = partition * PARTITION
+        first = partition * self.partition
         for c in range(rows):
             parts += (head, struct.pack(">ii", c, 64), value(first + c))
         parts.append(struct.pack(">HB", self.level, 0))
@@ -111,7 +113,7 @@ class Table:
             again = AGAIN_MAX
 
             def send(stream, partition):
-                rows = last_rows.get(partition, PARTITION)
+                rows = last_rows.get(partition, self.partition)
                 under_way[stream] = partition
                 connection.socket.sendall(frames.frame(
                     frames.BATCH, self._batch(identifier, partition, rows), stream))
@@ -128,7 +130,7 @@ class Table:
                     send(e.stream, under_way[e.stream])
                     return
                 partition = under_way.pop(stream)
-                told[address] = told.get(address, 0) + last_rows.get(partition, PARTITION)
+                told[address] = told.get(address, 0) + last_rows.get(partition, self.partition)
                 free.append(stream)
 
             for partition in partitions:
@@ -149,14 +151,14 @@ class Table:
         A batch that timed out is sent again: filling at full speed makes every store stall."""
         begun = time.monotonic()
         self.level = level
-        partitions = (count + PARTITION - 1) // PARTITION
-        last_rows = {partitions - 1: count - (partitions - 1) * PARTITION}
+        partitions = (count + self.partition - 1) // self.partition
+        last_rows = {partitions - 1: count - (partitions - 1) * self.partition}
         told, failed = {}, []
         connections = [Connection(a) for a in addresses]
         identifiers = [self._prepare(c) for c in connections]
         threads = [threading.Thread(target=self._fill_part,
                                     args=(a, connections[i], identifiers[i],
-                                          range(first // PARTITION + i, partitions, len(addresses)), last_rows, told,
+                                          range(first // self.partition + i, partitions, len(addresses)), last_rows, told,
                                           failed))
                    for i, a in enumerate(addresses)]
         for thread in threads:

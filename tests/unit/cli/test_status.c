@@ -47,6 +47,8 @@ static void as_people_and_programs_want_it(void)
                          "Node 3 is down for 90 s: deletions in 12 ranges are kept until"));
     CU_ASSERT_TRUE(shows(VERB_status, "{\"nodes\":[{\"node\":3,\"pins\":1,\"pins_s\":9}]}",
                          TABLE_AS_TABLE, "deletions in 1 range are kept until"));
+    CU_ASSERT_TRUE(shows(VERB_status, "{\"missing\":1200,\"handoff_rate\":1572864}", TABLE_AS_TABLE,
+                         "Catching up: 1200 writes to come, at up to 1.5 MiB a second"));
     CU_ASSERT_TRUE(shows(VERB_ring, "{\"owners\":{\"d\":[1,[]]}}", TABLE_AS_TABLE, "0 ranges"));
 }
 

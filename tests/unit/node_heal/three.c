@@ -10,6 +10,8 @@
 #include <string.h>
 
 struct fixture f;
+uint64_t three_rate_min;
+usec three_message_us;
 usec three_hold_us, three_scrub_us;
 struct log_bounds three_logs;
 size_t three_tails_max;
@@ -29,6 +31,8 @@ static struct heal *new_heal(struct one *n)
 {
     struct heal_config config = HEAL_CONFIG_DEFAULT;
     config.pull_bytes_max = 512; /* many small pulls */
+    config.rate_min = three_rate_min > 0 ? three_rate_min : UINT64_MAX;
+    config.rate_max = UINT64_MAX;
     config.hold_us = three_hold_us;
     if (three_logs.keep > 0)
         config.logs = three_logs;
@@ -167,6 +171,8 @@ bool deliver(void)
     struct wire_message m;
     if (f.taken == f.queued)
         return false;
+    f.now.mono += three_message_us;
+    f.now.wall += three_message_us;
     struct sent *s = &f.queue[f.taken++ % ARRAY_LEN(f.queue)];
     struct one *to = &f.node[s->to - 1];
     CU_ASSERT_EQUAL_FATAL(wire_decode(buf_bytes(&s->bytes), &m), ERR_OK);

@@ -60,6 +60,8 @@ extern struct fixture f;
 
 extern struct log_bounds three_logs;       /* keep 0: those of the product */
 extern size_t three_tails_max;             /* 0: as storage has it */
+extern uint64_t three_rate_min;            /* of handoff; 0: no pauses */
+extern usec three_message_us;              /* that go by with each message */
 extern usec three_hold_us, three_scrub_us; /* of those that three_setup makes */
 extern uint32_t three_tree_width, three_compare_bytes,
     three_scrub_rows;         /* 0: what the product has */
