@@ -1,6 +1,7 @@
 """scripts/bench repair: what it costs to know that replicas are equal, and to make them so.
 
     repair [--rows N,N...] [--differences K,K...] [--cassandra ADDRESS=NODETOOL ...] [--json FILE]
+           [--plot FILE [--beside FILE]]
 
 Rings of three with three copies of each row, on this machine. Printed; nothing is asserted.
 
@@ -17,6 +18,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import fill
+import plot
 from cassandra_ring import Cassandra
 from torc_ring import Failed, Torc
 
@@ -142,6 +144,8 @@ def main():
     p.add_argument("--of", type=int, default=1_000_000, help="rows that these differ in")
     p.add_argument("--cassandra", action="append", default=[], metavar="ADDRESS=NODETOOL")
     p.add_argument("--json", help="write the figures there, too")
+    p.add_argument("--plot", help="draw them there, as SVG")
+    p.add_argument("--beside", metavar="FILE", help="draw those of Cassandra, too: what --json wrote")
     a = p.parse_args()
     figures = {"when": time.strftime("%Y-%m-%d"), "processors": os.cpu_count(), "equal": [], "one": [],
                "differences": [], "cassandra": []}
@@ -167,6 +171,11 @@ def main():
     if a.json:
         with open(a.json, "w") as f:
             json.dump(figures, f, indent=1)
+    if a.plot:
+        if a.beside:
+            with open(a.beside) as f:
+                figures["cassandra"] = json.load(f)["cassandra"]
+        plot.draw(figures, a.plot)
 
 
 main()
