@@ -109,6 +109,24 @@ def differences(torc, rows, counts, figures):
             f"{sent / max(stored, 1):.3f} |")
 
 
+def truncated(rows, figures):
+    """Rows that a node missed while it was away for longer than logs last: no repair is asked for."""
+    torc = Torc(range_log_window="1m", range_log_min="4KiB")
+    try:
+        name = f"t{rows}"
+        torc.fill(name, rows, progress(name, rows))
+        torc.settled(name)
+        told = torc.late(name, LOST_ROWS)
+    finally:
+        torc.close()
+    figures["truncated"] = {"rows": rows, "missing": LOST_ROWS, **told}
+    sent = told["received"] + told["sent"]
+    say("")
+    say(f"{human(LOST_ROWS)} rows missed beside {human(rows)}, whose log entries are gone: "
+        f"{human(told['search'])} bytes of search, {human(sent)} of rows; stored they are {human(told['stored'])}: "
+        f"ratio {sent / told['stored']:.3f}")
+
+
 def of_cassandra(peer, sizes, figures):
     say("")
     say("Apache Cassandra, nodetool repair -full:")
@@ -166,6 +184,7 @@ def main():
                 finally:
                     torc.close()
             tell_equal(figures)
+            truncated(min(a.of, max(a.rows)), figures)
     except Failed as e:
         sys.exit(f"repair: {e}")
     if a.json:

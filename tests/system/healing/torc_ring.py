@@ -1,7 +1,9 @@
 """A ring of Torc to be repaired: filled, made to differ behind its back, repaired, measured."""
 import json
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 
 import fill
@@ -9,6 +11,7 @@ import ring as rings
 
 SECONDS_MAX = 3600  # a repair; then it is a failure
 REPLICAS = 3
+LOG_MIN = 4096  # bytes: what is shorter is kept
 
 
 class Failed(Exception):
@@ -71,6 +74,69 @@ class Torc:
         node.stop()
         p = subprocess.run([str(rings.BUILD / "tests" / "tools" / "plant"), str(node.dir / "data"),
                             *deed], capture_output=True, text=True, check=True)
+        node.start()
+        self.ring.wait_ready()
+        return sum(int(n) for n in re.findall(r" bytes (\d+)$", p.stdout, re.MULTILINE))
+
+    # --- rows that no log tells of any more
+
+    def late(self, name, count):
+        """So many rows into a table of their own while the last node is away for longer than logs last
+        (range_log_window); then it is back and has got them, without a repair. Bytes of the comparisons
+        by kind, and of the rows as they are stored."""
+        node, others = self.ring.nodes[-1], self.ring.nodes[:-1]
+        addresses = [n.address for n in others]
+        table, noise = fill.Table(f"{name}.late"), fill.Table("noise.rows")
+        for t in (table, noise):
+            t.create(addresses[0], REPLICAS)
+        node.stop()
+        table.fill(addresses, count, level=fill.QUORUM)
+        self._until_cut(others, lambda: noise.fill(addresses, count, level=fill.QUORUM))
+        before = self._session_bytes()
+        node.start()
+        self.ring.wait_ready()
+
+        def come():
+            told = node.json("/entropy")["keyspaces"]
+            bytes_now = self._session_bytes()
+            return all(k["lacks"] == 0 for k in told) and node.metric("torc_marked_ranges") == 0 and \
+                any(bytes_now[kind] > before[kind] for kind in ("received", "sent"))
+        rings.until("what was cut off has come by comparisons", SECONDS_MAX, come)
+        told = {kind: n - before[kind] for kind, n in self._session_bytes().items()}
+        if self.repair(name)["rows_different"] != 0:
+            raise Failed("not all that was cut off has come")
+        return {**told, "stored": self._stored(node, count)}
+
+    def _session_bytes(self):
+        """Of the comparisons that no repair asked for, by kind."""
+        told = {"search": 0, "received": 0, "sent": 0}
+        for node in (n for n in self.ring.nodes if n.process is not None):
+            found = re.findall(r'^torc_session_bytes_total\{by="rounds",kind="(\w+)"\} (\d+)',
+                               node.http("/metrics")[1], re.MULTILINE)
+            for kind, n in found:
+                told[kind] += int(n)
+        return told
+
+    def _until_cut(self, nodes, write):
+        """Until their logs are gone: writing something else again and again brings young entries out of
+        memory, age makes them go."""
+        def old():
+            write()
+            return all(n.metric("torc_log_bytes") > 0 for n in nodes)
+        rings.until("range logs in files", SECONDS_MAX, old)
+        rings.until("range logs cut by age", SECONDS_MAX, lambda: all(
+            n.metric("torc_log_cut_dots_total") > 0 and n.metric("torc_log_bytes") < LOG_MIN for n in nodes))
+
+    def _stored(self, node, count):
+        """Bytes of the table that has so many rows; what is weighed is a copy of the data."""
+        node.stop()
+        with tempfile.TemporaryDirectory(dir=node.dir) as scratch:
+            copy = shutil.copytree(node.dir / "data", f"{scratch}/data")
+            plant = str(rings.BUILD / "tests" / "tools" / "plant")
+            tables = subprocess.run([plant, copy], capture_output=True, text=True, check=True).stdout
+            number = re.search(rf"^table (\d+) rows {count}$", tables, re.MULTILINE).group(1)
+            p = subprocess.run([plant, copy, "--table", number, "--delete", str(count)],
+                               capture_output=True, text=True, check=True)
         node.start()
         self.ring.wait_ready()
         return sum(int(n) for n in re.findall(r" bytes (\d+)$", p.stdout, re.MULTILINE))
