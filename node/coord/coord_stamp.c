@@ -353,14 +353,21 @@ static void tell(const struct run *run, const struct verdict *v, struct loss *wo
     }
 }
 
-void stamp_tell(const struct coord *c, const struct run *run, struct coord_result *ret)
+/* Somewhere something is above it, and all the same it wins at as many as the level needs. */
+static bool wins_elsewhere(const struct coord *c, const struct run *run)
 {
-    struct loss worst = {0};
+    if (!run->weighs || run->stamp == 0 || !is_asked(run) || below(c, run) == 0)
+        return false;
     struct quorums q = run->quorums;
     quorums_restart(&q);
     winners(c, run, &q);
-    bool won =
-        run->weighs && run->stamp != 0 && is_asked(run) && quorums_state(&q) == QUORUM_ENOUGH;
+    return quorums_state(&q) == QUORUM_ENOUGH;
+}
+
+void stamp_tell(const struct coord *c, const struct run *run, struct coord_result *ret)
+{
+    struct loss worst = {0};
+    bool won = wins_elsewhere(c, run);
     /* Who got what it was merged with finds nothing newer than that: its minter knows, though
      * perhaps it has not acked it yet. */
     tell(run, &run->minted, &worst, ret);

@@ -1,18 +1,6 @@
 #include "node/coord/early.h"
 
-struct noting {
-    const struct clock *known;
-    struct dot own; /* of the message that brings it */
-    struct {
-        struct dot dot;
-        int64_t stamp;
-        size_t items;
-    } found[EARLY_A_PART_MAX];
-    size_t count;
-    int64_t missed; /* the largest stamp of what is more than that */
-};
-
-static void count_item(struct noting *n, struct dot dot, int64_t stamp)
+static void count_item(struct early_came *n, struct dot dot, int64_t stamp)
 {
     size_t i = 0;
     if (dot.n == 0 || dot_compare(dot, n->own) == 0 || clock_has(n->known, dot))
@@ -34,7 +22,7 @@ static void count_item(struct noting *n, struct dot dot, int64_t stamp)
     n->found[i].items++;
 }
 
-static void count_row(struct noting *n, const struct row *row)
+static void count_row(struct early_came *n, const struct row *row)
 {
     if (!tomb_is_none(&row->deletion))
         count_item(n, row->deletion.dot, row->deletion.timestamp);
@@ -42,8 +30,13 @@ static void count_row(struct noting *n, const struct row *row)
         count_item(n, row->cells[i].dot, row->cells[i].timestamp);
 }
 
-static void count_part(struct noting *n, const struct part *p)
+bool early_look(struct early_came *n, const struct part *p, struct dot own,
+                const struct clock *known)
 {
+    n->known = known;
+    n->own = own;
+    n->count = 0;
+    n->missed = 0;
     if (!tomb_is_none(&p->deletion))
         count_item(n, p->deletion.dot, p->deletion.timestamp);
     for (size_t i = 0; i < p->tombs_count; i++)
@@ -52,30 +45,22 @@ static void count_part(struct noting *n, const struct part *p)
         count_row(n, &p->static_row);
     for (size_t i = 0; i < p->rows_count; i++)
         count_row(n, &p->rows[i]);
+    return n->count > 0;
 }
 
-bool early_is_any(const struct part *p, struct dot own, const struct clock *known)
+void early_note(struct early *e, const struct early_note *like, const struct early_came *came,
+                bool wins)
 {
-    struct noting n = {.known = known, .own = own};
-    count_part(&n, p);
-    return n.count > 0;
-}
-
-void early_note(struct early *e, const struct early_note *like, const struct part *p,
-                const struct clock *known, bool wins)
-{
-    struct noting n = {.known = known, .own = like->dot};
-    count_part(&n, p);
-    n.missed = n.missed < like->stamp ? n.missed : like->stamp;
-    e->gone = n.missed > e->gone ? n.missed : e->gone;
-    for (size_t i = 0; i < n.count; i++) {
+    int64_t missed = came->missed < like->stamp ? came->missed : like->stamp;
+    e->gone = missed > e->gone ? missed : e->gone;
+    for (size_t i = 0; i < came->count; i++) {
         struct early_note *note = &e->notes[e->at];
         if (e->count == EARLY_MAX && note->stamp > e->gone)
             e->gone = note->stamp;
         *note = *like;
-        note->dot = n.found[i].dot;
-        note->stamp = n.found[i].stamp < like->stamp ? n.found[i].stamp : like->stamp;
-        note->items = wins ? n.found[i].items : 0;
+        note->dot = came->found[i].dot;
+        note->stamp = came->found[i].stamp < like->stamp ? came->found[i].stamp : like->stamp;
+        note->items = wins ? came->found[i].items : 0;
         e->at = (e->at + 1) % EARLY_MAX;
         e->count += e->count < EARLY_MAX;
     }

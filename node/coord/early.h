@@ -45,15 +45,28 @@ enum early_state {
     EARLY_UNSURE, /* it may have come, and whether it was is not known */
 };
 
-/* Is there anything to be noted of state that came in the message of that dot (n = 0: of none)?
- * known: the clock of its range, what is in it is not noted. */
-bool early_is_any(const struct part *p, struct dot own, const struct clock *known);
+/* What came of a part, by dot. */
+struct early_came {
+    const struct clock *known;
+    struct dot own;
+    struct {
+        struct dot dot;
+        int64_t stamp; /* the largest */
+        size_t items;
+    } found[EARLY_A_PART_MAX];
+    size_t count;
+    int64_t missed; /* the largest stamp of what is more than that */
+};
 
-/* State is about to be applied. known: as above; of `like`: dot, of the message, maximum, of its
- * partition (an upper bound), and stamp, above which nothing is that a server has stamped; wins:
- * all of it wins here. */
-void early_note(struct early *e, const struct early_note *like, const struct part *p,
-                const struct clock *known, bool wins);
+/* Is there anything to be noted of state that came in the message of dot `own` (n = 0: of none)?
+ * known: the clock of its range, borrowed; what is in it is not noted. */
+bool early_look(struct early_came *ret, const struct part *p, struct dot own,
+                const struct clock *known);
+
+/* It is about to be applied. Of `like`: maximum, of its partition (an upper bound), and stamp,
+ * above which nothing is that a server has stamped; wins: all of it wins here. */
+void early_note(struct early *e, const struct early_note *like, const struct early_came *came,
+                bool wins);
 
 /* Of the write of that dot and stamp, whose message has come. known: as above; what is in that came
  * with a pull. */

@@ -93,27 +93,29 @@ void replica_note_stray(void *arg, keyspace_no keyspace, range_no range, const s
 {
     struct coord *c = arg;
     struct early_note note = {.keyspace = keyspace, .range = range, .maximum = INT64_MAX};
+    struct early_came came;
     note.stamp = note_stamp(c);
-    if (!part->siblings && !MUTANT(stray_unnoted))
-        early_note(&c->early, &note, part, engine_clock(c->engine, keyspace, range), false);
+    if (!part->siblings && !MUTANT(stray_unnoted) &&
+        early_look(&came, part, (struct dot){0}, engine_clock(c->engine, keyspace, range)))
+        early_note(&c->early, &note, &came, false);
 }
 
 void replica_note_state(struct coord *c, keyspace_no keyspace, range_no range,
                         const struct part *part, struct dot own)
 {
-    struct early_note note = {.keyspace = keyspace, .range = range, .dot = own};
+    struct early_note note = {.keyspace = keyspace, .range = range};
+    struct early_came came;
     struct arena arena = {0};
     struct weighed w = {.newest = true};
     if (part->siblings || /* they do not lose */
-        !early_is_any(part, own, engine_clock(c->engine, keyspace, range)))
+        !early_look(&came, part, own, engine_clock(c->engine, keyspace, range)))
         return;
     note.maximum = engine_maximum(c->engine, part->table, part->token);
     note.stamp = note_stamp(c);
     enum err err = ERR_OK;
     if (part_min_timestamp(part) <= note.maximum)
         err = engine_weigh(c->engine, part, NULL, 0, c->now.wall / USEC_PER_SEC, &arena, &w);
-    early_note(&c->early, &note, part, engine_clock(c->engine, keyspace, range),
-               err == ERR_OK && !w.given.lost && !w.stamped.lost);
+    early_note(&c->early, &note, &came, err == ERR_OK && !w.given.lost && !w.stamped.lost);
     arena_close(&arena);
 }
 

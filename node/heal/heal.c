@@ -444,8 +444,8 @@ void heal_peer_lost(struct heal *h, struct now now, node_no peer)
     pass_turn(h, now, s);
     fetch_peer_lost(h, now, peer);
     compare_peer_lost(h, now, peer);
-    heal_check_moved(h,
-                     now); /* perhaps we waited for nobody but it, and it leaves the ring anyhow */
+    /* Perhaps we waited for nobody but it, and it leaves the ring anyhow. */
+    heal_check_moved(h, now);
 }
 
 void heal_move(struct heal *h, struct now now, uint64_t ring_epoch)

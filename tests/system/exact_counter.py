@@ -103,11 +103,7 @@ class Counting:
             self.close(lane)
             return
         lane.got += more
-        at = 0
-        while len(lane.got) - at >= 9:
-            _, _, stream, opcode, length = frames.HEADER.unpack_from(lane.got, at)
-            if len(lane.got) - at < 9 + length:
-                break
+        for stream, opcode, _ in frames.take(lane.got):
             number, repeat = lane.sent.pop(stream)
             lane.free.append(stream)
             if opcode == frames.ERROR:
@@ -115,8 +111,6 @@ class Counting:
                 self.again.append((number, lane, repeat))
             else:
                 self.acked.add(number)
-            at += 9 + length
-        del lane.got[:at]
 
     def is_done(self):
         return self.next == self.increments and not self.again and not any(

@@ -52,6 +52,19 @@ def receive(connection):
     return version, flags, stream, opcode, receive_exactly(connection, length)
 
 
+def take(got):
+    """(stream, opcode, body) of each frame that is whole in these bytes, a bytearray; takes them out."""
+    at = 0
+    while len(got) - at >= HEADER.size:
+        _, _, stream, opcode, length = HEADER.unpack_from(got, at)
+        end = at + HEADER.size + length
+        if len(got) < end:
+            break
+        yield stream, opcode, got[at + HEADER.size:end]
+        at = end
+    del got[:at]
+
+
 def drain(connection):
     """Everything until the other side closes; None when it does not within the socket's limit."""
     got = b""

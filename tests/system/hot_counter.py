@@ -85,19 +85,14 @@ class Counting:
         for key, _ in self.selector.select(1):
             got = key.data
             got += key.fileobj.recv(1 << 16)
-            at, again = 0, []
-            while len(got) - at >= 9:
-                _, _, stream, opcode, length = frames.HEADER.unpack_from(got, at)
-                if len(got) - at < 9 + length:
-                    break
+            again = []
+            for stream, opcode, body in frames.take(got):
                 if opcode == frames.ERROR:
-                    self.errors[frames.error_code(got[at + 9:at + 13])] += 1
+                    self.errors[frames.error_code(body[:4])] += 1
                 else:
                     self.done += 1
                 self.waiting -= 1
                 again.append(stream)
-                at += 9 + length
-            del got[:at]
             for stream in again if more else []:
                 self.send(key.fileobj, stream)
 

@@ -64,16 +64,10 @@ class _Link:
         if not more:
             raise EOFError("a node has closed the connection")
         self.got += more
-        at = 0
-        while len(self.got) - at >= 9:
-            _, _, stream, opcode, length = frames.HEADER.unpack_from(self.got, at)
-            if len(self.got) - at < 9 + length:
-                break
-            at += 9 + length
+        for stream, opcode, _ in frames.take(self.got):
             due = self.due.pop(stream)
             told.append((due, now - due, opcode == frames.RESULT))
             self.free.append(stream)
-        del self.got[:at]
 
 
 def _run(table, addresses, rate, keys, stop, pipe):

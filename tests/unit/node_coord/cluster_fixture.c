@@ -307,6 +307,13 @@ enum err fixture_write(struct fixture *f, node_no via, const char *key, const ch
     return write_part(f, via, &p, level, WRITE_SIMPLE);
 }
 
+enum err fixture_stamped(struct fixture *f, node_no via, const char *key, const char *row,
+                         const char *value, int64_t timestamp, enum level level)
+{
+    f->stamp = timestamp;
+    return fixture_write(f, via, key, row, value, timestamp, level);
+}
+
 enum err fixture_delete(struct fixture *f, node_no via, const char *key, const char *row,
                         int64_t timestamp, enum level level)
 {
@@ -395,6 +402,13 @@ const char *fixture_stored(struct fixture *f, node_no node, const char *key, con
             return arena_text(&f->arena, at->cells[0].value);
     }
     return NULL;
+}
+
+bool fixture_has(struct fixture *f, node_no node, const char *key, const char *row,
+                 const char *value)
+{
+    const char *there = fixture_stored(f, node, key, row);
+    return there != NULL && strcmp(there, value) == 0;
 }
 
 node_no fixture_replica(struct fixture *f, const char *key, uint32_t place)

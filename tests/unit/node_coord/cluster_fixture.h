@@ -80,6 +80,9 @@ void fixture_set_alive(struct fixture *f, node_no node, bool alive);
 /* Write value to the column of row `row` of partition `key`, at a timestamp; settles. */
 enum err fixture_write(struct fixture *f, node_no via, const char *key, const char *row,
                        const char *value, int64_t timestamp, enum level level);
+/* The same, with the server's timestamp. */
+enum err fixture_stamped(struct fixture *f, node_no via, const char *key, const char *row,
+                         const char *value, int64_t timestamp, enum level level);
 /* Delete that row. */
 enum err fixture_delete(struct fixture *f, node_no via, const char *key, const char *row,
                         int64_t timestamp, enum level level);
@@ -101,6 +104,8 @@ const struct part *fixture_part(struct fixture *f, node_no node, const char *key
 
 /* The value in one replica's own store, or NULL; in f->arena. */
 const char *fixture_stored(struct fixture *f, node_no node, const char *key, const char *row);
+bool fixture_has(struct fixture *f, node_no node, const char *key, const char *row,
+                 const char *value);
 
 /* A replica of the key, by place in its list; and a node that is none. */
 node_no fixture_replica(struct fixture *f, const char *key, uint32_t place);

@@ -55,8 +55,7 @@ static void owners_come_back(uint32_t from)
 
 static bool has(uint32_t place, const char *row, const char *value)
 {
-    const char *v = fixture_stored(&f, owner(place), "k", row);
-    return v != NULL && strcmp(v, value) == 0;
+    return fixture_has(&f, owner(place), "k", row, value);
 }
 
 static bool says_hint(const char *what)

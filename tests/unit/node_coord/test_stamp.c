@@ -21,30 +21,20 @@ void stamp_teardown(void)
     fixture_close(&f);
 }
 
-#define R(place) fixture_replica(&f, "k", place)
-#define NOW      (f.now.wall)
+#define R(place)         fixture_replica(&f, "k", place)
+#define NOW              (f.now.wall)
+#define has(node, value) fixture_has(&f, node, "k", "r", value)
+#define stats(node)      coord_stats(fixture_at(&f, node)->coord)
 
-static bool has(node_no node, const char *value)
+static enum err stamped(node_no via, const char *value, int64_t timestamp, enum level level)
 {
-    const char *there = fixture_stored(&f, node, "k", "r");
-    return there != NULL && strcmp(there, value) == 0;
+    return fixture_stamped(&f, via, "k", "r", value, timestamp, level);
 }
 
 static enum err given(node_no via, const char *value, int64_t timestamp, enum level level)
 {
     f.stamp = 0;
     return fixture_write(&f, via, "k", "r", value, timestamp, level);
-}
-
-static enum err stamped(node_no via, const char *value, int64_t timestamp, enum level level)
-{
-    f.stamp = timestamp;
-    return fixture_write(&f, via, "k", "r", value, timestamp, level);
-}
-
-static struct coord_stats stats(node_no node)
-{
-    return coord_stats(fixture_at(&f, node)->coord);
 }
 
 static void without(uint32_t place, enum err (*write)(node_no, const char *, int64_t, enum level),

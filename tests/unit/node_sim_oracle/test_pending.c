@@ -44,23 +44,25 @@ static bool reads(int64_t start, int64_t end, int64_t value)
     return history_judge(h, &r, &row, 1, &why);
 }
 
-/* 10 is shown while it is on its way, and 20 is written over it. */
-static void who_was_seen_does_not_win_over_who_saw_it(void)
+/* 10 is shown while it is on its way, 20 is written over it, and then 10 is acked by so many. */
+static void seen_and_written_over(uint32_t acks)
 {
     size_t w = put(0, 10);
     CU_ASSERT(reads(5, 8, 10));
     acked(put(10, 20), 12, 2);
-    acked(w, 40, 2);
+    acked(w, 40, acks);
+}
+
+static void who_was_seen_does_not_win_over_who_saw_it(void)
+{
+    seen_and_written_over(2);
     CU_ASSERT(reads(41, 43, 20));
     CU_ASSERT(!reads(44, 46, 10));
 }
 
 static void nor_when_nobody_has_seen_the_other(void)
 {
-    size_t w = put(0, 10);
-    CU_ASSERT(reads(5, 8, 10));
-    acked(put(10, 20), 12, 2);
-    acked(w, 40, 2);
+    seen_and_written_over(2);
     CU_ASSERT(!reads(41, 43, 10));
 }
 
@@ -76,10 +78,7 @@ static void what_was_not_seen_may_win(void)
 /* At ONE it may be stamped again whatever was seen of it. */
 static void what_few_acked_may_win(void)
 {
-    size_t w = put(0, 10);
-    CU_ASSERT(reads(5, 8, 10));
-    acked(put(10, 20), 12, 2);
-    acked(w, 40, 1);
+    seen_and_written_over(1);
     CU_ASSERT(reads(41, 43, 10));
 }
 

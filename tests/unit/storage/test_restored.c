@@ -222,29 +222,36 @@ static void all_else_stays(void)
     close_fix(&f);
 }
 
+/* Two rows are in both; of these the giver has lost what it had, and does not know it. It has
+ * dropped a deletion, once. */
+static void open_with_loss(struct fix *f)
+{
+    struct buf prefix;
+    open_fix(f);
+    buf_init(&prefix, SIZE_MAX);
+    write(f, value("a", 1, 5));
+    write(f, value("b", 1, 5));
+    write(f, tombstone("c", 1, 9));
+    purge(f);
+    back_up(f);
+    struct part p = read_all(f, f->engine).parts[0];
+    sync_all(f->store);
+    key_part(&prefix, p.table, p.token, p.key);
+    CU_ASSERT(store_mem_lose(f->store, buf_bytes(&prefix)) > 0);
+    buf_close(&prefix);
+}
+
 /* Rows that the giver has lost, without knowing, it has not deleted. */
 static void what_the_giver_has_lost_stays(void)
 {
     struct fix f;
-    struct buf prefix;
-    open_fix(&f);
-    buf_init(&prefix, SIZE_MAX);
-    write(&f, value("a", 1, 5));
-    write(&f, value("b", 1, 5));
-    write(&f, tombstone("c", 1, 9)); /* something was dropped there, once */
-    purge(&f);
-    back_up(&f);
-    struct part p = read_all(&f, f.engine).parts[0];
-    sync_all(f.store);
-    key_part(&prefix, p.table, p.token, p.key);
-    CU_ASSERT(store_mem_lose(f.store, buf_bytes(&prefix)) > 0);
+    open_with_loss(&f);
     write(&f, value("a", 2, 20));
     CU_ASSERT_TRUE(pull(&f, true));
     struct scan_result r = read_all(&f, f.restored);
     CU_ASSERT_EQUAL_FATAL(r.parts_count, 1);
     CU_ASSERT_EQUAL_FATAL(r.parts[0].rows_count, 2);
     CU_ASSERT_EQUAL(r.parts[0].rows[0].cells_count, 2);
-    buf_close(&prefix);
     close_fix(&f);
 }
 
@@ -253,19 +260,8 @@ static void what_the_giver_has_lost_stays(void)
 static void what_the_giver_has_lost_stays_beside_deletions(void)
 {
     struct fix f;
-    struct buf prefix;
-    open_fix(&f);
-    buf_init(&prefix, SIZE_MAX);
-    write(&f, value("a", 1, 5));
-    write(&f, value("b", 1, 5));
-    write(&f, tombstone("c", 1, 9));
-    purge(&f);
-    back_up(&f);
+    open_with_loss(&f);
     f.whole = true;
-    struct part p = read_all(&f, f.engine).parts[0];
-    sync_all(f.store);
-    key_part(&prefix, p.table, p.token, p.key);
-    CU_ASSERT(store_mem_lose(f.store, buf_bytes(&prefix)) > 0);
     write(&f, tombstone("a", 2, 20));
     write(&f, value("a", 2, 21));
     CU_ASSERT_TRUE(pull(&f, true));
@@ -273,7 +269,6 @@ static void what_the_giver_has_lost_stays_beside_deletions(void)
     CU_ASSERT_EQUAL_FATAL(r.parts_count, 1);
     CU_ASSERT_EQUAL_FATAL(r.parts[0].rows_count, 2);
     CU_ASSERT_EQUAL(r.parts[0].rows[0].cells_count, 2);
-    buf_close(&prefix);
     close_fix(&f);
 }
 
