@@ -130,7 +130,8 @@
     X(dirty_is_clean, "dirty leaves are not read again")                                           \
     X(tree_without_heads, "trees do not see deletions of partitions and of ranges")                \
     X(scrub_sees_nothing, "the scrub is content with whatever it reads")                           \
-    X(unread_is_read, "what a scrub could not read it forgets when it goes on")
+    X(unread_is_read, "what a scrub could not read it forgets when it goes on")                    \
+    X(dirty_in_any_table, "where all of one table is dirty a log is pruned as if all tables were")
 
 #define MUTANTS_OF_SIBLINGS(X)                                                                     \
     X(removal_lost, "a sibling that was removed wins over its removal")                            \
@@ -179,6 +180,10 @@
     X(vote_of_few, "of two that differ the other one is right, whatever most have")                \
     X(whole_by_clocks,                                                                             \
       "who rebuilds a range is whole when it has all clocks, rows compared or not")                \
+    X(moved_by_clocks,                                                                             \
+      "who takes a range over has it when it has all clocks, rows compared or not")                \
+    X(unwhole_votes, "who is still rebuilding a range votes about its rows")                       \
+    X(unwhole_is_outvoted, "a session with who is still rebuilding a range votes about its rows")  \
     X(vote_of_two, "the only other replica that lives is a majority")                              \
     X(covered_comes_back, "what a deletion hid comes to light when it loses a vote")               \
     X(alike_is_told, "a session brings rows that the other one has just so")                       \

@@ -2,6 +2,8 @@
 #include "node/heal/compare_many.h"
 #include "node/heal/vote.h"
 
+#include "base/mutant.h"
+
 /* --- life */
 
 static void session_free(struct comparing *s)
@@ -33,25 +35,10 @@ void compare_free(struct heal *h)
     serve_compare_free(h);
 }
 
-/* Where it can go on: all before is settled. */
-static void note_resume(struct heal *h, const struct comparing *s, struct heal_effect *e)
-{
-    const struct walk_item *top = s->stack_count > 0 ? &s->stack[s->stack_count - 1] : NULL;
-    struct bytes from = BYTES_NONE;
-    if (s->units_count > 0) {
-        e->compared.from_table = s->units[0].table;
-        from = s->units[0].stretch.from;
-    } else if (top != NULL) {
-        e->compared.from_table = top->table;
-        from = top->stretch.from;
-    }
-    e->compared.from = arena_copy(&h->arena, from);
-}
-
 /* What was compared and mended, a power cut would leave on both sides. */
 static bool is_proved(struct heal *h, const struct comparing *s)
 {
-    if (!s->from_start || (s->preview && s->figures.rows_different > 0))
+    if (s->preview && s->figures.rows_different > 0)
         return false;
     return s->figures.joined ||
            (s->sure && engine_has(h->engine, s->range.keyspace, s->range.range,
@@ -97,15 +84,13 @@ static void tell(struct heal *h, const struct comparing *s, enum err err)
     tell_found(h, s, e);
     h->compared[h->compared_next++ % HEAL_COMPARES_MAX] =
         (struct heal_compared){s->id, s->session, err, s->figures};
-    if (err != ERR_OK)
-        note_resume(h, s, e);
 }
 
 void compare_end(struct heal *h, struct now now, struct comparing *s, enum err err)
 {
     note_proved(h, now, s, err);
     s->figures.us = now.mono - s->began;
-    if (err == ERR_OK && s->all_tables && s->same_tables && s->from_start && !s->preview)
+    if (err == ERR_OK && s->all_tables && s->same_tables && !s->preview)
         marks_done(h, s->range.keyspace, s->range.range, s->peer, s->mark);
     rounds_compared(h, now, s->range.keyspace, s->range.range, s->peer, err, s->figures.proved);
     h->stats.compared += err == ERR_OK;
@@ -144,16 +129,11 @@ static enum err choose_tables(struct comparing *s, const struct heal_comparison 
 }
 
 /* Stretches lie on the stack with the first on top. */
-static void begin_walk(struct comparing *s, const struct heal_comparison *what)
+static void begin_walk(struct comparing *s)
 {
-    for (size_t i = s->tables_count; i-- > 0;) {
-        struct tree_stretch all = {BYTES_NONE, BYTES_NONE};
-        if (s->tables[i] < what->from_table)
-            break;
-        if (s->tables[i] == what->from_table)
-            all.from = what->from;
+    const struct tree_stretch all = {BYTES_NONE, BYTES_NONE};
+    for (size_t i = s->tables_count; i-- > 0;)
         walk_push(s, s->tables[i], &all, false);
-    }
 }
 
 bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct heal_comparison *what,
@@ -173,14 +153,13 @@ bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct hea
     s->peer = what->peer;
     s->full = what->full;
     s->preview = what->preview;
-    s->from_start = what->from_table == 0;
     s->began = now.mono;
     s->now_s = now.wall / USEC_PER_SEC;
     s->state = COMPARE_PREPARING;
     s->due = now.mono;
     enum err err = compare_range(h, what->keyspace, what->range, s->peer, &s->own, &s->range);
     s->mark = compare_mark(h, what->keyspace, what->range, s->peer);
-    s->unsure = sure_is_not(h, what->keyspace, what->range);
+    s->unsure = sure_is_not(h, what->keyspace, what->range) && !MUTANT(unwhole_is_outvoted);
     if (err == ERR_OK && !cluster_is_alive(h->cluster, s->peer))
         err = ERR_UNAVAILABLE;
     /* What is dropped by who has yet to hear of the move is not known to all. */
@@ -190,7 +169,7 @@ bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct hea
     if (err == ERR_OK)
         err = choose_tables(s, what);
     if (err == ERR_OK)
-        begin_walk(s, what);
+        begin_walk(s);
     if (err != ERR_OK)
         compare_end(h, now, s, err);
     return true;
@@ -322,8 +301,7 @@ static enum err take_opened(struct comparing *s, const struct wire_compare_opene
 /* The root is known to differ: it is cut at once. */
 static void note_different(struct comparing *s)
 {
-    if (!s->opened && s->stack_count == 1 && s->tables_count == 1 && s->told.count == 0 &&
-        s->from_start)
+    if (!s->opened && s->stack_count == 1 && s->tables_count == 1 && s->told.count == 0)
         s->stack[0].differs = true;
 }
 
@@ -384,7 +362,7 @@ static void receive_opened(struct heal *h, struct now now, struct comparing *s,
 /* docs/healing.md ("When a clock takes in another"). */
 void compare_join(struct heal *h, struct now now, struct comparing *s)
 {
-    if (!s->all || s->preview || !s->all_tables || !s->from_start || !s->same_tables) {
+    if (!s->all || s->preview || !s->all_tables || !s->same_tables) {
         compare_end(h, now, s, ERR_OK);
         return;
     }

@@ -10,8 +10,9 @@
  *
  * A walk is a stack of stretches in key order, the first on top. CHECK: compare its sum. SPLIT: it
  * differs; cut it, and where it is one leaf list its rows. So much of the top goes into a message
- * as fits; the first ones go down first. What is below the top is settled later: the session can be
- * taken up again at the beginning of the top.
+ * as fits; the first ones go down first. What is below the top is settled later. A session
+ * that breaks off leaves nothing: what it has mended is equal to whoever begins anew, and costs a
+ * hash.
  *
  * The cut C: the dots that both trees are true of. What other dots touched is left out of sums and
  * lists on both sides (`all`: of nothing; the log of one of them lacks them). Each message names
@@ -177,7 +178,7 @@ struct comparing {
     uint64_t mark; /* number of that of the range and the peer (marks.h); 0: there was none */
     uint64_t many; /* begun for that one (compare_many.h); 0: for none */
     node_no peer;
-    bool full, preview, all_tables, from_start;
+    bool full, preview, all_tables;
     struct arena own; /* of the range and its tables */
     struct compare_range range;
     const table_no *tables;

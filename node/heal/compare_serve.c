@@ -197,7 +197,8 @@ static enum err tell_clocks(struct opening *o, struct wire_compare_opened *m)
     clock_init(&told);
     m->agreed = compare_keep_clock(h, agreed != NULL ? agreed : &told);
     enum err err = compare_touched(h, &o->r, &cut, &o->arena, &touched);
-    m->truncated = err == ERR_BEHIND || sure_is_not(h, o->r.keyspace, o->r.range);
+    m->truncated = err == ERR_BEHIND ||
+                   (sure_is_not(h, o->r.keyspace, o->r.range) && !MUTANT(unwhole_is_outvoted));
     if (err == ERR_BEHIND || (err == ERR_TOO_BIG && m->equal))
         err = ERR_OK;
     if (m->equal)

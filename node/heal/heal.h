@@ -112,10 +112,8 @@ struct heal_comparison {
     range_no range;
     const table_no *tables; /* ascending; none: all of the keyspace */
     size_t tables_count;
-    bool full;           /* read clean leaves again, too, on both sides */
-    bool preview;        /* count, and send no rows */
-    table_no from_table; /* go on where a session was broken off; 0: at the start */
-    struct bytes from;
+    bool full;    /* read clean leaves again, too, on both sides */
+    bool preview; /* count, and send no rows */
 };
 
 /* HEAL_COMPARED comes once, perhaps in the same step. False: too many are under way. */
@@ -273,8 +271,6 @@ struct heal_effect {
             size_t tables_count;
             const struct heal_different *different; /* as they were found, perhaps twice; not all */
             size_t different_count;                 /* when there are HEAL_DIFFERENT_MAX */
-            table_no from_table; /* unless ERR_OK: where to go on; 0: at the start */
-            struct bytes from;
         } compared;
         struct {
             uint64_t id;

@@ -98,7 +98,7 @@ static bool look(struct heal *h, struct now now, struct sure *s, uint64_t of, bo
 {
     if (s->of != of)
         *s = (struct sure){.of = of};
-    if (MUTANT(whole_by_clocks))
+    if (moving ? MUTANT(moved_by_clocks) : MUTANT(whole_by_clocks))
         return true;
     if (waits(h, moving))
         return false;

@@ -18,7 +18,7 @@ static bool has_no_vote(struct heal *h, keyspace_no keyspace, range_no range)
         if ((m->why & MARK_TRUNCATED) != 0)
             return true;
     }
-    return sure_is_not(h, keyspace, range);
+    return sure_is_not(h, keyspace, range) && !MUTANT(unwhole_votes);
 }
 
 struct voting_here {

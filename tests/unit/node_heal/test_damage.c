@@ -327,33 +327,6 @@ static void a_full_comparison_names_what_it_cannot_read(void)
     CU_ASSERT(all_equal());
 }
 
-/* Entries that the node has of the key; removed, without a word to anybody. */
-static size_t rows_of(node_no no, unsigned key, bool remove)
-{
-    struct store *s = f.node[no - 1].store;
-    struct store_batch batch;
-    struct buf prefix;
-    size_t count = 0;
-    char *name = arena_printf(&f.arena, "key%u", key);
-    buf_init(&prefix, 64);
-    key_part(&prefix, TABLE, murmur3_token(bytes_text(name)), bytes_text(name));
-    store_batch_init(&batch);
-    struct store_iter *it = store_iter_new(s);
-    for (store_iter_seek(it, buf_bytes(&prefix));
-         store_iter_valid(it) && bytes_starts_with(store_iter_key(it), buf_bytes(&prefix));
-         store_iter_next(it)) {
-        store_batch_delete(&batch, store_iter_key(it));
-        count++;
-    }
-    store_iter_free(it);
-    if (remove)
-        store_write(s, &batch, 0);
-    store_batch_close(&batch);
-    buf_close(&prefix);
-    settle();
-    return count;
-}
-
 /* Its clock names them still: who asks it first knows all of their dots, and asks nobody else. */
 static void lost_at(node_no loser)
 {
@@ -363,8 +336,8 @@ static void lost_at(node_no loser)
     for (unsigned key = 0; key < KEYS; key++) {
         if (range_of(key) != range)
             continue;
-        CU_ASSERT(rows_of(loser, key, true) > 0);
-        CU_ASSERT_EQUAL(rows_of(loser, key, false), 0);
+        CU_ASSERT(fragments_of(loser, key, SIZE_MAX) > 0);
+        CU_ASSERT_EQUAL(fragments_of(loser, key, 0), 0);
         keys++;
     }
     CU_ASSERT_EQUAL(read_all(3), ERR_CORRUPT);
@@ -373,7 +346,7 @@ static void lost_at(node_no loser)
         elapse(USEC_PER_SEC / 10);
     CU_ASSERT_EQUAL(serving(3, range), ERR_OK);
     for (unsigned key = 0; key < KEYS; key++)
-        there += range_of(key) == range && rows_of(3, key, false) > 0;
+        there += range_of(key) == range && fragments_of(3, key, 0) > 0;
     CU_ASSERT(keys > 0);
     CU_ASSERT_EQUAL(there, keys);
 }
@@ -388,11 +361,94 @@ static void what_the_second_has_lost_comes_from_the_first(void)
     lost_at(2);
 }
 
+/* When the newest value of the key at the node was written; 0: there is none. */
+static int64_t written_at(node_no no, unsigned key)
+{
+    char *name = arena_printf(&f.arena, "key%u", key);
+    token at = murmur3_token(bytes_text(name));
+    struct scan what = {.table = TABLE,
+                        .after_token = at - 1,
+                        .upto_token = at,
+                        .bytes_max = UINT32_MAX,
+                        .now_s = f.now.wall / USEC_PER_SEC};
+    struct scan_result got;
+    CU_ASSERT_EQUAL_FATAL(engine_scan(f.node[no - 1].engine, &what, &f.arena, &got), ERR_OK);
+    const struct part *p = got.parts_count > 0 ? &got.parts[0] : NULL;
+    return p != NULL && p->rows_count > 0 ? p->rows[0].cells[0].timestamp : 0;
+}
+
+/* All have acked a later value of a key; node 1 has lost it, and node 3, which rebuilds the range,
+ * has it from node 1: so it shows the older one, with a clock that names both. */
+static range_no rebuilt_from_who_lost(unsigned *ret_key)
+{
+    unsigned key = 0;
+    filled(3);
+    range_no range = garble(3, 7);
+    while (range_of(key) != range)
+        key++;
+    write_quietly(7, 2, key, 20);
+    settle();
+    CU_ASSERT_EQUAL(fragments_of(1, key, 1), 2);
+    CU_ASSERT_EQUAL_FATAL(written_at(1, key), 10);
+    CU_ASSERT_EQUAL(written_at(2, key), 20);
+    f.lost[WIRE_COMPARE_ROOTS] = true; /* it is compared with nobody */
+    set_down(2, true);
+    CU_ASSERT_EQUAL(read_all(3), ERR_CORRUPT);
+    heal_deadline(f.node[2].heal, f.now);
+    elapse(10 * USEC_PER_SEC);
+    set_down(2, false);
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT_NOT_EQUAL(serving(3, range), ERR_OK);
+    CU_ASSERT_EQUAL_FATAL(written_at(3, key), 10);
+    CU_ASSERT(clock_covers(engine_clock(f.node[2].engine, KEYSPACE, range),
+                           engine_clock(f.node[1].engine, KEYSPACE, range)));
+    *ret_key = key;
+    return range;
+}
+
+static void compare_two(node_no by, node_no peer, range_no range)
+{
+    const struct heal_comparison what = {.peer = peer, .keyspace = KEYSPACE, .range = range};
+    struct one *n = &f.node[by - 1];
+    uint64_t before = n->compared;
+    CU_ASSERT_FATAL(heal_compare(n->heal, f.now, 8, &what));
+    for (int i = 0; i < 300 && n->compared == before; i++)
+        elapse(USEC_PER_SEC / 10);
+    CU_ASSERT_EQUAL(n->compared, before + 1);
+    CU_ASSERT_EQUAL(n->compared_err, ERR_OK);
+}
+
+/* Two of three show the older value, and one of these has it from the other. */
+static void who_is_not_whole_has_no_vote(void)
+{
+    unsigned key;
+    range_no range = rebuilt_from_who_lost(&key);
+    compare_two(1, 2, range);
+    CU_ASSERT_EQUAL(written_at(1, key), 20);
+    CU_ASSERT_EQUAL(written_at(2, key), 20);
+}
+
+/* Whether it begins the session or is asked: nobody votes about what it has otherwise. */
+static void nobody_votes_about_who_is_not_whole(void)
+{
+    for (node_no by = 2; by <= 3; by++) {
+        unsigned key;
+        damage_teardown();
+        damage_setup();
+        range_no range = rebuilt_from_who_lost(&key);
+        compare_two(by, by == 2 ? 3 : 2, range);
+        CU_ASSERT_EQUAL(written_at(2, key), 20);
+        CU_ASSERT_EQUAL(written_at(3, key), 20);
+    }
+}
+
 CU_TestInfo damage_tests[] = {
     {"what the first has lost comes from the second",
      what_the_first_has_lost_comes_from_the_second},
     {"what the second has lost comes from the first",
      what_the_second_has_lost_comes_from_the_first},
+    {"who is not whole has no vote", who_is_not_whole_has_no_vote},
+    {"nobody votes about who is not whole", nobody_votes_about_who_is_not_whole},
     {"a garbled value is brought back", a_garbled_value_is_brought_back},
     {"lost blocks are taken over again", lost_blocks_are_taken_over_again},
     {"an empty range is whole again", an_empty_range_is_whole_again},

@@ -291,6 +291,29 @@ static void what_cannot_be_taken_yet_keeps_nothing_up(void)
     CU_ASSERT(all_equal());
 }
 
+/* Node 1 or 2 has lost rows that its clock names still. Whichever the mover asks first: it has them
+ * when it says that it is done. */
+static void a_mover_has_what_one_of_the_others_has_lost(void)
+{
+    for (node_no loser = 1; loser <= 2; loser++) {
+        heal_teardown();
+        heal_setup();
+        for (unsigned key = 0; key < 40; key++)
+            write_quietly(3, 1 + key % 2, key, 10);
+        settle();
+        for (unsigned key = 0; key < 40; key += 2)
+            CU_ASSERT_EQUAL(fragments_of(loser, key, 1), 1);
+        let_node_3_join();
+        begin();
+        heal_move(f.node[2].heal, f.now, 5);
+        for (int i = 0; i < 300 && f.node[2].moved == 0; i++)
+            elapse(USEC_PER_SEC / 10);
+        CU_ASSERT_EQUAL(f.node[2].moved, 5);
+        for (unsigned key = 0; key < 40; key++)
+            CU_ASSERT(fragments_of(3, key, 0) > 0);
+    }
+}
+
 /* Clocks of a keyspace are sent once a question, whatever the question says. */
 static void a_greedy_question_gets_one_answer(void)
 {
@@ -390,6 +413,7 @@ CU_TestInfo heal_tests[] = {
      a_move_that_is_overtaken_goes_on_with_the_next},
     {"what cannot be taken yet keeps nothing up", what_cannot_be_taken_yet_keeps_nothing_up},
     {"a mover is done when it has all of everybody", a_mover_is_done_when_it_has_all_of_everybody},
+    {"a mover has what one of the others has lost", a_mover_has_what_one_of_the_others_has_lost},
     {"a mover waits for a dead owner", a_mover_waits_for_a_dead_owner},
     {"a mover waits for who is not in the ring yet", a_mover_waits_for_who_is_not_in_the_ring_yet},
     {"a mover waits for what cannot be read", a_mover_waits_for_what_cannot_be_read},

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "ring/murmur3.h"
 #include "ring/plan.h"
+#include "storage/keys.h"
 #include "storage/store_mem.h"
 
 #include <CUnit/CUnit.h>
@@ -84,7 +85,6 @@ void three_teardown(void)
         cluster_free(f.node[i].cluster);
         engine_free(f.node[i].engine);
         store_close(f.node[i].store);
-        buf_close(&f.node[i].from);
     }
     for (size_t i = 0; i < ARRAY_LEN(f.queue); i++)
         buf_close(&f.queue[i].bytes);
@@ -119,10 +119,6 @@ bool perform(node_no no)
             n->compared_ranges[effects[i].compared.range]++;
             n->compared_errs[effects[i].compared.range] = n->compared_err;
             n->compared_figures[effects[i].compared.range] = n->figures;
-            n->from_table = effects[i].compared.from_table;
-            n->from.max = SIZE_MAX;
-            buf_clear(&n->from);
-            buf_put_bytes(&n->from, effects[i].compared.from);
             continue;
         }
         if (effects[i].type == HEAL_LEAF_WRONG) {
@@ -287,6 +283,34 @@ void write_to(unsigned mask, node_no by, unsigned key, int64_t timestamp)
 {
     write_quietly(mask, by, key, timestamp);
     settle();
+}
+
+size_t fragments_of(node_no no, unsigned key, size_t lose)
+{
+    struct store *s = f.node[no - 1].store;
+    struct store_batch batch;
+    struct buf prefix;
+    struct bytes keys[16];
+    size_t count = 0;
+    buf_init(&prefix, 64);
+    key_part(&prefix, TABLE, murmur3_token(bytes_text(name_of(key))), bytes_text(name_of(key)));
+    struct store_iter *it = store_iter_new(s);
+    for (store_iter_seek(it, buf_bytes(&prefix));
+         store_iter_valid(it) && bytes_starts_with(store_iter_key(it), buf_bytes(&prefix));
+         store_iter_next(it)) {
+        CU_ASSERT_FATAL(count < ARRAY_LEN(keys));
+        keys[count++] = arena_copy(&f.arena, store_iter_key(it));
+    }
+    store_iter_free(it);
+    buf_close(&prefix);
+    store_batch_init(&batch);
+    for (size_t i = 0; i < lose && i < count; i++) /* they lie in the order of their numbers */
+        store_batch_delete(&batch, keys[count - 1 - i]);
+    if (batch.count > 0)
+        store_write(s, &batch, 0);
+    store_batch_close(&batch);
+    settle();
+    return count;
 }
 
 bool all_equal(void)

@@ -32,8 +32,6 @@ struct one {
     enum err all_err;
     size_t all_ranges, all_equal, all_failed;
     struct heal_figures all_figures;
-    table_no from_table;
-    struct buf from;
     uint64_t leaves_wrong;
     uint64_t doubtful;       /* rows, of HEAL_DOUBTFUL */
     uint64_t damage_told[3]; /* HEAL_DAMAGED, by `what` */
@@ -87,6 +85,9 @@ struct dot delete_quietly(unsigned mask, node_no by, unsigned key, int64_t times
 void repair_of_a_leaver(unsigned mask, unsigned key, int64_t timestamp);
 void write_to(unsigned mask, node_no by, unsigned key, int64_t timestamp);
 range_no range_of(unsigned key);
+
+/* So many fragments the node has of the key. The newest `lose` of them go behind its back. */
+size_t fragments_of(node_no no, unsigned key, size_t lose);
 
 /* All clocks and all rows. */
 bool all_equal(void);
