@@ -70,6 +70,14 @@ static void shape_write(const struct part *p, struct buf *out)
         buf_put_vbytes(out, p->rows[i].key);
 }
 
+table_no engine_shape_table(struct bytes entry)
+{
+    struct reader in = reader_make(entry);
+    uint8_t version = read_u8(&in);
+    uint64_t table = read_varint(&in);
+    return in.failed || version != LOG_VERSION || table > UINT32_MAX ? 0 : (table_no)table;
+}
+
 bool engine_shape_read(struct reader *in, struct arena *arena, struct shape *ret)
 {
     struct shape s = {0};
@@ -84,7 +92,8 @@ bool engine_shape_read(struct reader *in, struct arena *arena, struct shape *ret
         ranges > LOG_ROWS_MAX)
         return false;
     s.ranges_count = (size_t)ranges;
-    s.ranges = arena_array(arena, struct scan_slice, ranges);
+    if (ranges > 0)
+        s.ranges = arena_array(arena, struct scan_slice, ranges);
     for (size_t i = 0; i < s.ranges_count; i++) {
         s.ranges[i].start = read_vbytes(in);
         s.ranges[i].end = read_vbytes(in);
@@ -95,7 +104,8 @@ bool engine_shape_read(struct reader *in, struct arena *arena, struct shape *ret
     if (in->failed || rows > LOG_ROWS_MAX)
         return false;
     s.rows_count = (size_t)rows;
-    s.rows = arena_array(arena, struct bytes, rows);
+    if (rows > 0)
+        s.rows = arena_array(arena, struct bytes, rows);
     for (size_t i = 0; i < s.rows_count; i++)
         s.rows[i] = read_vbytes(in);
     if (in->failed)

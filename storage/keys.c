@@ -86,36 +86,55 @@ void key_add_token(struct buf *out, token place)
 
 void key_add_escaped(struct buf *out, struct bytes b)
 {
-    static const uint8_t zero[2] = {0x00, 0xff};
     static const uint8_t end[2] = {0x00, 0x00};
-    while (b.len > 0) {
-        const uint8_t *z = memchr(b.data, 0, b.len);
-        size_t run = z != NULL ? (size_t)(z - b.data) : b.len;
-        buf_put(out, b.data, run);
-        if (z != NULL) {
-            buf_put(out, zero, sizeof zero);
-            run++;
-        }
-        b = bytes_make(b.data + run, b.len - run);
+    size_t zeros = 0;
+    if (b.len == 0 || memchr(b.data, 0, b.len) == NULL) { /* as of text */
+        buf_put_bytes(out, b);
+        buf_put(out, end, sizeof end);
+        return;
     }
-    buf_put(out, end, sizeof end);
+    for (size_t i = 0; i < b.len; i++)
+        zeros += b.data[i] == 0;
+    uint8_t *to = buf_extend(out, b.len + zeros + sizeof end);
+    if (to == NULL)
+        return;
+    for (size_t i = 0; i < b.len; i++) { /* numbers have many */
+        *to++ = b.data[i];
+        if (b.data[i] == 0)
+            *to++ = 0xff;
+    }
+    memcpy(to, end, sizeof end);
+}
+
+/* Where an escaped string ends, and how many zero bytes it has. */
+static bool find_end(struct bytes in, size_t *ret_len, size_t *ret_zeros)
+{
+    size_t at = 0, zeros = 0;
+    while (at < in.len) {
+        const uint8_t *z = in.data + at; /* often one follows the other */
+        if (*z != 0x00)
+            z = memchr(z, 0, in.len - at);
+        if (z == NULL || (size_t)(z - in.data) + 1 >= in.len)
+            return false;
+        at = (size_t)(z - in.data) + 2;
+        if (z[1] == 0x00) {
+            *ret_len = at;
+            *ret_zeros = zeros;
+            return true;
+        }
+        if (z[1] != 0xff)
+            return false;
+        zeros++;
+    }
+    return false;
 }
 
 bool key_unescape(struct bytes in, struct arena *arena, struct bytes *ret, size_t *ret_len)
 {
     size_t zeros = 0;
     size_t at = 0;
-    for (;;) { /* find the end */
-        const uint8_t *z = at < in.len ? memchr(in.data + at, 0, in.len - at) : NULL;
-        if (z == NULL || (size_t)(z - in.data) + 1 >= in.len)
-            return false;
-        at = (size_t)(z - in.data) + 2;
-        if (z[1] == 0x00)
-            break;
-        if (z[1] != 0xff)
-            return false;
-        zeros++;
-    }
+    if (!find_end(in, &at, &zeros))
+        return false;
     *ret_len = at;
     *ret = bytes_make(in.data, at - 2);
     if (zeros == 0)
@@ -271,6 +290,21 @@ bool key_parse_tree_place(struct bytes place, struct arena *arena, token *ret_to
     if (kind == KEY_DELETION)
         return rest.len == 0;
     return kind == KEY_ROW && key_unescape(rest, arena, ret_row, &len) && len == rest.len;
+}
+
+bool key_is_tree_place(struct bytes place)
+{
+    size_t len = 0, zeros;
+    if (place.len < 8)
+        return false;
+    struct bytes rest = bytes_make(place.data + 8, place.len - 8);
+    if (!find_end(rest, &len, &zeros) || rest.len == len)
+        return false;
+    uint8_t kind = rest.data[len];
+    rest = bytes_make(rest.data + len + 1, rest.len - len - 1);
+    if (kind == KEY_DELETION)
+        return rest.len == 0;
+    return kind == KEY_ROW && find_end(rest, &len, &zeros) && len == rest.len;
 }
 
 bool key_parse_part(struct bytes key, struct arena *arena, table_no *ret_table, token *ret_token,

@@ -104,6 +104,7 @@ void key_tree_place(struct buf *out, token place, struct bytes partition_key, en
 bool key_parse_tree_place(struct bytes place, struct arena *arena, token *ret_token,
                           struct bytes *ret_partition_key, enum key_kind *ret_kind,
                           struct bytes *ret_row);
+bool key_is_tree_place(struct bytes place);
 
 /* Take the `part` of a data key. ret_len: its length. */
 bool key_parse_part(struct bytes key, struct arena *arena, table_no *ret_table, token *ret_token,

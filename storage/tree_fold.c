@@ -147,6 +147,12 @@ static void walk_close(struct log_walk *w)
 
 /* --- dirty leaves */
 
+static void set_dirty(struct tree *t, struct tree_piece *p, size_t leaf)
+{
+    t->dirtied += !piece_is_dirty(p, leaf);
+    piece_set_dirty(p, leaf);
+}
+
 static enum err mark_stretch(void *arg, table_no table, struct bytes from, struct bytes upto)
 {
     struct tree *t = arg;
@@ -158,7 +164,7 @@ static enum err mark_stretch(void *arg, table_no table, struct bytes from, struc
         if (p->first.len > 0 && bytes_compare(p->first, upto) >= 0)
             break;
         if (p->count == 1)
-            piece_set_dirty(p, 0);
+            set_dirty(t, p, 0);
         if (piece_is_all_dirty(p))
             continue;
         enum err err = tree_load(t, of, p);
@@ -166,7 +172,7 @@ static enum err mark_stretch(void *arg, table_no table, struct bytes from, struc
             return err;
         size_t leaf = tree_find_leaf(p, from);
         do
-            piece_set_dirty(p, leaf++);
+            set_dirty(t, p, leaf++);
         while (leaf < p->count && bytes_compare(p->leaves[leaf].first, upto) < 0);
     }
     t->changed = true;
@@ -179,6 +185,7 @@ static void mark_all(struct tree *t)
         for (size_t k = 0; k < t->head.tables[i].count; k++)
             piece_set_all_dirty(&t->head.tables[i].pieces[k]);
     }
+    t->dirtied++;
     t->changed = true;
 }
 
@@ -198,7 +205,7 @@ static enum err mark_due(struct tree *t, int64_t due)
                 return err;
             for (uint32_t n = 0; n < p->count; n++) {
                 if (p->leaves[n].due <= due)
-                    piece_set_dirty(p, n);
+                    set_dirty(t, p, n);
             }
         }
     }
@@ -288,6 +295,9 @@ struct tree_prune {
     struct arena arena;
     struct clock gone;      /* dots that were folded here; the tree gets them when it is written */
     struct dot first, last; /* a run of them that is not in `gone` yet; n == 0: there is none */
+    table_no looked_at;     /* of the last entry; 0: there was none */
+    bool all_dirty;         /* all leaves of that table are: nothing becomes so; */
+    size_t dirtied;         /* when the tree had so many */
 };
 
 enum err engine_tree_prune_new(struct engine *e, struct range_state *r, struct tree_prune **ret)
@@ -325,10 +335,34 @@ static void note_gone(struct tree_prune *p, struct dot dot)
     p->last = dot;
 }
 
+static bool has_window(const struct clock *c, struct dot window)
+{
+    uint64_t first = window.n > 0 ? window.n : 1;
+    uint64_t from = clock_run_from(c, (struct dot){window.actor, window.n + LOG_WINDOW - 1});
+    return from > 0 && from <= first;
+}
+
+/* Where rows are written at random all leaves are dirty soon: then it does not matter what else is
+ * in an entry of the table. */
+static bool is_dirty_anyhow(struct tree_prune *p, struct bytes entry)
+{
+    table_no table = engine_shape_table(entry);
+    bool other = p->looked_at != table && !MUTANT(dirty_in_any_table);
+    if (table != 0 && (other || p->dirtied != p->t.dirtied)) {
+        const struct tree_table *t = tree_table(&p->t, table);
+        p->all_dirty = t != NULL && tree_table_is_all_dirty(t);
+        p->looked_at = table;
+        p->dirtied = p->t.dirtied;
+    }
+    return table != 0 && p->all_dirty;
+}
+
 enum err engine_tree_prune_piece(struct tree_prune *p, const struct clock *known, struct dot window,
                                  struct bytes piece)
 {
     const struct clock *own = &p->t.r->clock, *asof = &p->t.head.asof;
+    bool all_known = has_window(known, window) && has_window(own, window);
+    bool all_new = clock_top(asof, window.actor) < window.n;
     enum err err = ERR_OK;
     arena_reset(&p->arena);
     struct reader in = reader_make(arena_copy(&p->arena, piece)); /* marking may write */
@@ -339,14 +373,17 @@ enum err engine_tree_prune_piece(struct tree_prune *p, const struct clock *known
         if (!log_piece_next(&in, &n, &entry))
             break; /* nothing of it is pruned */
         struct dot dot = {window.actor, window.n + n};
-        if (clock_has(asof, dot) || !clock_has(known, dot) || !clock_has(own, dot))
+        if ((!all_new && clock_has(asof, dot)) ||
+            (!all_known && !(clock_has(known, dot) && clock_has(own, dot))))
+            continue;
+        note_gone(p, dot);
+        if (is_dirty_anyhow(p, entry))
             continue;
         struct reader shaped = reader_make(entry);
         if (engine_shape_read(&shaped, &p->arena, &shape))
             err = touch_shape(&p->touch, &shape);
         else
             mark_all(&p->t);
-        note_gone(p, dot);
     }
     return err;
 }

@@ -33,7 +33,8 @@ struct tree {
     struct arena arena;  /* of the head */
     struct arena leaves; /* of pieces that were read; let go when it is too much */
     struct tree_head head;
-    bool changed; /* the head is to be written */
+    bool changed;   /* the head is to be written */
+    size_t dirtied; /* grows when leaves that were clean become dirty, in tree_fold.c */
     struct tree_gone *gone;
     bool marked; /* what was dropped is among the dirty leaves: the mark goes */
 };

@@ -110,14 +110,9 @@ static size_t read_count(struct reader *in, size_t max, size_t least)
 }
 
 /* The first of all is empty; all others are places, and ascend. */
-static bool follows(struct bytes place, struct bytes before, bool is_first, struct arena *arena)
+static bool follows(struct bytes place, struct bytes before, bool is_first)
 {
-    struct bytes key, row;
-    token at;
-    enum key_kind kind;
-    return is_first ? place.len == 0
-                    : bytes_compare(before, place) < 0 &&
-                          key_parse_tree_place(place, arena, &at, &key, &kind, &row);
+    return is_first ? place.len == 0 : bytes_compare(before, place) < 0 && key_is_tree_place(place);
 }
 
 static void read_piece(struct reader *in, struct arena *arena, uint32_t next_id,
@@ -157,7 +152,7 @@ static void read_table(struct reader *in, struct arena *arena, struct tree_table
     for (size_t i = 0; i < t->count && !in->failed; i++) {
         read_piece(in, arena, t->next_id, &t->pieces[i]);
         struct bytes before = i > 0 ? t->pieces[i - 1].first : BYTES_NONE;
-        if (!follows(t->pieces[i].first, before, i == 0, arena))
+        if (!follows(t->pieces[i].first, before, i == 0))
             in->failed = true;
     }
 }
@@ -211,7 +206,7 @@ enum err tree_leaves_decode(struct bytes in, struct arena *arena, struct tree_le
         r.failed = true;
     for (size_t i = 0; i < count && !r.failed; i++) {
         read_leaf(&r, arena, before, &leaves[i]);
-        if (i > 0 && !follows(leaves[i].first, before, false, arena))
+        if (i > 0 && !follows(leaves[i].first, before, false))
             r.failed = true;
         before = leaves[i].first;
     }
@@ -243,6 +238,15 @@ bool tree_table_is_clean(const struct tree_table *t)
 {
     for (size_t i = 0; i < t->count; i++) {
         if (piece_dirty_count(&t->pieces[i]) > 0)
+            return false;
+    }
+    return true;
+}
+
+bool tree_table_is_all_dirty(const struct tree_table *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (!piece_is_all_dirty(&t->pieces[i]))
             return false;
     }
     return true;

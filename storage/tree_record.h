@@ -79,6 +79,7 @@ size_t piece_dirty_count(const struct tree_piece *p);
 bool piece_is_all_dirty(const struct tree_piece *p);
 void piece_set_all_dirty(struct tree_piece *p);
 bool tree_table_is_clean(const struct tree_table *t);
+bool tree_table_is_all_dirty(const struct tree_table *t);
 
 /* Sums, counts and the bitmap from the leaves. */
 void piece_sum_up(struct tree_piece *p);

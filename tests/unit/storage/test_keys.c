@@ -66,6 +66,7 @@ static void places_of_trees(void)
             CU_ASSERT(bytes_compare(buf_bytes(&before), buf_bytes(&place)) < 0);
             CU_ASSERT_TRUE_FATAL(
                 key_parse_tree_place(buf_bytes(&place), &arena, &got_token, &key, &kind, &row));
+            CU_ASSERT(key_is_tree_place(buf_bytes(&place)));
             CU_ASSERT_EQUAL(got_token, t);
             CU_ASSERT(bytes_equal(key, keys[k / 5]));
             CU_ASSERT_EQUAL(kind, k % 5 > 0 ? KEY_ROW : KEY_DELETION);
@@ -78,7 +79,21 @@ static void places_of_trees(void)
             place.len -= 1 + (size_t)rng_below(&rng, 2);
             CU_ASSERT_FALSE(
                 key_parse_tree_place(buf_bytes(&place), &arena, &got_token, &key, &kind, &row));
+            CU_ASSERT_FALSE(key_is_tree_place(buf_bytes(&place)));
         }
+    }
+    for (unsigned i = 0; i < 20000; i++) { /* whatever bytes: both say the same */
+        static const uint8_t often[] = {0, 0, 0, 0xff, 0xff, KEY_DELETION, KEY_ROW, 'x'};
+        struct bytes key, row;
+        enum key_kind kind;
+        token got_token;
+        buf_clear(&place);
+        buf_put_u64(&place, i);
+        for (uint64_t n = rng_below(&rng, 12); n > 0; n--)
+            buf_put_u8(&place, often[rng_below(&rng, sizeof often)]);
+        bool parsed =
+            key_parse_tree_place(buf_bytes(&place), &arena, &got_token, &key, &kind, &row);
+        CU_ASSERT_EQUAL(key_is_tree_place(buf_bytes(&place)), parsed);
     }
     buf_close(&place);
     buf_close(&before);
