@@ -97,11 +97,12 @@
     X(DURATION, max_hint_window, "3h", "0", "365d",                                                \
       "a node whose oldest hint is older gets no more of them; 0: no bound")                       \
     X(SIZE, hinted_handoff_throttle, "1024KiB", "1KiB", "64GiB",                                   \
-      "bytes of hints brought to one node in a second")                                            \
+      "bytes of hints brought to one node in a second, at most; a sixteenth, when clients feel "   \
+      "it")                                                                                        \
     X(SIZE, handoff_rate_min, "1MiB", "1KiB", "64GiB",                                             \
       "bytes a second that a node pulls of what it has missed, at least, however slow clients "    \
-      "are")                                                                                       \
-    X(SIZE, handoff_throttle, "64MiB", "1KiB", "64GiB", "bytes a second that it pulls at most")    \
+      "are; and that sessions by trees count for that nobody has asked for")                       \
+    X(SIZE, handoff_throttle, "64MiB", "1KiB", "64GiB", "the same at most")                        \
     X(SIZE, block_cache_size, "8MiB", "64KiB", "1TiB",                                             \
       "cache of storage blocks, shared by all shards")                                             \
     X(SIZE, write_buffer_size, "4MiB", "64KiB", "1GiB",                                            \

@@ -78,6 +78,7 @@
     X(write_before_dependencies, "a write of a session is applied before what it depends on")      \
     X(hint_undurable, "a hint is said to be kept before the disk has it")                          \
     X(hint_removed_early, "a hint is removed when it is sent, not when its target has it")         \
+    X(hints_unpaced, "hints are brought as fast as they may ever be, whatever clients feel")       \
     X(hint_never_given, "hints are kept, and stay where they are")                                 \
     X(hint_replaces, "of two hints for one row only the later one is kept")                        \
     X(hint_revision_ignored, "what joins a hint that is under way is removed with it")             \
@@ -149,6 +150,9 @@
     X(pace_never_rises,                                                                            \
       "what was slowed down for clients stays slow when they feel nothing of it")                  \
     X(pace_unheard, "who pulls does not care what clients of who gives feel of it")                \
+    X(trees_unpaced, "sessions by trees that nobody asked for do not wait for clients")            \
+    X(felt_unheard, "who heals does not care what clients of others feel of it")                   \
+    X(refusal_unmarked, "a range of which hints were refused is not compared by trees")            \
     X(mover_done_early, "a mover reports that it has everything before it has compared anything")  \
     X(acks_are_proof, "a tombstone goes when everybody has it, whatever else is on its way")       \
     X(proof_is_agreement, "a tombstone goes where it is proved, before the others have proved it") \

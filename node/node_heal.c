@@ -1,4 +1,5 @@
 /* Healing in the node: its key, and what it tells people. */
+#include "node/coord/hints_host.h"
 #include "node/node_client.h"
 
 #include <inttypes.h>
@@ -16,6 +17,35 @@ void healing_storage(const struct node_config *c, struct engine_config *ret)
     ret->tree_width = c->tree_width;
     ret->tree_bytes_max = c->tree_bytes_max;
 }
+
+/* --- what coordination asks about hints */
+
+static uint64_t hints_rate(void *arg, struct now now)
+{
+    struct node *n = arg;
+    return heal_hints_rate(n->heal, now);
+}
+
+static void hints_go(void *arg, struct now now, node_no to)
+{
+    struct node *n = arg;
+    heal_hints_go(n->heal, now, to);
+}
+
+static void hints_refused(void *arg, struct now now, keyspace_no keyspace, range_no range,
+                          node_no target)
+{
+    struct node *n = arg;
+    heal_hint_refused(n->heal, now, keyspace, range, target);
+}
+
+void healing_hints(struct node *n)
+{
+    const struct hints_host host = {n, hints_rate, hints_go, hints_refused};
+    coord_hints_host(n->coord, &host);
+}
+
+/* --- what is told */
 
 /* Sessions by trees mend it; that there was anything to mend is for people. */
 static void report_rows(struct node *n, const struct heal_effect *e)

@@ -33,7 +33,7 @@ static bool find_peer(struct node *n, node_no node, struct waiting *w)
 static const char *hint_why(const struct coord_hint_queue *q, const struct waiting *w)
 {
     if (q->full)
-        return "full: no more is kept for it";
+        return "full: no more is kept for it, and its ranges are marked for trees";
     if (q->sending > 0)
         return "being brought";
     return w->up ? "waits for its turn" : "down";
@@ -41,8 +41,9 @@ static const char *hint_why(const struct coord_hint_queue *q, const struct waiti
 
 static const char *mark_why(struct arena *arena, unsigned why)
 {
-    static const char *const words[] = {"log truncated", "damaged", "doubtful", "asked for"};
-    char text[64];
+    static const char *const words[] = {"log truncated", "damaged",    "doubtful",
+                                        "asked for",     "taken over", "hints refused"};
+    char text[96];
     size_t at = 0;
     text[0] = 0;
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {

@@ -123,6 +123,14 @@
       "Times that handoff to this node was slowed down for clients, of its own or of who gives.")  \
     X(GAUGE, NODE_RATE, "torc_handoff_rate_bytes", "",                                             \
       "Bytes a second that handoff may bring to this node now; 0: it has brought nothing yet.")    \
+    X(GAUGE, NODE_TREES_RATE, "torc_healing_rate_bytes", "of=\"trees\"",                           \
+      "Bytes a second that healing in the background counts for now; 0: there was nothing to do.") \
+    X(GAUGE, NODE_HINTS_RATE, "torc_healing_rate_bytes", "of=\"hints\"",                           \
+      "Bytes a second that healing in the background counts for now; 0: there was nothing to do.") \
+    X(COUNTER, NODE_TREES_SLOWED, "torc_healing_slowed_total", "of=\"trees\"",                     \
+      "Times that healing in the background was slowed down for clients, here or of a peer.")      \
+    X(COUNTER, NODE_HINTS_SLOWED, "torc_healing_slowed_total", "of=\"hints\"",                     \
+      "Times that healing in the background was slowed down for clients, here or of a peer.")      \
     X(GAUGE, NODE_MISSING, "torc_handoff_missing_writes", "",                                      \
       "Writes that another replica has, and that are on their way to this node by handoff.")       \
     X(COUNTER, NODE_PULLED_BYTES, "torc_handoff_bytes_total", "dir=\"in\"",                        \

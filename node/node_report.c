@@ -90,6 +90,10 @@ static void collect_storage(struct node *n)
     catch_up(n, NODE_SLOWED_HERE, h.slowed[0]);
     catch_up(n, NODE_SLOWED_THERE, h.slowed[1]);
     metrics_set(&n->metrics, NODE_RATE, (int64_t)h.rate);
+    metrics_set(&n->metrics, NODE_TREES_RATE, (int64_t)h.trees.rate);
+    metrics_set(&n->metrics, NODE_HINTS_RATE, (int64_t)h.hints.rate);
+    catch_up(n, NODE_TREES_SLOWED, h.trees.slowed);
+    catch_up(n, NODE_HINTS_SLOWED, h.hints.slowed);
     metrics_set(&n->metrics, NODE_MISSING, (int64_t)h.missing);
     catch_up(n, NODE_SESSION_FETCHES, h.fetches);
     catch_up(n, NODE_PULLED_BYTES, h.bytes_pulled);

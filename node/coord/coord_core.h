@@ -33,6 +33,7 @@
 #include "node/coord/coord_stamp.h"
 #include "node/coord/early.h"
 #include "node/coord/hints.h"
+#include "node/coord/hints_host.h"
 #include "node/coord/patience.h"
 #include "storage/index.h"
 
@@ -130,6 +131,7 @@ struct coord {
     struct hints hints;
     struct early early;
     struct map deliveries; /* by target, coord_deliver.c */
+    struct hints_host hints_host;
     struct due deliver_due;
     bool hands_on; /* we are about to leave */
     uint64_t batch_ops;

@@ -6,6 +6,9 @@
  *                                                                     takes at hints_rate
  *              some did not go -> IDLE, for longer each time; those are met again
  *
+ * Clients come first: who heals says how fast they may go (hints_host.h), and a page is a part of a
+ * second, as pulls are (node/heal/pace.h).
+ *
  * A write goes to the target alone, as a forward that says that it is of a hint: the target mints
  * its dot, and its own ack counts. A hint of CL ANY goes to any owner that lives. Where the target
  * holds the range no more, or is no more, it goes to who does, at QUORUM. A table that is gone
@@ -21,7 +24,10 @@
 #include "base/mutant.h"
 
 #define PAGE_BYTES   ((size_t)256 << 10)
-#define PAGE_MAX     64u /* writes */
+#define PAGE_LEAST   ((size_t)16 << 10)
+#define PAGE_PARTS   256u /* of a second, in a page */
+#define PAGE_MAX     64u  /* writes */
+#define WRITE_COST   512u /* bytes: what a write counts for beside its own */
 #define LOOK_MAX     1024u
 #define POLL_US      USEC_PER_SEC
 #define RATE_US      (10 * USEC_PER_SEC)
@@ -52,7 +58,8 @@ struct delivery {
     size_t sent;          /* in page, without an answer */
     size_t items;         /* hints under way, unsynced ones too */
     uint64_t after;       /* where the walk is */
-    size_t page_bytes;
+    size_t page_bytes, page_cost;
+    node_no asked; /* in this page its clients were asked about last */
     bool failed;
     unsigned failures;
     usec next; /* mono: nothing before */
@@ -219,6 +226,10 @@ static bool take_next(struct coord *c, struct delivery *d, struct hint_walk *w)
     d->sent++;
     d->items += g->group.count;
     d->page_bytes += g->group.bytes;
+    d->page_cost += g->group.bytes + WRITE_COST;
+    if (to != 0 && to != d->asked && c->hints_host.go != NULL)
+        c->hints_host.go(c->hints_host.arg, c->now, to);
+    d->asked = to != 0 ? to : d->asked;
     if (MUTANT(hint_removed_early))
         hints_remove(&c->hints, &g->group);
     if (heir)
@@ -235,6 +246,19 @@ static bool is_blocked(struct coord *c, const struct delivery *d, const struct h
            !cluster_is_alive(c->cluster, d->target);
 }
 
+static uint64_t rate_now(const struct coord *c)
+{
+    if (c->hints_host.rate != NULL && !MUTANT(hints_unpaced))
+        return c->hints_host.rate(c->hints_host.arg, c->now);
+    return c->config.hints_rate > 0 ? c->config.hints_rate : RATE_DEFAULT;
+}
+
+static size_t page_size(uint64_t rate)
+{
+    uint64_t part = rate / PAGE_PARTS;
+    return part < PAGE_LEAST ? PAGE_LEAST : part < PAGE_BYTES ? (size_t)part : PAGE_BYTES;
+}
+
 static void page_start(struct coord *c, struct delivery *d)
 {
     const struct hint_queue *q = hints_queue(&c->hints, d->target);
@@ -248,10 +272,11 @@ static void page_start(struct coord *c, struct delivery *d)
                           .look = LOOK_MAX,
                           .skip = is_under_way,
                           .arg = d};
-    d->page_bytes = 0;
+    size_t size = page_size(rate_now(c));
+    d->page_bytes = d->page_cost = 0;
+    d->asked = 0;
     d->failed = false;
-    for (size_t n = 0; n < PAGE_MAX && d->page_bytes < PAGE_BYTES && d->items < HINT_ITEMS_MAX;
-         n++) {
+    for (size_t n = 0; n < PAGE_MAX && d->page_cost < size && d->items < HINT_ITEMS_MAX; n++) {
         if (!take_next(c, d, &w))
             break;
     }
@@ -306,9 +331,8 @@ static void page_end(struct coord *c, struct delivery *d)
         d->next = now + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
         return;
     }
-    size_t rate = c->config.hints_rate > 0 ? c->config.hints_rate : RATE_DEFAULT;
     d->failures = 0;
-    d->next = now + (usec)(d->page_bytes * USEC_PER_SEC / rate);
+    d->next = now + (usec)(d->page_cost * USEC_PER_SEC / rate_now(c));
 }
 
 static void given(struct coord *c, struct giving *g, enum giving_state state)
@@ -443,6 +467,11 @@ void deliver_close(struct coord *c)
     hints_close(&c->hints);
 }
 
+void coord_hints_host(struct coord *c, const struct hints_host *host)
+{
+    c->hints_host = *host;
+}
+
 /* --- what others see */
 
 void coord_hints_hand_on(struct coord *c, struct now now)
@@ -486,8 +515,7 @@ size_t coord_hint_queues(struct coord *c, struct now now, struct arena *arena,
                                            .bytes = q->bytes,
                                            .oldest = hints_oldest(&c->hints, q),
                                            .newest = q->newest,
-                                           .full = hints_check(&c->hints, q->target, 1, now.wall) !=
-                                                   ERR_OK};
+                                           .full = hints_full(&c->hints, q, now.wall)};
         if (d != NULL) {
             out[i].delivered = d->delivered;
             out[i].delivered_bytes = d->delivered_bytes;

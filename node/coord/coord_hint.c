@@ -34,12 +34,21 @@ static bool is_any(const struct coord *c, const struct run *run)
     return run->level == LEVEL_ANY && run->peer == 0 && may_hint(c, run);
 }
 
+/* Who has the range compares it by trees, then: the write may be at some of them all the same. */
+static void refused(struct coord *c, keyspace_no keyspace, range_no range, node_no target)
+{
+    if (c->hints_host.refused != NULL)
+        c->hints_host.refused(c->hints_host.arg, c->now, keyspace, range, target);
+}
+
 bool hint_any_is_possible(struct coord *c, struct run *run)
 {
     if (!is_any(c, run) || run->targets == 0)
         return false;
     run->hints_full = hints_check(&c->hints, run->target[0].node, HINT_BYTES(run->encoded.len),
                                   c->now.wall) == ERR_OVERLOADED;
+    if (run->hints_full)
+        refused(c, run->keyspace, run->range, run->target[0].node);
     return !run->hints_full;
 }
 
@@ -272,6 +281,9 @@ static enum err keep(struct coord *c, const struct wire_hint_keep *m, struct are
         supersede_decode(m->supersede, arena, &h.supersede) != ERR_OK)
         return ERR_INVALID;
     enum err err = hints_check(&c->hints, m->target, HINT_BYTES(m->part.len), c->now.wall);
+    const struct placement *p = cluster_placement(c->cluster, m->keyspace);
+    if (err == ERR_OVERLOADED && p != NULL)
+        refused(c, m->keyspace, ring_range_of(h.part.token, p->ranges), m->target);
     if (err == ERR_OK)
         err = hints_put(&c->hints, &h, ticket);
     return err;

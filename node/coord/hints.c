@@ -271,11 +271,19 @@ enum err hints_check(struct hints *h, node_no target, size_t bytes, int64_t now_
     size_t have = q != NULL ? q->bytes : 0;
     if (h->unread)
         return ERR_IO;
-    if (have + bytes > h->limits.size_max && !MUTANT(hints_unbounded))
+    if (have + bytes > h->limits.size_max && !MUTANT(hints_unbounded)) {
+        if (q != NULL)
+            q->refused = true;
         return ERR_OVERLOADED;
+    }
     if (q != NULL && hints_oldest(h, q) != 0 && now_us - q->oldest > h->limits.window_us)
         return ERR_OVERLOADED;
     return ERR_OK;
+}
+
+bool hints_full(struct hints *h, const struct hint_queue *q, int64_t now_us)
+{
+    return q->refused || hints_check(h, q->target, 1, now_us) != ERR_OK;
 }
 
 /* --- keeping */
@@ -414,8 +422,10 @@ static void entry_remove(struct hints *h, node_no target, uint64_t number, const
     order_name(target, number, &name);
     engine_fact_delete(h->engine, buf_bytes(&name), 0);
     buf_close(&name);
-    if (q != NULL && q->count > 0)
-        count_out(h, q, e);
+    if (q == NULL || q->count == 0)
+        return;
+    q->refused = false;
+    count_out(h, q, e);
 }
 
 static void group_add(struct hint_group *g, struct arena *arena, size_t *cap, size_t *rows_cap,

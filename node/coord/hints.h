@@ -45,6 +45,7 @@ struct hints_limits {
 struct hint_queue {
     node_no target;
     size_t count, any, bytes; /* `any` of them may go to any owner */
+    bool refused;             /* one was that was too large for it, and nothing has gone since */
     uint64_t last;            /* the number given last */
     int64_t oldest;           /* wall; 0: look (hints_oldest) */
     int64_t newest;           /* wall; 0: not known since the start */
@@ -78,6 +79,9 @@ struct hint {
 
 /* May one more be kept for the target? ERR_OVERLOADED: a bound is reached. ERR_IO: unread. */
 enum err hints_check(struct hints *h, node_no target, size_t bytes, int64_t now_us) MUST_CHECK;
+
+/* A bound of this queue is reached: what is new is refused, or the last that came was. */
+bool hints_full(struct hints *h, const struct hint_queue *q, int64_t now_us);
 
 /* Keep it, row by row. The ticket completes when it is durable. An error: nothing was written, or
  * (the store cannot be read) not all; the ticket does not complete. */

@@ -156,7 +156,7 @@ bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct hea
     s->began = now.mono;
     s->now_s = now.wall / USEC_PER_SEC;
     s->state = COMPARE_PREPARING;
-    s->due = now.mono;
+    s->due = compare_turn_next(h, now, compare_is_paced(h, id));
     enum err err = compare_range(h, what->keyspace, what->range, s->peer, &s->own, &s->range);
     s->mark = compare_mark(h, what->keyspace, what->range, s->peer);
     s->unsure = sure_is_not(h, what->keyspace, what->range) && !MUTANT(unwhole_is_outvoted);
@@ -246,7 +246,8 @@ static void open_session(struct heal *h, struct now now, struct comparing *s)
                                     .range = s->range.range,
                                     .tag = s->range.tag,
                                     .full = s->full && !s->opened,
-                                    .preview = s->preview};
+                                    .preview = s->preview,
+                                    .paced = compare_is_paced(h, s->id)};
     o->durable = engine_has(h->engine, o->keyspace, o->range, &s->asof) == ENGINE_HAS;
     o->root = compare_root(&s->range, s->tables, s->tables_count, sums);
     o->tables = heal_keep(h, &tables);
@@ -428,18 +429,20 @@ void compare_begin_asking(struct heal *h, struct now now, struct comparing *s)
 {
     s->state = COMPARE_ASKING;
     s->request = 0;
-    if (h->busy)
-        s->due = now.mono + COMPARE_PAUSE;
-    else
+    usec next = compare_turn_next(h, now, compare_is_paced(h, s->id));
+    s->due = next > now.mono || !h->busy ? next : now.mono + COMPARE_PAUSE;
+    if (s->due <= now.mono)
         walk_ask(h, now, s);
 }
 
 static void prepare(struct heal *h, struct now now, struct comparing *s)
 {
-    bool done, scrub = s->full && !s->scrubbed;
+    bool done;
+    struct tree_scrub *scrub = s->full && !s->scrubbed ? &s->scrub : NULL;
     uint64_t wrong = 0;
-    enum err err =
-        compare_prepare(h, now, &s->range, scrub ? &s->scrub : NULL, s->preview, &wrong, &done);
+    struct compare_turn turn = compare_turn_begin(h, now, compare_is_paced(h, s->id));
+    enum err err = compare_prepare(h, now, &s->range, turn.work, scrub, s->preview, &wrong, &done);
+    s->due = compare_turn_end(h, now, &turn, true, 0);
     s->figures.leaves_wrong += wrong;
     if (err == ERR_CORRUPT && !done && s->tries++ < 3)
         err = ERR_OK; /* of the tree: it is gone, and built anew */
@@ -447,7 +450,6 @@ static void prepare(struct heal *h, struct now now, struct comparing *s)
         compare_end(h, now, s, err);
         return;
     }
-    s->due = now.mono + compare_pause(h);
     if (!done)
         return;
     s->scrubbed = true;

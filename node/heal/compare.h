@@ -39,6 +39,9 @@
 #include "storage/tree.h"
 
 #define COMPARE_WORK        1024u /* fragments read in one turn */
+#define COMPARE_WORK_GENTLE 512u  /* ... where nobody waits and no rate is to be reached */
+#define COMPARE_FRAGMENT    64u   /* bytes that one counts for, in the pace (pace.h) */
+#define COMPARE_TURN        2048u /* ... and a turn besides */
 #define COMPARE_PAUSE       (10 * USEC_PER_MS)
 #define COMPARE_PAUSE_BUSY  (50 * USEC_PER_MS)
 #define COMPARE_TOUCHED_MAX 4096u /* stretches that are left out */
@@ -125,11 +128,32 @@ enum err compare_own_range(struct heal *h, keyspace_no keyspace, range_no range,
 /* It is about to take the range over. */
 bool compare_is_new(struct heal *h, const struct compare_range *r, node_no node);
 
+/* --- paced.c: a session that nobody has asked for has turns that clients hardly notice: each is as
+ * large as the pace bears, and the next one comes when the time of all that was done is over. */
+
+struct compare_turn {
+    bool paced;
+    uint64_t work; /* fragments to be read, at most about */
+    uint64_t before;
+};
+
+/* That was begun under this id: paced, unless ranges here are damaged, and not served until
+ * sessions have gone through. */
+bool compare_is_paced(const struct heal *h, uint64_t id);
+struct compare_turn compare_turn_begin(struct heal *h, struct now now, bool paced);
+uint64_t compare_turn_read(const struct heal *h, const struct compare_turn *t);
+
+/* ... and moved so many bytes. here: no other node had anything to do with it. Returns when the
+ * next one may begin. */
+usec compare_turn_end(struct heal *h, struct now now, const struct compare_turn *t, bool here,
+                      uint64_t bytes);
+usec compare_turn_next(const struct heal *h, struct now now, bool paced);
+
 /* A turn of bringing the tree up to date, and with `scrub` of reading all that is clean; preview:
  * nothing comes of what is wrong there. ERR_CORRUPT, and done: all was read but for what cannot be.
  * ERR_CORRUPT, and not done: rows, or the tree itself, which is gone then and is built anew. */
 enum err compare_prepare(struct heal *h, struct now now, const struct compare_range *r,
-                         struct tree_scrub *scrub, bool preview, uint64_t *wrong,
+                         uint64_t work, struct tree_scrub *scrub, bool preview, uint64_t *wrong,
                          bool *ret_done) MUST_CHECK;
 uint64_t compare_mark(const struct heal *h, keyspace_no keyspace, range_no range,
                       node_no peer); /* its number (marks.h); 0: there is none */
@@ -256,7 +280,7 @@ struct served {
     uint64_t session;
     keyspace_no keyspace;
     range_no range;
-    bool full, preview, scrubbed, done;
+    bool full, preview, paced, scrubbed, done;
     bool unread; /* all was read again, but for what cannot be */
     struct tree_scrub scrub;
     usec kept_until;
@@ -272,12 +296,18 @@ struct serving {
     struct served_ack acks[SERVED_ACKS_MAX];
     usec due;
 };
+struct serving *serve_state(struct heal *h);
+/* ERR_STALE: the tag is another one. */
+enum err serve_range(struct heal *h, keyspace_no keyspace, range_no range, uint64_t tag,
+                     node_no from, struct arena *arena, struct compare_range *ret) MUST_CHECK;
 void serve_compare_open(struct heal *h, struct now now, node_no from,
                         const struct wire_compare_open *m);
 void serve_compare_end(struct heal *h, struct now now, node_no from,
                        const struct wire_compare_end *m);
 void serve_compare_ask(struct heal *h, struct now now, node_no from,
                        const struct wire_compare_ask *m);
+
+/* --- compare_given.c */
 void serve_compare_give(struct heal *h, struct now now, node_no from,
                         const struct wire_compare_give *m);
 bool serve_compare_durable(struct heal *h, uint64_t ticket, enum err err);

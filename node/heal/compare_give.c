@@ -43,6 +43,7 @@ static enum err give_some(struct heal *h, struct now now, struct comparing *s)
     size_t count = 0, served = 0;
     bool replaces = s->give[s->give_at].replaces;
     size_t bytes = 0;
+    struct compare_turn turn = compare_turn_begin(h, now, compare_is_paced(h, s->id));
     while (s->give_at + count < s->give_count && count < COMPARE_UNITS_MAX) {
         const struct given_place *g = &s->give[s->give_at + count];
         bytes += g->place.len;
@@ -77,6 +78,7 @@ static enum err give_some(struct heal *h, struct now now, struct comparing *s)
         compare_sent(s, g->told.len + g->cut.len + g->agreed.len + g->replaced.len);
         heal_send(h, s->peer, &m);
     }
+    (void)compare_turn_end(h, now, &turn, false, rows.len);
     buf_close(&rows);
     arena_close(&arena);
     return err;

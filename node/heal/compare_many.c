@@ -207,7 +207,7 @@ enum err many_hash(struct heal *h, const struct compare_range *r, const table_no
 
 /* False: our tree is not up to date, and the turn is over. */
 static bool add_root(struct heal *h, struct now now, struct comparing_many *m,
-                     struct many_range *range)
+                     struct many_range *range, uint64_t work)
 {
     struct compare_range r;
     struct arena arena = {0};
@@ -218,7 +218,7 @@ static bool add_root(struct heal *h, struct now now, struct comparing_many *m,
     clock_init(&asof);
     enum err err = compare_range(h, m->keyspace, range->range, m->peer, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, now, &r, NULL, m->preview, &wrong, &done);
+        err = compare_prepare(h, now, &r, work, NULL, m->preview, &wrong, &done);
     if (err == ERR_OK && done)
         err = many_hash(h, &r, m->tables, m->tables_count, &asof, &a->rows, &a->hash);
     if (err != ERR_OK) {
@@ -264,6 +264,7 @@ static void send_roots(struct heal *h, struct now now, struct comparing_many *m)
     many_asks(h, now, m);
     *q = (struct wire_compare_roots){
         .session = m->no, .request = m->request, .keyspace = m->keyspace, .gentle = m->gentle};
+    q->paced = compare_is_paced(h, m->id);
     q->tables = heal_keep(h, &tables);
     q->roots = heal_keep(h, &roots);
     m->figures.messages++;
@@ -277,19 +278,22 @@ static void send_roots(struct heal *h, struct now now, struct comparing_many *m)
  * little to look at again. */
 static void ask_about_roots(struct heal *h, struct now now, struct comparing_many *m)
 {
-    uint64_t before = engine_stats(h->engine).fragments_read, read = 0;
+    struct compare_turn turn = compare_turn_begin(h, now, compare_is_paced(h, m->id));
+    uint64_t work = turn.work, read = 0;
     bool more = true;
     m->asked_count = 0;
     while (m->first < m->ranges_count && m->ranges[m->first].state != MANY_WAITING)
         m->first++;
     for (size_t i = m->first; i < m->ranges_count && m->asked_count < MANY_ROOTS && more; i++) {
         if (m->ranges[i].state == MANY_WAITING)
-            more = read < COMPARE_WORK && add_root(h, now, m, &m->ranges[i]);
-        read = engine_stats(h->engine).fragments_read - before;
+            more = read < work && add_root(h, now, m, &m->ranges[i], work - read);
+        read = compare_turn_read(h, &turn);
     }
-    if (!more)
+    usec next = compare_turn_end(h, now, &turn, true, 0);
+    if (!more) {
         m->ask_due = now.mono + compare_pause_after(h, m->gentle, read);
-    else if (m->asked_count > 0)
+        m->ask_due = next > m->ask_due ? next : m->ask_due;
+    } else if (m->asked_count > 0)
         send_roots(h, now, m);
 }
 

@@ -155,7 +155,7 @@ struct served_many {
     node_no peer; /* 0: free */
     uint64_t session, request;
     keyspace_no keyspace;
-    bool gentle, reads, preview;
+    bool gentle, paced, reads, preview;
     struct many_reading reading;
     struct arena own; /* of what follows */
     const table_no *tables;

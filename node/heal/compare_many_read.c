@@ -21,7 +21,8 @@ enum err many_read(struct heal *h, struct now now, const struct compare_range *r
         at->began = now.mono;
     }
     rounds_leave(h, now, r->keyspace, r->range);
-    enum err err = compare_prepare(h, now, r, &at->scrub, preview, &at->wrong, ret_done);
+    enum err err =
+        compare_prepare(h, now, r, COMPARE_WORK, &at->scrub, preview, &at->wrong, ret_done);
     if (err == ERR_CORRUPT && !*ret_done && at->tries++ < 3)
         err = ERR_OK; /* of the tree: it is gone, and built anew */
     if (err == ERR_OK && *ret_done)

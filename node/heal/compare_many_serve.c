@@ -33,7 +33,8 @@ static void answer(struct heal *h, node_no to, uint64_t session, uint64_t reques
 }
 
 /* False: not all of it is up to date, and the turn is over. */
-static bool look_at(struct heal *h, struct now now, const struct served_many *v, size_t at)
+static bool look_at(struct heal *h, struct now now, const struct served_many *v, size_t at,
+                    uint64_t work)
 {
     struct compare_range r;
     struct arena arena = {0};
@@ -44,7 +45,7 @@ static bool look_at(struct heal *h, struct now now, const struct served_many *v,
     v->told[at] = MANY_TELLS_DIFFERS;
     enum err err = compare_range(h, v->keyspace, v->ranges[at], v->peer, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, now, &r, NULL, false, &wrong, &done);
+        err = compare_prepare(h, now, &r, work, NULL, false, &wrong, &done);
     bool later = err == ERR_OK && !done;
     if (err == ERR_OK && done)
         err = many_hash(h, &r, v->tables, v->tables_count, &asof, &rows, &hash);
@@ -61,15 +62,20 @@ static bool look_at(struct heal *h, struct now now, const struct served_many *v,
 
 static void work_on(struct heal *h, struct now now, struct served_many *v)
 {
-    uint64_t before = engine_stats(h->engine).fragments_read, read = 0;
-    bool more = true;
-    while (v->at < v->count && more && read < COMPARE_WORK) {
-        more = v->reads ? serve_many_reads(h, now, v, v->at) : look_at(h, now, v, v->at);
+    bool paced = v->paced && h->stats.damaged_ranges == 0, more = true;
+    struct compare_turn turn = compare_turn_begin(h, now, paced);
+    uint64_t read = 0;
+    while (v->at < v->count && more && read < turn.work) {
+        more = v->reads ? serve_many_reads(h, now, v, v->at)
+                        : look_at(h, now, v, v->at, turn.work - read);
         v->at += more;
-        read = engine_stats(h->engine).fragments_read - before;
+        read = compare_turn_read(h, &turn);
     }
+    usec next = compare_turn_end(h, now, &turn, true, 0);
+    heal_felt_tell(h, now, v->peer);
     if (v->at < v->count && now.mono < v->answer_due) {
         v->due = now.mono + compare_pause_after(h, v->gentle, read);
+        v->due = next > v->due ? next : v->due;
         return;
     }
     answer(h, v->peer, v->session, v->request, bytes_make(v->told, v->at));
@@ -160,6 +166,7 @@ void serve_many(struct heal *h, struct now now, node_no from, const struct wire_
                               .request = m->request,
                               .keyspace = m->keyspace,
                               .gentle = m->gentle,
+                              .paced = m->paced,
                               .answer_due = now.mono + MANY_ANSWER};
     if (read_question(v, m))
         work_on(h, now, v);

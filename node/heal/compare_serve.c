@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct serving *serving(struct heal *h)
+struct serving *serve_state(struct heal *h)
 {
     if (h->serving == NULL) {
         h->serving = mem_new(struct serving);
@@ -43,7 +43,7 @@ static struct served *note(struct heal *h, struct now now, node_no peer, uint64_
                            const struct compare_range *r)
 {
     struct served *free = NULL, *idle = NULL; /* of those that wait for nothing, the oldest */
-    struct serving *all = serving(h);
+    struct serving *all = serve_state(h);
     for (size_t i = 0; i < SERVED_MAX; i++) {
         struct served *v = &all->list[i];
         if (v->peer == peer && v->session == session && v->keyspace == r->keyspace &&
@@ -77,6 +77,11 @@ static void bring_up_to_date(struct heal *h, struct now now, struct served *v)
         h->serving->due = now.mono + compare_pause(h);
 }
 
+static bool is_paced(const struct heal *h, const struct served *v)
+{
+    return v->paced && h->stats.damaged_ranges == 0;
+}
+
 /* A turn of one of them. */
 static void work_on(struct heal *h, struct now now, struct served *v)
 {
@@ -84,9 +89,13 @@ static void work_on(struct heal *h, struct now now, struct served *v)
     struct compare_range r;
     uint64_t wrong = 0;
     bool done = false, scrub = v->full && !v->scrubbed;
+    struct compare_turn turn = compare_turn_begin(h, now, is_paced(h, v));
     enum err err = compare_range(h, v->keyspace, v->range, v->peer, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, now, &r, scrub ? &v->scrub : NULL, v->preview, &wrong, &done);
+        err = compare_prepare(h, now, &r, turn.work, scrub ? &v->scrub : NULL, v->preview, &wrong,
+                              &done);
+    (void)compare_turn_end(h, now, &turn, true, 0);
+    heal_felt_tell(h, now, v->peer);
     if (err != ERR_OK || done) { /* an error is told when it is asked */
         v->done = true;
         v->unread = err == ERR_CORRUPT && done;
@@ -106,14 +115,17 @@ void serve_compare_deadline(struct heal *h, struct now now)
         struct served *v = &all->list[i];
         if (v->peer != 0 && v->kept_until <= now.mono)
             forget(v);
-        if (v->peer != 0 && !v->done && next == NULL)
+        if (v->peer != 0 && !v->done && next == NULL &&
+            compare_turn_next(h, now, is_paced(h, v)) <= now.mono)
             next = v;
     }
     if (next != NULL)
         work_on(h, now, next);
     for (size_t i = 0; i < SERVED_MAX; i++) {
         const struct served *v = &all->list[i];
-        usec due = v->done ? v->kept_until : now.mono + compare_pause(h);
+        usec due = now.mono + compare_pause(h);
+        usec may = compare_turn_next(h, now, is_paced(h, v));
+        due = v->done ? v->kept_until : may > due ? may : due;
         if (v->peer != 0 && due < all->due)
             all->due = due;
     }
@@ -128,8 +140,8 @@ static void put_touched(struct heal *h, const struct touched *t, struct bytes *r
     buf_close(&out);
 }
 
-static enum err range_of(struct heal *h, keyspace_no keyspace, range_no range, uint64_t tag,
-                         node_no from, struct arena *arena, struct compare_range *ret)
+enum err serve_range(struct heal *h, keyspace_no keyspace, range_no range, uint64_t tag,
+                     node_no from, struct arena *arena, struct compare_range *ret)
 {
     enum err err = compare_range(h, keyspace, range, from, arena, ret);
     return err == ERR_OK && ret->tag != tag ? ERR_STALE : err;
@@ -164,13 +176,15 @@ static enum err read_tables(struct opening *o, struct bytes in, bool *ret_same)
 }
 
 /* False: the tree is not up to date. */
-static enum err look_at_root(struct opening *o, struct now now, bool *ret_current)
+static enum err look_at_root(struct opening *o, struct now now, bool paced, bool *ret_current)
 {
     struct heal *h = o->h;
     bool done;
     uint64_t wrong = 0;
+    struct compare_turn turn = compare_turn_begin(h, now, paced);
     o->sums = arena_array(&o->arena, struct tree_sum, o->r.place.tables_count);
-    enum err err = compare_prepare(h, now, &o->r, NULL, false, &wrong, &done);
+    enum err err = compare_prepare(h, now, &o->r, turn.work, NULL, false, &wrong, &done);
+    (void)compare_turn_end(h, now, &turn, true, 0);
     if (err == ERR_CORRUPT)
         err = ERR_BEHIND; /* it is built anew */
     if (err == ERR_OK && done)
@@ -234,13 +248,15 @@ void serve_compare_open(struct heal *h, struct now now, node_no from,
     clock_init(&o.theirs);
     a->session = m->session;
     a->life = h->life;
-    enum err err = range_of(h, m->keyspace, m->range, m->tag, from, &o.arena, &o.r);
+    enum err err = serve_range(h, m->keyspace, m->range, m->tag, from, &o.arena, &o.r);
     if (err == ERR_OK)
         err = clock_decode(m->clock, &o.theirs);
     if (err == ERR_OK)
         err = read_tables(&o, m->tables, &a->same_tables);
     if (err == ERR_OK && (v = note(h, now, from, m->session, &o.r)) == NULL)
         err = ERR_OVERLOADED;
+    if (err == ERR_OK)
+        v->paced = m->paced;
     if (err == ERR_OK && m->full && !v->full) {
         v->full = true;
         v->preview = m->preview;
@@ -249,7 +265,7 @@ void serve_compare_open(struct heal *h, struct now now, node_no from,
     if (err == ERR_OK && v->unread)
         err = ERR_CORRUPT;
     if (err == ERR_OK && !(v->full && !v->scrubbed))
-        err = look_at_root(&o, now, &a->ready);
+        err = look_at_root(&o, now, is_paced(h, v), &a->ready);
     if (err == ERR_OK && a->ready) {
         a->equal = compare_root(&o.r, o.tables, o.tables_count, o.sums) == m->root;
         err = tell_clocks(&o, a);
@@ -264,6 +280,7 @@ void serve_compare_open(struct heal *h, struct now now, node_no from,
     }
     a->err = (uint32_t)err;
     heal_send(h, from, &answer);
+    heal_felt_tell(h, now, from);
     clock_close(&o.asof);
     clock_close(&o.theirs);
     arena_close(&o.arena);
@@ -274,7 +291,7 @@ void serve_compare_end(struct heal *h, struct now now, node_no from,
 {
     struct arena arena = {0};
     struct compare_range r;
-    enum err err = range_of(h, m->keyspace, m->range, m->tag, from, &arena, &r);
+    enum err err = serve_range(h, m->keyspace, m->range, m->tag, from, &arena, &r);
     if (err == ERR_OK && m->proved && m->life == h->life)
         proved_by_trees(h, now, m->keyspace, m->range, from);
     arena_close(&arena);
@@ -404,7 +421,8 @@ static enum err answer_list(struct answering *a, const struct compare_unit *u)
 /* The first of the units, as many as one turn and one message bear. */
 static enum err answer_units(struct answering *a)
 {
-    uint64_t stop = engine_stats(a->h->engine).fragments_read + COMPARE_WORK;
+    uint64_t work = a->m->work > 0 && a->m->work < COMPARE_WORK ? a->m->work : COMPARE_WORK;
+    uint64_t stop = engine_stats(a->h->engine).fragments_read + work;
     enum err err = ERR_OK;
     while (a->answered < a->units_count && err == ERR_OK) {
         const struct compare_unit *u = &a->units[a->answered];
@@ -427,7 +445,7 @@ static enum err answer_units(struct answering *a)
 static enum err read_question(struct answering *a, node_no from)
 {
     const struct wire_compare_ask *m = a->m;
-    enum err err = range_of(a->h, m->keyspace, m->range, m->tag, from, &a->arena, &a->r);
+    enum err err = serve_range(a->h, m->keyspace, m->range, m->tag, from, &a->arena, &a->r);
     if (err == ERR_OK)
         err = clock_decode(m->cut, &a->cut);
     if (err == ERR_OK)
@@ -507,86 +525,11 @@ void serve_compare_ask(struct heal *h, struct now now, node_no from,
     t->durable =
         err == ERR_OK && engine_has(h->engine, m->keyspace, m->range, &a.cut) == ENGINE_HAS;
     heal_send(h, from, &reply);
+    heal_felt_tell(h, now, from);
     buf_close(&answers);
     buf_close(&a.answers);
     buf_close(&a.rows);
     clock_close(&a.cut);
     clock_close(&a.agreed);
     arena_close(&a.arena);
-}
-
-/* --- being given */
-
-static void send_gave(struct heal *h, node_no to, uint64_t session, uint64_t request, enum err err,
-                      const struct tree_taken *taken)
-{
-    struct wire_message m = {.type = WIRE_COMPARE_GAVE};
-    m.compare_gave =
-        (struct wire_compare_gave){session, request, (uint32_t)err, taken->rows, taken->doubtful};
-    heal_send(h, to, &m);
-}
-
-static enum err take(struct heal *h, const struct wire_compare_give *m, node_no from,
-                     uint64_t ticket, struct tree_taken *ret)
-{
-    struct arena arena = {0};
-    struct compare_range r;
-    struct clock told;
-    clock_init(&told);
-    enum err err = range_of(h, m->keyspace, m->range, m->tag, from, &arena, &r);
-    if (err == ERR_OK && m->life != h->life)
-        err = ERR_STALE;
-    if (err == ERR_OK && m->told.len > 0)
-        err = clock_decode(m->told, &told);
-    if (err == ERR_OK && m->join) {
-        err = engine_tree_join(h->engine, m->keyspace, m->range, &told, ticket);
-    } else if (err == ERR_OK && m->replaced.len > 0) {
-        err = serve_replaced(h, m, from, &r, &arena, ticket, ret);
-    } else if (err == ERR_OK) {
-        if (m->drops != engine_drops(h->engine, m->keyspace, m->range))
-            err = ERR_BEHIND; /* it may bring what has been dropped here since */
-        else
-            err = engine_tree_take(h->engine, m->keyspace, m->range, &r.place, m->rows,
-                                   heal_agreed(h, m->keyspace, m->range),
-                                   m->told.len > 0 ? &told : NULL, m->now_s, &arena, ticket, ret);
-        if (err == ERR_OK)
-            compare_told_doubtful(h, &r, from, ret, false);
-    }
-    ret->key = BYTES_NONE;
-    clock_close(&told);
-    arena_close(&arena);
-    return err;
-}
-
-void serve_compare_give(struct heal *h, struct now now, node_no from,
-                        const struct wire_compare_give *m)
-{
-    struct tree_taken taken = {0};
-    struct served_ack *ack = NULL;
-    enum err err = ERR_OK;
-    (void)now;
-    for (size_t i = 0; i < SERVED_ACKS_MAX && ack == NULL; i++)
-        ack = serving(h)->acks[i].ticket == 0 ? &h->serving->acks[i] : NULL;
-    if (ack == NULL)
-        err = ERR_OVERLOADED;
-    uint64_t ticket = HEAL_TICKET | ++h->tickets;
-    if (err == ERR_OK)
-        err = take(h, m, from, ticket, &taken);
-    if (err == ERR_OK)
-        *ack = (struct served_ack){ticket, from, m->session, m->request, taken};
-    else
-        send_gave(h, from, m->session, m->request, err, &taken);
-}
-
-bool serve_compare_durable(struct heal *h, uint64_t ticket, enum err err)
-{
-    for (size_t i = 0; h->serving != NULL && i < SERVED_ACKS_MAX; i++) {
-        struct served_ack *ack = &h->serving->acks[i];
-        if (ack->ticket != ticket)
-            continue;
-        ack->ticket = 0;
-        send_gave(h, ack->peer, ack->session, ack->request, err, &ack->taken);
-        return true;
-    }
-    return false;
 }

@@ -67,17 +67,17 @@ struct bytes compare_keep_clock(struct heal *h, const struct clock *c)
 }
 
 enum err compare_prepare(struct heal *h, struct now now, const struct compare_range *r,
-                         struct tree_scrub *scrub, bool preview, uint64_t *wrong, bool *ret_done)
+                         uint64_t work, struct tree_scrub *scrub, bool preview, uint64_t *wrong,
+                         bool *ret_done)
 {
     struct arena arena = {0};
     struct tree_wrong *list;
     size_t count = 0;
     *ret_done = false;
-    enum err err =
-        engine_tree_update(h->engine, r->keyspace, r->range, &r->place, COMPARE_WORK, ret_done);
+    enum err err = engine_tree_update(h->engine, r->keyspace, r->range, &r->place, work, ret_done);
     if (err == ERR_OK && *ret_done && scrub != NULL) {
-        err = engine_tree_scrub(h->engine, r->keyspace, r->range, &r->place, scrub, COMPARE_WORK,
-                                &arena, &list, &count, ret_done);
+        err = engine_tree_scrub(h->engine, r->keyspace, r->range, &r->place, scrub, work, &arena,
+                                &list, &count, ret_done);
         *wrong += err == ERR_OK ? count : 0;
         if (err == ERR_OK)
             rounds_wrong(h, now, r, preview, list, count);

@@ -45,6 +45,7 @@ struct asking {
     struct tree_skip skip;
     struct key_coder keys;
     struct buf out;
+    uint64_t work; /* fragments to be read */
 };
 
 static const struct tree_skip *skip_of(struct asking *a, table_no table)
@@ -135,7 +136,7 @@ static enum err fill(struct asking *a)
 {
     struct comparing *s = a->s;
     struct heal *h = a->h;
-    uint64_t stop = engine_stats(h->engine).fragments_read + COMPARE_WORK;
+    uint64_t stop = engine_stats(h->engine).fragments_read + a->work;
     enum err err = ERR_OK;
     bool one = s->stack_count > COMPARE_STACK_MAX;
     while (s->stack_count > 0 && err == ERR_OK && a->out.len < h->config.compare_bytes_max &&
@@ -175,6 +176,14 @@ static void put_skip(struct asking *a, struct buf *out)
     compare_put_touched(out, met.items, met.count);
 }
 
+/* Of rows, in the answer. */
+static uint32_t bytes_max(const struct asking *a)
+{
+    uint64_t paced = a->work * COMPARE_FRAGMENT;
+    uint32_t most = a->h->config.compare_bytes_max;
+    return a->work < COMPARE_WORK && paced < most ? (uint32_t)paced : most;
+}
+
 static void send_question(struct asking *a, struct now now)
 {
     struct heal *h = a->h;
@@ -192,7 +201,8 @@ static void send_question(struct asking *a, struct now now)
                                    .now_s = s->now_s,
                                    .all = s->all,
                                    .preview = s->preview,
-                                   .bytes_max = h->config.compare_bytes_max};
+                                   .bytes_max = bytes_max(a),
+                                   .work = (uint32_t)a->work};
     q->cut = compare_keep_clock(h, &s->cut);
     q->agreed = compare_keep_clock(h, &s->agreed);
     q->skip = heal_keep(h, &skip);
@@ -238,10 +248,13 @@ void walk_ask(struct heal *h, struct now now, struct comparing *s)
     if (agreed != NULL)
         clock_merge(&s->agreed, agreed);
     buf_init(&a.out, WIRE_MESSAGE_MAX / 2);
+    struct compare_turn turn = compare_turn_begin(h, now, compare_is_paced(h, s->id));
+    a.work = turn.work;
     enum err err = gather_touched(&a);
     bool recent = err == ERR_OK;
     if (recent)
         err = fill(&a);
+    (void)compare_turn_end(h, now, &turn, false, a.out.len);
     if (s->units_count > 0 && (err == ERR_OK || err == ERR_BEHIND)) {
         send_question(&a, now);
     } else if (err == ERR_BEHIND || err == ERR_TOO_BIG || err == ERR_CORRUPT) {
@@ -469,8 +482,11 @@ void walk_told(struct heal *h, struct now now, struct comparing *s,
             compare_end(h, now, s, err);
         return;
     }
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
+        struct compare_turn turn = compare_turn_begin(h, now, compare_is_paced(h, s->id));
         err = take_told(h, s, m, &again);
+        (void)compare_turn_end(h, now, &turn, false, m->rows.len);
+    }
     if (err != ERR_OK) {
         compare_end(h, now, s, err);
     } else if (again) {

@@ -18,9 +18,11 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     damage_load(h);
     omap_init(&h->marks.all);
     omap_init(&h->away);
+    omap_init(&h->refused);
     marks_load(h);
     proved_init(h);
     pace_init(&h->pace, config->rate_min, config->rate_max);
+    paced_init(h);
     return h;
 }
 
@@ -50,6 +52,7 @@ void heal_free(struct heal *h)
     compare_free(h);
     marks_free(h);
     away_free(h);
+    omap_close(&h->refused);
     proved_free(h);
     rounds_free(h);
     arena_close(&h->arena);
@@ -155,8 +158,7 @@ static void session_end(struct heal *h, struct now now, struct session *s, bool 
 static void pace_take(struct heal *h, struct now now, const struct session *s,
                       const struct wire_pull_reply *m)
 {
-    foreground_disturb(&h->foreground, now.mono);
-    pace_hear(&h->pace, true, foreground_verdict(&h->foreground, now.mono));
+    (void)heal_felt(h, now);
     if (!MUTANT(pace_unheard))
         pace_hear(&h->pace, false,
                   m->felt < PACE_VERDICTS ? (enum pace_verdict)m->felt : PACE_UNSURE);
@@ -481,6 +483,8 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
         if (!fetch_receive(h, now, &m->pull_reply))
             receive_rows(h, now, heal_session(h, from), &m->pull_reply);
         break;
+    case WIRE_HINT_REFUSED: refused_receive(h, now, &m->hint_refused); break;
+    case WIRE_FELT: felt_receive(h, now, from, &m->felt); break;
     case WIRE_AGREE_ASK: agree_receive_ask(h, now, from, &m->agree_ask); break;
     case WIRE_AGREE_TELL: agree_receive_tell(h, now, heal_session(h, from), &m->agree_tell); break;
     default: return compare_receive(h, now, from, m);
@@ -541,6 +545,7 @@ void heal_deadline(struct heal *h, struct now now)
         }
         tidy_tick(h, now);
         proved_tick(h, now);
+        refused_tick(h, now);
     }
     if (now.mono >= h->damage.due)
         damage_tick(h, now);

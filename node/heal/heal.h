@@ -45,7 +45,9 @@ struct heal_config {
     usec settle_us;   /* how long a missing dot may still be on its way */
     usec timeout_us;  /* give up on a silent peer */
     uint32_t pull_bytes_max;
-    uint64_t rate_min, rate_max; /* bytes a second that pulls bring here (pace.h) */
+    uint64_t rate_min, rate_max; /* bytes a second that pulls bring here, or that a session by trees
+                                    counts for that nobody has asked for (pace.h) */
+    uint64_t hints_rate;         /* ... of hints that this node brings to a target, at most */
     uint64_t first_question; /* their numbers begin there: answers to an earlier life of this node
                                 must not match a question of this one */
     usec clock_offset_us;    /* clocks of the cluster differ by no more */
@@ -58,8 +60,8 @@ struct heal_config {
 
 #define HEAL_CONFIG_DEFAULT                                                                        \
     ((struct heal_config){USEC_PER_SEC, USEC_PER_SEC, 5 * USEC_PER_SEC, 256u << 10, 1u << 20,      \
-                          64u << 20, 0, USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10, 0, 20000,      \
-                          LOG_BOUNDS_DEFAULT})
+                          64u << 20, 1u << 20, 0, USEC_PER_SEC, 30 * USEC_PER_SEC, 64u << 10, 0,   \
+                          20000, LOG_BOUNDS_DEFAULT})
 
 /* Borrows engine and cluster. */
 struct heal *heal_new(const struct heal_config *config, struct engine *engine,
@@ -310,8 +312,12 @@ void heal_clear(struct heal *h); /* effects performed: their bytes are freed */
 
 struct heal_stats {
     uint64_t rounds, equal, pulls, dots_pulled, bytes_pulled, bytes_served, unserved;
-    uint64_t rate;            /* now: bytes a second; 0: nothing was pulled lately */
-    uint64_t slowed[2];       /* times that it was lowered: for clients here, for those of givers */
+    uint64_t rate;      /* now: bytes a second; 0: nothing was pulled lately */
+    uint64_t slowed[2]; /* times that it was lowered: for clients here, for those of givers */
+    struct heal_pace {
+        uint64_t rate;        /* now: bytes a second; 0: there was nothing to do lately */
+        uint64_t slowed;      /* times */
+    } trees, hints;           /* sessions that nobody has asked for; hints that are brought */
     uint64_t missing;         /* now: writes that a peer has told of and that have yet to come; of
                                  the one that has the most */
     uint64_t forgotten;       /* ranges, before they were taken over again */
@@ -333,6 +339,7 @@ struct heal_stats {
     } bytes_asked, bytes_rounds; /* of sessions by trees that this node began and that are over: as
                                     somebody asked for it; as marks and rounds wanted it */
     uint64_t round_ranges;       /* compared by trees though nobody had asked for it */
+    uint64_t refused;            /* ranges of which hints were refused here */
     uint64_t scrubbed;           /* ranges that were read again, clean leaves too */
     uint64_t pinned_ranges; /* and of these, ones where a replica is dead, so that none may go */
 };
@@ -347,6 +354,16 @@ struct heal_progress heal_compare_progress(const struct heal *h, uint64_t id);
 
 /* A read or a write of a partition, by a client of this node, has been answered after so long. */
 void heal_foreground(struct heal *h, struct now now, usec took);
+
+/* Hints are brought from here: how fast now, in bytes a second to a target; and a page of them goes
+ * to this node. */
+uint64_t heal_hints_rate(struct heal *h, struct now now);
+void heal_hints_go(struct heal *h, struct now now, node_no to);
+
+/* A hint for the target was refused here, as a bound of its keeper was reached: owners of the range
+ * are to compare it with the target by trees. */
+void heal_hint_refused(struct heal *h, struct now now, keyspace_no keyspace, range_no range,
+                       node_no target);
 
 /* Clients wait for this node: what can wait does. */
 void heal_set_busy(struct heal *h, bool busy);

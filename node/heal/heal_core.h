@@ -3,6 +3,7 @@
  *   heal.c     sessions: comparing, settling, pulling, moving
  *   effects.c  what is to be done
  *   pace.c     how fast what is missing is pulled (pace.h)
+ *   paced.c    sessions by trees and hints go by what clients feel, too
  *   serve.c    the other side: digests, clocks and rows for peers
  *   agree.c    what may be forgotten of deletions (agree.h)
  *   agree_talk.c  questions and answers about that
@@ -18,6 +19,7 @@
  *   take.c     what pulls bring
  *   logs.c     range logs are kept short
  *   away.c     what waits in them for whom
+ *   refused.c  hints that were refused: their ranges are marked
  *   rounds.c   who begins sessions (rounds.h)
  *   tidy.c     garbage is found and, where agreed, removed
  *   pins.c     why garbage stays where it is not removed
@@ -111,6 +113,9 @@ struct session {
     usec agree_due;
     int64_t wall;      /* its clock, when it told something last; INT64_MIN: it has not */
     struct buf asking; /* while a question is made */
+    /* paced.c: what clients here feel, and it was not told of */
+    enum pace_verdict untold;
+    usec untold_at; /* mono */
     /* tidy.c */
     size_t pins, pins_now; /* ranges with garbage that it, being dead, has not agreed about */
     usec pins_since;       /* mono */
@@ -134,8 +139,9 @@ struct heal {
     struct session *sessions; /* by peer, ascending */
     size_t sessions_count, sessions_cap;
     usec next_round;
-    node_no puller; /* the peer of the session that is PULLING or PACED; 0: none */
-    struct pace pace;
+    node_no puller;           /* the peer of the session that is PULLING or PACED; 0: none */
+    struct pace pace;         /* of pulls; */
+    struct pace trees, hints; /* paced.c */
     struct foreground foreground;
     node_no last_peer;
     uint64_t rounds, requests, tickets;
@@ -173,6 +179,7 @@ struct heal {
         uint64_t first, next;
     } lost;
     struct omap away;                                 /* away.c */
+    struct omap refused;                              /* refused.c */
     struct heal_compared compared[HEAL_COMPARES_MAX]; /* the last that ended; in a ring */
     size_t compared_next;
     struct serving *serving;           /* sessions of others; NULL as long as there were none */
@@ -211,10 +218,26 @@ void held_forget_some(struct heal *h, struct now now);
 void serve_digests(struct heal *h, node_no from, const struct wire_clock_digests *m);
 void serve_pull(struct heal *h, struct now now, node_no from, const struct wire_pull *m);
 
+/* --- paced.c */
+void paced_init(struct heal *h);
+
+/* Something heals here, or from here: what do clients of ours say of that? Everything that goes by
+ * a pace here has heard it. */
+enum pace_verdict heal_felt(struct heal *h, struct now now);
+
+/* ... and what of it this peer, for which it is, has not been told yet. */
+enum pace_verdict heal_felt_for(struct heal *h, struct now now, node_no peer);
+void heal_felt_tell(struct heal *h, struct now now, node_no peer); /* tell it */
+void felt_receive(struct heal *h, struct now now, node_no from, const struct wire_felt *m);
+
 /* --- away.c */
 void away_free(struct heal *h);
 void away_lost(struct heal *h, struct now now, node_no peer);
 void away_equal(struct heal *h, node_no peer, keyspace_no keyspace); /* their clocks are */
+
+/* --- refused.c */
+void refused_tick(struct heal *h, struct now now); /* each interval */
+void refused_receive(struct heal *h, struct now now, const struct wire_hint_refused *m);
 
 /* --- take.c */
 

@@ -31,9 +31,10 @@ enum mark_why {
     MARK_DAMAGED = 2,   /* something that was here cannot be read, or is not what it was */
     MARK_DOUBTFUL = 4,  /* clocks are equal and rows are not */
     MARK_ASKED = 8,     /* somebody wants it */
-    MARK_SURE = 16      /* it is taken over or rebuilt, and counts as whole after that (sure.h) */
+    MARK_SURE = 16,     /* it is taken over or rebuilt, and counts as whole after that (sure.h) */
+    MARK_REFUSED = 32   /* hints for it were refused by who was to keep them (refused.c) */
 };
-#define MARK_WHY_ALL 31u
+#define MARK_WHY_ALL 63u
 
 struct mark {
     keyspace_no keyspace;

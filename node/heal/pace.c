@@ -140,20 +140,36 @@ void pace_hear(struct pace *p, bool here, enum pace_verdict verdict)
         change(p, p->rate < p->most / 2 ? p->rate + p->rate / 4 + 1 : p->most);
 }
 
-void pace_pulled(struct pace *p, usec asked, uint64_t bytes)
+void pace_spent(struct pace *p, usec began, uint64_t bytes)
 {
     if (p->rate == 0)
         return;
-    uint64_t cost = (bytes < UINT32_MAX ? bytes : UINT32_MAX) + PACE_COST;
-    uint64_t pause = cost * (uint64_t)USEC_PER_SEC / p->rate;
+    uint64_t pause = (bytes < UINT32_MAX ? bytes : UINT32_MAX) * (uint64_t)USEC_PER_SEC / p->rate;
     uint64_t most = (uint64_t)PACE_PAUSE;
-    p->resume = max_usec(p->resume, asked) + (usec)(pause < most ? pause : most);
+    p->resume = max_usec(p->resume, began) + (usec)(pause < most ? pause : most);
+}
+
+void pace_pulled(struct pace *p, usec asked, uint64_t bytes)
+{
+    pace_spent(p, asked, (bytes < UINT32_MAX ? bytes : UINT32_MAX) + PACE_COST);
+}
+
+usec pace_next(const struct pace *p, usec now)
+{
+    return max_usec(p->resume, now);
+}
+
+bool pace_is_idle(const struct pace *p, usec now)
+{
+    return p->rate == 0 || now - p->resume >= PACE_FORGET;
 }
 
 uint32_t pace_part(struct pace *p, usec now, uint32_t most)
 {
-    if (p->rate == 0 || now - p->resume >= PACE_FORGET)
+    if (pace_is_idle(p, now)) {
         change(p, p->least <= p->most / PACE_FIRST ? p->least * PACE_FIRST : p->most);
+        p->resume = now;
+    }
     uint64_t part = p->rate / PACE_PARTS;
     if (part < PACE_PART_MIN)
         part = PACE_PART_MIN;

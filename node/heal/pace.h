@@ -20,7 +20,11 @@
  *
  * After a pull of n bytes none is asked for before n + COST bytes' time is over; and each asks for
  * a part of a second at most, since a large one holds up a whole turn of giver and taker, and what
- * comes meanwhile lies unread, so that nobody sees how long it waits. So it always gets on. */
+ * comes meanwhile lies unread, so that nobody sees how long it waits. So it always gets on.
+ *
+ * Other work has a pace of its own, of the same kind (paced.c): sessions by trees that nobody has
+ * asked for, in turns, each of which is over when the time of its bytes, and of all before it, is;
+ * and hints, of which each target gets so many bytes a second. */
 #ifndef TORC_NODE_HEAL_PACE_H
 #define TORC_NODE_HEAL_PACE_H
 
@@ -81,5 +85,14 @@ void pace_pulled(struct pace *p, usec asked, uint64_t bytes);
 
 /* How many bytes a pull is to bring that is asked for now; at most `most`. */
 uint32_t pace_part(struct pace *p, usec now, uint32_t most);
+
+/* Work that began then has cost so many bytes. */
+void pace_spent(struct pace *p, usec began, uint64_t bytes);
+
+/* When what is to be done next may be. */
+usec pace_next(const struct pace *p, usec now);
+
+/* Nothing was done for so long that the rate says nothing any more. */
+bool pace_is_idle(const struct pace *p, usec now);
 
 #endif

@@ -23,6 +23,8 @@ struct heal_stats heal_stats(const struct heal *h)
     stats.rate = h->pace.rate;
     stats.slowed[0] = h->pace.slowed[0];
     stats.slowed[1] = h->pace.slowed[1];
+    stats.trees = (struct heal_pace){h->trees.rate, h->trees.slowed[0] + h->trees.slowed[1]};
+    stats.hints = (struct heal_pace){h->hints.rate, h->hints.slowed[0] + h->hints.slowed[1]};
     return stats;
 }
 

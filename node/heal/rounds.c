@@ -281,16 +281,18 @@ static void scrub_some(struct heal *h, struct now now)
     struct rounds *t = &h->turns;
     struct compare_range r;
     struct arena arena = {0};
-    uint64_t before = engine_stats(h->engine).fragments_read, wrong = 0;
+    uint64_t wrong = 0;
     bool done = false;
+    struct compare_turn turn = compare_turn_begin(h, now, compare_is_paced(h, ROUNDS_ID));
     enum err err = compare_own_range(h, t->keyspace, t->range, &arena, &r);
     if (err == ERR_OK)
-        err = compare_prepare(h, now, &r, &t->scrub, false, &wrong, &done);
+        err = compare_prepare(h, now, &r, COMPARE_WORK_GENTLE, &t->scrub, false, &wrong, &done);
     if (err == ERR_CORRUPT && !done && t->tries++ < 3)
         err = ERR_OK; /* of the tree: it is gone, and built anew */
     arena_close(&arena);
-    uint64_t read = engine_stats(h->engine).fragments_read - before;
-    t->scrub_due = now.mono + compare_pause_after(h, true, read);
+    usec next = compare_turn_end(h, now, &turn, true, 0);
+    t->scrub_due = now.mono + compare_pause_after(h, true, compare_turn_read(h, &turn));
+    t->scrub_due = next > t->scrub_due ? next : t->scrub_due;
     if (err != ERR_OK || done)
         end_scrub(h, now, err);
 }

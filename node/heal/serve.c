@@ -193,7 +193,6 @@ void serve_pull(struct heal *h, struct now now, node_no from, const struct wire_
         err = buf_finish(&rows);
     }
     h->stats.bytes_served += rows.len;
-    foreground_disturb(&h->foreground, now.mono);
     answer.pull_reply = (struct wire_pull_reply){m->request,
                                                  (uint32_t)err,
                                                  m->keyspace,
@@ -202,7 +201,7 @@ void serve_pull(struct heal *h, struct now now, node_no from, const struct wire_
                                                  heal_keep(h, &truncated),
                                                  err == ERR_OK ? heal_keep(h, &rows) : BYTES_NONE,
                                                  heal_keep(h, &encoded),
-                                                 foreground_verdict(&h->foreground, now.mono)};
+                                                 heal_felt_for(h, now, from)};
     heal_send(h, from, &answer);
     buf_close(&encoded);
     buf_close(&served);

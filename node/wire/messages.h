@@ -70,10 +70,13 @@
     M(COMPARE_VOTE, compare_vote, 66)                                                              \
     M(COMPARE_VOTED, compare_voted, 67)                                                            \
     M(COMPARE_SAME, compare_same, 68)                                                              \
+    M(FELT, felt, 69)                                                                              \
     /* repair runs (node/repair) */                                                                \
     M(REPAIR_DO, repair_do, 70)                                                                    \
     M(REPAIR_DID, repair_did, 71)                                                                  \
-    M(REPAIR_STOP, repair_stop, 72)
+    M(REPAIR_STOP, repair_stop, 72)                                                                \
+    /* healing, again */                                                                           \
+    M(HINT_REFUSED, hint_refused, 73)
 
 #define WIRE_GOSSIP(F) F(bytes, payload)
 
@@ -247,6 +250,13 @@
     F(u32, keyspace)                                                                               \
     F(u32, range) F(bytes, done) F(bytes, truncated) F(bytes, rows) F(bytes, context) F(u32, felt)
 
+/* What clients feel of what this node does for another's healing, hints, or sessions by trees
+ * (node/heal/paced.c). ask: something is brought to you: tell, when there is anything to tell. */
+#define WIRE_FELT(F) F(flag, ask) F(u32, felt)
+
+/* Hints for `target`, of this range, were refused, for a bound was reached: compare it by trees. */
+#define WIRE_HINT_REFUSED(F) F(u32, keyspace) F(u32, range) F(u32, target)
+
 /* What may be forgotten of deletions (node/heal/agree.c): which clocks are durable, and proved, of
  * these ranges, unless they are as told before? The answer is in parts, with the time (us) on the
  * clock of who answers, and the number of its boot. */
@@ -259,7 +269,9 @@
  * not `ready`: ask again, the tree is being brought up to date; truncated: the log lacks what our
  * dots touched; durable: the part of `clock` that a power cut would leave; touched: what is left
  * out; dropped: to who is about to take the range over, bounds of what was (engine_purged_list).
- * ASK: about stretches of rows. TELL: about the first of them; err BEHIND with `agreed`: ask
+ * paced: nobody has asked for it, so clients come first.
+ * ASK: about stretches of rows; work: fragments to be read for it, at most about; 0: a turn's.
+ * TELL: about the first of them; err BEHIND with `agreed`: ask
  * with this in yours; durable: so the cut is here. GIVE: rows; or `join`: all was joined, your
  * clock may take in `told`. life, drops: of the receiver, as it told them; it refuses when they are
  * others. */
@@ -269,7 +281,7 @@
     F(u32, range)                                                                                  \
     F(u64, tag)                                                                                    \
     F(flag, full)                                                                                  \
-    F(flag, preview) F(flag, durable) F(u64, root) F(bytes, tables) F(bytes, clock)
+    F(flag, preview) F(flag, durable) F(u64, root) F(bytes, tables) F(bytes, clock) F(flag, paced)
 #define WIRE_COMPARE_OPENED(F)                                                                     \
     F(u64, session)                                                                                \
     F(u32, err)                                                                                    \
@@ -288,7 +300,7 @@
     F(i64, now_s)                                                                                  \
     F(flag, all)                                                                                   \
     F(flag, preview)                                                                               \
-    F(u32, bytes_max) F(bytes, cut) F(bytes, agreed) F(bytes, skip) F(bytes, units)
+    F(u32, bytes_max) F(bytes, cut) F(bytes, agreed) F(bytes, skip) F(bytes, units) F(u32, work)
 #define WIRE_COMPARE_TELL(F)                                                                       \
     F(u64, session)                                                                                \
     F(u64, request)                                                                                \
@@ -322,10 +334,10 @@
     F(u64, session) F(u64, request) F(u32, err) F(bytes, agreed) F(bytes, shown) F(bytes, rows)
 
 /* Which of many ranges are equal, by a hash each (node/heal/compare_many.h). tables: u32*, none:
- * all; gentle: nobody waits for it. */
+ * all; gentle: nobody waits for it, nor does anything depend on it; paced: nobody has asked. */
 #define WIRE_COMPARE_ROOTS(F)                                                                      \
     F(u64, session)                                                                                \
-    F(u64, request) F(u32, keyspace) F(flag, gentle) F(bytes, tables) F(bytes, roots)
+    F(u64, request) F(u32, keyspace) F(flag, gentle) F(bytes, tables) F(bytes, roots) F(flag, paced)
 /* Read all of these ranges again, clean leaves too; then COMPARE_ROOTS_TOLD. preview: what is found
  * wrong is told, and nothing comes of it. */
 #define WIRE_COMPARE_READ(F)                                                                       \

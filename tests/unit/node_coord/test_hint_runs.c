@@ -1,5 +1,6 @@
 /* Hints among four nodes, RF 3: writes that too few replicas can take are kept for them, and
  * brought. */
+#include "node/coord/hints_host.h"
 #include "storage/store_mem.h"
 #include "unit/node_coord/cluster_fixture.h"
 
@@ -190,6 +191,83 @@ static void a_window_refuses_what_is_new(void)
     CU_ASSERT(has(0, "r", "v"));
     owners_die(0);
     CU_ASSERT_EQUAL(fixture_write(&f, stranger(), "k", "s", "v", 10, LEVEL_ANY), ERR_OK);
+}
+
+/* --- who heals is asked */
+
+static struct {
+    uint64_t rate;
+    size_t went, refused;
+    node_no to, target;
+} told;
+
+static uint64_t host_rate(void *arg, struct now now)
+{
+    (void)arg;
+    (void)now;
+    return told.rate;
+}
+
+static void host_go(void *arg, struct now now, node_no to)
+{
+    (void)arg;
+    (void)now;
+    told.went++;
+    told.to = to;
+}
+
+static void host_refused(void *arg, struct now now, keyspace_no keyspace, range_no range,
+                         node_no target)
+{
+    (void)arg;
+    (void)now;
+    (void)range;
+    CU_ASSERT_EQUAL(keyspace, KEYSPACE);
+    told.refused++;
+    told.target = target;
+}
+
+static const struct hints_host host = {NULL, host_rate, host_go, host_refused};
+
+/* So many that there are several pages at this rate. */
+static void hints_go_as_fast_as_who_heals_says(void)
+{
+    told.rate = 4096;
+    told.went = told.refused = 0;
+    owners_die(0);
+    for (int i = 0; i < 20; i++) {
+        char *key = arena_printf(&f.arena, "r%d", i);
+        CU_ASSERT_EQUAL(fixture_write(&f, stranger(), "k", key, "v", 10, LEVEL_ANY), ERR_OK);
+    }
+    coord_hints_host(coord_of(stranger()), &host);
+    owners_come_back(0);
+    fixture_elapse(&f, USEC_PER_SEC);
+    CU_ASSERT_EQUAL(told.went, 1);
+    CU_ASSERT_EQUAL(coord_hints(coord_of(stranger())), 0); /* of one partition, so one write */
+    owners_die(0);
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(fixture_write(&f, stranger(), "k", "r", "v", 20 + i, LEVEL_ANY), ERR_OK);
+    owners_come_back(0);
+    fixture_elapse(&f, USEC_PER_SEC / 4); /* the time of what went is not over */
+    CU_ASSERT_EQUAL(coord_hints(coord_of(stranger())), 1);
+    for (int i = 0; i < 3; i++)
+        fixture_elapse(&f, USEC_PER_SEC);
+    CU_ASSERT_EQUAL(coord_hints(coord_of(stranger())), 0);
+    CU_ASSERT_EQUAL(told.went, 2);
+}
+
+static void a_refusal_is_told(void)
+{
+    enum err err = ERR_OK;
+    told.went = told.refused = 0;
+    owners_die(0);
+    coord_hints_host(coord_of(stranger()), &host);
+    for (int i = 0; i < 1000 && err == ERR_OK; i++)
+        err = fixture_write(&f, stranger(), "k", arena_printf(&f.arena, "r%d", i), "v", 10,
+                            LEVEL_ANY);
+    CU_ASSERT_EQUAL(err, ERR_OVERLOADED);
+    CU_ASSERT_EQUAL(told.refused, 1);
+    CU_ASSERT(told.target == owner(0) || told.target == owner(1) || told.target == owner(2));
 }
 
 static void sloppy_counts_who_stands_in(void)
@@ -411,6 +489,8 @@ CU_TestInfo hint_runs_tests[] = {
     {"two of a row are one", two_of_a_row_are_one},
     {"a bound refuses what is new", a_bound_refuses_what_is_new},
     {"a window refuses what is new", a_window_refuses_what_is_new},
+    {"hints go as fast as who heals says", hints_go_as_fast_as_who_heals_says},
+    {"a refusal is told", a_refusal_is_told},
     {"sloppy counts who stands in", sloppy_counts_who_stands_in},
     {"a stand-in brings it to its target", a_stand_in_brings_it_to_its_target},
     {"who stands in and dies does not count", who_stands_in_and_dies_does_not_count},

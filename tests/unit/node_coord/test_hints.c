@@ -170,7 +170,10 @@ static void bounds_are_of_a_target(void)
     struct hint a = hint_of(1, 1, 1, 1, 1000);
     CU_ASSERT_EQUAL(hints_check(&hints, 1, 1 << 20, 1000), ERR_OK);
     put(&a);
+    struct hint_queue *q = hints_queue(&hints, 1);
+    CU_ASSERT_FALSE(hints_full(&hints, q, 1000));
     CU_ASSERT_EQUAL(hints_check(&hints, 1, 1 << 20, 1000), ERR_OVERLOADED);
+    CU_ASSERT(hints_full(&hints, q, 1000)); /* there is room, for what is smaller */
     CU_ASSERT_EQUAL(hints_check(&hints, 2, 1 << 20, 1000), ERR_OK);
     CU_ASSERT_EQUAL(hints_check(&hints, 1, 10, 1100), ERR_OK);
     CU_ASSERT_EQUAL(hints_check(&hints, 1, 10, 1101), ERR_OVERLOADED);
