@@ -47,13 +47,11 @@
     X(read_never_expires, "a read has no deadline")                                                \
     X(in_flight_leaks, "what a finished write held stays in the account of bytes in flight")       \
     X(index_of_one, "what one replica's index finds is taken for what all of them would")          \
-    X(never_stamped_again, "a write that loses for its server's clock is acked as it is")          \
+    X(never_raised, "a stamp stays that of its server's clock, whatever there is above it")        \
+    X(nobody_is_asked, "a write at QUORUM is stamped above what is where it is minted")            \
+    X(one_is_asked, "a write at QUORUM is stamped above what one replica has")                     \
+    X(asked_is_raised, "who mints what was stamped already stamps it anew")                        \
     X(loss_not_told, "a replica where a write loses acks it as if it had won")                     \
-    X(first_loss_decides, "one replica where a write loses has it stamped again, at QUORUM, too")  \
-    X(early_is_late, "what a write loses to after it came by read repair counts as before it")     \
-    X(stray_unnoted, "what a pull brings under another name is not noted")                         \
-    X(carried_unnoted, "what the message of another write brings is not noted")                    \
-    X(handed_on_overtakes, "a run that was handed on may be stamped as high as the next one")      \
     X(untold_is_taken, "a replica takes a write of which nobody can tell any more")                \
     X(replica_loses_row, "of a write of several rows a replica stores all but the last")           \
     X(known_is_acked, "an increment that is known already is acked without asking the replicas")   \

@@ -494,7 +494,6 @@ void client_coord_done(struct node *n, uint64_t op, const struct coord_result *r
                             .cas = (enum exec_cas_end)result->cas,
                             .unknown = result->unknown,
                             .contentions = result->contentions,
-                            .newer = result->newer,
                             .seen = result->seen,
                             .hlc_us = clock_tell(n),
                             .receipt = result->receipt};

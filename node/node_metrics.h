@@ -63,10 +63,8 @@
       "Times that increments of a counter were replaced by their sum.")                            \
     X(COUNTER, NODE_RAISED, "torc_stamps_raised_total", "",                                        \
       "Writes whose timestamp was raised above what was there already.")                           \
-    X(COUNTER, NODE_STAMPED_AGAIN, "torc_writes_stamped_again_total", "",                          \
-      "Times a write was sent once more, above what it had lost to at a replica.")                 \
-    X(COUNTER, NODE_UNDECIDED, "torc_writes_undecided_total", "",                                  \
-      "Writes that timed out: some replicas have something newer, too few said which was first.")  \
+    X(COUNTER, NODE_ASKS, "torc_writes_asked_total", "",                                           \
+      "writes whose replicas were asked for their newest timestamps before they were stamped")     \
     X(COUNTER, NODE_LOST_GIVEN, "torc_writes_not_visible_total", "stamp=\"client\"",               \
       "Writes that were acked and not seen, because something newer was there.")                   \
     X(COUNTER, NODE_LOST_STAMPED, "torc_writes_not_visible_total", "stamp=\"server\"",             \

@@ -56,8 +56,7 @@ static void collect_coord(struct node *n)
     catch_up(n, NODE_FOLDS, c.folds);
     catch_up(n, NODE_MERGED, c.merged);
     catch_up(n, NODE_RAISED, c.raised);
-    catch_up(n, NODE_STAMPED_AGAIN, c.stamped_again);
-    catch_up(n, NODE_UNDECIDED, c.undecided);
+    catch_up(n, NODE_ASKS, c.asks);
     catch_up(n, NODE_LOST_GIVEN, c.lost_given);
     catch_up(n, NODE_LOST_STAMPED, c.lost_stamped);
     catch_up(n, NODE_REPLAYS_LEFT_OUT, c.replays_left_out);

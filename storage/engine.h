@@ -55,12 +55,6 @@ enum err engine_fact_next(struct engine *e, struct bytes prefix, struct bytes af
 /* Who names what comes without its dot (engine_name.c). Until it is set nothing is named. */
 void engine_set_actor(struct engine *e, struct actor self);
 
-/* A pull is about to bring what no dot of the clock and of the pull tells of: cells that read
- * repair brought to the giver, under its name. `part` lives for the call; NULL: nobody wants to
- * know. */
-typedef void engine_stray(void *arg, keyspace_no keyspace, range_no range, const struct part *part);
-void engine_on_stray(struct engine *e, engine_stray *stray, void *arg);
-
 /* This replica has all that this life of another replica had of the range when it told of itself:
  * what an earlier life minted is known here, or was lost there. So what comes of it and is not
  * known is taken from a pull, whose giver has it, and from nobody else: ERR_STALE for a write,
@@ -416,7 +410,6 @@ struct weighed {
     bool newest;         /* it is above engine_maximum: nothing was read */
     struct loss stamped; /* of what the server has stamped */
     struct loss given;   /* of all else */
-    bool some;           /* some of it may be seen here: a value that wins, or what it deletes */
     struct part part;    /* what to apply and to send instead: of each place the winner, be it a
                             cell or a deletion; the part itself when all of it wins */
 };
@@ -432,6 +425,14 @@ struct weighed {
 enum err engine_weigh(struct engine *e, const struct part *p, const struct clock *context,
                       int64_t stamp, int64_t now_s, struct arena *arena,
                       struct weighed *ret) MUST_CHECK;
+
+/* The largest timestamp up to `limit` to which something of the part that has the server's `stamp`
+ * loses, as above; TIMESTAMP_NONE: there is none. A deletion of very many rows is said to lose to
+ * the limit. *ret_beyond is set when it loses to something above the limit. arena: for what is
+ * read. ERR_CORRUPT, ERR_IO. */
+enum err engine_contest(struct engine *e, const struct part *p, int64_t stamp, int64_t limit,
+                        int64_t now_s, struct arena *arena, int64_t *ret,
+                        bool *ret_beyond) MUST_CHECK;
 
 struct engine_stats {
     uint64_t writes, weighed, scans, rows_read, fragments_read, collapses, bytes_written;

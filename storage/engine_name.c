@@ -64,12 +64,6 @@ enum err engine_read_own(struct engine *e, const struct part *p, struct arena *a
     return err != ERR_OK ? err : closed;
 }
 
-void engine_on_stray(struct engine *e, engine_stray *stray, void *arg)
-{
-    e->stray = stray;
-    e->stray_arg = arg;
-}
-
 struct dot engine_name(struct engine *e, const struct range_state *r, const struct clock *known,
                        const struct part *p, struct arena *arena, struct part *ret_stray)
 {

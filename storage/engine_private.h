@@ -152,9 +152,7 @@ struct engine {
                            that could not be read */
     size_t damaged_ranges, rebuilding_ranges;
     struct actor actor; /* node 0: nothing can be named yet */
-    engine_stray *stray;
-    void *stray_arg;
-    uint64_t fragment; /* the number of the last fragment: boots << 40 | writes */
+    uint64_t fragment;  /* the number of the last fragment: boots << 40 | writes */
     struct maxima maxima;
     struct store_batch batch, bounds;
     struct buf key, value;       /* scratch */

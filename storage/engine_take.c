@@ -170,8 +170,6 @@ static enum err take_part(struct taken *t, size_t i, const struct clock *context
     if (!MUTANT(pull_not_counted))
         counter_sets_feed(&e->counters, &rest);
     if (dot.n > 0) { /* what no dot of the clock or of the pull tells of */
-        if (e->stray != NULL)
-            e->stray(e->stray_arg, t->range->keyspace, t->range->range, &stray);
         engine_put_shape(e, t->range, dot, &stray);
         clock_add(&t->known, dot);
         t->dots[t->dots_count++] = dot;

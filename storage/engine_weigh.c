@@ -20,6 +20,7 @@ struct weigh {
     int64_t stamp;
     int64_t now_s;
     int64_t maximum;
+    int64_t limit, within; /* the largest loss of what is stamped that is not above the limit */
     struct arena *arena;
     struct rows rows;
     struct part here;
@@ -33,6 +34,8 @@ static void lose(struct weigh *w, bool deletes, int64_t mine, int64_t by)
 {
     bool stamped = w->stamp != 0 && mine >= w->stamp - 1 && (deletes || mine <= w->stamp);
     loss_add(stamped ? &w->ret->stamped : &w->ret->given, by);
+    if (stamped && by <= w->limit && by > w->within)
+        w->within = by;
 }
 
 static bool is_in_context(const struct weigh *w, struct dot dot)
@@ -133,10 +136,8 @@ static void outlive(struct weigh *w, const struct row *mine, const struct cell *
 {
     if (!cell_is_live(there, w->now_s))
         return;
-    if (there->timestamp <= timestamp) {
-        w->ret->some = true;
+    if (there->timestamp <= timestamp)
         return;
-    }
     const struct cell *own =
         mine != NULL ? find_cell(mine, there->column, there->has_path, there->path) : NULL;
     if (own == NULL) /* else it is weighed by itself */
@@ -182,8 +183,6 @@ static bool weigh_cell(struct weigh *w, const struct row *mine, const struct cel
     if (wanted && all != NULL && c->timestamp <= all->timestamp)
         lose_to_garbage(w, c->timestamp, all->timestamp, all->dot);
     weigh_rest(w, mine, c, there, x);
-    if (!shadowed && !replaced && (x == NULL ? wanted : !beats(x, c)))
-        w->ret->some |= wanted || cell_is_live(x, w->now_s);
     if (replaced)
         out->cells[out->cells_count++] = *all;
     else if (!shadowed && x != NULL && cell_wins(x, c)) /* also the same under another name */
@@ -255,9 +254,8 @@ static enum err weigh_range(struct weigh *w, struct bytes start, struct bytes en
         for (size_t i = 0; i < row.cells_count; i++)
             outlive(w, own ? &p->rows[k] : NULL, &row.cells[i], t->timestamp);
         if (w->rows.bytes > WEIGH_BYTES_MAX) { /* a server's stamp goes above all there is */
-            w->ret->some = true;
             if (w->stamp != 0 && t->timestamp == w->stamp)
-                lose(w, true, t->timestamp, w->maximum);
+                lose(w, true, t->timestamp, w->maximum < w->limit ? w->maximum : w->limit);
             break;
         }
     }
@@ -292,29 +290,54 @@ static enum err weigh_tombs(struct weigh *w)
     return err;
 }
 
+/* Into w->ret and w->here, unless all of it is newest. */
+static enum err weigh(struct engine *e, struct weigh *w)
+{
+    const struct part *p = w->part;
+    w->maximum = engine_maximum(e, p->table, p->token);
+    w->within = TIMESTAMP_NONE;
+    *w->ret = (struct weighed){.newest = part_min_timestamp(p) > w->maximum, .part = *p};
+    if (w->ret->newest)
+        return ERR_OK;
+    e->stats.weighed++;
+    w->here = (struct part){.table = p->table, .token = p->token, .key = p->key};
+    w->here.deletion = w->here.static_row.deletion = TOMB_NONE;
+    rows_init(&w->rows, e, w->arena, false);
+    enum err err = rows_open(&w->rows, p->table, p->token, p->key);
+    if (err == ERR_OK)
+        err = weigh_rows(w);
+    if (err == ERR_OK)
+        err = weigh_tombs(w);
+    enum err closed = rows_close(&w->rows);
+    err = err == ERR_OK ? closed : err;
+    return err == ERR_OK ? ERR_OK : engine_note(e, err);
+}
+
+enum err engine_contest(struct engine *e, const struct part *p, int64_t stamp, int64_t limit,
+                        int64_t now_s, struct arena *arena, int64_t *ret, bool *ret_beyond)
+{
+    struct weighed weighed;
+    struct weigh w = {
+        .part = p, .stamp = stamp, .limit = limit, .now_s = now_s, .arena = arena, .ret = &weighed};
+    enum err err = weigh(e, &w);
+    *ret = w.within;
+    *ret_beyond |= weighed.stamped.lost && weighed.stamped.by > limit;
+    return err;
+}
+
 enum err engine_weigh(struct engine *e, const struct part *p, const struct clock *context,
                       int64_t stamp, int64_t now_s, struct arena *arena, struct weighed *ret)
 {
-    struct weigh w = {
-        .part = p, .context = context, .stamp = stamp, .now_s = now_s, .arena = arena, .ret = ret};
-    w.maximum = engine_maximum(e, p->table, p->token);
-    *ret = (struct weighed){.newest = part_min_timestamp(p) > w.maximum, .part = *p};
-    ret->some = ret->newest;
-    if (ret->newest)
-        return ERR_OK;
-    e->stats.weighed++;
-    w.here = (struct part){.table = p->table, .token = p->token, .key = p->key};
-    w.here.deletion = w.here.static_row.deletion = TOMB_NONE;
-    rows_init(&w.rows, e, arena, false);
-    enum err err = rows_open(&w.rows, p->table, p->token, p->key);
-    if (err == ERR_OK)
-        err = weigh_rows(&w);
-    if (err == ERR_OK)
-        err = weigh_tombs(&w);
-    enum err closed = rows_close(&w.rows);
-    err = err == ERR_OK ? closed : err;
-    if (err != ERR_OK)
-        return engine_note(e, err);
+    struct weigh w = {.part = p,
+                      .context = context,
+                      .stamp = stamp,
+                      .limit = INT64_MAX,
+                      .now_s = now_s,
+                      .arena = arena,
+                      .ret = ret};
+    enum err err = weigh(e, &w);
+    if (err != ERR_OK || ret->newest)
+        return err;
     part_normalise(&w.here, arena);
     if (!part_is_empty(&w.here) && !MUTANT(back_dated_sent_raw))
         part_merge(&w.here, p, arena, &ret->part);

@@ -46,7 +46,6 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     deliver_open(c);
     waits_init(c);
     tracing_init(&c->trace);
-    engine_on_stray(engine, replica_note_stray, c);
     return c;
 }
 
@@ -57,6 +56,7 @@ static void free_pending(struct coord *c, struct pending *p)
     case PENDING_ROUND: read_free(c, container_of(p, struct round, pending)); break;
     case PENDING_CAS: cas_free(c, container_of(p, struct cas, pending)); break;
     case PENDING_BATCH: batch_free(c, batch_of(p)); break;
+    case PENDING_ASK: ask_close(c, ask_of_pending(p)); break;
     case PENDING_HINT: coord_untrack(c, p); break;
     }
 }
@@ -251,9 +251,9 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
     } else if (a->for_peer) {
         const struct verdict *v = &a->verdict;
         struct wire_message m = {.type = WIRE_WRITE_ACK};
-        m.write_ack = (struct wire_write_ack){a->request,          (uint32_t)err,   v->given.lost,
-                                              v->given.by,         v->stamped.lost, v->stamped.by,
-                                              !c->config.unsynced, v->unsure};
+        m.write_ack =
+            (struct wire_write_ack){a->request,      (uint32_t)err, v->given.lost,      v->given.by,
+                                    v->stamped.lost, v->stamped.by, !c->config.unsynced};
         coord_send(c, a->peer, &m);
     } else {
         struct pending *p = map_get(&c->pending_by_request, a->request);
@@ -352,8 +352,7 @@ static enum err peer_err(uint32_t number)
 static void take_ack(struct coord *c, struct now now, struct run *run, node_no from,
                      const struct wire_write_ack *m)
 {
-    struct verdict v = {
-        {m->given_lost, m->given_by}, {m->stamped_lost, m->stamped_by}, m->unsure, m->synced};
+    struct verdict v = {{m->given_lost, m->given_by}, {m->stamped_lost, m->stamped_by}, m->synced};
     if (m->err == ERR_OK)
         answer_time_note(&c->times, run->part.table, ANSWER_WRITE, now.mono - run->started);
     write_answer(c, now, run, from, peer_err(m->err), &v);
@@ -378,6 +377,13 @@ static bool receive(struct coord *c, struct now now, node_no from, const struct 
             hint_kept(c, container_of(p, struct run, pending), from, peer_err(m->hint_kept.err));
         else if (p != NULL && p->type == PENDING_HINT)
             deliver_handed_on(c, giving_of(p), from, peer_err(m->hint_kept.err));
+        return true;
+    case WIRE_MAXIMUM_ASK: replica_maximum(c, from, &m->maximum_ask); return true;
+    case WIRE_MAXIMUM_TELL:
+        p = map_get(&c->pending_by_request, m->maximum_tell.request);
+        if (p != NULL && p->type == PENDING_ASK)
+            ask_told(c, now, ask_of_pending(p), from, peer_err(m->maximum_tell.err),
+                     &m->maximum_tell);
         return true;
     case WIRE_WRITE: replica_write(c, now, from, m->epoch, &m->write, false); return true;
     case WIRE_READ: replica_read(c, now, from, m->epoch, &m->read, false); return true;
@@ -435,6 +441,7 @@ void coord_peer_lost(struct coord *c, struct now now, node_no node)
             break;
         case PENDING_CAS: cas_peer_lost(c, now, container_of(p, struct cas, pending), node); break;
         case PENDING_BATCH: batch_peer_lost(c, now, batch_of(p), node); break;
+        case PENDING_ASK: ask_peer_lost(c, now, ask_of_pending(p), node); break;
         case PENDING_HINT: deliver_handed_on(c, giving_of(p), node, ERR_CLOSED); break;
         }
     }
@@ -459,6 +466,7 @@ static void expire(struct coord *c, struct now now, struct due *due)
     case DUE_CAS: cas_expired(c, container_of(due, struct cas, deadline)); break;
     case DUE_CAS_MOVE: cas_move_again(c, now); break;
     case DUE_CAS_AGAIN: cas_again(c, now, container_of(due, struct cas, again)); break;
+    case DUE_ASK: ask_expired(c, now, ask_of_due(due)); break;
     case DUE_BATCH: batch_expired(c, batch_of_due(due)); break;
     case DUE_WAIT: waits_due(c, now, container_of(due, struct wait, due)); break;
     case DUE_KEEPER: keeper_due(c, now); break;
@@ -504,6 +512,7 @@ static usec ends_at(struct pending *p)
     case PENDING_ROUND: return container_of(p, struct round, pending)->op->deadline.timer.at;
     case PENDING_CAS: return container_of(p, struct cas, pending)->deadline.timer.at;
     case PENDING_BATCH: return batch_end(batch_of(p));
+    case PENDING_ASK: return ask_end(ask_of_pending(p));
     case PENDING_HINT: break; /* who is asked answers, or is lost */
     }
     return USEC_NEVER;

@@ -89,9 +89,12 @@ struct coord_write {
     enum level level;
     enum write_kind kind;
     usec timeout_us;
-    int64_t stamp; /* what of it has this timestamp the server has stamped, and may stamp again with
-                      a later one; 0: the timestamps are the client's */
-    bool replay;   /* from a log of batches: what it wrote may be forgotten as deleted */
+    int64_t stamp; /* what of it has this timestamp the server has stamped, and may stamp with a
+                      later one; 0: the timestamps are the client's */
+    bool asked;    /* .. or not: this is as in struct asked (coord_core.h) */
+    int64_t limit;
+    bool beyond;
+    bool replay;             /* from a log of batches: what it wrote may be forgotten as deleted */
     const struct seen *seen; /* by the session; copied; NULL: of no session */
     bool receipt;            /* who has answered is to be told */
     bool hint;  /* it was kept for a replica: a replay, of which what is too old is left
@@ -150,7 +153,6 @@ struct coord_result {
     int64_t behind;     /* .. by so many us */
     uint32_t hinted;    /* writes: so many acks are of nodes that keep it for a replica */
     bool synced;        /* writes: all that was acked is on disks, not only in kernels */
-    uint32_t newer;     /* TIMEOUT of a write: acks of so many that have something newer, too */
     bool left_out;      /* hints: some of it may have been deleted, and was not written */
     bool hints_full;    /* OVERLOADED: no more is kept for replicas that are away */
     node_no damaged;    /* FAILED, of reads: a replica whose data of the range is damaged; or 0 */
@@ -243,12 +245,11 @@ void coord_clear(struct coord *c);
 #define COORD_OWN_OP (UINT64_C(1) << 63)
 
 struct coord_stats {
-    uint64_t raised, stamped_again, undecided, lost_given, lost_stamped, replays_left_out, writes,
-        reads, forwards, digest_mismatches, repairs, speculations, repairs_widened, timeouts,
-        unavailable, overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats,
-        folds, merged, counters_read, batches, replays, waits, waits_in_vain, hints_acked,
-        hints_kept, hints_refused, hints_delivered, hints_handed_on, hints_dropped, hints_left_out,
-        hints_lost;
+    uint64_t asks, raised, lost_given, lost_stamped, replays_left_out, writes, reads, forwards,
+        digest_mismatches, repairs, speculations, repairs_widened, timeouts, unavailable,
+        overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats, folds, merged,
+        counters_read, batches, replays, waits, waits_in_vain, hints_acked, hints_kept,
+        hints_refused, hints_delivered, hints_handed_on, hints_dropped, hints_left_out, hints_lost;
     uint64_t batches_damaged;  /* kept ones that cannot be read any more, or stretches of them: */
     struct uuid batch_damaged; /* the last one, or where its id is lost too the one before it */
     bool damaged_behind;       /* then */

@@ -1,6 +1,7 @@
 /* Logged batches, at their coordinator. Half a batch must not be left behind when we die, so two
  * nodes have all of it before anything is written:
  *
+ *   ASKING --- its stamp is above what there is (coord_ask.c) ---> LOGGING
  *   LOGGING -- every keeper has it -----> WRITING -- all at their level --> DONE ok, keepers forget
  *      |                                     |------ some are not --------> DONE, keepers go on
  *      |--- out of time, or of keepers ---> DONE timed out (of kind BATCH_LOG)
@@ -29,7 +30,8 @@ struct batch {
     struct due deadline;
     struct memory *memory;
     uint64_t op;
-    struct coord_write write; /* ours */
+    struct coord_write write;   /* ours */
+    struct mutation *mutations; /* its own, that can be stamped */
     struct uuid id;
     struct bytes encoded;
     usec end_mono;
@@ -313,21 +315,93 @@ static struct coord_result check(struct coord *c, const struct coord_write *w, s
     return r;
 }
 
+/* --- the beginning */
+
+static void batch_log(struct coord *c, struct now now, struct batch *b)
+{
+    coord_track(c, &b->pending, PENDING_BATCH);
+    b->id = timeid(&c->last_batch, now.wall, c->self);
+    b->deadline.kind = DUE_BATCH;
+    timers_set(&c->timers, &b->deadline.timer, b->end_mono);
+    find_keepers(c, b);
+    ask_keepers(c, b);
+}
+
+static enum err batch_encode_ours(struct batch *b)
+{
+    struct buf out;
+    buf_init(&out, BATCH_BYTES_MAX);
+    batch_encode(b->write.mutations, b->write.count, &out);
+    enum err err = buf_finish(&out);
+    b->encoded = arena_copy(&b->memory->arena, buf_bytes(&out));
+    buf_close(&out);
+    return err;
+}
+
+/* What its keepers write later has the same stamps. */
+static enum err batch_stamp(struct batch *b, const struct asked *a)
+{
+    for (size_t i = 0; i < b->write.count && a->stamp != b->write.stamp; i++)
+        (void)part_restamp(&b->mutations[i].part, b->write.stamp, a->stamp);
+    b->write.asked = true;
+    b->write.limit = a->limit;
+    b->write.beyond = a->beyond;
+    if (a->stamp == b->write.stamp)
+        return ERR_OK;
+    b->write.stamp = a->stamp;
+    return batch_encode_ours(b);
+}
+
+void batch_asked(struct coord *c, struct now now, struct batch *b, const struct asked *a)
+{
+    struct coord_result failed = {.err = a->err,
+                                  .level = b->write.level,
+                                  .kind = WRITE_BATCH_LOG,
+                                  .required = a->required,
+                                  .failures = a->failures};
+    c->in_flight -= b->encoded.len;
+    if (failed.err == ERR_OK)
+        failed.err = batch_stamp(b, a);
+    if (failed.err != ERR_OK) {
+        batch_done(c, b, &failed);
+        return;
+    }
+    c->in_flight += b->encoded.len;
+    batch_log(c, now, b);
+}
+
+void batch_close(struct coord *c, struct batch *b)
+{
+    c->in_flight -= b->encoded.len;
+    memory_retire(c, b->memory);
+}
+
+/* ERR_BEHIND: batch_asked gets it. */
+static enum err batch_ask(struct coord *c, struct batch *b, struct asked *ret)
+{
+    struct ask_of *of = arena_array(&b->memory->arena, struct ask_of, b->write.count);
+    struct ask_request r = {.of = of,
+                            .count = b->write.count,
+                            .level = b->write.level,
+                            .stamp = b->write.stamp,
+                            .until = b->write.stamp + b->write.timeout_us,
+                            .end_mono = b->end_mono,
+                            .batch = b};
+    for (size_t i = 0; i < b->write.count; i++)
+        of[i] = (struct ask_of){b->mutations[i].keyspace, &b->mutations[i].part};
+    return ask_start(c, &r, ret);
+}
+
 void batch_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)
 {
     struct memory *memory = memory_new();
     struct batch *b = arena_new(&memory->arena, struct batch);
     struct mutation *mutations;
-    struct buf out;
     b->memory = memory;
     b->op = op;
     b->write = *w;
     list_init(&b->pending.link);
-    buf_init(&out, BATCH_BYTES_MAX);
-    batch_encode(w->mutations, w->count, &out);
-    enum err err = buf_finish(&out);
-    b->encoded = arena_copy(&memory->arena, buf_bytes(&out));
-    buf_close(&out);
+    enum err err = batch_encode_ours(b);
     struct coord_result r = check(c, w, b->encoded.len);
     if (err != ERR_OK)
         r.err = ERR_TOO_BIG;
@@ -341,12 +415,16 @@ void batch_start(struct coord *c, struct now now, uint64_t op, const struct coor
     if (w->seen != NULL)
         b->write.seen = copy_seen(&memory->arena, w->seen);
     c->stats.batches++;
-    coord_track(c, &b->pending, PENDING_BATCH);
-    b->id = timeid(&c->last_batch, now.wall, c->self);
+    b->mutations = mutations;
     b->end_mono = now.mono + w->timeout_us;
-    b->deadline.kind = DUE_BATCH;
-    timers_set(&c->timers, &b->deadline.timer, b->end_mono);
     c->in_flight += b->encoded.len;
-    find_keepers(c, b);
-    ask_keepers(c, b);
+    struct asked asked = {.err = ERR_OK};
+    if (write_asks(w))
+        asked.err = batch_ask(c, b, &asked);
+    if (asked.err == ERR_BEHIND)
+        return;
+    if (write_asks(w))
+        batch_asked(c, now, b, &asked);
+    else
+        batch_log(c, now, b);
 }

@@ -1,9 +1,11 @@
 /* coord_core.h - what the files of the coordinator share; nobody else includes it.
  *
  *   coord.c        requests, effects, deadlines, dispatch
+ *   coord_op.c     writes of clients: all runs of one request
  *   coord_write.c  runs: one mutation on its way to W replicas
  *   coord_forward.c  runs handed to a replica, and taken from others
- *   coord_stamp.c  a run that loses to what is there: stamped again, or told
+ *   coord_ask.c    what a server stamps is stamped above what a quorum has
+ *   coord_stamp.c  what a run becomes where it is minted, and what its client is told
  *   coord_hint.c   what too few replicas can take is kept for them
  *   coord_deliver.c  and brought to them; hints.c has the disk
  *   coord_batch.c  logged batches: first their keepers, then their runs
@@ -16,7 +18,6 @@
  *   coord_repair.c what a round does when its replicas disagree
  *   coord_speculate.c  who is slow is not waited for
  *   waits.c        requests of sessions that wait for what the session has seen
- *   early.c        writes that came by read repair before their message
  *   replica.c      the other side: peers' writes and reads
  *   cas.c          sessions of IF … and of reads at serial levels; cas_core.h
  */
@@ -30,8 +31,8 @@
 #include "base/rng.h"
 #include "base/timers.h"
 #include "node/coord/coord.h"
+#include "node/coord/coord_ask.h"
 #include "node/coord/coord_stamp.h"
-#include "node/coord/early.h"
 #include "node/coord/hints.h"
 #include "node/coord/hints_host.h"
 #include "node/coord/patience.h"
@@ -46,9 +47,16 @@
 #define REFUSED_MAX  8  /* nodes that keep no hint, before nobody else is asked */
 #define REPLICAS_MAX 64 /* of one range, all data centres and pending ones together */
 
-/* What a request number stands for; a member of run, round, cas, batch and giving. */
+/* What a request number stands for; a member of run, round, cas, batch, ask and giving. */
 struct pending {
-    enum pending_type { PENDING_RUN, PENDING_ROUND, PENDING_CAS, PENDING_BATCH, PENDING_HINT } type;
+    enum pending_type {
+        PENDING_RUN,
+        PENDING_ROUND,
+        PENDING_CAS,
+        PENDING_BATCH,
+        PENDING_ASK,
+        PENDING_HINT
+    } type;
     uint64_t request;
     struct list link; /* in coord.pending, in order of start */
 };
@@ -56,7 +64,6 @@ struct pending {
 /* What a replica found when it applied a write (engine_weigh). */
 struct verdict {
     struct loss given, stamped;
-    bool unsure; /* stamped: whether it lost when it came here first is not known */
     bool synced; /* and not only for the kernel's copy */
 };
 
@@ -86,6 +93,7 @@ struct due {
         DUE_CAS_MOVE,
         DUE_FOLD,
         DUE_BATCH,
+        DUE_ASK,
         DUE_WAIT,
         DUE_KEEPER,
         DUE_HALF,
@@ -129,7 +137,6 @@ struct coord {
     struct keeper keeper;
     struct waits *waits; /* waits.h */
     struct hints hints;
-    struct early early;
     struct map deliveries; /* by target, coord_deliver.c */
     struct hints_host hints_host;
     struct due deliver_due;
@@ -153,6 +160,7 @@ struct coord {
     struct map folds;    /* of ranges, coord_fold.c */
     struct map tells;    /* by ticket: what is said when it is durable */
     struct map lives;    /* node -> its present boot, as far as folds have told */
+    int64_t raised_last; /* the stamp that was raised last */
     int64_t promised;    /* no increment is taken with a timestamp up to this */
     struct list retired; /* arenas whose bytes effects may still name */
     size_t in_flight;
@@ -230,11 +238,11 @@ struct run {
     int64_t stamp; /* the server's, in `part`; 0: none */
     int64_t came;  /* the same as it was in the request, and is in what is forwarded */
     int64_t until; /* by when it is answered, on the clock of who was asked: not raised above */
-    int64_t limit; /* nor above this: whoever it is handed to next stamps it higher; of who handed
-                    * it on: what that one was told, INT64_MIN: it has not been handed on */
+    int64_t limit; /* above all that a quorum had up to this, and fixed; INT64_MIN: nobody was
+                    * asked, and who mints it raises it (coord_ask.c) */
+    bool beyond;   /* something above the limit was there before it */
     bool held;     /* it is over, and nobody is told yet (stamp_holds): */
     struct coord_result outcome;
-    unsigned again;   /* how often it was stamped again */
     struct part sent; /* what became of `part` where it was minted */
     struct verdict minted;
     struct bytes context; /* a clock; empty: not needed */
@@ -250,8 +258,6 @@ struct run {
     node_no forward_to;
     bool forward_waits; /* for the answer */
     struct quorums quorums;
-    bool proves;          /* the level does: */
-    struct quorums proof; /* where so many say that it wins it does (coord_stamp.h); no members */
     struct {
         node_no node;
         struct standing standing;
@@ -259,13 +265,17 @@ struct run {
         enum replica_state state;
         node_no keeper;          /* who stands in for it; 0: nobody */
         enum replica_state hint; /* of that one */
-        bool told;               /* its first verdict: */
+        bool told;               /* its verdict: */
         struct verdict verdict;
         bool synced;
         enum err err; /* of a lost one: what it said; OK: it was dead before */
     } target[REPLICAS_MAX];
     size_t targets;
 };
+
+/* A run of an operation is over, or is dropped at shutdown. */
+void write_run_done(struct coord *c, struct run *run, const struct coord_result *result);
+void write_run_dropped(struct coord *c, struct write_op *op);
 
 void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err,
                   const struct verdict *verdict);
@@ -550,13 +560,6 @@ enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *
  * it? Else it comes with a pull (docs/versions.md, 6). */
 bool replica_takes_state(struct coord *c, keyspace_no keyspace, range_no range,
                          const struct part *part, uint64_t epoch);
-/* It is about to be applied: writes of which it is, and whose message has not come yet, are noted;
- * not that whose message brings it (n = 0: none does). */
-void replica_note_state(struct coord *c, keyspace_no keyspace, range_no range,
-                        const struct part *part, struct dot own);
-/* The same of what a pull brings under another name: whether it wins is not known. arg: the coord.
- */
-void replica_note_stray(void *arg, keyspace_no keyspace, range_no range, const struct part *part);
 
 /* epoch: the sender's. waited: for what the message says that it must have first. */
 void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch,

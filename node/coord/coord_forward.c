@@ -35,7 +35,8 @@ bool run_forward(struct coord *c, struct now now, struct run *run)
                                       .part = run->encoded,
                                       .supersede = run->supersede_encoded,
                                       .stamp = run->came,
-                                      .limit = stamp_limit_of_next(c, run),
+                                      .limit = run->limit,
+                                      .beyond = run->beyond,
                                       .until = run->until,
                                       .replay = run->replay,
                                       .after = run->after,
@@ -69,6 +70,7 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
     run->came = m->stamp;
     run->until = m->until;
     run->limit = m->limit;
+    run->beyond = m->beyond;
     run->replay = m->replay;
     run->hint = m->hint;
     run->to = m->hint && m->level == LEVEL_ONE ? cluster_self(c->cluster) : 0;
@@ -80,6 +82,13 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
         return;
     }
     run_start(c, now, run, (usec)m->timeout_us);
+}
+
+/* Where it was forwarded to last nothing was done: that tells nothing about who was lost before. */
+static enum err forward_err(const struct run *run, enum err err)
+{
+    bool undone = err == ERR_UNAVAILABLE || err == ERR_OVERLOADED;
+    return undone && run->forward_lost ? ERR_TIMEOUT : err;
 }
 
 void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m)
@@ -98,7 +107,7 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
         return; /* nothing was sent there: another replica may see more of the others */
     if (undone && (run->alone || hint_alone(c, run)))
         return;
-    struct coord_result result = {.err = stamp_forward_err(run, err),
+    struct coord_result result = {.err = forward_err(run, err),
                                   .level = run->level,
                                   .kind = run->kind,
                                   .required = m->required,
@@ -108,7 +117,6 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
                                   .synced = m->synced,
                                   .left_out = m->left_out,
                                   .hints_full = m->hints_full,
-                                  .newer = m->newer,
                                   .waits_for = m->waits_for,
                                   .merged = m->merged,
                                   .merged_in = run->part.table,

@@ -101,7 +101,6 @@ static bool repair_one(struct coord *c, struct now now, struct round *round, str
                 repair_answer(c, now, round, a->node, ERR_BEHIND);
                 return true;
             }
-            replica_note_state(c, keyspace, range, &lack, (struct dot){0});
             coord_apply(c, now, keyspace, range, &lack, no_dot, NULL,
                         (struct applying){.request = round->pending.request});
             continue;

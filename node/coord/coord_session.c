@@ -47,7 +47,6 @@ struct wire_message run_forward_done(const struct run *run, const struct coord_r
                                                 .synced = result->synced,
                                                 .left_out = result->left_out,
                                                 .hints_full = result->hints_full,
-                                                .newer = result->newer,
                                                 .waits_for = result->waits_for,
                                                 .merged = result->merged,
                                                 .lost = (uint32_t)result->lost,

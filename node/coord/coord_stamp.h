@@ -1,5 +1,5 @@
-/* coord_stamp.h - a run that loses to what is there: stamped again, or told. For the files of the
- * coordinator, which include coord_core.h; coord_stamp.c has the argument. */
+/* coord_stamp.h - what a run becomes where it is minted, and what its client is told. For the files
+ * of the coordinator, which include coord_core.h; coord_stamp.c has the argument. */
 #ifndef TORC_NODE_COORD_COORD_STAMP_H
 #define TORC_NODE_COORD_COORD_STAMP_H
 
@@ -7,8 +7,8 @@
 
 struct run;
 
-/* The part gets its dot, and, where that is the server's, a timestamp above all that is here; what
- * is to be sent of it, and what must go with it. */
+/* The part gets its dot, and, where that is the server's and nobody was asked, a timestamp above
+ * all that is here; what is to be sent of it, and what must go with it. */
 enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot dot) MUST_CHECK;
 
 /* The same where siblings are kept. ERR_INVALID: the request is none of them. */
@@ -27,38 +27,16 @@ enum err stamp_leave_out(const struct coord *c, struct run *run) MUST_CHECK;
 /* A peer has handed it to us, and waits for it no longer, whatever clocks say. */
 bool stamp_is_given_up(const struct coord *c, const struct run *run);
 
-/* It is handed to another replica: how high that may stamp it. So that what it still does when we
- * have given it up, and handed the run to the next one, is below what that one writes. */
-int64_t stamp_limit_of_next(struct coord *c, struct run *run);
-
-/* Whoever it was forwarded to is lost, and may have written it under a later stamp, or yet do so:
- * who gets it now is to stamp it above that. */
-void stamp_forward_again(struct coord *c, struct run *run);
-
-/* What it comes to when nothing was done where it was forwarded to last: that tells nothing about
- * who was lost before. */
-enum err stamp_forward_err(const struct run *run, enum err err);
-
 /* It is over. True: few have it (it has failed, and may be seen all the same, or is raised and at
  * ONE, say), and it has a stamp that is ahead of the clock; so what is done after the answer,
  * elsewhere, could be older. It is answered when the clock is there, or time is up. */
 bool stamp_holds(struct coord *c, struct run *run, const struct coord_result *result);
 
-/* What becomes of a run that enough have. */
-enum stamp_ruling {
-    STAMP_STANDS,  /* as it is; whether it is seen the client is told (stamp_tell) */
-    STAMP_AGAIN,   /* it has a later stamp now, and is to go to all of them again */
-    STAMP_OPEN,    /* who has not answered yet decides it */
-    STAMP_UNKNOWN, /* whether it wins cannot be told any more */
-};
-enum stamp_ruling stamp_rule(struct coord *c, struct run *run);
-
-/* Its time is up. Why, when that is what it waits for: counts it, and says how many have something
- * newer. */
-void stamp_tell_undecided(struct coord *c, const struct run *run, struct coord_result *ret);
-
 /* What the client is to be told of a write that is done. */
-void stamp_tell(const struct coord *c, const struct run *run, struct coord_result *ret);
+void stamp_tell(const struct run *run, struct coord_result *ret);
+
+/* What is replaced has the timestamp below the stamp's (part_restamp): so two above. */
+int64_t stamp_above(int64_t timestamp);
 
 /* No stamp is raised above this. */
 int64_t stamp_limit(const struct coord *c);

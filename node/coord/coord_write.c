@@ -3,69 +3,22 @@
 #include "node/coord/coord_core.h"
 
 #include "base/mutant.h"
-#include "node/coord/receipt.h"
 #include "node/coord/waits.h"
 
 #include <string.h>
 
-struct write_op {
-    uint64_t op;
-    struct memory *memory;
-    size_t left;      /* runs that have no result yet */
-    struct seen told; /* by the dots of those that went well */
-    struct bytes receipt;
-    struct coord_result result;
-};
-
-/* One result for all runs of an operation: the first that is not well wins. */
-static void op_fold(struct coord *c, struct write_op *op, const struct coord_result *result)
-{
-    uint32_t merged = op->result.merged + result->merged;
-    struct coord_result before = op->result;
-    table_no merged_in = result->merged > 0 ? result->merged_in : before.merged_in;
-    if (result->merged > 0 && before.merged > 0 && result->merged_in != before.merged_in)
-        merged_in = 0;
-    c->stats.lost_given += result->lost == LOST_GIVEN;
-    c->stats.lost_stamped += result->lost == LOST_STAMPED;
-    c->stats.hints_acked += result->err == ERR_OK && result->hinted > 0;
-    if (op->result.err == ERR_OK)
-        op->result = *result;
-    op->result.hinted = before.hinted + result->hinted;
-    op->result.synced = before.synced && result->synced;
-    op->result.left_out = before.left_out || result->left_out;
-    op->result.merged = merged;
-    op->result.merged_in = merged_in;
-    if (result->lost == LOST_NONE || result->behind < before.behind) {
-        op->result.lost = before.lost;
-        op->result.lost_in = before.lost_in;
-        op->result.behind = before.behind;
-    }
-    ASSERT(op->left > 0);
-    if (--op->left > 0)
-        return;
-    op->result.receipt = op->receipt;
-    op->result.seen = op->told.count > 0 ? &op->told : NULL;
-    coord_done(c, op->op, &op->result);
-    memory_retire(c, op->memory);
-}
-
 void run_finish(struct coord *c, struct run *run, const struct coord_result *result)
 {
-    struct write_op *op = run->owner;
     if (stamp_holds(c, run, result))
         return;
     run_tell(c, run, result);
-    if (op != NULL)
-        receipt_add(&op->receipt, &op->memory->arena, run->receipt);
-    if (op != NULL && result->err == ERR_OK && run->tells)
-        seen_merge(&op->told, &op->memory->arena, &run->told);
     coord_untrack(c, &run->pending);
     timers_cancel(&c->timers, &run->deadline.timer);
     timers_cancel(&c->timers, &run->half.timer);
     if (!MUTANT(in_flight_leaks))
         c->in_flight -= run->encoded.len;
     if (run->owner != NULL) {
-        op_fold(c, run->owner, result);
+        write_run_done(c, run, result);
     } else {
         struct wire_message m = run_forward_done(run, result);
         if (MUTANT(forward_says_ok))
@@ -80,8 +33,8 @@ void write_free(struct coord *c, struct run *run)
     coord_untrack(c, &run->pending);
     timers_cancel(&c->timers, &run->deadline.timer);
     timers_cancel(&c->timers, &run->half.timer);
-    if (run->owner != NULL && --run->owner->left == 0)
-        memory_retire(c, run->owner->memory);
+    if (run->owner != NULL)
+        write_run_dropped(c, run->owner);
     memory_retire(c, run->memory);
 }
 
@@ -129,27 +82,16 @@ void run_result(struct coord *c, struct run *run, enum err err)
     }
     if (err == ERR_OK &&
         (run->weighs || run->hint || (run->supersede.siblings && may_be_stamped(run))))
-        stamp_tell(c, run, &result);
-    if (err == ERR_TIMEOUT && run->weighs)
-        stamp_tell_undecided(c, run, &result);
+        stamp_tell(run, &result);
     if (err == ERR_OVERLOADED && run->kind == WRITE_COUNTER)
         result.waits_for = fold_waits_for(c, run->keyspace, run->range);
     run_finish(c, run, &result);
 }
 
-static void run_again(struct coord *c, struct run *run);
-
 bool run_decide(struct coord *c, struct run *run)
 {
     switch (quorums_state(&run->quorums)) {
-    case QUORUM_ENOUGH:
-        switch (run->weighs ? stamp_rule(c, run) : STAMP_STANDS) {
-        case STAMP_STANDS: run_result(c, run, ERR_OK); break;
-        case STAMP_AGAIN: run_again(c, run); break;
-        case STAMP_UNKNOWN: run_result(c, run, ERR_TIMEOUT); break;
-        case STAMP_OPEN: return false;
-        }
-        return true;
+    case QUORUM_ENOUGH: run_result(c, run, ERR_OK); return true;
     case QUORUM_IMPOSSIBLE:
         if (hint_fill(c, run)) {
             hint_send(c, run);
@@ -216,8 +158,6 @@ static enum err run_plan(struct coord *c, struct run *run)
     bool moving = p->moving && !MUTANT(forget_later_set);
     run->range = ring_range_of(run->part.token, p->ranges);
     quorums_init(&run->quorums, &config, moving);
-    run->proves = quorum_proof(&config, &config.level);
-    quorums_init(&run->proof, &config, moving);
     add_targets(c, run, placement_replicas(p, run->range), false);
     if (moving)
         add_targets(c, run, placement_later(p, run->range), true);
@@ -253,19 +193,14 @@ static bool mint(struct coord *c, struct now now, struct run *run, struct dot do
                                            : stamp_mint(c, now, run, dot);
     if (err == ERR_INVALID)
         run_result(c, run, ERR_FAILED);
-    else if (err != ERR_OK && run->again > 0)
-        run_result(c, run, ERR_TIMEOUT); /* it may be seen, and may not */
-    else if (err != ERR_OK)              /* what is here cannot be read */
+    else if (err != ERR_OK) /* what is here cannot be read */
         run_elsewhere(c, now, run);
     return err == ERR_OK;
 }
 
-/* The first of each counts (coord_stamp.c). Ours at once: the others do not see what lost here, for
- * what won is sent to them. */
+/* Ours at once: the others do not see what lost here, for what won is sent to them. */
 static void take_verdict(struct run *run, size_t i, const struct verdict *verdict)
 {
-    if (run->target[i].told)
-        return;
     run->target[i].told = true;
     run->target[i].verdict = *verdict;
 }
@@ -335,26 +270,6 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
                 (struct applying){.request = request, .verdict = run->minted});
 }
 
-/* It has a later stamp, and with it another dot: acks of before are no acks of it. */
-static void run_again(struct coord *c, struct run *run)
-{
-    coord_untrack(c, &run->pending);
-    coord_track(c, &run->pending, PENDING_RUN);
-    quorums_restart(&run->quorums);
-    for (size_t i = 0; i < run->targets; i++) {
-        bool stands_in = hint_stands_in(run, i);
-        if ((run->target[i].state != REPLICA_LOST && counts(run, i)) || stands_in)
-            quorums_member(&run->quorums, run->target[i].standing);
-        if (stands_in)
-            run->target[i].hint = REPLICA_IDLE;
-    }
-    run->hinted = 0;
-    if (quorums_state(&run->quorums) == QUORUM_IMPOSSIBLE)
-        run_result(c, run, ERR_TIMEOUT);
-    else
-        run_coordinate(c, c->now, run);
-}
-
 /* Who may give the write its dot: a replica; of a counter one that has all that the range holds,
  * not one that is about to (docs/counters.md). */
 static bool may_coordinate(const struct run *run, size_t i)
@@ -408,8 +323,6 @@ void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us
     bool stamped = may_be_stamped(run);
     run->weighs = stamped && !run->supersede.siblings;
     run->stamp = run->came = stamped ? run->came : 0;
-    if (run->owner != NULL)
-        run->until = (run->came != 0 ? run->came : now.wall) + timeout_us;
     coord_track(c, &run->pending, PENDING_RUN);
     run->started = now.mono;
     run->end_mono = now.mono + timeout_us;
@@ -425,24 +338,6 @@ void run_start(struct coord *c, struct now now, struct run *run, usec timeout_us
         run_go(c, now, run);
 }
 
-/* Of our own, deep in the run's memory. */
-static bool copy_mutation(struct run *run, const struct mutation *m)
-{
-    struct arena *arena = &run->memory->arena;
-    struct buf out;
-    buf_init(&out, STORE_BATCH_MAX);
-    part_encode(&m->part, &out);
-    enum err err = buf_finish(&out);
-    run->encoded = arena_copy(arena, buf_bytes(&out));
-    buf_clear(&out);
-    supersede_encode(&m->supersede, &out);
-    err = err == ERR_OK ? buf_finish(&out) : err;
-    run->supersede_encoded = arena_copy(arena, buf_bytes(&out));
-    buf_close(&out);
-    return err == ERR_OK && part_decode(run->encoded, arena, &run->part) == ERR_OK &&
-           supersede_decode(run->supersede_encoded, arena, &run->supersede) == ERR_OK;
-}
-
 struct run *run_new(void)
 {
     struct memory *memory = memory_new();
@@ -451,45 +346,6 @@ struct run *run_new(void)
     run->limit = INT64_MIN;
     list_init(&run->pending.link);
     return run;
-}
-
-void write_begin(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)
-{
-    struct memory *memory = memory_new();
-    struct write_op *o = arena_new(&memory->arena, struct write_op);
-    o->op = op;
-    o->memory = memory;
-    o->result =
-        (struct coord_result){.err = ERR_OK, .level = w->level, .kind = w->kind, .synced = true};
-    o->left = w->count + 1; /* one for ourselves, so that DONE is last */
-    c->stats.writes++;
-    for (size_t i = 0; i < w->count; i++) {
-        struct run *run = run_new();
-        run->owner = o;
-        run->keyspace = w->mutations[i].keyspace;
-        run->level = w->level;
-        run->kind = w->kind;
-        run->came = w->stamp;
-        run->want_receipt = w->receipt;
-        run->replay = w->replay;
-        run->hint = w->hint;
-        run->to = w->to;
-        if (copy_mutation(run, &w->mutations[i])) {
-            run_take_session(c, run, w->seen);
-            run_start(c, now, run, w->timeout_us);
-        } else {
-            struct coord_result too_big = {.err = ERR_TOO_BIG, .level = w->level, .kind = w->kind};
-            memory_retire(c, run->memory);
-            op_fold(c, o, &too_big);
-        }
-    }
-    struct coord_result ok = {.err = ERR_OK, .level = w->level, .kind = w->kind, .synced = true};
-    if (w->count > 0)
-        ok = o->result;
-    ok.lost = LOST_NONE; /* they are counted already */
-    ok.merged = 0;
-    ok.hinted = 0;
-    op_fold(c, o, &ok);
 }
 
 bool write_is_possible(struct coord *c, const struct mutation *m, const struct coord_write *w,
@@ -540,7 +396,7 @@ void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no n
     if (run->forwarded) {
         if (run->forward_to != node || run->held)
             return;
-        stamp_forward_again(c, run);
+        run->forward_lost = true;
         run->forward_waits = false;
         if (!run_forward(c, now, run) && !run->alone && !hint_alone(c, run))
             run_result(c, run, ERR_TIMEOUT); /* it may or may not have happened */

@@ -55,26 +55,22 @@ void quorum_init(struct quorum *q, const struct quorum_config *config)
     q->group[0].need = single_need(config);
 }
 
-bool quorum_proof(const struct quorum_config *config, enum level *ret)
+bool quorum_proves(const struct quorum_config *config)
 {
     switch (config->level) {
     case LEVEL_QUORUM:
     case LEVEL_LOCAL_QUORUM:
-    case LEVEL_EACH_QUORUM: break;
+    case LEVEL_EACH_QUORUM: return true;
     case LEVEL_TWO:
     case LEVEL_THREE:
-    case LEVEL_ALL:
-        if (single_need(config) < majority(total_rf(config)))
-            return false;
-        *ret = LEVEL_QUORUM;
-        break;
+    case LEVEL_ALL: return single_need(config) >= majority(total_rf(config));
     case LEVEL_ANY:
     case LEVEL_ONE:
     case LEVEL_LOCAL_ONE:
     case LEVEL_SERIAL:
     case LEVEL_LOCAL_SERIAL: return false;
     }
-    return true;
+    return false;
 }
 
 bool quorum_counts(const struct quorum *q, uint32_t dc)
@@ -248,21 +244,6 @@ enum quorum_state quorums_state(const struct quorums *q)
     if (now == QUORUM_IMPOSSIBLE || later == QUORUM_IMPOSSIBLE)
         return QUORUM_IMPOSSIBLE;
     return now == QUORUM_ENOUGH ? later : now;
-}
-
-static bool shut(const struct quorum *q)
-{
-    for (uint32_t i = 0; i < q->groups; i++) {
-        const struct quorum_group *g = &q->group[i];
-        if (g->need > 0 && g->members >= g->need + g->lost)
-            return false;
-    }
-    return true;
-}
-
-bool quorums_shut(const struct quorums *q)
-{
-    return shut(&q->now) && (!q->moving || shut(&q->later));
 }
 
 bool quorums_failed(const struct quorums *q)

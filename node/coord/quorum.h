@@ -55,10 +55,9 @@ void quorum_ack(struct quorum *q, uint32_t dc);
 void quorum_fail(struct quorum *q, uint32_t dc); /* it said that it failed */
 void quorum_lose(struct quorum *q, uint32_t dc); /* it will not answer */
 
-/* The level at which replicas show that a write wins over all that was acked before it at that
- * level (coord_stamp.h): one any two quorums of which meet. False: *ret is as it was, for the level
- * needs less than that. */
-bool quorum_proof(const struct quorum_config *config, enum level *ret);
+/* Do any two sets of replicas that are enough for the level meet? Then whoever asks so many hears
+ * of all that was acked at it (coord_ask.c). */
+bool quorum_proves(const struct quorum_config *config);
 
 enum quorum_state quorum_state(const struct quorum *q);
 uint32_t quorum_need(const struct quorum *q);    /* what errors call "required" */
@@ -94,8 +93,6 @@ bool quorums_want(const struct quorums *q, struct standing s);
 /* Nobody is asked yet, as after init; failures are kept. */
 void quorums_restart(struct quorums *q);
 enum quorum_state quorums_state(const struct quorums *q);
-/* No data centre's quorum can be met, neither among those of now nor among those of later. */
-bool quorums_shut(const struct quorums *q);
 bool quorums_failed(const struct quorums *q); /* somebody said so */
 
 /* The one that errors tell of: the one that is not met. */

@@ -33,18 +33,11 @@ static enum err judge(struct coord *c, struct now now, const struct wire_write *
                       const struct part *p, const struct clock *context, struct arena *arena,
                       struct verdict *ret)
 {
-    struct early_note like = {.keyspace = m->keyspace, .range = m->range, .dot = m->dot};
-    enum early_state early = EARLY_NO;
     struct weighed w;
     enum err err =
         engine_weigh(c->engine, p, context, m->stamp, now.wall / USEC_PER_SEC, arena, &w);
-    if (err == ERR_OK && w.stamped.lost && !MUTANT(early_is_late))
-        early = early_find(&c->early, &like, m->stamp, p,
-                           engine_clock(c->engine, m->keyspace, m->range));
-    if (early == EARLY_WON)
-        w.stamped = (struct loss){0};
     if (err == ERR_OK && !MUTANT(loss_not_told))
-        *ret = (struct verdict){w.given, w.stamped, w.some || early == EARLY_UNSURE, false};
+        *ret = (struct verdict){w.given, w.stamped, false};
     return err;
 }
 
@@ -81,42 +74,6 @@ bool replica_takes_state(struct coord *c, keyspace_no keyspace, range_no range,
     struct ring_of ring = {c->cluster, keyspace, range, epoch};
     return MUTANT(untold_is_taken) ||
            engine_is_told(c->engine, keyspace, range, part, tells, &ring);
-}
-
-/* By the fastest clock. */
-static int64_t note_stamp(const struct coord *c)
-{
-    return c->now.wall + 2 * c->config.clock_offset_max_us;
-}
-
-void replica_note_stray(void *arg, keyspace_no keyspace, range_no range, const struct part *part)
-{
-    struct coord *c = arg;
-    struct early_note note = {.keyspace = keyspace, .range = range, .maximum = INT64_MAX};
-    struct early_came came;
-    note.stamp = note_stamp(c);
-    if (!part->siblings && !MUTANT(stray_unnoted) &&
-        early_look(&came, part, (struct dot){0}, engine_clock(c->engine, keyspace, range)))
-        early_note(&c->early, &note, &came, false);
-}
-
-void replica_note_state(struct coord *c, keyspace_no keyspace, range_no range,
-                        const struct part *part, struct dot own)
-{
-    struct early_note note = {.keyspace = keyspace, .range = range};
-    struct early_came came;
-    struct arena arena = {0};
-    struct weighed w = {.newest = true};
-    if (part->siblings || /* they do not lose */
-        !early_look(&came, part, own, engine_clock(c->engine, keyspace, range)))
-        return;
-    note.maximum = engine_maximum(c->engine, part->table, part->token);
-    note.stamp = note_stamp(c);
-    enum err err = ERR_OK;
-    if (part_min_timestamp(part) <= note.maximum)
-        err = engine_weigh(c->engine, part, NULL, 0, c->now.wall / USEC_PER_SEC, &arena, &w);
-    early_note(&c->early, &note, &came, err == ERR_OK && !w.given.lost && !w.stamped.lost);
-    arena_close(&arena);
 }
 
 /* A message of a session, that waits for what the session has seen elsewhere. ERR_BEHIND: it does;
@@ -183,8 +140,6 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
         err = check_context(c, m, &context);
     if (err == ERR_OK && m->dot.n > 0 && m->weighs)
         err = judge(c, now, m, &part, has_context ? &context : NULL, &arena, &applying.verdict);
-    if (err == ERR_OK && (m->dot.n == 0 || !MUTANT(carried_unnoted)))
-        replica_note_state(c, m->keyspace, m->range, &part, m->dot);
     if (MUTANT(replica_loses_row) && err == ERR_OK && part.rows_count > 1)
         part.rows_count--;
     if (err == ERR_OK) {

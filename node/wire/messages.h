@@ -38,6 +38,8 @@
     M(BATCH_DROP, batch_drop, 27)                                                                  \
     M(HINT_KEEP, hint_keep, 28)                                                                    \
     M(HINT_KEPT, hint_kept, 29)                                                                    \
+    M(MAXIMUM_ASK, maximum_ask, 8)                                                                 \
+    M(MAXIMUM_TELL, maximum_tell, 9)                                                               \
     /* agreement: the metadata log (node/meta) */                                                  \
     M(META_HELLO, meta_hello, 30)                                                                  \
     M(META_WELCOME, meta_welcome, 31)                                                              \
@@ -84,8 +86,7 @@
  * state for read repair. timeout_us: what is left for the sender, a duration (clocks are not
  * compared). context: the clock of who minted the dot (storage/engine.h), mostly empty. weighs: the
  * ack says by which timestamp the write loses here, if it does: what has the server's `stamp` (0:
- * nothing has) apart from all else (engine_weigh); unsure: whether it did so when it came here
- * first, or may have been seen since, is not known. after: dots that the replica must have first
+ * nothing has) apart from all else (engine_weigh). after: dots that the replica must have first
  * (node/coord/waits.h). synced: the ack is not for the kernel's copy, but for the disk's. */
 #define WIRE_WRITE(F)                                                                              \
     F(u64, request)                                                                                \
@@ -97,16 +98,17 @@
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \
     F(flag, given_lost)                                                                            \
-    F(i64, given_by) F(flag, stamped_lost) F(i64, stamped_by) F(flag, synced) F(flag, unsure)
+    F(i64, given_by) F(flag, stamped_lost) F(i64, stamped_by) F(flag, synced)
 
 /* A whole request handed to a replica that will coordinate it. supersede: supersede_encode. stamp:
- * the server's, 0: none. until: by when it is answered, by the clock of who was asked; no stamp is
- * raised above it, and much later it is refused. replay: from the log of batches. DONE:
- * lost, of enum lost; behind: by how many us; which dot it got; when it was wanted, who has
- * answered (node/coord/receipt.h). hint: it was kept for this replica, or for any of the owners; at
- * ONE the ack is the replica's own. DONE: hinted: so many acks are of those that keep a hint;
- * synced: all acks are for the disk's copy; left_out: what deleted it may be forgotten; hints_full:
- * somebody refused to keep one; newer: of so many acks it is not known whether it won. */
+ * the server's, 0: none. limit: it is above all that a quorum had up to this; INT64_MIN: nobody was
+ * asked, and who mints it raises it above what is there; beyond: something above the limit was.
+ * until: by when it is answered, by the clock of who was asked; no stamp is raised above it, and
+ * much later it is refused. replay: from the log of batches. DONE: lost, of enum lost; behind: by
+ * how many us; which dot it got; when it was wanted, who has answered (node/coord/receipt.h). hint:
+ * it was kept for this replica, or for any of the owners; at ONE the ack is the replica's own.
+ * DONE: hinted: so many acks are of those that keep a hint; synced: all acks are for the disk's
+ * copy; left_out: what deleted it may be forgotten; hints_full: somebody refused to keep one. */
 #define WIRE_FORWARD(F)                                                                            \
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
@@ -116,7 +118,9 @@
     F(bytes, part)                                                                                 \
     F(bytes, supersede)                                                                            \
     F(i64, stamp)                                                                                  \
-    F(i64, limit) F(i64, until) F(flag, replay) F(bytes, after) F(flag, want_receipt) F(flag, hint)
+    F(i64, limit)                                                                                  \
+    F(flag, beyond)                                                                                \
+    F(i64, until) F(flag, replay) F(bytes, after) F(flag, want_receipt) F(flag, hint)
 #define WIRE_FORWARD_DONE(F)                                                                       \
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \
@@ -129,7 +133,7 @@
     F(i64, behind)                                                                                 \
     F(dot, dot)                                                                                    \
     F(bytes, receipt)                                                                              \
-    F(u32, hinted) F(flag, synced) F(flag, left_out) F(flag, hints_full) F(u32, newer)
+    F(u32, hinted) F(flag, synced) F(flag, left_out) F(flag, hints_full)
 
 /* Counters (node/coord/coord_fold.c): promise to take no increment of the range up to a timestamp,
  * and tell your clock. `set` stands for the replicas of the range as the sender sees them. lives:
@@ -189,6 +193,14 @@
     F(u64, request)                                                                                \
     F(u32, target) F(flag, any) F(u32, keyspace) F(bytes, part) F(bytes, supersede) F(i64, since)
 #define WIRE_HINT_KEPT(F) F(u64, request) F(u32, err)
+
+/* Before the server's stamp of a write is fixed (node/coord/coord_ask.c): what is the largest
+ * timestamp up to `limit` that the write could lose to? items: (u32 keyspace, u32 table, i64
+ * token)*, or, full, (u32 keyspace, vbytes part)*, in which the server's timestamp is `stamp`.
+ * TELL: BEHIND: not known without the parts; beyond: it loses to something above the limit, too. */
+#define WIRE_MAXIMUM_ASK(F)                                                                        \
+    F(u64, request) F(i64, stamp) F(i64, limit) F(flag, full) F(bytes, items)
+#define WIRE_MAXIMUM_TELL(F) F(u64, request) F(u32, err) F(i64, maximum) F(flag, beyond)
 
 /* The metadata log. `cluster`: messages of another cluster are dropped, whoever sits at the
  * address.

@@ -49,6 +49,8 @@ struct wire_batch_kept { WIRE_BATCH_KEPT(F) };
 struct wire_batch_drop { WIRE_BATCH_DROP(F) };
 struct wire_hint_keep { WIRE_HINT_KEEP(F) };
 struct wire_hint_kept { WIRE_HINT_KEPT(F) };
+struct wire_maximum_ask { WIRE_MAXIMUM_ASK(F) };
+struct wire_maximum_tell { WIRE_MAXIMUM_TELL(F) };
 struct wire_meta_hello { WIRE_META_HELLO(F) };
 struct wire_meta_welcome { WIRE_META_WELCOME(F) };
 struct wire_meta_prepare { WIRE_META_PREPARE(F) };

@@ -33,7 +33,7 @@ static bool is_seen_and_overwritten(int key)
     char cql[96];
     snprintf(cql, sizeof cql, "UPDATE ks.t SET v = 'first' WHERE k = %d", key);
     uint64_t first = sim_ask(sim, 1, CQL_CL_QUORUM, cql);
-    usec end = sim_now(sim) + MILLISECONDS(200);
+    usec end = sim_now(sim) + MILLISECONDS(1500);
     bool seen = false;
     while (!seen && sim_now(sim) < end)
         seen = reads_as(4, key, "first");

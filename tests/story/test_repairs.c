@@ -161,10 +161,13 @@ static void what_was_planted_is_found_exactly(void)
     CU_ASSERT_EQUAL(figure("equal"), figure("ranges"));
     long planted = plant_rows(1000, 1017);
     CU_ASSERT(run(2, "{\"keyspace\":\"ks\",\"preview\":true}"));
-    CU_ASSERT_EQUAL(figure("rows_different"), planted);
+    long mended = (long)counted("torc_doubtful_rows_total"); /* by nobody's order, meanwhile */
+    CU_ASSERT(mended < planted / 2);
+    CU_ASSERT_EQUAL(figure("rows_different"), planted - mended);
     CU_ASSERT_EQUAL(figure("rows_sent") + figure("rows_received"), 0);
     CU_ASSERT(run(3, "{\"keyspace\":\"ks\",\"tables\":[\"t\"]}"));
-    CU_ASSERT_EQUAL(figure("rows_different"), planted);
+    CU_ASSERT_EQUAL(figure("rows_different"), planted - mended);
+    CU_ASSERT_EQUAL(counted("torc_doubtful_rows_total"), planted);
     CU_ASSERT_EQUAL(figure("failed"), 0);
     CU_ASSERT(become_equal(SECONDS(1)));
     CU_ASSERT(run(4, "{}"));

@@ -159,7 +159,6 @@ struct exec_result {
     int64_t stamp_us; /* EXEC_CAS_ROWS: for what is proposed; above all that was read */
     bool unknown;     /* ERR_TIMEOUT of a session: it may be applied all the same */
     uint32_t contentions;
-    uint32_t newer; /* TIMEOUT of a write: acks of so many that have something newer, too */
     const struct seen *seen; /* by the client's session, beside what it had; NULL: nothing */
     int64_t hlc_us;          /* the hybrid clock's, now */
     struct bytes receipt;    /* steps, as JSON objects with commas between them */

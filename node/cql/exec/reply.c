@@ -134,12 +134,6 @@ const char *reply_outcome_text(struct request *q, const struct exec_result *x, b
                             "CAS operation timed out: received %u of %u required responses after "
                             "%u contention retries",
                             x->received, x->required, x->contentions);
-    if (x->err == ERR_TIMEOUT && write && x->newer > 0)
-        return arena_printf(&q->arena,
-                            "Operation timed out - received only %u responses that it is the "
-                            "newest. %u of its replicas hold something newer; whether that was "
-                            "written before it, or by somebody who had read it, is unknown.",
-                            x->received, x->newer);
     if (x->err == ERR_TIMEOUT)
         return arena_printf(&q->arena, "Operation timed out - received only %u responses.",
                             x->received);

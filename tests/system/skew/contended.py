@@ -1,6 +1,5 @@
 """scripts/bench contended [SECONDS]: writers that do not know of each other write to the same rows at QUORUM, through
-all nodes of a ring of three whose clocks are 200 ms before and behind each other. How many writes time out because it cannot
-be known whether they win? With all nodes up, with one that is dead, and with one that stands still.
+all nodes of a ring of three whose clocks are 200 ms before and behind each other. How many are acked, how many time out? With all nodes up, with one that is dead, and with one that stands still.
 
 Frames by hand, one request at a time on each connection; timestamps of the servers. A line for each."""
 import pathlib
@@ -20,7 +19,7 @@ WRITERS = 8  # at each node
 ROWS = (1000, 1)
 QUORUM, ALL = 4, 5
 WRITE_TIMEOUT = 0x1100
-METRICS = ("torc_writes_stamped_again_total", "torc_writes_undecided_total")
+METRICS = ("torc_writes_asked_total", "torc_stamps_raised_total")
 
 
 def ask(connection, statement, level=QUORUM):
@@ -67,11 +66,11 @@ def measure(what, nodes, rows, seconds):
         w.start()
     for w in writers:
         w.join()
-    again, undecided = (sum(n.metric(m) for n in nodes) - b for m, b in zip(METRICS, before))
+    asked, raised = (sum(n.metric(m) for n in nodes) - b for m, b in zip(METRICS, before))
     acked, timeouts = sum(w.acked for w in writers), sum(w.timeouts for w in writers)
     times = sorted(t for w in writers for t in w.times)
     print(f"{what}, rows: {rows:4}, acked: {acked}, timeouts: {timeouts} "
-          f"({100 * timeouts / max(1, acked + timeouts):.2f} %; undecided {undecided:.0f}), stamped again: {again:.0f}, "
+          f"({100 * timeouts / max(1, acked + timeouts):.2f} %), asked: {asked:.0f}, raised: {raised:.0f}, "
           f"other errors: {sum(w.others for w in writers)}, p99: {1000 * times[len(times) * 99 // 100]:.1f} ms", flush=True)
 
 

@@ -155,8 +155,10 @@ static bool deliver(struct fixture *f)
     if (f->taken == f->queued)
         return false;
     size_t slot = f->taken++ % ARRAY_LEN(f->queue);
+    struct wire_message m;
     bool far = f->slow_to == 0 || (f->slow_to >> f->route[slot].to & 1) != 0;
-    if (f->route[slot].from == f->slow && far) {
+    if (f->route[slot].from == f->slow && far &&
+        wire_decode(buf_bytes(&f->queue[slot]), &m) == ERR_OK && m.type == WIRE_WRITE) {
         ASSERT(f->kept_count < ARRAY_LEN(f->kept));
         f->kept[f->kept_count++] = slot;
     } else {

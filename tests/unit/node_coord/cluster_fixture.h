@@ -36,7 +36,7 @@ struct fixture {
     } route[512];
     size_t queued, taken;
     uint32_t copies;             /* of each row */
-    node_no slow;                /* what it sends stays on its way until fixture_release */
+    node_no slow;                /* writes that it sends stay on their way until fixture_release */
     unsigned slow_to;            /* to those nodes, a bit for each; 0: to all */
     size_t kept[16], kept_count; /* slots of that */
     struct coord_result result;  /* of the last operation that ended; rows live in `arena` */

@@ -54,7 +54,8 @@ static enum err batch(node_no via, const char *value, int64_t timestamp, enum le
                             .count = KEYS,
                             .level = level,
                             .kind = WRITE_BATCH,
-                            .timeout_us = 2 * USEC_PER_SEC};
+                            .timeout_us = 2 * USEC_PER_SEC,
+                            .stamp = f.stamp};
     f.done = 0;
     coord_write_start(fixture_at(&f, via)->coord, f.now, 1, &w);
     fixture_settle(&f);
@@ -131,6 +132,45 @@ static void keep_and_die(void)
         fixture_at(&f, i)->frozen = true;
     CU_ASSERT_EQUAL(batch(1, "v", 10, LEVEL_QUORUM), ERR_COUNT);
     fixture_die(&f, 1);
+}
+
+/* What they write then is above what was there, as it would have been. */
+static void keepers_write_the_stamp_that_was_asked_for(void)
+{
+    int64_t now = f.now.wall;
+    CU_ASSERT_EQUAL(batch(2, "fast", now + 400 * USEC_PER_MS, LEVEL_ALL), ERR_OK);
+    for (node_no i = 2; i <= FIXTURE_NODES; i++)
+        fixture_at(&f, i)->frozen = true;
+    f.stamp = now;
+    CU_ASSERT_EQUAL(batch(1, "v", now, LEVEL_QUORUM), ERR_COUNT);
+    f.stamp = 0;
+    CU_ASSERT_EQUAL(coord_stats(fixture_at(&f, 1)->coord).asks, 1);
+    fixture_die(&f, 1);
+    for (node_no i = 2; i <= FIXTURE_NODES; i++)
+        fixture_at(&f, i)->frozen = false;
+    fixture_settle(&f);
+    fixture_elapse(&f, PATIENT);
+    CU_ASSERT(replays() > 0);
+    CU_ASSERT_EQUAL(written("v"), KEYS);
+}
+
+/* Of several partitions all have the one stamp that is above what any of them has. */
+static void a_batch_has_one_stamp(void)
+{
+    int64_t now = f.now.wall;
+    CU_ASSERT_EQUAL(fixture_write(&f, 2, keys[3], "r", "fast", now + 400 * USEC_PER_MS, LEVEL_ALL),
+                    ERR_OK);
+    f.stamp = now;
+    CU_ASSERT_EQUAL(batch(1, "v", now, LEVEL_QUORUM), ERR_OK);
+    f.stamp = 0;
+    CU_ASSERT_EQUAL(written("v"), KEYS);
+    int64_t stamp = part_max_timestamp(fixture_part(&f, fixture_replica(&f, keys[3], 0), keys[3]));
+    CU_ASSERT(stamp > now + 400 * USEC_PER_MS);
+    for (int i = 0; i < KEYS; i++) {
+        node_no replica = fixture_replica(&f, keys[i], 0);
+        CU_ASSERT_EQUAL(part_max_timestamp(fixture_part(&f, replica, keys[i])), stamp);
+    }
+    CU_ASSERT_EQUAL(coord_in_flight(fixture_at(&f, 1)->coord), 0);
 }
 
 /* It dies as soon as its keepers have it, before it has written anything. */
@@ -394,6 +434,8 @@ static void bytes_of_a_batch(void)
 }
 
 CU_TestInfo batch_tests[] = {
+    {"keepers write the stamp that was asked for", keepers_write_the_stamp_that_was_asked_for},
+    {"a batch has one stamp", a_batch_has_one_stamp},
     {"two others keep it until it is written", two_others_keep_it_until_it_is_written},
     {"one partition needs no keeper", one_partition_needs_no_keeper},
     {"keepers write what a dead coordinator did not",

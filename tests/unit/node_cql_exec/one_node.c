@@ -134,7 +134,6 @@ static void do_write(struct one_node *n, const struct exec_effect *effect)
     r.lost = n->lost;
     r.lost_in = effect->write.mutations[0].part.table;
     r.behind_us = n->behind_us;
-    r.newer = n->newer;
     for (size_t i = 0; i < effect->write.count && r.err == ERR_OK; i++) {
         const struct exec_mutation *m = &effect->write.mutations[i];
         r.err = apply(n, m->keyspace, m, &r.merged);

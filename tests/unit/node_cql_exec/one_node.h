@@ -34,7 +34,6 @@ struct one_node {
     int64_t stamp_us;           /* the same */
     enum exec_lost lost;        /* what is said of writes, .. */
     int64_t behind_us;          /* .. by so much */
-    uint32_t newer;             /* of writes that fail */
     uint64_t other_conn;        /* requests come from another connection, if not 0 */
     const char *no_timestamp;   /* why the node gives none; NULL: it does */
     enum cql_consistency level; /* of requests */

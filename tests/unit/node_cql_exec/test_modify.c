@@ -271,18 +271,6 @@ static void what_is_not_seen_is_told(void)
     CU_ASSERT_STRING_EQUAL(one_node_query(&n, old), "void");
 }
 
-static void why_it_is_not_known_is_told(void)
-{
-    static const char insert[] = "INSERT INTO kv (k, v) VALUES (1, 'x')";
-    n.fail_writes = ERR_TIMEOUT;
-    CU_ASSERT_PTR_NOT_NULL(strstr(one_node_query(&n, insert), "received only 1 responses."));
-    n.newer = 2;
-    CU_ASSERT_PTR_NOT_NULL(strstr(one_node_query(&n, insert),
-                                  "received only 1 responses that it is the newest. 2 of its "
-                                  "replicas hold something newer; whether that was written before "
-                                  "it, or by somebody who had read it, is unknown."));
-}
-
 CU_TestInfo exec_modify_tests[] = {
     {"rows and their markers", rows_and_markers},
     {"timestamps and TTL", times},
@@ -292,7 +280,6 @@ CU_TestInfo exec_modify_tests[] = {
     {"batches", batches},
     {"whose a timestamp is", whose_a_timestamp_is},
     {"a node without timestamps", a_node_without_timestamps},
-    {"why it is not known is told", why_it_is_not_known_is_told},
     {"what is not seen is told, once a second", what_is_not_seen_is_told},
     CU_TEST_INFO_NULL,
 };

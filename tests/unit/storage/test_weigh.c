@@ -438,41 +438,47 @@ static void a_deletion_below_another_one(void)
     CU_ASSERT_EQUAL(w.part.rows[0].cells_count, 0); /* the row's stands for it */
 }
 
-/* Whether anything of what loses may be seen: of two cells one wins; a deletion takes one and
- * leaves the other. What has the value of what is newer shows nothing of itself. */
-static void some_of_it_is_seen(void)
+static struct part with_column(struct part p, uint32_t column, int64_t timestamp, const char *value)
 {
-    static const struct {
-        int64_t other, mine;
-        bool same, some;
-    } cases[] = {{0, 40, false, true},
-                 {30, 40, false, true},
-                 {50, 40, false, false},
-                 {50, 40, true, false},
-                 {0, 0, false, false}};
-    struct weighed w;
-    (void)apply(one_cell("v", 50, 1), 1);
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct event e = {.kind = EVENT_CELL, .row = BYTES_LIT("a")};
-        struct part p = one_cell("x", 40, 3);
-        e.cell = (struct cell){.column = 5 + (uint32_t)i, .timestamp = cases[i].other};
-        e.cell.value = BYTES_LIT("z");
-        if (cases[i].other != 0)
-            (void)apply(placed(gen_part(&e, 1, &arena)), 4 + i);
-        e.cell.timestamp = cases[i].mine;
-        e.cell.value = cases[i].same ? BYTES_LIT("z") : BYTES_LIT("w");
-        struct part q = placed(gen_part(&e, 1, &arena));
-        if (cases[i].mine != 0)
-            part_merge(&p, &q, &arena, &p);
-        CU_ASSERT_EQUAL(engine_weigh(engine, &p, NULL, 40, NOW_S, &arena, &w), ERR_OK);
-        CU_ASSERT(w.stamped.lost && w.some == cases[i].some);
-    }
+    struct event e = {.kind = EVENT_CELL, .row = BYTES_LIT("a")};
+    struct part q;
+    e.cell = (struct cell){.column = column, .timestamp = timestamp, .value = bytes_text(value)};
+    q = placed(gen_part(&e, 1, &arena));
+    part_merge(&p, &q, &arena, &p);
+    return p;
+}
+
+static bool beyond;
+
+static int64_t contest(const struct part *p, int64_t limit)
+{
+    int64_t by = 0;
+    beyond = false;
+    CU_ASSERT_EQUAL(engine_contest(engine, p, 40, limit, NOW_S, &arena, &by, &beyond), ERR_OK);
+    return by;
+}
+
+/* What it loses to, of what is not above the limit; of its own stamp, not of a client's. */
+static void a_contest_up_to_a_limit(void)
+{
+    struct part one = one_cell("x", 40, 3);
     struct part gone = one_deletion(40, 9);
-    CU_ASSERT_EQUAL(engine_weigh(engine, &gone, NULL, 40, NOW_S, &arena, &w), ERR_OK);
-    CU_ASSERT(w.stamped.lost && w.some); /* what is of 30 goes */
-    gone = one_deletion(20, 9);
-    CU_ASSERT_EQUAL(engine_weigh(engine, &gone, NULL, 20, NOW_S, &arena, &w), ERR_OK);
-    CU_ASSERT(w.stamped.lost && !w.some);
+    CU_ASSERT_EQUAL(contest(&one, 100), TIMESTAMP_NONE);
+    (void)apply(with_column(with_column(one_cell("v", 50, 1), 5, 60, "v"), 6, 1000, "v"), 1);
+    CU_ASSERT_EQUAL(contest(&one, 100), 50);
+    CU_ASSERT_FALSE(beyond);
+    CU_ASSERT_EQUAL(contest(&one, 49), TIMESTAMP_NONE);
+    CU_ASSERT_TRUE(beyond);
+    one = with_column(one, 6, 40, "x");
+    CU_ASSERT_EQUAL(contest(&one, 100), 50);
+    CU_ASSERT_TRUE(beyond);
+    CU_ASSERT_EQUAL(contest(&one, 1000), 1000);
+    CU_ASSERT_FALSE(beyond);
+    one = with_column(one, 5, 39, "x"); /* what is replaced goes with it */
+    CU_ASSERT_EQUAL(contest(&one, 100), 60);
+    struct part given = with_column(with_column(one_cell("x", 40, 3), 6, 40, "x"), 5, 20, "x");
+    CU_ASSERT_EQUAL(contest(&given, 100), 50);
+    CU_ASSERT_EQUAL(contest(&gone, 100), 60);
 }
 
 /* It is told how far it must be raised at once: above what was written after the deletion. */
@@ -510,7 +516,7 @@ CU_TestInfo weigh_tests[] = {
     {"what is newest is not read", what_is_newest_is_not_read},
     {"ties and repeats", ties_and_repeats},
     {"deletions that lose", deletions_that_lose},
-    {"some of it is seen", some_of_it_is_seen},
+    {"a contest up to a limit", a_contest_up_to_a_limit},
     {"what the server has stamped loses apart", two_kinds_of_timestamps},
     {"a deletion below another one", a_deletion_below_another_one},
     {"a value below a deletion and a value", a_value_below_a_deletion_and_a_value},
