@@ -74,7 +74,8 @@ static void wait_a_moment(usec time)
 }
 
 /* A node that is restarted meanwhile goes on with the run. */
-static enum err ask_until_answered(const struct options *o, const char *path, struct buf *answer,
+static enum err ask_until_answered(const struct options *o, const char *path,
+                                   struct progress *progress, bool *retried, struct buf *answer,
                                    struct errmsg *why)
 {
     usec give_up = net_clock() + o->request_timeout;
@@ -83,6 +84,8 @@ static enum err ask_until_answered(const struct options *o, const char *path, st
         enum err err = http_get(o->host, o->http_port, path, o->connect_timeout, answer, why);
         if (err == ERR_OK || err == ERR_FAILED || net_interrupted || net_clock() > give_up)
             return err;
+        *retried = true;
+        progress_say(progress, "the node does not answer; it goes on when it is back ...");
         wait_a_moment(POLL_MOST);
     }
 }
@@ -117,12 +120,13 @@ static int watch(const struct options *o, const char *id, bool colours)
     struct errmsg why;
     char path[128];
     int code = -1;
+    bool anew = true;
     usec pause = POLL_FIRST;
     snprintf(path, sizeof path, "/repair?id=%.64s", id);
     buf_init(&answer, HTTP_ANSWER_MAX);
     progress_start(&progress, o->progress || isatty(STDERR_FILENO) ? stderr : NULL, "comparing");
     while (code < 0) {
-        enum err err = ask_until_answered(o, path, &answer, &why);
+        enum err err = ask_until_answered(o, path, &progress, &anew, &answer, &why);
         if (net_interrupted) {
             progress_clear(&progress);
             code = left_alone(id);
@@ -130,6 +134,10 @@ static int watch(const struct options *o, const char *id, bool colours)
             progress.rows = seen.rows_read > seen.rows ? seen.rows_read : seen.rows;
             progress.bytes = seen.done;
             progress.bytes_all = 1000;
+            progress.started = net_clock() - seen.elapsed; /* it may be older than our look, */
+            if (anew)                                      /* or the node may have been away */
+                progress_base(&progress);
+            anew = false;
             if (seen.over)
                 code = -2;
             else

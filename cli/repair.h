@@ -27,6 +27,7 @@ struct repair_watch {
     bool over;
     uint64_t rows, rows_read; /* compared; read again by then */
     uint64_t done;            /* thousandths */
+    usec elapsed;             /* since it began, whoever has watched it meanwhile */
 };
 enum err repair_watch_take(struct bytes answer, struct repair_watch *ret,
                            struct errmsg *reterr) MUST_CHECK;

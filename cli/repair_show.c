@@ -79,6 +79,7 @@ enum err repair_watch_take(struct bytes answer, struct repair_watch *ret, struct
     ret->over = *state != 0 && strcmp(state, "running") != 0;
     ret->rows = number_of(root, "rows");
     ret->rows_read = number_of(root, "rows_read");
+    ret->elapsed = (usec)(seconds_of(root) * (double)USEC_PER_SEC);
     ret->done = (uint64_t)(1000 * json_number_value(json_object_get(root, "progress")) + 0.5);
     json_decref(root);
     return err;

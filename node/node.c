@@ -423,6 +423,7 @@ static void store_done(struct node *n, const struct store_done *done)
         heal_durable(n->heal, n->now, done->ticket, done->err);
         coord_caught_up(n->coord, n->now);
         break;
+    case REPAIR_TICKET: repair_durable(n->repair, done->ticket, done->err); break;
     case META_TICKET:
         event.ticket = TICKET_NUMBER(done->ticket);
         if (done->err == ERR_OK)

@@ -60,6 +60,7 @@ static struct repair_sums sums_of(const struct heal_figures *f)
                                 .rows_sent = f->rows_sent,
                                 .doubtful = f->doubtful,
                                 .leaves_wrong = f->leaves_wrong,
+                                .rows_read = f->rows_read,
                                 .messages = f->messages,
                                 .bytes_search = f->bytes_search,
                                 .bytes_received = f->bytes_received,
@@ -320,6 +321,7 @@ static json_t *run_json(const struct node *n, struct now now, const struct repai
     }
     json_object_set_new(j, "ranges", json_integer(counts[0]));
     json_object_set_new(j, "done", json_integer(counts[1]));
+    json_object_set_new(j, "kept", json_integer((json_int_t)run->kept));
     json_object_set_new(j, "equal", json_integer(counts[2]));
     json_object_set_new(j, "failed", json_integer(counts[3]));
     unsigned progress = run->state == REPAIR_OVER ? 1000 : run->progress;

@@ -32,6 +32,7 @@ static void many_end(struct heal *h, struct now now, size_t at, enum err err)
 {
     struct comparing_many *m = h->many[at];
     struct heal_effect *e = NULL;
+    m->figures.rows_read = m->rows_read;
     many_count_bytes(h, m->id, &m->figures);
     if ((m->id & ROUNDS_ID) != 0) {
         rounds_ended(h, now, m->id);

@@ -155,6 +155,7 @@ struct heal_figures {
     uint64_t rows_received, rows_sent; /* also what was refused, and sent again */
     uint64_t doubtful;     /* of them, those that clocks said could not differ, here and there */
     uint64_t leaves_wrong; /* full: that were not as they had been; of many ranges, there, too */
+    uint64_t rows_read;    /* again, here; of many ranges alone */
     uint64_t messages;
     uint64_t bytes_search;               /* of all messages, without rows */
     uint64_t bytes_received, bytes_sent; /* of rows */

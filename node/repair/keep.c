@@ -78,15 +78,34 @@ void keep_encode(const struct repair_run *run, struct buf *out)
     }
 }
 
+static uint64_t ranges_done(const struct repair_run *run)
+{
+    uint64_t done = 0;
+    for (size_t i = 0; i < run->parts_count; i++)
+        done += run->parts[i].done;
+    return done;
+}
+
 void keep_store(struct repair *r, struct managed *m)
 {
     uint8_t room[NAME_SIZE];
     struct buf value;
     buf_init(&value, VALUE_MAX);
     keep_encode(&m->run, &value);
-    if (buf_finish(&value) == ERR_OK) /* else it does not outlive us; it goes on all the same */
-        engine_fact_put(r->engine, fact_name(room, m->run.id), buf_bytes(&value), 0);
+    if (buf_finish(&value) == ERR_OK) { /* else it does not outlive us; it goes on all the same */
+        m->ticket = REPAIR_TICKET | ++r->tickets;
+        m->keeps = ranges_done(&m->run);
+        engine_fact_put(r->engine, fact_name(room, m->run.id), buf_bytes(&value), m->ticket);
+    }
     buf_close(&value);
+}
+
+void keep_durable(struct repair *r, uint64_t ticket)
+{
+    for (size_t i = 0; i < r->runs_count; i++) {
+        if (r->runs[i]->ticket == ticket)
+            r->runs[i]->run.kept = r->runs[i]->keeps;
+    }
 }
 
 void keep_remove(struct repair *r, uint64_t id)
@@ -241,6 +260,7 @@ void keep_load(struct repair *r)
         if (keep_decode(r, buf_bytes(&value), &m) != ERR_OK)
             continue;
         m->run.id = id;
+        m->run.kept = ranges_done(&m->run);
         r->runs = mem_grow(r->runs, r->runs_count, &r->runs_cap, sizeof(struct managed *));
         memmove(r->runs + 1, r->runs, r->runs_count++ * sizeof(struct managed *));
         r->runs[0] = m;

@@ -352,10 +352,11 @@ void repair_compared_all(struct repair *r, struct now now, uint64_t batch, enum 
             b->last = u;
         if (b->last != u || b->settled < b->count)
             unit_settled(r, now, u, b->peer, err != ERR_OK ? err : ERR_FAILED, NULL);
-        if (b->last == u) { /* messages that were about many ranges */
+        if (b->last == u) { /* messages that were about many ranges; what was read since told */
             struct repair_sums rest = {.messages = less(sums->messages, b->sums.messages),
                                        .bytes_search =
-                                           less(sums->bytes_search, b->sums.bytes_search)};
+                                           less(sums->bytes_search, b->sums.bytes_search),
+                                       .rows_read = less(sums->rows_read, b->rows_read)};
             add_sums(u, 0, &rest);
             unit_changed(r, now, u);
         }

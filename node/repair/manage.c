@@ -397,6 +397,7 @@ void manage_begin(struct repair *r, struct now now)
         if (m->run.state != REPAIR_RUNNING)
             continue;
         m->due = now.mono;
+        note_progress(m); /* it does not begin anew */
         tell(r, m, "goes on");
     }
 }

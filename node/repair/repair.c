@@ -81,6 +81,12 @@ bool repair_receive(struct repair *r, struct now now, node_no from, const struct
     }
 }
 
+void repair_durable(struct repair *r, uint64_t ticket, enum err err)
+{
+    if (err == ERR_OK)
+        keep_durable(r, ticket);
+}
+
 void repair_deadline(struct repair *r, struct now now)
 {
     manage_deadline(r, now);

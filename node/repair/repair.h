@@ -114,6 +114,7 @@ struct repair_run {
     node_no only;         /* 0: all ranges, else those of this node, which leads them */
     int64_t began, ended; /* wall, us; ended 0: not yet */
     uint32_t progress;    /* thousandths; with what leaders are through with of what is not done */
+    uint64_t kept;        /* ranges: of those that are done, what the disk has */
     struct repair_part *parts;
     size_t parts_count;
     struct repair_problem problems[REPAIR_PROBLEMS_MAX];
@@ -164,6 +165,8 @@ bool repair_id_parse(struct bytes text, uint64_t *ret_id);
 void repair_peer_lost(struct repair *r, struct now now, node_no peer);
 /* False when the message is none of these. */
 bool repair_receive(struct repair *r, struct now now, node_no from, const struct wire_message *m);
+#define REPAIR_TICKET (UINT64_C(5) << 60) /* of what is written for runs */
+void repair_durable(struct repair *r, uint64_t ticket, enum err err);
 void repair_deadline(struct repair *r, struct now now);
 usec repair_next_deadline(const struct repair *r);
 

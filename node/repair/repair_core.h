@@ -84,6 +84,8 @@ struct managed {
     uint8_t **tries; /* of each part: how often a range came back */
     usec due;        /* when to give lots again */
     usec keep_due;   /* when to write it; USEC_NEVER: nothing is new */
+    uint64_t ticket; /* of what was written last, */
+    uint64_t keeps;  /* with so many ranges done */
 };
 
 struct managed *manage_make(struct repair *r, size_t parts);
@@ -98,6 +100,7 @@ usec manage_next_deadline(const struct repair *r);
 /* --- keep.c */
 void keep_load(struct repair *r);
 void keep_store(struct repair *r, struct managed *m);
+void keep_durable(struct repair *r, uint64_t ticket);
 void keep_remove(struct repair *r, uint64_t id);
 void keep_encode(const struct repair_run *run, struct buf *out);
 /* All but id and lots. ERR_MALFORMED. */
@@ -195,6 +198,7 @@ struct repair {
     bool begun;
     uint64_t numbers; /* of lots and batches */
     uint64_t run_numbers;
+    uint64_t tickets;
     struct managed **runs; /* the latest first */
     size_t runs_count, runs_cap;
     struct leading leading;

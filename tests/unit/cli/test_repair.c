@@ -141,10 +141,12 @@ static void watches_and_lists(void)
                     ERR_OK);
     CU_ASSERT(strcmp(seen.id, "2-7") == 0 && !seen.over);
     CU_ASSERT_EQUAL(repair_watch_take(BYTES_LIT("{\"id\":\"2-7\",\"state\":\"running\",\"done\":3,"
-                                                "\"progress\":0.417,\"rows_read\":9,\"rows\":5}"),
+                                                "\"progress\":0.417,\"rows_read\":9,\"rows\":5,"
+                                                "\"seconds\":2.5}"),
                                       &seen, &why),
                     ERR_OK);
     CU_ASSERT(!seen.over && seen.done == 417 && seen.rows_read == 9 && seen.rows == 5);
+    CU_ASSERT_EQUAL(seen.elapsed, 2500 * USEC_PER_MS);
     CU_ASSERT_EQUAL(
         repair_watch_take(BYTES_LIT("{\"id\":\"2-7\",\"state\":\"over\"}"), &seen, &why), ERR_OK);
     CU_ASSERT(seen.over);
@@ -159,6 +161,38 @@ static void watches_and_lists(void)
     buf_put_u8(&out, 0);
     CU_ASSERT_PTR_NOT_NULL(strstr((const char *)out.data, "full preview | (all)    |  1,024"));
     buf_close(&out);
+}
+
+/* A line that fills the terminal would not be drawn over. */
+static void the_bar_fits_the_terminal(void)
+{
+    struct progress p = {.verb = "comparing", .rows = 1370137, .bytes = 350, .bytes_all = 1000};
+    struct buf line;
+    buf_init(&line, 1024);
+    progress_line(&p, 10 * USEC_PER_SEC, 0, &line);
+    CU_ASSERT(
+        bytes_equal(buf_bytes(&line), BYTES_LIT("comparing 1,370,137 rows  137,013 rows/s  "
+                                                "[#######.............] 35 %  0:10, 0:18 left")));
+    size_t whole = line.len;
+    p.based = 8 * USEC_PER_SEC; /* watched since; most came before */
+    p.based_rows = 1370000;
+    p.based_bytes = 300;
+    buf_clear(&line);
+    progress_line(&p, 10 * USEC_PER_SEC, 0, &line);
+    CU_ASSERT(
+        bytes_equal(buf_bytes(&line), BYTES_LIT("comparing 1,370,137 rows  68 rows/s  "
+                                                "[#######.............] 35 %  0:10, 0:26 left")));
+    p.based = 0;
+    p.based_rows = p.based_bytes = 0;
+    for (size_t width = whole + 1; width > 1; width--) {
+        buf_clear(&line);
+        progress_line(&p, 10 * USEC_PER_SEC, width, &line);
+        CU_ASSERT(line.len < width);
+        buf_put_u8(&line, 0);
+        CU_ASSERT(width < whole - 22 || strstr((const char *)line.data, "0:18 left") != NULL);
+        CU_ASSERT_EQUAL(strstr((const char *)line.data, "#") != NULL, width >= whole - 14);
+    }
+    buf_close(&line);
 }
 
 static const char node_1[] =
@@ -238,4 +272,5 @@ CU_TestInfo repair_tests[] = {{"asks for what is wanted", asks_for_what_is_wante
                               {"watches and lists", watches_and_lists},
                               {"entropy is put together", entropy_is_put_together},
                               {"nodes are found in the status", nodes_are_found_in_the_status},
+                              {"the bar fits the terminal", the_bar_fits_the_terminal},
                               CU_TEST_INFO_NULL};

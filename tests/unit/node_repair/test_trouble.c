@@ -172,15 +172,18 @@ static void the_manager_comes_back(void)
     world_sums(world_find(1, id), counts);
     CU_ASSERT(counts[1] > 0 && counts[1] < 2048);
     uint32_t done = counts[1];
+    uint64_t kept = world_find(1, id)->kept;
+    CU_ASSERT(kept > 0 && kept <= done);
     world_down(1);
     world_elapse(100 * USEC_PER_MS);
     CU_ASSERT_EQUAL(w.sessions_count, 0);
     CU_ASSERT_EQUAL(repair_stats(w.node[1].repair).lots, 0);
     uint64_t compared = w.compared;
     world_up(1);
+    CU_ASSERT_EQUAL(world_find(1, id)->progress, 1000 * kept / 2048); /* not from the start */
     world_elapse(10 * USEC_PER_MS);
     world_sums(world_find(1, id), counts);
-    CU_ASSERT(counts[1] > 0 && counts[1] <= done);
+    CU_ASSERT_EQUAL(counts[1], kept);
     done = counts[1];
     CU_ASSERT(world_run(60 * USEC_PER_SEC));
     const struct repair_run *run = world_find(1, id);

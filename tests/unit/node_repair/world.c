@@ -206,7 +206,7 @@ static void end_session(struct session s)
 {
     struct repair *r = w.node[s.node - 1].repair;
     struct repair_found none = {.different_all = true};
-    struct repair_sums sums = {.messages = 2, .bytes_search = 50};
+    struct repair_sums sums = {.messages = 2, .bytes_search = 50, .rows_read = w.session_read};
     enum err err = w.node[s.peer - 1].repair == NULL ? ERR_UNAVAILABLE : ERR_OK;
     for (size_t i = 0; i < s.count && err == ERR_OK; i++) {
         if (w.session_errs > 0) {
@@ -294,8 +294,15 @@ void world_settle(void)
         more |= deliver();
         more |= sessions_due();
     }
-    for (size_t i = 0; i < w.nodes; i++)
+    for (size_t i = 0; i < w.nodes; i++) {
+        struct store_done done;
         store_flush(w.node[i].store);
+        store_mem_sync(w.node[i].store, SIZE_MAX);
+        while (store_completed(w.node[i].store, &done)) {
+            if (w.node[i].repair != NULL)
+                repair_durable(w.node[i].repair, done.ticket, done.err);
+        }
+    }
 }
 
 void world_elapse(usec us)

@@ -47,8 +47,9 @@ struct world {
     size_t queued, taken;
     struct session sessions[64];
     size_t sessions_count;
-    usec session_us;      /* how long a batch takes at node 1; at node 2 twice as long, … */
-    enum err session_err; /* so often sessions end with it */
+    usec session_us;       /* how long a batch takes at node 1; at node 2 twice as long, … */
+    uint64_t session_read; /* rows that a batch has read again when it ends */
+    enum err session_err;  /* so often sessions end with it */
     unsigned session_errs;
     uint64_t compared;        /* ranges, by sessions of a pair */
     uint64_t bytes, messages; /* of managers and leaders */
