@@ -28,6 +28,8 @@
 #define PAGE_PARTS   256u /* of a second, in a page */
 #define PAGE_MAX     64u  /* writes */
 #define WRITE_COST   512u /* bytes: what a write counts for beside its own */
+#define GROUP_MAX    ((size_t)1 << 20)
+#define SHARE        4 /* of what may be in flight: a write of more is never taken by anybody */
 #define LOOK_MAX     1024u
 #define POLL_US      USEC_PER_SEC
 #define RATE_US      (10 * USEC_PER_SEC)
@@ -246,6 +248,13 @@ static bool is_blocked(struct coord *c, const struct delivery *d, const struct h
            !cluster_is_alive(c->cluster, d->target);
 }
 
+/* As much as usual, or a share of what replicas, who have our settings, have in flight. */
+static size_t at_once_max(const struct coord *c, size_t usual)
+{
+    size_t share = c->config.in_flight_max / SHARE;
+    return share < usual ? share : usual;
+}
+
 static uint64_t rate_now(const struct coord *c)
 {
     if (c->hints_host.rate != NULL && !MUTANT(hints_unpaced))
@@ -272,7 +281,7 @@ static void page_start(struct coord *c, struct delivery *d)
                           .look = LOOK_MAX,
                           .skip = is_under_way,
                           .arg = d};
-    size_t size = page_size(rate_now(c));
+    size_t size = at_once_max(c, page_size(rate_now(c)));
     d->page_bytes = d->page_cost = 0;
     d->asked = 0;
     d->failed = false;
@@ -440,7 +449,8 @@ void deliver_open(struct coord *c)
 {
     c->deliver_due.kind = DUE_HINTS;
     struct hints_limits limits = {.size_max = c->config.hints_size_max,
-                                  .window_us = c->config.hints_window_us};
+                                  .window_us = c->config.hints_window_us,
+                                  .group_max = at_once_max(c, GROUP_MAX)};
     if (limits.size_max == 0)
         limits.size_max = SIZE_MAX / 2;
     if (limits.window_us == 0)

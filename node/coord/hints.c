@@ -468,7 +468,7 @@ static enum err gather(struct hints *h, const struct hint_walk *w, const struct 
     buf_init(&value, STORE_BATCH_MAX);
     buf_put_text(&prefix, PLACE_PREFIX);
     put_partition(&prefix, w->target, first->any, &g->hint.part);
-    while (err == ERR_OK && g->bytes < HINT_GROUP_MAX && g->count < HINT_ITEMS_MAX) {
+    while (err == ERR_OK && g->bytes < h->limits.group_max && g->count < HINT_ITEMS_MAX) {
         struct hint_record r;
         err = engine_fact_next(h->engine, buf_bytes(&prefix), buf_bytes(&after), &name, &value);
         if (err != ERR_OK)

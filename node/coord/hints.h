@@ -31,14 +31,14 @@
 #include "node/coord/coord.h"
 
 #define HINT_VERSION    1
-#define HINT_GROUP_MAX  ((size_t)1 << 20) /* bytes of one partition that go together */
 #define HINT_ITEMS_MAX  1024u             /* hints that are under way to a target at once */
 #define HINT_BYTES(len) (2 * (len) + 64)  /* at most so many for a row of so many */
 #define HINT_TARGET_MAX 65535u            /* node numbers */
 
 struct hints_limits {
-    size_t size_max; /* bytes for one target */
-    usec window_us;  /* nothing more for a target whose oldest hint is of longer ago */
+    size_t size_max;  /* bytes for one target */
+    usec window_us;   /* nothing more for a target whose oldest hint is of longer ago */
+    size_t group_max; /* bytes of one partition that go together, and one hint more */
 };
 
 /* All of one target. */

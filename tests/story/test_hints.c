@@ -134,6 +134,28 @@ static void a_table_that_is_dropped_takes_them_along(void)
     CU_ASSERT(counted_by(4, "torc_hints_gone_total{why=\"table\"}") > 0);
 }
 
+/* As many rows of a partition as no node would take at once. */
+static void rows_of_a_partition_go_in_writes_that_are_taken(void)
+{
+    story_teardown();
+    story_setup_with(&(struct sim_limits){.in_flight_max = 4096});
+    story_begin(4);
+    CU_ASSERT(says(4, CQL_CL_ONE, "ok",
+                   "CREATE TABLE ks.many (k int, c int, v text, PRIMARY KEY (k, c))"));
+    for (unsigned i = 1; i <= 3; i++)
+        sim_kill(sim, i);
+    sim_elapse(sim, SECONDS(15));
+    for (int i = 0; i < 8 * ROWS; i++)
+        CU_ASSERT_STRING_EQUAL(
+            sim_say(sim, sim_cql(sim, 4, CQL_CL_ANY,
+                                 "INSERT INTO ks.many (k, c, v) VALUES (%d, %d, '%0200d')", i % 8,
+                                 i, i)),
+            "ok");
+    CU_ASSERT(counted_by(4, "torc_hints") >= ROWS);
+    all_come_back();
+    CU_ASSERT(become_equal(SECONDS(20)));
+}
+
 /* Two of five are away: where they are two of three replicas a stand-in makes the quorum. */
 static void a_sloppy_quorum_writes_on(void)
 {
@@ -169,6 +191,7 @@ CU_TestInfo hints_tests[] = {
     {"many writes of a row are one hint", many_writes_of_a_row_are_one_hint},
     {"deletions wait and TTLs run", deletions_wait_and_ttls_run},
     {"a table that is dropped takes them along", a_table_that_is_dropped_takes_them_along},
+    {"rows of a partition go in writes that are taken", rows_of_a_partition_go_in_writes_that_are_taken},
     {"a sloppy quorum writes on", a_sloppy_quorum_writes_on},
     CU_TEST_INFO_NULL,
 };

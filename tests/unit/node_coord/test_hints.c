@@ -25,7 +25,7 @@ void hints_teardown(void);
 
 static void open_hints(void)
 {
-    struct hints_limits limits = {.size_max = 1 << 20, .window_us = 100};
+    struct hints_limits limits = {.size_max = 1 << 20, .window_us = 100, .group_max = 1 << 20};
     hints_init(&hints, engine, &limits);
     hints_load(&hints);
 }
