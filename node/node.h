@@ -166,6 +166,7 @@ struct engine *node_engine(struct node *n);
 struct cluster *node_cluster(struct node *n);
 const struct meta *node_meta(const struct node *n);
 struct heal *node_heal(struct node *n);                 /* NULL while there is none yet */
+struct repair *node_repair(struct node *n);             /* the same */
 const struct gossip *node_gossip(const struct node *n); /* NULL while it does not speak yet */
 const struct uuid *node_host_id(const struct node *n);
 struct actor node_actor(const struct node *n);

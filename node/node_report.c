@@ -377,3 +377,8 @@ struct heal *node_heal(struct node *n)
 {
     return n->heal;
 }
+
+struct repair *node_repair(struct node *n)
+{
+    return n->repair;
+}

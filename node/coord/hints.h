@@ -31,9 +31,9 @@
 #include "node/coord/coord.h"
 
 #define HINT_VERSION    1
-#define HINT_ITEMS_MAX  1024u             /* hints that are under way to a target at once */
-#define HINT_BYTES(len) (2 * (len) + 64)  /* at most so many for a row of so many */
-#define HINT_TARGET_MAX 65535u            /* node numbers */
+#define HINT_ITEMS_MAX  1024u            /* hints that are under way to a target at once */
+#define HINT_BYTES(len) (2 * (len) + 64) /* at most so many for a row of so many */
+#define HINT_TARGET_MAX 65535u           /* node numbers */
 
 struct hints_limits {
     size_t size_max;  /* bytes for one target */

@@ -12,6 +12,7 @@
  *   bounds.c  what may wait, and how much of it
  *   lost.c    rows that are gone from one replica
  *   compare.c sessions by trees that are asked for; compare_wire.c: what they send
+ *   repairs.c repair runs that are asked for
  */
 #ifndef TORC_NODE_SIM_CORE_H
 #define TORC_NODE_SIM_CORE_H
@@ -203,6 +204,7 @@ struct sim {
     struct comparison *comparisons[SIM_NODES_MAX + 1]; /* compare.c */
     struct session_seen *seen;                         /* compare_wire.c */
     struct sim_crossed crossed;
+    struct sim_repairs repairs;
     struct errmsg session_problem;
 
     struct map questions; /* number -> struct question */
@@ -280,6 +282,9 @@ void compare_crosses(struct sim *s, unsigned from, unsigned to, struct bytes mes
 /* The session of a is over: its figures are those of the wire. */
 void compare_over(struct sim *s, unsigned a, const struct heal_compared *c);
 void compare_wire_close(struct sim *s);
+
+/* --- repairs.c */
+void repairs_process_gone(struct sim *s, unsigned node); /* it is about to be */
 
 /* --- watch.c */
 void watch_store(struct sim *s, unsigned node); /* the machine has a new store */

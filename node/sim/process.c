@@ -132,6 +132,7 @@ static void process_gone(struct sim *s, unsigned node, bool silent, size_t group
 {
     struct machine *m = machine_of(s, node);
     ASSERT(m->node != NULL);
+    repairs_process_gone(s, node);
     node_free(m->node);
     m->node = NULL;
     m->paused = false;

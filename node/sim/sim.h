@@ -187,6 +187,25 @@ struct sim_crossed sim_crossed(const struct sim *s);
  * the wire. NULL: nothing. */
 const char *sim_session_problem(const struct sim *s);
 
+/* --- repair runs (node/repair/repair.h), of all that there is, begun at a node
+ *
+ * False: the node is not ready, or has too many. */
+struct repair_run;
+bool sim_repair(struct sim *s, unsigned node, bool full, bool preview, uint64_t *ret_id);
+bool sim_is_repairing(const struct sim *s, unsigned node); /* it manages one that is not over */
+
+/* As its manager tells of it, until the next event; NULL: it is down, or knows of none such. */
+const struct repair_run *sim_repair_run(const struct sim *s, unsigned node, uint64_t id);
+
+/* What managers say of their runs can be. False with the first that cannot. */
+bool sim_repairs_look(struct sim *s, struct errmsg *ret_why);
+
+struct sim_repairs {
+    uint64_t begun;
+    uint64_t cut; /* how often the process of a manager ended while its run went on */
+};
+struct sim_repairs sim_repairs(const struct sim *s);
+
 /* --- clocks, of a node that is up or down */
 
 /* The wall clock is off by so much from now on; sim_jump_clock moves it. */

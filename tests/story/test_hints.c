@@ -191,7 +191,8 @@ CU_TestInfo hints_tests[] = {
     {"many writes of a row are one hint", many_writes_of_a_row_are_one_hint},
     {"deletions wait and TTLs run", deletions_wait_and_ttls_run},
     {"a table that is dropped takes them along", a_table_that_is_dropped_takes_them_along},
-    {"rows of a partition go in writes that are taken", rows_of_a_partition_go_in_writes_that_are_taken},
+    {"rows of a partition go in writes that are taken",
+     rows_of_a_partition_go_in_writes_that_are_taken},
     {"a sloppy quorum writes on", a_sloppy_quorum_writes_on},
     CU_TEST_INFO_NULL,
 };

@@ -206,6 +206,7 @@ static bool join(struct fault_plan *f)
 static bool act(struct fault_plan *f, const struct fault *fault, unsigned a, unsigned b)
 {
     struct sim *s = f->sim;
+    uint64_t run;
     if (fault_operands(fault->kind) == 2 && a == b)
         return false;
     switch (fault->kind) {
@@ -243,6 +244,9 @@ static bool act(struct fault_plan *f, const struct fault *fault, unsigned a, uns
                                                     .b = b,
                                                     .full = (fault->amount & 1) != 0,
                                                     .preview = (fault->amount & 2) != 0});
+    case FAULT_repair:
+        return is_there(f, a) &&
+               sim_repair(s, a, (fault->amount & 1) != 0, (fault->amount & 2) != 0, &run);
     case FAULT_COUNT: break;
     }
     return false;
@@ -320,6 +324,15 @@ static void replace(struct fault_plan *f, enum fault_kind kind, unsigned node)
     sim_start_replacing(f->sim, node);
 }
 
+/* The manager of a repair run is gone in the middle of it, and back. */
+static void cut_repair(struct fault_plan *f, unsigned node)
+{
+    if (is_there(f, node) && node != f->replaced && sim_is_repairing(f->sim, node)) {
+        sim_kill(f->sim, node);
+        start_again(f, node);
+    }
+}
+
 static bool is_cut(const struct undo *u)
 {
     switch (u->fault->kind) {
@@ -390,6 +403,10 @@ static void undo(struct fault_plan *f, const struct undo *u)
     case FAULT_lose_disk: replace(f, u->fault->kind, u->a); break;
     case FAULT_clock_jump: sim_jump_clock(s, u->a, -u->fault->amount); break;
     case FAULT_clock_drift: sim_drift_clock(s, u->a, 0); break;
+    case FAULT_repair:
+        if ((u->fault->amount & 4) != 0)
+            cut_repair(f, u->a);
+        break;
     case FAULT_lose_rows:
     case FAULT_compare:
     case FAULT_join:

@@ -32,6 +32,7 @@ struct totals { /* over all runs */
     uint64_t answered, held, nothing_held; /* reads, reads, runs */
     uint64_t deletes;
     uint64_t lost, mended, crossed, alike; /* as in run_result */
+    struct sim_repairs repairs;
 };
 
 static const char help[] =
@@ -46,9 +47,9 @@ static const char help[] =
     "  --deletes         deletes mixed with writes and little else, under partitions, crashes, "
     "lost\n"
     "                    disks, and clocks that jump by up to ten seconds\n"
-    "  --healing         rows lost from one replica, and sessions by trees that look for them, "
-    "begun\n"
-    "                    and broken off at random, beside all else\n"
+    "  --healing         rows lost from one replica, and sessions by trees and repair runs that "
+    "look\n"
+    "                    for them, begun and broken off at random, beside all else\n"
     "  --workload NAME   this workload alone; all else is drawn from the seed as usual\n"
     "  --twice           run everything twice and compare the hashes\n"
     "  --verbose         every decision of every node\n"
@@ -281,6 +282,8 @@ static bool run_one(const struct options *o, const char *name, const char *repea
     t->mended += r.mended;
     t->crossed += r.crossed;
     t->alike += r.alike;
+    t->repairs.begun += r.repairs.begun;
+    t->repairs.cut += r.repairs.cut;
     for (int i = 0; i < FAULT_COUNT; i++) {
         t->with_fault[i] += r.faults[i] > 0;
         t->faults[i] += r.faults[i];
@@ -393,6 +396,9 @@ static void print_totals(const struct totals *t, double real_s)
            " rows crossed the wire in sessions, %" PRIu64 " to who had them by then; %" PRIu64
            " rows differed when all else was healed\n",
            t->lost, t->crossed, t->alike, t->mended);
+    printf("%" PRIu64 " repair runs; %" PRIu64
+           " times the process of a manager ended in the middle\n",
+           t->repairs.begun, t->repairs.cut);
     printf("%.0f simulated seconds in %.1f s of CPU: %.0f a second\n", simulated_s, real_s,
            simulated_s / real_s);
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", t->runs - t->failed, t->failed);

@@ -1,6 +1,7 @@
 #include "node/sim/run/run.h"
 
 #include "base/rng.h"
+#include "node/repair/repair.h"
 #include "node/sim/run/fault.h"
 #include "node/sim/watch.h"
 
@@ -8,13 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRACE_EVERY  97 /* requests: some are followed, and nothing comes of it but rows */
-#define CONVERGE_MAX (120 * USEC_PER_SEC)
-#define FORGET_MAX   (120 * USEC_PER_SEC)
-#define COMPARE_MAX  (300 * USEC_PER_SEC)
-#define SCRUB_NEVER  (3600 * USEC_PER_SEC)
-#define LOOK_EVERY   (200 * USEC_PER_MS)
-#define WATCH_EVERY  USEC_PER_SEC
+#define TRACE_EVERY   97 /* requests: some are followed, and nothing comes of it but rows */
+#define CONVERGE_MAX  (120 * USEC_PER_SEC)
+#define FORGET_MAX    (120 * USEC_PER_SEC)
+#define COMPARE_MAX   (300 * USEC_PER_SEC)
+#define SCRUB_NEVER   (3600 * USEC_PER_SEC)
+#define CUT_AFTER_MAX (2 * USEC_PER_SEC)
+#define AWAY_MAX      (5 * USEC_PER_SEC)
+#define SESSION_MAX   (2 * USEC_PER_SEC)
+#define LOOK_EVERY    (200 * USEC_PER_MS)
+#define WATCH_EVERY   USEC_PER_SEC
 
 struct run {
     struct sim *sim;
@@ -44,6 +48,8 @@ static bool look(struct run *r, usec begin)
     r->watch_at = sim_now(r->sim) + WATCH_EVERY;
     if (sim_session_problem(r->sim) != NULL)
         return fail(r, sim_session_problem(r->sim));
+    if (!sim_repairs_look(r->sim, &r->result->why))
+        return false;
     return watch_look(r->watch, &r->result->why);
 }
 
@@ -98,6 +104,20 @@ static bool is_still(struct run *r)
     return true;
 }
 
+/* Bytes of rows in sessions that nobody has asked for, as nodes count them: they begin some
+ * whatever the period of their rounds, where something was found wrong and with who has just come.
+ * What has begun by now is over, and counted, when this returns. */
+static uint64_t of_own_accord(struct run *r)
+{
+    uint64_t bytes = 0;
+    sim_elapse(r->sim, SESSION_MAX);
+    for (unsigned i = 1; i <= sim_nodes(r->sim); i++) {
+        struct heal_stats stats = heal_stats(node_heal(sim_node(r->sim, i)));
+        bytes += stats.bytes_rounds.received + stats.bytes_rounds.sent;
+    }
+    return bytes;
+}
+
 static bool nobody_compares(struct sim *s, void *arg)
 {
     bool any = false;
@@ -118,12 +138,13 @@ static bool compare(struct run *r, unsigned a, unsigned b, bool preview, struct 
 }
 
 /* A preview finds what the repair behind it finds and brings (but for what expires between the
- * two), and no row goes to who has it, unless the rounds that nodes begin themselves come between;
+ * two), and no row goes to who has it, unless sessions that nodes begin themselves come between;
  * and then there is nothing to find. */
 static bool mend_pair(struct run *r, unsigned a, unsigned b)
 {
     struct sim_compared preview, mended, after;
     char text[256];
+    uint64_t own = of_own_accord(r);
     usec begin = sim_now(r->sim);
     if (!compare(r, a, b, true, &preview))
         return false;
@@ -131,6 +152,7 @@ static bool mend_pair(struct run *r, unsigned a, unsigned b)
     struct sim_crossed before = sim_crossed(r->sim);
     if (!compare(r, a, b, false, &mended) || !compare(r, a, b, false, &after))
         return false;
+    bool exact = r->exact && of_own_accord(r) == own;
     struct sim_crossed crossed = sim_crossed(r->sim);
     const struct heal_figures *f = &mended.figures;
     uint64_t rows = crossed.rows - before.rows;
@@ -147,27 +169,144 @@ static bool mend_pair(struct run *r, unsigned a, unsigned b)
     uint64_t given = f->rows_received + f->rows_sent, found = preview.figures.rows_different;
     bool good = failed == 0 && found >= f->rows_different && given <= rows &&
                 after.figures.rows_different == 0;
-    if (r->exact)
+    if (exact)
         good = good && found - f->rows_different <= expiring && given == rows && alike == 0;
     return good || fail(r, text);
 }
 
-/* Rows were lost that no clock tells of: sessions by trees find them. */
-static bool mend(struct run *r)
+static bool who_is_not_ready(struct run *r)
 {
-    if (!sim_until(r->sim, nobody_compares, NULL, COMPARE_MAX))
+    for (unsigned i = 1; i <= sim_nodes(r->sim); i++) {
+        if (!sim_is_ready(r->sim, i))
+            return errmsg_set(&r->result->why, ERR_FAILED,
+                              "%d s after healing node %u is not ready: %s",
+                              (int)(CONVERGE_MAX / USEC_PER_SEC), i,
+                              sim_is_up(r->sim, i) ? node_phase(sim_node(r->sim, i))
+                                                   : sim_why_down(r->sim, i)) == ERR_OK;
+    }
+    return fail(r, "healed, a node got ready too late");
+}
+
+/* --- by repair runs */
+
+static bool nobody_repairs(struct sim *s, void *arg)
+{
+    bool any = false;
+    (void)arg;
+    for (unsigned i = 1; i <= sim_nodes(s); i++)
+        any = any || sim_is_repairing(s, i);
+    return !any;
+}
+
+/* A run is begun, and over; what it came to. */
+static bool repair(struct run *r, unsigned manager, bool preview, struct repair_sums *ret_sums,
+                   uint64_t *ret_failed)
+{
+    uint64_t id;
+    if (!sim_repair(r->sim, manager, true, preview, &id))
+        return fail(r, "all is well, and a repair run does not begin");
+    if (!sim_until(r->sim, nobody_repairs, NULL, COMPARE_MAX))
+        return fail(r, "a repair run does not come to its end");
+    if (!sim_repairs_look(r->sim, &r->result->why))
+        return false;
+    const struct repair_run *run = sim_repair_run(r->sim, manager, id);
+    if (run == NULL)
+        return fail(r, "a repair run that is over is not known any more");
+    *ret_sums = (struct repair_sums){0};
+    *ret_failed = 0;
+    for (size_t i = 0; i < run->parts_count; i++) {
+        repair_sums_add(ret_sums, &run->parts[i].sums);
+        *ret_failed += run->parts[i].failed;
+    }
+    return true;
+}
+
+/* A run begins, and a node, its manager or another one, is gone in the middle and comes back. */
+static bool repair_is_cut(struct run *r, struct rng *rng, unsigned manager)
+{
+    uint64_t id;
+    unsigned node =
+        rng_chance(rng, 500000) ? manager : (unsigned)rng_between(rng, 1, sim_nodes(r->sim));
+    if (!sim_repair(r->sim, manager, true, false, &id))
+        return fail(r, "all is well, and a repair run does not begin");
+    usec after = rng_between(rng, 0, CUT_AFTER_MAX);
+    uint64_t how = rng_below(rng, 3);
+    sim_elapse(r->sim, after);
+    switch (how) {
+    case 0: sim_kill(r->sim, node); break;
+    case 1: sim_crash(r->sim, node); break;
+    default: sim_stop(r->sim, node); break;
+    }
+    sim_elapse(r->sim, rng_between(rng, 0, AWAY_MAX));
+    if (!sim_start(r->sim, node) || !sim_until_ready(r->sim, CONVERGE_MAX))
+        return who_is_not_ready(r);
+    bool durable = how == 2 || after > USEC_PER_SEC; /* no fsync takes so long here */
+    if (durable && sim_repair_run(r->sim, manager, id) == NULL)
+        return fail(r, "a manager that is back has forgotten its repair run");
+    return sim_until(r->sim, nobody_repairs, NULL, COMPARE_MAX) ||
+           fail(r, "a repair run that was interrupted does not come to its end");
+}
+
+/* A run that is interrupted, and one that is not: nothing is left to be found, and no row has
+ * crossed the wire that was there, nor one that is not told of. */
+static bool mend_by_runs(struct run *r, struct rng *rng)
+{
+    struct repair_sums mended, after;
+    uint64_t failed, failed_after;
+    unsigned manager = (unsigned)rng_between(rng, 1, sim_nodes(r->sim));
+    uint64_t own = of_own_accord(r);
+    struct sim_crossed before = sim_crossed(r->sim);
+    if (!repair_is_cut(r, rng, manager) || !is_still(r))
+        return false;
+    struct sim_crossed cut = sim_crossed(r->sim);
+    if (!repair(r, manager, false, &mended, &failed) ||
+        !repair(r, manager, true, &after, &failed_after))
+        return false;
+    bool exact = r->exact && of_own_accord(r) == own;
+    struct sim_crossed crossed = sim_crossed(r->sim);
+    uint64_t given = mended.rows_received + mended.rows_sent;
+    uint64_t rows = crossed.rows - cut.rows, alike = crossed.alike - before.alike;
+    char text[300];
+    snprintf(text, sizeof text,
+             "a repair run that is interrupted brings %" PRIu64 " rows, the next one finds %" PRIu64
+             " and gives %" PRIu64 ", a preview finds %" PRIu64 "; %" PRIu64
+             " crossed the wire for the second, %" PRIu64 " in all for nothing; %" PRIu64
+             " ranges failed",
+             cut.rows - before.rows, mended.rows_different, given, after.rows_different, rows,
+             alike, failed + failed_after);
+    sim_note(r->sim, "MENDED: %s", text);
+    bool good = failed + failed_after == 0 && given <= rows && after.rows_different == 0;
+    if (exact)
+        good = good && given == rows && alike == 0;
+    r->result->mended += cut.rows - before.rows + rows;
+    return good || fail(r, text);
+}
+
+/* Rows were lost that no clock tells of: sessions by trees find them, in half of the runs those of
+ * repair runs. */
+static bool mend(struct run *r, const struct scenario *s)
+{
+    struct rng rng;
+    rng_init(&rng, s->seed ^ 0x4e9);
+    if (!sim_until(r->sim, nobody_compares, NULL, COMPARE_MAX) ||
+        !sim_until(r->sim, nobody_repairs, NULL, COMPARE_MAX))
         return fail(r, "comparisons do not come to an end");
     if (sim_rows_lost(r->sim) == 0)
         return true;
     if (!is_still(r) || !forget(r)) /* what goes meanwhile would be found by a preview alone */
         return false;
+    bool by_runs = rng_chance(&rng, 500000);
+    if (by_runs && !mend_by_runs(r, &rng))
+        return false;
+    uint64_t mended = r->result->mended;
     for (unsigned a = 1; a <= sim_nodes(r->sim); a++) {
         for (unsigned b = 1; b < a; b++) {
             if (!mend_pair(r, a, b))
                 return false;
         }
     }
-    return true;
+    return !by_runs || r->result->mended == mended ||
+           fail(r, "two nodes differ that a repair run has found to be equal");
 }
 
 static bool converge(struct run *r)
@@ -184,19 +323,6 @@ static bool converge(struct run *r)
     }
     r->result->converged_us = sim_now(r->sim) - healed;
     return true;
-}
-
-static bool who_is_not_ready(struct run *r)
-{
-    for (unsigned i = 1; i <= sim_nodes(r->sim); i++) {
-        if (!sim_is_ready(r->sim, i))
-            return errmsg_set(&r->result->why, ERR_FAILED,
-                              "%d s after healing node %u is not ready: %s",
-                              (int)(CONVERGE_MAX / USEC_PER_SEC), i,
-                              sim_is_up(r->sim, i) ? node_phase(sim_node(r->sim, i))
-                                                   : sim_why_down(r->sim, i)) == ERR_OK;
-    }
-    return fail(r, "healed, a node got ready too late");
 }
 
 /* Nodes are started one after the other, at random, while faults happen already. */
@@ -245,7 +371,7 @@ static bool go(struct run *r, const struct scenario *s)
         return fail(r, load_problem(r->load));
     if (!sim_until_ready(r->sim, CONVERGE_MAX))
         return who_is_not_ready(r);
-    if (!mend(r))
+    if (!mend(r, s))
         return false;
     if (!converge(r) || !watch_end(r->watch, &r->result->why) || !forget(r) || !converge(r) ||
         !watch_end(r->watch, &r->result->why))
@@ -285,6 +411,7 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
     ret->lost = crossed.lost;
     ret->crossed = crossed.rows;
     ret->alike = crossed.alike;
+    ret->repairs = sim_repairs(r.sim);
     ret->hash = sim_hash(r.sim);
     ret->events = sim_events(r.sim);
     fault_free(r.faults);

@@ -24,10 +24,11 @@ struct run_result {
     struct load_counts counts;
     uint64_t faults[FAULT_COUNT];
     uint64_t faults_count;
-    uint64_t lost;     /* partitions that went from one replica */
-    uint64_t mended;   /* rows that sessions found and brought, after healing */
-    uint64_t crossed;  /* rows in sessions, from the beginning; */
-    uint64_t alike;    /* of them who got it had it just so by then */
+    uint64_t lost;    /* partitions that went from one replica */
+    uint64_t mended;  /* rows that sessions found and brought, after healing */
+    uint64_t crossed; /* rows in sessions, from the beginning; */
+    uint64_t alike;   /* of them who got it had it just so by then */
+    struct sim_repairs repairs;
     usec converged_us; /* from healing to equal replicas */
     usec forgotten_us; /* and from then on, until nothing was left of what was deleted */
 };

@@ -134,6 +134,7 @@ static int64_t draw_amount(struct rng *r, const struct mixture *m, enum fault_ki
     case FAULT_flip_bits: return rng_between(r, 1, 20);
     case FAULT_lose_rows: return spread(r, 1, 50);
     case FAULT_compare: return rng_between(r, 0, 3);
+    case FAULT_repair: return rng_between(r, 0, 7);
     case FAULT_clock_jump: return sign * spread(r, MS(1), m->jump_us);
     case FAULT_clock_drift: return sign * spread(r, 10, 20000);
     default: return 0;
@@ -351,6 +352,7 @@ static void mix_for_healing(struct rng *r, struct mixture *m)
         m->weights[FAULT_join] += 3;
     }
     m->weights[FAULT_compare] = 80;
+    m->weights[FAULT_repair] = 20;
     m->every_us = spread(r, MS(200), SECONDS(3));
     m->lasts_us = spread(r, MS(50), SECONDS(5));
 }

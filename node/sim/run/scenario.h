@@ -46,7 +46,8 @@
     X(clock_drift, 1, PPM, "the clocks run so much too fast, or slow when negative")               \
     X(join, 0, NONE, "no fault: a node more")                                                      \
     X(lose_rows, 1, COUNT, "so many partitions go from the disk, and nobody is told")              \
-    X(compare, 2, COUNT, "no fault: a session by trees of all that two nodes have")
+    X(compare, 2, COUNT, "no fault: a session by trees of all that two nodes have")                \
+    X(repair, 1, COUNT, "no fault: a repair run; its manager may be killed and go on at the end")
 
 enum fault_kind {
 #define X(name, operands, unit, text) FAULT_##name,

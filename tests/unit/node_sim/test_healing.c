@@ -115,6 +115,36 @@ static void a_session_ends_with_its_node(void)
     CU_ASSERT(sim_compared(w, 1)->failed > 0);
 }
 
+static bool runs_are_over(struct sim *s, void *node)
+{
+    return !sim_is_repairing(s, *(unsigned *)node);
+}
+
+static void a_repair_run_goes_on_after_its_manager(void)
+{
+    unsigned manager = 1;
+    uint64_t id;
+    three_with_rows();
+    uint32_t lost = sim_lose_rows(w, 3, 5);
+    CU_ASSERT(lost > 0);
+    CU_ASSERT_FATAL(sim_repair(w, manager, true, false, &id));
+    CU_ASSERT(sim_is_repairing(w, manager));
+    sim_elapse(w, MS(5)); /* it is durable, and has got nowhere */
+    CU_ASSERT(sim_is_repairing(w, manager));
+    sim_kill(w, manager);
+    CU_ASSERT_EQUAL(sim_repairs(w).cut, 1);
+    CU_ASSERT(!sim_repair(w, manager, true, false, &id));
+    CU_ASSERT(sim_start(w, manager));
+    CU_ASSERT(sim_until_ready(w, SECONDS(20)));
+    CU_ASSERT_PTR_NOT_NULL(sim_repair_run(w, manager, id));
+    CU_ASSERT(sim_until(w, runs_are_over, &manager, SECONDS(60)));
+    CU_ASSERT(sim_repairs_look(w, NULL));
+    CU_ASSERT_EQUAL(sim_crossed(w).rows, lost);
+    CU_ASSERT_EQUAL(sim_crossed(w).alike, 0);
+    CU_ASSERT(sim_replicas_equal(w, NULL));
+    CU_ASSERT_EQUAL(sim_repairs(w).begun, 1);
+}
+
 /* A tree that says other than what is there. */
 static void a_tree_that_lies_is_found(void)
 {
@@ -130,6 +160,7 @@ CU_TestInfo healing_tests[] = {
     {"lost rows are not noticed", lost_rows_are_not_noticed},
     {"only one replica loses rows", only_one_replica_loses_rows},
     {"a session brings them, and nothing else", a_session_brings_them_and_nothing_else},
+    {"a repair run goes on after its manager", a_repair_run_goes_on_after_its_manager},
     {"a session ends with its node", a_session_ends_with_its_node},
     {"a tree that lies is found", a_tree_that_lies_is_found},
     CU_TEST_INFO_NULL,
