@@ -335,9 +335,10 @@ bool engine_each_garbage(struct engine *e, keyspace_no keyspace, range_no range,
 /* Grows whenever something is dropped here: what was asked for before may be gone. */
 uint64_t engine_drops(struct engine *e, keyspace_no keyspace, range_no range);
 
-/* A bound of the timestamps of what was ever dropped here in partitions like this one,
- * TIMESTAMP_NONE when nothing was: a write without a dot (the replay of a batch) that is not above
- * it may have been deleted by something that is gone. */
+/* A bound of the timestamps of what was ever dropped here in this partition, TIMESTAMP_NONE when
+ * nothing was: a write without a dot (the replay of a batch) that is not above it may have been
+ * deleted by something that is gone. Of partitions in which something was dropped long ago it is
+ * one bound together, with some that it is not true of. */
 int64_t engine_purged_bound(struct engine *e, table_no table, token place);
 
 /* The same; ERR_CORRUPT when it cannot be read, and taken for the largest there is. */
@@ -347,7 +348,8 @@ enum err engine_read_purged(struct engine *e, table_no table, token place, int64
  * was dropped elsewhere, without ever having had it (engine_tree_join), must know them before. From
  * then on they count in engine_maximum, too, as if it had been dropped here.
  *
- *   list = (u32 bucket, i64 bound)*, ascending; ERR_MALFORMED for anything else */
+ *   list = (u32 bucket, u8 named, i64 bound of the others, (u64 partition, i64 bound)*)*,
+ * ascending; ERR_MALFORMED for anything else */
 enum err engine_purged_list(struct engine *e, struct buf *out) MUST_CHECK;
 enum err engine_purged_take(struct engine *e, struct bytes list) MUST_CHECK;
 

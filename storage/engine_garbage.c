@@ -1,4 +1,4 @@
-/* engine_garbage.c - the index of what will be garbage one day, and the bound of what was dropped.
+/* engine_garbage.c - the index of what will be garbage one day.
  *
  * Whatever says that something is not there gets an entry in the batch that writes it: where it is,
  * since when it is due, and its dot. Nobody removes the entry when the garbage is overwritten:
@@ -7,9 +7,6 @@
  */
 #include "base/mem.h"
 #include "storage/engine_private.h"
-
-#include <string.h>
-#include <xxhash.h>
 
 /* --- entries */
 
@@ -197,133 +194,7 @@ bool engine_drop_garbage(struct engine *e, table_no table, size_t keys_max)
     return done;
 }
 
-/* --- the bound of what was dropped */
-
 uint64_t engine_drops(struct engine *e, keyspace_no keyspace, range_no range)
 {
     return engine_range(e, keyspace, range)->drops;
-}
-
-#define PURGED_KEY       5u
-#define META_PURGED_TOLD "purged told"
-
-static uint32_t bucket_of(table_no table, token place)
-{
-    uint8_t room[12];
-    store_u32(room, table);
-    store_u64(room + 4, (uint64_t)place);
-    return (uint32_t)(XXH3_64bits(room, sizeof room) % PURGED_BUCKETS);
-}
-
-/* The bound of a bucket, read when it is first asked for: there are many. What cannot be read is
- * taken for the largest there is: nothing is older than that, so nothing old is let in. */
-static int64_t bound_of(struct engine *e, uint32_t bucket)
-{
-    uint64_t bit = UINT64_C(1) << bucket % 64;
-    if ((e->purged_known[bucket / 64] & bit) != 0)
-        return e->purged[bucket];
-    struct buf value;
-    buf_init(&value, 64);
-    key_purged(&e->key, bucket);
-    enum err err = store_get(e->store, buf_bytes(&e->key), &value);
-    bool whole = err == ERR_OK && value.len == 8;
-    e->purged[bucket] = err == ERR_NOT_FOUND ? TIMESTAMP_NONE
-                        : whole              ? (int64_t)load_u64(value.data)
-                                             : INT64_MAX;
-    if (whole || err == ERR_NOT_FOUND)
-        e->purged_known[bucket / 64] |= bit;
-    buf_close(&value);
-    return e->purged[bucket];
-}
-
-static void raise(struct engine *e, uint32_t bucket, int64_t timestamp)
-{
-    uint8_t room[8];
-    if (timestamp <= bound_of(e, bucket))
-        return;
-    e->purged[bucket] = timestamp;
-    store_u64(room, (uint64_t)timestamp);
-    key_purged(&e->key, bucket);
-    store_batch_put(&e->batch, buf_bytes(&e->key), bytes_make(room, sizeof room));
-}
-
-void engine_batch_purged(struct engine *e, table_no table, token place, int64_t timestamp)
-{
-    raise(e, bucket_of(table, place), timestamp);
-}
-
-int64_t engine_purged_bound(struct engine *e, table_no table, token place)
-{
-    return bound_of(e, bucket_of(table, place));
-}
-
-enum err engine_read_purged(struct engine *e, table_no table, token place, int64_t *ret)
-{
-    uint32_t bucket = bucket_of(table, place);
-    *ret = bound_of(e, bucket);
-    bool known = (e->purged_known[bucket / 64] >> bucket % 64 & 1) != 0;
-    return known ? ERR_OK : ERR_CORRUPT;
-}
-
-enum err engine_purged_list(struct engine *e, struct buf *out)
-{
-    struct store_iter *it = store_iter_new(e->store);
-    key_purged(&e->key, 0);
-    for (store_iter_seek(it, buf_bytes(&e->key)); store_iter_valid(it); store_iter_next(it)) {
-        struct bytes key = store_iter_key(it), value = store_iter_value(it);
-        if (key.len != PURGED_KEY || key.data[0] != e->key.data[0])
-            break;
-        if (value.len != 8)
-            continue; /* bound_of says it of who needs it */
-        buf_put_bytes(out, bytes_make(key.data + 1, 4));
-        buf_put_bytes(out, value);
-    }
-    enum err err = store_iter_error(it);
-    store_iter_free(it);
-    return engine_note(e, err);
-}
-
-static enum err read_told(struct reader *in, int64_t least, uint32_t *ret_bucket, int64_t *ret)
-{
-    *ret_bucket = read_u32(in);
-    *ret = read_i64(in);
-    return in->failed || (int64_t)*ret_bucket < least || *ret_bucket >= PURGED_BUCKETS
-               ? ERR_MALFORMED
-               : ERR_OK;
-}
-
-enum err engine_purged_take(struct engine *e, struct bytes list)
-{
-    uint32_t bucket;
-    int64_t bound;
-    enum err err = ERR_OK;
-    struct reader in = reader_make(list);
-    for (int64_t least = 0; reader_left(&in) > 0 && err == ERR_OK; least = (int64_t)bucket + 1)
-        err = read_told(&in, least, &bucket, &bound);
-    if (err != ERR_OK || list.len == 0)
-        return err;
-    engine_batch_begin(e);
-    in = reader_make(list);
-    while (reader_left(&in) > 0) {
-        (void)read_told(&in, 0, &bucket, &bound);
-        raise(e, bucket, bound);
-    }
-    key_meta(&e->key, META_PURGED_TOLD);
-    store_batch_put(&e->batch, buf_bytes(&e->key), BYTES_LIT("1"));
-    e->purged_told = true;
-    engine_batch_write(e, 0);
-    return ERR_OK;
-}
-
-enum err engine_load_purged_told(struct engine *e)
-{
-    key_meta(&e->key, META_PURGED_TOLD);
-    enum err err = store_get(e->store, buf_bytes(&e->key), &e->value);
-    e->purged_told = err == ERR_OK;
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-void engine_purged_undo(struct engine *e)
-{
-    memset(e->purged_known, 0, sizeof e->purged_known);
 }

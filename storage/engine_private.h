@@ -6,7 +6,8 @@
  *   engine_clock.c  range clocks: loading, snapshots
  *   engine_name.c   dots for what comes without
  *   engine_siblings.c  what a write to a siblings table takes away
- *   engine_garbage.c  the index of garbage, the bound of what was dropped
+ *   engine_garbage.c  the index of garbage
+ *   engine_purged.c   the bound of what was dropped
  *   engine_settle.c   one partition without its garbage
  *   engine_adopt.c    garbage of lives that are over, whose dot nobody knows
  *   engine_context.c  what goes before a write with a context
@@ -52,6 +53,17 @@
 #define WRITE_BYTES_MAX   ((size_t)32 << 20)
 #define REMOVED_KINDS_MAX 64u    /* of which removed keys are counted at a time */
 #define PURGED_BUCKETS    65536u /* of partitions, for the bound of what was dropped */
+#define PURGED_NAMED      4u     /* of them by name, in a bucket */
+
+/* Largest timestamps that were dropped: of some partitions, and of all others of a bucket. */
+struct purged {
+    int64_t others;
+    uint8_t count;
+    struct purged_partition {
+        uint64_t partition; /* hash */
+        int64_t newest;     /* above that of the others */
+    } named[PURGED_NAMED];  /* ascending */
+};
 
 /* A dot that is applied and was not durable when somebody last looked. */
 struct young_dot {
@@ -167,7 +179,7 @@ struct engine {
     struct log_staged *staged;
     size_t staged_count, staged_cap;
     struct counter_sets counters;
-    int64_t purged[PURGED_BUCKETS]; /* largest timestamp dropped ... */
+    struct purged purged[PURGED_BUCKETS]; /* what was dropped ... */
     bool purged_told; /* bounds came from others: what is below may have been dropped there */
     uint64_t purged_known[PURGED_BUCKETS / 64]; /* ... of those that were asked for */
     struct buf drop_cursor; /* entry of the garbage index that dropping a table has come to */
@@ -337,12 +349,6 @@ void engine_put_shape(struct engine *e, struct range_state *r, struct dot dot,
 /* Entries of what in p will be garbage, into e->batch. */
 void engine_batch_garbage(struct engine *e, struct range_state *r, const struct part *p);
 
-/* Something with this timestamp is dropped by e->batch. */
-void engine_batch_purged(struct engine *e, table_no table, token place, int64_t timestamp);
-
-enum err engine_load_purged_told(struct engine *e) MUST_CHECK; /* at the start */
-void engine_purged_undo(struct engine *e);                     /* the batch is not written */
-
 /* All of the range goes, its garbage too. */
 void engine_garbage_forgotten(struct engine *e, struct range_state *r);
 
@@ -351,6 +357,14 @@ bool engine_has_garbage(struct engine *e, const struct range_state *r);
 
 /* Remove the entries of a table in slices, as engine_drop_table does. */
 bool engine_drop_garbage(struct engine *e, table_no table, size_t keys_max);
+
+/* --- engine_purged.c */
+
+/* Something with this timestamp is dropped by e->batch. */
+void engine_batch_purged(struct engine *e, table_no table, token place, int64_t timestamp);
+
+enum err engine_load_purged_told(struct engine *e) MUST_CHECK; /* at the start */
+void engine_purged_undo(struct engine *e);                     /* the batch is not written */
 
 /* --- tree.c, tree_fold.c: trees (tree_private.h), as seen by what changes data without a dot */
 
