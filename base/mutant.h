@@ -77,6 +77,7 @@
     X(hint_undurable, "a hint is said to be kept before the disk has it")                          \
     X(hint_removed_early, "a hint is removed when it is sent, not when its target has it")         \
     X(hints_unpaced, "hints are brought as fast as they may ever be, whatever clients feel")       \
+    X(behind_is_asked, "a read asks who has yet to get what it has missed like any other")         \
     X(hint_never_given, "hints are kept, and stay where they are")                                 \
     X(hint_replaces, "of two hints for one row only the later one is kept")                        \
     X(hint_revision_ignored, "what joins a hint that is under way is removed with it")             \

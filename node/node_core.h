@@ -279,7 +279,7 @@ void entropy_fill(struct node *n, struct exec_rows *out, struct arena *arena);
 
 /* --- node_heal.c */
 void healing_storage(const struct node_config *c, struct engine_config *ret);
-void healing_hints(struct node *n); /* healing paces hints, and hears of those that are refused */
+void healing_host(struct node *n); /* what coordination asks of healing (node/coord/heal_host.h) */
 void report_different(struct node *n, const struct heal_effect *e); /* rows, or a leaf */
 
 #endif

@@ -1,5 +1,5 @@
 /* Healing in the node: its key, and what it tells people. */
-#include "node/coord/hints_host.h"
+#include "node/coord/heal_host.h"
 #include "node/node_client.h"
 
 #include <inttypes.h>
@@ -18,7 +18,7 @@ void healing_storage(const struct node_config *c, struct engine_config *ret)
     ret->tree_bytes_max = c->tree_bytes_max;
 }
 
-/* --- what coordination asks about hints */
+/* --- what coordination asks */
 
 static uint64_t hints_rate(void *arg, struct now now)
 {
@@ -39,10 +39,16 @@ static void hints_refused(void *arg, struct now now, keyspace_no keyspace, range
     heal_hint_refused(n->heal, now, keyspace, range, target);
 }
 
-void healing_hints(struct node *n)
+static bool is_behind(void *arg, keyspace_no keyspace, range_no range, node_no node)
 {
-    const struct hints_host host = {n, hints_rate, hints_go, hints_refused};
-    coord_hints_host(n->coord, &host);
+    const struct node *n = arg;
+    return heal_is_behind(n->heal, keyspace, range, node);
+}
+
+void healing_host(struct node *n)
+{
+    const struct heal_host host = {n, hints_rate, hints_go, hints_refused, is_behind};
+    coord_heal_host(n->coord, &host);
 }
 
 /* --- what is told */

@@ -37,7 +37,7 @@ void healing_init(struct node *n, const struct node_config *config)
         heal.pull_bytes_max = config->pull_bytes_max;
     heal.hints_rate = config->hints_rate > 0 ? config->hints_rate : heal.hints_rate;
     n->heal = heal_new(&heal, n->engine, n->cluster);
-    healing_hints(n);
+    healing_host(n);
     repair.first_number = BATCH_IDS | heal.first_question >> 2;
     omap_init(&n->found);
     n->repair = repair_new(&repair, n->engine, n->cluster);

@@ -33,8 +33,8 @@
 #include "node/coord/coord.h"
 #include "node/coord/coord_ask.h"
 #include "node/coord/coord_stamp.h"
+#include "node/coord/heal_host.h"
 #include "node/coord/hints.h"
-#include "node/coord/hints_host.h"
 #include "node/coord/patience.h"
 #include "storage/index.h"
 
@@ -138,7 +138,7 @@ struct coord {
     struct waits *waits; /* waits.h */
     struct hints hints;
     struct map deliveries; /* by target, coord_deliver.c */
-    struct hints_host hints_host;
+    struct heal_host heal_host;
     struct due deliver_due;
     bool hands_on; /* we are about to leave */
     uint64_t batch_ops;

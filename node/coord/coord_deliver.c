@@ -6,7 +6,7 @@
  *                                                                     takes at hints_rate
  *              some did not go -> IDLE, for longer each time; those are met again
  *
- * Clients come first: who heals says how fast they may go (hints_host.h), and a page is a part of a
+ * Clients come first: who heals says how fast they may go (heal_host.h), and a page is a part of a
  * second, as pulls are (node/heal/pace.h).
  *
  * A write goes to the target alone, as a forward that says that it is of a hint: the target mints
@@ -229,8 +229,8 @@ static bool take_next(struct coord *c, struct delivery *d, struct hint_walk *w)
     d->items += g->group.count;
     d->page_bytes += g->group.bytes;
     d->page_cost += g->group.bytes + WRITE_COST;
-    if (to != 0 && to != d->asked && c->hints_host.go != NULL)
-        c->hints_host.go(c->hints_host.arg, c->now, to);
+    if (to != 0 && to != d->asked && c->heal_host.go != NULL)
+        c->heal_host.go(c->heal_host.arg, c->now, to);
     d->asked = to != 0 ? to : d->asked;
     if (MUTANT(hint_removed_early))
         hints_remove(&c->hints, &g->group);
@@ -257,8 +257,8 @@ static size_t at_once_max(const struct coord *c, size_t usual)
 
 static uint64_t rate_now(const struct coord *c)
 {
-    if (c->hints_host.rate != NULL && !MUTANT(hints_unpaced))
-        return c->hints_host.rate(c->hints_host.arg, c->now);
+    if (c->heal_host.rate != NULL && !MUTANT(hints_unpaced))
+        return c->heal_host.rate(c->heal_host.arg, c->now);
     return c->config.hints_rate > 0 ? c->config.hints_rate : RATE_DEFAULT;
 }
 
@@ -477,9 +477,9 @@ void deliver_close(struct coord *c)
     hints_close(&c->hints);
 }
 
-void coord_hints_host(struct coord *c, const struct hints_host *host)
+void coord_heal_host(struct coord *c, const struct heal_host *host)
 {
-    c->hints_host = *host;
+    c->heal_host = *host;
 }
 
 /* --- what others see */

@@ -37,8 +37,8 @@ static bool is_any(const struct coord *c, const struct run *run)
 /* Who has the range compares it by trees, then: the write may be at some of them all the same. */
 static void refused(struct coord *c, keyspace_no keyspace, range_no range, node_no target)
 {
-    if (c->hints_host.refused != NULL)
-        c->hints_host.refused(c->hints_host.arg, c->now, keyspace, range, target);
+    if (c->heal_host.refused != NULL)
+        c->heal_host.refused(c->heal_host.arg, c->now, keyspace, range, target);
 }
 
 bool hint_any_is_possible(struct coord *c, struct run *run)

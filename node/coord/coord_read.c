@@ -75,9 +75,32 @@ static unsigned distance(const struct coord *c, const struct cluster_node *n)
     return self != NULL && n->dc_index == self->dc_index ? 1 : 2;
 }
 
+/* Who still gets what it has missed is asked after the others that are as near, and we no earlier
+ * than the others here: what it shows is old, so the read would have to wait for its repair. */
+static void leave_behind(struct coord *c, struct round *round, range_no range)
+{
+    struct answer behind[REPLICAS_MAX];
+    const struct heal_host *host = &c->heal_host;
+    size_t kept = 0, late = 0;
+    for (size_t i = 0; i < round->answers && host->is_behind != NULL; i++) {
+        const struct answer *a = &round->answer[i];
+        const struct cluster_node *n = cluster_find(c->cluster, a->node);
+        bool near = n != NULL && distance(c, n) <= 1 && a->standing.in_now;
+        if (!near) /* who is far away, or takes the range over, comes after them */
+            break;
+        if (host->is_behind(host->arg, round->op->request.keyspace, range, a->node) &&
+            !MUTANT(behind_is_asked))
+            behind[late++] = *a;
+        else
+            round->answer[kept++] = *a;
+    }
+    for (size_t i = 0; i < late; i++)
+        round->answer[kept++] = behind[i];
+}
+
 /* The living replicas that count for the level, nearest first; while the range moves also those
  * that will hold it, after those that hold it now. */
-static void candidates(struct coord *c, struct round *round, struct replicas now,
+static void candidates(struct coord *c, struct round *round, range_no range, struct replicas now,
                        struct replicas later)
 {
     round->answers = 0;
@@ -94,6 +117,7 @@ static void candidates(struct coord *c, struct round *round, struct replicas now
             round->answer[round->answers++] = (struct answer){.node = n->node, .standing = s};
         }
     }
+    leave_behind(c, round, range);
 }
 
 static bool same_set(struct replicas a, struct replicas b)
@@ -381,13 +405,13 @@ void round_start(struct coord *c, struct now now, struct read_op *op)
         config.level = LEVEL_ONE;
     range_no range = span(p, &round->scan);
     quorums_init(&round->quorums, &config, p->moving && !MUTANT(read_old_set_only));
-    candidates(c, round, placement_replicas(p, range), placement_later(p, range));
+    candidates(c, round, range, placement_replicas(p, range), placement_later(p, range));
     bool weak = op->request.level == LEVEL_ONE || op->request.level == LEVEL_LOCAL_ONE;
     if (p->moving && weak && !enough_alive(round)) {
         /* A node that is about to take over has died: that must not stop those who have the data,
          * where no more than any one answer was asked for. */
         quorums_init(&round->quorums, &config, false);
-        candidates(c, round, placement_replicas(p, range), placement_later(p, range));
+        candidates(c, round, range, placement_replicas(p, range), placement_later(p, range));
     }
     if (!enough_alive(round)) {
         for (size_t i = 0; i < round->answers; i++)

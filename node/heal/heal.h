@@ -361,6 +361,11 @@ void heal_foreground(struct heal *h, struct now now, usec took);
 uint64_t heal_hints_rate(struct heal *h, struct now now);
 void heal_hints_go(struct heal *h, struct now now, node_no to);
 
+/* Of this range the node lacks many writes, by what clocks said last: of ours, or we of those of
+ * another one. What is on its way in a ring at work does not count. */
+#define HEAL_BEHIND 8u /* dots */
+bool heal_is_behind(const struct heal *h, keyspace_no keyspace, range_no range, node_no node);
+
 /* A hint for the target was refused here, as a bound of its keeper was reached: owners of the range
  * are to compare it with the target by trees. */
 void heal_hint_refused(struct heal *h, struct now now, keyspace_no keyspace, range_no range,

@@ -66,6 +66,21 @@ struct proved_pair *proved_find(const struct heal *h, keyspace_no keyspace, rang
     return find(proved_of(h, keyspace), range, peer);
 }
 
+bool heal_is_behind(const struct heal *h, keyspace_no keyspace, range_no range, node_no node)
+{
+    const struct proved_keyspace *k = proved_of(h, keyspace);
+    bool self = node == cluster_self(h->cluster), behind = false;
+    for (size_t i = k != NULL ? seek(k, range, self ? 0 : node) : 0;
+         k != NULL && i < k->count && k->pairs[i].range == range; i++) {
+        const struct proved_pair *p = &k->pairs[i];
+        if (self)
+            behind |= p->lacks > HEAL_BEHIND;
+        else
+            return p->peer == node && p->peer_lacks > HEAL_BEHIND;
+    }
+    return behind;
+}
+
 /* --- on the disk */
 
 static void store(struct heal *h, struct proved_keyspace *k)

@@ -39,7 +39,8 @@ class _Link:
             return False
         stream = self.free.pop()
         self.due[stream] = due
-        key = struct.pack(">iiii", 4, number // fill.PARTITION, 4, number % fill.PARTITION)
+        row = number & ~1  # so rows are read that were written
+        key = struct.pack(">iiii", 4, row // fill.PARTITION, 4, row % fill.PARTITION)
         if number & 1:
             identifier, values = self.insert, key + struct.pack(">i", 64) + fill.value(number)
         else:

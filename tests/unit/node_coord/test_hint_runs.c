@@ -1,6 +1,6 @@
 /* Hints among four nodes, RF 3: writes that too few replicas can take are kept for them, and
  * brought. */
-#include "node/coord/hints_host.h"
+#include "node/coord/heal_host.h"
 #include "storage/store_mem.h"
 #include "unit/node_coord/cluster_fixture.h"
 
@@ -227,7 +227,7 @@ static void host_refused(void *arg, struct now now, keyspace_no keyspace, range_
     told.target = target;
 }
 
-static const struct hints_host host = {NULL, host_rate, host_go, host_refused};
+static const struct heal_host host = {NULL, host_rate, host_go, host_refused, NULL};
 
 /* So many that there are several pages at this rate. */
 static void hints_go_as_fast_as_who_heals_says(void)
@@ -239,7 +239,7 @@ static void hints_go_as_fast_as_who_heals_says(void)
         char *key = arena_printf(&f.arena, "r%d", i);
         CU_ASSERT_EQUAL(fixture_write(&f, stranger(), "k", key, "v", 10, LEVEL_ANY), ERR_OK);
     }
-    coord_hints_host(coord_of(stranger()), &host);
+    coord_heal_host(coord_of(stranger()), &host);
     owners_come_back(0);
     fixture_elapse(&f, USEC_PER_SEC);
     CU_ASSERT_EQUAL(told.went, 1);
@@ -261,7 +261,7 @@ static void a_refusal_is_told(void)
     enum err err = ERR_OK;
     told.went = told.refused = 0;
     owners_die(0);
-    coord_hints_host(coord_of(stranger()), &host);
+    coord_heal_host(coord_of(stranger()), &host);
     for (int i = 0; i < 1000 && err == ERR_OK; i++)
         err = fixture_write(&f, stranger(), "k", arena_printf(&f.arena, "r%d", i), "v", 10,
                             LEVEL_ANY);

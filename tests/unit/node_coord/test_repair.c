@@ -1,5 +1,6 @@
 /* Reads whose replicas disagree, and of which one falls silent in the middle; what tables say about
  * that. */
+#include "node/coord/heal_host.h"
 #include "unit/node_coord/cluster_fixture.h"
 
 #include "ring/murmur3.h"
@@ -313,6 +314,38 @@ static void a_table_may_leave_its_replicas_as_they_are(void)
     CU_ASSERT(same(fixture_stored(&f, R(2), "k", "r"), "old"));
 }
 
+static node_no who_is_behind;
+
+static bool is_behind(void *arg, keyspace_no keyspace, range_no range, node_no node)
+{
+    (void)arg;
+    (void)range;
+    return keyspace == KEYSPACE && node == who_is_behind;
+}
+
+/* Whoever it is, and whoever is asked: the two others have all, so nothing is repaired. */
+static void who_is_behind_is_read_from_last(void)
+{
+    const struct heal_host host = {.is_behind = is_behind};
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "old", 10, LEVEL_ALL), ERR_OK);
+    for (uint32_t late = 0; late < 3; late++) {
+        fixture_at(&f, R(late))->down = true;
+        CU_ASSERT_EQUAL(
+            fixture_write(&f, R((late + 1) % 3), "k", "r", "new", 20 + late, LEVEL_QUORUM), ERR_OK);
+        fixture_at(&f, R(late))->down = false;
+        who_is_behind = R(late);
+        for (uint32_t via = 0; via < 3; via++) {
+            struct coord *c = fixture_at(&f, R(via))->coord;
+            uint64_t before = coord_stats(c).digest_mismatches;
+            coord_heal_host(c, &host);
+            CU_ASSERT_EQUAL(fixture_read(&f, R(via), "k", 0, LEVEL_QUORUM), ERR_OK);
+            CU_ASSERT_EQUAL(coord_stats(c).digest_mismatches, before);
+        }
+        CU_ASSERT_EQUAL(fixture_read(&f, R(late), "k", 0, LEVEL_ALL), ERR_OK); /* it counts */
+        CU_ASSERT(same(fixture_stored(&f, R(late), "k", "r"), "new"));
+    }
+}
+
 CU_TestInfo repair_tests[] = {
     {"a late ack brings others in", a_late_ack_brings_others_in},
     {"who is brought in may lack nothing", who_is_brought_in_may_lack_nothing},
@@ -326,5 +359,6 @@ CU_TestInfo repair_tests[] = {
     {"a table may never ask one more", a_table_may_never_ask_one_more},
     {"a table may always ask one more", a_table_may_always_ask_one_more},
     {"a table may leave its replicas as they are", a_table_may_leave_its_replicas_as_they_are},
+    {"who is behind is read from last", who_is_behind_is_read_from_last},
     CU_TEST_INFO_NULL,
 };

@@ -222,6 +222,8 @@ static void miss(void)
     three_rate_min = 256u << 10;
     three_teardown();
     three_setup(3);
+    for (size_t i = 0; i < NODES; i++)
+        heal_placed(f.node[i].heal, f.now, 1);
     begin();
     for (unsigned i = 0; i < 4000; i++)
         tick(0);
@@ -295,6 +297,30 @@ static void who_is_killed_goes_on_where_it_was(void)
     CU_ASSERT(all_equal());
 }
 
+static size_t behind(node_no no, node_no of)
+{
+    size_t count = 0;
+    for (range_no r = 0; r < RANGES; r++)
+        count += heal_is_behind(f.node[no - 1].heal, KEYSPACE, r, of);
+    return count;
+}
+
+/* It knows of itself, and the others know of it, until it has all. */
+static void who_is_behind_is_known(void)
+{
+    miss();
+    for (unsigned i = 0; i < 4000; i++)
+        tick(0);
+    CU_ASSERT(came() < MISSED);
+    CU_ASSERT(behind(1, 3) > RANGES / 2 && behind(2, 3) > RANGES / 2 && behind(3, 3) > RANGES / 2);
+    CU_ASSERT_EQUAL(behind(1, 1) + behind(1, 2) + behind(3, 1) + behind(3, 2), 0);
+    for (unsigned i = 0; i < 100000 && came() < MISSED; i++)
+        tick(0);
+    for (unsigned i = 0; i < 4000; i++)
+        tick(0);
+    CU_ASSERT_EQUAL(behind(1, 3) + behind(2, 3) + behind(3, 3), 0);
+}
+
 /* The peer that is being pulled from goes in a pause: the other one gives the rest. */
 static void a_giver_may_go_in_a_pause(void)
 {
@@ -324,6 +350,7 @@ CU_TestInfo pace_tests[] = {
     {"clients of who gives come first", clients_of_who_gives_come_first},
     {"it is slow for as long as clients are", it_is_slow_for_as_long_as_clients_are},
     {"who is killed goes on where it was", who_is_killed_goes_on_where_it_was},
+    {"who is behind is known", who_is_behind_is_known},
     {"a giver may go in a pause", a_giver_may_go_in_a_pause},
     CU_TEST_INFO_NULL,
 };
