@@ -51,6 +51,13 @@ void healing_host(struct node *n)
     coord_heal_host(n->coord, &host);
 }
 
+void healing_free(struct node *n)
+{
+    repair_free(n->repair);
+    omap_close(&n->found);
+    heal_free(n->heal);
+}
+
 /* --- what is told */
 
 /* Sessions by trees mend it; that there was anything to mend is for people. */

@@ -43,13 +43,6 @@ void healing_init(struct node *n, const struct node_config *config)
     n->repair = repair_new(&repair, n->engine, n->cluster);
 }
 
-void healing_free(struct node *n)
-{
-    repair_free(n->repair);
-    omap_close(&n->found);
-    heal_free(n->heal);
-}
-
 /* --- between the two cores */
 
 static struct repair_sums sums_of(const struct heal_figures *f)
