@@ -430,11 +430,18 @@ enum err engine_weigh(struct engine *e, const struct part *p, const struct clock
 
 /* The largest timestamp up to `limit` to which something of the part that has the server's `stamp`
  * loses, as above; TIMESTAMP_NONE: there is none. A deletion of very many rows is said to lose to
- * the limit. *ret_beyond is set when it loses to something above the limit. arena: for what is
- * read. ERR_CORRUPT, ERR_IO. */
+ * the limit. *ret_beyond is set when it loses to something above the limit, or, of such a deletion,
+ * may lose to it. arena: for what is read. ERR_CORRUPT, ERR_IO. */
 enum err engine_contest(struct engine *e, const struct part *p, int64_t stamp, int64_t limit,
                         int64_t now_s, struct arena *arena, int64_t *ret,
                         bool *ret_beyond) MUST_CHECK;
+
+/* The same of a request to a siblings table, were it minted here: it loses to nothing but what its
+ * own writer wrote. ERR_INVALID as engine_supersede. */
+enum err engine_contest_own(struct engine *e, keyspace_no keyspace, range_no range,
+                            const struct part *request, const struct supersede *s, int64_t stamp,
+                            int64_t limit, int64_t now_s, struct arena *arena, int64_t *ret,
+                            bool *ret_beyond) MUST_CHECK;
 
 struct engine_stats {
     uint64_t writes, weighed, scans, rows_read, fragments_read, collapses, bytes_written;

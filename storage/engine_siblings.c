@@ -24,9 +24,9 @@ static enum err read_rows(struct engine *e, const struct part *p, struct arena *
     return err != ERR_OK ? err : closed;
 }
 
-enum err engine_supersede(struct engine *e, keyspace_no keyspace, range_no range,
-                          const struct part *request, const struct supersede *s, struct dot dot,
-                          int64_t stamp, int64_t now_s, struct arena *arena, struct minted *ret)
+static enum err mint(struct engine *e, keyspace_no keyspace, range_no range,
+                     const struct part *request, const struct supersede *s, struct mint *m,
+                     struct arena *arena, struct minted *ret)
 {
     struct range_state *r = engine_range(e, keyspace, range);
     struct part have;
@@ -37,7 +37,34 @@ enum err engine_supersede(struct engine *e, keyspace_no keyspace, range_no range
     enum err err = read_rows(e, request, arena, &have);
     if (err != ERR_OK)
         return engine_note(e, err);
-    struct mint m = {.clock = &r->clock, .have = &have, .dot = dot, .stamp = stamp, .now_s = now_s};
-    siblings_mint(request, s, &m, arena, ret);
+    m->clock = &r->clock;
+    m->have = &have;
+    siblings_mint(request, s, m, arena, ret);
+    return ERR_OK;
+}
+
+enum err engine_supersede(struct engine *e, keyspace_no keyspace, range_no range,
+                          const struct part *request, const struct supersede *s, struct dot dot,
+                          int64_t stamp, int64_t now_s, struct arena *arena, struct minted *ret)
+{
+    struct mint m = {.dot = dot, .stamp = stamp, .limit = INT64_MAX, .now_s = now_s};
+    return mint(e, keyspace, range, request, s, &m, arena, ret);
+}
+
+enum err engine_contest_own(struct engine *e, keyspace_no keyspace, range_no range,
+                            const struct part *request, const struct supersede *s, int64_t stamp,
+                            int64_t limit, int64_t now_s, struct arena *arena, int64_t *ret,
+                            bool *ret_beyond)
+{
+    struct minted minted;
+    struct mint m = {.dot = engine_next_dot(e, keyspace, range, e->actor),
+                     .stamp = stamp,
+                     .limit = limit,
+                     .now_s = now_s};
+    enum err err = mint(e, keyspace, range, request, s, &m, arena, &minted);
+    if (err != ERR_OK)
+        return err;
+    *ret = minted.within;
+    *ret_beyond |= minted.stamped.lost && minted.stamped.by > limit;
     return ERR_OK;
 }

@@ -21,6 +21,7 @@ struct weigh {
     int64_t now_s;
     int64_t maximum;
     int64_t limit, within; /* the largest loss of what is stamped that is not above the limit */
+    bool unread;           /* what a deletion leaves is not all known */
     struct arena *arena;
     struct rows rows;
     struct part here;
@@ -254,8 +255,10 @@ static enum err weigh_range(struct weigh *w, struct bytes start, struct bytes en
         for (size_t i = 0; i < row.cells_count; i++)
             outlive(w, own ? &p->rows[k] : NULL, &row.cells[i], t->timestamp);
         if (w->rows.bytes > WEIGH_BYTES_MAX) { /* a server's stamp goes above all there is */
-            if (w->stamp != 0 && t->timestamp == w->stamp)
+            if (w->stamp != 0 && t->timestamp == w->stamp) {
+                w->unread = true;
                 lose(w, true, t->timestamp, w->maximum < w->limit ? w->maximum : w->limit);
+            }
             break;
         }
     }
@@ -321,7 +324,8 @@ enum err engine_contest(struct engine *e, const struct part *p, int64_t stamp, i
         .part = p, .stamp = stamp, .limit = limit, .now_s = now_s, .arena = arena, .ret = &weighed};
     enum err err = weigh(e, &w);
     *ret = w.within;
-    *ret_beyond |= weighed.stamped.lost && weighed.stamped.by > limit;
+    *ret_beyond |=
+        weighed.stamped.lost && (weighed.stamped.by > limit || (w.unread && w.maximum > limit));
     return err;
 }
 

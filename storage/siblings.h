@@ -92,6 +92,7 @@ struct mint {
     const struct part *have;   /* ... and what of the rows of the request it holds */
     struct dot dot;            /* of the write */
     int64_t stamp;             /* the server's (part_restamp), 0: it has none */
+    int64_t limit;             /* of minted.within */
     int64_t now_s;
 };
 
@@ -101,6 +102,8 @@ struct minted {
     size_t merged;    /* values that go because there are more than SIBLINGS_MAX in their place */
     struct loss stamped, given; /* values that are not in it, for their writer has a newer one
                                    there: of the server's stamp, and of the client's */
+    int64_t within; /* the largest of those of the server's stamp up to the limit; TIMESTAMP_NONE:
+                       there is none */
 };
 
 /* The request has no deletion of ranges or of the partition (siblings_expand). */

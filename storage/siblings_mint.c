@@ -194,6 +194,14 @@ static bool is_stamped(const struct minter *k, const struct cell *value)
     return stamp != 0 && (value->timestamp == stamp || value->timestamp == stamp - 1);
 }
 
+static void lose(struct minter *k, const struct cell *value, int64_t by)
+{
+    bool stamped = is_stamped(k, value);
+    loss_add(stamped ? &k->out.stamped : &k->out.given, by);
+    if (stamped && by <= k->m->limit && by > k->out.within)
+        k->out.within = by;
+}
+
 /* What the same writer wrote here before goes. False: it is the request that is older, as when a
  * batch is replayed. A causal write leaves what its client did not see; but the same write again
  * (same writer, same timestamp) is the same. */
@@ -214,7 +222,7 @@ static bool replace_own(struct minter *k, struct place at, const struct cell *va
         } else {
             rivals->of[kept++] = c;
             newest = false;
-            loss_add(is_stamped(k, value) ? &k->out.stamped : &k->out.given, c->timestamp);
+            lose(k, value, c->timestamp);
         }
     }
     rivals->count = kept;
@@ -345,7 +353,7 @@ static struct dots unknown_dots(const struct dots *seen, const struct mint *m, s
 void siblings_mint(const struct part *request, const struct supersede *s, const struct mint *m,
                    struct arena *arena, struct minted *ret)
 {
-    struct minter k = {.s = s, .m = m, .arena = arena};
+    struct minter k = {.s = s, .m = m, .arena = arena, .out.within = TIMESTAMP_NONE};
     struct part out = {.table = request->table,
                        .token = request->token,
                        .key = request->key,

@@ -81,6 +81,7 @@ struct mutation {
     keyspace_no keyspace;
     struct part part;           /* no dots yet; timestamps set */
     struct supersede supersede; /* of a siblings table: what it takes away, or all zero */
+    bool unasked;               /* though coord_write.asked */
 };
 
 struct coord_write {

@@ -7,9 +7,9 @@
  *   ASKING --- a quorum for each mutation -----------> stamped, on to the runs or the keepers
  *      |------ no more such quorums, or the deadline -> the operation fails, nothing was written
  *
- * Only at levels any two quorums of which meet (quorum_proves). Where too few replicas live for
- * one, nobody is asked: the run will say that it is unavailable, or others stand in for them, and
- * then whoever mints it raises it above what is there (coord_stamp.c).
+ * Only at levels any two quorums of which meet (quorum_proves). Of a partition of which too few
+ * replicas live for one nobody is asked: the run will say that it is unavailable, or others stand
+ * in for them, and then whoever mints it raises it above what is there (coord_stamp.c).
  *
  * A replica answers from its maxima, which read nothing. They are of buckets of partitions, and
  * larger than what is there for some seconds after a start: where one is above what the server may
@@ -27,12 +27,12 @@
 
 /* A replica of an item. */
 struct ask_target {
-    size_t node; /* index */
+    node_no node;
     struct standing standing;
 };
 
 struct ask_item {
-    struct ask_of of;
+    struct ask_of *of;
     range_no range;
     struct quorums quorums;
     struct ask_target *target;
@@ -77,8 +77,10 @@ usec ask_end(const struct ask *a)
 /* What it touches has no timestamp above *ret that a server may have given. ERR_BEHIND: not known
  * without what is to be written. */
 static enum err look(struct coord *c, keyspace_no keyspace, table_no table, token place,
-                     const struct part *part, struct asked *a, struct arena *arena, int64_t *ret)
+                     const struct part *part, const struct supersede *supersede, struct asked *a,
+                     struct arena *arena, int64_t *ret)
 {
+    int64_t now_s = c->now.wall / USEC_PER_SEC;
     range_no range = ring_range_of(place, cluster_ranges(c->cluster));
     *ret = TIMESTAMP_NONE;
     if (cluster_table_is_gone(c->cluster, table))
@@ -95,11 +97,10 @@ static enum err look(struct coord *c, keyspace_no keyspace, table_no table, toke
     if (part == NULL)
         return ERR_BEHIND;
     *ret = TIMESTAMP_NONE;
-    if (part->siblings) /* they lose to nothing but what their own writer wrote: its minter sees it
-                         */
-        return ERR_OK;
-    return engine_contest(c->engine, part, a->stamp, a->limit, c->now.wall / USEC_PER_SEC, arena,
-                          ret, &a->beyond);
+    if (supersede->siblings)
+        return engine_contest_own(c->engine, keyspace, range, part, supersede, a->stamp, a->limit,
+                                  now_s, arena, ret, &a->beyond);
+    return engine_contest(c->engine, part, a->stamp, a->limit, now_s, arena, ret, &a->beyond);
 }
 
 static enum err look_all(struct coord *c, const struct wire_maximum_ask *m,
@@ -113,10 +114,13 @@ static enum err look_all(struct coord *c, const struct wire_maximum_ask *m,
     ret->maximum = TIMESTAMP_NONE;
     while (err == ERR_OK && reader_left(&r) > 0) {
         struct part part = {0};
+        struct supersede supersede;
         int64_t there;
         keyspace_no keyspace = read_u32(&r);
         if (m->full) {
             err = part_decode(read_vbytes(&r), &arena, &part);
+            if (err == ERR_OK)
+                err = supersede_decode(read_vbytes(&r), &arena, &supersede);
             if (err == ERR_OK && !part_is_placed(&part))
                 err = ERR_MALFORMED;
         } else {
@@ -126,8 +130,8 @@ static enum err look_all(struct coord *c, const struct wire_maximum_ask *m,
         if (err == ERR_OK && r.failed)
             err = ERR_MALFORMED;
         if (err == ERR_OK)
-            err = look(c, keyspace, part.table, part.token, m->full ? &part : NULL, &asked, &arena,
-                       &there);
+            err = look(c, keyspace, part.table, part.token, m->full ? &part : NULL, &supersede,
+                       &asked, &arena, &there);
         if (err == ERR_OK && there > ret->maximum)
             ret->maximum = there;
     }
@@ -158,20 +162,27 @@ static size_t node_at(struct ask *a, node_no node)
     return at;
 }
 
-static void add_targets(struct coord *c, struct ask *a, struct ask_item *item,
-                        struct replicas replicas, bool later)
+/* Alive, and when it is ourselves: it can be read. */
+static bool is_able(struct coord *c, const struct ask_item *item, node_no node)
+{
+    return cluster_is_alive(c->cluster, node) &&
+           (node != cluster_self(c->cluster) ||
+            engine_serving_error(c->engine, item->of->keyspace, item->range) == ERR_OK);
+}
+
+static void add_targets(struct coord *c, struct ask_item *item, struct replicas replicas,
+                        bool later)
 {
     for (uint32_t i = 0; i < replicas.count && item->targets < REPLICAS_MAX; i++) {
         const struct cluster_node *n = cluster_find(c->cluster, replicas.node[i]);
         struct standing s = {n != NULL ? n->dc_index : 0, !later, later};
-        if (!cluster_is_alive(c->cluster, replicas.node[i]) || !quorums_count(&item->quorums, s))
+        if (!is_able(c, item, replicas.node[i]) || !quorums_count(&item->quorums, s))
             continue;
-        size_t node = node_at(a, replicas.node[i]);
         size_t at = 0;
-        while (at < item->targets && item->target[at].node != node)
+        while (at < item->targets && item->target[at].node != replicas.node[i])
             at++;
         if (at == item->targets)
-            item->target[item->targets++] = (struct ask_target){node, s};
+            item->target[item->targets++] = (struct ask_target){replicas.node[i], s};
         item->target[at].standing.in_now |= s.in_now;
         item->target[at].standing.in_later |= s.in_later;
     }
@@ -181,21 +192,21 @@ static void add_targets(struct coord *c, struct ask *a, struct ask_item *item,
 static bool plan(struct coord *c, struct ask *a, struct ask_item *item)
 {
     struct quorum_config config;
-    const struct placement *p = cluster_placement(c->cluster, item->of.keyspace);
+    const struct placement *p = cluster_placement(c->cluster, item->of->keyspace);
     if (p == NULL ||
-        !cluster_quorum_config(c->cluster, item->of.keyspace, a->request.level, &config) ||
+        !cluster_quorum_config(c->cluster, item->of->keyspace, a->request.level, &config) ||
         !quorum_proves(&config))
         return false;
     if (MUTANT(one_is_asked))
         config.level = LEVEL_ONE;
-    item->range = ring_range_of(item->of.part->token, p->ranges);
+    item->range = ring_range_of(item->of->part->token, p->ranges);
     quorums_init(&item->quorums, &config, p->moving);
     struct replicas now = placement_replicas(p, item->range);
     struct replicas later = p->moving ? placement_later(p, item->range) : (struct replicas){0};
     item->target =
         arena_array(&a->memory->arena, struct ask_target, (size_t)now.count + later.count);
-    add_targets(c, a, item, now, false);
-    add_targets(c, a, item, later, true);
+    add_targets(c, item, now, false);
+    add_targets(c, item, later, true);
     for (size_t i = 0; i < item->targets; i++)
         quorums_member(&item->quorums, item->target[i].standing);
     return quorums_state(&item->quorums) != QUORUM_IMPOSSIBLE;
@@ -203,9 +214,9 @@ static bool plan(struct coord *c, struct ask *a, struct ask_item *item)
 
 /* --- questions and answers */
 
-static bool concerns(const struct ask_item *item, size_t node, struct standing *ret)
+static bool concerns(const struct ask_item *item, node_no node, struct standing *ret)
 {
-    for (size_t i = 0; i < item->targets; i++) {
+    for (size_t i = 0; i < item->targets && item->of->asked; i++) {
         *ret = item->target[i].standing;
         if (item->target[i].node == node)
             return true;
@@ -213,7 +224,18 @@ static bool concerns(const struct ask_item *item, size_t node, struct standing *
     return false;
 }
 
-static void send(struct coord *c, struct ask *a, size_t node, bool full)
+static void put_encoded(struct buf *out, struct buf *b, const struct ask_of *of)
+{
+    buf_clear(b);
+    part_encode(of->part, b);
+    buf_put_vbytes(out, buf_bytes(b));
+    buf_clear(b);
+    supersede_encode(of->supersede, b);
+    buf_put_vbytes(out, buf_bytes(b));
+}
+
+/* False: it is too much. */
+static bool send(struct coord *c, struct ask *a, size_t node, bool full)
 {
     struct wire_message m = {.type = WIRE_MAXIMUM_ASK};
     struct standing s;
@@ -221,25 +243,27 @@ static void send(struct coord *c, struct ask *a, size_t node, bool full)
     buf_init(&out, ITEMS_MAX);
     buf_init(&part, STORE_BATCH_MAX);
     for (size_t i = 0; i < a->request.count; i++) {
-        if (!concerns(&a->item[i], node, &s))
+        if (!concerns(&a->item[i], a->node[node].node, &s))
             continue;
-        buf_put_u32(&out, a->item[i].of.keyspace);
+        buf_put_u32(&out, a->item[i].of->keyspace);
         if (full) {
-            buf_clear(&part);
-            part_encode(a->item[i].of.part, &part);
-            buf_put_vbytes(&out, buf_bytes(&part));
+            put_encoded(&out, &part, a->item[i].of);
         } else {
-            buf_put_u32(&out, a->item[i].of.part->table);
-            buf_put_i64(&out, a->item[i].of.part->token);
+            buf_put_u32(&out, a->item[i].of->part->table);
+            buf_put_i64(&out, a->item[i].of->part->token);
         }
     }
     m.maximum_ask = (struct wire_maximum_ask){a->pending.request, a->found.stamp, a->found.limit,
                                               full, arena_copy(&a->memory->arena, buf_bytes(&out))};
-    a->node[node].state = REPLICA_WAITING;
-    a->node[node].full = full;
+    bool fits = buf_finish(&out) == ERR_OK;
     buf_close(&part);
     buf_close(&out);
+    if (!fits)
+        return false;
+    a->node[node].state = REPLICA_WAITING;
+    a->node[node].full = full;
     coord_send(c, a->node[node].node, &m);
+    return true;
 }
 
 static void answered(struct ask *a, size_t node, enum err err)
@@ -248,7 +272,7 @@ static void answered(struct ask *a, size_t node, enum err err)
     for (size_t i = 0; i < a->request.count; i++) {
         struct quorums *q = &a->item[i].quorums;
         struct standing s;
-        if (!concerns(&a->item[i], node, &s))
+        if (!concerns(&a->item[i], a->node[node].node, &s))
             continue;
         if (err == ERR_OK)
             quorums_ack(q, s);
@@ -264,12 +288,12 @@ static void ask_ourselves(struct coord *c, struct ask *a, size_t node)
     enum err err = ERR_OK;
     struct standing s;
     for (size_t i = 0; i < a->request.count && err == ERR_OK; i++) {
-        const struct ask_of *of = &a->item[i].of;
+        const struct ask_of *of = a->item[i].of;
         int64_t there;
-        if (!concerns(&a->item[i], node, &s))
+        if (!concerns(&a->item[i], a->node[node].node, &s))
             continue;
-        err = look(c, of->keyspace, of->part->table, of->part->token, of->part, &a->found,
-                   &a->memory->arena, &there);
+        err = look(c, of->keyspace, of->part->table, of->part->token, of->part, of->supersede,
+                   &a->found, &a->memory->arena, &there);
         if (err == ERR_OK && there > a->maximum)
             a->maximum = there;
     }
@@ -282,7 +306,7 @@ static enum err state(struct ask *a)
     enum err err = ERR_OK;
     for (size_t i = 0; i < a->request.count; i++) {
         const struct quorums *q = &a->item[i].quorums;
-        enum quorum_state s = quorums_state(q);
+        enum quorum_state s = a->item[i].of->asked ? quorums_state(q) : QUORUM_ENOUGH;
         if (s == QUORUM_IMPOSSIBLE) {
             const struct quorum *of = quorums_telling(q);
             a->found.required = quorum_need(of);
@@ -356,10 +380,8 @@ void ask_told(struct coord *c, struct now now, struct ask *a, node_no from, enum
         at++;
     if (at == a->nodes || a->node[at].state != REPLICA_WAITING)
         return;
-    if (err == ERR_BEHIND && !a->node[at].full) {
-        send(c, a, at, true);
+    if (err == ERR_BEHIND && !a->node[at].full && send(c, a, at, true))
         return;
-    }
     if (err == ERR_OK && m->maximum > a->maximum)
         a->maximum = m->maximum < a->found.limit ? m->maximum : a->found.limit;
     a->found.beyond |= err == ERR_OK && m->beyond;
@@ -377,7 +399,7 @@ void ask_peer_lost(struct coord *c, struct now now, struct ask *a, node_no node)
 void ask_expired(struct coord *c, struct now now, struct ask *a)
 {
     for (size_t i = 0; i < a->request.count; i++) {
-        if (quorums_state(&a->item[i].quorums) == QUORUM_WAITING)
+        if (a->item[i].of->asked && quorums_state(&a->item[i].quorums) == QUORUM_WAITING)
             a->found.required = quorum_need(quorums_telling(&a->item[i].quorums));
     }
     end(c, now, a, ERR_TIMEOUT);
@@ -390,16 +412,19 @@ enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *r
     a->memory = memory;
     a->request = *r;
     a->maximum = TIMESTAMP_NONE;
-    a->found = (struct asked){.stamp = r->stamp, .limit = INT64_MIN};
+    a->found = (struct asked){.of = r->of, .stamp = r->stamp, .limit = INT64_MIN};
     list_init(&a->pending.link);
     *ret = a->found;
     a->item = arena_array(&memory->arena, struct ask_item, r->count);
-    bool asks = !MUTANT(nobody_is_asked) && !c->clock_doubtful;
-    for (size_t i = 0; i < r->count && asks; i++) {
-        a->item[i] = (struct ask_item){.of = r->of[i]};
-        asks = plan(c, a, &a->item[i]);
+    bool may = !MUTANT(nobody_is_asked) && !c->clock_doubtful;
+    for (size_t i = 0; i < r->count && may; i++) {
+        struct ask_item *item = &a->item[i];
+        item->of = &r->of[i];
+        item->of->asked = plan(c, a, item);
+        for (size_t k = 0; k < item->targets && item->of->asked; k++)
+            (void)node_at(a, item->target[k].node);
     }
-    if (!asks) {
+    if (a->nodes == 0) {
         ask_free(c, a);
         return ERR_OK;
     }
@@ -421,7 +446,7 @@ enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *r
     timers_set(&c->timers, &a->deadline.timer, r->end_mono);
     for (size_t i = 0; i < a->nodes; i++) {
         if (a->node[i].state == REPLICA_IDLE)
-            send(c, a, i, false);
+            (void)send(c, a, i, false);
     }
     return ERR_BEHIND;
 }

@@ -8,17 +8,19 @@
 struct due;
 struct pending;
 
-/* What an operation writes of one partition. Borrowed until it is asked. */
+/* What an operation writes of one partition. Borrowed until who asks has the answer. */
 struct ask_of {
     keyspace_no keyspace;
     const struct part *part;
+    const struct supersede *supersede;
+    bool asked; /* set: a quorum is asked for it */
 };
 
 struct write_op;
 struct batch;
 
 struct ask_request {
-    const struct ask_of *of;
+    struct ask_of *of;
     size_t count;
     enum level level;
     int64_t stamp; /* the server's, in the parts */
@@ -29,7 +31,8 @@ struct ask_request {
 };
 
 struct asked {
-    enum err err; /* OK; FAILED, TIMEOUT: nothing was written */
+    enum err err;            /* OK; FAILED, TIMEOUT: nothing was written */
+    const struct ask_of *of; /* the request's */
     int64_t stamp;
     int64_t limit; /* as in struct run; INT64_MIN: nobody was asked */
     bool beyond;   /* something above the limit was there already */

@@ -341,8 +341,11 @@ static enum err batch_encode_ours(struct batch *b)
 /* What its keepers write later has the same stamps. */
 static enum err batch_stamp(struct batch *b, const struct asked *a)
 {
-    for (size_t i = 0; i < b->write.count && a->stamp != b->write.stamp; i++)
-        (void)part_restamp(&b->mutations[i].part, b->write.stamp, a->stamp);
+    for (size_t i = 0; i < b->write.count; i++) {
+        struct mutation *m = &b->mutations[i];
+        bool same = a->stamp == b->write.stamp;
+        m->unasked = !(same || part_restamp(&m->part, b->write.stamp, a->stamp)) || !a->of[i].asked;
+    }
     b->write.asked = true;
     b->write.limit = a->limit;
     b->write.beyond = a->beyond;
@@ -388,7 +391,9 @@ static enum err batch_ask(struct coord *c, struct batch *b, struct asked *ret)
                             .end_mono = b->end_mono,
                             .batch = b};
     for (size_t i = 0; i < b->write.count; i++)
-        of[i] = (struct ask_of){b->mutations[i].keyspace, &b->mutations[i].part};
+        of[i] = (struct ask_of){.keyspace = b->mutations[i].keyspace,
+                                .part = &b->mutations[i].part,
+                                .supersede = &b->mutations[i].supersede};
     return ask_start(c, &r, ret);
 }
 

@@ -98,8 +98,8 @@ static struct run *run_of(struct coord *c, struct write_op *op, const struct coo
     run->level = w->level;
     run->kind = w->kind;
     run->came = w->stamp;
-    run->limit = w->asked ? w->limit : INT64_MIN;
-    run->beyond = w->asked && w->beyond;
+    run->limit = w->asked && !m->unasked ? w->limit : INT64_MIN;
+    run->beyond = w->asked && !m->unasked && w->beyond;
     run->until = (w->stamp != 0 ? w->stamp : c->now.wall) + w->timeout_us;
     run->want_receipt = w->receipt;
     run->replay = w->replay;
@@ -136,14 +136,14 @@ static void op_fail(struct coord *c, struct write_op *op, const struct coord_res
 }
 
 /* What cannot have the stamp, for what a client has stamped in it, keeps the one it came with. */
-static enum err run_stamp(struct run *run, const struct asked *a)
+static enum err run_stamp(struct run *run, const struct asked *a, bool asked)
 {
     if (a->stamp != run->came && !part_restamp(&run->part, run->came, a->stamp))
         return ERR_OK;
     bool later = a->stamp != run->came;
     run->came = a->stamp;
-    run->limit = a->limit;
-    run->beyond = a->beyond;
+    run->limit = asked ? a->limit : INT64_MIN;
+    run->beyond = asked && a->beyond;
     run->sent = run->part;
     return later ? run_encode(run) : ERR_OK;
 }
@@ -156,7 +156,7 @@ static void op_asked(struct coord *c, struct now now, struct write_op *op, const
                                   .required = a->required,
                                   .failures = a->failures};
     for (size_t i = 0; i < op->runs && failed.err == ERR_OK; i++)
-        failed.err = run_stamp(op->run[i], a);
+        failed.err = run_stamp(op->run[i], a, a->of[i].asked);
     if (failed.err == ERR_OK)
         op_go(c, now, op);
     else
@@ -195,7 +195,9 @@ static enum err op_ask(struct coord *c, struct write_op *op, const struct coord_
                             .end_mono = op->end_mono,
                             .write = op};
     for (size_t i = 0; i < op->runs; i++)
-        of[i] = (struct ask_of){op->run[i]->keyspace, &op->run[i]->part};
+        of[i] = (struct ask_of){.keyspace = op->run[i]->keyspace,
+                                .part = &op->run[i]->part,
+                                .supersede = &op->run[i]->supersede};
     return ask_start(c, &r, ret);
 }
 

@@ -51,6 +51,11 @@ static bool raise_above(struct coord *c, struct run *run, int64_t timestamp)
     return true;
 }
 
+static bool raises(const struct run *run)
+{
+    return run->stamp != 0 && (!is_asked(run) || MUTANT(asked_is_raised)) && !MUTANT(never_raised);
+}
+
 /* Increments are always stamped above all that is here, and what goes with them (an increment that
  * is sent again, sums) is seen here: nothing shadows them. */
 static bool is_seen(const struct run *run, int64_t maximum, int64_t limit)
@@ -78,7 +83,7 @@ enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run, s
     for (int i = 0; i < 2; i++) {
         err = engine_supersede(c->engine, run->keyspace, run->range, &run->part, &run->supersede,
                                dot, run->stamp, now.wall / USEC_PER_SEC, arena, &m);
-        if (err != ERR_OK || !m.stamped.lost || !raise_above(c, run, m.stamped.by))
+        if (err != ERR_OK || !m.stamped.lost || !raises(run) || !raise_above(c, run, m.stamped.by))
             break;
         c->stats.raised++;
     }
@@ -97,9 +102,7 @@ enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot
     struct arena *arena = &run->memory->arena;
     int64_t maximum = engine_maximum(c->engine, p->table, p->token);
     struct weighed w = {.newest = true};
-    bool raises =
-        run->stamp != 0 && (!is_asked(run) || MUTANT(asked_is_raised)) && !MUTANT(never_raised);
-    if (raises && part_min_timestamp(p) <= maximum)
+    if (raises(run) && part_min_timestamp(p) <= maximum)
         c->stats.raised += raise_above(c, run, maximum);
     part_set_dot(p, dot);
     run->sent = *p;
@@ -109,7 +112,7 @@ enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot
         return ERR_OK;
     enum err err = engine_weigh(c->engine, p, NULL, run->stamp, now.wall / USEC_PER_SEC, arena, &w);
     /* The largest of the bucket may be beyond the limit, and another partition's. */
-    if (err == ERR_OK && w.stamped.lost && raises && raise_above(c, run, w.stamped.by)) {
+    if (err == ERR_OK && w.stamped.lost && raises(run) && raise_above(c, run, w.stamped.by)) {
         c->stats.raised++;
         err = engine_weigh(c->engine, p, NULL, run->stamp, now.wall / USEC_PER_SEC, arena, &w);
     }

@@ -196,8 +196,9 @@
 
 /* Before the server's stamp of a write is fixed (node/coord/coord_ask.c): what is the largest
  * timestamp up to `limit` that the write could lose to? items: (u32 keyspace, u32 table, i64
- * token)*, or, full, (u32 keyspace, vbytes part)*, in which the server's timestamp is `stamp`.
- * TELL: BEHIND: not known without the parts; beyond: it loses to something above the limit, too. */
+ * token)*, or, full, (u32 keyspace, vbytes part, vbytes supersede)*, in which the server's
+ * timestamp is `stamp`. TELL: BEHIND: not known without the parts; beyond: it loses to something
+ * above the limit, too. */
 #define WIRE_MAXIMUM_ASK(F)                                                                        \
     F(u64, request) F(i64, stamp) F(i64, limit) F(flag, full) F(bytes, items)
 #define WIRE_MAXIMUM_TELL(F) F(u64, request) F(u32, err) F(i64, maximum) F(flag, beyond)

@@ -185,11 +185,25 @@ static void a_session_that_waits_is_sent_away(void)
     arena_close(&arena);
 }
 
+/* Who cannot answer is not asked what there is, be it ourselves: with two of three like that
+ * nothing is begun. */
+static void a_write_that_is_stamped(void)
+{
+    f.stamp = f.now.wall;
+    trouble(R(0), REBUILDING, true);
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", f.stamp, LEVEL_QUORUM), ERR_OK);
+    fixture_set_alive(&f, R(1), false);
+    CU_ASSERT_EQUAL(fixture_write(&f, R(0), "k", "r", "v", f.stamp, LEVEL_QUORUM), ERR_UNAVAILABLE);
+    CU_ASSERT_EQUAL(coord_stats(fixture_at(&f, R(0))->coord).asks, 1);
+    trouble(R(0), REBUILDING, false);
+}
+
 CU_TestInfo damaged_tests[] = {
     {"another one answers", another_one_answers},
     {"the last one answers at ONE", the_last_one_answers_at_one},
     {"who is silent does not help", who_is_silent_does_not_help},
     {"a session does not wait for it", a_session_does_not_wait_for_it},
     {"a session that waits is sent away", a_session_that_waits_is_sent_away},
+    {"a write that is stamped", a_write_that_is_stamped},
     CU_TEST_INFO_NULL,
 };

@@ -2,7 +2,10 @@
  * written is above all that was acked before it, whoever has it. */
 #include "unit/node_coord/cluster_fixture.h"
 
+#include "ring/murmur3.h"
+
 #include <CUnit/CUnit.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct fixture f;
@@ -252,6 +255,53 @@ static void what_came_under_another_name_and_was_overwritten(void)
     second_stays();
 }
 
+/* A cell of row "r"; its timestamp is the server's. */
+static struct mutation mutation(const char *key, const char *value)
+{
+    struct mutation m = {.keyspace = KEYSPACE};
+    struct cell *cell = arena_new(&f.arena, struct cell);
+    *cell = (struct cell){.column = 1, .timestamp = NOW, .value = bytes_text(value)};
+    m.part = (struct part){.table = TABLE, .key = bytes_text(key), .deletion = TOMB_NONE};
+    m.part.token = murmur3_token(m.part.key);
+    m.part.static_row.deletion = TOMB_NONE;
+    m.part.rows = arena_new(&f.arena, struct row);
+    m.part.rows_count = 1;
+    *m.part.rows =
+        (struct row){.key = BYTES_LIT("r"), .deletion = TOMB_NONE, .cells = cell, .cells_count = 1};
+    return m;
+}
+
+/* Of one partition too few replicas live. So the request fails; but what it writes to the other one
+ * may be seen, and is above what was acked there. */
+static void what_can_be_asked_is(void)
+{
+    char other[16] = "";
+    without_first("fast", NOW + 400 * USEC_PER_MS);
+    fixture_set_alive(&f, R(2), false);
+    fixture_set_alive(&f, fixture_stranger(&f, "k"), false);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(other, sizeof other, "p%d", i);
+        if (fixture_stranger(&f, other) == R(1))
+            break;
+    }
+    struct mutation m[] = {mutation(other, "x"), mutation("k", "slow")};
+    struct coord_write w = {.mutations = m,
+                            .count = 2,
+                            .level = LEVEL_QUORUM,
+                            .kind = WRITE_UNLOGGED_BATCH,
+                            .stamp = NOW,
+                            .timeout_us = 2 * USEC_PER_SEC};
+    f.done = 0;
+    coord_write_start(fixture_at(&f, R(0))->coord, f.now, 1, &w);
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 1);
+    CU_ASSERT_EQUAL(f.result.err, ERR_UNAVAILABLE);
+    CU_ASSERT_PTR_NULL(fixture_part(&f, R(0), other));
+    CU_ASSERT(has(R(0), "slow") && has(R(1), "slow"));
+    CU_ASSERT_EQUAL(coord_in_flight(fixture_at(&f, R(0))->coord), 0);
+    CU_ASSERT_EQUAL(coord_pending(fixture_at(&f, R(0))->coord), 0);
+}
+
 CU_TestInfo overwritten_tests[] = {
     {"what was read and overwritten stays so", what_was_read_and_overwritten_stays_so},
     {"what was read and deleted stays so", what_was_read_and_deleted_stays_so},
@@ -265,5 +315,6 @@ CU_TestInfo overwritten_tests[] = {
     {"what was seen before it was handed on", what_was_seen_before_it_was_handed_on},
     {"what came under another name and was overwritten",
      what_came_under_another_name_and_was_overwritten},
+    {"what can be asked is", what_can_be_asked_is},
     CU_TEST_INFO_NULL,
 };

@@ -155,6 +155,56 @@ static void a_writer_is_not_behind_itself(void)
     CU_ASSERT_STRING_EQUAL(values(replica, NULL), "second");
 }
 
+/* Its first value was seen, and replaced, before it was handed on: whoever is handed it then mints
+ * it as old as it is. */
+static void what_its_writer_wrote_over_it_stays(void)
+{
+    int64_t now = f.now.wall;
+    node_no z = fixture_stranger(&f, "k");
+    node_no first = fixture_replica(&f, "k", 0);
+    struct mutation m = mutation("first", now, 2, NULL);
+    struct coord_write w = {.mutations = &m,
+                            .count = 1,
+                            .level = LEVEL_QUORUM,
+                            .stamp = now,
+                            .timeout_us = 2 * USEC_PER_SEC};
+    f.slow = first;
+    coord_write_start(fixture_at(&f, z)->coord, f.now, 30, &w);
+    fixture_settle(&f);
+    f.slow = 0;
+    m = mutation("second", now, 2, NULL);
+    CU_ASSERT_EQUAL(write_via(first, &m, WRITE_SIMPLE, now), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+    f.done = 0;
+    coord_peer_lost(fixture_at(&f, z)->coord, f.now, first);
+    fixture_settle(&f);
+    CU_ASSERT_EQUAL(f.done, 30);
+    CU_ASSERT_EQUAL(f.result.err, ERR_OK);
+    fixture_release(&f, false);
+    CU_ASSERT_STRING_EQUAL(values(first, NULL), "second");
+}
+
+/* The bucket has something that is above all that the server may give. */
+static void a_writer_is_asked_for_what_is_its_own(void)
+{
+    int64_t now = f.now.wall;
+    node_no replica = fixture_replica(&f, "k", 0);
+    CU_ASSERT_EQUAL(put(replica, "far", now + 9 * USEC_PER_SEC, 3, NULL), ERR_OK);
+    CU_ASSERT_EQUAL(put(replica, "first", now + 200, 2, NULL), ERR_OK);
+    struct mutation m = mutation("second", now, 2, NULL);
+    for (int i = 0; i < 2; i++) {
+        node_no via = i == 0 ? replica : fixture_stranger(&f, "k");
+        CU_ASSERT_EQUAL(write_via(via, &m, WRITE_SIMPLE, now), ERR_OK);
+        CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+        CU_ASSERT_STRING_EQUAL(values(replica, NULL), "far second");
+    }
+    /* What it has itself stamped far ahead is honoured. */
+    m = mutation("lost", now, 3, NULL);
+    CU_ASSERT_EQUAL(write_via(replica, &m, WRITE_SIMPLE, now), ERR_OK);
+    CU_ASSERT_EQUAL(f.result.lost, LOST_STAMPED);
+    CU_ASSERT_STRING_EQUAL(values(replica, NULL), "far second");
+}
+
 static void ranges_are_no_request(void)
 {
     struct mutation m = mutation("v", 10, 2, NULL);
@@ -211,6 +261,8 @@ CU_TestInfo siblings_tests[] = {
     {"what its minter has not got goes as well", what_its_minter_has_not_got_goes_as_well},
     {"how many were merged is told", how_many_were_merged_is_told},
     {"a writer is not behind itself", a_writer_is_not_behind_itself},
+    {"what its writer wrote over it stays", what_its_writer_wrote_over_it_stays},
+    {"a writer is asked for what is its own", a_writer_is_asked_for_what_is_its_own},
     {"ranges are no request", ranges_are_no_request},
     {"an IF supersedes what it read", an_if_supersedes_what_it_read},
     {"a batch keeps what it supersedes", a_batch_keeps_what_it_supersedes},

@@ -481,6 +481,30 @@ static void a_contest_up_to_a_limit(void)
     CU_ASSERT_EQUAL(contest(&gone, 100), 60);
 }
 
+/* Not all that it leaves is read: it may be something above the limit. */
+static void a_contest_of_a_deletion_of_very_many_rows(void)
+{
+    struct event e = {.kind = EVENT_CELL};
+    struct part gone = placed(gen_part(NULL, 0, &arena));
+    uint8_t *much = arena_zero(&arena, 1 << 16);
+    gone.deletion = (struct tomb){40, 1, {{1, 1}, 99}};
+    for (uint64_t i = 0; i < 20; i++) {
+        e.row = bytes_text(arena_printf(&arena, "%02d", (int)i));
+        e.cell = (struct cell){.column = 1, .timestamp = i < 19 ? 30 : 1000};
+        e.cell.value = bytes_make(much, 1 << 16);
+        e.cell.dot = (struct dot){{1, 1}, i + 1};
+        (void)apply(placed(gen_part(&e, 1, &arena)), i + 1);
+        if (i == 2) {
+            CU_ASSERT_EQUAL(contest(&gone, 35), TIMESTAMP_NONE); /* above all there is */
+            CU_ASSERT_FALSE(beyond);
+        }
+    }
+    CU_ASSERT_EQUAL(contest(&gone, 100), 100);
+    CU_ASSERT_TRUE(beyond);
+    CU_ASSERT_EQUAL(contest(&gone, 2000), 1000);
+    CU_ASSERT_FALSE(beyond);
+}
+
 /* It is told how far it must be raised at once: above what was written after the deletion. */
 static void a_value_below_a_deletion_and_a_value(void)
 {
@@ -517,6 +541,7 @@ CU_TestInfo weigh_tests[] = {
     {"ties and repeats", ties_and_repeats},
     {"deletions that lose", deletions_that_lose},
     {"a contest up to a limit", a_contest_up_to_a_limit},
+    {"a contest of a deletion of very many rows", a_contest_of_a_deletion_of_very_many_rows},
     {"what the server has stamped loses apart", two_kinds_of_timestamps},
     {"a deletion below another one", a_deletion_below_another_one},
     {"a value below a deletion and a value", a_value_below_a_deletion_and_a_value},
