@@ -158,22 +158,31 @@ static void begin_batch(struct node *n, const struct repair_effect *e)
         repair_compared_all(n->repair, n->now, e->compare.batch, ERR_OVERLOADED, &none);
 }
 
+/* Of all keyspaces, to what is there: ranges that are wanted, done, equal and failed; the sums. */
+static void add_up(const struct repair_run *run, int64_t counts[4], struct repair_sums *sums)
+{
+    for (size_t i = 0; i < run->parts_count; i++) {
+        const struct repair_part *p = &run->parts[i];
+        counts[0] += p->wanted;
+        counts[1] += p->done;
+        counts[2] += p->equal;
+        counts[3] += p->failed;
+        repair_sums_add(sums, &p->sums);
+    }
+}
+
 static void tell(struct node *n, uint64_t id, const char *what)
 {
     char room[REPAIR_ID_SIZE];
     const struct repair_run *run = repair_find(n->repair, id);
     struct repair_sums sums = {0};
-    uint64_t wanted = 0, done = 0, failed = 0;
-    for (size_t i = 0; run != NULL && i < run->parts_count; i++) {
-        wanted += run->parts[i].wanted;
-        done += run->parts[i].done;
-        failed += run->parts[i].failed;
-        repair_sums_add(&sums, &run->parts[i].sums);
-    }
-    node_log(n, failed > 0,
-             "repair %s %s -> %" PRIu64 " of %" PRIu64 " ranges, %" PRIu64
-             " rows different, %" PRIu64 " ranges not compared",
-             repair_id_text(id, room), what, done, wanted, sums.rows_different, failed);
+    int64_t counts[4] = {0};
+    if (run != NULL)
+        add_up(run, counts, &sums);
+    node_log(n, counts[3] > 0,
+             "repair %s %s -> %" PRId64 " of %" PRId64 " ranges, %" PRIu64
+             " rows different, %" PRId64 " ranges not compared",
+             repair_id_text(id, room), what, counts[1], counts[0], sums.rows_different, counts[3]);
 }
 
 bool runs_take(struct node *n)
@@ -291,7 +300,7 @@ static json_t *run_json(const struct node *n, struct now now, const struct repai
     char room[REPAIR_ID_SIZE];
     json_t *j = json_object(), *keyspaces = json_array(), *problems = json_array();
     struct repair_sums sums = {0};
-    json_int_t counts[4] = {0};
+    int64_t counts[4] = {0};
     int64_t us = (run->ended != 0 ? run->ended : now.wall) - run->began;
     json_object_set_new(j, "id", json_string(repair_id_text(run->id, room)));
     json_object_set_new(j, "state", json_string(state_text(run->state)));
@@ -300,13 +309,9 @@ static json_t *run_json(const struct node *n, struct now now, const struct repai
     json_object_set_new(j, "node", run->only != 0 ? json_integer(run->only) : json_null());
     json_object_set_new(j, "began_ms", json_integer(run->began / USEC_PER_MS));
     json_object_set_new(j, "seconds", json_real((double)us / (double)USEC_PER_SEC));
+    add_up(run, counts, &sums);
     for (size_t i = 0; i < run->parts_count; i++) {
         const struct repair_part *p = &run->parts[i];
-        counts[0] += p->wanted;
-        counts[1] += p->done;
-        counts[2] += p->equal;
-        counts[3] += p->failed;
-        repair_sums_add(&sums, &p->sums);
         if (whole)
             json_array_append_new(keyspaces, part_json(n, p));
         else
@@ -386,14 +391,7 @@ static void run_row(struct node *n, struct exec_rows *out, const struct repair_r
     char room[REPAIR_ID_SIZE];
     struct repair_sums sums = {0};
     int64_t counts[4] = {0};
-    for (size_t i = 0; i < run->parts_count; i++) {
-        const struct repair_part *p = &run->parts[i];
-        counts[0] += p->wanted;
-        counts[1] += p->done;
-        counts[2] += p->equal;
-        counts[3] += p->failed;
-        repair_sums_add(&sums, &p->sums);
-    }
+    add_up(run, counts, &sums);
     exec_row(out);
     exec_put_text(out, "id", repair_id_text(run->id, room));
     exec_put_bigint(out, "began", run->began / USEC_PER_MS);
