@@ -387,7 +387,7 @@ static enum err batch_ask(struct coord *c, struct batch *b, struct asked *ret)
                             .count = b->write.count,
                             .level = b->write.level,
                             .stamp = b->write.stamp,
-                            .until = b->write.stamp + b->write.timeout_us,
+                            .until = stamp_until(c, b->write.stamp, b->write.timeout_us),
                             .end_mono = b->end_mono,
                             .batch = b};
     for (size_t i = 0; i < b->write.count; i++)

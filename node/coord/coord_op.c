@@ -100,7 +100,7 @@ static struct run *run_of(struct coord *c, struct write_op *op, const struct coo
     run->came = w->stamp;
     run->limit = w->asked && !m->unasked ? w->limit : INT64_MIN;
     run->beyond = w->asked && !m->unasked && w->beyond;
-    run->until = (w->stamp != 0 ? w->stamp : c->now.wall) + w->timeout_us;
+    run->until = stamp_until(c, w->stamp, w->timeout_us);
     run->want_receipt = w->receipt;
     run->replay = w->replay;
     run->hint = w->hint;
@@ -191,7 +191,7 @@ static enum err op_ask(struct coord *c, struct write_op *op, const struct coord_
                             .count = op->runs,
                             .level = w->level,
                             .stamp = w->stamp,
-                            .until = w->stamp + w->timeout_us,
+                            .until = stamp_until(c, w->stamp, w->timeout_us),
                             .end_mono = op->end_mono,
                             .write = op};
     for (size_t i = 0; i < op->runs; i++)

@@ -26,6 +26,12 @@ int64_t stamp_limit(const struct coord *c)
     return c->clock_doubtful ? INT64_MIN : c->now.wall + c->config.clock_offset_max_us;
 }
 
+/* The stamp is of when the request came, and something may have been read for it since. */
+int64_t stamp_until(const struct coord *c, int64_t stamp, usec timeout_us)
+{
+    return (stamp > c->now.wall ? stamp : c->now.wall) + timeout_us;
+}
+
 static int64_t raise_limit(const struct coord *c, const struct run *run)
 {
     int64_t limit = stamp_limit(c);

@@ -38,6 +38,9 @@ void stamp_tell(const struct run *run, struct coord_result *ret);
 /* What is replaced has the timestamp below the stamp's (part_restamp): so two above. */
 int64_t stamp_above(int64_t timestamp);
 
+/* By when what is begun now is answered, on our clock. */
+int64_t stamp_until(const struct coord *c, int64_t stamp, usec timeout_us);
+
 /* No stamp is raised above this. */
 int64_t stamp_limit(const struct coord *c);
 

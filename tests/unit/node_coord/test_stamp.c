@@ -315,6 +315,23 @@ static void a_forward_that_comes_much_too_late(void)
     CU_ASSERT_EQUAL(coord_pending(fixture_at(&f, R(0))->coord), 0);
 }
 
+/* Something was read for it first, for longer than a write may take. */
+static void a_stamp_that_is_old_by_then(void)
+{
+    static const enum level levels[] = {LEVEL_QUORUM, LEVEL_TWO, LEVEL_ONE};
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        int64_t then = NOW;
+        fixture_elapse(&f, 3 * USEC_PER_SEC);
+        CU_ASSERT_EQUAL(stamped(R(1), "meanwhile", NOW, LEVEL_ALL), ERR_OK);
+        fixture_elapse(&f, USEC_PER_MS);
+        CU_ASSERT_EQUAL(
+            stamped(i % 2 == 0 ? R(0) : fixture_stranger(&f, "k"), "slow", then, levels[i]),
+            ERR_OK);
+        CU_ASSERT_EQUAL(f.result.lost, LOST_NONE);
+        CU_ASSERT(has(R(0), "slow") && has(R(1), "slow"));
+    }
+}
+
 /* It loses to what a client has stamped in the far future. */
 static void no_stamp_goes_further_than_clocks_may_differ(void)
 {
@@ -537,6 +554,7 @@ CU_TestInfo stamp_tests[] = {
     {"a forward that is lost is not undone", a_forward_that_is_lost_is_not_undone},
     {"a forward that comes late", a_forward_that_comes_late},
     {"a forward that comes much too late", a_forward_that_comes_much_too_late},
+    {"a stamp that is old by then", a_stamp_that_is_old_by_then},
     {"no stamp goes further than clocks may differ", no_stamp_goes_further_than_clocks_may_differ},
     {"what loses where it is minted is told at once", what_loses_where_it_is_minted},
     {"a client is told", a_client_is_told},
