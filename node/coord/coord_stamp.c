@@ -80,16 +80,18 @@ static void take_context(struct coord *c, struct run *run)
 }
 
 /* What a writer's later value is compared with here is its own earlier one (siblings.h): below that
- * it would not be kept. */
+ * it would not be kept. What was asked for only its own client's coordinator raises: nobody else
+ * mints it then, and it was seen by nobody. (Many requests of one connection may be under way.) */
 enum err stamp_mint_siblings(struct coord *c, struct now now, struct run *run, struct dot dot)
 {
     struct arena *arena = &run->memory->arena;
     struct minted m = {0};
+    bool may_raise = run->owner != NULL || raises(run);
     enum err err = ERR_OK;
     for (int i = 0; i < 2; i++) {
         err = engine_supersede(c->engine, run->keyspace, run->range, &run->part, &run->supersede,
                                dot, run->stamp, now.wall / USEC_PER_SEC, arena, &m);
-        if (err != ERR_OK || !m.stamped.lost || !raises(run) || !raise_above(c, run, m.stamped.by))
+        if (err != ERR_OK || !m.stamped.lost || !may_raise || !raise_above(c, run, m.stamped.by))
             break;
         c->stats.raised++;
     }
@@ -208,8 +210,10 @@ static void tell(const struct run *run, const struct verdict *v, struct loss *wo
                  struct coord_result *ret)
 {
     bool stamped = v->stamped.lost && v->stamped.by >= run->stamp;
-    /* Else it came after it: it was above all that a quorum had before. */
-    bool before = !is_asked(run) || (run->beyond && v->stamped.by > run->limit);
+    /* Else it came after it: it was above all that a quorum had before. (What its own writer had
+     * under way at the same time stands where siblings are kept, and this is nowhere.) */
+    bool before =
+        !is_asked(run) || run->supersede.siblings || (run->beyond && v->stamped.by > run->limit);
     if (stamped && before) {
         ret->lost = LOST_STAMPED;
         loss_add(worst, v->stamped.by);
