@@ -70,14 +70,15 @@ static void every_fault_happens_and_passes(void)
     }
 }
 
-/* Clients that wait no longer than an answer takes, ask again and hang up. */
+/* Clients that wait no longer than an answer takes (a write at QUORUM two round trips), ask again
+ * and hang up. */
 static void clients_lose_patience(void)
 {
     struct scenario s;
     struct run_result r;
     read_scenario("time: 4s\n"
                   "network: {latency: 5ms, jitter: 10ms}\n"
-                  "clients: {count: 6, think: 10ms, timeout: 45ms, retry_ppm: 500000, "
+                  "clients: {count: 6, think: 10ms, timeout: 70ms, retry_ppm: 500000, "
                   "leave_ppm: 100000}\n"
                   "levels: {QUORUM: 1}\n",
                   &s);
