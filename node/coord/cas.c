@@ -13,6 +13,8 @@
 
 static void drop(struct coord *c, struct cas *s)
 {
+    if (s->ask != NULL)
+        ask_call_off(c, s->ask);
     coord_untrack(c, &s->pending);
     timers_cancel(&c->timers, &s->deadline.timer);
     timers_cancel(&c->timers, &s->again.timer);
@@ -429,12 +431,81 @@ void cas_begin(struct coord *c, struct now now, uint64_t op, const struct coord_
         prepare(c, now, s);
 }
 
+/* --- the change */
+
+/* Of one row it was read what it is to be above. Others, and what lies in ranges that are deleted,
+ * were perhaps not read. */
+static bool was_read(const struct part *p)
+{
+    return p->rows_count + p->has_static <= 1 && p->tombs_count == 0 && tomb_is_none(&p->deletion);
+}
+
+/* Into the attempt, as it is to be accepted. */
+static enum err change_encode(struct cas *s, const struct mutation *change, struct bytes *ret)
+{
+    struct buf out;
+    buf_init(&out, CAS_VALUE_MAX);
+    batch_encode(change, 1, &out);
+    enum err err = buf_finish(&out);
+    *ret = arena_copy(&s->attempt->arena, buf_bytes(&out));
+    buf_close(&out);
+    return err == ERR_OK ? ERR_OK : ERR_TOO_BIG;
+}
+
+void cas_asked(struct coord *c, struct now now, struct cas *s, const struct asked *a)
+{
+    int64_t stamp = part_max_timestamp(&s->change->part);
+    struct bytes value = BYTES_NONE;
+    enum err err = a->err;
+    s->ask = NULL;
+    if (err == ERR_OK && a->stamp > stamp)
+        (void)part_restamp(&s->change->part, stamp, a->stamp);
+    if (err == ERR_OK)
+        err = change_encode(s, s->change, &value);
+    if (err == ERR_OK && a->beyond) { /* it does not get above that */
+        s->result.lost = LOST_STAMPED;
+        s->result.lost_in = s->change->part.table;
+        s->result.behind = c->config.clock_offset_max_us;
+    }
+    if (err != ERR_OK)
+        fail(c, s, err);
+    else
+        propose(c, now, s, true, s->origin, value);
+}
+
+void cas_close(struct coord *c, struct cas *s)
+{
+    (void)c;
+    s->ask = NULL;
+}
+
+static void ask_first(struct coord *c, struct now now, struct cas *s, struct bytes value)
+{
+    struct ask_of *of = arena_new(&s->attempt->arena, struct ask_of);
+    struct ask_request r = {.of = of,
+                            .count = 1,
+                            .level = quorum_of(s->request.serial),
+                            .until = now.wall + time_left(s, now),
+                            .end_mono = s->deadline.timer.at,
+                            .cas = s};
+    struct asked asked = {.err = ERR_OK};
+    size_t count = 0;
+    asked.err = batch_decode(value, &s->attempt->arena, &s->change, &count);
+    if (asked.err == ERR_OK) {
+        *of = (struct ask_of){s->change->keyspace, &s->change->part, &s->change->supersede, false};
+        r.stamp = part_max_timestamp(&s->change->part);
+        s->state = CAS_STATE_ASKING;
+        asked.err = ask_start(c, &r, &asked, &s->ask);
+    }
+    if (asked.err != ERR_BEHIND)
+        cas_asked(c, now, s, &asked);
+}
+
 void cas_decide(struct coord *c, struct now now, uint64_t session, uint64_t op,
                 const struct mutation *change)
 {
     struct cas *s = map_get(&c->cas_by_op, session);
     struct bytes value = BYTES_NONE;
-    struct buf out;
     if (s == NULL || s->state != CAS_STATE_DECIDING)
         return;
     map_remove(&c->cas_by_op, s->op);
@@ -446,16 +517,16 @@ void cas_decide(struct coord *c, struct now now, uint64_t session, uint64_t op,
         return;
     }
     if (change != NULL) {
-        buf_init(&out, CAS_VALUE_MAX);
-        batch_encode(change, 1, &out);
-        enum err err = buf_finish(&out);
-        value = arena_copy(&s->attempt->arena, buf_bytes(&out));
-        buf_close(&out);
+        enum err err = change_encode(s, change, &value);
         if (err != ERR_OK) {
-            fail(c, s, ERR_TOO_BIG);
+            fail(c, s, err);
             return;
         }
         cas_keep(c, s, value.len);
+    }
+    if (change != NULL && !was_read(&change->part)) {
+        ask_first(c, now, s, value);
+        return;
     }
     /* What changes nothing is nobody's: it must not be taken for a change that we made before. */
     propose(c, now, s, true, change != NULL ? s->origin : (struct dot){{0, 0}, 0}, value);

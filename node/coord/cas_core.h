@@ -13,6 +13,8 @@
  *    |  +---- no quorum ----> RESTING <-+------------------------------+    own: end |
  *    +------ after a while -----+   ^---- of another's: PREPARING at once ----------+
  *
+ * ASKING: between DECIDING and PROPOSING, when the value may touch what was not read: its stamp is
+ * asked for.
  * READING: the promises came with rows that differ, so that a read at QUORUM, which repairs, tells
  * what there is. While it rests a session still counts refusals of what it had proposed.
  *
@@ -37,6 +39,7 @@ enum cas_state {
     CAS_STATE_PREPARING,
     CAS_STATE_READING,
     CAS_STATE_DECIDING,
+    CAS_STATE_ASKING, /* for the stamp of what was not read (coord_ask.h) */
     CAS_STATE_PROPOSING,
     CAS_STATE_COMMITTING,
     CAS_STATE_RESTING,
@@ -75,6 +78,8 @@ struct cas {
     struct dot outstanding;        /* the last ballot of ours that a replica may have accepted, */
     struct dot outstanding_before; /* and the one before it */
     enum level commit;
+    struct ask *ask; /* ASKING */
+    struct mutation *change;
     bool own; /* what is being proposed is ours */
     struct dot value_origin;
     struct bytes value;

@@ -112,6 +112,8 @@ static enum err look_all(struct coord *c, const struct wire_maximum_ask *m,
     enum err err =
         cluster_ranges(c->cluster) == 0 || cluster_self(c->cluster) == 0 ? ERR_UNAVAILABLE : ERR_OK;
     ret->maximum = TIMESTAMP_NONE;
+    if (m->stamp == INT64_MIN) /* nothing is just below that */
+        err = ERR_MALFORMED;
     while (err == ERR_OK && reader_left(&r) > 0) {
         struct part part = {0};
         struct supersede supersede;
@@ -343,7 +345,7 @@ static struct asked found(struct coord *c, struct ask *a, enum err err)
     return a->found;
 }
 
-static void ask_free(struct coord *c, struct ask *a)
+void ask_call_off(struct coord *c, struct ask *a)
 {
     if (!list_empty(&a->pending.link))
         coord_untrack(c, &a->pending);
@@ -354,9 +356,11 @@ static void ask_free(struct coord *c, struct ask *a)
 void ask_close(struct coord *c, struct ask *a)
 {
     struct ask_request r = a->request;
-    ask_free(c, a);
+    ask_call_off(c, a);
     if (r.batch != NULL)
         batch_close(c, r.batch);
+    else if (r.cas != NULL)
+        cas_close(c, r.cas);
     else
         write_close(c, r.write);
 }
@@ -365,9 +369,11 @@ static void end(struct coord *c, struct now now, struct ask *a, enum err err)
 {
     struct asked result = found(c, a, err);
     struct ask_request r = a->request;
-    ask_free(c, a);
+    ask_call_off(c, a);
     if (r.batch != NULL)
         batch_asked(c, now, r.batch, &result);
+    else if (r.cas != NULL)
+        cas_asked(c, now, r.cas, &result);
     else
         write_asked(c, now, r.write, &result);
 }
@@ -405,7 +411,8 @@ void ask_expired(struct coord *c, struct now now, struct ask *a)
     end(c, now, a, ERR_TIMEOUT);
 }
 
-enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *ret)
+enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *ret,
+                   struct ask **ret_ask)
 {
     struct memory *memory = memory_new();
     struct ask *a = arena_new(&memory->arena, struct ask);
@@ -425,7 +432,7 @@ enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *r
             (void)node_at(a, item->target[k].node);
     }
     if (a->nodes == 0) {
-        ask_free(c, a);
+        ask_call_off(c, a);
         return ERR_OK;
     }
     int64_t limit = stamp_limit(c) < r->until ? stamp_limit(c) : r->until;
@@ -438,7 +445,7 @@ enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *r
     enum err err = state(a);
     if (err != ERR_BEHIND) {
         *ret = found(c, a, err);
-        ask_free(c, a);
+        ask_call_off(c, a);
         return err;
     }
     coord_track(c, &a->pending, PENDING_ASK);
@@ -448,5 +455,7 @@ enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *r
         if (a->node[i].state == REPLICA_IDLE)
             (void)send(c, a, i, false);
     }
+    if (ret_ask != NULL)
+        *ret_ask = a;
     return ERR_BEHIND;
 }

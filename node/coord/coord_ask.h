@@ -18,6 +18,8 @@ struct ask_of {
 
 struct write_op;
 struct batch;
+struct cas;
+struct ask;
 
 struct ask_request {
     struct ask_of *of;
@@ -27,7 +29,8 @@ struct ask_request {
     int64_t until; /* by when it is answered: not raised above */
     usec end_mono;
     struct write_op *write; /* who asks, or */
-    struct batch *batch;
+    struct batch *batch;    /* or */
+    struct cas *cas;
 };
 
 struct asked {
@@ -39,11 +42,12 @@ struct asked {
     uint32_t required, failures;
 };
 
-/* ERR_OK: *ret is what it comes to. ERR_BEHIND: write_asked or batch_asked gets it. Else it has
- * failed. */
-enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *ret);
+/* ERR_OK: *ret is what it comes to. ERR_BEHIND: write_asked, batch_asked or cas_asked gets it,
+ * until *ret_ask is called off (NULL: it is not to be). Else it has failed. */
+enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *ret,
+                   struct ask **ret_ask);
+void ask_call_off(struct coord *c, struct ask *a);
 
-struct ask;
 struct ask *ask_of_pending(struct pending *p);
 struct ask *ask_of_due(struct due *due);
 void ask_told(struct coord *c, struct now now, struct ask *a, node_no from, enum err err,
@@ -62,5 +66,7 @@ void write_asked(struct coord *c, struct now now, struct write_op *op, const str
 void write_close(struct coord *c, struct write_op *op);
 void batch_asked(struct coord *c, struct now now, struct batch *b, const struct asked *a);
 void batch_close(struct coord *c, struct batch *b);
+void cas_asked(struct coord *c, struct now now, struct cas *s, const struct asked *a);
+void cas_close(struct coord *c, struct cas *s);
 
 #endif

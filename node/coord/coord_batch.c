@@ -394,7 +394,7 @@ static enum err batch_ask(struct coord *c, struct batch *b, struct asked *ret)
         of[i] = (struct ask_of){.keyspace = b->mutations[i].keyspace,
                                 .part = &b->mutations[i].part,
                                 .supersede = &b->mutations[i].supersede};
-    return ask_start(c, &r, ret);
+    return ask_start(c, &r, ret, NULL);
 }
 
 void batch_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)

@@ -198,7 +198,7 @@ static enum err op_ask(struct coord *c, struct write_op *op, const struct coord_
         of[i] = (struct ask_of){.keyspace = op->run[i]->keyspace,
                                 .part = &op->run[i]->part,
                                 .supersede = &op->run[i]->supersede};
-    return ask_start(c, &r, ret);
+    return ask_start(c, &r, ret, NULL);
 }
 
 void write_begin(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)

@@ -115,7 +115,8 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
         err = ERR_STALE; /* nobody would read it: an ack would be a lie */
     /* Dots of this life are minted here and by nobody else. */
     if (err == ERR_OK && (!part_is_placed(&part) || m->range != ring_range_of(part.token, ranges) ||
-                          (m->dot.n > 0 && actor_compare(m->dot.actor, c->self) == 0)))
+                          (m->dot.n > 0 && actor_compare(m->dot.actor, c->self) == 0) ||
+                          m->stamp == INT64_MIN)) /* nothing is just below that */
         err = ERR_MALFORMED;
     /* It was held up while the range left us; or we have yet to hear that we shall hold it. */
     if (err == ERR_OK &&

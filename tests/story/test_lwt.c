@@ -124,7 +124,49 @@ static void who_joins_takes_part(void)
     }
 }
 
+static int64_t written_at(int key)
+{
+    const struct sim_reply *r =
+        sim_cql(sim, 1, CQL_CL_QUORUM, "SELECT writetime(v) FROM ks.c WHERE k = %d AND c = 0", key);
+    CU_ASSERT_FATAL(r->outcome == SIM_OK && r->rows == 1 && r->cells[0].bytes.len == 8);
+    return (int64_t)load_u64(r->cells[0].bytes.data);
+}
+
+/* A batch with a condition deletes a range that it does not read, with a row that a client has
+ * stamped ahead of the clock, as far as a server may, and further. What it writes or deletes row by
+ * row it reads, and is above that. */
+static void what_it_does_not_read_is_overruled_too(void)
+{
+    static const char *const changes[][2] = {
+        {"DELETE FROM ks.c WHERE k =", "AND c > 1"},
+        {"UPDATE ks.c SET v = 'b' WHERE k =", "AND c IN (5, 6)"},
+        {"DELETE FROM ks.c WHERE k =", "AND c IN (5, 6)"},
+    };
+    char cql[256];
+    story_begin(3);
+    run("CREATE TABLE ks.c (k int, c int, v text, PRIMARY KEY (k, c))");
+    for (int k = 0; k < 2 * (int)ARRAY_LEN(changes); k++) {
+        bool far = k % 2 == 1, stays = far && k / 2 == 0;
+        snprintf(cql, sizeof cql, "INSERT INTO ks.c (k, c, v) VALUES (%d, 0, 'a')", k);
+        run(cql);
+        snprintf(cql, sizeof cql,
+                 "INSERT INTO ks.c (k, c, v) VALUES (%d, 5, 'fast') USING TIMESTAMP %lld", k,
+                 (long long)(written_at(k) + (far ? SECONDS(30) : MILLISECONDS(400))));
+        run(cql);
+        snprintf(cql, sizeof cql,
+                 "BEGIN BATCH UPDATE ks.c SET v = 'b' WHERE k = %d AND c = 0 IF EXISTS; "
+                 "%s %d %s; APPLY BATCH",
+                 k, changes[k / 2][0], k, changes[k / 2][1]);
+        const struct sim_reply *r = sim_cql(sim, 3, CQL_CL_QUORUM, "%s", cql);
+        CU_ASSERT_EQUAL(r->outcome, SIM_OK);
+        CU_ASSERT_EQUAL(r->warnings_count, stays);
+        r = sim_cql(sim, 1, CQL_CL_QUORUM, "SELECT v FROM ks.c WHERE k = %d AND c = 5", k);
+        CU_ASSERT_STRING_EQUAL(sim_say(sim, r), stays ? "fast" : k / 2 == 1 ? "b" : "no rows");
+    }
+}
+
 CU_TestInfo lwt_tests[] = {
+    {"what it does not read is overruled, too", what_it_does_not_read_is_overruled_too},
     {"what was read at SERIAL stays, whenever a coordinator dies", what_was_read_stays},
     {"one of many is the first", one_of_many_is_the_first},
     {"without a majority", without_a_majority},

@@ -390,9 +390,10 @@ void request_cas_done(struct exec *e, struct request *q, const struct exec_resul
         reply_outcome(e, q, x, true);
     else if (x->cas == EXEC_CAS_ROWS)
         evaluate(e, q, x);
-    else if (x->cas == EXEC_CAS_APPLIED)
+    else if (x->cas == EXEC_CAS_APPLIED) {
+        request_warn_lost(e, q, x);
         cas_reply_applied(e, q);
-    else if (q->run.message.text[0] != '\0')
+    } else if (q->run.message.text[0] != '\0')
         reply_failed(e, q);
     else if (q->cas->answer.data == NULL)
         cas_reply_applied(e, q); /* the conditions held, and there was nothing to change */
