@@ -2,6 +2,8 @@
  */
 #include "node/heal/vote.h"
 
+#include "base/mutant.h"
+
 /* The peer has lost a vote over these: it replaces what it has, if that is what was voted about. */
 static void put_replaced(struct heal *h, struct comparing *s, size_t count,
                          struct wire_compare_give *g)
@@ -31,7 +33,25 @@ static void note_sent(struct comparing *s, size_t count)
     }
 }
 
-/* The next rows that the peer wants; false: there are none. */
+/* What takes the place of what is there must be what was voted about: a write that came here since
+ * the cut is not in the clock of who lost, perhaps, and is no reason to say that it had lost rows.
+ */
+static enum err check_winners(struct heal *h, struct comparing *s, table_no table,
+                              const struct bytes *places, size_t count)
+{
+    struct arena arena = {0};
+    struct touched own;
+    struct tree_skip skip = {0};
+    enum err err = compare_touched(h, &s->range, &s->cut, &arena, &own);
+    if (err == ERR_OK)
+        tree_skip_make(own.items, own.count, table, &arena, &skip);
+    for (size_t i = 0; i < count && err == ERR_OK && !MUTANT(vote_over_writes); i++)
+        err = tree_skip_has(&skip, places[i]) ? ERR_BEHIND : ERR_OK;
+    arena_close(&arena);
+    return err == ERR_TOO_BIG ? ERR_BEHIND : err;
+}
+
+/* The next rows that the peer wants. ERR_BEHIND: they are to be voted about once more. */
 static enum err give_some(struct heal *h, struct now now, struct comparing *s)
 {
     struct wire_message m = {.type = WIRE_COMPARE_GIVE};
@@ -53,8 +73,11 @@ static enum err give_some(struct heal *h, struct now now, struct comparing *s)
         places[count++] = g->place;
     }
     buf_init(&rows, WIRE_MESSAGE_MAX / 2);
-    err = engine_tree_rows(h->engine, table, places, count, h->config.compare_bytes_max, &rows,
-                           &served);
+    if (replaces)
+        err = check_winners(h, s, table, places, count);
+    if (err == ERR_OK)
+        err = engine_tree_rows(h->engine, table, places, count, h->config.compare_bytes_max, &rows,
+                               &served);
     if (err == ERR_OK) {
         struct wire_compare_give *g = &m.compare_give;
         *g = (struct wire_compare_give){.session = s->session,
@@ -96,7 +119,9 @@ void walk_stored(struct heal *h, struct now now, struct comparing *s)
         return;
     }
     enum err err = give_some(h, now, s);
-    if (err != ERR_OK)
+    if (err == ERR_BEHIND)
+        walk_refused(h, now, s);
+    else if (err != ERR_OK)
         compare_end(h, now, s, err);
 }
 

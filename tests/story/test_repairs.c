@@ -167,7 +167,7 @@ static void what_was_planted_is_found_exactly(void)
     CU_ASSERT_EQUAL(figure("rows_sent") + figure("rows_received"), 0);
     CU_ASSERT(run(3, "{\"keyspace\":\"ks\",\"tables\":[\"t\"]}"));
     CU_ASSERT_EQUAL(figure("rows_different"), planted - mended);
-    CU_ASSERT_EQUAL(counted("torc_doubtful_rows_total"), planted);
+    CU_ASSERT_EQUAL((long)counted("torc_doubtful_rows_total"), planted);
     CU_ASSERT_EQUAL(figure("failed"), 0);
     CU_ASSERT(become_equal(SECONDS(1)));
     CU_ASSERT(run(4, "{}"));

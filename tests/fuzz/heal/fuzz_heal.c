@@ -140,8 +140,17 @@ static struct wire_message message(const struct world *w, unsigned which, struct
         break;
     case 4:
         m.type = WIRE_COMPARE_OPEN;
-        m.compare_open = (struct wire_compare_open){
-            9, KEYSPACE, 0, w->tag, false, false, split, 1, BYTES_NONE, split ? rest : w->clock};
+        m.compare_open = (struct wire_compare_open){9,
+                                                    KEYSPACE,
+                                                    0,
+                                                    w->tag,
+                                                    false,
+                                                    false,
+                                                    split,
+                                                    1,
+                                                    BYTES_NONE,
+                                                    split ? rest : w->clock,
+                                                    (flags & 4) != 0};
         m.compare_open.tables = split ? second : BYTES_NONE;
         break;
     case 5:
@@ -175,8 +184,13 @@ static struct wire_message message(const struct world *w, unsigned which, struct
         break;
     case 9:
         m.type = WIRE_COMPARE_ROOTS;
-        m.compare_roots = (struct wire_compare_roots){
-            9, 1, KEYSPACE, (flags & 2) != 0, split ? half : BYTES_NONE, split ? second : rest};
+        m.compare_roots = (struct wire_compare_roots){9,
+                                                      1,
+                                                      KEYSPACE,
+                                                      (flags & 2) != 0,
+                                                      split ? half : BYTES_NONE,
+                                                      split ? second : rest,
+                                                      (flags & 4) != 0};
         break;
     case 10:
         m.type = WIRE_COMPARE_ROOTS_TOLD;

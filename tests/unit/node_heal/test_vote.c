@@ -285,6 +285,10 @@ static void what_is_written_meanwhile_stays(void)
                 apply(writer, &p, dot);
                 begin(); /* the others get it by their clocks */
                 let_it_end();
+                if (writer == 1) { /* no vote brings it to who has not heard of it */
+                    CU_ASSERT(!has(2, 60, "new"));
+                    CU_ASSERT_EQUAL(heal_stats(f.node[1].heal).doubtful, 0);
+                }
                 CU_ASSERT(has(writer, 60, "new"));
                 elapse(10 * USEC_PER_SEC);
                 CU_ASSERT(all_have(60, "new"));
