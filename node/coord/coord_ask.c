@@ -164,21 +164,14 @@ static size_t node_at(struct ask *a, node_no node)
     return at;
 }
 
-/* Alive, and when it is ourselves: it can be read. */
-static bool is_able(struct coord *c, const struct ask_item *item, node_no node)
-{
-    return cluster_is_alive(c->cluster, node) &&
-           (node != cluster_self(c->cluster) ||
-            engine_serving_error(c->engine, item->of->keyspace, item->range) == ERR_OK);
-}
-
 static void add_targets(struct coord *c, struct ask_item *item, struct replicas replicas,
                         bool later)
 {
     for (uint32_t i = 0; i < replicas.count && item->targets < REPLICAS_MAX; i++) {
         const struct cluster_node *n = cluster_find(c->cluster, replicas.node[i]);
         struct standing s = {n != NULL ? n->dc_index : 0, !later, later};
-        if (!is_able(c, item, replicas.node[i]) || !quorums_count(&item->quorums, s))
+        if (!replica_is_able(c, item->of->keyspace, item->range, replicas.node[i]) ||
+            !quorums_count(&item->quorums, s))
             continue;
         size_t at = 0;
         while (at < item->targets && item->target[at].node != replicas.node[i])

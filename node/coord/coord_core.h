@@ -550,6 +550,9 @@ bool index_next(struct read_op *op);
 
 /* --- replica.c */
 
+/* Alive, and when it is ourselves: what is here of the range can be read, and its clock, or we
+ * would mint dots that others have already. */
+bool replica_is_able(struct coord *c, keyspace_no keyspace, range_no range, node_no node);
 /* What this node may tell as a replica. */
 token replica_scan_start(const struct scan *s); /* its first place */
 enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *scan,

@@ -129,10 +129,8 @@ static void op_go(struct coord *c, struct now now, struct write_op *op)
 static void op_fail(struct coord *c, struct write_op *op, const struct coord_result *result)
 {
     op->result = *result;
-    for (size_t i = 0; i < op->runs; i++)
-        memory_retire(c, op->run[i]->memory);
     coord_done(c, op->op, &op->result);
-    memory_retire(c, op->memory);
+    write_close(c, op);
 }
 
 /* What cannot have the stamp, for what a client has stamped in it, keeps the one it came with. */

@@ -127,16 +127,6 @@ static void add_targets(struct coord *c, struct run *run, struct replicas replic
     }
 }
 
-/* Alive, and when it is ourselves: the clock of the range can be read, or we would mint dots that
- * others have already. */
-static bool is_able(struct coord *c, const struct run *run, node_no node)
-{
-    if (!cluster_is_alive(c->cluster, node))
-        return false;
-    return node != cluster_self(c->cluster) ||
-           engine_serving_error(c->engine, run->keyspace, run->range) == ERR_OK;
-}
-
 /* Does its answer count? Of a hint that is for one replica only that one's does. */
 static bool counts(const struct run *run, size_t i)
 {
@@ -162,7 +152,7 @@ static enum err run_plan(struct coord *c, struct run *run)
     if (moving)
         add_targets(c, run, placement_later(p, run->range), true);
     for (size_t i = 0; i < run->targets; i++) {
-        if (!is_able(c, run, run->target[i].node)) {
+        if (!replica_is_able(c, run->keyspace, run->range, run->target[i].node)) {
             run->target[i].state = REPLICA_LOST;
             continue;
         }

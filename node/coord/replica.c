@@ -7,6 +7,13 @@
 #include "ring/murmur3.h"
 #include "ring/token.h"
 
+bool replica_is_able(struct coord *c, keyspace_no keyspace, range_no range, node_no node)
+{
+    return cluster_is_alive(c->cluster, node) &&
+           (node != cluster_self(c->cluster) ||
+            engine_serving_error(c->engine, keyspace, range) == ERR_OK);
+}
+
 bool part_is_placed(const struct part *p)
 {
     return p->token == murmur3_token(p->key);
