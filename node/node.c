@@ -461,7 +461,7 @@ static void deadlines(struct node *n)
         coord_deadline(n->coord, n->now);
     if (heal_next_deadline(n->heal) <= now) {
         heal_set_busy(n->heal, coord_pending(n->coord) > BUSY_AT);
-        heal_set_clock_doubtful(n->heal, clock_problem(n) != NULL);
+        heal_set_clock(n->heal, clock_latest(n), clock_problem(n) != NULL);
         heal_deadline(n->heal, n->now);
         report_pins(n);
     }

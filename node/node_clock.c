@@ -201,6 +201,14 @@ struct now clock_as_others(const struct node *n)
     return (struct now){n->now.mono, n->now.wall - n->clock_off};
 }
 
+/* Of our clock, that of the others, and what either of us has said: none of us has dropped what
+ * expires later, by whatever clocks were put back meanwhile. */
+int64_t clock_latest(const struct node *n)
+{
+    int64_t others = clock_as_others(n).wall, ours = clock_now(n);
+    return others > ours ? others : ours;
+}
+
 /* What an IF is stamped with: above all that it has read, whoever stamped that, and above all that
  * the replicas have heard of. */
 int64_t clock_above(struct node *n, const struct scan_result *rows)

@@ -193,6 +193,7 @@ int64_t clock_above(struct node *n, const struct scan_result *rows);
 const char *clock_problem(struct node *n);
 /* The time as most others have it, where ours is wrong: what has expired, and what now() gives. */
 struct now clock_as_others(const struct node *n);
+int64_t clock_latest(const struct node *n); /* of ours, theirs and the hybrid one */
 
 /* --- node_meta.c */
 void meta_applied(struct node *n, uint32_t changes);

@@ -112,8 +112,12 @@ void agree_forget_talk(struct session *s); /* what was asked either way */
 
 /* --- tidy.c: garbage */
 int64_t tidy_expired_before(const struct heal *h, struct now now); /* on every clock by now */
-void tidy_tick(struct heal *h, struct now now);                    /* each interval */
-void tidy_soon(struct heal *h, struct now now);                    /* perhaps more is agreed */
-void tidy_some(struct heal *h, struct now now);                    /* a turn of purging */
+
+/* Seconds: what expires later is nowhere dropped, for we have told no later time (tidy.c asks for
+ * everybody's). Our wall clock alone would not do: it may have been put back since we told it. */
+int64_t heal_expired_by(const struct heal *h, struct now now);
+void tidy_tick(struct heal *h, struct now now); /* each interval */
+void tidy_soon(struct heal *h, struct now now); /* perhaps more is agreed */
+void tidy_some(struct heal *h, struct now now); /* a turn of purging */
 
 #endif

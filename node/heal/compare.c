@@ -154,7 +154,7 @@ bool compare_begin(struct heal *h, struct now now, uint64_t id, const struct hea
     s->full = what->full;
     s->preview = what->preview;
     s->began = now.mono;
-    s->now_s = now.wall / USEC_PER_SEC;
+    s->now_s = heal_expired_by(h, now);
     s->state = COMPARE_PREPARING;
     s->due = compare_turn_next(h, now, compare_is_paced(h, id));
     enum err err = compare_range(h, what->keyspace, what->range, s->peer, &s->own, &s->range);

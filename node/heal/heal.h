@@ -374,8 +374,9 @@ void heal_hint_refused(struct heal *h, struct now now, keyspace_no keyspace, ran
 /* Clients wait for this node: what can wait does. */
 void heal_set_busy(struct heal *h, bool busy);
 
-/* Our clock may be wrong: nothing goes because it has expired. */
-void heal_set_clock_doubtful(struct heal *h, bool doubtful);
+/* The hybrid clock (us), which is not put back with ours: what has expired by then is no
+ * difference. doubtful: ours may be wrong, and nothing goes because it has expired. */
+void heal_set_clock(struct heal *h, usec hybrid, bool doubtful);
 
 /* What all replicas of the range have proved, as far as is known here: garbage with these dots may
  * go. NULL: nothing is being agreed on, for nobody has garbage there, a replica is dead, or they

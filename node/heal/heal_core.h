@@ -164,6 +164,7 @@ struct heal {
     usec logs_due;
     uint64_t logs_ranges; /* that have a log, when looked at last */
     bool busy;            /* clients wait */
+    usec clock_hybrid;    /* 0: not told yet */
     bool clock_doubtful;  /* ours may be wrong */
     size_t pinned_now, garbage_now;
     struct proved proved;

@@ -162,9 +162,15 @@ void heal_set_busy(struct heal *h, bool busy)
     h->busy = busy;
 }
 
-void heal_set_clock_doubtful(struct heal *h, bool doubtful)
+void heal_set_clock(struct heal *h, usec hybrid, bool doubtful)
 {
+    h->clock_hybrid = hybrid;
     h->clock_doubtful = doubtful;
+}
+
+int64_t heal_expired_by(const struct heal *h, struct now now)
+{
+    return (now.wall > h->clock_hybrid ? now.wall : h->clock_hybrid) / USEC_PER_SEC;
 }
 
 size_t heal_pinned_by(const struct heal *h, node_no peer, usec *ret_since)

@@ -332,7 +332,7 @@ static void a_doubtful_clock_cuts_nothing(void)
     set_down(3, true);
     load(3, 1500);
     elapse(10 * USEC_PER_SEC);
-    heal_set_clock_doubtful(heal_of(1), true);
+    heal_set_clock(heal_of(1), 0, true);
     f.now.wall += (usec)365 * 86400 * USEC_PER_SEC;
     elapse(10 * USEC_PER_SEC);
     CU_ASSERT_EQUAL(heal_stats(heal_of(1)).log_cut, 0);
