@@ -190,6 +190,21 @@ static void unit_key(const struct wire_repair_do *d, range_no range, struct buf 
     buf_put_bytes(out, d->tables);
 }
 
+/* Who joins a unit that others wait for waits as long as if it were new: it may be the one who was
+ * down. Who was given up already is asked again. */
+static void unit_is_shared(struct repair *r, struct unit *u)
+{
+    r->stats.shared++;
+    for (size_t i = 0; i < u->peers_count; i++) {
+        struct unit_peer *p = &u->peers[i];
+        p->tries = 0;
+        if (p->err == ERR_UNAVAILABLE) {
+            p->err = ERR_OK;
+            p->settled = false;
+        }
+    }
+}
+
 static struct unit *unit_get(struct repair *r, struct now now, const struct wire_repair_do *d,
                              range_no range, const table_no *tables, size_t tables_count)
 {
@@ -198,7 +213,7 @@ static struct unit *unit_get(struct repair *r, struct now now, const struct wire
     unit_key(d, range, &key);
     struct unit *u = bmap_get(&r->leading.units, buf_bytes(&key));
     if (u != NULL) {
-        r->stats.shared++;
+        unit_is_shared(r, u);
     } else {
         u = mem_new(struct unit);
         *u = (struct unit){.keyspace = d->keyspace,

@@ -104,6 +104,26 @@ static void a_restarted_replica_is_waited_for(void)
     CU_ASSERT(world_equal());
 }
 
+/* ... after who has asked last, too, though what he asks for is being waited for already: as after
+ * a manager that was the one who is down, and comes back with its run. */
+static void who_joins_has_all_of_the_patience(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 64, 3);
+    for (range_no range = 0; range < 64; range++)
+        world_plant(4, 0, range, 1);
+    world_down(3);
+    CU_ASSERT_NOT_EQUAL(world_start(1, &everything), 0);
+    world_elapse(5 * USEC_PER_SEC / 2);
+    uint64_t second = world_start(2, &everything);
+    world_elapse(3 * USEC_PER_SEC / 2); /* four in all */
+    world_up(3);
+    CU_ASSERT(world_run(10 * USEC_PER_SEC));
+    world_sums(world_find(2, second), counts);
+    CU_ASSERT_EQUAL(counts[3], 0);
+    CU_ASSERT(world_equal());
+}
+
 /* Whoever leads them: as many as may be are named. */
 static void problems_are_named(void)
 {
@@ -353,6 +373,7 @@ CU_TestInfo trouble_tests[] = {
     {"rows count once when a leader dies", rows_count_once_when_a_leader_dies},
     {"a dead replica is named", a_dead_replica_is_named},
     {"a restarted replica is waited for", a_restarted_replica_is_waited_for},
+    {"who joins has all of the patience", who_joins_has_all_of_the_patience},
     {"nobody is there", nobody_is_there},
     {"a leader dies", a_leader_dies},
     {"the manager comes back", the_manager_comes_back},
