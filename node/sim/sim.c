@@ -231,7 +231,8 @@ static void synced(struct sim *s, const struct event *e)
         return;
     store_mem_sync(m->store, m->disk.groups);
     m->disk.syncing = false;
-    start_sync(s, e->node);
+    if (store_mem_pending(m->store) > 0) /* the node hears of this one next, from the same event */
+        start_sync(s, e->node);
 }
 
 static void deliver(struct sim *s, struct event e)
