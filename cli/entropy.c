@@ -289,8 +289,8 @@ static void pair_columns(struct table *t)
 }
 
 enum err entropy_render(const struct bytes *answers, size_t count, const char *keyspace,
-                        bool ranges, enum table_format format, bool colours, struct buf *out,
-                        struct errmsg *reterr)
+                        bool ranges, enum table_format format, struct table_look look,
+                        struct buf *out, struct errmsg *reterr)
 {
     struct table t;
     struct sum *sums = NULL;
@@ -298,7 +298,7 @@ enum err entropy_render(const struct bytes *answers, size_t count, const char *k
     json_t *all = json_array();
     enum err err = ERR_OK;
     table_init(&t, format);
-    t.colours = colours;
+    t.look = look;
     if (ranges)
         pair_columns(&t);
     for (size_t i = 0; i < count && err == ERR_OK; i++) {
@@ -376,7 +376,7 @@ static void ask_others(const struct options *o, struct answers *a, struct bytes 
     mem_free(nodes);
 }
 
-static int show(const struct options *o, const struct answers *a, bool colours)
+static int show(const struct options *o, const struct answers *a, struct table_look look)
 {
     struct buf out;
     struct errmsg why;
@@ -385,7 +385,7 @@ static int show(const struct options *o, const struct answers *a, bool colours)
     for (size_t i = 0; i < a->count; i++)
         list[i] = buf_bytes(&a->of[i]);
     buf_init(&out, SHOWN_MAX);
-    if (entropy_render(list, a->count, o->keyspace, o->ranges, o->format, colours, &out, &why) !=
+    if (entropy_render(list, a->count, o->keyspace, o->ranges, o->format, look, &out, &why) !=
         ERR_OK) {
         fprintf(stderr, "torc: %s\n", why.text);
         code = EXIT_REQUEST;
@@ -396,7 +396,7 @@ static int show(const struct options *o, const struct answers *a, bool colours)
     return code;
 }
 
-int entropy_main(const struct options *o, bool colours)
+int entropy_main(const struct options *o, struct table_look look)
 {
     struct buf status;
     struct errmsg why;
@@ -411,7 +411,7 @@ int entropy_main(const struct options *o, bool colours)
     a.count = 1;
     if (err == ERR_OK) {
         ask_others(o, &a, buf_bytes(&status), path);
-        code = show(o, &a, colours);
+        code = show(o, &a, look);
     } else {
         fprintf(stderr, "torc: %s\n", why.text);
         fputs("Is torcd running there? --host and --http-port say where to ask.\n", stderr);

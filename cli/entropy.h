@@ -11,12 +11,12 @@
 
 #include "cli/options.h"
 
-int entropy_main(const struct options *o, bool colours);
+int entropy_main(const struct options *o, struct table_look look);
 
 /* The answers of nodes, put together; a keyspace or NULL for all. ERR_MALFORMED: one is none. */
 enum err entropy_render(const struct bytes *answers, size_t count, const char *keyspace,
-                        bool ranges, enum table_format format, bool colours, struct buf *out,
-                        struct errmsg *reterr) MUST_CHECK;
+                        bool ranges, enum table_format format, struct table_look look,
+                        struct buf *out, struct errmsg *reterr) MUST_CHECK;
 
 /* Nodes that are up, other than the one that was asked, as "address" of /status has them: the
  * place of each in `answer`; at most `max`. */

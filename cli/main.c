@@ -44,6 +44,11 @@ static bool want_colours(const struct options *o)
     return isatty(STDOUT_FILENO) && !o->no_colour && getenv("NO_COLOR") == NULL;
 }
 
+static struct table_look look_of(const struct options *o)
+{
+    return (struct table_look){want_colours(o), terminal_width(stdout)};
+}
+
 static int run_status(const struct options *o)
 {
     struct buf answer, out;
@@ -56,7 +61,7 @@ static int run_status(const struct options *o)
     if (err != ERR_OK) {
         code = complain(why.text, EXIT_CONNECT);
         fputs("Is torcd running there? --host and --http-port say where to ask.\n", stderr);
-    } else if (status_render(o->verb, buf_bytes(&answer), o->format, want_colours(o), &out, &why) !=
+    } else if (status_render(o->verb, buf_bytes(&answer), o->format, look_of(o), &out, &why) !=
                ERR_OK) {
         code = complain(why.text, EXIT_REQUEST);
     } else {
@@ -151,8 +156,8 @@ int main(int argc, char **argv)
     case VERB_ring:
     case VERB_hints:
     case VERB_info: return run_status(&o);
-    case VERB_repair: return repair_main(&o, want_colours(&o));
-    case VERB_entropy: return entropy_main(&o, want_colours(&o));
+    case VERB_repair: return repair_main(&o, look_of(&o));
+    case VERB_entropy: return entropy_main(&o, look_of(&o));
     case VERB_help: {
         struct options topic;
         char *const words[] = {argv[0], (char *)(uintptr_t)o.topic, NULL};

@@ -8,6 +8,11 @@
 #define BAR_WIDTH  20
 #define BAR_LEAST  5
 
+/* What is left is told by what came for so long, and of one part in so many: the first moments of
+ * anything are no measure of the rest. */
+#define KNOWN_AFTER (2 * USEC_PER_SEC)
+#define KNOWN_SHARE 50u
+
 void put_grouped(struct buf *out, uint64_t n)
 {
     char digits[24];
@@ -54,10 +59,14 @@ static void put_line(const struct progress *p, usec elapsed, size_t bar, struct 
         buf_printf(out, "%llu %%  ", (unsigned long long)(done * 100 / p->bytes_all));
     }
     put_clock(out, elapsed);
-    if (p->bytes_all > 0 && p->bytes > p->based_bytes && p->bytes < p->bytes_all) {
-        double came = (double)(p->bytes - p->based_bytes);
+    if (p->bytes_all > 0 && p->bytes < p->bytes_all) {
+        uint64_t came = p->bytes > p->based_bytes ? p->bytes - p->based_bytes : 0;
+        double each = came > 0 ? (double)since / (double)came : 0;
         buf_put_text(out, ", ");
-        put_clock(out, (usec)((double)since * (double)(p->bytes_all - p->bytes) / came));
+        if (since >= KNOWN_AFTER && came >= p->bytes_all / KNOWN_SHARE && came > 0)
+            put_clock(out, (usec)(each * (double)(p->bytes_all - p->bytes)));
+        else
+            buf_put_text(out, "--");
         buf_put_text(out, " left");
     }
 }
@@ -88,7 +97,7 @@ void progress_base(struct progress *p)
     p->based_bytes = p->bytes;
 }
 
-static size_t width_of(FILE *to)
+size_t terminal_width(FILE *to)
 {
     struct winsize size;
     return ioctl(fileno(to), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
@@ -104,7 +113,7 @@ void progress_show(struct progress *p)
         return;
     p->shown = now;
     buf_init(&line, 1024);
-    progress_line(p, now - p->started, width_of(p->to), &line);
+    progress_line(p, now - p->started, terminal_width(p->to), &line);
     fprintf(p->to, "\r%.*s\033[K", (int)line.len, (const char *)line.data);
     fflush(p->to);
     buf_close(&line);

@@ -32,6 +32,9 @@ double progress_seconds(const struct progress *p);
  * not to fill, or it would not be drawn over; 0: of no matter. */
 void progress_line(const struct progress *p, usec elapsed, size_t width, struct buf *out);
 
+/* Columns of the terminal; 0: it is none. */
+size_t terminal_width(FILE *to);
+
 /* 1234567 as 1,234,567. */
 void put_grouped(struct buf *out, uint64_t n);
 

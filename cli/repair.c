@@ -26,7 +26,7 @@ static int refused(const struct errmsg *why, enum err err)
     return EXIT_REQUEST;
 }
 
-static int list(const struct options *o, bool colours)
+static int list(const struct options *o, struct table_look look)
 {
     struct buf answer, out;
     struct errmsg why;
@@ -36,7 +36,7 @@ static int list(const struct options *o, bool colours)
     enum err err = http_get(o->host, o->http_port, "/repair", o->connect_timeout, &answer, &why);
     if (err != ERR_OK) {
         code = refused(&why, err);
-    } else if (repair_render_list(buf_bytes(&answer), o->format, colours, &out, &why) != ERR_OK) {
+    } else if (repair_render_list(buf_bytes(&answer), o->format, look, &out, &why) != ERR_OK) {
         fprintf(stderr, "torc: %s\n", why.text);
         code = EXIT_REQUEST;
     }
@@ -99,20 +99,20 @@ static int left_alone(const char *id)
     return EXIT_REQUEST;
 }
 
-static int show_end(const struct options *o, struct bytes answer, bool colours)
+static int show_end(const struct options *o, struct bytes answer, struct table_look look)
 {
     struct buf out;
     struct errmsg why;
     int code = EXIT_REQUEST;
     buf_init(&out, SHOWN_MAX);
-    if (repair_render(answer, o->format, colours, o->keyspace != NULL, &out, &code, &why) != ERR_OK)
+    if (repair_render(answer, o->format, look, o->keyspace != NULL, &out, &code, &why) != ERR_OK)
         fprintf(stderr, "torc: %s\n", why.text);
     fwrite(out.data, 1, out.len, stdout);
     buf_close(&out);
     return code;
 }
 
-static int watch(const struct options *o, const char *id, bool colours)
+static int watch(const struct options *o, const char *id, struct table_look look)
 {
     struct progress progress;
     struct repair_watch seen = {0};
@@ -148,7 +148,7 @@ static int watch(const struct options *o, const char *id, bool colours)
         }
         if (code == -2) {
             progress_clear(&progress);
-            code = show_end(o, buf_bytes(&answer), colours);
+            code = show_end(o, buf_bytes(&answer), look);
         } else if (code < 0) {
             wait_a_moment(pause);
             pause = 2 * pause < POLL_MOST ? 2 * pause : POLL_MOST;
@@ -158,7 +158,7 @@ static int watch(const struct options *o, const char *id, bool colours)
     return code;
 }
 
-static int begin(const struct options *o, bool colours)
+static int begin(const struct options *o, struct table_look look)
 {
     struct buf request, answer;
     struct errmsg why;
@@ -181,20 +181,20 @@ static int begin(const struct options *o, bool colours)
         printf("%s\n", begun.id);
         code = EXIT_FINE;
     } else {
-        code = watch(o, begun.id, colours);
+        code = watch(o, begun.id, look);
     }
     buf_close(&request);
     buf_close(&answer);
     return code;
 }
 
-int repair_main(const struct options *o, bool colours)
+int repair_main(const struct options *o, struct table_look look)
 {
     if (o->wait && o->no_wait) {
         fputs("torc: --wait and --no-wait: which of them?\n", stderr);
         return EXIT_USAGE;
     }
     if (o->list)
-        return list(o, colours);
-    return o->cancel != NULL ? cancel(o) : begin(o, colours);
+        return list(o, look);
+    return o->cancel != NULL ? cancel(o) : begin(o, look);
 }

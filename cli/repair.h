@@ -15,7 +15,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 
-int repair_main(const struct options *o, bool colours);
+int repair_main(const struct options *o, struct table_look look);
 
 /* --- repair_show.c: what is asked, and what is shown of answers */
 
@@ -34,9 +34,10 @@ enum err repair_watch_take(struct bytes answer, struct repair_watch *ret,
 
 /* A run that is over, as people or programs want it; `named`: of each table, though nothing
  * differed. *ret_code: what main returns. */
-enum err repair_render(struct bytes answer, enum table_format format, bool colours, bool named,
-                       struct buf *out, int *ret_code, struct errmsg *reterr) MUST_CHECK;
-enum err repair_render_list(struct bytes answer, enum table_format format, bool colours,
+enum err repair_render(struct bytes answer, enum table_format format, struct table_look look,
+                       bool named, struct buf *out, int *ret_code,
+                       struct errmsg *reterr) MUST_CHECK;
+enum err repair_render_list(struct bytes answer, enum table_format format, struct table_look look,
                             struct buf *out, struct errmsg *reterr) MUST_CHECK;
 
 #endif

@@ -1,6 +1,8 @@
 /* repair_show.c - what a repair is asked for, and what is shown of it. */
 #include "cli/repair.h"
 
+#include "cli/status.h"
+
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -114,6 +116,18 @@ static void put_none(struct table *t)
         table_put_null(t);
 }
 
+static void put_seconds(struct table *t, double seconds)
+{
+    if (seconds < 0) {
+        put_none(t);
+        return;
+    }
+    buf_printf(table_text(t), "%.2f", seconds);
+    table_end_cell(t);
+}
+
+/* --- ... for programs: one table of all */
+
 static void put_line(struct table *t, const char *keyspace, const char *table, const json_t *of,
                      bool is_table, double seconds)
 {
@@ -135,15 +149,10 @@ static void put_line(struct table *t, const char *keyspace, const char *table, c
         put_number(t, number_of(of, name));
     FIGURES(X)
 #undef X
-    if (seconds < 0) {
-        put_none(t);
-        return;
-    }
-    buf_printf(table_text(t), "%.2f", seconds);
-    table_end_cell(t);
+    put_seconds(t, seconds);
 }
 
-static void put_table(const json_t *run, struct table *t, bool named)
+static void put_table(const json_t *run, struct table *t)
 {
     const json_t *k, *of;
     size_t i, at;
@@ -159,13 +168,81 @@ static void put_table(const json_t *run, struct table *t, bool named)
     json_array_foreach(json_object_get(run, "keyspaces"), i, k)
     {
         json_array_foreach(json_object_get(k, "tables"), at, of)
-        {
-            if (named || t->format != TABLE_AS_TABLE || number_of(of, "rows_different") > 0)
-                put_line(t, text_of(k, "keyspace"), text_of(of, "table"), of, true, -1);
-        }
+            put_line(t, text_of(k, "keyspace"), text_of(of, "table"), of, true, -1);
         put_line(t, text_of(k, "keyspace"), "(all)", k, false, -1);
     }
     put_line(t, "(all)", "", run, false, seconds_of(run));
+}
+
+/* --- ... for people: two that fit a terminal of 80 columns, rows and what it cost. Of one keyspace
+ * there is no line for all of them. */
+
+static bool has_sum(const json_t *run)
+{
+    return json_array_size(json_object_get(run, "keyspaces")) != 1;
+}
+
+static void put_rows_line(struct table *t, const char *keyspace, const char *table,
+                          const json_t *of)
+{
+    table_put_text(t, keyspace);
+    table_put_text(t, table);
+    put_number(t, number_of(of, "rows"));
+    put_number(t, number_of(of, "rows_different"));
+    put_number(t, number_of(of, "rows_received"));
+    put_number(t, number_of(of, "rows_sent"));
+}
+
+static void put_rows(const json_t *run, struct table *t, bool named)
+{
+    static const char *const names[] = {"keyspace",  "table",    "rows",
+                                        "different", "received", "sent"};
+    const json_t *k, *of;
+    size_t i, at;
+    for (i = 0; i < ARRAY_LEN(names); i++)
+        table_add_column(t, bytes_text(names[i]), i >= 2);
+    json_array_foreach(json_object_get(run, "keyspaces"), i, k)
+    {
+        json_array_foreach(json_object_get(k, "tables"), at, of)
+        {
+            if (named || number_of(of, "rows_different") > 0)
+                put_rows_line(t, text_of(k, "keyspace"), text_of(of, "table"), of);
+        }
+        put_rows_line(t, text_of(k, "keyspace"), "(all)", k);
+    }
+    if (has_sum(run))
+        put_rows_line(t, "(all)", "", run);
+}
+
+static void put_size(struct table *t, uint64_t bytes)
+{
+    status_put_size(table_text(t), (double)bytes);
+    table_end_cell(t);
+}
+
+static void put_cost_line(struct table *t, const char *keyspace, const json_t *of, double seconds)
+{
+    table_put_text(t, keyspace);
+    put_number(t, number_of(of, "ranges"));
+    put_number(t, number_of(of, "equal"));
+    put_size(t, number_of(of, "bytes_search"));
+    put_size(t, number_of(of, "bytes_received"));
+    put_size(t, number_of(of, "bytes_sent"));
+    put_seconds(t, seconds);
+}
+
+static void put_cost(const json_t *run, struct table *t)
+{
+    static const char *const names[] = {"keyspace", "ranges", "equal",  "search",
+                                        "received", "sent",   "seconds"};
+    const json_t *k;
+    size_t i;
+    for (i = 0; i < ARRAY_LEN(names); i++)
+        table_add_column(t, bytes_text(names[i]), i >= 1);
+    json_array_foreach(json_object_get(run, "keyspaces"), i, k)
+        put_cost_line(t, text_of(k, "keyspace"), k, has_sum(run) ? -1 : seconds_of(run));
+    if (has_sum(run))
+        put_cost_line(t, "(all)", run, seconds_of(run));
 }
 
 /* Those of the same keyspace, node and reason in one line, where they come one after the other. */
@@ -249,8 +326,8 @@ static int code_of(const json_t *run)
     return preview && number_of(run, "equal") < number_of(run, "ranges") ? EXIT_DIFFERS : EXIT_FINE;
 }
 
-enum err repair_render(struct bytes answer, enum table_format format, bool colours, bool named,
-                       struct buf *out, int *ret_code, struct errmsg *reterr)
+enum err repair_render(struct bytes answer, enum table_format format, struct table_look look,
+                       bool named, struct buf *out, int *ret_code, struct errmsg *reterr)
 {
     struct table t;
     json_t *run = parse(answer, reterr);
@@ -263,15 +340,25 @@ enum err repair_render(struct bytes answer, enum table_format format, bool colou
         return ERR_OK;
     }
     table_init(&t, format);
-    t.colours = colours;
-    put_table(run, &t, named);
+    t.look = look;
+    if (format == TABLE_AS_TABLE) {
+        put_rows(run, &t, named);
+        table_print(&t, out, true, false);
+        buf_put_text(out, "\n");
+        table_close(&t);
+        table_init(&t, format);
+        t.look = look;
+        put_cost(run, &t);
+    } else {
+        put_table(run, &t);
+    }
     table_print(&t, out, true, false);
+    table_close(&t);
     if (format == TABLE_AS_TABLE) {
         buf_put_text(out, "\n");
         put_sentence(run, out);
         put_problems(run, out);
     }
-    table_close(&t);
     json_decref(run);
     return ERR_OK;
 }
@@ -286,7 +373,7 @@ static const char *kind_of(const json_t *run)
     return preview ? "preview" : "";
 }
 
-enum err repair_render_list(struct bytes answer, enum table_format format, bool colours,
+enum err repair_render_list(struct bytes answer, enum table_format format, struct table_look look,
                             struct buf *out, struct errmsg *reterr)
 {
     static const char *const names[] = {"id",    "state",  "kind", "keyspace",  "ranges", "done",
@@ -300,7 +387,7 @@ enum err repair_render_list(struct bytes answer, enum table_format format, bool 
     if (root == NULL)
         return ERR_MALFORMED;
     table_init(&t, format);
-    t.colours = colours;
+    t.look = look;
     for (i = 0; i < ARRAY_LEN(names); i++)
         table_add_column(&t, bytes_text(names[i]), i >= 4);
     json_array_foreach(json_object_get(root, "runs"), i, run)

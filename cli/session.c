@@ -231,7 +231,7 @@ static bool show_rows(struct session *s, struct cql_request *request, struct cql
     buf_init(&out, SHOWN_TEXT_MAX);
     shown_open(&shown, &response->rows.metadata, s->format);
     shown.table.expand = s->expand;
-    shown.table.colours = s->colours && s->capture == NULL;
+    shown.table.look.colours = s->colours && s->capture == NULL;
     while (more && fine) {
         const struct cql_metadata *m = &response->rows.metadata;
         shown_add(&shown, &response->rows);

@@ -25,7 +25,7 @@ void status_put_size(struct buf *out, double bytes)
     size_t unit = 0;
     for (; bytes >= 1024 && unit + 1 < ARRAY_LEN(units); unit++)
         bytes /= 1024;
-    buf_printf(out, unit == 0 ? "%.0f %s" : "%.2f %s", bytes, units[unit]);
+    buf_printf(out, "%.*f %s", unit == 0 || bytes >= 100 ? 0 : 2, bytes, units[unit]);
 }
 
 static void add_columns(struct table *t, const char *const *names, size_t count,
@@ -239,8 +239,8 @@ static void put_info(const json_t *root, struct table *t, struct buf *out)
     table_print(t, out, true, false);
 }
 
-enum err status_render(enum verb verb, struct bytes answer, enum table_format format, bool colours,
-                       struct buf *out, struct errmsg *reterr)
+enum err status_render(enum verb verb, struct bytes answer, enum table_format format,
+                       struct table_look look, struct buf *out, struct errmsg *reterr)
 {
     json_error_t error;
     struct table t;
@@ -251,7 +251,7 @@ enum err status_render(enum verb verb, struct bytes answer, enum table_format fo
                           error.text);
     }
     table_init(&t, format);
-    t.colours = colours;
+    t.look = look;
     if (verb == VERB_status)
         put_status(root, &t, out);
     else if (verb == VERB_ring)

@@ -21,7 +21,7 @@ const char *status_path(enum verb verb);
 
 /* Append what a node answered as people or programs want it. ERR_MALFORMED with words when it is
  * not what a node answers. */
-enum err status_render(enum verb verb, struct bytes answer, enum table_format format, bool colours,
-                       struct buf *out, struct errmsg *reterr) MUST_CHECK;
+enum err status_render(enum verb verb, struct bytes answer, enum table_format format,
+                       struct table_look look, struct buf *out, struct errmsg *reterr) MUST_CHECK;
 
 #endif

@@ -101,10 +101,10 @@ static void pad(struct buf *out, size_t n, uint8_t c)
 static void put_coloured(const struct table *t, struct buf *out, const char *colour,
                          struct bytes text)
 {
-    if (t->colours)
+    if (t->look.colours)
         buf_put_text(out, colour);
     buf_put_bytes(out, text);
-    if (t->colours)
+    if (t->look.colours)
         buf_put_text(out, COLOUR_OFF);
 }
 
@@ -119,6 +119,15 @@ static void put_shown(const struct table *t, struct buf *out, const struct table
         put_coloured(t, out, COLOUR_NULL, BYTES_LIT("null"));
     else
         buf_put_bytes(out, cell_text(t, c));
+}
+
+/* Of the lines that put_heading and put_aligned make. */
+static bool is_too_wide(const struct table *t)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < t->columns_count; i++)
+        width += t->columns[i].width + 3;
+    return t->look.width > 0 && width > t->look.width + 1;
 }
 
 static void put_heading(const struct table *t, struct buf *out)
@@ -239,6 +248,7 @@ static void put_end(const struct table *t, struct buf *out, bool count)
 void table_print(struct table *t, struct buf *out, bool last, bool count)
 {
     size_t rows = t->columns_count > 0 ? t->cells_count / t->columns_count : 0;
+    t->expand = t->expand || (!t->headed && is_too_wide(t));
     if (t->format == TABLE_AS_CSV)
         put_csv(t, out, rows);
     else if (t->format == TABLE_AS_JSON)

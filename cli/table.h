@@ -34,10 +34,16 @@ struct table_cell {
     bool null;
 };
 
+/* The terminal that it is for; zeroed: none. */
+struct table_look {
+    bool colours;
+    size_t width; /* TABLE: what is wider is shown a row a block; 0: of no matter */
+};
+
 struct table {
     enum table_format format;
-    bool expand;  /* TABLE: a row a block */
-    bool colours; /* the output is a terminal */
+    struct table_look look;
+    bool expand; /* TABLE: a row a block */
     struct table_column *columns;
     size_t columns_count, columns_cap;
     struct buf text; /* of the cells not yet printed */

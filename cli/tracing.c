@@ -145,7 +145,7 @@ static void print_trace(struct session *s, const struct trace *trace, const stru
     struct buf out;
     buf_init(&out, TABLE_TEXT_MAX);
     table_init(&t, TABLE_AS_TABLE);
-    t.colours = s->colours && s->capture == NULL;
+    t.look.colours = s->colours && s->capture == NULL;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         table_add_column(&t, bytes_text(names[i]), i == 3);
     put_ends(&t, trace, false);

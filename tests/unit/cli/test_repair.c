@@ -77,7 +77,8 @@ static bool shows(const char *answer, enum table_format format, bool named, int 
     struct errmsg why;
     int got = -1;
     buf_init(&out, 1 << 16);
-    bool fine = repair_render(bytes_text(answer), format, false, named, &out, &got, &why) == ERR_OK;
+    bool fine = repair_render(bytes_text(answer), format, (struct table_look){0}, named, &out, &got,
+                              &why) == ERR_OK;
     buf_put_u8(&out, 0);
     const char *text = (const char *)out.data;
     fine = fine && got == code && strstr(text, what) != NULL &&
@@ -132,6 +133,47 @@ static void ends_with_a_table_and_a_code(void)
     CU_ASSERT(shows("{}", TABLE_AS_TABLE, false, EXIT_REQUEST, "(all)", NULL));
 }
 
+/* The widest line of what is shown on a terminal of so many columns. */
+static size_t widest(const char *answer, size_t columns, const char *what)
+{
+    struct buf out;
+    struct errmsg why;
+    size_t widest = 0;
+    int code;
+    buf_init(&out, 1 << 16);
+    CU_ASSERT_EQUAL(repair_render(bytes_text(answer), TABLE_AS_TABLE,
+                                  (struct table_look){.width = columns}, true, &out, &code, &why),
+                    ERR_OK);
+    buf_put_u8(&out, 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr((const char *)out.data, what));
+    for (const char *at = (const char *)out.data; *at != 0; at += strspn(at, "\n")) {
+        size_t len = strcspn(at, "\n");
+        widest = len > widest && strchr("@ -", *at) != NULL ? len : widest;
+        at += len;
+    }
+    buf_close(&out);
+    return widest;
+}
+
+/* Ten million rows of the example that everybody begins with, much of it sent. */
+static void the_tables_fit_the_terminal(void)
+{
+    static const char run[] =
+        "{\"id\":\"2-7\",\"state\":\"over\",\"ranges\":65536,\"equal\":65536,\"rows\":10000000,"
+        "\"rows_different\":1000000,\"rows_received\":1000000,\"rows_sent\":1000000,"
+        "\"bytes_search\":1070596096,\"bytes_received\":1070596096,\"bytes_sent\":1070596096,"
+        "\"seconds\":2145.5,\"keyspaces\":[{\"keyspace\":\"nycflights13\",\"ranges\":65536,"
+        "\"equal\":65536,\"rows\":10000000,\"rows_different\":1000000,\"rows_received\":1000000,"
+        "\"rows_sent\":1000000,\"bytes_search\":1070596096,\"bytes_received\":1070596096,"
+        "\"bytes_sent\":1070596096,\"tables\":[{\"table\":\"weather\",\"rows\":10000000,"
+        "\"rows_different\":1000000,\"rows_received\":1000000,\"rows_sent\":1000000}]}]}";
+    size_t wide = widest(run, 0, " nycflights13 | 65,536 | 65,536 | 1021 MiB |");
+    CU_ASSERT(wide <= 80);
+    CU_ASSERT_EQUAL(widest(run, wide, " nycflights13 | weather | 10,000,000 | 1,000,000 |"), wide);
+    CU_ASSERT(widest(run, wide - 1, " search   | 1021 MiB\n") <= wide - 1);
+    CU_ASSERT(widest(run, 40, " different | 1,000,000\n") <= 40);
+}
+
 static void watches_and_lists(void)
 {
     struct repair_watch seen;
@@ -156,7 +198,7 @@ static void watches_and_lists(void)
     CU_ASSERT_EQUAL(
         repair_render_list(BYTES_LIT("{\"runs\":[{\"id\":\"2-7\",\"state\":\"running\","
                                      "\"full\":true,\"preview\":true,\"ranges\":1024}]}"),
-                           TABLE_AS_TABLE, false, &out, &why),
+                           TABLE_AS_TABLE, (struct table_look){0}, &out, &why),
         ERR_OK);
     buf_put_u8(&out, 0);
     CU_ASSERT_PTR_NOT_NULL(strstr((const char *)out.data, "full preview | (all)    |  1,024"));
@@ -182,6 +224,22 @@ static void the_bar_fits_the_terminal(void)
     CU_ASSERT(
         bytes_equal(buf_bytes(&line), BYTES_LIT("comparing 1,370,137 rows  68 rows/s  "
                                                 "[#######.............] 35 %  0:10, 0:26 left")));
+    p.based_bytes = 331; /* of 19 thousandths nothing can be told; nor of less than two seconds */
+    buf_clear(&line);
+    progress_line(&p, 10 * USEC_PER_SEC, 0, &line);
+    CU_ASSERT(
+        bytes_equal(buf_bytes(&line), BYTES_LIT("comparing 1,370,137 rows  68 rows/s  "
+                                                "[#######.............] 35 %  0:10, -- left")));
+    p.based_bytes = 330;
+    buf_clear(&line);
+    progress_line(&p, 10 * USEC_PER_SEC, 0, &line);
+    CU_ASSERT(
+        bytes_equal(buf_bytes(&line), BYTES_LIT("comparing 1,370,137 rows  68 rows/s  "
+                                                "[#######.............] 35 %  0:10, 1:05 left")));
+    buf_clear(&line);
+    progress_line(&p, 10 * USEC_PER_SEC - 1, 0, &line);
+    buf_put_u8(&line, 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr((const char *)line.data, "0:09, -- left"));
     p.based = 0;
     p.based_rows = p.based_bytes = 0;
     for (size_t width = whole + 1; width > 1; width--) {
@@ -217,7 +275,8 @@ static bool tells(const char *keyspace, bool ranges, enum table_format format, c
     struct buf out;
     struct errmsg why;
     buf_init(&out, 65536);
-    bool fine = entropy_render(answers, 2, keyspace, ranges, format, false, &out, &why) == ERR_OK;
+    bool fine = entropy_render(answers, 2, keyspace, ranges, format, (struct table_look){0}, &out,
+                               &why) == ERR_OK;
     buf_put_u8(&out, 0);
     fine = fine && strstr((const char *)out.data, what) != NULL;
     if (!fine)
@@ -242,13 +301,16 @@ static void entropy_is_put_together(void)
     CU_ASSERT(tells("other", true, TABLE_AS_TABLE, "Keyspace other has one replica of each range"));
     buf_init(&out, 4096);
     struct bytes good = bytes_text(node_1);
-    CU_ASSERT_EQUAL(entropy_render(&good, 1, "nosuch", false, TABLE_AS_CSV, false, &out, &why),
-                    ERR_NOT_FOUND);
-    CU_ASSERT_EQUAL(entropy_render(&good, 1, "nosuch", true, TABLE_AS_JSON, false, &out, &why),
-                    ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(
+        entropy_render(&good, 1, "nosuch", false, TABLE_AS_CSV, (struct table_look){0}, &out, &why),
+        ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(
+        entropy_render(&good, 1, "nosuch", true, TABLE_AS_JSON, (struct table_look){0}, &out, &why),
+        ERR_NOT_FOUND);
     CU_ASSERT(out.len == 0 && strstr(why.text, "no keyspace nosuch") != NULL);
-    CU_ASSERT_EQUAL(entropy_render(&bad, 1, NULL, false, TABLE_AS_TABLE, false, &out, &why),
-                    ERR_MALFORMED);
+    CU_ASSERT_EQUAL(
+        entropy_render(&bad, 1, NULL, false, TABLE_AS_TABLE, (struct table_look){0}, &out, &why),
+        ERR_MALFORMED);
     buf_close(&out);
 }
 
@@ -269,6 +331,7 @@ static void nodes_are_found_in_the_status(void)
 CU_TestInfo repair_tests[] = {{"asks for what is wanted", asks_for_what_is_wanted},
                               {"refuses ranges that are none", refuses_ranges_that_are_none},
                               {"ends with a table and a code", ends_with_a_table_and_a_code},
+                              {"the tables fit the terminal", the_tables_fit_the_terminal},
                               {"watches and lists", watches_and_lists},
                               {"entropy is put together", entropy_is_put_together},
                               {"nodes are found in the status", nodes_are_found_in_the_status},

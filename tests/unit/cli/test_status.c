@@ -20,7 +20,8 @@ static bool shows(enum verb verb, const char *answer, enum table_format format, 
     struct buf out;
     struct errmsg why;
     buf_init(&out, 1 << 16);
-    bool fine = status_render(verb, bytes_text(answer), format, false, &out, &why) == ERR_OK;
+    bool fine = status_render(verb, bytes_text(answer), format, (struct table_look){0}, &out,
+                              &why) == ERR_OK;
     buf_put_u8(&out, 0);
     fine = fine && strstr((const char *)out.data, what) != NULL;
     if (!fine)
@@ -74,10 +75,11 @@ static void refuses_what_is_none(void)
     struct buf out;
     struct errmsg why;
     buf_init(&out, 4096);
-    CU_ASSERT_EQUAL(
-        status_render(VERB_status, BYTES_LIT("<html>"), TABLE_AS_TABLE, false, &out, &why),
-        ERR_MALFORMED);
-    CU_ASSERT_EQUAL(status_render(VERB_ring, BYTES_LIT("[1]"), TABLE_AS_TABLE, false, &out, &why),
+    CU_ASSERT_EQUAL(status_render(VERB_status, BYTES_LIT("<html>"), TABLE_AS_TABLE,
+                                  (struct table_look){0}, &out, &why),
+                    ERR_MALFORMED);
+    CU_ASSERT_EQUAL(status_render(VERB_ring, BYTES_LIT("[1]"), TABLE_AS_TABLE,
+                                  (struct table_look){0}, &out, &why),
                     ERR_MALFORMED);
     CU_ASSERT_EQUAL(out.len, 0);
     buf_close(&out);
