@@ -131,6 +131,7 @@
     X(tree_without_heads, "trees do not see deletions of partitions and of ranges")                \
     X(scrub_sees_nothing, "the scrub is content with whatever it reads")                           \
     X(unread_is_read, "what a scrub could not read it forgets when it goes on")                    \
+    X(one_leaf_of_many, "a log is pruned as if each partition lay in one leaf of a tree")          \
     X(dirty_in_any_table, "where all of one table is dirty a log is pruned as if all tables were")
 
 #define MUTANTS_OF_SIBLINGS(X)                                                                     \
@@ -176,6 +177,9 @@
     X(read_in_name_only, "who is asked to read all again says that it has, and has not")           \
     X(same_unasked, "two peers are told that they are equal, each equal at another time")          \
     X(preview_mends, "a leaf that a preview finds wrong is mended at once, behind its back")       \
+    X(repair_breadth_first,                                                                        \
+      "all ranges are compared with one replica before any is with the next")                      \
+    X(repair_reads_all_first, "a leader reads all of its ranges again at once")                    \
     X(repair_not_again, "who was compared with first does not get what a later replica brought")   \
     X(repair_says_equal, "a range that could not be compared is told of as equal")                 \
     X(repair_counts_twice,                                                                         \

@@ -44,6 +44,7 @@ void lead_init(struct repair *r)
 {
     bmap_init(&r->leading.units);
     list_init(&r->leading.waiting);
+    r->leading.full_ranges = FULL_RANGES_FIRST;
 }
 
 void lead_free(struct repair *r)
@@ -133,6 +134,16 @@ static bool drop_gone_tables(struct repair *r, struct unit *u)
     return left;
 }
 
+static bool has_been_compared(const struct unit *u)
+{
+    bool has = false;
+    for (size_t i = 0; i < u->peers_count; i++)
+        has = has || u->peers[i].settled;
+    return has;
+}
+
+/* What is begun comes before what is not, so that ranges get done one after the other: what is not
+ * done is lost with the manager. */
 void unit_goes_on(struct repair *r, struct now now, struct unit *u)
 {
     struct unit_peer *p = drop_gone_tables(r, u) ? next_peer(r, now, u) : NULL;
@@ -141,7 +152,10 @@ void unit_goes_on(struct repair *r, struct now now, struct unit *u)
         return;
     }
     u->peer = p->node;
-    list_push_back(&r->leading.waiting, &u->link);
+    if (has_been_compared(u) && !MUTANT(repair_breadth_first))
+        list_push_front(&r->leading.waiting, &u->link);
+    else
+        list_push_back(&r->leading.waiting, &u->link);
 }
 
 static int compare_peers(const void *a, const void *b)

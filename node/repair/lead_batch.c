@@ -67,11 +67,14 @@ static void begin_batch(struct repair *r, struct now now, struct unit *first)
 {
     struct leading *l = &r->leading;
     struct batch *b = &l->batches[l->batches_count++];
-    *b = (struct batch){.no = ++r->numbers, .peer = first->peer};
-    b->units = mem_alloc(BATCH_RANGES_MAX * sizeof(struct unit *));
+    size_t most =
+        reads(first) && !MUTANT(repair_reads_all_first) ? l->full_ranges : BATCH_RANGES_MAX;
+    *b = (struct batch){.no = ++r->numbers, .peer = first->peer, .began = now.mono};
+    b->full = reads(first);
+    b->units = mem_alloc(most * sizeof(struct unit *));
     struct list *next = &first->link;
     usec since = 0;
-    while (next != &l->waiting && b->count < BATCH_RANGES_MAX) {
+    while (next != &l->waiting && b->count < most) {
         struct unit *u = container_of(next, struct unit, link);
         next = next->next;
         if (u->due > now.mono || !same_wish(u, first))
@@ -97,7 +100,7 @@ static void begin_batch(struct repair *r, struct now now, struct unit *first)
     e->compare.tables = tables;
     e->compare.ranges = ranges;
     e->compare.ranges_count = b->count;
-    e->compare.full = reads(first);
+    e->compare.full = b->full;
     e->compare.read_since = since;
     e->compare.preview = first->preview;
 }
@@ -338,6 +341,21 @@ static uint64_t less(uint64_t all, uint64_t told)
     return all > told ? all - told : 0;
 }
 
+/* So long that what a batch costs besides is little, so short that little is lost when the manager
+ * is, or the leader: by the time that they take, for ranges are of any size. */
+static void size_batches(struct leading *l, struct now now, const struct batch *b)
+{
+    usec took = now.mono - b->began;
+    if (!b->full || b->count < l->full_ranges)
+        return;
+    if (took < FULL_BATCH_US / 2)
+        l->full_ranges = 2 * l->full_ranges;
+    else if (took > 2 * FULL_BATCH_US && l->full_ranges > FULL_RANGES_LEAST)
+        l->full_ranges = l->full_ranges / 2;
+    if (l->full_ranges > BATCH_RANGES_MAX)
+        l->full_ranges = BATCH_RANGES_MAX;
+}
+
 void repair_compared_all(struct repair *r, struct now now, uint64_t batch, enum err err,
                          const struct repair_sums *sums)
 {
@@ -362,6 +380,7 @@ void repair_compared_all(struct repair *r, struct now now, uint64_t batch, enum 
         }
         unit_leaves_batch(r, now, u);
     }
+    size_batches(&r->leading, now, b);
     batch_remove(r, (size_t)(b - r->leading.batches));
     batch_fill(r, now);
 }

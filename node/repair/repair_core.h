@@ -24,6 +24,9 @@
 #define LOTS_LED_MAX        64u
 #define BATCHES_OF_PEER_MAX 2u
 #define BATCH_RANGES_MAX    1024u
+#define FULL_RANGES_FIRST   8u /* of a batch that reads all again; then as many as take */
+#define FULL_RANGES_LEAST   4u
+#define FULL_BATCH_US       (500 * USEC_PER_MS) /* ... about so long */
 #define UNIT_PEERS_MAX      64u
 #define UNIT_TRIES_MAX      4u
 #define RANGE_TRIES_MAX     6u /* of leaders that are none */
@@ -157,6 +160,8 @@ struct batch {
     struct unit **units; /* by range; NULL: settled, but for the last one */
     size_t count;
     size_t settled;
+    bool full; /* it reads all again */
+    usec began;
     struct repair_sums sums; /* of those that are settled */
     uint64_t rows_read;      /* as told last */
     struct unit *last; /* the last one waits for the end, and gets what is not told by range */
@@ -168,6 +173,7 @@ struct leading {
     struct list waiting; /* for a batch, in order */
     struct batch batches[REPAIR_BATCHES_MAX];
     size_t batches_count;
+    size_t full_ranges; /* that the next batch may have that reads all again */
 };
 void lead_init(struct repair *r);
 void lead_free(struct repair *r);

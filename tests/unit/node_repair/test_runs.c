@@ -68,16 +68,44 @@ static void progress_is_told(void)
         struct repair_sums sums = world_sums(run, counts);
         CU_ASSERT_EQUAL(counts[1], 0);
         CU_ASSERT(run->progress > before && run->progress <= at / 2);
-        CU_ASSERT(sums.rows_read >= 3 * at && sums.rows_read <= 6 * at);
+        CU_ASSERT(sums.rows_read >= 3 * at && sums.rows_read <= 12 * at);
         before = run->progress;
     }
     w.session_read = 1000; /* 200 since that was told */
-    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    CU_ASSERT(world_run(120 * USEC_PER_SEC));
     CU_ASSERT_EQUAL(run->progress, 1000);
     uint64_t batches_begun = 0;
     for (size_t i = 0; i < 3; i++)
         batches_begun += w.node[i].batches;
     CU_ASSERT_EQUAL(world_sums(run, counts).rows_read, 1000 * batches_begun);
+}
+
+/* What is read again is compared with all before much else is begun, so little is lost with a
+ * manager or a leader, however long all of it takes. Where ranges are small batches are not. */
+static void full_runs_get_done_bit_by_bit(void)
+{
+    struct repair_wish wish = {.full = true};
+    uint32_t counts[4], shown = 0;
+    world_setup(3, 1024, 3);
+    world_drop_keyspace(KEYSPACE + 1);
+    w.session_us = 300 * USEC_PER_MS;
+    const struct repair_run *run = world_find(1, world_start(1, &wish));
+    for (unsigned i = 0; i < 3000 && run->state == REPAIR_RUNNING; i++) {
+        world_elapse(10 * USEC_PER_MS);
+        world_sums(run, counts);
+        CU_ASSERT(w.compared <= 2 * counts[1] + 160);
+        shown += run->progress > 250 && run->progress < 750;
+    }
+    CU_ASSERT_EQUAL(counts[1], 1024);
+    CU_ASSERT(shown > 300);
+    world_teardown();
+    world_setup(3, 1024, 3);
+    world_drop_keyspace(KEYSPACE + 1);
+    uint64_t id = world_start(1, &wish);
+    CU_ASSERT(world_run(2 * USEC_PER_SEC));
+    CU_ASSERT_EQUAL(world_find(1, id)->state, REPAIR_OVER);
+    uint64_t batches = w.node[0].batches + w.node[1].batches + w.node[2].batches;
+    CU_ASSERT(batches < 120);
 }
 
 /* Whoever lacks what: afterwards all replicas have all, each row is told of once, and rows travel
@@ -281,6 +309,7 @@ static void ids_are_read(void)
 }
 
 CU_TestInfo runs_tests[] = {{"progress is told", progress_is_told},
+                            {"full runs get done bit by bit", full_runs_get_done_bit_by_bit},
                             {"1,024 equal ranges are told of at once", all_equal_is_cheap},
                             {"all replicas end equal", all_replicas_end_equal},
                             {"a preview mends nothing", preview_mends_nothing},
