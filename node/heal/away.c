@@ -1,10 +1,15 @@
 /* What waits in the range logs for replicas that are away.
  *
- *   nothing known --lost--> our clocks of then are kept --a comparison finds all equal--> nothing
+ *   nothing known --lost--> LOST --tells a clock--> BACK --has what we had then--> nothing
+ *                             ^                       |
+ *                             +---------lost----------+
  *
  * A replica that is lost had about what we had then: what came since waits for it. (It may lack a
- * little of before, or have a little more: what was on its way.) In memory only: after a restart
- * all that the log has may be waiting. Asked for by people, so the sums are made when they ask. */
+ * little of before, or have a little more: what was on its way.) When it is back it tells what it
+ * has by now, each second; what is written from then on goes to it as to all others, and is not
+ * waited for: clocks are never equal where somebody writes all the time. In memory only: after a
+ * restart all that the log has may be waiting. Asked for by people, so the sums are made when they
+ * ask. */
 #include "node/heal/heal_core.h"
 
 #include <string.h>
@@ -12,7 +17,9 @@
 #define AWAY_MAX 65536u
 
 struct away {
-    struct clock clock; /* ours when the peer was lost */
+    struct clock clock; /* ours when the peer was lost, with what it told since */
+    bool back;
+    struct clock due; /* ours when it told its first clock; then it is to have that */
     int64_t since_s;
 };
 
@@ -42,6 +49,7 @@ static void drop(struct heal *h, struct omap_node *n)
 {
     struct away *a = value_of(n);
     clock_close(&a->clock);
+    clock_close(&a->due);
     mem_free(a);
     omap_remove_node(&h->away, n);
 }
@@ -68,16 +76,35 @@ void away_lost(struct heal *h, struct now now, node_no peer)
         range_no range = 0;
         for (; engine_next_range(h->engine, keyspace, range, &range); range++) {
             struct bytes key = away_key(peer, keyspace, range, &room);
-            if (!shared(h, keyspace, range, peer) || omap_count(&h->away) >= AWAY_MAX ||
-                omap_find(&h->away, key) != NULL)
+            struct away *a = value_of(omap_find(&h->away, key));
+            if (a != NULL)
+                a->back = false;
+            if (!shared(h, keyspace, range, peer) || omap_count(&h->away) >= AWAY_MAX || a != NULL)
                 continue;
-            struct away *a = mem_new(struct away);
+            a = mem_new(struct away);
             clock_init(&a->clock);
+            clock_init(&a->due);
             clock_copy(&a->clock, engine_clock(h->engine, keyspace, range));
             a->since_s = now.wall / USEC_PER_SEC;
             omap_put(&h->away, key, bytes_make(&a, sizeof a));
         }
     }
+}
+
+void away_told(struct heal *h, node_no peer, keyspace_no keyspace, range_no range,
+               const struct clock *has)
+{
+    struct away_key room;
+    struct omap_node *n = omap_find(&h->away, away_key(peer, keyspace, range, &room));
+    struct away *a = value_of(n);
+    if (a == NULL)
+        return;
+    if (!a->back)
+        clock_copy(&a->due, engine_clock(h->engine, keyspace, range));
+    a->back = true;
+    clock_merge(&a->clock, has);
+    if (clock_covers(&a->clock, &a->due))
+        drop(h, n);
 }
 
 void away_equal(struct heal *h, node_no peer, keyspace_no keyspace)
@@ -118,7 +145,8 @@ static void tell(struct telling *t, node_no peer, keyspace_no keyspace, range_no
     w.marked = m != NULL ? m->why : 0;
     w.marked_since_s = m != NULL ? m->since_s : 0;
     if (a != NULL) {
-        clock_missing(engine_clock(h->engine, keyspace, range), &a->clock, &since);
+        clock_missing(a->back ? &a->due : engine_clock(h->engine, keyspace, range), &a->clock,
+                      &since);
         clock_common(&since, floor, &gone);
         w.cut = clock_count(&gone);
         w.dots = clock_count(&since) - w.cut;

@@ -235,6 +235,8 @@ void felt_receive(struct heal *h, struct now now, node_no from, const struct wir
 void away_free(struct heal *h);
 void away_lost(struct heal *h, struct now now, node_no peer);
 void away_equal(struct heal *h, node_no peer, keyspace_no keyspace); /* their clocks are */
+void away_told(struct heal *h, node_no peer, keyspace_no keyspace, range_no range,
+               const struct clock *has); /* it is back, and says what it has */
 
 /* --- refused.c */
 void refused_tick(struct heal *h, struct now now); /* each interval */

@@ -339,7 +339,10 @@ static void hear_clocks(struct heal *h, struct now now, node_no from, const stru
         struct proved_pair *p = clocks.failed ? NULL : proved_find(h, keyspace, range, from);
         struct clock theirs;
         clock_init(&theirs);
-        if (p != NULL && clock_decode(encoded, &theirs) == ERR_OK) {
+        bool fine = !clocks.failed && clock_decode(encoded, &theirs) == ERR_OK;
+        if (fine)
+            away_told(h, from, keyspace, range, &theirs);
+        if (fine && p != NULL) {
             p->heard = m->round;
             hear_clock(h, now, p, keyspace, young, &theirs);
         }

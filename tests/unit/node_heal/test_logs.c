@@ -274,6 +274,41 @@ static void what_waits_for_whom_is_told(void)
     }
 }
 
+/* Somebody writes all the time, so that clocks are equal at no moment. */
+static void who_has_come_back_is_waited_for_no_longer(void)
+{
+    logs_teardown();
+    set_up(1u << 20, 1u << 30);
+    begin();
+    load(7, 300);
+    elapse(10 * USEC_PER_SEC);
+    set_down(3, true);
+    load(3, 400);
+    CU_ASSERT_EQUAL(waiting(1, 3).dots, 400);
+    set_down(3, false);
+    uint64_t before = 400;
+    for (unsigned i = 0; i < 300; i++) {
+        write_quietly(3, 1 + i % 2, i % KEYS, 1000000 + i);
+        elapse(USEC_PER_SEC / 10);
+        for (node_no no = 1; no <= NODES; no++)
+            perform(no);
+        uint64_t dots = waiting(1, 3).dots;
+        CU_ASSERT(dots <= before + (i < 50)); /* until it has told what it has */
+        before = dots;
+    }
+    CU_ASSERT_FALSE(all_equal());
+    CU_ASSERT_EQUAL(waiting(1, 3).dots, 0);
+    CU_ASSERT_EQUAL(waiting(2, 3).dots, 0);
+    set_down(3, true); /* and is, when it is away again */
+    load(3, 100);
+    CU_ASSERT(waiting(1, 3).dots >= 100);
+    set_down(3, false);
+    settle();
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT(all_equal());
+    CU_ASSERT_EQUAL(waiting(1, 3).dots, 0);
+}
+
 /* And when nobody says so. */
 static void who_was_away_for_long_comes_back_alone(void)
 {
@@ -506,6 +541,7 @@ CU_TestInfo logs_tests[] = {
     {"the newest comes first", the_newest_comes_first},
     {"who was away shortly gets all from the logs", who_was_away_shortly_gets_all_from_the_logs},
     {"what waits for whom is told", what_waits_for_whom_is_told},
+    {"who has come back is waited for no longer", who_has_come_back_is_waited_for_no_longer},
     {"who was away for long comes back alone", who_was_away_for_long_comes_back_alone},
     {"a log that is too long is cut", a_log_that_is_too_long_is_cut},
     {"a log that is too old is cut", a_log_that_is_too_old_is_cut},
