@@ -70,11 +70,12 @@ static void shape_write(const struct part *p, struct buf *out)
         buf_put_vbytes(out, p->rows[i].key);
 }
 
-table_no engine_shape_table(struct bytes entry)
+table_no engine_shape_place(struct bytes entry, token *ret_token)
 {
     struct reader in = reader_make(entry);
     uint8_t version = read_u8(&in);
     uint64_t table = read_varint(&in);
+    *ret_token = read_i64(&in);
     return in.failed || version != LOG_VERSION || table > UINT32_MAX ? 0 : (table_no)table;
 }
 

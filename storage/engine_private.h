@@ -337,7 +337,8 @@ struct shape {
 
 /* Views point into what is read. */
 bool engine_shape_read(struct reader *in, struct arena *arena, struct shape *ret);
-table_no engine_shape_table(struct bytes entry); /* alone; 0: it cannot be read */
+/* Where it is, alone: the table (0: it cannot be read), and the token of its partition. */
+table_no engine_shape_place(struct bytes entry, token *ret_token);
 
 /* Into e->batch: an entry as it is, and one that names what is in p. */
 void engine_put_entry(struct engine *e, struct range_state *r, struct dot dot, struct bytes entry);

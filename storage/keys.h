@@ -105,6 +105,11 @@ bool key_parse_tree_place(struct bytes place, struct arena *arena, token *ret_to
                           struct bytes *ret_partition_key, enum key_kind *ret_kind,
                           struct bytes *ret_row);
 bool key_is_tree_place(struct bytes place);
+/* Of one that is. */
+static inline token key_place_token(struct bytes place)
+{
+    return (token)(load_u64(place.data) ^ (uint64_t)1 << 63);
+}
 
 /* Take the `part` of a data key. ret_len: its length. */
 bool key_parse_part(struct bytes key, struct arena *arena, table_no *ret_table, token *ret_token,

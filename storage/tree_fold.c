@@ -179,6 +179,64 @@ static enum err mark_stretch(void *arg, table_no table, struct bytes from, struc
     return ERR_OK;
 }
 
+/* The last piece, or leaf, that begins before all of the partition. */
+static size_t piece_before(const struct tree_table *table, token at)
+{
+    size_t low = 0, high = table->count;
+    while (high - low > 1) {
+        size_t mid = low + (high - low) / 2;
+        bool before = key_place_token(table->pieces[mid].first) < at;
+        low = before ? mid : low;
+        high = before ? high : mid;
+    }
+    return low;
+}
+
+static size_t leaf_before(const struct tree_piece *p, token at)
+{
+    size_t low = 0, high = p->count;
+    while (high - low > 1) {
+        size_t mid = low + (high - low) / 2;
+        bool before = key_place_token(p->leaves[mid].first) < at;
+        low = before ? mid : low;
+        high = before ? high : mid;
+    }
+    return low;
+}
+
+/* The token alone tells the leaf, unless one begins within the partition: then *ret_done is false,
+ * and it matters what of the partition was touched. */
+static enum err mark_token(struct tree *t, table_no table, token at, bool *ret_done)
+{
+    struct tree_table *of = tree_table(t, table);
+    size_t leaf = 0;
+    *ret_done = true;
+    if (of == NULL) /* it will be built */
+        return ERR_OK;
+    size_t piece = piece_before(of, at);
+    struct tree_piece *p = &of->pieces[piece];
+    if (piece + 1 < of->count && key_place_token(p[1].first) == at) {
+        *ret_done = false;
+        return ERR_OK;
+    }
+    if (piece_is_all_dirty(p))
+        return ERR_OK;
+    if (p->count > 1) {
+        enum err err = p->leaves != NULL ? ERR_OK : tree_load(t, of, p);
+        if (err != ERR_OK)
+            return err;
+        leaf = leaf_before(p, at);
+        bool begins = leaf + 1 < p->count && key_place_token(p->leaves[leaf + 1].first) == at;
+        if (begins && !MUTANT(one_leaf_of_many)) {
+            *ret_done = false;
+            return ERR_OK;
+        }
+    }
+    set_dirty(t, p, leaf);
+    t->changed = true;
+    return ERR_OK;
+}
+
 static void mark_all(struct tree *t)
 {
     for (size_t i = 0; i < t->head.count; i++) {
@@ -344,9 +402,8 @@ static bool has_window(const struct clock *c, struct dot window)
 
 /* Where rows are written at random all leaves are dirty soon: then it does not matter what else is
  * in an entry of the table. */
-static bool is_dirty_anyhow(struct tree_prune *p, struct bytes entry)
+static bool is_dirty_anyhow(struct tree_prune *p, table_no table)
 {
-    table_no table = engine_shape_table(entry);
     bool other = p->looked_at != table && !MUTANT(dirty_in_any_table);
     if (table != 0 && (other || p->dirtied != p->t.dirtied)) {
         const struct tree_table *t = tree_table(&p->t, table);
@@ -355,6 +412,25 @@ static bool is_dirty_anyhow(struct tree_prune *p, struct bytes entry)
         p->dirtied = p->t.dirtied;
     }
     return table != 0 && p->all_dirty;
+}
+
+/* No more of the entry is read than it takes to know which leaves it touched. */
+static enum err mark_entry(struct tree_prune *p, struct bytes entry)
+{
+    token at = 0;
+    table_no table = engine_shape_place(entry, &at);
+    struct reader in = reader_make(entry);
+    struct shape shape;
+    bool done = is_dirty_anyhow(p, table);
+    enum err err = ERR_OK;
+    if (!done && table != 0)
+        err = mark_token(&p->t, table, at, &done);
+    if (err != ERR_OK || done)
+        return err;
+    if (engine_shape_read(&in, &p->arena, &shape))
+        return touch_shape(&p->touch, &shape);
+    mark_all(&p->t);
+    return ERR_OK;
 }
 
 enum err engine_tree_prune_piece(struct tree_prune *p, const struct clock *known, struct dot window,
@@ -369,7 +445,6 @@ enum err engine_tree_prune_piece(struct tree_prune *p, const struct clock *known
     while (reader_left(&in) > 0 && err == ERR_OK) {
         uint8_t n;
         struct bytes entry;
-        struct shape shape;
         if (!log_piece_next(&in, &n, &entry))
             break; /* nothing of it is pruned */
         struct dot dot = {window.actor, window.n + n};
@@ -377,13 +452,7 @@ enum err engine_tree_prune_piece(struct tree_prune *p, const struct clock *known
             (!all_known && !(clock_has(known, dot) && clock_has(own, dot))))
             continue;
         note_gone(p, dot);
-        if (is_dirty_anyhow(p, entry))
-            continue;
-        struct reader shaped = reader_make(entry);
-        if (engine_shape_read(&shaped, &p->arena, &shape))
-            err = touch_shape(&p->touch, &shape);
-        else
-            mark_all(&p->t);
+        err = mark_entry(p, entry);
     }
     return err;
 }

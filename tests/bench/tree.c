@@ -52,12 +52,19 @@ static double thread_us(void)
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
+/* Of tokens; of one range it is one less than there are. */
+static uint64_t width_of(const struct bench *b)
+{
+    return UINT64_MAX / b->ranges + (b->ranges > 1);
+}
+
 static struct range_place place_of(const struct bench *b, uint64_t range)
 {
-    uint64_t width = UINT64_MAX / b->ranges + 1;
+    uint64_t first = range * width_of(b);
+    bool last = range + 1 == b->ranges;
     struct range_place p = {.tables = tables, .tables_count = 1};
-    p.first = (token)((uint64_t)INT64_MIN + range * width);
-    p.last = (token)((uint64_t)INT64_MIN + (range + 1) * width - 1);
+    p.first = (token)((uint64_t)INT64_MIN + first);
+    p.last = last ? INT64_MAX : (token)((uint64_t)INT64_MIN + first + width_of(b) - 1);
     return p;
 }
 
@@ -72,9 +79,8 @@ static void must(enum err err)
 static void put(struct bench *b, uint64_t row)
 {
     uint8_t pk[8], value[VALUE] = {0};
-    uint64_t width = UINT64_MAX / b->ranges + 1;
     uint64_t at = row * 0x9e3779b97f4a7c15u;
-    range_no range = (range_no)(at / width);
+    range_no range = b->ranges > 1 ? (range_no)(at / width_of(b)) : 0;
     struct dot dot = engine_next_dot(b->engine, 1, range, self);
     store_u64(pk, row);
     store_u64(value, ++b->writes * 0x9e3779b97f4a7c15u);
@@ -214,6 +220,10 @@ int main(int argc, char **argv)
     }
     uint64_t rows = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
     uint64_t ranges = argc > 3 ? strtoull(argv[3], NULL, 10) : 1024;
+    if (rows == 0 || ranges == 0 || (ranges & (ranges - 1)) != 0) {
+        fputs("storage_tree: there are rows, and ranges are a power of two\n", stderr);
+        return 2;
+    }
     snprintf(path, sizeof path, "%s/with", argv[1]);
     bench_open(&with, path, rows, ranges);
     snprintf(path, sizeof path, "%s/without", argv[1]);

@@ -223,6 +223,32 @@ static void pruning_folds_first(void)
     tree_world_close(&w);
 }
 
+/* What was touched since is known after a power cut, pruned or not: no other leaf is read. */
+static void a_crash_costs_the_dirty_leaves(void)
+{
+    static const struct {
+        token where;
+        unsigned row;
+    } touched[] = {{3, 3}, {7, 1007}, {7, 1987}, {12, 1012}};
+    struct tree_world w;
+    tree_world_filled(&w, ROWS);
+    CU_ASSERT(prune_all(&w));
+    for (size_t i = 0; i < ARRAY_LEN(touched); i++) {
+        if (i + 1 == ARRAY_LEN(touched))
+            CU_ASSERT(prune_all(&w)); /* but for the last one */
+        tree_world_put(&w, touched[i].where, touched[i].row, 20);
+    }
+    sync_all(w.store);
+    tree_world_crash(&w);
+    uint64_t leaves = engine_stats(w.engine).leaves_read;
+    tree_world_update(&w, SIZE_MAX);
+    CU_ASSERT_EQUAL(engine_stats(w.engine).leaves_read - leaves, ARRAY_LEN(touched));
+    CU_ASSERT_EQUAL(engine_stats(w.engine).trees_built, 0);
+    tree_world_check(&w);
+    tree_world_is_good(&w, 1);
+    tree_world_close(&w);
+}
+
 static void what_the_log_lacks_is_dirty(void)
 {
     struct tree_world w;
@@ -573,6 +599,7 @@ CU_TestInfo tree_tests[] = {
     {"long partitions", long_partitions},
     {"collapsing changes nothing", collapsing_changes_nothing},
     {"pruning the log folds it first", pruning_folds_first},
+    {"a crash costs the dirty leaves", a_crash_costs_the_dirty_leaves},
     {"what the log lacks is dirty", what_the_log_lacks_is_dirty},
     {"what is dropped leaves a mark", what_is_dropped_leaves_a_mark},
     {"lists leave out garbage", lists_leave_out_garbage},
