@@ -95,6 +95,9 @@
     X(clock_without_log, "a clock is loaded without what was written since its snapshot")          \
     X(data_without_clock, "a write's dot does not enter the clock of its range")                   \
     X(fragments_numbered_anew, "fragments of rows are numbered from zero again after a start")     \
+    X(gap_not_cut, "what is put where nothing was is not seen")                                    \
+    X(young_in_gap, "a stretch of keys is taken for empty whatever is about to be put there")      \
+    X(gap_for_elders, "what is gone is gone for iterators that should still see it")               \
     X(collapse_loses_cell, "collapsing the fragments of a row loses its last cell")                \
     X(purge_early, "collapsing drops the tombstone of a row at once")                              \
     X(known_state_taken, "state is taken though its dots are known and it is not there any more")  \

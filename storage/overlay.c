@@ -72,6 +72,14 @@ bool overlay_find(const struct overlay *o, struct bytes key, struct overlay_entr
     return true;
 }
 
+bool overlay_first(const struct overlay *o, struct bytes key, struct bytes *ret_key)
+{
+    const struct omap_node *n = omap_seek(&o->map, key);
+    if (n != NULL)
+        *ret_key = omap_key(n);
+    return n != NULL;
+}
+
 void overlay_iter_init(struct overlay_iter *i, struct overlay *o)
 {
     *i = (struct overlay_iter){.overlay = o};

@@ -31,6 +31,9 @@ void overlay_set(struct overlay *o, struct bytes key, struct overlay_entry entry
 void overlay_remove(struct overlay *o, struct bytes key); /* harmless when it is not there */
 bool overlay_find(const struct overlay *o, struct bytes key, struct overlay_entry *ret_entry);
 
+/* The first key that is not below; false: there is none. */
+bool overlay_first(const struct overlay *o, struct bytes key, struct bytes *ret_key);
+
 struct overlay_iter {
     struct list link;
     struct overlay *overlay;

@@ -12,6 +12,7 @@
 #define CACHE_DEFAULT        ((size_t)4 << 20)
 #define FILES_DEFAULT        256
 #define BLOOM_BITS           10
+#define WALK_MANY            1024u /* a seek in a store of seven levels compares some hundred */
 
 static void group_free(struct group *g)
 {
@@ -74,9 +75,12 @@ static void ldb_write(struct store *s, const struct store_batch *b, uint64_t tic
     g->batch.count += b->count;
     l->backlog += b->ops.len;
     while (store_batch_next(b, &at, &op)) {
-        if (op.type != STORE_APPEND)
-            overlay_set(&l->overlay, op.key,
-                        (struct overlay_entry){g->number, op.type == STORE_PUT, op.value});
+        if (op.type == STORE_APPEND)
+            continue;
+        overlay_set(&l->overlay, op.key,
+                    (struct overlay_entry){g->number, op.type == STORE_PUT, op.value});
+        if (op.type == STORE_PUT)
+            gaps_cut(&l->gaps, op.key);
     }
 }
 
@@ -132,6 +136,7 @@ static void collect_done(struct store_leveldb *l)
         if (g->err != ERR_OK) /* it stays readable: it may or may not be on the disk */
             continue;
         leave_overlay(l, g);
+        l->collected++;
         if (g->last > l->store.durable)
             l->store.durable = g->last;
     }
@@ -217,12 +222,14 @@ static void ldb_close(struct store *s)
     overlay_close(&l->nothing);
     spans_close(&l->asked);
     spans_close(&l->compact);
+    gaps_close(&l->gaps);
     if (l->db != NULL)
         leveldb_close(l->db);
     leveldb_readoptions_destroy(l->read_options);
     leveldb_options_destroy(l->options);
     leveldb_cache_destroy(l->cache);
     leveldb_filterpolicy_destroy(l->filter);
+    leveldb_comparator_destroy(l->order);
     if (l->wake_fd >= 0)
         close(l->wake_fd);
     pthread_cond_destroy(&l->work);
@@ -277,11 +284,13 @@ static void set_options(struct store_leveldb *l, const struct store_leveldb_conf
     l->cache =
         leveldb_cache_create_lru(config->cache_bytes > 0 ? config->cache_bytes : CACHE_DEFAULT);
     l->filter = leveldb_filterpolicy_create_bloom(BLOOM_BITS);
+    l->order = ldb_order_new();
     l->options = leveldb_options_create();
     leveldb_options_set_create_if_missing(l->options, 1);
     leveldb_options_set_paranoid_checks(l->options, 1);
     leveldb_options_set_compression(l->options, leveldb_snappy_compression);
     leveldb_options_set_filter_policy(l->options, l->filter);
+    leveldb_options_set_comparator(l->options, l->order);
     leveldb_options_set_cache(l->options, l->cache);
     leveldb_options_set_write_buffer_size(l->options, config->write_buffer_bytes > 0
                                                           ? config->write_buffer_bytes
@@ -367,6 +376,8 @@ enum err store_leveldb_open(const struct store_leveldb_config *config, struct st
     pthread_cond_init(&l->compact_work, NULL);
     spans_init(&l->asked);
     spans_init(&l->compact);
+    gaps_init(&l->gaps);
+    l->many = config->walk_many > 0 ? config->walk_many : WALK_MANY;
     set_options(l, config);
     l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->wake_fd < 0)

@@ -12,6 +12,9 @@
  * thread compacts it, in small pieces with pauses between them: LevelDB's own compactions and the
  * committer get their turn, and store_close waits for one piece.
  *
+ * What was removed lies there until it is compacted, and who has walked over much of it remembers
+ * where: gaps.h, store_leveldb_walk.c.
+ *
  * Files: only store_leveldb_private.h includes LevelDB.
  */
 #ifndef TORC_STORAGE_STORE_LEVELDB_H
@@ -31,7 +34,9 @@ struct store_leveldb_config {
     size_t write_buffer_bytes; /* 0: 4 MiB; LevelDB has two of them */
     size_t cache_bytes;        /* of uncompressed blocks; 0: 4 MiB */
     int files_max;             /* open at once; 0: 256 */
-    bool mend;                 /* look at all files first, for somebody met damage */
+    uint32_t walk_many; /* keys compared in one step of an iterator that make it remember what it
+                           stepped over (gaps.h); 0: 1024 */
+    bool mend;          /* look at all files first, for somebody met damage */
 };
 
 /* Damage that LevelDB refuses to open is mended, where the manifest is whole, and store_lost tells
@@ -58,6 +63,9 @@ uint64_t store_leveldb_torn(const struct store *s);
 
 /* Something was mended at opening. */
 bool store_leveldb_mended(const struct store *s);
+
+/* How many keys this thread has compared in LevelDB so far: what its reads have cost. */
+uint64_t store_leveldb_compared(void);
 
 /* Ask for an fsync of all that was flushed. With STORE_SYNC_PERIODIC the shell's timer calls it. */
 void store_leveldb_sync(struct store *s);

@@ -3,14 +3,16 @@
  *   store_leveldb.c          opening, writing on the loop, closing
  *   store_leveldb_threads.c  the committer and the compactor
  *   store_leveldb_read.c     values and iterators
+ *   store_leveldb_walk.c     LevelDB's iterators, and what they jump over
  *   store_leveldb_mend.c     a damaged directory is mended before it is opened; no LevelDB in it
  *
- * All three talk to LevelDB, so its header is included here, and nowhere else.
+ * All of them talk to LevelDB, so its header is included here, and nowhere else.
  */
 #ifndef TORC_STORAGE_STORE_LEVELDB_PRIVATE_H
 #define TORC_STORAGE_STORE_LEVELDB_PRIVATE_H
 
 #include "base/list.h"
+#include "storage/gaps.h"
 #include "storage/lost.h"
 #include "storage/overlay.h"
 #include "storage/spans.h"
@@ -36,6 +38,7 @@ struct store_leveldb {
     leveldb_options_t *options;
     leveldb_cache_t *cache;
     leveldb_filterpolicy_t *filter;
+    leveldb_comparator_t *order;
     leveldb_readoptions_t *read_options;
     enum store_sync sync;
     int wake_fd;
@@ -54,6 +57,10 @@ struct store_leveldb {
     char *failure;
     struct spans asked; /* to be compacted when `asked_after` is durable */
     uint64_t asked_after;
+    struct gaps gaps;
+    uint64_t many;      /* keys compared in one step that leave a gap */
+    uint64_t walks;     /* iterators so far */
+    uint64_t collected; /* groups that have left the overlay */
 
     /* Between the loop and the committer, under the lock. */
     pthread_mutex_t lock;
@@ -119,6 +126,32 @@ void ldb_hand_to_compactor(struct store_leveldb *l);
 
 bool ldb_compact(struct store *s, struct bytes from, struct bytes to);
 uint64_t ldb_size(struct store *s, struct bytes from, struct bytes to);
+
+/* --- store_leveldb_walk.c: over what LevelDB has, without the overlay */
+
+struct ldb_walk {
+    struct store_leveldb *store;
+    leveldb_iterator_t *it;
+    uint64_t number;         /* of the iterators of this store; from 1 */
+    uint64_t collected;      /* by the store when it was made */
+    struct buf from, upto;   /* scratch */
+    const struct gap *ahead; /* the first gap above where it stands; NULL: none; */
+    uint64_t version;        /* ... as long as the gaps are of this version */
+};
+
+leveldb_comparator_t *ldb_order_new(void);
+
+/* It sees what there is now. Errors: as of a store's iterator. prev, next: only when valid. */
+void ldb_walk_init(struct ldb_walk *w, struct store_leveldb *l);
+void ldb_walk_close(struct ldb_walk *w);
+void ldb_walk_seek(struct ldb_walk *w, struct bytes key);      /* the first >= key */
+void ldb_walk_seek_last(struct ldb_walk *w, struct bytes key); /* the last < key */
+void ldb_walk_next(struct ldb_walk *w);
+void ldb_walk_prev(struct ldb_walk *w);
+bool ldb_walk_valid(const struct ldb_walk *w);
+struct bytes ldb_walk_key(const struct ldb_walk *w);
+struct bytes ldb_walk_value(const struct ldb_walk *w);
+enum err ldb_walk_error(const struct ldb_walk *w);
 
 /* --- store_leveldb_read.c */
 

@@ -39,11 +39,11 @@ enum err ldb_get(struct store *s, struct bytes key, struct buf *ret_value)
 struct ldb_iter {
     struct store_iter iter;
     struct overlay_iter over;
-    leveldb_iterator_t *disk;
+    struct ldb_walk disk;
     bool back;
     bool valid;
     bool on_over; /* the current entry is the overlay's */
-    bool on_disk; /* LevelDB's iterator stands on the current key, too */
+    bool on_disk; /* that of LevelDB stands on the current key, too */
     struct buf key;
 };
 
@@ -58,7 +58,7 @@ struct store_iter *ldb_iter_new(struct store *s, bool durable)
     struct store_leveldb *l = ldb_of(s);
     struct ldb_iter *i = mem_new(struct ldb_iter);
     overlay_iter_init(&i->over, durable ? &l->nothing : &l->overlay);
-    i->disk = leveldb_create_iterator(l->db, l->read_options); /* sees what there is now */
+    ldb_walk_init(&i->disk, l);
     buf_init(&i->key, SIZE_MAX);
     return &i->iter;
 }
@@ -66,17 +66,10 @@ struct store_iter *ldb_iter_new(struct store *s, bool durable)
 void ldb_iter_free(struct store_iter *iter)
 {
     struct ldb_iter *i = ldb_iter_of(iter);
-    leveldb_iter_destroy(i->disk);
+    ldb_walk_close(&i->disk);
     overlay_iter_close(&i->over);
     buf_close(&i->key);
     mem_free(i);
-}
-
-static struct bytes disk_key(const struct ldb_iter *i)
-{
-    size_t len;
-    const char *key = leveldb_iter_key(i->disk, &len);
-    return bytes_make(key, len);
 }
 
 static void step_over(struct ldb_iter *i)
@@ -90,9 +83,9 @@ static void step_over(struct ldb_iter *i)
 static void step_disk(struct ldb_iter *i)
 {
     if (i->back)
-        leveldb_iter_prev(i->disk);
+        ldb_walk_prev(&i->disk);
     else
-        leveldb_iter_next(i->disk);
+        ldb_walk_next(&i->disk);
 }
 
 /* Choose the nearer of both; step over what the overlay deletes. */
@@ -100,8 +93,9 @@ static void settle(struct ldb_iter *i)
 {
     for (;;) {
         bool over = i->over.valid;
-        bool disk = leveldb_iter_valid(i->disk);
-        int c = over && disk ? bytes_compare(overlay_iter_key(&i->over), disk_key(i)) : 0;
+        bool disk = ldb_walk_valid(&i->disk);
+        int c =
+            over && disk ? bytes_compare(overlay_iter_key(&i->over), ldb_walk_key(&i->disk)) : 0;
         if (i->back)
             c = -c;
         i->on_over = over && (!disk || c <= 0);
@@ -120,7 +114,7 @@ void ldb_iter_seek(struct store_iter *iter, struct bytes key)
     struct ldb_iter *i = ldb_iter_of(iter);
     i->back = false;
     overlay_iter_seek(&i->over, key);
-    leveldb_iter_seek(i->disk, (const char *)key.data, key.len);
+    ldb_walk_seek(&i->disk, key);
     settle(i);
 }
 
@@ -129,11 +123,7 @@ void ldb_iter_seek_last(struct store_iter *iter, struct bytes key)
     struct ldb_iter *i = ldb_iter_of(iter);
     i->back = true;
     overlay_iter_seek_last(&i->over, key);
-    leveldb_iter_seek(i->disk, (const char *)key.data, key.len);
-    if (leveldb_iter_valid(i->disk))
-        leveldb_iter_prev(i->disk);
-    else
-        leveldb_iter_seek_to_last(i->disk);
+    ldb_walk_seek_last(&i->disk, key);
     settle(i);
 }
 
@@ -141,18 +131,14 @@ struct bytes ldb_iter_key(const struct store_iter *iter)
 {
     const struct ldb_iter *i = ldb_iter_of(iter);
     ASSERT(i->valid);
-    return i->on_over ? overlay_iter_key(&i->over) : disk_key(i);
+    return i->on_over ? overlay_iter_key(&i->over) : ldb_walk_key(&i->disk);
 }
 
 struct bytes ldb_iter_value(const struct store_iter *iter)
 {
     const struct ldb_iter *i = ldb_iter_of(iter);
-    size_t len;
     ASSERT(i->valid);
-    if (i->on_over)
-        return overlay_iter_entry(&i->over).value;
-    const char *value = leveldb_iter_value(i->disk, &len);
-    return bytes_make(value, len);
+    return i->on_over ? overlay_iter_entry(&i->over).value : ldb_walk_value(&i->disk);
 }
 
 /* Away from the current key, in the direction that both already go. */
@@ -206,7 +192,5 @@ bool ldb_iter_valid(const struct store_iter *iter)
 
 enum err ldb_iter_error(const struct store_iter *iter)
 {
-    char *text = NULL;
-    leveldb_iter_get_error(ldb_iter_of(iter)->disk, &text);
-    return text != NULL ? take_error(text) : ERR_OK;
+    return ldb_walk_error(&ldb_iter_of(iter)->disk);
 }
