@@ -26,7 +26,8 @@
     MUTANTS_OF_STORAGE(X)                                                                          \
     MUTANTS_OF_SIBLINGS(X)                                                                         \
     MUTANTS_OF_TREES(X)                                                                            \
-    MUTANTS_OF_HEAL(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X) MUTANTS_OF_NODE(X)
+    MUTANTS_OF_HEAL(X)                                                                             \
+    MUTANTS_OF_RING(X) MUTANTS_OF_META(X) MUTANTS_OF_GOSSIP(X) MUTANTS_OF_NODE(X)
 
 #define MUTANTS_OF_COORD(X)                                                                        \
     X(ack_before_fsync, "a write is acked when it is applied, not when it is durable")             \
@@ -202,6 +203,11 @@
     X(vote_takes_deletions, "a deletion that most have dropped is voted away from what it covers") \
     X(dropped_comes_back, "a session brings a deletion back to who has dropped it")                \
     X(preview_votes, "a preview replaces what lost")
+
+#define MUTANTS_OF_RING(X)                                                                         \
+    X(goal_keeps_proofs, "who has proved for one goal need not prove for the next")                \
+    X(newcomers_alone_prove, "who stays in a set that becomes smaller proves nothing")             \
+    X(alike_by_count, "a range stays where it is when as many nodes hold it by the new table")
 
 #define MUTANTS_OF_META(X)                                                                         \
     X(promise_forgotten, "an acceptor forgets its promise when its node restarts")                 \

@@ -138,7 +138,7 @@ struct node {
         uint64_t slot;
         uint32_t changes;
     } applied[APPLIED_KEPT]; /* what the last entries changed, for who proposed them */
-    uint64_t finish_request; /* our JOIN_FINISH that waits for its answer */
+    uint64_t finish_request; /* our STEP that waits for its answer */
     uint64_t finish_epoch;   /* the ring_epoch that it is for: that we have pulled for */
     usec finish_retry;
     usec role_retry;                   /* when to look for the first role; node_auth.c */
@@ -203,7 +203,7 @@ void meta_store_boot(struct node *n); /* durable with the node's ticket of that 
 void meta_new_life(struct node *n);
 void meta_life_begins(struct node *n);
 bool meta_life_is_new(struct node *n); /* else the next one will be */
-/* What came of our JOIN_FINISH. */
+/* What came of our STEP. */
 void meta_finish_answered(struct node *n, enum err err, const char *text);
 /* Of what this node takes over at ring_epoch, one half is here: when both are, it says so. */
 void meta_taken_over(struct node *n, enum moved what, uint64_t ring_epoch);

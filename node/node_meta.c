@@ -61,30 +61,6 @@ static void set_nodes(struct node *n)
     cluster_set_ring_epoch(n->cluster, t->ring_epoch);
 }
 
-static struct strategy strategy_of(const struct node *n, const struct keyspace *k)
-{
-    struct strategy s = {.type = STRATEGY_SIMPLE, .rf = k->replication.factor};
-    if (k->replication.class != REPLICATION_NETWORK_TOPOLOGY)
-        return s;
-    s.type = STRATEGY_NETWORK;
-    for (uint32_t i = 0; i < k->replication.dc_count && s.dcs < RING_DCS_MAX; i++) {
-        strncpy(s.dc[s.dcs].name, k->replication.dcs[i].dc, RING_NAME_SIZE - 1);
-        s.dc[s.dcs++].rf = k->replication.dcs[i].factor;
-    }
-    /* `replication_factor` stands for every data centre that is not named. */
-    const struct ring *ring = meta_topology(n->meta)->ring;
-    for (uint32_t i = 0; ring != NULL && k->replication.factor > 0 && i < ring->dcs; i++) {
-        bool named = false;
-        for (uint32_t j = 0; j < k->replication.dc_count; j++)
-            named |= strcmp(k->replication.dcs[j].dc, ring->dc[i]) == 0;
-        if (named || s.dcs == RING_DCS_MAX)
-            continue;
-        memcpy(s.dc[s.dcs].name, ring->dc[i], RING_NAME_SIZE);
-        s.dc[s.dcs++].rf = k->replication.factor;
-    }
-    return s;
-}
-
 static struct patience option_patience(const char *option)
 {
     struct speculation s;
@@ -136,8 +112,12 @@ static void set_keyspaces(struct node *n, const struct schema *schema)
         const struct keyspace *k = schema->keyspaces[i];
         if (k->no >= SCHEMA_SYSTEM_NO)
             continue;
-        struct strategy s = strategy_of(n, k);
+        const struct moves_keyspace *moves = moves_find(&meta_topology(n->meta)->moves, k->no);
+        struct strategy s;
+        replication_strategy(&k->replication, &s);
         cluster_set_keyspace(n->cluster, k->no, &s);
+        if (moves != NULL)
+            cluster_set_moves(n->cluster, moves);
         cluster_set_sloppy(n->cluster, k->no, k->sloppy_quorum);
     }
     while (cluster_next_keyspace(n->cluster, at, &at)) {
@@ -341,8 +321,8 @@ void meta_caught_up(struct node *n)
  * are back (a partition makes them dead to us, not to their clients). */
 static bool is_to_be_told(const struct node *n, const struct topology *t, node_no node)
 {
-    return peer_is_alive(n, node) ||
-           (ring_count(t->ring, RING_NOW, node) > 0 && ring_count(t->ring, RING_LATER, node) > 0);
+    return peer_is_alive(n, node) || (ring_count(t->ring, RING_PUBLISHED, node) > 0 &&
+                                      ring_count(t->ring, RING_NEWEST, node) > 0);
 }
 
 /* --- lives: what dots are minted under */
@@ -397,7 +377,7 @@ void meta_watch_move(struct node *n)
     node_no self = meta_self(n->meta);
     if (n->run != RUN_READY)
         return;
-    if (self == 0 || !topology_is_mover(t, self)) {
+    if (self == 0 || !topology_waits_for(t, self)) {
         if (n->moving_epoch != 0) {
             heal_move(n->heal, n->now, 0);
             coord_cas_move(n->coord, n->now, 0);
@@ -422,7 +402,7 @@ static void ask_to_own(struct node *n, uint64_t ring_epoch)
 {
     struct buf command;
     buf_init(&command, COMMAND_MAX);
-    command_join_finish(meta_self(n->meta), ring_epoch, &command);
+    command_step(meta_self(n->meta), ring_epoch, &command);
     n->finish_request = ++n->requests;
     n->finish_epoch = ring_epoch;
     n->finish_retry = USEC_NEVER;
@@ -450,7 +430,7 @@ void meta_finish_again(struct node *n)
 {
     const struct topology *t = meta_topology(n->meta);
     n->finish_retry = USEC_NEVER;
-    if (t->ring_epoch == n->finish_epoch && topology_is_mover(t, meta_self(n->meta)))
+    if (t->ring_epoch == n->finish_epoch && topology_waits_for(t, meta_self(n->meta)))
         ask_to_own(n, n->finish_epoch);
 }
 

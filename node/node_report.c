@@ -211,7 +211,7 @@ static json_t *node_json(struct node *n, const struct topology_node *t)
     usec since = 0;
     size_t pins = heal_pinned_by(n->heal, t->node, &since);
     bool self = t->node == meta_self(n->meta);
-    uint32_t ranges = ring_count(ring, RING_NOW, t->node);
+    uint32_t ranges = ring_count(ring, RING_PUBLISHED, t->node);
     json_t *j = json_object();
     json_object_set_new(j, "node", json_integer(t->node));
     set_uuid(j, "host_id", &t->info.host_id);
@@ -295,9 +295,9 @@ void node_ring_json(struct node *n, struct buf *out)
     if (t->ring != NULL) {
         json_object_set_new(j, "ranges", json_integer(t->ring->ranges));
         json_object_set_new(j, "epoch", json_integer((json_int_t)t->ring_epoch));
-        json_object_set_new(j, "moving", json_boolean(t->ring->target != NULL));
+        json_object_set_new(j, "moving", json_boolean(topology_is_moving(t)));
         for (uint32_t dc = 0; dc < t->ring->dcs; dc++)
-            json_object_set_new(owners, t->ring->dc[dc], owners_json(t->ring, RING_NOW, dc));
+            json_object_set_new(owners, t->ring->dc[dc], owners_json(t->ring, RING_PUBLISHED, dc));
         for (size_t i = 0; i < t->count; i++) {
             if (t->nodes[i].state != NODE_LEFT)
                 json_array_append_new(nodes, node_json(n, &t->nodes[i]));

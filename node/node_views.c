@@ -19,7 +19,7 @@ static struct exec_peer exec_peer_of(struct node *n, struct arena *arena,
     p.dc = arena_text(arena, bytes_text(node->info.dc));
     p.rack = arena_text(arena, bytes_text(node->info.rack));
     token *tokens = arena_array(arena, token, t->ring->ranges);
-    p.tokens_count = ring_tokens(t->ring, RING_NOW, node->node, tokens);
+    p.tokens_count = ring_tokens(t->ring, RING_PUBLISHED, node->node, tokens);
     p.tokens = tokens;
     /* A node that has yet to apply the last change is not in agreement with us. */
     if (node->node == meta_self(n->meta) ||

@@ -1,58 +1,42 @@
-/* placement.h - the replicas of every range for one replication strategy, looked up in O(1).
+/* placement.h - the replicas of every range of one keyspace, looked up in O(1).
  *
- * Exactly what a driver finds by walking the published tokens with Cassandra's SimpleStrategy or
- * NetworkTopologyStrategy, in the same order of preference. A pure function of ring and strategy;
- * build it once for each (ring, strategy) and share it. It keeps no pointer to either.
- *
- * Every range has the same number of replicas: what the strategy asks for, or all owners there are.
- * In a move, a range has three sets: its replicas now (reads go here), its replicas later, and the
- * pending ones: those of later that are not there now. Writes go to now and pending, and need their
- * consistency level among `replicas` and among `later`.
+ * A range has its replicas now, those that it will have later when it moves (the same when it does
+ * not), and the pending ones: those of later that are not there now. What its stage asks of each
+ * set is in stage.h. Build it once for each ring and keyspace and share it; it keeps no pointer to
+ * either.
  */
 #ifndef TORC_RING_PLACEMENT_H
 #define TORC_RING_PLACEMENT_H
 
-#include "ring/ring.h"
-
-#define STRATEGY_RF_MAX 128 /* of one data centre */
-
-struct strategy {
-    enum { STRATEGY_SIMPLE, STRATEGY_NETWORK } type;
-    uint32_t rf; /* SIMPLE */
-    uint32_t
-        dcs; /* NETWORK: how many of dc[] are used; no name twice, unknown ones place nothing */
-    struct {
-        char name[RING_NAME_SIZE];
-        uint32_t rf;
-    } dc[RING_DCS_MAX];
-};
-
-bool strategy_equal(const struct strategy *a, const struct strategy *b);
-
-struct replicas {
-    const node_no *node; /* in order of preference */
-    uint32_t count;
-};
-
-bool replicas_have(struct replicas r, node_no node);
+#include "ring/moves.h"
 
 struct placement {
     uint32_t ranges;
-    uint32_t now_each;
-    uint32_t later_each;
-    bool moving;
-    node_no *now;         /* [ranges * now_each] */
-    node_no *later;       /* [ranges * later_each]; `now` itself when nothing moves */
+    bool moving; /* some range does */
+    uint32_t places;
+    struct replica_sets set[MOVES_PLACES_MAX]; /* [places] */
+    struct placed {
+        uint8_t now, later; /* of the sets */
+        uint8_t stage;
+        uint32_t pending; /* where its own begin */
+    } * range;            /* [ranges + 1] */
     node_no *pending;     /* one after the other */
-    uint32_t *pending_at; /* [ranges + 1] where those of a range begin; NULL when nothing moves */
 };
 
+/* A keyspace with its ranges where `moves` says that they are. */
+struct placement *placement_of(const struct ring *ring, const struct moves_keyspace *moves);
+
+/* A keyspace that goes as a whole from the published to the newest table. */
 struct placement *placement_build(const struct ring *ring, const struct strategy *strategy);
 void placement_free(struct placement *p); /* accepts NULL */
 
 struct replicas placement_replicas(const struct placement *p, range_no range);
 struct replicas placement_later(const struct placement *p, range_no range);
 struct replicas placement_pending(const struct placement *p, range_no range);
+enum stage placement_stage(const struct placement *p, range_no range);
+
+/* A level is needed among its later replicas as well. */
+bool placement_needs_later(const struct placement *p, range_no range);
 
 /* Replicas that the move adds, over all ranges: how many range copies it sends. */
 uint64_t placement_moves(const struct placement *p);

@@ -74,8 +74,8 @@ static bool has_dc(const struct ring_node *nodes, size_t count, const char *dc)
     return false;
 }
 
-/* The target of `ring` when `future` are to be its members: data centres of `changed` are planned,
- * the others keep their row. The result has the nodes of both. */
+/* `ring` with the table for when `future` are its members: data centres of `changed` are planned,
+ * the others keep their row. `both` has the nodes of both. */
 static enum err plan_change(const struct ring *ring, const struct ring *future,
                             const struct ring *both, const struct ring_node *changed, size_t count,
                             struct ring **ret_ring)
@@ -83,27 +83,23 @@ static enum err plan_change(const struct ring *ring, const struct ring *future,
     enum err err = ERR_OK;
     size_t row = both->ranges;
     node_no *owner = mem_alloc(sizeof *owner * row * both->dcs);
-    node_no *target = mem_alloc(sizeof *target * row * both->dcs);
     for (uint32_t dc = 0; dc < both->dcs && err == ERR_OK; dc++) {
         int was = ring_find_dc(ring, both->dc[dc]);
         const node_no *now = NULL;
-        if (was >= 0) {
-            now = ring_table(ring, RING_LATER) + (size_t)was * row;
-            memcpy(owner + dc * row, ring->owner + (size_t)was * row, sizeof *owner * row);
-        }
+        if (was >= 0)
+            now = ring_table(ring, RING_NEWEST)->owner + (size_t)was * row;
         if (now != NULL && now[0] == 0)
             now = NULL;
         if (ring_find_dc(future, both->dc[dc]) < 0)
             continue;
         if (has_dc(changed, count, both->dc[dc]))
-            err = plan_row(future, both->dc[dc], now, target + dc * row);
+            err = plan_row(future, both->dc[dc], now, owner + dc * row);
         else if (now != NULL)
-            memcpy(target + dc * row, now, sizeof *target * row);
+            memcpy(owner + dc * row, now, sizeof *owner * row);
     }
     if (err == ERR_OK)
-        err = ring_new(both->ranges, both->node, both->nodes, owner, target, ret_ring);
+        err = ring_extend(ring, both->node, both->nodes, owner, ret_ring);
     mem_free(owner);
-    mem_free(target);
     return err;
 }
 
@@ -112,7 +108,7 @@ enum err ring_plan_fresh(uint32_t ranges, const struct ring_node *nodes, size_t 
 {
     struct ring *nobody;
     struct ring *plan;
-    enum err err = ring_new(ranges, NULL, 0, NULL, NULL, &nobody);
+    enum err err = ring_new(ranges, NULL, 0, NULL, 0, &nobody);
     if (err != ERR_OK)
         return err;
     err = ring_plan_join(nobody, nodes, count, &plan);
@@ -157,9 +153,9 @@ enum err ring_plan_join(const struct ring *ring, const struct ring_node *joining
     }
     all = join_nodes(ring, joining, count);
     next = join_nodes(members, joining, count);
-    err = ring_new(ring->ranges, all, ring->nodes + count, NULL, NULL, &both);
+    err = ring_new(ring->ranges, all, ring->nodes + count, NULL, 0, &both);
     if (err == ERR_OK)
-        err = ring_new(ring->ranges, next, members->nodes + count, NULL, NULL, &future);
+        err = ring_new(ring->ranges, next, members->nodes + count, NULL, 0, &future);
     if (err == ERR_OK)
         err = plan_change(ring, future, both, joining, count, ret_ring);
 out:
@@ -199,7 +195,7 @@ enum err ring_plan_leave(const struct ring *ring, const node_no *leaving, size_t
         if (!leaves)
             stay[staying++] = members->node[i];
     }
-    err = ring_new(ring->ranges, stay, staying, NULL, NULL, &future);
+    err = ring_new(ring->ranges, stay, staying, NULL, 0, &future);
     ASSERT(err == ERR_OK);
     err = plan_change(ring, future, ring, gone, count, ret_ring);
 out:
@@ -214,7 +210,7 @@ enum err ring_plan_replace(const struct ring *ring, node_no gone, const struct r
                            struct ring **ret_ring)
 {
     const struct ring_node *old = ring_find(ring, gone);
-    if (old == NULL || ring_count(ring, RING_LATER, gone) == 0)
+    if (old == NULL || ring_count(ring, RING_NEWEST, gone) == 0)
         return ERR_NOT_FOUND;
     if (ring_find(ring, with->node) != NULL)
         return ERR_EXISTS;
@@ -222,13 +218,12 @@ enum err ring_plan_replace(const struct ring *ring, node_no gone, const struct r
         return ERR_INVALID;
     size_t entries = (size_t)ring->dcs * ring->ranges;
     struct ring_node *all = join_nodes(ring, with, 1);
-    node_no *target = mem_copy(ring_table(ring, RING_LATER), sizeof *target * entries);
+    node_no *owner = mem_copy(ring_table(ring, RING_NEWEST)->owner, sizeof *owner * entries);
     all[ring->nodes].weight = old->weight;
     for (size_t i = 0; i < entries; i++)
-        target[i] = target[i] == gone ? with->node : target[i];
-    enum err err =
-        ring_new(ring->ranges, all, (size_t)ring->nodes + 1, ring->owner, target, ret_ring);
-    mem_free(target);
+        owner[i] = owner[i] == gone ? with->node : owner[i];
+    enum err err = ring_extend(ring, all, (size_t)ring->nodes + 1, owner, ret_ring);
+    mem_free(owner);
     mem_free(all);
     return err;
 }

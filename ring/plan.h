@@ -1,10 +1,10 @@
 /* plan.h - which ranges a node gets: even, racks apart, least moved.
  *
- * Pure and deterministic: the same ring and nodes give the same plan on every machine. A plan is a
- * ring whose `target` is the new table and whose `owner` is as before (ring_settle makes it so).
- * Plans are made in each data centre alone, and a data centre where nobody comes or goes keeps its
- * table. A ring that is moving already is planned on from its target. A member that owns nothing
- * gets its share with the next change in its data centre.
+ * Pure and deterministic: the same ring and nodes give the same plan on every machine. A plan is
+ * the ring with one table more (ring_extend). Plans are made in each data centre alone, and a data
+ * centre where nobody comes or goes keeps its row. A ring that is moving already is planned on from
+ * its newest table. A member that owns nothing gets its share with the next change in its data
+ * centre. TOO_BIG when the ring has as many tables as it may.
  *
  * In order of importance: every node gets its share of the ranges to within one; the load with
  * replicas (RF 1 .. PLAN_RF_MAX) is even; the replicas of a range are on different racks; and of

@@ -73,10 +73,20 @@ static size_t table_size(const struct ring *ring)
     return sizeof(node_no) * ring->dcs * ring->ranges;
 }
 
-enum err ring_new(uint32_t ranges, const struct ring_node *nodes, size_t count,
-                  const node_no *owner, const node_no *target, struct ring **ret_ring)
+static bool tables_valid(const struct ring *ring)
 {
-    if (!ring_ranges_valid(ranges) || count > RING_NODES_MAX)
+    for (uint32_t i = 0; i < ring->tables; i++) {
+        if ((i > 0 && ring->table[i].number <= ring->table[i - 1].number) ||
+            !table_valid(ring, ring->table[i].owner))
+            return false;
+    }
+    return true;
+}
+
+enum err ring_new(uint32_t ranges, const struct ring_node *nodes, size_t count,
+                  const struct ring_table *tables, size_t tables_count, struct ring **ret_ring)
+{
+    if (!ring_ranges_valid(ranges) || count > RING_NODES_MAX || tables_count > RING_TABLES_MAX)
         return ERR_INVALID;
     struct ring *ring = mem_new(struct ring);
     ring->ranges = ranges;
@@ -87,12 +97,16 @@ enum err ring_new(uint32_t ranges, const struct ring_node *nodes, size_t count,
     qsort(ring->node, count, sizeof *ring->node, compare_nodes);
     if (!nodes_valid(ring) || !collect_dcs(ring))
         goto invalid;
-    ring->owner = mem_alloc(table_size(ring));
-    if (owner != NULL && ring->dcs > 0)
-        memcpy(ring->owner, owner, table_size(ring));
-    if (target != NULL)
-        ring->target = mem_copy(target, table_size(ring));
-    if (!table_valid(ring, ring->owner) || (target != NULL && !table_valid(ring, ring->target)))
+    ring->tables = tables_count > 0 ? (uint32_t)tables_count : 1;
+    for (size_t i = 0; i < ring->tables; i++) {
+        ring->table[i].owner = mem_alloc(table_size(ring));
+        if (tables_count == 0)
+            continue;
+        ring->table[i].number = tables[i].number;
+        if (ring->dcs > 0)
+            memcpy(ring->table[i].owner, tables[i].owner, table_size(ring));
+    }
+    if (!tables_valid(ring))
         goto invalid;
     *ret_ring = ring;
     return ERR_OK;
@@ -105,7 +119,7 @@ struct ring *ring_copy(const struct ring *ring)
 {
     struct ring *copy;
     enum err err =
-        ring_new(ring->ranges, ring->node, ring->nodes, ring->owner, ring->target, &copy);
+        ring_new(ring->ranges, ring->node, ring->nodes, ring->table, ring->tables, &copy);
     ASSERT(err == ERR_OK);
     return copy;
 }
@@ -114,18 +128,17 @@ void ring_free(struct ring *ring)
 {
     if (ring == NULL)
         return;
+    for (uint32_t i = 0; i < ring->tables; i++)
+        mem_free(ring->table[i].owner);
     mem_free(ring->node);
     mem_free(ring->dc);
-    mem_free(ring->owner);
-    mem_free(ring->target);
     mem_free(ring);
 }
 
 bool ring_equal(const struct ring *a, const struct ring *b)
 {
-    if (a->ranges != b->ranges || a->nodes != b->nodes || a->dcs != b->dcs)
-        return false;
-    if ((a->target == NULL) != (b->target == NULL))
+    if (a->ranges != b->ranges || a->nodes != b->nodes || a->dcs != b->dcs ||
+        a->tables != b->tables)
         return false;
     for (uint32_t i = 0; i < a->nodes; i++) {
         const struct ring_node *x = &a->node[i];
@@ -134,44 +147,98 @@ bool ring_equal(const struct ring *a, const struct ring *b)
             strcmp(x->rack, y->rack) != 0)
             return false;
     }
-    return a->dcs == 0 || (memcmp(a->owner, b->owner, table_size(a)) == 0 &&
-                           (a->target == NULL || memcmp(a->target, b->target, table_size(a)) == 0));
+    for (uint32_t i = 0; i < a->tables; i++) {
+        if (a->table[i].number != b->table[i].number ||
+            (a->dcs > 0 && memcmp(a->table[i].owner, b->table[i].owner, table_size(a)) != 0))
+            return false;
+    }
+    return true;
 }
 
-/* A settled ring of one table, without the nodes that own nothing in it. */
-static struct ring *keep_table(const struct ring *ring, enum ring_when when)
+/* A copy of a table for a ring with other data centres: those that are new there own nothing. */
+static struct ring_table copy_table(const struct ring *ring, const struct ring_table *table,
+                                    const struct ring *other)
 {
-    const node_no *table = ring_table(ring, when);
+    struct ring_table copy = {table->number, mem_alloc(table_size(other))};
+    for (uint32_t dc = 0; dc < other->dcs; dc++) {
+        int was = ring_find_dc(ring, other->dc[dc]);
+        if (was >= 0)
+            memcpy(copy.owner + (size_t)dc * ring->ranges,
+                   table->owner + (size_t)was * ring->ranges, sizeof(node_no) * ring->ranges);
+    }
+    return copy;
+}
+
+enum err ring_extend(const struct ring *ring, const struct ring_node *nodes, size_t count,
+                     const node_no *owner, struct ring **ret_ring)
+{
+    struct ring_table tables[RING_TABLES_MAX];
+    struct ring *bare;
+    if (ring->tables == RING_TABLES_MAX)
+        return ERR_TOO_BIG;
+    enum err err = ring_new(ring->ranges, nodes, count, NULL, 0, &bare);
+    if (err != ERR_OK)
+        return err;
+    for (uint32_t i = 0; i < ring->tables; i++)
+        tables[i] = copy_table(ring, &ring->table[i], bare);
+    uint32_t number = ring->table[ring->tables - 1].number;
+    tables[ring->tables] =
+        (struct ring_table){number + 1, bare->dcs > 0 ? mem_copy(owner, table_size(bare)) : NULL};
+    err = number < UINT32_MAX
+              ? ring_new(ring->ranges, nodes, count, tables, ring->tables + 1, ret_ring)
+              : ERR_TOO_BIG;
+    for (uint32_t i = 0; i <= ring->tables; i++)
+        mem_free(tables[i].owner);
+    ring_free(bare);
+    return err;
+}
+
+/* How many ranges a node owns in a table. */
+static uint32_t count_in(const struct ring *ring, const struct ring_table *table,
+                         const struct ring_node *node)
+{
+    uint32_t count = 0;
+    int dc = ring_find_dc(ring, node->dc);
+    const node_no *row = table->owner + (size_t)dc * ring->ranges;
+    for (range_no r = 0; r < ring->ranges; r++)
+        count += row[r] == node->node;
+    return count;
+}
+
+struct ring *ring_keep(const struct ring *ring, const bool keep[RING_TABLES_MAX])
+{
     struct ring_node *nodes = mem_alloc(sizeof *nodes * ring->nodes);
-    node_no *owner = mem_alloc(table_size(ring));
-    size_t count = 0;
-    size_t rows = 0;
+    struct ring_table tables[RING_TABLES_MAX];
+    struct ring *bare, *kept;
+    size_t count = 0, tables_count = 0;
     for (uint32_t i = 0; i < ring->nodes; i++) {
-        if (ring_count(ring, when, ring->node[i].node) > 0)
+        bool owns = false;
+        for (uint32_t t = 0; t < ring->tables && !owns; t++)
+            owns = keep[t] && count_in(ring, &ring->table[t], &ring->node[i]) > 0;
+        if (owns)
             nodes[count++] = ring->node[i];
     }
-    for (uint32_t dc = 0; dc < ring->dcs; dc++) {
-        const node_no *row = table + (size_t)dc * ring->ranges;
-        if (row[0] == 0)
-            continue;
-        memcpy(owner + rows++ * ring->ranges, row, sizeof *row * ring->ranges);
-    }
-    struct ring *kept;
-    enum err err = ring_new(ring->ranges, nodes, count, owner, NULL, &kept);
+    enum err err = ring_new(ring->ranges, nodes, count, NULL, 0, &bare);
     ASSERT(err == ERR_OK);
+    for (uint32_t t = 0; t < ring->tables; t++) {
+        if (keep[t])
+            tables[tables_count++] = copy_table(ring, &ring->table[t], bare);
+    }
+    ASSERT(tables_count > 0);
+    err = ring_new(ring->ranges, nodes, count, tables, tables_count, &kept);
+    ASSERT(err == ERR_OK);
+    for (size_t i = 0; i < tables_count; i++)
+        mem_free(tables[i].owner);
+    ring_free(bare);
     mem_free(nodes);
-    mem_free(owner);
     return kept;
 }
 
 struct ring *ring_settle(const struct ring *ring)
 {
-    return ring->target == NULL ? ring_copy(ring) : keep_table(ring, RING_LATER);
-}
-
-struct ring *ring_abandon(const struct ring *ring)
-{
-    return ring->target == NULL ? ring_copy(ring) : keep_table(ring, RING_NOW);
+    bool keep[RING_TABLES_MAX] = {false};
+    keep[ring->tables - 1] = true;
+    return ring->tables == 1 ? ring_copy(ring) : ring_keep(ring, keep);
 }
 
 const struct ring_node *ring_find(const struct ring *ring, node_no node)
@@ -197,29 +264,31 @@ int ring_find_dc(const struct ring *ring, const char *dc)
     return -1;
 }
 
-const node_no *ring_table(const struct ring *ring, enum ring_when when)
+const struct ring_table *ring_table(const struct ring *ring, enum ring_when when)
 {
-    return when == RING_LATER && ring->target != NULL ? ring->target : ring->owner;
+    return &ring->table[when == RING_PUBLISHED ? 0 : ring->tables - 1];
+}
+
+const struct ring_table *ring_find_table(const struct ring *ring, uint32_t number)
+{
+    for (uint32_t i = 0; i < ring->tables; i++) {
+        if (ring->table[i].number == number)
+            return &ring->table[i];
+    }
+    return NULL;
 }
 
 node_no ring_owner(const struct ring *ring, enum ring_when when, uint32_t dc, range_no range)
 {
     ASSERT(dc < ring->dcs);
     ASSERT(range < ring->ranges);
-    return ring_table(ring, when)[(size_t)dc * ring->ranges + range];
+    return ring_table(ring, when)->owner[(size_t)dc * ring->ranges + range];
 }
 
 uint32_t ring_count(const struct ring *ring, enum ring_when when, node_no node)
 {
     const struct ring_node *n = ring_find(ring, node);
-    if (n == NULL)
-        return 0;
-    uint32_t count = 0;
-    int dc = ring_find_dc(ring, n->dc);
-    const node_no *row = ring_table(ring, when) + (size_t)dc * ring->ranges;
-    for (range_no r = 0; r < ring->ranges; r++)
-        count += row[r] == node;
-    return count;
+    return n != NULL ? count_in(ring, ring_table(ring, when), n) : 0;
 }
 
 token ring_token(const struct ring *ring, enum ring_when when, uint32_t dc, range_no range)

@@ -3,9 +3,12 @@
  * Each data centre has an owner for each of the Q ranges (token.h), so what happens in one data
  * centre moves nothing in another, and each is as even as if it were alone. An owner is not the
  * only replica: replicas are what the replication strategy finds when it walks the published tokens
- * (placement.h). During a move the ring holds two tables: `owner`, where data is now, and `target`,
- * where it will be; ring_settle makes the second the first in one step. There is no half-way table,
- * because the replicas of a range depend on the owners of the ranges after it.
+ * (placement.h).
+ *
+ * A ring holds up to RING_TABLES_MAX such tables, numbered as they were made: the published one,
+ * which is the first, the newest, which is the last, and those between them at which ranges still
+ * are (moves.h). The replicas of a range are computed by one whole table, never by a mixture,
+ * because they depend on the owners of the ranges after it.
  *
  * Published tokens. The owner of range i in the only data centre publishes the last token of the
  * range. Tokens must be unique, so with D data centres they stand side by side at the end of the
@@ -19,6 +22,7 @@
  *   (1) Nodes are in ascending order, none twice, none 0; data centres in order of name.
  *   (2) A data centre has an owner for every range or for none, in each table.
  *   (3) The owner of a range in a data centre is a node of that data centre.
+ *   (4) There is a table at least; their numbers ascend.
  *
  * Everything inside belongs to the ring; what its functions return lives as long as it does.
  */
@@ -30,6 +34,7 @@
 
 #define RING_NODES_MAX  1024
 #define RING_DCS_MAX    32
+#define RING_TABLES_MAX 8
 #define RING_NAME_SIZE  64 /* of a data centre or rack, with the closing NUL */
 #define RING_WEIGHT_MAX 65535
 
@@ -40,31 +45,44 @@ struct ring_node {
     char rack[RING_NAME_SIZE];
 };
 
+struct ring_table {
+    uint32_t number;
+    node_no *owner; /* [dcs * ranges], a row for each data centre; 0: none */
+};
+
 struct ring {
     uint32_t ranges; /* Q */
     uint32_t nodes;  /* members, and those coming and going */
     uint32_t dcs;
+    uint32_t tables;
     struct ring_node *node;     /* [nodes] */
-    char (*dc)[RING_NAME_SIZE]; /* [dcs] the data centres of the nodes */
-    node_no *owner;             /* [dcs * ranges], a row for each data centre; 0: none */
-    node_no *target;            /* the same, or NULL when nothing moves */
+    char (*dc)[RING_NAME_SIZE]; /* [dcs] the data centres of the nodes, in order of name */
+    struct ring_table table[RING_TABLES_MAX];
 };
 
-/* A new ring from copies. `owner` and `target` have a row of `ranges` for each distinct data centre
- * of the nodes, in order of name; NULL owner means that nobody owns anything yet. The nodes may
+/* A new ring from copies. Each table has a row of `ranges` for each distinct data centre of the
+ * nodes, in order of name. No tables: one, numbered 0, in which nobody owns anything. The nodes may
  * come in any order. INVALID when an invariant or a bound does not hold. */
 enum err ring_new(uint32_t ranges, const struct ring_node *nodes, size_t count,
-                  const node_no *owner, const node_no *target, struct ring **ret_ring) MUST_CHECK;
+                  const struct ring_table *tables, size_t tables_count,
+                  struct ring **ret_ring) MUST_CHECK;
 struct ring *ring_copy(const struct ring *ring);
 void ring_free(struct ring *ring); /* accepts NULL */
 bool ring_equal(const struct ring *a, const struct ring *b);
 
-/* The ring after the move: target is owner, nodes that own nothing there are gone. Without a move:
- * a copy. */
-struct ring *ring_settle(const struct ring *ring);
+/* The ring with one table more, which gets the next number: `owner`, by the data centres of
+ * `nodes`, among which are all of the ring. TOO_BIG when it has RING_TABLES_MAX already, INVALID as
+ * ring_new.
+ */
+enum err ring_extend(const struct ring *ring, const struct ring_node *nodes, size_t count,
+                     const node_no *owner, struct ring **ret_ring) MUST_CHECK;
 
-/* The ring as if the move had never been planned: nodes that own nothing now are gone. */
-struct ring *ring_abandon(const struct ring *ring);
+/* The ring with those tables alone whose place among them is set in `keep`; the nodes that own
+ * nothing in any of them are gone. */
+struct ring *ring_keep(const struct ring *ring, const bool keep[RING_TABLES_MAX]);
+
+/* With the newest alone: nothing moves any more. */
+struct ring *ring_settle(const struct ring *ring);
 
 /* NULL when it is not in the ring. */
 const struct ring_node *ring_find(const struct ring *ring, node_no node);
@@ -72,9 +90,11 @@ const struct ring_node *ring_find(const struct ring *ring, node_no node);
 /* The row of a data centre, or -1. */
 int ring_find_dc(const struct ring *ring, const char *dc);
 
-/* A table the ring may have been asked for: now, or after the move (the same without one). */
-enum ring_when { RING_NOW, RING_LATER };
-const node_no *ring_table(const struct ring *ring, enum ring_when when);
+/* The table whose tokens drivers know, or the one that everything goes to: the same when nothing
+ * moves. */
+enum ring_when { RING_PUBLISHED, RING_NEWEST };
+const struct ring_table *ring_table(const struct ring *ring, enum ring_when when);
+const struct ring_table *ring_find_table(const struct ring *ring, uint32_t number); /* or NULL */
 node_no ring_owner(const struct ring *ring, enum ring_when when, uint32_t dc, range_no range);
 
 /* How many ranges a node owns. A node that owns none is no member for a strategy. */
@@ -93,8 +113,8 @@ uint32_t ring_tokens(const struct ring *ring, enum ring_when when, node_no node,
 void ring_encode(const struct ring *ring, struct buf *out);
 enum err ring_decode(struct bytes bytes, struct ring **ret_ring) MUST_CHECK;
 
-/* What turns `from` into `to` (of the same Q): small when little changed. Applying it to anything
- * but `from` is MALFORMED or gives some other valid ring, never harm. */
+/* What ring_extend has added to `from`, which gave `to`: small when little changed. Applying it to
+ * anything but `from` is MALFORMED or gives some other valid ring, never harm. TOO_BIG as there. */
 void ring_encode_diff(const struct ring *from, const struct ring *to, struct buf *out);
 enum err ring_apply_diff(const struct ring *from, struct bytes diff,
                          struct ring **ret_ring) MUST_CHECK;

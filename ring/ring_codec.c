@@ -1,19 +1,20 @@
 /* The bytes of a ring. Do not renumber.
  *
- *   ring   := version log2(Q) nodes table(owner) moving [table(target)]
+ *   ring   := version log2(Q) nodes tables
  *   nodes  := count count*(number-delta weight dc rack)    ascending; delta to the one before
+ *   tables := count count*(number table)                   1 to RING_TABLES_MAX, ascending
  *   table  := a row for each data centre, in order of name
  *   row    := 0 | 1 entry... covering Q ranges             0: nobody owns anything
  *   entry  := node, as its place among the nodes; after the same twice: how many more follow
  *
- *   diff   := version log2(Q) gone came changes(owner) moving [changes(target)]
- *   gone   := count count*number-delta
+ *   diff   := version log2(Q) came changes                 what ring_extend adds
  *   came   := nodes                                        new ones, and changed ones
- *   changes:= per data centre of `to`: 0 | 1 count count*(gap node)
- *             against the row of that data centre in the table of `from`: the owners for the
- * owners, the later table for the target. The node is its place among those of `to`.
+ *   changes:= per data centre of the result: 0 | 1 count count*(gap node)
+ *             against the row of that data centre in the newest table of `from`. The node is its
+ *             place among those of the result.
  *
- * version, log2(Q), moving and the 0 or 1 are single bytes, other numbers varints, names vbytes.
+ * version, log2(Q), the count of tables and the 0 or 1 are single bytes, other numbers varints,
+ * names vbytes.
  */
 #include "base/mem.h"
 #include "ring/ring.h"
@@ -21,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CODEC_VERSION 1
+#define CODEC_VERSION 2
 
 static void put_name(struct buf *out, const char *name)
 {
@@ -72,11 +73,12 @@ void ring_encode(const struct ring *ring, struct buf *out)
 {
     put_head(out, ring);
     put_nodes(out, ring->node, ring->nodes);
-    for (uint32_t dc = 0; dc < ring->dcs; dc++)
-        put_row(out, ring, ring->owner + (size_t)dc * ring->ranges);
-    buf_put_u8(out, ring->target != NULL);
-    for (uint32_t dc = 0; dc < ring->dcs && ring->target != NULL; dc++)
-        put_row(out, ring, ring->target + (size_t)dc * ring->ranges);
+    buf_put_u8(out, (uint8_t)ring->tables);
+    for (uint32_t t = 0; t < ring->tables; t++) {
+        buf_put_varint(out, ring->table[t].number);
+        for (uint32_t dc = 0; dc < ring->dcs; dc++)
+            put_row(out, ring, ring->table[t].owner + (size_t)dc * ring->ranges);
+    }
 }
 
 static bool get_name(struct reader *r, char ret_name[RING_NAME_SIZE])
@@ -117,7 +119,7 @@ static enum err get_head(struct reader *r, uint32_t *ret_ranges)
     uint8_t bits = read_u8(r);
     if (r->failed || version == 0)
         return ERR_MALFORMED;
-    if (version > CODEC_VERSION)
+    if (version != CODEC_VERSION)
         return ERR_UNSUPPORTED;
     if (bits > 31 || !ring_ranges_valid((uint64_t)1 << bits))
         return ERR_MALFORMED;
@@ -147,10 +149,10 @@ static bool get_row(struct reader *r, const struct ring *ring, node_no *row)
     return true;
 }
 
-/* Rows of a ring of which only the nodes are known yet; with `from` as changes to those of `from`.
- */
-static bool get_changes(struct reader *r, const struct ring *from, enum ring_when when,
-                        const struct ring *ring, uint32_t dc, node_no *row)
+/* The row of a data centre in the table that is added to `from`; of `ring` only the nodes are known
+ * yet. */
+static bool get_changes(struct reader *r, const struct ring *from, const struct ring *ring,
+                        uint32_t dc, node_no *row)
 {
     uint8_t owned = read_u8(r);
     int was = ring_find_dc(from, ring->dc[dc]);
@@ -159,7 +161,7 @@ static bool get_changes(struct reader *r, const struct ring *from, enum ring_whe
     if (owned == 0)
         return true;
     if (was >= 0)
-        memcpy(row, ring_table(from, when) + (size_t)was * ring->ranges,
+        memcpy(row, ring_table(from, RING_NEWEST)->owner + (size_t)was * ring->ranges,
                sizeof *row * ring->ranges);
     uint64_t count = read_varint(r);
     uint64_t at = 0;
@@ -176,58 +178,45 @@ static bool get_changes(struct reader *r, const struct ring *from, enum ring_whe
     return !r->failed;
 }
 
-static bool get_table(struct reader *r, const struct ring *from, enum ring_when when,
-                      const struct ring *ring, node_no *table)
+/* The tables of a ring of which only the nodes are known yet, to the end of the reader. */
+static enum err get_tables(struct reader *r, const struct ring *bare, struct ring **ret_ring)
 {
-    for (uint32_t dc = 0; dc < ring->dcs; dc++) {
-        node_no *row = table + (size_t)dc * ring->ranges;
-        bool good =
-            from == NULL ? get_row(r, ring, row) : get_changes(r, from, when, ring, dc, row);
-        if (!good)
-            return false;
+    struct ring_table tables[RING_TABLES_MAX] = {{0, NULL}};
+    uint8_t count = read_u8(r);
+    bool good = !r->failed && count > 0 && count <= RING_TABLES_MAX;
+    for (uint8_t t = 0; t < count && good; t++) {
+        uint64_t number = read_varint(r);
+        good = !r->failed && number <= UINT32_MAX;
+        tables[t].number = (uint32_t)number;
+        tables[t].owner = mem_alloc(sizeof(node_no) * bare->dcs * bare->ranges);
+        for (uint32_t dc = 0; dc < bare->dcs && good; dc++)
+            good = get_row(r, bare, tables[t].owner + (size_t)dc * bare->ranges);
     }
-    return true;
-}
-
-/* The tables, of a ring with these nodes, to the end of the reader. */
-static enum err get_tables(struct reader *r, const struct ring *from, uint32_t ranges,
-                           const struct ring_node *nodes, uint32_t count, struct ring **ret_ring)
-{
-    struct ring *bare;
-    enum err err = ring_new(ranges, nodes, count, NULL, NULL, &bare);
-    if (err != ERR_OK)
-        return ERR_MALFORMED;
-    size_t size = sizeof(node_no) * bare->dcs * ranges;
-    node_no *owner = mem_alloc(size);
-    node_no *target = mem_alloc(size);
-    bool good = get_table(r, from, RING_NOW, bare, owner);
-    uint8_t moving = read_u8(r);
-    good = good && !r->failed && moving <= 1;
-    if (good && moving == 1)
-        good = get_table(r, from, RING_LATER, bare, target);
-    err = good ? reader_finish(r) : ERR_MALFORMED;
+    enum err err = good ? reader_finish(r) : ERR_MALFORMED;
     if (err == ERR_OK)
-        err = ring_new(ranges, nodes, count, owner, moving == 1 ? target : NULL, ret_ring);
-    mem_free(owner);
-    mem_free(target);
-    ring_free(bare);
-    return err == ERR_INVALID ? ERR_MALFORMED : err;
+        err = ring_new(bare->ranges, bare->node, bare->nodes, tables, count, ret_ring);
+    for (size_t t = 0; t < RING_TABLES_MAX; t++)
+        mem_free(tables[t].owner);
+    return err;
 }
 
 enum err ring_decode(struct bytes bytes, struct ring **ret_ring)
 {
     struct reader r = reader_make(bytes);
+    struct ring *bare = NULL;
     uint32_t ranges;
     uint32_t count;
     enum err err = get_head(&r, &ranges);
     if (err != ERR_OK)
         return err;
     struct ring_node *nodes = mem_alloc(sizeof *nodes * RING_NODES_MAX);
-    err = get_nodes(&r, nodes, &count) ? ERR_OK : ERR_MALFORMED;
+    err = get_nodes(&r, nodes, &count) ? ring_new(ranges, nodes, count, NULL, 0, &bare)
+                                       : ERR_MALFORMED;
     if (err == ERR_OK)
-        err = get_tables(&r, NULL, ranges, nodes, count, ret_ring);
+        err = get_tables(&r, bare, ret_ring);
+    ring_free(bare);
     mem_free(nodes);
-    return err;
+    return err == ERR_INVALID ? ERR_MALFORMED : err;
 }
 
 static bool same_node(const struct ring_node *a, const struct ring_node *b)
@@ -235,37 +224,29 @@ static bool same_node(const struct ring_node *a, const struct ring_node *b)
     return a->weight == b->weight && strcmp(a->dc, b->dc) == 0 && strcmp(a->rack, b->rack) == 0;
 }
 
-static void put_node_diff(struct buf *out, const struct ring *from, const struct ring *to)
+static void put_came(struct buf *out, const struct ring *from, const struct ring *to)
 {
     struct ring_node *came = mem_alloc(sizeof *came * to->nodes);
-    uint32_t came_count = 0;
-    uint32_t gone_count = 0;
-    node_no before = 0;
-    for (uint32_t i = 0; i < from->nodes; i++)
-        gone_count += ring_find(to, from->node[i].node) == NULL;
-    buf_put_varint(out, gone_count);
-    for (uint32_t i = 0; i < from->nodes; i++) {
-        if (ring_find(to, from->node[i].node) != NULL)
-            continue;
-        buf_put_varint(out, from->node[i].node - before);
-        before = from->node[i].node;
-    }
+    uint32_t count = 0;
     for (uint32_t i = 0; i < to->nodes; i++) {
         const struct ring_node *was = ring_find(from, to->node[i].node);
         if (was == NULL || !same_node(was, &to->node[i]))
-            came[came_count++] = to->node[i];
+            came[count++] = to->node[i];
     }
-    put_nodes(out, came, came_count);
+    put_nodes(out, came, count);
     mem_free(came);
 }
 
-static void put_changes(struct buf *out, const struct ring *from, const struct ring *to,
-                        enum ring_when when)
+void ring_encode_diff(const struct ring *from, const struct ring *to, struct buf *out)
 {
+    ASSERT(from->ranges == to->ranges);
+    put_head(out, to);
+    put_came(out, from, to);
     for (uint32_t dc = 0; dc < to->dcs; dc++) {
-        const node_no *row = ring_table(to, when) + (size_t)dc * to->ranges;
+        const node_no *row = ring_table(to, RING_NEWEST)->owner + (size_t)dc * to->ranges;
         int was = ring_find_dc(from, to->dc[dc]);
-        const node_no *old = was < 0 ? NULL : ring_table(from, when) + (size_t)was * from->ranges;
+        const node_no *old =
+            was < 0 ? NULL : ring_table(from, RING_NEWEST)->owner + (size_t)was * from->ranges;
         uint32_t count = 0;
         range_no next = 0;
         buf_put_u8(out, row[0] != 0);
@@ -284,40 +265,16 @@ static void put_changes(struct buf *out, const struct ring *from, const struct r
     }
 }
 
-void ring_encode_diff(const struct ring *from, const struct ring *to, struct buf *out)
-{
-    ASSERT(from->ranges == to->ranges);
-    put_head(out, to);
-    put_node_diff(out, from, to);
-    put_changes(out, from, to, RING_NOW);
-    buf_put_u8(out, to->target != NULL);
-    if (to->target != NULL)
-        put_changes(out, from, to, RING_LATER);
-}
-
-/* Those of `from` without the gone ones, changed and joined by `came`. At most RING_NODES_MAX. */
-static bool get_node_diff(struct reader *r, const struct ring *from, struct ring_node *ret_nodes,
-                          uint32_t *ret_count)
+/* Those of `from`, changed and joined by `came`. At most RING_NODES_MAX. */
+static bool get_came(struct reader *r, const struct ring *from, struct ring_node *ret_nodes,
+                     uint32_t *ret_count)
 {
     struct ring_node *came = mem_alloc(sizeof *came * RING_NODES_MAX);
     uint32_t came_count = 0;
     uint32_t count = from->nodes;
-    uint64_t gone = read_varint(r);
-    uint64_t number = 0;
-    bool good = !r->failed && gone <= from->nodes;
-    memcpy(ret_nodes, from->node, sizeof *ret_nodes * from->nodes);
-    for (uint64_t i = 0; i < gone && good; i++) {
-        uint32_t at = 0;
-        uint64_t delta = read_varint(r);
-        good = !r->failed && delta <= UINT32_MAX - number;
-        number += delta;
-        while (good && at < count && ret_nodes[at].node != number)
-            at++;
-        good = good && at < count;
-        if (good)
-            memmove(&ret_nodes[at], &ret_nodes[at + 1], sizeof *ret_nodes * (--count - at));
-    }
-    good = good && get_nodes(r, came, &came_count);
+    if (count > 0)
+        memcpy(ret_nodes, from->node, sizeof *ret_nodes * count);
+    bool good = get_nodes(r, came, &came_count);
     for (uint32_t i = 0; i < came_count && good; i++) {
         uint32_t at = 0;
         while (at < count && ret_nodes[at].node != came[i].node)
@@ -332,6 +289,28 @@ static bool get_node_diff(struct reader *r, const struct ring *from, struct ring
     return good;
 }
 
+/* The table that is added, with the nodes that there are then. */
+static enum err get_added(struct reader *r, const struct ring *from, const struct ring_node *nodes,
+                          uint32_t count, struct ring **ret_ring)
+{
+    struct ring *bare;
+    enum err err = ring_new(from->ranges, nodes, count, NULL, 0, &bare);
+    if (err != ERR_OK)
+        return err;
+    node_no *owner = mem_alloc(sizeof *owner * bare->dcs * bare->ranges);
+    for (uint32_t dc = 0; dc < bare->dcs && err == ERR_OK; dc++) {
+        if (!get_changes(r, from, bare, dc, owner + (size_t)dc * bare->ranges))
+            err = ERR_MALFORMED;
+    }
+    if (err == ERR_OK)
+        err = reader_finish(r);
+    if (err == ERR_OK)
+        err = ring_extend(from, nodes, count, owner, ret_ring);
+    mem_free(owner);
+    ring_free(bare);
+    return err;
+}
+
 enum err ring_apply_diff(const struct ring *from, struct bytes diff, struct ring **ret_ring)
 {
     struct reader r = reader_make(diff);
@@ -343,9 +322,8 @@ enum err ring_apply_diff(const struct ring *from, struct bytes diff, struct ring
     if (err != ERR_OK)
         return err;
     struct ring_node *nodes = mem_alloc(sizeof *nodes * RING_NODES_MAX);
-    err = get_node_diff(&r, from, nodes, &count) ? ERR_OK : ERR_MALFORMED;
-    if (err == ERR_OK)
-        err = get_tables(&r, from, ranges, nodes, count, ret_ring);
+    err = get_came(&r, from, nodes, &count) ? get_added(&r, from, nodes, count, ret_ring)
+                                            : ERR_MALFORMED;
     mem_free(nodes);
-    return err;
+    return err == ERR_INVALID ? ERR_MALFORMED : err;
 }

@@ -31,8 +31,9 @@ uint64_t cas_electorate(struct coord *c, keyspace_no keyspace, token place)
     if (p == NULL)
         return 0;
     range_no range = ring_range_of(place, p->ranges);
-    hash = mix(mix_set(hash, placement_replicas(p, range)), p->moving);
-    return p->moving ? mix_set(hash, placement_later(p, range)) : hash;
+    bool joint = placement_needs_later(p, range);
+    hash = mix(mix_set(hash, placement_replicas(p, range)), joint);
+    return joint ? mix_set(hash, placement_later(p, range)) : hash;
 }
 
 static void add_targets(struct coord *c, struct cas *s, struct replicas replicas, bool later)
@@ -63,12 +64,12 @@ enum err cas_plan(struct coord *c, struct cas *s)
     if (cluster_table_is_gone(c->cluster, s->request.scan.table))
         return ERR_FAILED;
     range_no range = ring_range_of(s->request.scan.token, p->ranges);
-    bool moving = p->moving && !MUTANT(cas_old_set_only);
+    bool joint = placement_needs_later(p, range) && !MUTANT(cas_old_set_only);
     s->electorate = cas_electorate(c, s->request.keyspace, s->request.scan.token);
     s->targets = 0;
-    quorums_init(&s->quorums, &config, moving);
+    quorums_init(&s->quorums, &config, joint);
     add_targets(c, s, placement_replicas(p, range), false);
-    if (moving)
+    if (joint)
         add_targets(c, s, placement_later(p, range), true);
     for (size_t i = 0; i < s->targets; i++) {
         struct cas_target *t = &s->target[i];

@@ -57,8 +57,8 @@ static bool is_to_be_heard(const struct coord *c, const struct cluster_node *n)
     const struct ring *ring = cluster_ring(c->cluster);
     if (n->node == cluster_self(c->cluster))
         return false;
-    return n->alive || (ring != NULL && ring_count(ring, RING_NOW, n->node) > 0 &&
-                        ring_count(ring, RING_LATER, n->node) > 0);
+    return n->alive || (ring != NULL && ring_count(ring, RING_PUBLISHED, n->node) > 0 &&
+                        ring_count(ring, RING_NEWEST, n->node) > 0);
 }
 
 static void ask(struct coord *c, struct source *s)

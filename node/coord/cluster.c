@@ -11,6 +11,7 @@
 
 struct keyspace {
     struct strategy strategy;
+    struct moves_keyspace moves; /* no runs: not told */
     bool sloppy;
     struct placement *placement; /* built when first asked for */
     uint64_t *since;             /* by range; NULL: all the time */
@@ -38,6 +39,7 @@ static void keyspace_free(void *p)
 {
     struct keyspace *k = p;
     placement_free(k->placement);
+    moves_keyspace_close(&k->moves);
     mem_free(k->since);
     mem_free(k);
 }
@@ -72,6 +74,7 @@ static void forget_placements(struct cluster *c)
         struct keyspace *k = map_get(&c->keyspaces, keys[i]);
         placement_free(k->placement);
         k->placement = NULL;
+        moves_keyspace_close(&k->moves); /* they name tables of the ring before */
     }
     mem_free(keys);
 }
@@ -154,7 +157,21 @@ void cluster_set_keyspace(struct cluster *c, keyspace_no keyspace, const struct 
     }
     placement_free(k->placement);
     k->placement = NULL;
+    moves_keyspace_close(&k->moves);
     k->strategy = *strategy;
+}
+
+void cluster_set_moves(struct cluster *c, const struct moves_keyspace *moves)
+{
+    struct keyspace *k = map_get(&c->keyspaces, moves->keyspace);
+    if (k == NULL || moves_keyspace_equal(&k->moves, moves))
+        return;
+    moves_keyspace_close(&k->moves);
+    moves_keyspace_copy(moves, &k->moves);
+    if (!MUTANT(ring_change_unseen)) {
+        placement_free(k->placement);
+        k->placement = NULL;
+    }
 }
 
 void cluster_set_sloppy(struct cluster *c, keyspace_no keyspace, bool sloppy)
@@ -240,7 +257,8 @@ const struct placement *cluster_placement(struct cluster *c, keyspace_no keyspac
     if (k == NULL || c->ring == NULL)
         return NULL;
     if (k->placement == NULL)
-        k->placement = placement_build(c->ring, &k->strategy);
+        k->placement = k->moves.runs > 0 ? placement_of(c->ring, &k->moves)
+                                         : placement_build(c->ring, &k->strategy);
     return k->placement;
 }
 

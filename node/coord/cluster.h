@@ -32,8 +32,12 @@ void cluster_free(struct cluster *c);
 void cluster_set_nodes(struct cluster *c, node_no self, const struct cluster_node *nodes,
                        size_t count, const struct ring *ring, uint64_t epoch);
 
-/* What a keyspace asks for; NULL strategy: the keyspace is gone. */
+/* What a keyspace asks for; NULL strategy: the keyspace is gone. Its ranges go as a whole from the
+ * published table of the ring to the newest, unless it is told otherwise. */
 void cluster_set_keyspace(struct cluster *c, keyspace_no keyspace, const struct strategy *strategy);
+
+/* Where the ranges of a known keyspace are (copied), in the ring that is set. */
+void cluster_set_moves(struct cluster *c, const struct moves_keyspace *moves);
 
 /* Its option sloppy_quorum: who is not there may be stood in for (coord_hint.c). */
 void cluster_set_sloppy(struct cluster *c, keyspace_no keyspace, bool sloppy);
@@ -43,7 +47,8 @@ void cluster_set_alive(struct cluster *c, node_no node, bool alive);
 node_no cluster_self(const struct cluster *c);
 uint64_t cluster_epoch(const struct cluster *c);
 
-/* The slot that last changed the ring or its target: equal on all nodes that know of this ring. */
+/* The slot that last changed the ring or where its ranges are: equal on all nodes that know of this
+ * ring. */
 void cluster_set_ring_epoch(struct cluster *c, uint64_t ring_epoch);
 uint64_t cluster_ring_epoch(const struct cluster *c);
 uint32_t cluster_ranges(const struct cluster *c);         /* Q; 0 before there is a ring */

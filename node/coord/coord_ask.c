@@ -195,9 +195,10 @@ static bool plan(struct coord *c, struct ask *a, struct ask_item *item)
     if (MUTANT(one_is_asked))
         config.level = LEVEL_ONE;
     item->range = ring_range_of(item->of->part->token, p->ranges);
-    quorums_init(&item->quorums, &config, p->moving);
+    bool joint = placement_needs_later(p, item->range);
+    quorums_init(&item->quorums, &config, joint);
     struct replicas now = placement_replicas(p, item->range);
-    struct replicas later = p->moving ? placement_later(p, item->range) : (struct replicas){0};
+    struct replicas later = joint ? placement_later(p, item->range) : (struct replicas){0};
     item->target =
         arena_array(&a->memory->arena, struct ask_target, (size_t)now.count + later.count);
     add_targets(c, item, now, false);

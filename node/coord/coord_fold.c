@@ -89,8 +89,7 @@ static uint64_t find_set(struct coord *c, keyspace_no keyspace, range_no range, 
     if (p == NULL || range >= p->ranges)
         return 0;
     add_nodes(ret, placement_replicas(p, range));
-    if (p->moving)
-        add_nodes(ret, placement_later(p, range));
+    add_nodes(ret, placement_pending(p, range));
     qsort(ret->node, ret->count, sizeof ret->node[0], compare_nodes);
     for (size_t i = 0; i < ret->count; i++) {
         if (kept == 0 || ret->node[kept - 1] != ret->node[i])

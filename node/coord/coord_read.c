@@ -120,17 +120,6 @@ static void candidates(struct coord *c, struct round *round, range_no range, str
     leave_behind(c, round, range);
 }
 
-static bool same_set(struct replicas a, struct replicas b)
-{
-    if (a.count != b.count)
-        return false;
-    for (uint32_t i = 0; i < a.count; i++) {
-        if (!replicas_have(b, a.node[i]))
-            return false;
-    }
-    return true;
-}
-
 /* The first range of the scan; and cut it at the end of the last one that the same replicas hold.
  */
 static range_no span(const struct placement *p, struct scan *scan)
@@ -144,8 +133,9 @@ static range_no span(const struct placement *p, struct scan *scan)
     range_no last = range;
     token upto = ring_range_span(range, p->ranges).last;
     while (upto < scan->upto_token &&
-           same_set(placement_replicas(p, range), placement_replicas(p, last + 1)) &&
-           same_set(placement_later(p, range), placement_later(p, last + 1)))
+           replicas_equal(placement_replicas(p, range), placement_replicas(p, last + 1)) &&
+           replicas_equal(placement_later(p, range), placement_later(p, last + 1)) &&
+           placement_stage(p, range) == placement_stage(p, last + 1))
         upto = ring_range_span(++last, p->ranges).last;
     if (upto < scan->upto_token)
         scan->upto_token = upto;
@@ -404,10 +394,11 @@ void round_start(struct coord *c, struct now now, struct read_op *op)
     if (MUTANT(read_one_short) && config.level == LEVEL_QUORUM)
         config.level = LEVEL_ONE;
     range_no range = span(p, &round->scan);
-    quorums_init(&round->quorums, &config, p->moving && !MUTANT(read_old_set_only));
+    bool joint = placement_needs_later(p, range);
+    quorums_init(&round->quorums, &config, joint && !MUTANT(read_old_set_only));
     candidates(c, round, range, placement_replicas(p, range), placement_later(p, range));
     bool weak = op->request.level == LEVEL_ONE || op->request.level == LEVEL_LOCAL_ONE;
-    if (p->moving && weak && !enough_alive(round)) {
+    if (joint && weak && !enough_alive(round)) {
         /* A node that is about to take over has died: that must not stop those who have the data,
          * where no more than any one answer was asked for. */
         quorums_init(&round->quorums, &config, false);

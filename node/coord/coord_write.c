@@ -145,11 +145,11 @@ static enum err run_plan(struct coord *c, struct run *run)
         return ERR_FAILED;
     if (MUTANT(write_one_short) && config.level == LEVEL_QUORUM)
         config.level = LEVEL_ONE;
-    bool moving = p->moving && !MUTANT(forget_later_set);
     run->range = ring_range_of(run->part.token, p->ranges);
-    quorums_init(&run->quorums, &config, moving);
+    bool joint = placement_needs_later(p, run->range) && !MUTANT(forget_later_set);
+    quorums_init(&run->quorums, &config, joint);
     add_targets(c, run, placement_replicas(p, run->range), false);
-    if (moving)
+    if (joint)
         add_targets(c, run, placement_later(p, run->range), true);
     for (size_t i = 0; i < run->targets; i++) {
         if (!replica_is_able(c, run->keyspace, run->range, run->target[i].node)) {

@@ -24,8 +24,8 @@ static size_t replicas_of(struct heal *h, const struct fetching *f, node_no ret[
     size_t count = 0;
     if (p == NULL || f->range >= p->ranges)
         return 0;
-    struct replicas sets[] = {placement_replicas(p, f->range), placement_later(p, f->range)};
-    for (size_t i = 0; i < (p->moving ? 2u : 1u); i++) {
+    struct replicas sets[] = {placement_replicas(p, f->range), placement_pending(p, f->range)};
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
         for (uint32_t j = 0; j < sets[i].count && count < FETCH_PEERS_MAX; j++) {
             bool known = sets[i].node[j] == cluster_self(h->cluster);
             for (size_t k = 0; k < count; k++)

@@ -248,7 +248,8 @@ static bool look_at(struct heal *h, keyspace_no keyspace, uint64_t epoch, bool s
         }
         tell(h, keyspace, r, was, is);
         if (is != was && (was == HOLD_LEFT || is_forgetting(is)))
-            set_since(h, keyspace, k, r, p->moving ? ring_epoch : epoch);
+            set_since(h, keyspace, k, r,
+                      placement_stage(p, r) != STAGE_SETTLED ? ring_epoch : epoch);
         changed |= is != was;
         k->of[r] = (uint8_t)is;
     }

@@ -32,8 +32,8 @@ bool sure_is_heard(const struct heal *h, node_no node)
     if (node == cluster_self(h->cluster))
         return false;
     return cluster_is_alive(h->cluster, node) ||
-           (ring != NULL && ring_count(ring, RING_NOW, node) > 0 &&
-            ring_count(ring, RING_LATER, node) > 0);
+           (ring != NULL && ring_count(ring, RING_PUBLISHED, node) > 0 &&
+            ring_count(ring, RING_NEWEST, node) > 0);
 }
 
 /* Who rebuilds waits for the dead, too (damage.h). */

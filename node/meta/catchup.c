@@ -161,7 +161,7 @@ static void ask_about_move_soon(struct meta *m)
 
 static bool is_mover(const struct meta *m)
 {
-    return m->self != 0 && topology_is_mover(&m->state.topology, m->self);
+    return m->self != 0 && topology_waits_for(&m->state.topology, m->self);
 }
 
 void catchup_start(struct meta *m)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define VERSION 1
+#define VERSION 2
 
 const char *command_name(enum command_kind kind)
 {
@@ -32,9 +32,9 @@ void command_encode(const struct command *c, struct buf *out)
         buf_put_varint(out, c->asked_at);
         buf_put_vbytes(out, c->plan);
         break;
-    case COMMAND_JOIN_FINISH:
+    case COMMAND_STEP:
         buf_put_varint(out, c->node);
-        buf_put_varint(out, c->ring_epoch);
+        buf_put_varint(out, c->epoch);
         break;
     case COMMAND_NODE_UPDATE:
         buf_put_varint(out, c->node);
@@ -70,9 +70,9 @@ static enum err decode_body(struct reader *in, struct command *c)
         c->asked_at = read_varint(in);
         c->plan = read_vbytes(in);
         break;
-    case COMMAND_JOIN_FINISH:
+    case COMMAND_STEP:
         c->node = read_node(in);
-        c->ring_epoch = read_varint(in);
+        c->epoch = read_varint(in);
         break;
     case COMMAND_NODE_UPDATE:
         c->node = read_node(in);
@@ -132,9 +132,9 @@ void command_ddl(struct bytes ddl, struct buf *out)
     command_encode(&c, out);
 }
 
-void command_join_finish(node_no node, uint64_t ring_epoch, struct buf *out)
+void command_step(node_no node, uint64_t epoch, struct buf *out)
 {
-    struct command c = {.kind = COMMAND_JOIN_FINISH, .node = node, .ring_epoch = ring_epoch};
+    struct command c = {.kind = COMMAND_STEP, .node = node, .epoch = epoch};
     command_encode(&c, out);
 }
 

@@ -1,22 +1,22 @@
 /* command.h - the entries of the metadata log: kinds, and their bytes.
  *
  * entry   := uuid id, command
- * command := u8 version = 1, u8 kind, body
+ * command := u8 version = 2, u8 kind, body
  *
  *   FOUND       uuid cluster, vbytes name, node_info, vbytes ring
  *   JOIN_START  node_info, endpoint replaces, vbytes plan
- *   JOIN_FINISH varint node, varint ring_epoch
+ *   STEP        varint node, varint epoch
  *   NODE_UPDATE varint node, node_info
  *   LEAVE_START varint node, vbytes plan
  *   DDL         vbytes ddl                                         (node/schema/ddl.h)
- *   plan      := empty, or varint n, n times varint mover, ring difference   (ring.h)
+ *   plan      := empty, or ring difference                         (ring.h)
  *   node_info := uuid host, endpoint, endpoint cql, varint weight, varint boot, vbytes dc, vbytes
  * rack endpoint  := 16 bytes, u16 port
  *
- * Do not renumber; a new field needs a new version. Who wants a change sends it without a plan; the
- * metadata member that proposes it for a slot works out the plan from the state before that slot.
- * So all nodes apply the same table, whatever version of the planner they run, and a plan that lost
- * its slot is made anew for the next one.
+ * Do not renumber (3 was another one once); a new field needs a new version. Who wants a change
+ * sends it without a plan; the metadata member that proposes it for a slot works out the plan from
+ * the state before that slot. So all nodes apply the same table, whatever version of the planner
+ * they run, and a plan that lost its slot is made anew for the next one.
  */
 #ifndef TORC_NODE_META_COMMAND_H
 #define TORC_NODE_META_COMMAND_H
@@ -28,9 +28,9 @@
 #define COMMAND_KINDS(X)                                                                           \
     X(FOUND, 1)                                                                                    \
     X(JOIN_START, 2)                                                                               \
-    X(JOIN_FINISH, 3)                                                                              \
     X(NODE_UPDATE, 4)                                                                              \
     X(LEAVE_START, 5)                                                                              \
+    X(STEP, 6)                                                                                     \
     X(DDL, 16)
 
 enum command_kind {
@@ -44,12 +44,12 @@ struct command {
     struct uuid cluster;
     struct bytes name;        /* FOUND: the cluster's */
     struct node_info info;    /* FOUND, JOIN_START, NODE_UPDATE */
-    node_no node;             /* JOIN_FINISH, NODE_UPDATE, LEAVE_START */
+    node_no node;             /* STEP, NODE_UPDATE, LEAVE_START */
     struct endpoint replaces; /* JOIN_START: none, or the node there loses its ranges to us */
-    uint64_t asked_at;   /* JOIN_START: the epoch of the member that was asked; it fills it in */
-    uint64_t ring_epoch; /* JOIN_FINISH: what the node has pulled for */
-    struct bytes plan;   /* FOUND: the whole ring; JOIN_START, LEAVE_START: movers and difference */
-    struct bytes ddl;    /* DDL */
+    uint64_t asked_at; /* JOIN_START: the epoch of the member that was asked; it fills it in */
+    uint64_t epoch;    /* STEP: the ring_epoch that the node has proved for */
+    struct bytes plan; /* FOUND: the whole ring; JOIN_START, LEAVE_START: the difference */
+    struct bytes ddl;  /* DDL */
 };
 
 const char *command_name(enum command_kind kind);
@@ -63,7 +63,7 @@ enum err entry_decode(struct bytes in, struct uuid *ret_id, struct command *ret)
 
 /* The usual ones, ready to be proposed. */
 void command_ddl(struct bytes ddl, struct buf *out);
-void command_join_finish(node_no node, uint64_t ring_epoch, struct buf *out);
+void command_step(node_no node, uint64_t epoch, struct buf *out);
 void command_leave_start(node_no node, struct buf *out);
 
 #endif

@@ -96,7 +96,7 @@ struct meta_event {
 enum meta_change {
     META_CHANGED_SCHEMA = 1,
     META_CHANGED_NODES = 2, /* somebody came, went or changed address or state; members */
-    META_CHANGED_RING = 4,  /* the ring, its target or the movers */
+    META_CHANGED_RING = 4,  /* the ring, where its ranges are, or who has STEPped */
 };
 
 struct meta_effect {

@@ -73,7 +73,7 @@ static void drop_entries(struct meta *m, size_t count)
 static enum err corrupt(struct errmsg *reterr, const char *name, enum err err)
 {
     if (err == ERR_UNSUPPORTED)
-        return errmsg_set(reterr, err, "%s was written by a later version", name);
+        return errmsg_set(reterr, err, "%s was written by another version", name);
     return errmsg_set(reterr, ERR_CORRUPT, "%s cannot be read", name);
 }
 
@@ -275,7 +275,7 @@ static void apply_entries(struct meta *m)
         if (e->ticket > m->durable)
             break;
         if (state_apply(&m->state, e->bytes, &change) != ERR_OK) {
-            effect_problem(m, "slot %" PRIu64 " of the metadata log needs a later version of Torc",
+            effect_problem(m, "slot %" PRIu64 " of the metadata log needs another version of Torc",
                            metalog_applied(m) + 1);
             m->is_stuck = true;
             break;

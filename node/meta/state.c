@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VERSION 2
 
 void state_init(struct state *s)
 {
@@ -133,6 +133,17 @@ static enum err judge_leave(const struct state *s, const struct command *c, stru
     return ERR_OK;
 }
 
+static enum err judge_step(const struct state *s, const struct command *c, struct errmsg *reterr)
+{
+    const struct topology *t = &s->topology;
+    if (topology_find(t, c->node) == NULL)
+        return errmsg_set(reterr, ERR_NOT_FOUND, "there is no node %u", (unsigned)c->node);
+    if (topology_waits_for(t, c->node) && c->epoch != t->ring_epoch)
+        return errmsg_set(reterr, ERR_STALE, "the ring has changed since, in slot %llu",
+                          (unsigned long long)t->ring_epoch);
+    return ERR_OK;
+}
+
 enum err state_judge(const struct state *s, const struct command *c, struct errmsg *reterr)
 {
     if (s->topology.epoch == 0 && c->kind != COMMAND_FOUND)
@@ -140,13 +151,7 @@ enum err state_judge(const struct state *s, const struct command *c, struct errm
     switch (c->kind) {
     case COMMAND_FOUND: return judge_found(s, c, reterr);
     case COMMAND_JOIN_START: return judge_join(s, c, reterr);
-    case COMMAND_JOIN_FINISH:
-        if (topology_find(&s->topology, c->node) == NULL)
-            return errmsg_set(reterr, ERR_NOT_FOUND, "there is no node %u", (unsigned)c->node);
-        if (topology_is_mover(&s->topology, c->node) && c->ring_epoch != s->topology.ring_epoch)
-            return errmsg_set(reterr, ERR_STALE, "the ring has changed since, in slot %llu",
-                              (unsigned long long)s->topology.ring_epoch);
-        return ERR_OK;
+    case COMMAND_STEP: return judge_step(s, c, reterr);
     case COMMAND_NODE_UPDATE: return judge_update(s, c, reterr);
     case COMMAND_LEAVE_START: return judge_leave(s, c, reterr);
     case COMMAND_DDL: return ERR_OK; /* schema_apply judges */
@@ -170,34 +175,40 @@ static bool knows_all(const struct topology *t, const struct ring *ring, node_no
     return true;
 }
 
-/* Movers and ring of a plan. The movers are the caller's. */
 static enum err read_plan(const struct topology *t, struct bytes plan, node_no extra,
-                          node_no **ret_movers, size_t *ret_count, struct ring **ret_ring)
+                          struct ring **ret_ring)
 {
-    struct reader in = reader_make(plan);
-    uint64_t count = read_varint(&in);
-    if (in.failed || count > t->count + 1)
-        return ERR_MALFORMED;
-    node_no *movers = mem_alloc(((size_t)count + 1) * sizeof movers[0]);
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t node = read_varint(&in);
-        movers[i] = (node_no)node;
-        in.failed |= node > UINT32_MAX || (i > 0 && movers[i - 1] >= movers[i]);
-        in.failed |= movers[i] != extra && topology_find(t, movers[i]) == NULL;
-    }
     struct ring *ring = NULL;
-    enum err err = in.failed ? ERR_MALFORMED : ring_apply_diff(t->ring, read_rest(&in), &ring);
-    if (err == ERR_OK && (!knows_all(t, ring, extra) || (ring->target == NULL && count > 0)))
-        err = ERR_MALFORMED;
-    if (err != ERR_OK) {
-        mem_free(movers);
+    if (moves_are_full(&t->moves) || ring_apply_diff(t->ring, plan, &ring) != ERR_OK)
+        return ERR_MALFORMED;
+    if (!knows_all(t, ring, extra)) {
         ring_free(ring);
         return ERR_MALFORMED;
     }
-    *ret_movers = movers;
-    *ret_count = (size_t)count;
     *ret_ring = ring;
     return ERR_OK;
+}
+
+/* The keyspaces are replicated as the schema has it, those that every node has by itself left out.
+ * Returns what has changed with that. */
+static uint32_t follow_schema(struct state *s, uint64_t slot)
+{
+    struct topology *t = &s->topology;
+    uint64_t ring_epoch = t->ring_epoch;
+    for (uint32_t i = 0; i < s->schema->keyspace_count; i++) {
+        const struct keyspace *k = s->schema->keyspaces[i];
+        struct strategy strategy;
+        if (k->no >= SCHEMA_SYSTEM_NO)
+            continue;
+        replication_strategy(&k->replication, &strategy);
+        topology_replicate(t, slot, k->no, &strategy);
+    }
+    for (size_t i = t->moves.count; i-- > 0;) {
+        keyspace_no no = t->moves.keyspace[i].keyspace;
+        if (schema_keyspace_by_no(s->schema, no) == NULL)
+            topology_replicate(t, slot, no, NULL);
+    }
+    return t->ring_epoch != ring_epoch ? META_CHANGED_RING | META_CHANGED_NODES : 0;
 }
 
 static enum err apply_found(struct state *s, uint64_t slot, const struct command *c,
@@ -207,14 +218,15 @@ static enum err apply_found(struct state *s, uint64_t slot, const struct command
     struct ring *ring = NULL;
     if (judge_info(&c->info, reterr) != ERR_OK || ring_decode(c->plan, &ring) != ERR_OK)
         return bad_plan(reterr);
-    if (ring->nodes != 1 || ring->node[0].node != slot || ring->target != NULL) {
+    if (ring->nodes != 1 || ring->node[0].node != slot || ring->tables != 1) {
         ring_free(ring);
         return bad_plan(reterr);
     }
     t->cluster_id = c->cluster;
     memcpy(t->name, c->name.data, c->name.len);
     (void)topology_add(t, (node_no)slot, &c->info);
-    topology_move(t, slot, ring, NULL, 0);
+    topology_move(t, slot, ring);
+    (void)follow_schema(s, slot);
     change->changes = META_CHANGED_NODES | META_CHANGED_RING;
     return ERR_OK;
 }
@@ -223,20 +235,17 @@ static enum err apply_join(struct state *s, uint64_t slot, const struct command 
                            struct state_change *change, struct errmsg *reterr)
 {
     struct topology *t = &s->topology;
-    node_no *movers;
-    size_t count;
     struct ring *ring;
     if (topology_find_host(t, &c->info.host_id) != NULL)
         return ERR_OK;
-    if (read_plan(t, c->plan, (node_no)slot, &movers, &count, &ring) != ERR_OK)
+    if (read_plan(t, c->plan, (node_no)slot, &ring) != ERR_OK)
         return bad_plan(reterr);
     const struct topology_node *gone = topology_find_endpoint(t, &c->replaces);
     node_no gone_no = gone != NULL ? gone->node : 0;
     if (gone_no != 0)
         topology_edit(t, gone_no)->state = NODE_LEAVING;
     topology_add(t, (node_no)slot, &c->info)->replaces = gone_no;
-    topology_move(t, slot, ring, movers, count);
-    mem_free(movers);
+    topology_move(t, slot, ring);
     change->changes = META_CHANGED_NODES | META_CHANGED_RING;
     return ERR_OK;
 }
@@ -245,27 +254,24 @@ static enum err apply_leave(struct state *s, uint64_t slot, const struct command
                             struct state_change *change, struct errmsg *reterr)
 {
     struct topology *t = &s->topology;
-    node_no *movers;
-    size_t count;
     struct ring *ring;
     if (topology_find(t, c->node)->state == NODE_LEAVING)
         return ERR_OK;
-    if (read_plan(t, c->plan, 0, &movers, &count, &ring) != ERR_OK)
+    if (read_plan(t, c->plan, 0, &ring) != ERR_OK)
         return bad_plan(reterr);
     topology_edit(t, c->node)->state = NODE_LEAVING;
-    topology_move(t, slot, ring, movers, count);
-    mem_free(movers);
+    topology_move(t, slot, ring);
     change->changes = META_CHANGED_NODES | META_CHANGED_RING;
     return ERR_OK;
 }
 
-static enum err apply_finish(struct state *s, uint64_t slot, const struct command *c,
-                             struct state_change *change)
+static enum err apply_step(struct state *s, uint64_t slot, const struct command *c,
+                           struct state_change *change)
 {
-    if (!topology_is_mover(&s->topology, c->node))
+    if (!topology_waits_for(&s->topology, c->node))
         return ERR_OK;
     change->changes = META_CHANGED_RING;
-    if (topology_finish(&s->topology, slot, c->node))
+    if (topology_step(&s->topology, slot, c->node))
         change->changes |= META_CHANGED_NODES;
     return ERR_OK;
 }
@@ -316,6 +322,7 @@ static enum err apply_ddl(struct state *s, uint64_t slot, const struct command *
         }
         schema_unref(s->schema);
         s->schema = next;
+        change->changes |= follow_schema(s, slot);
     }
     arena_close(&arena);
     return err;
@@ -330,7 +337,7 @@ static enum err apply(struct state *s, uint64_t slot, const struct command *c,
     switch (c->kind) {
     case COMMAND_FOUND: return apply_found(s, slot, c, change, reterr);
     case COMMAND_JOIN_START: return apply_join(s, slot, c, change, reterr);
-    case COMMAND_JOIN_FINISH: return apply_finish(s, slot, c, change);
+    case COMMAND_STEP: return apply_step(s, slot, c, change);
     case COMMAND_NODE_UPDATE: return apply_update(s, c, change);
     case COMMAND_LEAVE_START: return apply_leave(s, slot, c, change, reterr);
     case COMMAND_DDL: return apply_ddl(s, slot, c, change, reterr);
@@ -374,7 +381,7 @@ enum err state_apply(struct state *s, struct bytes entry, struct state_change *r
     return ERR_OK;
 }
 
-/* snapshot := u8 version = 1, topology, vbytes schema, varint n, n results by slot
+/* snapshot := u8 version = 2, topology, vbytes schema, varint n, n results by slot
  * result   := uuid id, varint slot, varint err, vbytes message */
 void state_encode(const struct state *s, struct buf *out)
 {
@@ -422,6 +429,21 @@ static void decode_results(struct reader *in, struct state *s)
     }
 }
 
+/* All keyspaces that are to be somewhere are, and no others. */
+static bool is_placed(const struct state *s)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < s->schema->keyspace_count; i++) {
+        const struct keyspace *k = s->schema->keyspaces[i];
+        if (k->no >= SCHEMA_SYSTEM_NO || s->topology.epoch == 0)
+            continue;
+        if (moves_find(&s->topology.moves, k->no) == NULL)
+            return false;
+        count++;
+    }
+    return count == s->topology.moves.count;
+}
+
 enum err state_decode(struct bytes in, struct state *ret)
 {
     struct reader r = reader_make(in);
@@ -439,6 +461,8 @@ enum err state_decode(struct bytes in, struct state *ret)
         decode_results(&r, &s);
         err = reader_finish(&r);
     }
+    if (err == ERR_OK && !is_placed(&s))
+        err = ERR_MALFORMED;
     if (err != ERR_OK) {
         state_close(&s);
         return err;

@@ -41,7 +41,7 @@ struct state_change {
 void state_init(struct state *s);
 void state_close(struct state *s);
 
-/* Apply the entry of slot topology.epoch + 1. UNSUPPORTED: it comes from a later version and
+/* Apply the entry of slot topology.epoch + 1. UNSUPPORTED: it comes from another version and
  * nothing, not even the epoch, has changed: this node cannot go on. Every other entry is applied,
  * if only to note why it changes nothing. */
 enum err state_apply(struct state *s, struct bytes entry, struct state_change *ret) MUST_CHECK;

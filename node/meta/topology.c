@@ -12,7 +12,7 @@ void topology_init(struct topology *t)
 void topology_close(struct topology *t)
 {
     mem_free(t->nodes);
-    mem_free(t->movers);
+    moves_close(&t->moves);
     ring_free(t->ring);
     topology_init(t);
 }
@@ -83,9 +83,14 @@ bool topology_is_member(const struct topology *t, node_no node)
     return is_in(t->members, t->members_count, node);
 }
 
-bool topology_is_mover(const struct topology *t, node_no node)
+bool topology_is_moving(const struct topology *t)
 {
-    return is_in(t->movers, t->movers_count, node);
+    return moves_wait(&t->moves);
+}
+
+bool topology_waits_for(const struct topology *t, node_no node)
+{
+    return moves_wait_for(&t->moves, node);
 }
 
 struct topology_node *topology_edit(struct topology *t, node_no node)
@@ -108,11 +113,18 @@ struct topology_node *topology_add(struct topology *t, node_no node, const struc
     return n;
 }
 
-static void settle(struct topology *t)
+static void take_ring(struct topology *t, struct ring *ring)
 {
-    struct ring *settled = ring_settle(t->ring);
     ring_free(t->ring);
-    t->ring = settled;
+    t->ring = ring;
+}
+
+/* Nothing is waited for any more. */
+static void settle(struct topology *t, uint64_t slot)
+{
+    moves_settle(&t->moves, t->ring, slot);
+    take_ring(t, ring_settle(t->ring));
+    t->ring_epoch = slot;
     for (size_t i = 0; i < t->count; i++) {
         struct topology_node *n = &t->nodes[i];
         if (n->state == NODE_JOINING)
@@ -123,32 +135,44 @@ static void settle(struct topology *t)
     }
 }
 
-void topology_move(struct topology *t, uint64_t slot, struct ring *ring, const node_no *movers,
-                   size_t count)
+/* Without the tables that no range is at nor goes to. */
+static struct ring *keep_named(const struct ring *ring, const struct moves *moves)
 {
-    ring_free(t->ring);
-    t->ring = ring;
-    t->ring_epoch = slot;
-    mem_free(t->movers);
-    t->movers = count > 0 ? mem_copy(movers, count * sizeof movers[0]) : NULL;
-    t->movers_count = count;
-    if (count == 0)
-        settle(t);
+    bool keep[RING_TABLES_MAX] = {false};
+    keep[0] = keep[ring->tables - 1] = true;
+    for (uint32_t i = 0; i < ring->tables; i++)
+        keep[i] |= moves_name(moves, ring->table[i].number);
+    return ring_keep(ring, keep);
 }
 
-bool topology_finish(struct topology *t, uint64_t slot, node_no node)
+void topology_move(struct topology *t, uint64_t slot, struct ring *ring)
 {
-    size_t i = 0;
-    while (i < t->movers_count && t->movers[i] != node)
-        i++;
-    if (i == t->movers_count)
-        return false;
-    t->movers_count--;
-    memmove(&t->movers[i], &t->movers[i + 1], (t->movers_count - i) * sizeof t->movers[0]);
-    if (t->movers_count > 0)
-        return false;
+    moves_begin(&t->moves, ring, slot);
+    take_ring(t, keep_named(ring, &t->moves));
+    ring_free(ring);
     t->ring_epoch = slot;
-    settle(t);
+    if (!topology_is_moving(t))
+        settle(t, slot);
+}
+
+void topology_replicate(struct topology *t, uint64_t slot, keyspace_no keyspace,
+                        const struct strategy *strategy)
+{
+    bool moving = topology_is_moving(t);
+    bool had = moves_find(&t->moves, keyspace) != NULL;
+    bool changed = strategy != NULL ? moves_replicate(&t->moves, t->ring, keyspace, strategy, slot)
+                                    : moves_drop(&t->moves, t->ring, keyspace);
+    if (moving && !topology_is_moving(t))
+        settle(t, slot);
+    else if (moving && changed && had && strategy != NULL)
+        t->ring_epoch = slot; /* what has been pulled for the sets before is not enough */
+}
+
+bool topology_step(struct topology *t, uint64_t slot, node_no node)
+{
+    if (!moves_step(&t->moves, node) || topology_is_moving(t))
+        return false;
+    settle(t, slot);
     return true;
 }
 
@@ -290,8 +314,8 @@ void node_info_decode(struct reader *in, struct node_info *ret)
     read_name(in, ret->rack, sizeof ret->rack);
 }
 
-/* topology := varint epoch, uuid cluster, vbytes name, varint ring_epoch, vbytes ring,
- *             varint n, n nodes, varint n, n varint movers, varint n, n varint members
+/* topology := varint epoch, uuid cluster, vbytes name, varint ring_epoch, vbytes ring, moves,
+ *             varint n, n nodes, varint n, n varint members
  * node     := varint number, u8 state, varint replaces, node_info
  * An epoch of 0 ends it. */
 void topology_encode(const struct topology *t, struct buf *out)
@@ -307,6 +331,7 @@ void topology_encode(const struct topology *t, struct buf *out)
     ring_encode(t->ring, &ring);
     buf_put_vbytes(out, buf_bytes(&ring));
     buf_close(&ring);
+    moves_encode(&t->moves, t->ring, out);
     buf_put_varint(out, t->count);
     for (size_t i = 0; i < t->count; i++) {
         const struct topology_node *n = &t->nodes[i];
@@ -315,9 +340,6 @@ void topology_encode(const struct topology *t, struct buf *out)
         buf_put_varint(out, n->replaces);
         node_info_encode(&n->info, out);
     }
-    buf_put_varint(out, t->movers_count);
-    for (size_t i = 0; i < t->movers_count; i++)
-        buf_put_varint(out, t->movers[i]);
     buf_put_varint(out, t->members_count);
     for (size_t i = 0; i < t->members_count; i++)
         buf_put_varint(out, t->members[i]);
@@ -371,8 +393,12 @@ static bool is_sound(const struct topology *t)
         if (n == NULL || !may_be_member(n))
             return false;
     }
-    return t->members_count % 2 == 1 && (t->ring->target != NULL) == (t->movers_count > 0) &&
-           t->ring_epoch <= t->epoch;
+    for (size_t i = 0; i < t->moves.stepped_count; i++) {
+        if (topology_find(t, t->moves.stepped[i]) == NULL)
+            return false;
+    }
+    return t->members_count % 2 == 1 && t->ring_epoch <= t->epoch &&
+           moves_fit(&t->moves, t->ring, t->epoch);
 }
 
 enum err topology_decode(struct reader *in, struct topology *ret)
@@ -391,14 +417,9 @@ enum err topology_decode(struct reader *in, struct topology *ret)
     enum err err = in->failed ? ERR_MALFORMED : ring_decode(ring, &t.ring);
     if (err != ERR_OK)
         return err;
-    decode_nodes(in, &t);
-    uint64_t movers = read_varint(in);
-    in->failed |= movers > t.count;
-    if (!in->failed && movers > 0) {
-        t.movers_count = (size_t)movers;
-        t.movers = mem_alloc(t.movers_count * sizeof t.movers[0]);
-        decode_list(in, &t, t.movers, t.movers_count);
-    }
+    err = moves_decode(in, t.ring, t.epoch, &t.moves);
+    if (err == ERR_OK)
+        decode_nodes(in, &t);
     uint64_t members = read_varint(in);
     in->failed |= members == 0 || members > TOPOLOGY_MEMBERS_MAX;
     if (!in->failed) {

@@ -12,18 +12,18 @@
  * A JOINING node, too, is LEAVING when another one replaces it: else one that was lost before it
  * had pulled everything would keep the ring moving for ever.
  *
- * A move: an entry changes the ring's target and names the movers, the nodes that will be replicas
- * of something they are not now. Each mover pulls what it will hold and then proposes JOIN_FINISH
- * with the ring_epoch it has pulled for. When the last has, the ring settles: target is owner.
- * Another join or leave in between makes a new target, a new ring_epoch, and all its movers begin
- * again (what they have already is kept and costs only a comparison). Without keyspaces there is
- * nothing to pull: no movers, the ring settles at once.
+ * A move: an entry gives the ring a further table, and the ranges that others hold by it go there
+ * (ring/moves.h). Who takes something over pulls what it will hold and then proposes STEP with the
+ * ring_epoch that it has done so for. When all have, all ranges are there: the ring settles, and
+ * the new table is the published one. Another join or leave in between makes a newer table and
+ * another ring_epoch, and all begin again (what they have already is kept and costs only a
+ * comparison). Without keyspaces there is nothing to move: the ring settles at once.
  *
  * Invariants, asserted by topology_check():
  *   (1) Nodes in ascending number; no host id twice; no endpoint twice among those that have not
  *       left, but for a node and the one it replaces.
  *   (2) Members are NORMAL, or JOINING in the place of another; an odd number of them: 1, 3 or 5.
- *   (3) The ring is moving exactly when there are movers.
+ *   (3) The ring moves exactly as long as somebody has yet to STEP.
  *
  * Ownership: everything belongs to the topology; views live until the next meta_step().
  */
@@ -31,7 +31,7 @@
 #define TORC_NODE_META_TOPOLOGY_H
 
 #include "node/meta/paxos.h"
-#include "ring/ring.h"
+#include "ring/moves.h"
 
 #define TOPOLOGY_NODES_MAX                                                                         \
     4096 /* those that have left included: their numbers are never reused                          \
@@ -68,9 +68,8 @@ struct topology {
     size_t count;
     size_t cap;
     struct ring *ring;   /* NULL when epoch is 0 */
-    uint64_t ring_epoch; /* the slot that last changed the ring or its target */
-    node_no *movers;     /* ascending; who has yet to finish pulling for ring_epoch */
-    size_t movers_count;
+    uint64_t ring_epoch; /* the slot that last changed the ring, or where its ranges go */
+    struct moves moves;
     node_no members[TOPOLOGY_MEMBERS_MAX]; /* ascending: the acceptors of the next slot */
     uint32_t members_count;
 };
@@ -85,7 +84,10 @@ const struct topology_node *topology_find_host(const struct topology *t, const s
 const struct topology_node *topology_find_endpoint(const struct topology *t,
                                                    const struct endpoint *endpoint);
 bool topology_is_member(const struct topology *t, node_no node);
-bool topology_is_mover(const struct topology *t, node_no node);
+
+/* Something moves; and has yet to until this node has STEPped. */
+bool topology_is_moving(const struct topology *t);
+bool topology_waits_for(const struct topology *t, node_no node);
 
 /* "JOINING" and so on. */
 const char *node_state_text(enum node_state state);
@@ -94,13 +96,16 @@ const char *node_state_text(enum node_state state);
 struct topology_node *topology_add(struct topology *t, node_no node, const struct node_info *info);
 struct topology_node *topology_edit(struct topology *t, node_no node);
 
-/* Take over `ring` (owned by the topology from here) at `slot`, with these movers. With none, the
- * ring is settled and nodes change to NORMAL and LEFT accordingly. */
-void topology_move(struct topology *t, uint64_t slot, struct ring *ring, const node_no *movers,
-                   size_t count);
+/* Take over `ring` (owned by the topology from here) at `slot`, and go to its newest table. With
+ * nobody to wait for it is settled at once, and nodes change to NORMAL and LEFT accordingly. */
+void topology_move(struct topology *t, uint64_t slot, struct ring *ring);
 
-/* A mover has finished. Returns whether that settled the ring. */
-bool topology_finish(struct topology *t, uint64_t slot, node_no node);
+/* A keyspace is replicated so; NULL: is gone. */
+void topology_replicate(struct topology *t, uint64_t slot, keyspace_no keyspace,
+                        const struct strategy *strategy);
+
+/* A node has proved. True: it was the last one, and the ring has settled. */
+bool topology_step(struct topology *t, uint64_t slot, node_no node);
 
 /* Choose the members anew: 1, 3 or 5 of the NORMAL nodes and of those that replace one; NORMAL ones
  * first, then distinct racks, then distinct data centres, then those that are members already, then

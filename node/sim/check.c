@@ -116,7 +116,7 @@ static bool all_equal(struct sim *s, equal_ranges *equal, struct errmsg *ret_why
     if (!metadata_equal(s, ret_why))
         return false;
     const struct topology *t = meta_topology(node_meta(s->machines[1].node));
-    if (t->movers_count > 0) {
+    if (topology_is_moving(t)) {
         (void)errmsg_set(ret_why, ERR_UNAVAILABLE, "ranges are still moving");
         return false;
     }

@@ -86,7 +86,7 @@ static bool is_settled(const struct sim *s)
     for (unsigned i = 1; i <= s->count; i++) {
         const struct machine *m = &s->machines[i];
         if (m->node == NULL || !node_is_ready(m->node) ||
-            meta_topology(node_meta(m->node))->movers_count > 0)
+            topology_is_moving(meta_topology(node_meta(m->node))))
             return false;
     }
     return true;

@@ -348,7 +348,7 @@ static bool all_formed(struct sim *s, void *arg)
             continue;
         epoch = epoch != 0 ? epoch : meta_epoch(node_meta(s->machines[i].node));
         const struct topology *t = meta_topology(node_meta(s->machines[i].node));
-        if (t->epoch != epoch || members(t) != s->count || t->movers_count > 0)
+        if (t->epoch != epoch || members(t) != s->count || topology_is_moving(t))
             return false;
     }
     return true;

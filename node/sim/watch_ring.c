@@ -138,8 +138,8 @@ static bool placement_is_good(struct watch *w, unsigned node, const struct topol
     for (range_no range = 0; range < p->ranges; range++) {
         struct replicas now = placement_replicas(p, range);
         struct replicas later = placement_later(p, range);
-        if (!are_distinct(t, RING_NOW, now) || !are_enough(t, RING_NOW, k, now) ||
-            !are_distinct(t, RING_LATER, later) || !are_enough(t, RING_LATER, k, later))
+        if (!are_distinct(t, RING_PUBLISHED, now) || !are_enough(t, RING_PUBLISHED, k, now) ||
+            !are_distinct(t, RING_NEWEST, later) || !are_enough(t, RING_NEWEST, k, later))
             return watch_fail(w,
                               "node %u at epoch %" PRIu64 ": range %" PRIu32
                               " of %s has not the replicas that it should have (%u now, %u later)",

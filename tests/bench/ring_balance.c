@@ -52,7 +52,7 @@ static double unevenness(const struct ring *ring, uint32_t rf)
     }
     for (uint32_t i = 0; i < ring->nodes; i++)
         most = load[i] > most ? load[i] : most;
-    double mean = (double)ring->ranges * p->now_each / ring->nodes;
+    double mean = (double)ring->ranges * placement_replicas(p, 0).count / ring->nodes;
     placement_free(p);
     mem_free(load);
     return most / mean;
@@ -153,7 +153,7 @@ int main(int argc, char **argv)
         return 2;
     }
     struct ring *ring = NULL;
-    enum err err = ring_new(ranges, NULL, 0, NULL, NULL, &ring);
+    enum err err = ring_new(ranges, NULL, 0, NULL, 0, &ring);
     ASSERT(err == ERR_OK);
     puts("| S | RF | bound | fresh | grown | churned | join moves | ms |\n"
          "| --- | --- | --- | --- | --- | --- | --- | --- |");

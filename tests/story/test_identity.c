@@ -30,21 +30,21 @@ static bool is_joining(struct sim *s, void *arg)
 {
     const struct topology *t = meta_topology(node_meta(sim_node(s, 1)));
     (void)arg;
-    return t->count == 4 && t->movers_count > 0;
+    return t->count == 4 && topology_is_moving(t);
 }
 
 static bool is_replacing(struct sim *s, void *arg)
 {
     const struct topology *t = meta_topology(node_meta(sim_node(s, 1)));
     (void)arg;
-    return t->count == 5 && t->movers_count > 0;
+    return t->count == 5 && topology_is_moving(t);
 }
 
 static bool nobody_moves(struct sim *s, void *arg)
 {
     (void)arg;
     for (unsigned i = 1; i <= sim_nodes(s); i++) {
-        if (meta_topology(node_meta(sim_node(s, i)))->movers_count > 0)
+        if (topology_is_moving(meta_topology(node_meta(sim_node(s, i)))))
             return false;
     }
     return true;

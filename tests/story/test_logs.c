@@ -130,7 +130,7 @@ static void two_are_away_at_once(void)
 static bool has_moved(struct sim *s, void *arg)
 {
     (void)arg;
-    return meta_topology(node_meta(sim_node(s, 1)))->movers_count == 0;
+    return !topology_is_moving(meta_topology(node_meta(sim_node(s, 1))));
 }
 
 static bool moves(struct sim *s, void *arg)

@@ -29,7 +29,7 @@ static const struct topology *topology_of(unsigned node)
 static bool moves(struct sim *s, void *arg)
 {
     (void)s;
-    return topology_of(arg != NULL ? *(unsigned *)arg : 1)->movers_count > 0;
+    return topology_is_moving(topology_of(arg != NULL ? *(unsigned *)arg : 1));
 }
 
 static bool has_moved(struct sim *s, void *arg)
@@ -365,7 +365,7 @@ static bool asks_to_own(struct sim *s, void *arg)
 {
     struct node *n = sim_node(s, *(unsigned *)arg);
     const struct meta *m = node_meta(n);
-    return topology_is_mover(meta_topology(m), meta_self(m)) && node_pending(n).changes > 0;
+    return topology_waits_for(meta_topology(m), meta_self(m)) && node_pending(n).changes > 0;
 }
 
 static bool changes_again(struct sim *s, void *arg)
@@ -393,9 +393,9 @@ static void what_was_pulled_for_another_ring_is_not_enough(void)
     sim_cut(sim, fourth, 2);
     CU_ASSERT_FATAL(sim_until(sim, changes_again, &before, SECONDS(5)));
     node_no number = meta_self(node_meta(sim_node(sim, fourth)));
-    CU_ASSERT(topology_is_mover(topology_of(1), number));
+    CU_ASSERT(topology_waits_for(topology_of(1), number));
     sim_elapse(sim, SECONDS(8));
-    CU_ASSERT(topology_is_mover(topology_of(1), number)); /* it has not heard 2 since */
+    CU_ASSERT(topology_waits_for(topology_of(1), number)); /* it has not heard 2 since */
     sim_heal_all(sim);
     CU_ASSERT(sim_until(sim, has_moved, NULL, SECONDS(60)));
     CU_ASSERT(become_equal(SECONDS(10)));

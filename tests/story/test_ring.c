@@ -73,7 +73,7 @@ static unsigned owned_by(unsigned node)
     const struct meta *m = node_meta(sim_node(sim, node));
     const struct ring *r = meta_topology(m)->ring;
     static token tokens[64];
-    return ring_tokens(r, RING_NOW, meta_self(m), tokens);
+    return ring_tokens(r, RING_PUBLISHED, meta_self(m), tokens);
 }
 
 /* A fourth node takes its quarter of the ring, while clients write. */

@@ -94,7 +94,7 @@ static bool is_whole(struct fault_plan *f)
         return true;
     if (is_on(f, FAULT_flip_bits, f->replaced, 0) || is_on(f, FAULT_lose_disk, f->replaced, 0) ||
         !sim_is_ready(f->sim, f->replaced) ||
-        meta_topology(node_meta(sim_node(f->sim, f->replaced)))->movers_count > 0)
+        topology_is_moving(meta_topology(node_meta(sim_node(f->sim, f->replaced)))))
         return false;
     f->replaced = 0;
     return true;
@@ -105,7 +105,7 @@ static bool is_moving(struct fault_plan *f)
 {
     for (unsigned i = 1; i <= sim_nodes(f->sim); i++) {
         if (!sim_is_ready(f->sim, i) ||
-            meta_topology(node_meta(sim_node(f->sim, i)))->movers_count > 0)
+            topology_is_moving(meta_topology(node_meta(sim_node(f->sim, i)))))
             return true;
     }
     return false;

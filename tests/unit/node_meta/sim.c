@@ -254,11 +254,11 @@ static void finish_move(struct sim *s, uint32_t i)
     node_no self = meta_self(n->meta);
     struct buf b;
     if (s->pulling_takes || meta_phase(n->meta) != META_READY || self == 0 ||
-        !topology_is_mover(t, self) || n->finished == t->ring_epoch)
+        !topology_waits_for(t, self) || n->finished == t->ring_epoch)
         return;
     struct meta_event event = {.type = META_EVENT_PROPOSE};
     buf_init(&b, 256);
-    command_join_finish(self, t->ring_epoch, &b);
+    command_step(self, t->ring_epoch, &b);
     n->finished = t->ring_epoch;
     n->finish_request = ++s->requests;
     event.propose.request = n->finish_request;
@@ -463,7 +463,7 @@ bool sim_all_ready(struct sim *s)
         if (meta_phase(m) != META_READY || (epoch != 0 && meta_epoch(m) != epoch))
             return false;
         epoch = meta_epoch(m);
-        if (!s->pulling_takes && meta_topology(m)->movers_count > 0)
+        if (!s->pulling_takes && topology_is_moving(meta_topology(m)))
             return false;
     }
     return true;

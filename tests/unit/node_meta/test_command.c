@@ -48,10 +48,10 @@ static struct command random_command(struct rng *r, enum command_kind kind)
         c.replaces = c.info.endpoint;
     if (kind == COMMAND_JOIN_START)
         c.asked_at = rng_next(r);
-    if (kind == COMMAND_JOIN_FINISH || kind == COMMAND_NODE_UPDATE || kind == COMMAND_LEAVE_START)
+    if (kind == COMMAND_STEP || kind == COMMAND_NODE_UPDATE || kind == COMMAND_LEAVE_START)
         c.node = (node_no)rng_next(r);
-    if (kind == COMMAND_JOIN_FINISH)
-        c.ring_epoch = rng_next(r);
+    if (kind == COMMAND_STEP)
+        c.epoch = rng_next(r);
     if (kind == COMMAND_DDL)
         c.ddl = random_blob(r);
     return c;
@@ -66,7 +66,7 @@ static void expect_same(const struct command *a, const struct command *b)
     CU_ASSERT_EQUAL(a->node, b->node);
     CU_ASSERT_TRUE(endpoint_equal(&a->replaces, &b->replaces));
     CU_ASSERT_EQUAL(a->asked_at, b->asked_at);
-    CU_ASSERT_EQUAL(a->ring_epoch, b->ring_epoch);
+    CU_ASSERT_EQUAL(a->epoch, b->epoch);
     CU_ASSERT_TRUE(bytes_equal(a->plan, b->plan));
     CU_ASSERT_TRUE(bytes_equal(a->ddl, b->ddl));
 }
@@ -96,7 +96,7 @@ static void entries_are_read_back(void)
 static void the_future_is_unsupported(void)
 {
     struct command c;
-    uint8_t later_version[] = {2, COMMAND_DDL, 0}, later_kind[] = {1, 200, 0};
+    uint8_t later_version[] = {3, COMMAND_DDL, 0}, later_kind[] = {2, 200, 0};
     CU_ASSERT_EQUAL(command_decode(bytes_make(later_version, 3), &c), ERR_UNSUPPORTED);
     CU_ASSERT_EQUAL(command_decode(bytes_make(later_kind, 3), &c), ERR_UNSUPPORTED);
     CU_ASSERT_EQUAL(command_decode(BYTES_NONE, &c), ERR_MALFORMED);
@@ -107,7 +107,7 @@ static void kinds_are_what_they_were(void)
 {
     CU_ASSERT_EQUAL(COMMAND_FOUND, 1);
     CU_ASSERT_EQUAL(COMMAND_JOIN_START, 2);
-    CU_ASSERT_EQUAL(COMMAND_JOIN_FINISH, 3);
+    CU_ASSERT_EQUAL(COMMAND_STEP, 6);
     CU_ASSERT_EQUAL(COMMAND_NODE_UPDATE, 4);
     CU_ASSERT_EQUAL(COMMAND_LEAVE_START, 5);
     CU_ASSERT_EQUAL(COMMAND_DDL, 16);

@@ -240,7 +240,7 @@ static void far_behind_gets_a_snapshot(void)
     sim_tell(f, 1, third, false);
     sim_tell(f, 2, third, false);
     buf_init(&b, 1024);
-    command_join_finish(1, 1, &b);
+    command_step(1, 1, &b);
     for (uint32_t i = 0; i < 700; i++)
         expect(1, sim_propose(f, 1, buf_bytes(&b)), ERR_OK);
     buf_close(&b);

@@ -43,7 +43,7 @@ static enum err finish(uint32_t i, uint64_t ring_epoch)
 {
     struct buf b;
     buf_init(&b, 256);
-    command_join_finish(meta_self(f->nodes[i].meta), ring_epoch, &b);
+    command_step(meta_self(f->nodes[i].meta), ring_epoch, &b);
     const struct sim_done *d = sim_wait(f, i, sim_propose(f, i, buf_bytes(&b)));
     buf_close(&b);
     return d == NULL ? ERR_TIMEOUT : d->err;
@@ -53,7 +53,7 @@ static enum err finish(uint32_t i, uint64_t ring_epoch)
 static void finish_all(void)
 {
     for (uint32_t i = 1; i <= f->count; i++) {
-        if (f->nodes[i].meta != NULL && topology_is_mover(seen_by(i), meta_self(f->nodes[i].meta)))
+        if (f->nodes[i].meta != NULL && topology_waits_for(seen_by(i), meta_self(f->nodes[i].meta)))
             CU_ASSERT_EQUAL(finish(i, seen_by(i)->ring_epoch), ERR_OK);
     }
 }
@@ -70,15 +70,15 @@ static void a_join_settles_when_all_movers_have_pulled(void)
     join(4);
     node_no self = meta_self(f->nodes[4].meta);
     CU_ASSERT_EQUAL(topology_find(seen_by(1), self)->state, NODE_JOINING);
-    CU_ASSERT_PTR_NOT_NULL(seen_by(1)->ring->target);
-    CU_ASSERT_TRUE(topology_is_mover(seen_by(1), self));
-    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NOW, self), 0);
-    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_LATER, self), 16);
+    CU_ASSERT_EQUAL(seen_by(1)->ring->tables, 2);
+    CU_ASSERT_TRUE(topology_waits_for(seen_by(1), self));
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_PUBLISHED, self), 0);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NEWEST, self), 16);
     CU_ASSERT_FALSE(topology_is_member(seen_by(1), self));
     finish_all();
     CU_ASSERT_EQUAL(topology_find(seen_by(1), self)->state, NODE_NORMAL);
-    CU_ASSERT_PTR_NULL(seen_by(1)->ring->target);
-    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NOW, self), 16);
+    CU_ASSERT_EQUAL(seen_by(1)->ring->tables, 1);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_PUBLISHED, self), 16);
     CU_ASSERT_TRUE(sim_agree(f));
 }
 
@@ -92,12 +92,12 @@ static void two_joins_at_once(void)
     join(5);
     CU_ASSERT_TRUE(seen_by(4)->ring_epoch > before);
     CU_ASSERT_EQUAL(finish(4, before), ERR_STALE);
-    CU_ASSERT_PTR_NOT_NULL(seen_by(1)->ring->target);
+    CU_ASSERT_EQUAL(seen_by(1)->ring->tables, 2);
     finish_all();
-    CU_ASSERT_PTR_NULL(seen_by(1)->ring->target);
+    CU_ASSERT_EQUAL(seen_by(1)->ring->tables, 1);
     for (size_t i = 0; i < seen_by(1)->count; i++) {
         const struct topology_node *n = &seen_by(1)->nodes[i];
-        uint32_t owned = ring_count(seen_by(1)->ring, RING_NOW, n->node);
+        uint32_t owned = ring_count(seen_by(1)->ring, RING_PUBLISHED, n->node);
         CU_ASSERT_EQUAL(n->state, NODE_NORMAL);
         CU_ASSERT_TRUE(owned == 12 || owned == 13);
     }
@@ -109,7 +109,7 @@ static bool movers_know(struct sim *s)
 {
     for (uint32_t i = 1; i <= s->count; i++) {
         const struct topology *t = seen_by(i);
-        if (!topology_is_mover(t, meta_self(s->nodes[i].meta)))
+        if (!topology_waits_for(t, meta_self(s->nodes[i].meta)))
             continue;
         for (size_t n = 0; n < t->count; n++) {
             if (meta_applied_by(s->nodes[i].meta, t->nodes[n].node) < t->ring_epoch)
@@ -125,7 +125,7 @@ static void movers_learn_soon_who_knows_of_the_move(void)
     for (uint32_t i = 4; i <= 9; i++)
         sim_start(f, i);
     CU_ASSERT_TRUE(sim_run_until(f, sim_all_ready, 5 * USEC_PER_SEC));
-    CU_ASSERT_TRUE(seen_by(1)->movers_count >= 6);
+    CU_ASSERT_TRUE(seen_by(1)->moves.provers_count >= 6);
     CU_ASSERT_TRUE(sim_run_until(f, movers_know, USEC_PER_SEC / 5));
 }
 
@@ -148,7 +148,7 @@ static void a_joining_node_that_dies_owns_nothing(void)
     sim_crash(f, 4);
     sim_run(f, 5 * USEC_PER_SEC);
     CU_ASSERT_EQUAL(topology_find(seen_by(1), self)->state, NODE_JOINING);
-    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NOW, self), 0);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_PUBLISHED, self), 0);
     join(4);
     CU_ASSERT_EQUAL(meta_self(f->nodes[4].meta), self);
     finish_all();
@@ -166,8 +166,8 @@ static void a_node_leaves(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(d);
     CU_ASSERT_EQUAL(d->err, ERR_OK);
     CU_ASSERT_EQUAL(topology_find(seen_by(1), self)->state, NODE_LEAVING);
-    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NOW, self), 16);
-    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_LATER, self), 0);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_PUBLISHED, self), 16);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NEWEST, self), 0);
     finish_all();
     sim_run(f, USEC_PER_SEC);
     CU_ASSERT_EQUAL(topology_find(seen_by(1), self)->state, NODE_LEFT);
@@ -187,7 +187,7 @@ static void a_dead_node_is_replaced(void)
 {
     ring_with_data(3, 4);
     node_no gone = meta_self(f->nodes[3].meta);
-    uint32_t owned = ring_count(seen_by(1)->ring, RING_NOW, gone);
+    uint32_t owned = ring_count(seen_by(1)->ring, RING_PUBLISHED, gone);
     sim_crash(f, 3);
     sim_tell(f, 1, gone, false);
     sim_tell(f, 2, gone, false);
@@ -195,12 +195,12 @@ static void a_dead_node_is_replaced(void)
     join(4);
     node_no self = meta_self(f->nodes[4].meta);
     CU_ASSERT_EQUAL(topology_find(seen_by(1), gone)->state, NODE_LEAVING);
-    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_LATER, self), owned);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NEWEST, self), owned);
     CU_ASSERT_EQUAL(seen_by(1)->members_count, 3);
     CU_ASSERT(topology_is_member(seen_by(1), self));
     finish_all();
     CU_ASSERT_EQUAL(topology_find(seen_by(1), gone)->state, NODE_LEFT);
-    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NOW, self), owned);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_PUBLISHED, self), owned);
     CU_ASSERT_TRUE(sim_agree(f));
 }
 
@@ -242,7 +242,7 @@ static void a_joining_node_is_replaced(void)
     ring_with_data(3, 5);
     join(4);
     node_no gone = meta_self(f->nodes[4].meta);
-    uint32_t planned = ring_count(seen_by(1)->ring, RING_LATER, gone);
+    uint32_t planned = ring_count(seen_by(1)->ring, RING_NEWEST, gone);
     sim_crash(f, 4);
     for (unsigned i = 1; i <= 3; i++)
         sim_tell(f, i, gone, false);
@@ -250,11 +250,11 @@ static void a_joining_node_is_replaced(void)
     join(5);
     node_no self = meta_self(f->nodes[5].meta);
     CU_ASSERT_EQUAL(topology_find(seen_by(1), gone)->state, NODE_LEAVING);
-    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_LATER, self), planned);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NEWEST, self), planned);
     finish_all();
     CU_ASSERT_EQUAL(topology_find(seen_by(1), gone)->state, NODE_LEFT);
     CU_ASSERT_EQUAL(topology_find(seen_by(1), self)->state, NODE_NORMAL);
-    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_NOW, self), planned);
+    CU_ASSERT_EQUAL(ring_count(seen_by(1)->ring, RING_PUBLISHED, self), planned);
     CU_ASSERT_TRUE(sim_agree(f));
 }
 

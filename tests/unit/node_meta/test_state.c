@@ -1,6 +1,7 @@
 /* What entries of the log do, applied one by one. */
 #include "base/mem.h"
 #include "node/meta/state.h"
+#include "node/schema/ddl.h"
 
 #include <CUnit/CUnit.h>
 #include <string.h>
@@ -68,10 +69,9 @@ static void found(void)
 static void settle(void)
 {
     static uint8_t id = 100;
-    while (s.topology.movers_count > 0) {
-        struct command c = {.kind = COMMAND_JOIN_FINISH,
-                            .node = s.topology.movers[0],
-                            .ring_epoch = s.topology.ring_epoch};
+    for (size_t i = 0; topology_is_moving(&s.topology); i++) {
+        struct command c = {
+            .kind = COMMAND_STEP, .node = s.topology.nodes[i].node, .epoch = s.topology.ring_epoch};
         CU_ASSERT_EQUAL_FATAL(apply(&c, id++), ERR_OK);
     }
 }
@@ -107,8 +107,135 @@ static void a_late_question_replaces_nobody_who_came_after_it(void)
     CU_ASSERT_EQUAL(n->state, NODE_LEFT);
 }
 
+static enum err keyspace(enum ddl_kind kind, const char *name, const char *factor, uint8_t id)
+{
+    const struct option_pair pairs[] = {{"class", "SimpleStrategy"},
+                                        {"replication_factor", factor}};
+    const struct ddl_option options[] = {{.name = "replication", .pairs = pairs, .pair_count = 2}};
+    struct ddl ddl = {.kind = kind, .keyspace = name};
+    struct buf bytes;
+    if (factor != NULL) {
+        ddl.options = options;
+        ddl.option_count = 1;
+    }
+    buf_init(&bytes, BUF_MAX_DEFAULT);
+    ddl_encode(&ddl, &bytes);
+    struct command c = {.kind = COMMAND_DDL, .ddl = buf_bytes(&bytes)};
+    enum err err = apply(&c, id);
+    buf_close(&bytes);
+    topology_check(&s.topology);
+    return err;
+}
+
+static const struct moves_keyspace *moves_of(const char *name)
+{
+    const struct keyspace *k = schema_keyspace(s.schema, name);
+    return k != NULL ? moves_find(&s.topology.moves, k->no) : NULL;
+}
+
+static void join(uint8_t host)
+{
+    struct command c = join_command(host, host);
+    CU_ASSERT_EQUAL_FATAL(apply(&c, host), ERR_OK);
+    topology_check(&s.topology);
+}
+
+/* The state of a ring on its way is read back from its bytes. */
+static void check_bytes(void)
+{
+    struct state back;
+    struct buf out, again;
+    buf_init(&out, BUF_MAX_DEFAULT);
+    buf_init(&again, BUF_MAX_DEFAULT);
+    state_encode(&s, &out);
+    CU_ASSERT_EQUAL_FATAL(state_decode(buf_bytes(&out), &back), ERR_OK);
+    topology_check(&back.topology);
+    state_encode(&back, &again);
+    CU_ASSERT_TRUE(bytes_equal(buf_bytes(&out), buf_bytes(&again)));
+    for (size_t i = 0; i < s.topology.count; i++)
+        CU_ASSERT_EQUAL(topology_waits_for(&s.topology, s.topology.nodes[i].node),
+                        topology_waits_for(&back.topology, s.topology.nodes[i].node));
+    state_close(&back);
+    buf_close(&out);
+    buf_close(&again);
+}
+
+/* A keyspace has its ranges in the published table, or on their way like those of all others. */
+static void keyspaces_have_places(void)
+{
+    found();
+    join(2);
+    settle();
+    CU_ASSERT_EQUAL_FATAL(keyspace(DDL_CREATE_KEYSPACE, "a", "1", 50), ERR_OK);
+    uint64_t made = s.topology.epoch;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(moves_of("a"));
+    CU_ASSERT_EQUAL(moves_of("a")->runs, 1);
+    CU_ASSERT_EQUAL(moves_of("a")->run[0].since, made);
+    join(3);
+    uint64_t ring_epoch = s.topology.ring_epoch;
+    CU_ASSERT_EQUAL(ring_epoch, s.topology.epoch);
+    CU_ASSERT(moves_of("a")->runs > 1);
+    check_bytes();
+    CU_ASSERT_EQUAL_FATAL(keyspace(DDL_CREATE_KEYSPACE, "b", "2", 51), ERR_OK);
+    CU_ASSERT(moves_of("b")->runs > 1);
+    CU_ASSERT_EQUAL(s.topology.ring_epoch, ring_epoch); /* it has nothing that was to be pulled */
+    check_bytes();
+    settle();
+    CU_ASSERT_EQUAL(moves_of("b")->places, 1);
+    check_bytes();
+    CU_ASSERT_EQUAL_FATAL(keyspace(DDL_DROP_KEYSPACE, "b", NULL, 52), ERR_OK);
+    CU_ASSERT_PTR_NULL(moves_of("b"));
+}
+
+/* Others are to hold it than those who have pulled it: all begin again. */
+static void a_keyspace_changes_while_its_ranges_move(void)
+{
+    found();
+    join(2);
+    settle();
+    CU_ASSERT_EQUAL_FATAL(keyspace(DDL_CREATE_KEYSPACE, "a", "1", 50), ERR_OK);
+    join(3);
+    struct command step = {
+        .kind = COMMAND_STEP, .node = s.topology.nodes[2].node, .epoch = s.topology.ring_epoch};
+    CU_ASSERT_EQUAL_FATAL(keyspace(DDL_ALTER_KEYSPACE, "a", "2", 51), ERR_OK);
+    CU_ASSERT_EQUAL(s.topology.ring_epoch, s.topology.epoch);
+    CU_ASSERT_EQUAL(apply(&step, 60), ERR_STALE);
+    CU_ASSERT_TRUE(topology_waits_for(&s.topology, step.node));
+    step.epoch = s.topology.ring_epoch;
+    CU_ASSERT_EQUAL(apply(&step, 61), ERR_OK);
+    CU_ASSERT_FALSE(topology_waits_for(&s.topology, step.node));
+    check_bytes();
+    settle();
+    CU_ASSERT_EQUAL(s.topology.nodes[2].state, NODE_NORMAL);
+}
+
+/* Dropped with the only keyspace whose ranges moved: nobody is waited for, and the ring settles. */
+static void what_moved_is_dropped(void)
+{
+    found();
+    join(2);
+    settle();
+    CU_ASSERT_EQUAL_FATAL(keyspace(DDL_CREATE_KEYSPACE, "a", "1", 50), ERR_OK);
+    join(3);
+    while (s.topology.moves.count > 1) { /* the built-in ones, which no statement drops */
+        keyspace_no first = s.topology.moves.keyspace[s.topology.moves.count - 1].keyspace;
+        topology_replicate(&s.topology, s.topology.epoch, first, NULL);
+    }
+    CU_ASSERT_TRUE(topology_is_moving(&s.topology));
+    struct ring *ring = ring_copy(s.topology.ring);
+    topology_replicate(&s.topology, s.topology.epoch, s.topology.moves.keyspace[0].keyspace, NULL);
+    CU_ASSERT_FALSE(topology_is_moving(&s.topology));
+    CU_ASSERT_EQUAL(s.topology.ring->tables, 1);
+    CU_ASSERT_EQUAL(s.topology.ring->table[0].number, ring_table(ring, RING_NEWEST)->number);
+    CU_ASSERT_EQUAL(s.topology.nodes[2].state, NODE_NORMAL);
+    ring_free(ring);
+}
+
 CU_TestInfo state_tests[] = {
     {"a late question replaces nobody who came after it",
      a_late_question_replaces_nobody_who_came_after_it},
+    {"keyspaces have places", keyspaces_have_places},
+    {"a keyspace changes while its ranges move", a_keyspace_changes_while_its_ranges_move},
+    {"what moved is dropped", what_moved_is_dropped},
     CU_TEST_INFO_NULL,
 };

@@ -390,13 +390,14 @@ static void other_owners(void)
     size_t count = cluster_nodes(c, &nodes);
     struct cluster_node *copies = mem_copy(nodes, count * sizeof *copies);
     struct ring *ring = ring_copy(cluster_ring(c));
-    node_no first = ring->owner[0];
+    node_no *owner = ring->table[0].owner;
+    node_no first = owner[0];
     node_no a = copies[0].node;
     node_no b = copies[1].node;
     for (range_no i = 0; i < ring->ranges; i++) /* two nodes change places */
-        ring->owner[i] = ring->owner[i] == a ? b : ring->owner[i] == b ? a : ring->owner[i];
-    if (ring->owner[0] == first)
-        ring->owner[0] = first == copies[2].node ? copies[3].node : copies[2].node;
+        owner[i] = owner[i] == a ? b : owner[i] == b ? a : owner[i];
+    if (owner[0] == first)
+        owner[0] = first == copies[2].node ? copies[3].node : copies[2].node;
     cluster_set_nodes(c, cluster_self(c), copies, count, ring, cluster_epoch(c));
     ring_free(ring);
     mem_free(copies);

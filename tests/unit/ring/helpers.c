@@ -45,6 +45,13 @@ struct ring *must_leave(const struct ring *ring, node_no leaving)
     return plan;
 }
 
+enum err one_table(uint32_t ranges, const struct ring_node *nodes, size_t count, node_no *owner,
+                   struct ring **ret_ring)
+{
+    struct ring_table table = {1, owner};
+    return ring_new(ranges, nodes, count, &table, 1, ret_ring);
+}
+
 struct ring *settled(struct ring *ring, struct ring *plan)
 {
     struct ring *done = ring_settle(plan);
@@ -195,7 +202,7 @@ uint32_t unevenness(const struct ring *ring, const struct strategy *s)
     }
     for (uint32_t i = 0; i < ring->nodes; i++)
         most = load[i] > most ? load[i] : most;
-    uint64_t total = (uint64_t)ring->ranges * p->now_each;
+    uint64_t total = (uint64_t)ring->ranges * placement_replicas(p, 0).count;
     placement_free(p);
     mem_free(load);
     return (uint32_t)((most * ring->nodes * 1000 - total * 1000) / total);
@@ -217,7 +224,7 @@ struct ring *random_ring(struct rng *rng, uint32_t ranges, uint32_t most)
         nodes[i] = make_node(i * 3 + 1 + (node_no)rng_below(rng, 3), dc, rack);
         nodes[i].weight = 1 + (uint32_t)rng_below(rng, 3);
     }
-    enum err err = ring_new(ranges, nodes, count, NULL, NULL, &bare);
+    enum err err = ring_new(ranges, nodes, count, NULL, 0, &bare);
     ASSERT(err == ERR_OK);
     node_no *owner = mem_alloc(sizeof *owner * ranges * bare->dcs);
     for (uint32_t i = 0; i < ranges * bare->dcs; i++) {
@@ -226,7 +233,7 @@ struct ring *random_ring(struct rng *rng, uint32_t ranges, uint32_t most)
             owner[i] = strcmp(n->dc, bare->dc[i / ranges]) == 0 ? n->node : 0;
         }
     }
-    err = ring_new(ranges, nodes, count, owner, NULL, &ring);
+    err = one_table(ranges, nodes, count, owner, &ring);
     ASSERT(err == ERR_OK);
     ring_free(bare);
     mem_free(owner);

@@ -15,6 +15,10 @@ struct ring *must_fresh(uint32_t ranges, const struct ring_node *nodes, size_t c
 struct ring *must_join(const struct ring *ring, const struct ring_node *joining, size_t count);
 struct ring *must_leave(const struct ring *ring, node_no leaving);
 
+/* A ring of one table, numbered 1. INVALID as ring_new. */
+enum err one_table(uint32_t ranges, const struct ring_node *nodes, size_t count, node_no *owner,
+                   struct ring **ret_ring) MUST_CHECK;
+
 /* Free the ring and the plan, give the settled plan. */
 struct ring *settled(struct ring *ring, struct ring *plan);
 

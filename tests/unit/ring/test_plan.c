@@ -41,7 +41,7 @@ static void check_even(const struct ring *ring, uint32_t rf_max)
 static void check_counts(const struct ring *ring)
 {
     for (uint32_t i = 0; i < ring->nodes; i++) {
-        uint32_t n = ring_count(ring, RING_NOW, ring->node[i].node);
+        uint32_t n = ring_count(ring, RING_PUBLISHED, ring->node[i].node);
         CU_ASSERT(n == ring->ranges / ring->nodes || n == ring->ranges / ring->nodes + 1);
     }
 }
@@ -149,9 +149,9 @@ static void data_centres_apart(void)
     placement_free(p);
     struct ring *after = ring_settle(plan);
     for (uint32_t i = 0; i < 4; i++)
-        CU_ASSERT_EQUAL(ring_count(after, RING_NOW, i + 1), 64);
+        CU_ASSERT_EQUAL(ring_count(after, RING_PUBLISHED, i + 1), 64);
     for (uint32_t i = 0; i < 3; i++)
-        CU_ASSERT(ring_count(after, RING_NOW, 10 + i) / 85 == 1);
+        CU_ASSERT(ring_count(after, RING_PUBLISHED, 10 + i) / 85 == 1);
     ring_free(after);
     ring_free(plan);
     ring_free(ring);
@@ -163,9 +163,9 @@ static void weights_are_shares(void)
     nodes[1].weight = 2;
     nodes[2].weight = 5;
     struct ring *ring = must_fresh(64, nodes, 3);
-    CU_ASSERT_EQUAL(ring_count(ring, RING_NOW, 1), 8);
-    CU_ASSERT_EQUAL(ring_count(ring, RING_NOW, 2), 16);
-    CU_ASSERT_EQUAL(ring_count(ring, RING_NOW, 3), 40);
+    CU_ASSERT_EQUAL(ring_count(ring, RING_PUBLISHED, 1), 8);
+    CU_ASSERT_EQUAL(ring_count(ring, RING_PUBLISHED, 2), 16);
+    CU_ASSERT_EQUAL(ring_count(ring, RING_PUBLISHED, 3), 40);
     ring_free(ring);
 }
 
@@ -176,13 +176,13 @@ static void as_many_nodes_as_ranges(void)
     struct ring_node one = make_racked(17, 1);
     struct ring *plan = NULL;
     for (uint32_t i = 1; i <= 16; i++)
-        CU_ASSERT_EQUAL(ring_count(ring, RING_NOW, i), 1);
+        CU_ASSERT_EQUAL(ring_count(ring, RING_PUBLISHED, i), 1);
     CU_ASSERT_EQUAL(ring_plan_join(ring, &one, 1, &plan), ERR_INVALID);
     ring_free(ring);
     struct ring_node two[] = {make_racked(1, 1), make_racked(2, 1)};
     two[0].weight = RING_WEIGHT_MAX;
     ring = must_fresh(16, two, 2);
-    CU_ASSERT_EQUAL(ring_count(ring, RING_NOW, 2), 1);
+    CU_ASSERT_EQUAL(ring_count(ring, RING_PUBLISHED, 2), 1);
     ring_free(ring);
 }
 
@@ -237,8 +237,8 @@ static void replace_takes_the_same_ranges(void)
     struct ring *plan = NULL;
     CU_ASSERT_EQUAL_FATAL(ring_plan_replace(ring, 3, &with, &plan), ERR_OK);
     for (range_no r = 0; r < 64; r++) {
-        node_no was = ring_owner(plan, RING_NOW, 0, r);
-        CU_ASSERT_EQUAL(ring_owner(plan, RING_LATER, 0, r), was == 3 ? 9 : was);
+        node_no was = ring_owner(plan, RING_PUBLISHED, 0, r);
+        CU_ASSERT_EQUAL(ring_owner(plan, RING_NEWEST, 0, r), was == 3 ? 9 : was);
     }
     ring = settled(ring, plan);
     CU_ASSERT_PTR_NULL(ring_find(ring, 3));
@@ -255,7 +255,8 @@ static void plan_on_a_plan(void)
     struct ring *first = must_join(ring, &four, 1);
     struct ring *second = must_join(first, &five, 1);
     for (range_no r = 0; r < 64; r++)
-        CU_ASSERT_EQUAL(ring_owner(second, RING_NOW, 0, r), ring_owner(ring, RING_NOW, 0, r));
+        CU_ASSERT_EQUAL(ring_owner(second, RING_PUBLISHED, 0, r),
+                        ring_owner(ring, RING_PUBLISHED, 0, r));
     struct ring *done = ring_settle(second);
     CU_ASSERT_EQUAL(done->nodes, 5);
     check_counts(done);
@@ -277,9 +278,10 @@ static void any_change_is_valid(void)
             if (rng_below(&rng, 2) == 0 || ring->nodes == 1)
                 ring = settled(ring, must_join(ring, &n, 1));
             else
-                ring = settled(ring, must_leave(ring, ring->owner[rng_below(&rng, 32)]));
+                ring = settled(ring, must_leave(ring, ring_owner(ring, RING_NEWEST, 0,
+                                                                 (range_no)rng_below(&rng, 32))));
             for (uint32_t i = 0; i < ring->nodes; i++)
-                CU_ASSERT(ring_count(ring, RING_NOW, ring->node[i].node) > 0);
+                CU_ASSERT(ring_count(ring, RING_PUBLISHED, ring->node[i].node) > 0);
         }
         ring_free(ring);
     }
