@@ -359,6 +359,41 @@ static void nothing_alive_is_in_a_gap(void)
     }
 }
 
+static bool next_of_i_is(struct bytes key)
+{
+    struct store_iter *it = store_iter_new(f.store);
+    store_iter_seek(it, BYTES_LIT("i"));
+    store_iter_next(it);
+    bool good = store_iter_valid(it) && bytes_equal(store_iter_key(it), key);
+    store_iter_seek(it, BYTES_LIT("i\1"));
+    good = good && store_iter_valid(it) && bytes_equal(store_iter_key(it), key);
+    store_iter_seek_last(it, key);
+    good = good && store_iter_valid(it) && bytes_equal(store_iter_key(it), BYTES_LIT("i"));
+    store_iter_free(it);
+    return good;
+}
+
+/* What the store appends comes without passing the overlay. */
+static void the_journal_is_in_no_gap(void)
+{
+    struct store_batch b;
+    store_batch_init(&b);
+    open_store(1);
+    store_batch_put(&b, BYTES_LIT("i"), BYTES_NONE);
+    store_batch_put(&b, BYTES_LIT("k"), BYTES_NONE);
+    store_write(f.store, &b, 0);
+    settle();
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_TRUE(next_of_i_is(BYTES_LIT("k")));
+    store_batch_clear(&b);
+    (void)store_batch_append(&b, 1, BYTES_LIT("x"));
+    store_write(f.store, &b, 0);
+    settle();
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_TRUE(next_of_i_is(BYTES_LIT("j\0\0\0\0\0\0\0\1")));
+    store_batch_close(&b);
+}
+
 /* --- what reads cost, in keys that LevelDB compared */
 
 #define OVERWRITES 100000u
@@ -536,6 +571,7 @@ CU_TestInfo gaps_tests[] = {
     {"a joint gap is as young as its parts", a_joint_gap_is_as_young_as_its_parts},
     {"gaps are bounded", gaps_are_bounded},
     {"nothing alive is in a gap", nothing_alive_is_in_a_gap},
+    {"the journal is in no gap", the_journal_is_in_no_gap},
     {"an overwritten row is no dearer", an_overwritten_row_is_no_dearer},
     {"rows that went are no dearer", rows_that_went_are_no_dearer},
     {"a log that was pruned is no dearer", a_log_that_was_pruned_is_no_dearer},
