@@ -274,25 +274,6 @@ static void what_the_log_lacks_is_dirty(void)
 
 /* --- garbage */
 
-static void put_garbage(struct tree_world *w, unsigned row, enum cell_kind kind, int64_t time_s)
-{
-    struct dot dot = engine_next_dot(w->engine, KEYSPACE, RANGE, w->self);
-    struct part p = one_row(&w->arena, "", 50, dot);
-    char key[16], text[16];
-    snprintf(text, sizeof text, "%06u", row);
-    snprintf(key, sizeof key, "p%u", row % 20);
-    p.rows[0].key = arena_copy(&w->arena, bytes_text(text));
-    p.token = row % 20;
-    p.key = arena_copy(&w->arena, bytes_text(key));
-    p.rows[0].cells[0].kind = kind;
-    p.rows[0].cells[0].time_s = time_s;
-    p.rows[0].cells[0].ttl = kind == CELL_EXPIRING ? 5 : 0;
-    if (kind == CELL_TOMBSTONE)
-        p.rows[0].cells[0].value = BYTES_NONE;
-    part_normalise(&p, &w->arena);
-    CU_ASSERT_EQUAL(engine_apply(w->engine, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
-}
-
 static void purge_all(struct tree_world *w, int64_t expired_before_s)
 {
     struct clock agreed;
@@ -312,9 +293,9 @@ static void what_is_dropped_leaves_a_mark(void)
     struct tree_world w;
     bool current;
     tree_world_filled(&w, ROWS);
-    put_garbage(&w, 7, CELL_EXPIRING, 2000);
-    put_garbage(&w, 19, CELL_EXPIRING, 5000);
-    put_garbage(&w, 1205, CELL_TOMBSTONE, 1000);
+    tree_world_put_garbage(&w, 7, CELL_EXPIRING, 2000);
+    tree_world_put_garbage(&w, 19, CELL_EXPIRING, 5000);
+    tree_world_put_garbage(&w, 1205, CELL_TOMBSTONE, 1000);
     tree_world_update(&w, SIZE_MAX);
     tree_world_root(&w, &current);
     CU_ASSERT(current);
@@ -338,43 +319,6 @@ static void what_is_dropped_leaves_a_mark(void)
     tree_world_close(&w);
 }
 
-static size_t list_count(struct tree_world *w, const struct clock *agreed, int64_t now_s)
-{
-    static const struct tree_stretch all;
-    struct tree_item *items;
-    size_t count = 0;
-    struct bytes next;
-    CU_ASSERT_EQUAL(engine_tree_list(w->engine, KEYSPACE, RANGE, &w->place, TABLE, &all, NULL,
-                                     agreed, now_s, 10000, &w->arena, &items, &count, &next),
-                    ERR_OK);
-    CU_ASSERT_EQUAL(next.len, 0);
-    return count;
-}
-
-static void lists_leave_out_garbage(void)
-{
-    struct tree_world w;
-    struct clock agreed;
-    tree_world_filled(&w, 100);
-    put_garbage(&w, 7, CELL_EXPIRING, 2000);
-    put_garbage(&w, 8, CELL_TOMBSTONE, 1000);
-    clock_init(&agreed);
-    clock_copy(&agreed, engine_clock(w.engine, KEYSPACE, RANGE));
-    put_garbage(&w, 9, CELL_TOMBSTONE, 1000); /* not agreed */
-    CU_ASSERT_EQUAL(list_count(&w, NULL, 1999), 100);
-    CU_ASSERT_EQUAL(list_count(&w, NULL, 2000), 99);
-    CU_ASSERT_EQUAL(list_count(&w, &agreed, 1999), 99);
-    CU_ASSERT_EQUAL(list_count(&w, &agreed, 2000), 98);
-    struct dot dot = engine_next_dot(w.engine, KEYSPACE, RANGE, w.self);
-    struct part p = {.table = TABLE, .token = 50, .deletion = {30, 1, dot}, .key = BYTES_LIT("d")};
-    p.static_row.deletion = TOMB_NONE;
-    CU_ASSERT_EQUAL(engine_apply(w.engine, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
-    CU_ASSERT_EQUAL(list_count(&w, &agreed, 2000), 99);
-    CU_ASSERT_EQUAL(list_count(&w, engine_clock(w.engine, KEYSPACE, RANGE), 2000), 97);
-    clock_close(&agreed);
-    tree_world_close(&w);
-}
-
 /* --- what goes, and what is damaged */
 
 static void goes_with_its_range(void)
@@ -382,7 +326,7 @@ static void goes_with_its_range(void)
     struct tree_world w;
     bool done = false;
     tree_world_filled(&w, ROWS);
-    put_garbage(&w, 8, CELL_TOMBSTONE, 1000);
+    tree_world_put_garbage(&w, 8, CELL_TOMBSTONE, 1000);
     tree_world_update(&w, SIZE_MAX);
     purge_all(&w, 0);
     while (!done)
@@ -602,7 +546,6 @@ CU_TestInfo tree_tests[] = {
     {"a crash costs the dirty leaves", a_crash_costs_the_dirty_leaves},
     {"what the log lacks is dirty", what_the_log_lacks_is_dirty},
     {"what is dropped leaves a mark", what_is_dropped_leaves_a_mark},
-    {"lists leave out garbage", lists_leave_out_garbage},
     {"a tree goes with its range", goes_with_its_range},
     {"a tree goes with its table", goes_with_its_table},
     {"damaged records", damaged_records},

@@ -347,6 +347,43 @@ static void what_is_on_its_way_is_left_out(void)
     }
 }
 
+static size_t list_count(struct tree_world *w, const struct clock *agreed, int64_t now_s)
+{
+    static const struct tree_stretch all;
+    struct tree_item *items;
+    size_t count = 0;
+    struct bytes next;
+    CU_ASSERT_EQUAL(engine_tree_list(w->engine, KEYSPACE, RANGE, &w->place, TABLE, &all, NULL,
+                                     agreed, now_s, 10000, &w->arena, &items, &count, &next),
+                    ERR_OK);
+    CU_ASSERT_EQUAL(next.len, 0);
+    return count;
+}
+
+static void lists_leave_out_garbage(void)
+{
+    struct tree_world w;
+    struct clock agreed;
+    tree_world_filled(&w, 100);
+    tree_world_put_garbage(&w, 7, CELL_EXPIRING, 2000);
+    tree_world_put_garbage(&w, 8, CELL_TOMBSTONE, 1000);
+    clock_init(&agreed);
+    clock_copy(&agreed, engine_clock(w.engine, KEYSPACE, RANGE));
+    tree_world_put_garbage(&w, 9, CELL_TOMBSTONE, 1000); /* not agreed */
+    CU_ASSERT_EQUAL(list_count(&w, NULL, 1999), 100);
+    CU_ASSERT_EQUAL(list_count(&w, NULL, 2000), 99);
+    CU_ASSERT_EQUAL(list_count(&w, &agreed, 1999), 99);
+    CU_ASSERT_EQUAL(list_count(&w, &agreed, 2000), 98);
+    struct dot dot = engine_next_dot(w.engine, KEYSPACE, RANGE, w.self);
+    struct part p = {.table = TABLE, .token = 50, .deletion = {30, 1, dot}, .key = BYTES_LIT("d")};
+    p.static_row.deletion = TOMB_NONE;
+    CU_ASSERT_EQUAL(engine_apply(w.engine, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
+    CU_ASSERT_EQUAL(list_count(&w, &agreed, 2000), 99);
+    CU_ASSERT_EQUAL(list_count(&w, engine_clock(w.engine, KEYSPACE, RANGE), 2000), 97);
+    clock_close(&agreed);
+    tree_world_close(&w);
+}
+
 CU_TestInfo tree_queries_tests[] = {
     {"stretches of any bytes", stretches_of_any_bytes},
     {"what dots touched", what_dots_touched},
@@ -354,5 +391,6 @@ CU_TestInfo tree_queries_tests[] = {
     {"cut records are refused", cut_records_are_refused},
     {"equal sets have equal roots", equal_sets_have_equal_roots},
     {"what is on its way is left out", what_is_on_its_way_is_left_out},
+    {"lists leave out garbage", lists_leave_out_garbage},
     CU_TEST_INFO_NULL,
 };

@@ -244,6 +244,23 @@ void tree_world_put(struct tree_world *w, token where, unsigned row, int64_t tim
                       "a row is not put");
 }
 
+void tree_world_put_garbage(struct tree_world *w, unsigned row, enum cell_kind kind, int64_t time_s)
+{
+    struct dot dot = engine_next_dot(w->engine, KEYSPACE, RANGE, w->self);
+    struct part p = one_row(&w->arena, "", 50, dot);
+    p.rows[0].key = tree_world_numbered(w, "%06u", row);
+    p.token = row % 20;
+    p.key = tree_world_numbered(w, "p%u", row % 20);
+    p.rows[0].cells[0].kind = kind;
+    p.rows[0].cells[0].time_s = time_s;
+    p.rows[0].cells[0].ttl = kind == CELL_EXPIRING ? 5 : 0;
+    if (kind == CELL_TOMBSTONE)
+        p.rows[0].cells[0].value = BYTES_NONE;
+    part_normalise(&p, &w->arena);
+    tree_world_expect(w, engine_apply(w->engine, KEYSPACE, RANGE, &p, dot, NULL, 0) == ERR_OK,
+                      "garbage is not put");
+}
+
 /* --- what happens */
 
 static void purge(struct tree_world *w)

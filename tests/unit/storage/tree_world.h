@@ -41,6 +41,10 @@ void tree_world_step(struct tree_world *w); /* one random thing happens */
 /* A row of the plain table in the given partition. */
 void tree_world_put(struct tree_world *w, token where, unsigned row, int64_t timestamp);
 
+/* ... with a cell that is garbage then: a deleted one, or one that expires. */
+void tree_world_put_garbage(struct tree_world *w, unsigned row, enum cell_kind kind,
+                            int64_t time_s);
+
 void tree_world_put_beside(struct tree_world *w, table_no table, token where); /* of RANGE + 1 */
 
 /* As many calls as it takes. */
