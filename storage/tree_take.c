@@ -50,11 +50,16 @@ static bool shows_other(struct taking *t, const struct row *before, const struct
     return other;
 }
 
-static void count_doubtful(struct taking *t, const struct part *own, const struct part *in)
+/* News, by dots that the clock does not have, may come in a session, too: what another one brought
+ * there before it was broken off, for good. */
+static void count_doubtful(struct taking *t, const struct part *had, const struct part *in)
 {
-    struct part after;
+    struct part news, with_news, after;
+    const struct part *own = &with_news;
     uint64_t before = t->out.doubtful;
-    part_merge(own, in, t->arena, &after);
+    part_drop_known(in, &t->range->clock, t->arena, &news);
+    part_merge(had, &news, t->arena, &with_news);
+    part_merge(had, in, t->arena, &after);
     if (after.has_static)
         t->out.doubtful +=
             shows_other(t, own->has_static ? &own->static_row : NULL, &after.static_row);

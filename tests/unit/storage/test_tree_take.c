@@ -188,6 +188,21 @@ static enum err take(struct tree_world *w, struct bytes rows, const struct clock
                             &w->arena, 0, ret);
 }
 
+/* What one replica got in a session that was broken off is in no clock, and goes on to the next. */
+static void news_is_no_doubt(void)
+{
+    struct tree_world a, b;
+    struct tree_taken taken;
+    tree_world_open(&a, 1, TREE_WORLD_WIDTH);
+    tree_world_open(&b, 2, TREE_WORLD_WIDTH);
+    tree_world_put(&a, 3, 5, 10);
+    CU_ASSERT_EQUAL(take(&b, rows_of(&a, 3, "000005"), NULL, &taken), ERR_OK);
+    CU_ASSERT_EQUAL(taken.rows, 1);
+    CU_ASSERT_EQUAL(taken.doubtful, 0);
+    tree_world_close(&a);
+    tree_world_close(&b);
+}
+
 static void what_the_clock_knows_comes_all_the_same(void)
 {
     struct tree_world a, b;
@@ -284,6 +299,7 @@ static void a_clock_takes_in_another(void)
 
 CU_TestInfo tree_take_tests[] = {
     {"rows come to be equal", rows_come_to_be_equal},
+    {"news is no doubt", news_is_no_doubt},
     {"what the clock knows comes all the same", what_the_clock_knows_comes_all_the_same},
     {"what is not of the range is refused", what_is_not_of_the_range_is_refused},
     {"a clock takes in another", a_clock_takes_in_another},
