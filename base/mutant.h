@@ -35,6 +35,7 @@
     X(write_one_short, "a write at QUORUM is content with one replica")                            \
     X(read_one_short, "a read at QUORUM is content with one replica")                              \
     X(forget_later_set, "a write to a moving range ignores those that will hold it")               \
+    X(one_factor_for_both, "of the replicas of later as many are needed as of those of now")       \
     X(read_old_set_only, "a read of a moving range ignores those that will hold it")               \
     X(timeout_is_success, "a write that timed out is reported as done")                            \
     X(forward_says_ok, "who coordinates a forwarded write always says that it succeeded")          \

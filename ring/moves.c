@@ -288,16 +288,14 @@ bool moves_replicate(struct moves *m, const struct ring *ring, keyspace_no keysp
     bool was_there = k != NULL;
     if (was_there && strategy_equal(&k->place[k->places - 1].strategy, strategy))
         return false;
-    if (was_there)
-        moves_keyspace_close(k);
-    else
+    if (!was_there) {
         k = insert(m, keyspace);
-    k->keyspace = keyspace;
-    add_place(k, ring_table(ring, RING_PUBLISHED)->number, strategy);
-    k->run = mem_new(struct move_run);
-    k->run[0].since = slot;
-    k->runs = 1;
-    if (ring->tables > 1) {
+        add_place(k, ring_table(ring, RING_PUBLISHED)->number, strategy);
+        k->run = mem_new(struct move_run);
+        k->run[0].since = slot;
+        k->runs = 1;
+    }
+    if (was_there || ring->tables > 1) {
         add_place(k, newest->number, strategy);
         go(k, ring, slot);
     }

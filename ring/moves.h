@@ -4,14 +4,14 @@
  * are. A range is at one place, its replicas there are now; while it moves it has a goal, and its
  * replicas there are later (stage.h). A keyspace keeps its ranges as runs of those that are alike.
  *
- *               moves_begin, with a table where it is held by others
+ *               a table, or a replication, by which it is held by others
  *   SETTLED at its place ------------------------------------------> JOINT, with a goal
  *      ^   ^                                                            |  |  ^
- *      |   +-- moves_begin: the same nodes hold it where it is ---------+  +--+ another goal
+ *      |   +-- another goal: the same nodes hold it where it is --------+  +--+ another goal
  *      +------ moves_settle: nobody is waited for any more -------------+
  *
- * A range that the same nodes hold by the new table has no way to go: it stays where it is until
- * all are there, and then is at the new table like the others.
+ * A range that the same nodes hold at its goal has no way to go: it stays where it is until all are
+ * there, and then is at the goal like the others.
  *
  * The provers are who a move waits for: those that take something over, and where a set becomes
  * smaller all of that set (stage_is_prover). Each STEPs once it has proved all that it is to prove;
@@ -23,7 +23,8 @@
  *   (1) Keyspaces ascend. The runs of each cover all ranges, and no two neighbours are alike.
  *   (2) Each place names a table of the ring, and the last one the newest.
  *   (3) SETTLED has its place for a goal; JOINT the last place, and is at another.
- *   (4) When nobody is waited for nothing moves, and the ring has one table.
+ *   (4) When nobody is waited for nothing moves, each keyspace has one place, and the ring one
+ * table.
  *
  * Ownership: all of it belongs to the moves.
  */
@@ -68,9 +69,9 @@ struct moves {
 void moves_init(struct moves *m);
 void moves_close(struct moves *m);
 
-/* A keyspace is replicated so from `slot` on: one that is new, or is replicated otherwise. It
- * counts at once, without a proof. In a ring that moves its ranges move as well. False: it was so
- * before. */
+/* A keyspace is to be replicated so. A new one is, from `slot` on; in a ring that moves its ranges
+ * move as well. One that was replicated otherwise sets out for the newest table and the new
+ * strategy, and whoever is waited for proves anew. False: it was so before. There must be room. */
 bool moves_replicate(struct moves *m, const struct ring *ring, keyspace_no keyspace,
                      const struct strategy *strategy, uint64_t slot);
 

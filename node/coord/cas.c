@@ -292,20 +292,27 @@ void cas_promised(struct coord *c, struct now now, struct cas *s)
 
 /* --- decided */
 
+static bool needs_as_many(const struct quorum_config *given, const struct quorum_config *least)
+{
+    struct quorum a, b;
+    if (given->per_dc && given->dcs > 1) /* data centres do not make up for each other */
+        return given->level == least->level || given->level == LEVEL_EACH_QUORUM ||
+               given->level == LEVEL_ALL;
+    quorum_init(&a, given);
+    quorum_init(&b, least);
+    return quorum_need(&a) >= quorum_need(&b);
+}
+
 /* Does a write at `level` reach a quorum of those whom the session asks? */
 static bool is_enough(struct coord *c, const struct cas *s, enum level level)
 {
-    struct quorum_config given, least;
-    struct quorum a, b;
-    enum level floor = quorum_of(s->request.serial);
-    if (!cluster_quorum_config(c->cluster, s->request.keyspace, level, &given) ||
-        !cluster_quorum_config(c->cluster, s->request.keyspace, floor, &least))
-        return false;
-    if (given.per_dc && given.dcs > 1) /* data centres do not make up for each other */
-        return level == floor || level == LEVEL_EACH_QUORUM || level == LEVEL_ALL;
-    quorum_init(&a, &given);
-    quorum_init(&b, &least);
-    return quorum_need(&a) >= quorum_need(&b);
+    struct quorum_plan given, least;
+    range_no range = ring_range_of(s->request.scan.token, cluster_ranges(c->cluster));
+    return cluster_quorum_plan(c->cluster, s->request.keyspace, range, level, &given) &&
+           cluster_quorum_plan(c->cluster, s->request.keyspace, range, quorum_of(s->request.serial),
+                               &least) &&
+           needs_as_many(&given.now, &least.now) &&
+           (!given.joint || needs_as_many(&given.later, &least.later));
 }
 
 /* The level asked for, or a quorum where that is more: so that who comes next need not finish what

@@ -56,20 +56,21 @@ static void add_targets(struct coord *c, struct cas *s, struct replicas replicas
 
 enum err cas_plan(struct coord *c, struct cas *s)
 {
-    struct quorum_config config;
+    struct quorum_plan needed;
     const struct placement *p = cluster_placement(c->cluster, s->request.keyspace);
-    if (p == NULL || c->self.node == 0 ||
-        !cluster_quorum_config(c->cluster, s->request.keyspace, s->request.serial, &config))
+    if (p == NULL || c->self.node == 0)
+        return ERR_UNAVAILABLE;
+    range_no range = ring_range_of(s->request.scan.token, p->ranges);
+    if (!cluster_quorum_plan(c->cluster, s->request.keyspace, range, s->request.serial, &needed))
         return ERR_UNAVAILABLE;
     if (cluster_table_is_gone(c->cluster, s->request.scan.table))
         return ERR_FAILED;
-    range_no range = ring_range_of(s->request.scan.token, p->ranges);
-    bool joint = placement_needs_later(p, range) && !MUTANT(cas_old_set_only);
+    needed.joint = needed.joint && !MUTANT(cas_old_set_only);
     s->electorate = cas_electorate(c, s->request.keyspace, s->request.scan.token);
     s->targets = 0;
-    quorums_init(&s->quorums, &config, joint);
+    quorums_init(&s->quorums, &needed);
     add_targets(c, s, placement_replicas(p, range), false);
-    if (joint)
+    if (needed.joint)
         add_targets(c, s, placement_later(p, range), true);
     for (size_t i = 0; i < s->targets; i++) {
         struct cas_target *t = &s->target[i];

@@ -262,29 +262,44 @@ const struct placement *cluster_placement(struct cluster *c, keyspace_no keyspac
     return k->placement;
 }
 
-bool cluster_quorum_config(const struct cluster *c, keyspace_no keyspace, enum level level,
-                           struct quorum_config *ret_config)
+static struct quorum_config quorum_config(const struct cluster *c, const struct strategy *strategy,
+                                          enum level level)
 {
-    const struct keyspace *k = map_get(&c->keyspaces, keyspace);
     const struct cluster_node *self = cluster_find(c, c->self);
-    if (k == NULL)
-        return false;
     struct quorum_config q = {.level = level, .local_dc = self != NULL ? self->dc_index : 0};
-    if (k->strategy.type == STRATEGY_SIMPLE) {
-        q.rf_total = k->strategy.rf;
-        *ret_config = q;
-        return true;
+    if (strategy->type == STRATEGY_SIMPLE) {
+        q.rf_total = strategy->rf;
+        return q;
     }
     q.per_dc = true;
     q.dcs = c->dcs_count < QUORUM_DCS_MAX ? c->dcs_count : QUORUM_DCS_MAX;
-    for (uint32_t i = 0; i < k->strategy.dcs; i++) {
-        uint32_t dc = find_dc(c, k->strategy.dc[i].name);
+    for (uint32_t i = 0; i < strategy->dcs; i++) {
+        uint32_t dc = find_dc(c, strategy->dc[i].name);
         /* A data centre without nodes is asked for all the same: it makes ALL unavailable. */
         if (dc >= QUORUM_DCS_MAX)
             dc = q.dcs < QUORUM_DCS_MAX ? q.dcs++ : QUORUM_DCS_MAX - 1;
-        q.rf[dc] += k->strategy.dc[i].rf;
+        q.rf[dc] += strategy->dc[i].rf;
     }
-    *ret_config = q;
+    return q;
+}
+
+bool cluster_quorum_plan(struct cluster *c, keyspace_no keyspace, range_no range, enum level level,
+                         struct quorum_plan *ret_plan)
+{
+    const struct keyspace *k = map_get(&c->keyspaces, keyspace);
+    const struct placement *p = cluster_placement(c, keyspace);
+    const struct strategy *now, *later;
+    if (p == NULL || range >= p->ranges)
+        return false;
+    now = later = &k->strategy;
+    if (k->moves.runs > 0) {
+        const struct move_run *run = moves_at(&k->moves, range);
+        now = &k->moves.place[run->place].strategy;
+        later = &k->moves.place[run->goal].strategy;
+    }
+    ret_plan->now = quorum_config(c, now, level);
+    ret_plan->later = quorum_config(c, later, level);
+    ret_plan->joint = placement_needs_later(p, range);
     return true;
 }
 

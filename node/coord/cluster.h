@@ -61,9 +61,9 @@ size_t cluster_nodes(const struct cluster *c,
 /* NULL when the keyspace is not known. Valid until nodes, ring or keyspace change. */
 const struct placement *cluster_placement(struct cluster *c, keyspace_no keyspace);
 
-/* Fill everything but the level. False when the keyspace is not known. */
-bool cluster_quorum_config(const struct cluster *c, keyspace_no keyspace, enum level level,
-                           struct quorum_config *ret_config);
+/* What a request at `level` needs of the range. False when the keyspace is not known. */
+bool cluster_quorum_plan(struct cluster *c, keyspace_no keyspace, range_no range, enum level level,
+                         struct quorum_plan *ret_plan);
 
 /* The tables that there are at this epoch (copied). */
 struct cluster_table {

@@ -186,19 +186,20 @@ static void add_targets(struct coord *c, struct ask_item *item, struct replicas 
 /* False: of this one no quorum can be asked, or none is needed. */
 static bool plan(struct coord *c, struct ask *a, struct ask_item *item)
 {
-    struct quorum_config config;
+    struct quorum_plan needed;
     const struct placement *p = cluster_placement(c->cluster, item->of->keyspace);
-    if (p == NULL ||
-        !cluster_quorum_config(c->cluster, item->of->keyspace, a->request.level, &config) ||
-        !quorum_proves(&config))
+    if (p == NULL)
+        return false;
+    item->range = ring_range_of(item->of->part->token, p->ranges);
+    if (!cluster_quorum_plan(c->cluster, item->of->keyspace, item->range, a->request.level,
+                             &needed) ||
+        !quorum_plan_proves(&needed))
         return false;
     if (MUTANT(one_is_asked))
-        config.level = LEVEL_ONE;
-    item->range = ring_range_of(item->of->part->token, p->ranges);
-    bool joint = placement_needs_later(p, item->range);
-    quorums_init(&item->quorums, &config, joint);
+        quorum_plan_level(&needed, LEVEL_ONE);
+    quorums_init(&item->quorums, &needed);
     struct replicas now = placement_replicas(p, item->range);
-    struct replicas later = joint ? placement_later(p, item->range) : (struct replicas){0};
+    struct replicas later = needed.joint ? placement_later(p, item->range) : (struct replicas){0};
     item->target =
         arena_array(&a->memory->arena, struct ask_target, (size_t)now.count + later.count);
     add_targets(c, item, now, false);

@@ -290,16 +290,25 @@ static void replay_end(struct coord *c, struct kept *k, bool done)
     keeper_wait(c, k, longer < RETRY_LONGEST_US ? longer : RETRY_LONGEST_US);
 }
 
+static bool has_too_few(const struct quorum_config *config, struct replicas there)
+{
+    struct quorum q;
+    quorum_init(&q, config);
+    return there.count < quorum_need(&q);
+}
+
 enum level replay_level(struct coord *c, const struct mutation *m)
 {
-    struct quorum_config config;
-    struct quorum q;
+    struct quorum_plan plan;
     const struct placement *p = cluster_placement(c->cluster, m->keyspace);
-    if (p == NULL || !cluster_quorum_config(c->cluster, m->keyspace, LEVEL_QUORUM, &config))
+    if (p == NULL)
         return LEVEL_QUORUM;
-    quorum_init(&q, &config);
-    uint32_t there = placement_replicas(p, ring_range_of(m->part.token, p->ranges)).count;
-    return there < quorum_need(&q) ? LEVEL_ONE : LEVEL_QUORUM;
+    range_no range = ring_range_of(m->part.token, p->ranges);
+    if (!cluster_quorum_plan(c->cluster, m->keyspace, range, LEVEL_QUORUM, &plan))
+        return LEVEL_QUORUM;
+    bool few = has_too_few(&plan.now, placement_replicas(p, range)) ||
+               (plan.joint && has_too_few(&plan.later, placement_later(p, range)));
+    return few ? LEVEL_ONE : LEVEL_QUORUM;
 }
 
 static void restamp(struct part *p, int64_t now)

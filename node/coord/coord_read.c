@@ -374,7 +374,7 @@ void read_expired(struct coord *c, struct read_op *op)
 
 void round_start(struct coord *c, struct now now, struct read_op *op)
 {
-    struct quorum_config config;
+    struct quorum_plan plan;
     struct round *round = arena_new(&op->memory->arena, struct round);
     round->op = op;
     round->scan = op->points.has_points ? op->points : op->request.scan;
@@ -386,22 +386,24 @@ void round_start(struct coord *c, struct now now, struct read_op *op)
     op->round = round;
     coord_track(c, &round->pending, PENDING_ROUND);
     const struct placement *p = cluster_placement(c->cluster, op->request.keyspace);
-    if (p == NULL || c->self.node == 0 ||
-        !cluster_quorum_config(c->cluster, op->request.keyspace, op->request.level, &config)) {
+    range_no range = p != NULL ? span(p, &round->scan) : 0;
+    if (c->self.node == 0 ||
+        !cluster_quorum_plan(c->cluster, op->request.keyspace, range, op->request.level, &plan)) {
         round_fail(c, round, ERR_UNAVAILABLE);
         return;
     }
-    if (MUTANT(read_one_short) && config.level == LEVEL_QUORUM)
-        config.level = LEVEL_ONE;
-    range_no range = span(p, &round->scan);
-    bool joint = placement_needs_later(p, range);
-    quorums_init(&round->quorums, &config, joint && !MUTANT(read_old_set_only));
-    candidates(c, round, range, placement_replicas(p, range), placement_later(p, range));
+    if (MUTANT(read_one_short) && op->request.level == LEVEL_QUORUM)
+        quorum_plan_level(&plan, LEVEL_ONE);
     bool weak = op->request.level == LEVEL_ONE || op->request.level == LEVEL_LOCAL_ONE;
-    if (joint && weak && !enough_alive(round)) {
+    weak = weak && plan.joint;
+    plan.joint = plan.joint && !MUTANT(read_old_set_only);
+    quorums_init(&round->quorums, &plan);
+    candidates(c, round, range, placement_replicas(p, range), placement_later(p, range));
+    if (weak && !enough_alive(round)) {
         /* A node that is about to take over has died: that must not stop those who have the data,
          * where no more than any one answer was asked for. */
-        quorums_init(&round->quorums, &config, false);
+        plan.joint = false;
+        quorums_init(&round->quorums, &plan);
         candidates(c, round, range, placement_replicas(p, range), placement_later(p, range));
     }
     if (!enough_alive(round)) {

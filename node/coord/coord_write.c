@@ -136,20 +136,21 @@ static bool counts(const struct run *run, size_t i)
 /* Who is to get it, and are enough of them alive? */
 static enum err run_plan(struct coord *c, struct run *run)
 {
-    struct quorum_config config;
+    struct quorum_plan needed;
     const struct placement *p = cluster_placement(c->cluster, run->keyspace);
-    if (p == NULL || c->self.node == 0 ||
-        !cluster_quorum_config(c->cluster, run->keyspace, run->level, &config))
+    if (p == NULL || c->self.node == 0)
+        return ERR_UNAVAILABLE;
+    run->range = ring_range_of(run->part.token, p->ranges);
+    if (!cluster_quorum_plan(c->cluster, run->keyspace, run->range, run->level, &needed))
         return ERR_UNAVAILABLE;
     if (cluster_table_is_gone(c->cluster, run->part.table))
         return ERR_FAILED;
-    if (MUTANT(write_one_short) && config.level == LEVEL_QUORUM)
-        config.level = LEVEL_ONE;
-    run->range = ring_range_of(run->part.token, p->ranges);
-    bool joint = placement_needs_later(p, run->range) && !MUTANT(forget_later_set);
-    quorums_init(&run->quorums, &config, joint);
+    if (MUTANT(write_one_short) && run->level == LEVEL_QUORUM)
+        quorum_plan_level(&needed, LEVEL_ONE);
+    needed.joint = needed.joint && !MUTANT(forget_later_set);
+    quorums_init(&run->quorums, &needed);
     add_targets(c, run, placement_replicas(p, run->range), false);
-    if (joint)
+    if (needed.joint)
         add_targets(c, run, placement_later(p, run->range), true);
     for (size_t i = 0; i < run->targets; i++) {
         if (!replica_is_able(c, run->keyspace, run->range, run->target[i].node)) {

@@ -1,6 +1,7 @@
 #include "node/coord/quorum.h"
 
 #include "base/mem.h"
+#include "base/mutant.h"
 
 static uint32_t majority(uint32_t n)
 {
@@ -157,16 +158,28 @@ uint32_t quorum_members(const struct quorum *q)
 
 /* --- both sets of a range that moves */
 
-void quorums_init(struct quorums *q, const struct quorum_config *config, bool moving)
+bool quorum_plan_proves(const struct quorum_plan *plan)
 {
-    quorum_init(&q->now, config);
-    quorum_init(&q->later, config);
-    q->moving = moving;
+    return quorum_proves(&plan->now) && (!plan->joint || quorum_proves(&plan->later));
+}
+
+void quorum_plan_level(struct quorum_plan *plan, enum level level)
+{
+    plan->now.level = level;
+    plan->later.level = level;
+}
+
+void quorums_init(struct quorums *q, const struct quorum_plan *plan)
+{
+    quorum_init(&q->now, &plan->now);
+    quorum_init(&q->later, MUTANT(one_factor_for_both) ? &plan->now : &plan->later);
+    q->moving = plan->joint;
 }
 
 bool quorums_count(const struct quorums *q, struct standing s)
 {
-    return (s.in_now || (s.in_later && q->moving)) && quorum_counts(&q->now, s.dc);
+    return (s.in_now && quorum_counts(&q->now, s.dc)) ||
+           (s.in_later && q->moving && quorum_counts(&q->later, s.dc));
 }
 
 static void both(struct quorums *q, struct standing s, void (*count)(struct quorum *, uint32_t))

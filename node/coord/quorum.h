@@ -73,13 +73,22 @@ struct quorums {
     bool moving; /* else `later` does not count */
 };
 
+/* What a request needs of a range. */
+struct quorum_plan {
+    struct quorum_config now, later; /* by the replication factors of each set */
+    bool joint;                      /* of both; else of `now` alone */
+};
+
+bool quorum_plan_proves(const struct quorum_plan *plan); /* each set that counts (quorum_proves) */
+void quorum_plan_level(struct quorum_plan *plan, enum level level); /* another one instead */
+
 /* Where a replica stands. */
 struct standing {
     uint32_t dc;
     bool in_now, in_later;
 };
 
-void quorums_init(struct quorums *q, const struct quorum_config *config, bool moving);
+void quorums_init(struct quorums *q, const struct quorum_plan *plan);
 bool quorums_count(const struct quorums *q, struct standing s);
 void quorums_member(struct quorums *q, struct standing s);
 void quorums_ack(struct quorums *q, struct standing s);

@@ -311,6 +311,8 @@ static enum err apply_ddl(struct state *s, uint64_t slot, const struct command *
     enum err err = ddl_decode(c->ddl, &arena, &ddl);
     if (err != ERR_OK)
         (void)errmsg_set(reterr, err, "the schema change cannot be read");
+    else if (ddl.kind == DDL_ALTER_KEYSPACE && moves_are_full(&s->topology.moves))
+        err = errmsg_set(reterr, ERR_UNAVAILABLE, "too many changes of the ring are under way");
     else
         err = schema_apply(s->schema, (uint32_t)slot, &ddl, &next, &what, reterr);
     if (err == ERR_OK) {

@@ -162,10 +162,14 @@ void topology_replicate(struct topology *t, uint64_t slot, keyspace_no keyspace,
     bool had = moves_find(&t->moves, keyspace) != NULL;
     bool changed = strategy != NULL ? moves_replicate(&t->moves, t->ring, keyspace, strategy, slot)
                                     : moves_drop(&t->moves, t->ring, keyspace);
-    if (moving && !topology_is_moving(t))
+    if (topology_is_moving(t)) {
+        if (changed && had && strategy != NULL)
+            t->ring_epoch = slot; /* what has been pulled for the sets before is not enough */
+    } else if (moving) {
         settle(t, slot);
-    else if (moving && changed && had && strategy != NULL)
-        t->ring_epoch = slot; /* what has been pulled for the sets before is not enough */
+    } else if (changed) {
+        moves_settle(&t->moves, t->ring, slot); /* the same nodes hold it */
+    }
 }
 
 bool topology_step(struct topology *t, uint64_t slot, node_no node)

@@ -18,6 +18,7 @@
  * the new table is the published one. Another join or leave in between makes a newer table and
  * another ring_epoch, and all begin again (what they have already is kept and costs only a
  * comparison). Without keyspaces there is nothing to move: the ring settles at once.
+ * ALTER KEYSPACE moves ranges in the same way, without a further table.
  *
  * Invariants, asserted by topology_check():
  *   (1) Nodes in ascending number; no host id twice; no endpoint twice among those that have not
@@ -100,7 +101,8 @@ struct topology_node *topology_edit(struct topology *t, node_no node);
  * nobody to wait for it is settled at once, and nodes change to NORMAL and LEFT accordingly. */
 void topology_move(struct topology *t, uint64_t slot, struct ring *ring);
 
-/* A keyspace is replicated so; NULL: is gone. */
+/* A keyspace is to be replicated so, which moves the ranges that others are to hold; NULL: it is
+ * gone. There must be room (moves_are_full). */
 void topology_replicate(struct topology *t, uint64_t slot, keyspace_no keyspace,
                         const struct strategy *strategy);
 

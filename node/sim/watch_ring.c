@@ -103,23 +103,22 @@ static bool are_distinct(const struct topology *t, enum ring_when when, struct r
 }
 
 /* As many as asked for, or as there are; in a data centre on as many racks as can be. */
-static bool are_enough(const struct topology *t, enum ring_when when, const struct keyspace *k,
+static bool are_enough(const struct topology *t, enum ring_when when, const struct strategy *wanted,
                        struct replicas r)
 {
-    const struct replication *rep = &k->replication;
-    if (rep->class == REPLICATION_SIMPLE)
-        return r.count == least(rep->factor, count_owners(t, when, "", false));
+    if (wanted->type == STRATEGY_SIMPLE)
+        return r.count == least(wanted->rf, count_owners(t, when, "", false));
     uint32_t total = 0;
-    for (uint32_t i = 0; i < rep->dc_count; i++) {
-        const char *dc = rep->dcs[i].dc;
-        uint32_t factor = rep->dcs[i].factor;
+    for (uint32_t i = 0; i < wanted->dcs; i++) {
+        const char *dc = wanted->dc[i].name;
+        uint32_t factor = wanted->dc[i].rf;
         uint32_t here = count_replicas(t, r, dc, false);
         if (here != least(factor, count_owners(t, when, dc, false)) ||
             count_replicas(t, r, dc, true) != least(factor, count_owners(t, when, dc, true)))
             return false;
         total += here;
     }
-    return rep->factor > 0 || total == r.count;
+    return total == r.count;
 }
 
 static uint64_t mix_replicas(uint64_t hash, struct replicas r)
@@ -133,13 +132,21 @@ static uint64_t mix_replicas(uint64_t hash, struct replicas r)
 static bool placement_is_good(struct watch *w, unsigned node, const struct topology *t,
                               const struct keyspace *k, const struct placement *p)
 {
+    const struct moves_keyspace *moves = moves_find(&t->moves, k->no);
     uint64_t content = 0;
     bool fresh;
+    struct strategy wanted;
+    replication_strategy(&k->replication, &wanted);
     for (range_no range = 0; range < p->ranges; range++) {
+        const struct move_run *run = moves_at(moves, range);
+        const struct strategy *had =
+            topology_is_moving(t) ? &moves->place[run->place].strategy : &wanted;
         struct replicas now = placement_replicas(p, range);
         struct replicas later = placement_later(p, range);
-        if (!are_distinct(t, RING_PUBLISHED, now) || !are_enough(t, RING_PUBLISHED, k, now) ||
-            !are_distinct(t, RING_NEWEST, later) || !are_enough(t, RING_NEWEST, k, later))
+        bool stays = run->stage == STAGE_SETTLED;
+        if (!are_distinct(t, RING_PUBLISHED, now) || !are_enough(t, RING_PUBLISHED, had, now) ||
+            !are_distinct(t, RING_NEWEST, later) ||
+            !(stays ? replicas_equal(now, later) : are_enough(t, RING_NEWEST, &wanted, later)))
             return watch_fail(w,
                               "node %u at epoch %" PRIu64 ": range %" PRIu32
                               " of %s has not the replicas that it should have (%u now, %u later)",

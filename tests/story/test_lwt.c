@@ -124,6 +124,31 @@ static void who_joins_takes_part(void)
     }
 }
 
+/* A chain of conditions, each on what the one before has made, while the keyspace gets fewer
+ * replicas and more: none is broken, whoever decides. */
+static void the_replication_changes_under_a_chain(void)
+{
+    static const char factor_at[120] = {[20] = 1, [50] = 3, [60] = 1, [70] = 2, [90] = 3};
+    char cql[160];
+    story_begin(3);
+    CU_ASSERT(
+        says(1, CQL_CL_QUORUM, "01", "INSERT INTO ks.t (k, v) VALUES (1, '0') IF NOT EXISTS"));
+    sim_set_latency(sim, MILLISECONDS(5), MILLISECONDS(5));
+    for (int i = 0; i < (int)sizeof factor_at; i++) {
+        (void)snprintf(cql, sizeof cql,
+                       "ALTER KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', "
+                       "'replication_factor': %d}",
+                       factor_at[i]);
+        if (factor_at[i] != 0)
+            CU_ASSERT(says(1, CQL_CL_ONE, "ok", cql));
+        (void)snprintf(cql, sizeof cql, "UPDATE ks.t SET v = '%d' WHERE k = 1 IF v = '%d'", i + 1,
+                       i);
+        CU_ASSERT(says(1 + (unsigned)i % 3, CQL_CL_QUORUM, "01", cql));
+    }
+    sim_elapse(sim, SECONDS(10));
+    CU_ASSERT(all_say(CQL_CL_ONE, "120", "SELECT v FROM ks.t WHERE k = 1"));
+}
+
 static int64_t written_at(int key)
 {
     const struct sim_reply *r =
@@ -171,5 +196,6 @@ CU_TestInfo lwt_tests[] = {
     {"one of many is the first", one_of_many_is_the_first},
     {"without a majority", without_a_majority},
     {"who joins takes part", who_joins_takes_part},
+    {"the replication changes under a chain", the_replication_changes_under_a_chain},
     CU_TEST_INFO_NULL,
 };

@@ -402,6 +402,57 @@ static void what_was_pulled_for_another_ring_is_not_enough(void)
     CU_ASSERT(read_rows(fourth, CQL_CL_ALL, 1, 40));
 }
 
+static void replicate(unsigned factor)
+{
+    char cql[128];
+    snprintf(cql, sizeof cql,
+             "ALTER KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', "
+             "'replication_factor': %u}",
+             factor);
+    CU_ASSERT_FATAL(says(1, CQL_CL_ONE, "ok", cql));
+}
+
+/* One replica becomes three: the two that come count for nothing by themselves before they have
+ * what the one has. */
+static void new_replicas_have_the_rows_before_they_count(void)
+{
+    story_begin(3);
+    replicate(1);
+    CU_ASSERT_FATAL(sim_until(sim, has_moved, NULL, SECONDS(60)));
+    CU_ASSERT(write_rows(1, CQL_CL_ONE, 1, 40));
+    sim_set_latency(sim, MILLISECONDS(20), MILLISECONDS(20));
+    replicate(3);
+    CU_ASSERT(moves(sim, NULL));
+    for (unsigned via = 1; via <= 3; via++)
+        CU_ASSERT(read_rows(via, CQL_CL_ONE, 1, 40));
+    CU_ASSERT(write_rows(2, CQL_CL_QUORUM, 41, 60));
+    CU_ASSERT_FATAL(sim_until(sim, has_moved, NULL, SECONDS(60)));
+    cut_all();
+    for (unsigned via = 1; via <= 3; via++)
+        CU_ASSERT(read_rows(via, CQL_CL_ONE, 1, 40));
+    CU_ASSERT_FATAL(heal());
+}
+
+/* Three replicas become one: it has what any of the three had before the others forget it, also the
+ * one that is away. */
+static void who_stays_has_what_those_who_leave_had(void)
+{
+    story_begin(3);
+    cut_off(3);
+    CU_ASSERT(write_rows(3, CQL_CL_ONE, 1, 40));
+    sim_crash(sim, 3);
+    sim_heal_all(sim);
+    sim_elapse(sim, SECONDS(5));
+    replicate(1);
+    sim_elapse(sim, SECONDS(30));
+    CU_ASSERT(moves(sim, NULL));
+    sim_start(sim, 3);
+    CU_ASSERT_FATAL(sim_until(sim, has_moved, NULL, SECONDS(60)));
+    CU_ASSERT_FATAL(sim_form(sim, 3));
+    for (unsigned via = 1; via <= 3; via++)
+        CU_ASSERT(read_rows(via, CQL_CL_ONE, 1, 40));
+}
+
 CU_TestInfo movement_tests[] = {
     {"a join beside a replica that lacks writes (30)", a_join_beside_a_replica_that_lacks_writes},
     {"a join while those who know are away (30)", a_join_while_those_who_know_are_away},
@@ -416,5 +467,7 @@ CU_TestInfo movement_tests[] = {
      what_was_pulled_for_another_ring_is_not_enough},
     {"all bootstrap at once, a seed later (34)", all_bootstrap_at_once},
     {"newcomers need one seed (34)", newcomers_need_one_seed},
+    {"new replicas have the rows before they count", new_replicas_have_the_rows_before_they_count},
+    {"who stays has what those who leave had", who_stays_has_what_those_who_leave_had},
     CU_TEST_INFO_NULL,
 };

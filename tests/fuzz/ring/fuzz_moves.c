@@ -46,6 +46,8 @@ static void go_on(struct moves *m, const struct ring *ring)
     struct ring *next;
     for (size_t i = 0; i < m->count; i++)
         placement_free(placement_of(ring, &m->keyspace[i]));
+    if (moves_are_full(m))
+        return;
     (void)moves_replicate(m, ring, 5, &other, SLOT);
     if (moves_are_full(m))
         return;

@@ -107,7 +107,8 @@ static void a_moving_range_needs_its_level_in_both_sets(void)
     static const struct standing a = {0, true, false}, b = {0, true, true}, d = {0, false, true};
     struct quorums q;
     struct quorum_config config = simple(LEVEL_QUORUM, 3);
-    quorums_init(&q, &config, true);
+    struct quorum_plan plan = {config, config, true};
+    quorums_init(&q, &plan);
     CU_ASSERT_TRUE(quorums_want(&q, d));
     quorums_member(&q, a);
     quorums_member(&q, b);
@@ -121,12 +122,48 @@ static void a_moving_range_needs_its_level_in_both_sets(void)
     CU_ASSERT_PTR_EQUAL(quorums_telling(&q), &q.later);
     quorums_ack(&q, d);
     CU_ASSERT_EQUAL(quorums_state(&q), QUORUM_ENOUGH);
-    quorums_init(&q, &config, false);
+    plan.joint = false;
+    quorums_init(&q, &plan);
     quorums_member(&q, a);
     quorums_member(&q, b);
     CU_ASSERT_FALSE(quorums_count(&q, d));
     quorums_ack(&q, a);
     quorums_ack(&q, b);
+    CU_ASSERT_EQUAL(quorums_state(&q), QUORUM_ENOUGH);
+}
+
+/* ALTER KEYSPACE from one replica, A, to five: A alone is a quorum of now, three of later are
+ * needed. And data centre 1, which had none, counts for later alone. */
+static void each_set_by_its_own_factor(void)
+{
+    static const struct standing a = {0, true, true}, b = {0, false, true}, far = {1, false, true};
+    struct quorums q;
+    struct quorum_plan plan = {simple(LEVEL_QUORUM, 1), simple(LEVEL_QUORUM, 5), true};
+    quorums_init(&q, &plan);
+    quorums_member(&q, a);
+    for (int i = 0; i < 4; i++)
+        quorums_member(&q, b);
+    quorums_ack(&q, a);
+    quorums_ack(&q, b);
+    CU_ASSERT_EQUAL(quorums_state(&q), QUORUM_WAITING);
+    quorums_ack(&q, b);
+    CU_ASSERT_EQUAL(quorums_state(&q), QUORUM_ENOUGH);
+    CU_ASSERT_TRUE(quorum_plan_proves(&plan));
+    quorum_plan_level(&plan, LEVEL_TWO);
+    CU_ASSERT_FALSE(quorum_plan_proves(&plan)); /* two of five may be any */
+    plan.joint = false;
+    CU_ASSERT_TRUE(quorum_plan_proves(&plan));
+
+    struct quorum_config one = {.level = LEVEL_EACH_QUORUM, .per_dc = true, .dcs = 2, .rf = {1, 0}};
+    struct quorum_config two = {.level = LEVEL_EACH_QUORUM, .per_dc = true, .dcs = 2, .rf = {1, 1}};
+    struct quorum_plan wider = {one, two, true};
+    quorums_init(&q, &wider);
+    CU_ASSERT_TRUE(quorums_count(&q, far));
+    quorums_member(&q, a);
+    quorums_member(&q, far);
+    quorums_ack(&q, a);
+    CU_ASSERT_EQUAL(quorums_state(&q), QUORUM_WAITING);
+    quorums_ack(&q, far);
     CU_ASSERT_EQUAL(quorums_state(&q), QUORUM_ENOUGH);
 }
 
@@ -137,5 +174,6 @@ CU_TestInfo quorum_tests[] = {
     {"enough failures that it cannot be met", enough_failures_that_it_cannot_be_met},
     {"the factor counts, not the nodes", the_factor_counts_not_the_nodes},
     {"a moving range needs its level in both sets", a_moving_range_needs_its_level_in_both_sets},
+    {"each set by its own factor", each_set_by_its_own_factor},
     CU_TEST_INFO_NULL,
 };

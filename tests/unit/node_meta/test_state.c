@@ -209,6 +209,30 @@ static void a_keyspace_changes_while_its_ranges_move(void)
     CU_ASSERT_EQUAL(s.topology.nodes[2].state, NODE_NORMAL);
 }
 
+/* ALTER KEYSPACE in a ring at rest: who comes is waited for. Where the same nodes hold it, nobody.
+ */
+static void another_replication_moves_ranges(void)
+{
+    found();
+    CU_ASSERT_EQUAL_FATAL(keyspace(DDL_CREATE_KEYSPACE, "a", "1", 50), ERR_OK);
+    uint64_t ring_epoch = s.topology.ring_epoch;
+    CU_ASSERT_EQUAL_FATAL(keyspace(DDL_ALTER_KEYSPACE, "a", "2", 51), ERR_OK);
+    CU_ASSERT_FALSE(topology_is_moving(&s.topology));
+    CU_ASSERT_EQUAL(s.topology.ring_epoch, ring_epoch);
+    CU_ASSERT_EQUAL(moves_of("a")->place[0].strategy.rf, 2);
+    CU_ASSERT_EQUAL_FATAL(keyspace(DDL_ALTER_KEYSPACE, "a", "1", 52), ERR_OK);
+    join(2);
+    settle();
+    CU_ASSERT_EQUAL_FATAL(keyspace(DDL_ALTER_KEYSPACE, "a", "2", 53), ERR_OK);
+    CU_ASSERT_TRUE(topology_is_moving(&s.topology));
+    CU_ASSERT_EQUAL(s.topology.ring_epoch, s.topology.epoch);
+    CU_ASSERT_EQUAL(moves_of("a")->place[0].strategy.rf, 1);
+    check_bytes();
+    settle();
+    CU_ASSERT_EQUAL(moves_of("a")->place[0].strategy.rf, 2);
+    CU_ASSERT_EQUAL(s.topology.nodes[1].state, NODE_NORMAL);
+}
+
 /* Dropped with the only keyspace whose ranges moved: nobody is waited for, and the ring settles. */
 static void what_moved_is_dropped(void)
 {
@@ -236,6 +260,7 @@ CU_TestInfo state_tests[] = {
      a_late_question_replaces_nobody_who_came_after_it},
     {"keyspaces have places", keyspaces_have_places},
     {"a keyspace changes while its ranges move", a_keyspace_changes_while_its_ranges_move},
+    {"another replication moves ranges", another_replication_moves_ranges},
     {"what moved is dropped", what_moved_is_dropped},
     CU_TEST_INFO_NULL,
 };

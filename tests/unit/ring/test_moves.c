@@ -2,7 +2,6 @@
 #include "helpers.h"
 
 #include "base/mem.h"
-#include "ring/moves.h"
 
 #include <CUnit/CUnit.h>
 
@@ -231,6 +230,35 @@ static void a_smaller_set_is_proved_by_all_of_it(void)
     CU_ASSERT_EQUAL(ring->nodes, 2);
 }
 
+/* ALTER KEYSPACE: from one table to the same, by another strategy; and back, proved by who stays.
+ */
+static void another_replication_is_a_move(void)
+{
+    struct strategy one = simple(1), three = simple(3);
+    begin(4, 1);
+    CU_ASSERT_TRUE(moves_replicate(&m, ring, KEYSPACE, &three, ++slot));
+    const struct moves_keyspace *k = moves_find(&m, KEYSPACE);
+    CU_ASSERT_TRUE(moves_fit(&m, ring, slot));
+    check_bytes();
+    struct placement *p = placement_of(ring, k);
+    for (range_no r = 0; r < 32; r++) {
+        CU_ASSERT_EQUAL(placement_stage(p, r), STAGE_JOINT);
+        CU_ASSERT_EQUAL(moves_at(k, r)->since, slot);
+        CU_ASSERT_EQUAL(placement_replicas(p, r).count, 1);
+        CU_ASSERT_EQUAL(placement_later(p, r).count, 3);
+    }
+    placement_free(p);
+    step_all();
+    settle();
+    CU_ASSERT_TRUE(moves_replicate(&m, ring, KEYSPACE, &one, ++slot));
+    for (node_no n = 1; n <= 4; n++) /* each is the first replica of some range */
+        CU_ASSERT_TRUE(moves_wait_for(&m, n));
+    CU_ASSERT_TRUE(moves_replicate(&m, ring, KEYSPACE, &three, ++slot)); /* after all */
+    CU_ASSERT_FALSE(moves_wait(&m));
+    settle();
+    CU_ASSERT_TRUE(strategy_equal(&moves_find(&m, KEYSPACE)->place[0].strategy, &three));
+}
+
 /* Keyspaces come, change and go while ranges move. */
 static void keyspaces_come_and_go(void)
 {
@@ -330,6 +358,7 @@ CU_TestInfo moves_tests[] = {
     {"another goal on the way", another_goal_on_the_way},
     {"a move that is taken back", a_move_that_is_taken_back},
     {"a smaller set is proved by all of it", a_smaller_set_is_proved_by_all_of_it},
+    {"another replication is a move", another_replication_is_a_move},
     {"keyspaces come and go", keyspaces_come_and_go},
     {"anything that happens fits", anything_that_happens_fits},
     {"damaged bytes", damaged},
