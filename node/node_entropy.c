@@ -16,11 +16,13 @@
 #define DAY           (24 * HOUR)
 #define PAIRS_IN_JSON 100000u
 
-/* What the last session with the peer found that was begun here for somebody. */
+/* What the last session with the peer found that was begun here for somebody, and found any. */
 struct found {
     uint64_t different, left, doubtful;
-    int64_t at_s; /* wall */
+    usec at; /* mono */
 };
+
+#define FOUND_KEPT ((usec)HOUR * USEC_PER_SEC) /* after it was mended, if nothing else is found */
 
 static struct bytes pair_key(uint8_t room[PAIR_KEY], keyspace_no keyspace, range_no range,
                              node_no peer)
@@ -51,21 +53,36 @@ static void forget_left(struct node *n, keyspace_no keyspace, range_no range)
     }
 }
 
+/* Nothing differs now: a run compares once more what it has mended, and is to be seen all the same.
+ */
+static void nothing_left(struct node *n, struct bytes key)
+{
+    struct found found;
+    struct bytes value;
+    if (!omap_get(&n->found, key, &value))
+        return;
+    memcpy(&found, value.data, sizeof found);
+    found.left = 0;
+    if (n->now.mono - found.at < FOUND_KEPT)
+        (void)omap_put(&n->found, key, bytes_make(&found, sizeof found));
+    else
+        (void)omap_remove(&n->found, key);
+}
+
 /* A session that went through has mended what it found, unless it was a preview. */
 void entropy_compared(struct node *n, const struct heal_effect *e)
 {
     uint8_t room[PAIR_KEY];
     struct bytes key = pair_key(room, e->compared.keyspace, e->compared.range, e->compared.peer);
     const struct heal_figures *f = &e->compared.figures;
-    struct found found = {.different = f->rows_different,
-                          .doubtful = f->doubtful,
-                          .at_s = n->now.wall / USEC_PER_SEC};
+    struct found found = {
+        .different = f->rows_different, .doubtful = f->doubtful, .at = n->now.mono};
     uint64_t mended = f->rows_received + f->rows_sent;
     if (f->rows_received > 0)
         forget_left(n, e->compared.keyspace, e->compared.range);
     if (f->rows_different == 0) {
         if (e->compared.err == ERR_OK)
-            (void)omap_remove(&n->found, key);
+            nothing_left(n, key);
         return;
     }
     if (e->compared.err != ERR_OK || mended == 0)
@@ -82,7 +99,7 @@ static struct found found_of(const struct node *n, const struct heal_proved *p)
     struct found found = {0};
     if (omap_get(&n->found, pair_key(room, p->keyspace, p->range, p->peer), &value))
         memcpy(&found, value.data, sizeof found);
-    if (p->trees_s != HEAL_NEVER && p->trees_s >= found.at_s)
+    if (p->trees_at > found.at)
         found.left = 0;
     return found;
 }

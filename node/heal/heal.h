@@ -170,6 +170,7 @@ struct heal_proved {
     node_no peer;
     int64_t clocks_s; /* wall time when their durable clocks were last seen equal; HEAL_NEVER */
     int64_t trees_s;  /* ... when their rows were, or were made so */
+    usec trees_at;    /* ... mono; 0: not since this node has started */
     int64_t read_s;   /* ... when all of the range was read again here, and as it should be */
     bool compared;    /* clocks were compared since this node has started; then so many dots */
     uint32_t lacks, peer_lacks; /* of the peer we had not, of ours the peer had not */

@@ -256,6 +256,7 @@ void proved_by_trees(struct heal *h, struct now now, keyspace_no keyspace, range
     if (p == NULL)
         return;
     p->trees_s = now.wall / USEC_PER_SEC;
+    p->trees_at = now.mono;
     p->tries = 0;
     note_changed(h, now, keyspace);
 }
@@ -395,10 +396,16 @@ bool heal_proved_next(const struct heal *h, keyspace_no keyspace, range_no range
             continue;
         const struct proved_pair *p = &k->pairs[at];
         const struct proved_pair *read = find(k, p->range, cluster_self(h->cluster));
-        *ret =
-            (struct heal_proved){keyspace,    p->range,   p->peer,
-                                 p->clocks_s, p->trees_s, read != NULL ? read->trees_s : HEAL_NEVER,
-                                 p->compared, p->lacks,   p->peer_lacks};
+        *ret = (struct heal_proved){.keyspace = keyspace,
+                                    .range = p->range,
+                                    .peer = p->peer,
+                                    .clocks_s = p->clocks_s,
+                                    .trees_s = p->trees_s,
+                                    .trees_at = p->trees_at,
+                                    .read_s = read != NULL ? read->trees_s : HEAL_NEVER,
+                                    .compared = p->compared,
+                                    .lacks = p->lacks,
+                                    .peer_lacks = p->peer_lacks};
         return true;
     }
     return false;

@@ -32,6 +32,7 @@ struct proved_pair {
     range_no range;
     node_no peer;
     int64_t clocks_s, trees_s; /* wall; HEAL_NEVER */
+    usec trees_at;             /* mono; 0: not since the start */
     uint32_t lacks, peer_lacks;
     bool compared;
     uint64_t heard; /* its clock came in this round last */
