@@ -1,7 +1,7 @@
 """scripts/bench repair: what it costs to know that replicas are equal, and to make them so.
 
     repair [--rows N,N...] [--differences K,K...] [--cassandra ADDRESS=NODETOOL ...] [--json FILE]
-           [--plot FILE [--beside FILE]]
+           [--plot FILE [--beside FILE]] [--killed ROWS]
 
 Rings of three with three copies of each row, on this machine. Printed; nothing is asserted.
 
@@ -127,6 +127,29 @@ def truncated(rows, figures):
         f"ratio {sent / told['stored']:.3f}")
 
 
+def killed(rows, figures):
+    """A run that reads all again, and loses its manager in the middle."""
+    torc = Torc()
+    try:
+        name = f"t{rows}"
+        torc.fill(name, rows, progress(name, rows))
+        torc.settled(name)
+        whole = torc.repair(name, "--full")
+        say("")
+        say(f"{human(rows)} rows are read again in {whole['waited']:.1f} s, {human(whole['bytes_search'])} bytes of "
+            "search. Its manager is killed:")
+        say("")
+        say("| after, s | progress | ranges done | kept | rows that leaders read in all |")
+        say("|---|---|---|---|---|")
+        for part in (0.25, 0.5, 0.75):
+            then, end = torc.full_run_killed(name, part * whole["waited"])
+            figures["killed"].append({"rows": rows, "then": brief(then), "end": brief(end)})
+            say(f"| {then['seconds']:.1f} | {then['progress']:.2f} | {then['done']} | {then['kept']} | "
+                f"{human(end['rows_read'])} |")
+    finally:
+        torc.close()
+
+
 def of_cassandra(peer, sizes, figures):
     say("")
     say("Apache Cassandra, nodetool repair -full:")
@@ -160,15 +183,19 @@ def main():
     p.add_argument("--rows", type=numbers, default=[100_000, 1_000_000, 10_000_000])
     p.add_argument("--differences", type=numbers, default=[1, 10, 100, 1000, 10_000, 100_000])
     p.add_argument("--of", type=int, default=1_000_000, help="rows that these differ in")
+    p.add_argument("--killed", type=int, metavar="ROWS", help="only: what a run that reads all again loses when "
+                   "its manager is killed")
     p.add_argument("--cassandra", action="append", default=[], metavar="ADDRESS=NODETOOL")
     p.add_argument("--json", help="write the figures there, too")
     p.add_argument("--plot", help="draw them there, as SVG")
     p.add_argument("--beside", metavar="FILE", help="draw those of Cassandra, too: what --json wrote")
     a = p.parse_args()
     figures = {"when": time.strftime("%Y-%m-%d"), "processors": os.cpu_count(), "equal": [], "one": [],
-               "differences": [], "cassandra": []}
+               "differences": [], "cassandra": [], "killed": []}
     try:
-        if a.cassandra:
+        if a.killed:
+            killed(a.killed, figures)
+        elif a.cassandra:
             addresses, nodetools = zip(*(c.split("=", 1) for c in a.cassandra))
             of_cassandra(Cassandra(list(addresses), list(nodetools)), a.rows, figures)
         else:

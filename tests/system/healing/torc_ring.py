@@ -143,6 +143,25 @@ class Torc:
 
     # --- crashes
 
+    def full_run_killed(self, name, seconds):
+        """A run that reads all again loses its manager after so long: what had come by then, and at the
+        end. It is back a second later."""
+        node = self.ring.nodes[0]
+        started = subprocess.run(
+            [rings.program("torc"), "--host", node.address, "repair", "--full", "--no-wait", name],
+            capture_output=True, text=True, check=True).stdout.strip()
+
+        def run():
+            return node.json(f"/repair?id={started}")
+        rings.until("it has run for so long", SECONDS_MAX, lambda: run()["seconds"] >= seconds)
+        then = run()
+        node.kill()
+        time.sleep(1)
+        node.start()
+        self.ring.wait_ready()
+        rings.until("the run is over", SECONDS_MAX, lambda: run()["state"] != "running")
+        return then, run()
+
     def restart_after_kill(self, name):
         """Seconds from the start of the process to the first row that it reads, alone."""
         node = self.ring.nodes[-1]
