@@ -181,6 +181,7 @@
     X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")          \
     X(read_in_name_only, "who is asked to read all again says that it has, and has not")           \
     X(same_unasked, "two peers are told that they are equal, each equal at another time")          \
+    X(away_till_equal, "who was away is waited for until all clocks are equal at one moment")      \
     X(preview_mends, "a leaf that a preview finds wrong is mended at once, behind its back")       \
     X(repair_breadth_first,                                                                        \
       "all ranges are compared with one replica before any is with the next")                      \
