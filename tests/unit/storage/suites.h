@@ -1,6 +1,7 @@
 SUITE(clock)
 SUITE(seen)
 SUITE(tree)
+SUITE(tree_crash)
 SUITE(tree_queries)
 SUITE(tree_take)
 SUITE(part)

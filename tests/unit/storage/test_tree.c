@@ -185,27 +185,14 @@ static void collapsing_changes_nothing(void)
 
 /* --- the log */
 
-static bool prune_all(struct tree_world *w)
-{
-    struct clock known;
-    bool done = false;
-    clock_init(&known);
-    clock_copy(&known, engine_clock(w->engine, KEYSPACE, RANGE));
-    for (int i = 0; i < 1000 && !done; i++)
-        CU_ASSERT_EQUAL_FATAL(engine_log_prune(w->engine, KEYSPACE, RANGE, &known, 50, &done),
-                              ERR_OK);
-    clock_close(&known);
-    return done;
-}
-
 static void pruning_folds_first(void)
 {
     struct tree_world w;
     tree_world_filled(&w, ROWS);
-    CU_ASSERT(prune_all(&w));
+    CU_ASSERT(tree_world_prune(&w));
     for (unsigned i = 0; i < 300; i++)
         tree_world_put(&w, 7, 7 + 20 * (i % 2), 20 + i);
-    CU_ASSERT(prune_all(&w));
+    CU_ASSERT(tree_world_prune(&w));
     struct buf log;
     buf_init(&log, SIZE_MAX);
     key_log(&log, KEYSPACE, RANGE, (struct dot){w.self, 0});
@@ -217,32 +204,6 @@ static void pruning_folds_first(void)
     tree_world_start(&w); /* what was pruned is not in memory either */
     tree_world_update(&w, SIZE_MAX);
     CU_ASSERT(fragments(&w) <= 300 + 4 * WIDTH);
-    CU_ASSERT_EQUAL(engine_stats(w.engine).trees_built, 0);
-    tree_world_check(&w);
-    tree_world_is_good(&w, 1);
-    tree_world_close(&w);
-}
-
-/* What was touched since is known after a power cut, pruned or not: no other leaf is read. */
-static void a_crash_costs_the_dirty_leaves(void)
-{
-    static const struct {
-        token where;
-        unsigned row;
-    } touched[] = {{3, 3}, {7, 1007}, {7, 1987}, {12, 1012}};
-    struct tree_world w;
-    tree_world_filled(&w, ROWS);
-    CU_ASSERT(prune_all(&w));
-    for (size_t i = 0; i < ARRAY_LEN(touched); i++) {
-        if (i + 1 == ARRAY_LEN(touched))
-            CU_ASSERT(prune_all(&w)); /* but for the last one */
-        tree_world_put(&w, touched[i].where, touched[i].row, 20);
-    }
-    sync_all(w.store);
-    tree_world_crash(&w);
-    uint64_t leaves = engine_stats(w.engine).leaves_read;
-    tree_world_update(&w, SIZE_MAX);
-    CU_ASSERT_EQUAL(engine_stats(w.engine).leaves_read - leaves, ARRAY_LEN(touched));
     CU_ASSERT_EQUAL(engine_stats(w.engine).trees_built, 0);
     tree_world_check(&w);
     tree_world_is_good(&w, 1);
@@ -543,7 +504,6 @@ CU_TestInfo tree_tests[] = {
     {"long partitions", long_partitions},
     {"collapsing changes nothing", collapsing_changes_nothing},
     {"pruning the log folds it first", pruning_folds_first},
-    {"a crash costs the dirty leaves", a_crash_costs_the_dirty_leaves},
     {"what the log lacks is dirty", what_the_log_lacks_is_dirty},
     {"what is dropped leaves a mark", what_is_dropped_leaves_a_mark},
     {"a tree goes with its range", goes_with_its_range},

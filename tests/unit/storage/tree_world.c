@@ -12,6 +12,20 @@
 
 static const table_no tables[TREE_TABLES] = {TABLE, TABLE + 1, TABLE + 2};
 
+bool tree_world_prune(struct tree_world *w)
+{
+    struct clock known;
+    bool done = false;
+    clock_init(&known);
+    clock_copy(&known, engine_clock(w->engine, KEYSPACE, RANGE));
+    for (int i = 0; i < 1000 && !done; i++) {
+        enum err err = engine_log_prune(w->engine, KEYSPACE, RANGE, &known, 50, &done);
+        tree_world_expect(w, err == ERR_OK, "a log cannot be pruned");
+    }
+    clock_close(&known);
+    return done;
+}
+
 void tree_world_wrong(struct tree_world *w, const char *what)
 {
     if (w->wrong == NULL)

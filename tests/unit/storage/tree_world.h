@@ -49,6 +49,7 @@ void tree_world_put_beside(struct tree_world *w, table_no table, token where); /
 
 /* As many calls as it takes. */
 void tree_world_update(struct tree_world *w, size_t work_max);
+bool tree_world_prune(struct tree_world *w); /* all of the log; false: not all of it went */
 void tree_world_wrong(struct tree_world *w, const char *what);
 void tree_world_expect(struct tree_world *w, bool good, const char *what);
 struct bytes tree_world_numbered(struct tree_world *w, const char *format, unsigned n);
