@@ -30,13 +30,20 @@ static bool find_peer(struct node *n, node_no node, struct waiting *w)
     return w->peer != NULL;
 }
 
-static const char *hint_why(const struct coord_hint_queue *q, const struct waiting *w)
+/* Between two pages there is a pause by their bytes: they are being brought all the same. */
+static const char *hint_why(struct arena *arena, const struct coord_hint_queue *q,
+                            const struct waiting *w)
 {
     if (q->full)
-        return "full: no more is kept for it, and its ranges are marked for trees";
+        return "full: what comes is refused, and its ranges are marked for trees";
     if (q->sending > 0)
         return "being brought";
-    return w->up ? "waits for its turn" : "down";
+    if (!w->up)
+        return "down";
+    if (q->failures > 0)
+        return arena_printf(arena, "could not be brought; tried again in %" PRId64 " s",
+                            (q->pause + USEC_PER_SEC - 1) / USEC_PER_SEC);
+    return q->pause > 0 ? "being brought" : "waits for its turn";
 }
 
 static const char *mark_why(struct arena *arena, unsigned why)
@@ -120,7 +127,7 @@ static void each_waiting(struct node *n, struct now now, take_waiting *take, voi
         w.rate = (int64_t)q->rate;
         w.oldest_ms = q->oldest / USEC_PER_MS;
         w.newest_ms = q->newest / USEC_PER_MS;
-        w.why = hint_why(q, &w);
+        w.why = hint_why(&arena, q, &w);
         take(arg, &w);
     }
     const struct heal_waiting *items;

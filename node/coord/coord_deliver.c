@@ -66,8 +66,8 @@ struct delivery {
     unsigned failures;
     usec next; /* mono: nothing before */
     uint64_t delivered, delivered_bytes;
-    usec rate_since;           /* mono */
-    uint64_t rate_bytes, rate; /* since then; of the time before */
+    usec rate_since, rate_last; /* mono: of a stretch, when it began and when something went last */
+    uint64_t rate_bytes, rate;  /* in it; bytes a second in the one before */
 };
 
 static struct delivery *delivery_of(struct coord *c, node_no target)
@@ -293,27 +293,36 @@ static void page_start(struct coord *c, struct delivery *d)
 
 /* --- what becomes of it */
 
-/* Of the last whole stretch of RATE_US, or of this one as far as it is. */
+/* Of this stretch of RATE_US once a second of it is over, of the one before until then; nothing
+ * when nothing went for so long. */
 static uint64_t rate_of(const struct delivery *d, usec now)
 {
     usec since = now - d->rate_since;
-    uint64_t bytes = d->rate_bytes * (uint64_t)USEC_PER_SEC;
-    return since >= RATE_US ? bytes / (uint64_t)since : d->rate;
+    if (d->rate_last == 0 || now - d->rate_last >= RATE_US)
+        return 0;
+    if (since < USEC_PER_SEC)
+        return d->rate > 0 ? d->rate : d->rate_bytes;
+    return d->rate_bytes * (uint64_t)USEC_PER_SEC / (uint64_t)since;
 }
 
-static void done(struct coord *c, struct delivery *d, struct giving *g)
+static void note_rate(struct delivery *d, usec now, size_t bytes)
 {
-    usec now = c->now.mono;
-    hints_remove(&c->hints, &g->group);
-    c->stats.hints_delivered += g->group.count;
-    d->delivered += g->group.count;
-    d->delivered_bytes += g->group.bytes;
     if (now - d->rate_since >= RATE_US) {
         d->rate = rate_of(d, now);
         d->rate_since = now;
         d->rate_bytes = 0;
     }
-    d->rate_bytes += g->group.bytes;
+    d->rate_bytes += bytes;
+    d->rate_last = now;
+}
+
+static void done(struct coord *c, struct delivery *d, struct giving *g)
+{
+    hints_remove(&c->hints, &g->group);
+    c->stats.hints_delivered += g->group.count;
+    d->delivered += g->group.count;
+    d->delivered_bytes += g->group.bytes;
+    note_rate(d, c->now.mono, g->group.bytes);
 }
 
 static void page_end(struct coord *c, struct delivery *d)
@@ -530,7 +539,9 @@ size_t coord_hint_queues(struct coord *c, struct now now, struct arena *arena,
             out[i].delivered = d->delivered;
             out[i].delivered_bytes = d->delivered_bytes;
             out[i].rate = rate_of(d, now.mono);
-            out[i].sending = d->sent;
+            out[i].sending = d->sent + !list_empty(&d->unsynced);
+            out[i].failures = d->failures;
+            out[i].pause = d->next > now.mono ? d->next - now.mono : 0;
         }
     }
     mem_free(targets);

@@ -229,6 +229,13 @@ static void host_refused(void *arg, struct now now, keyspace_no keyspace, range_
 
 static const struct heal_host host = {NULL, host_rate, host_go, host_refused, NULL};
 
+static struct coord_hint_queue queue_of(node_no keeper)
+{
+    struct coord_hint_queue *queues;
+    CU_ASSERT_EQUAL_FATAL(coord_hint_queues(coord_of(keeper), f.now, &f.arena, &queues), 1);
+    return queues[0];
+}
+
 /* So many that there are several pages at this rate. */
 static void hints_go_as_fast_as_who_heals_says(void)
 {
@@ -250,10 +257,17 @@ static void hints_go_as_fast_as_who_heals_says(void)
     owners_come_back(0);
     fixture_elapse(&f, USEC_PER_SEC / 4); /* the time of what went is not over */
     CU_ASSERT_EQUAL(coord_hints(coord_of(stranger())), 1);
+    struct coord_hint_queue q = queue_of(stranger());
+    CU_ASSERT(q.pause > 0 && q.failures == 0);
+    CU_ASSERT(q.rate > 0);
     for (int i = 0; i < 3; i++)
         fixture_elapse(&f, USEC_PER_SEC);
     CU_ASSERT_EQUAL(coord_hints(coord_of(stranger())), 0);
     CU_ASSERT_EQUAL(told.went, 2);
+    owners_die(0);
+    fixture_elapse(&f, 20 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(fixture_write(&f, stranger(), "k", "s", "v", 30, LEVEL_ANY), ERR_OK);
+    CU_ASSERT_EQUAL(queue_of(stranger()).rate, 0); /* what went long ago is no rate */
 }
 
 static void a_refusal_is_told(void)
