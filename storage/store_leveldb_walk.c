@@ -106,6 +106,16 @@ static void set(struct buf *b, struct bytes key)
     buf_put_bytes(b, key);
 }
 
+/* To the smallest key above that one. In one go: each step forward does it. */
+static void set_behind(struct buf *b, struct bytes key)
+{
+    buf_clear(b);
+    uint8_t *room = buf_extend(b, key.len + 1);
+    if (key.len > 0)
+        memcpy(room, key.data, key.len);
+    room[key.len] = 0;
+}
+
 static void seek(struct ldb_walk *w, struct bytes key)
 {
     leveldb_iter_seek(w->it, (const char *)key.data, key.len);
@@ -190,8 +200,7 @@ void ldb_walk_next(struct ldb_walk *w)
         return;
     }
     uint64_t before = compared;
-    set(&w->from, ldb_walk_key(w));
-    buf_put_u8(&w->from, 0);
+    set_behind(&w->from, ldb_walk_key(w));
     leveldb_iter_next(w->it);
     if (compared - before > w->store->many)
         learn(w, buf_bytes(&w->from), ldb_walk_valid(w) ? ldb_walk_key(w) : LAST, true);
@@ -228,11 +237,10 @@ void ldb_walk_prev(struct ldb_walk *w)
     leveldb_iter_prev(w->it);
     if (compared - before <= w->store->many)
         return;
-    set(&w->from, BYTES_NONE);
-    if (ldb_walk_valid(w)) {
-        set(&w->from, ldb_walk_key(w));
-        buf_put_u8(&w->from, 0);
-    }
+    if (ldb_walk_valid(w))
+        set_behind(&w->from, ldb_walk_key(w));
+    else
+        set(&w->from, BYTES_NONE);
     learn(w, buf_bytes(&w->from), buf_bytes(&w->upto), ldb_walk_valid(w));
 }
 
