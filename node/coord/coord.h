@@ -155,7 +155,8 @@ struct coord_result {
     uint32_t hinted;    /* writes: so many acks are of nodes that keep it for a replica */
     bool synced;        /* writes: all that was acked is on disks, not only in kernels */
     bool left_out;      /* hints: some of it may have been deleted, and was not written */
-    bool hints_full;    /* OVERLOADED: no more is kept for replicas that are away */
+    bool hints_full;    /* no more is kept for replicas that are away; OVERLOADED: nothing was
+                           done, TIMEOUT: something was */
     node_no damaged;    /* FAILED, of reads: a replica whose data of the range is damaged; or 0 */
     token damaged_at;   /* .. of this place, or of one behind */
     node_no waits_for;  /* OVERLOADED: counters are full until this dead node is back; or 0 */

@@ -76,10 +76,9 @@ void run_result(struct coord *c, struct run *run, enum err err)
 {
     struct coord_result result = result_of(run, err);
     bool undone = run->dot.n == 0 && !run->forwarded;
-    if (run->hints_full && undone && (err == ERR_UNAVAILABLE || err == ERR_TIMEOUT)) {
+    result.hints_full = run->hints_full && (err == ERR_UNAVAILABLE || err == ERR_TIMEOUT);
+    if (result.hints_full && undone)
         result.err = ERR_OVERLOADED;
-        result.hints_full = true;
-    }
     if (err == ERR_OK &&
         (run->weighs || run->hint || (run->supersede.siblings && may_be_stamped(run))))
         stamp_tell(run, &result);

@@ -135,8 +135,9 @@ const char *reply_outcome_text(struct request *q, const struct exec_result *x, b
                             "%u contention retries",
                             x->received, x->required, x->contentions);
     if (x->err == ERR_TIMEOUT)
-        return arena_printf(&q->arena, "Operation timed out - received only %u responses.",
-                            x->received);
+        return arena_printf(&q->arena, "Operation timed out - received only %u responses.%s%s",
+                            x->received, x->message != NULL ? " " : "",
+                            x->message != NULL ? x->message : "");
     if (x->err == ERR_FAILED)
         return arena_printf(
             &q->arena, "Operation failed - received %u responses and %u failures%s%s", x->received,

@@ -284,6 +284,19 @@ static void a_refusal_is_told(void)
     CU_ASSERT(told.target == owner(0) || told.target == owner(1) || told.target == owner(2));
 }
 
+/* An owner has it already, so nobody knows whether it will be: but why it cannot be now is told. */
+static void a_refusal_of_a_stand_in_is_told(void)
+{
+    enum err err = ERR_OK;
+    set_sloppy(true);
+    owners_die(1);
+    for (int i = 0; i < 1000 && err == ERR_OK; i++)
+        err = fixture_write(&f, owner(0), "k", arena_printf(&f.arena, "r%d", i), "v", 10,
+                            LEVEL_QUORUM);
+    CU_ASSERT_EQUAL(err, ERR_TIMEOUT);
+    CU_ASSERT(f.result.hints_full);
+}
+
 static void sloppy_counts_who_stands_in(void)
 {
     owners_die(1);
@@ -505,6 +518,7 @@ CU_TestInfo hint_runs_tests[] = {
     {"a window refuses what is new", a_window_refuses_what_is_new},
     {"hints go as fast as who heals says", hints_go_as_fast_as_who_heals_says},
     {"a refusal is told", a_refusal_is_told},
+    {"a refusal of a stand-in is told", a_refusal_of_a_stand_in_is_told},
     {"sloppy counts who stands in", sloppy_counts_who_stands_in},
     {"a stand-in brings it to its target", a_stand_in_brings_it_to_its_target},
     {"who stands in and dies does not count", who_stands_in_and_dies_does_not_count},
