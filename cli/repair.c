@@ -158,6 +158,26 @@ static int watch(const struct options *o, const char *id, struct table_look look
     return code;
 }
 
+/* Who leaves wants the run to be there whatever becomes of the node. */
+static void wait_until_durable(const struct options *o, struct repair_watch *seen)
+{
+    struct buf answer;
+    struct errmsg why;
+    char path[128];
+    usec give_up = net_clock() + o->request_timeout;
+    snprintf(path, sizeof path, "/repair?id=%.64s", seen->id);
+    buf_init(&answer, HTTP_ANSWER_MAX);
+    while (!seen->durable && !net_interrupted && net_clock() < give_up) {
+        buf_clear(&answer);
+        if (http_get(o->host, o->http_port, path, o->connect_timeout, &answer, &why) != ERR_OK ||
+            repair_watch_take(buf_bytes(&answer), seen, &why) != ERR_OK)
+            break;
+        if (!seen->durable)
+            wait_a_moment(POLL_FIRST);
+    }
+    buf_close(&answer);
+}
+
 static int begin(const struct options *o, struct table_look look)
 {
     struct buf request, answer;
@@ -175,9 +195,11 @@ static int begin(const struct options *o, struct table_look look)
         fprintf(stderr, "torc: %s\n", why.text);
         code = EXIT_REQUEST;
     } else if (o->no_wait && o->format == TABLE_AS_JSON) {
+        wait_until_durable(o, &begun);
         fwrite(answer.data, 1, answer.len, stdout);
         code = EXIT_FINE;
     } else if (o->no_wait) {
+        wait_until_durable(o, &begun);
         printf("%s\n", begun.id);
         code = EXIT_FINE;
     } else {

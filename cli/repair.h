@@ -24,7 +24,7 @@ void repair_request(const struct options *o, struct buf *out);
 
 struct repair_watch {
     char id[64];
-    bool over;
+    bool over, durable;
     uint64_t rows, rows_read; /* compared; read again by then */
     uint64_t done;            /* thousandths */
     usec elapsed;             /* since it began, whoever has watched it meanwhile */

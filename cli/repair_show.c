@@ -79,6 +79,7 @@ enum err repair_watch_take(struct bytes answer, struct repair_watch *ret, struct
         err = errmsg_set(reterr, ERR_MALFORMED, "the answer has no repair in it");
     snprintf(ret->id, sizeof ret->id, "%.32s", id);
     ret->over = *state != 0 && strcmp(state, "running") != 0;
+    ret->durable = json_is_true(json_object_get(root, "durable"));
     ret->rows = number_of(root, "rows");
     ret->rows_read = number_of(root, "rows_read");
     ret->elapsed = (usec)(seconds_of(root) * (double)USEC_PER_SEC);

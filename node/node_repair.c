@@ -319,6 +319,7 @@ static json_t *run_json(const struct node *n, struct now now, const struct repai
     }
     json_object_set_new(j, "ranges", json_integer(counts[0]));
     json_object_set_new(j, "done", json_integer(counts[1]));
+    json_object_set_new(j, "durable", json_boolean(run->durable));
     json_object_set_new(j, "kept", json_integer((json_int_t)run->kept));
     json_object_set_new(j, "equal", json_integer(counts[2]));
     json_object_set_new(j, "failed", json_integer(counts[3]));

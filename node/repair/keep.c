@@ -103,8 +103,10 @@ void keep_store(struct repair *r, struct managed *m)
 void keep_durable(struct repair *r, uint64_t ticket)
 {
     for (size_t i = 0; i < r->runs_count; i++) {
-        if (r->runs[i]->ticket == ticket)
-            r->runs[i]->run.kept = r->runs[i]->keeps;
+        if (r->runs[i]->ticket != ticket)
+            continue;
+        r->runs[i]->run.durable = true;
+        r->runs[i]->run.kept = r->runs[i]->keeps;
     }
 }
 
@@ -260,6 +262,7 @@ void keep_load(struct repair *r)
         if (keep_decode(r, buf_bytes(&value), &m) != ERR_OK)
             continue;
         m->run.id = id;
+        m->run.durable = true;
         m->run.kept = ranges_done(&m->run);
         r->runs = mem_grow(r->runs, r->runs_count, &r->runs_cap, sizeof(struct managed *));
         memmove(r->runs + 1, r->runs, r->runs_count++ * sizeof(struct managed *));

@@ -114,6 +114,7 @@ struct repair_run {
     node_no only;         /* 0: all ranges, else those of this node, which leads them */
     int64_t began, ended; /* wall, us; ended 0: not yet */
     uint32_t progress;    /* thousandths; with what leaders are through with of what is not done */
+    bool durable;         /* the disk knows of it: it outlives the manager */
     uint64_t kept;        /* ranges: of those that are done, what the disk has */
     struct repair_part *parts;
     size_t parts_count;

@@ -181,13 +181,15 @@ static void watches_and_lists(void)
     struct buf out;
     CU_ASSERT_EQUAL(repair_watch_take(BYTES_LIT("{\"id\":\"2-7\",\"joined\":true}"), &seen, &why),
                     ERR_OK);
-    CU_ASSERT(strcmp(seen.id, "2-7") == 0 && !seen.over);
-    CU_ASSERT_EQUAL(repair_watch_take(BYTES_LIT("{\"id\":\"2-7\",\"state\":\"running\",\"done\":3,"
-                                                "\"progress\":0.417,\"rows_read\":9,\"rows\":5,"
-                                                "\"seconds\":2.5}"),
-                                      &seen, &why),
+    CU_ASSERT(strcmp(seen.id, "2-7") == 0 && !seen.over && !seen.durable);
+    CU_ASSERT_EQUAL(repair_watch_take(
+                        BYTES_LIT("{\"id\":\"2-7\",\"state\":\"running\",\"done\":3,"
+                                  "\"durable\":true,\"progress\":0.417,\"rows_read\":9,\"rows\":5,"
+                                  "\"seconds\":2.5}"),
+                        &seen, &why),
                     ERR_OK);
-    CU_ASSERT(!seen.over && seen.done == 417 && seen.rows_read == 9 && seen.rows == 5);
+    CU_ASSERT(seen.durable && !seen.over && seen.done == 417 && seen.rows_read == 9 &&
+              seen.rows == 5);
     CU_ASSERT_EQUAL(seen.elapsed, 2500 * USEC_PER_MS);
     CU_ASSERT_EQUAL(
         repair_watch_take(BYTES_LIT("{\"id\":\"2-7\",\"state\":\"over\"}"), &seen, &why), ERR_OK);

@@ -188,7 +188,9 @@ static void the_manager_comes_back(void)
     struct repair_wish later = {.scopes = &scope, .scopes_count = 1, .preview = true};
     w.session_us = USEC_PER_SEC;
     uint64_t id = world_start(1, &everything);
+    CU_ASSERT_FALSE(world_find(1, id)->durable);
     world_elapse(3500 * USEC_PER_MS);
+    CU_ASSERT(world_find(1, id)->durable);
     world_sums(world_find(1, id), counts);
     CU_ASSERT(counts[1] > 0 && counts[1] < 2048);
     uint32_t done = counts[1];
@@ -200,6 +202,7 @@ static void the_manager_comes_back(void)
     CU_ASSERT_EQUAL(repair_stats(w.node[1].repair).lots, 0);
     uint64_t compared = w.compared;
     world_up(1);
+    CU_ASSERT(world_find(1, id)->durable);
     CU_ASSERT_EQUAL(world_find(1, id)->progress, 1000 * kept / 2048); /* not from the start */
     world_elapse(10 * USEC_PER_MS);
     world_sums(world_find(1, id), counts);
