@@ -246,7 +246,8 @@ static void put_cost(const json_t *run, struct table *t)
         put_cost_line(t, "(all)", run, seconds_of(run));
 }
 
-/* Those of the same keyspace, node and reason in one line, where they come one after the other. */
+/* Those of the same keyspace, node and reason in one line; the first is that with the lowest
+ * number, whoever was told of first. */
 static void put_problems(const json_t *run, struct buf *out)
 {
     const json_t *problems = json_object_get(run, "problems");
@@ -264,6 +265,8 @@ static void put_problems(const json_t *run, struct buf *out)
                 continue;
             told[k] = true;
             alike++;
+            if (number_of(q, "range") < number_of(p, "range"))
+                p = q;
         }
         if (alike == 0)
             continue;

@@ -94,7 +94,7 @@ static void ends_with_a_table_and_a_code(void)
     static const char equal[] = RUN("over", "false", "16", "0", "0", "");
     static const char mended[] = RUN("over", "false", "14", "0", "12", "");
     static const char differs[] = RUN("over", "true", "14", "0", "1", "");
-    static const char down[] = RUN("over", "false", "0", "2", "0", PROBLEM("4") "," PROBLEM("5"));
+    static const char down[] = RUN("over", "false", "0", "2", "0", PROBLEM("5") "," PROBLEM("4"));
     static const char both[] = RUN("over", "false", "0", "16", "5", PROBLEM("4"));
     static const char alone[] = RUN("over", "false", "16", "0,\"ranges_alone\":16", "0", "");
     static const char some[] = RUN("over", "false", "16", "0,\"ranges_alone\":4", "0", "");
