@@ -2,6 +2,7 @@
 
 #include "cli/net.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -112,6 +113,23 @@ static int show_end(const struct options *o, struct bytes answer, struct table_l
     return code;
 }
 
+static void show_progress(struct progress *p, const struct repair_watch *seen)
+{
+    struct buf text;
+    if (seen->waits_for == 0) {
+        progress_show(p);
+        return;
+    }
+    buf_init(&text, 256);
+    buf_put_text(&text, "handoff brings ");
+    put_grouped(&text, seen->lacking);
+    buf_printf(&text, " write%s to node %" PRIu64 " ...", seen->lacking == 1 ? "" : "s",
+               seen->waits_for);
+    buf_put_u8(&text, 0);
+    progress_say(p, (const char *)text.data);
+    buf_close(&text);
+}
+
 static int watch(const struct options *o, const char *id, struct table_look look)
 {
     struct progress progress;
@@ -141,7 +159,7 @@ static int watch(const struct options *o, const char *id, struct table_look look
             if (seen.over)
                 code = -2;
             else
-                progress_show(&progress);
+                show_progress(&progress, &seen);
         } else {
             progress_clear(&progress);
             code = refused(&why, err == ERR_OK ? ERR_FAILED : err);

@@ -27,6 +27,8 @@ struct repair_watch {
     bool over, durable;
     uint64_t rows, rows_read; /* compared; read again by then */
     uint64_t done;            /* thousandths */
+    uint64_t waits_for;       /* 0: nobody; handoff brings this node */
+    uint64_t lacking;         /* so many writes */
     usec elapsed;             /* since it began, whoever has watched it meanwhile */
 };
 enum err repair_watch_take(struct bytes answer, struct repair_watch *ret,

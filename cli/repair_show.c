@@ -82,6 +82,9 @@ enum err repair_watch_take(struct bytes answer, struct repair_watch *ret, struct
     ret->durable = json_is_true(json_object_get(root, "durable"));
     ret->rows = number_of(root, "rows");
     ret->rows_read = number_of(root, "rows_read");
+    const json_t *waits = json_object_get(root, "waits_for");
+    ret->waits_for = number_of(waits, "node");
+    ret->lacking = number_of(waits, "lacking");
     ret->elapsed = (usec)(seconds_of(root) * (double)USEC_PER_SEC);
     ret->done = (uint64_t)(1000 * json_number_value(json_object_get(root, "progress")) + 0.5);
     json_decref(root);
@@ -257,6 +260,7 @@ static void put_problems(const json_t *run, struct buf *out)
     for (size_t i = 0; i < count && i < ARRAY_LEN(told); i++) {
         const json_t *p = json_array_get(problems, i);
         size_t alike = 0;
+        uint64_t lacking = 0;
         for (size_t k = i; k < count && k < ARRAY_LEN(told); k++) {
             const json_t *q = json_array_get(problems, k);
             if (told[k] || strcmp(text_of(p, "keyspace"), text_of(q, "keyspace")) != 0 ||
@@ -264,6 +268,7 @@ static void put_problems(const json_t *run, struct buf *out)
                 number_of(p, "node") != number_of(q, "node"))
                 continue;
             told[k] = true;
+            lacking += number_of(q, "lacking");
             alike++;
             if (number_of(q, "range") < number_of(p, "range"))
                 p = q;
@@ -271,15 +276,22 @@ static void put_problems(const json_t *run, struct buf *out)
         if (alike == 0)
             continue;
         buf_printf(out,
-                   "Not compared: keyspace %s, %zu range%s (the first is %" PRIu64 ", tokens "
+                   "Not %s: keyspace %s, %zu range%s (the first is %" PRIu64 ", tokens "
                    "%lld to %lld)",
-                   text_of(p, "keyspace"), alike, alike == 1 ? "" : "s", number_of(p, "range"),
+                   lacking > 0 ? "equal" : "compared", text_of(p, "keyspace"), alike,
+                   alike == 1 ? "" : "s", number_of(p, "range"),
                    (long long)json_integer_value(json_object_get(p, "first_token")),
                    (long long)json_integer_value(json_object_get(p, "last_token")));
         if (number_of(p, "node") > 0)
             buf_printf(out, " with node %" PRIu64 " (%s)", number_of(p, "node"),
                        text_of(p, "address"));
-        buf_printf(out, ": %s\n", text_of(p, "reason"));
+        if (lacking > 0) {
+            buf_put_text(out, ", which has yet to get ");
+            put_grouped(out, lacking);
+            buf_printf(out, " write%s: handoff brings them\n", lacking == 1 ? "" : "s");
+        } else {
+            buf_printf(out, ": %s\n", text_of(p, "reason"));
+        }
     }
     if (all > count)
         buf_printf(out, "... and %" PRIu64 " more.\n", all - count);
@@ -289,6 +301,7 @@ static void put_sentence(const json_t *run, struct buf *out)
 {
     uint64_t ranges = number_of(run, "ranges"), equal = number_of(run, "equal");
     uint64_t failed = number_of(run, "failed"), different = number_of(run, "rows_different");
+    uint64_t lacking = number_of(run, "ranges_lacking");
     uint64_t damaged = number_of(run, "ranges_damaged"), alone = number_of(run, "ranges_alone");
     bool preview = json_is_true(json_object_get(run, "preview"));
     if (strcmp(text_of(run, "state"), "cancelled") == 0)
@@ -310,11 +323,16 @@ static void put_sentence(const json_t *run, struct buf *out)
     if (alone > 0 && alone < ranges)
         buf_printf(out, "%" PRIu64 " of them ha%s one replica: nothing to compare there.\n", alone,
                    alone == 1 ? "s" : "ve");
-    if (failed > 0)
+    if (failed > lacking)
         buf_printf(out,
                    "%" PRIu64 " of %" PRIu64 " ranges could not be compared with all "
                    "replicas.\n",
-                   failed, ranges);
+                   failed - lacking, ranges);
+    if (lacking > 0)
+        buf_printf(out,
+                   "In %" PRIu64 " of %" PRIu64 " ranges a replica has yet to get what another "
+                   "one has: torc hints shows it, and another run tells.\n",
+                   lacking, ranges);
     if (damaged > 0)
         buf_printf(out,
                    "In %" PRIu64 " of them something cannot be read: torc status names the node, "

@@ -81,6 +81,9 @@ static void tell(struct heal *h, const struct comparing *s, enum err err)
     e->compared.keyspace = s->range.keyspace;
     e->compared.range = s->range.range;
     e->compared.figures = s->figures;
+    e->compared.here = arena_copy(&h->arena, s->here);
+    e->compared.there = arena_copy(&h->arena, s->there);
+    e->compared.all = s->all_at_once;
     tell_found(h, s, e);
     h->compared[h->compared_next++ % HEAL_COMPARES_MAX] =
         (struct heal_compared){s->id, s->session, err, s->figures};
@@ -319,8 +322,10 @@ static void receive_opened(struct heal *h, struct now now, struct comparing *s,
         compare_again(h, now, s, COMPARE_OPENING);
         return;
     }
-    if (err == ERR_TOO_BIG) { /* too much is on its way: it will have come */
-        compare_again(h, now, s, COMPARE_PREPARING);
+    if (err == ERR_OK || err == ERR_TOO_BIG)
+        lacks_note(s, m->clock);
+    if (err == ERR_TOO_BIG) {
+        lacks_too_much(h, now, s);
         return;
     }
     if (err == ERR_OK)
@@ -336,7 +341,7 @@ static void receive_opened(struct heal *h, struct now now, struct comparing *s,
         return;
     }
     if (read == ERR_TOO_BIG) {
-        compare_again(h, now, s, COMPARE_PREPARING);
+        lacks_too_much(h, now, s);
         return;
     }
     bool all = m->truncated || read == ERR_BEHIND || s->unsure;
@@ -346,6 +351,7 @@ static void receive_opened(struct heal *h, struct now now, struct comparing *s,
         s->same_tables = m->same_tables;
         s->figures.equal = m->equal;
         s->sure = m->equal && told_durable;
+        s->all_at_once = all || m->equal;
     } else if (all && !s->all) { /* what the session began with is not lacking, so this is another
                                     matter */
         s->all = true;

@@ -217,8 +217,10 @@ struct comparing {
     /* as of OPEN */
     bool all; /* a log lacks what dots touched: all is compared */
     bool same_tables;
-    bool unsure; /* we take it over, or rebuild it: nothing is left out (sure.h) */
-    bool sure;   /* durable there: the cut; or if all was equal, that */
+    bool unsure;              /* we take it over, or rebuild it: nothing is left out (sure.h) */
+    bool sure;                /* durable there: the cut; or if all was equal, that */
+    struct bytes here, there; /* the clocks of both; in `own` */
+    bool all_at_once;         /* ... and nothing is left out */
     uint32_t life;
     int64_t now_s;
     struct clock asof, durable, theirs, cut, agreed; /* theirs: durable, as told */
@@ -255,6 +257,11 @@ void compare_join(struct heal *h, struct now now, struct comparing *s);
 /* The range is still what it was; else the session is over. */
 bool compare_is_valid(struct heal *h, struct now now, struct comparing *s);
 void compare_sent(struct comparing *s, size_t bytes);
+
+/* --- compare_lacks.c */
+void lacks_note(struct comparing *s, struct bytes theirs); /* their clock, at first */
+/* Too much is on its way between the two. It will have come later. */
+void lacks_too_much(struct heal *h, struct now now, struct comparing *s);
 
 /* --- compare_walk.c */
 void walk_push(struct comparing *s, table_no table, const struct tree_stretch *stretch,

@@ -9,6 +9,7 @@ static void many_close(struct heal *h, size_t at)
     h->many[at] = NULL;
     many_reading_free(&m->reading);
     arena_close(&m->own);
+    arena_close(&m->asking);
     mem_free(m);
 }
 
@@ -206,6 +207,18 @@ enum err many_hash(struct heal *h, const struct compare_range *r, const table_no
     return err;
 }
 
+static struct bytes keep_clock(struct comparing_many *m, const struct clock *asof)
+{
+    struct buf out;
+    if ((m->id & ROUNDS_ID) != 0)
+        return BYTES_NONE;
+    buf_init(&out, WIRE_MESSAGE_MAX);
+    clock_encode(asof, &out);
+    struct bytes kept = arena_copy(&m->asking, buf_bytes(&out));
+    buf_close(&out);
+    return kept;
+}
+
 /* False: our tree is not up to date, and the turn is over. */
 static bool add_root(struct heal *h, struct now now, struct comparing_many *m,
                      struct many_range *range, uint64_t work)
@@ -228,6 +241,7 @@ static bool add_root(struct heal *h, struct now now, struct comparing_many *m,
         a->range = range;
         a->proved = false;
         a->tag = r.tag;
+        a->clock = keep_clock(m, &asof);
         a->mark = compare_mark(h, m->keyspace, range->range, m->peer);
         a->young = engine_has(h->engine, m->keyspace, range->range, &asof) != ENGINE_HAS;
         m->asked_count++;
@@ -283,6 +297,7 @@ static void ask_about_roots(struct heal *h, struct now now, struct comparing_man
     uint64_t work = turn.work, read = 0;
     bool more = true;
     m->asked_count = 0;
+    arena_reset(&m->asking);
     while (m->first < m->ranges_count && m->ranges[m->first].state != MANY_WAITING)
         m->first++;
     for (size_t i = m->first; i < m->ranges_count && m->asked_count < MANY_ROOTS && more; i++) {
@@ -358,6 +373,8 @@ static void tell_equal(struct heal *h, struct now now, struct comparing_many *m,
         e->compared.keyspace = m->keyspace;
         e->compared.range = range;
         e->compared.figures = figures;
+        e->compared.here = e->compared.there = arena_copy(&h->arena, a->clock);
+        e->compared.all = true;
     }
     settle(m, a->range, ERR_OK, &figures);
 }

@@ -68,7 +68,8 @@ struct many_reading {
 struct many_asked {
     struct many_range *range;
     uint64_t tag, hash, rows, mark;
-    bool young; /* the clock was not durable here */
+    struct bytes clock; /* encoded, in `asking`; of those that somebody has asked for */
+    bool young;         /* the clock was not durable here */
     bool proved;
 };
 
@@ -91,6 +92,7 @@ struct comparing_many {
     bool asks_to_read;
     usec answer_due, ask_due;
     unsigned tries, silent; /* without getting on; without an answer */
+    struct arena asking;    /* of the question */
     struct many_asked asked[MANY_ROOTS];
     size_t asked_count;
     /* full: of the ranges from .. upto those before `at` are read here */

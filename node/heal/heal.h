@@ -275,6 +275,11 @@ struct heal_effect {
             size_t tables_count;
             const struct heal_different *different; /* as they were found, perhaps twice; not all */
             size_t different_count;                 /* when there are HEAL_DIFFERENT_MAX */
+            /* The clocks of both when they were first compared, encoded; empty: they were not, or
+             * nobody has asked for it. What one of them lacked was left out, for handoff brings it,
+             * unless `all` was compared. */
+            struct bytes here, there;
+            bool all;
         } compared;
         struct {
             uint64_t id;

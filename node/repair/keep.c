@@ -5,7 +5,7 @@
  *           varint parts, part*, varint problems in all, varint problems, problem*
  *   part  = u32 keyspace, u8 gone, vbytes tables, varint ranges, bits wanted, bits done,
  *           varint equal, varint failed, vbytes sums (table 0: of all)
- *   problem = u32 keyspace, varint range, varint peer, varint err
+ *   problem = u32 keyspace, varint range, varint peer, varint err, varint lacking
  */
 #include "node/repair/repair_core.h"
 
@@ -75,6 +75,7 @@ void keep_encode(const struct repair_run *run, struct buf *out)
         buf_put_varint(out, p->range);
         buf_put_varint(out, p->peer);
         buf_put_varint(out, (uint64_t)p->err);
+        buf_put_varint(out, p->lacking);
     }
 }
 
@@ -201,6 +202,7 @@ static enum err read_problems(struct reader *in, struct repair_run *run)
         p->range = (range_no)range;
         p->peer = (node_no)peer;
         p->err = (enum err)err;
+        p->lacking = read_varint(in);
     }
     return in->failed ? ERR_MALFORMED : ERR_OK;
 }

@@ -21,6 +21,7 @@ void unit_free(struct repair *r, struct unit *u)
         bmap_remove(&r->leading.units, u->key);
     mem_free((void *)(uintptr_t)u->key.data);
     mem_free((void *)(uintptr_t)u->tables);
+    lack_forget(u);
     mem_free(u->peers);
     mem_free(u->different);
     mem_free(u->sums);
@@ -92,6 +93,7 @@ static void unit_done(struct repair *r, struct now now, struct unit *u)
 {
     bmap_remove(&r->leading.units, u->key); /* who comes from now on has it compared anew */
     u->done = true;
+    lack_forget(u);
     r->stats.led += u->err == ERR_OK;
     unit_changed(r, now, u);
 }
@@ -147,6 +149,8 @@ static bool has_been_compared(const struct unit *u)
 void unit_goes_on(struct repair *r, struct now now, struct unit *u)
 {
     struct unit_peer *p = drop_gone_tables(r, u) ? next_peer(r, now, u) : NULL;
+    if (p == NULL && lack_looks_again(r, now, u))
+        p = next_peer(r, now, u);
     if (p == NULL) {
         unit_done(r, now, u);
         return;
@@ -173,6 +177,7 @@ void unit_find_peers(struct repair *r, struct unit *u)
     if (p == NULL || u->range >= p->ranges ||
         !replicas_have(placement_replicas(p, u->range), self)) {
         u->err = ERR_STALE; /* in another ring it was us */
+        lack_forget(u);
         u->peers_count = 0;
         return;
     }
@@ -188,6 +193,8 @@ void unit_find_peers(struct repair *r, struct unit *u)
     if (known == count && u->peers_count == count)
         return;
     qsort(list, count, sizeof *list, compare_peers);
+    for (size_t i = 0; i < u->peers_count; i++)
+        clock_close(&u->peers[i].has);
     mem_free(u->peers);
     u->peers = mem_alloc(count * sizeof *u->peers);
     u->peers_count = count;
@@ -206,9 +213,10 @@ static void unit_key(const struct wire_repair_do *d, range_no range, struct buf 
 
 /* Who joins a unit that others wait for waits as long as if it were new: it may be the one who was
  * down. Who was given up already is asked again. */
-static void unit_is_shared(struct repair *r, struct unit *u)
+static void unit_is_shared(struct repair *r, struct now now, struct unit *u)
 {
     r->stats.shared++;
+    lack_anew(u, now);
     for (size_t i = 0; i < u->peers_count; i++) {
         struct unit_peer *p = &u->peers[i];
         p->tries = 0;
@@ -227,7 +235,7 @@ static struct unit *unit_get(struct repair *r, struct now now, const struct wire
     unit_key(d, range, &key);
     struct unit *u = bmap_get(&r->leading.units, buf_bytes(&key));
     if (u != NULL) {
-        unit_is_shared(r, u);
+        unit_is_shared(r, now, u);
     } else {
         u = mem_new(struct unit);
         *u = (struct unit){.keyspace = d->keyspace,
@@ -306,15 +314,14 @@ void lead_receive_do(struct repair *r, struct now now, node_no from, const struc
     arena_close(&arena);
 }
 
-static struct repair_problem *add_problem(struct lot_report *report, size_t at, node_no peer,
-                                          enum err err)
+static void add_problem(struct lot_report *report, size_t at, node_no peer, enum err err,
+                        uint64_t lacking)
 {
     bits_set(report->failed, at);
     if (report->problems_count == LOT_PROBLEMS_MAX)
-        return NULL;
-    struct repair_problem *p = &report->problems[report->problems_count++];
-    *p = (struct repair_problem){.range = (range_no)at, .peer = peer, .err = err};
-    return p;
+        return;
+    report->problems[report->problems_count++] = (struct repair_problem){
+        .range = (range_no)at, .peer = peer, .err = err, .lacking = lacking};
 }
 
 static void report_unit(struct repair *r, const struct unit *u, size_t at,
@@ -322,10 +329,13 @@ static void report_unit(struct repair *r, const struct unit *u, size_t at,
 {
     bits_set(report->done, at);
     if (u->err != ERR_OK)
-        (void)add_problem(report, at, cluster_self(r->cluster), u->err);
+        add_problem(report, at, cluster_self(r->cluster), u->err, 0);
+    if (u->gave_up && u->lacks > 0)
+        add_problem(report, at, cluster_self(r->cluster), ERR_BEHIND, u->lacks);
     for (size_t i = 0; i < u->peers_count; i++) {
         if (u->peers[i].err != ERR_OK)
-            (void)add_problem(report, at, u->peers[i].node, u->peers[i].err);
+            add_problem(report, at, u->peers[i].node, u->peers[i].err,
+                        u->peers[i].err == ERR_BEHIND ? u->peers[i].lacks : 0);
     }
     if (u->equal && MUTANT(repair_says_equal))
         report->failed[at / 8] = 0;
@@ -345,6 +355,8 @@ static void add_unit_sums(struct lot_report *report, size_t *cap, const struct u
     of_all->ranges_different += counts && !u->equal;
     of_all->ranges_alone += counts && u->peers_count == 0;
     of_all->ranges_damaged += counts && damaged;
+    of_all->ranges_lacking += counts && lack_told(u) > 0;
+    of_all->lacking += counts ? lack_told(u) : 0;
     for (size_t i = 0; i < u->sums_count; i++) {
         struct repair_sums sums = u->sums[i].sums;
         if (!counts && !MUTANT(repair_counts_twice))
@@ -390,6 +402,7 @@ static bool tell_lot(struct repair *r, struct now now, struct lot_led *lot)
     m.repair_did =
         (struct wire_repair_did){.run = lot->run, .lot = lot->no, .last = done == lot->count};
     m.repair_did.progress = lot->count > 0 ? (uint32_t)(progress / lot->count) : 0;
+    lack_sum(r, lot, &m.repair_did.waits_for, &m.repair_did.waits);
     repair_put_report(&m.repair_did, &report, lot->count, &r->arena);
     repair_send(r, lot->manager, &m);
     mem_free(report.sums);

@@ -81,6 +81,7 @@ static void begin_batch(struct repair *r, struct now now, struct unit *first)
             continue;
         list_remove(&u->link);
         u->running = true;
+        u->asked = now.mono;
         b->units[b->count++] = u;
     }
     qsort(b->units, b->count, sizeof(struct unit *), compare_units);
@@ -239,10 +240,11 @@ static void check_once(struct unit *u)
 /* The others that came before lack what this one brought. */
 static void peer_settled(struct unit *u, struct unit_peer *p, const struct repair_found *found)
 {
-    bool again = p->again;
+    bool again = p->again && !p->looked;
     p->err = ERR_OK;
     p->settled = true;
-    p->again = false;
+    p->again = p->looked = p->behind = false;
+    p->tries = 0;
     p->brought = found->sums.rows_received > 0;
     u->differed |= found->sums.rows_different > 0;
     if (u->preview || MUTANT(repair_not_again))
@@ -260,15 +262,20 @@ static void unit_settled(struct repair *r, struct now now, struct unit *u, node_
     ASSERT(p != NULL);
     if (found != NULL)
         take_found(u, found, err);
+    if (found != NULL)
+        lack_heard(u, p, found);
     if (err == ERR_OK && found != NULL) {
         peer_settled(u, p, found);
+    } else if (err == ERR_BEHIND && p->heard) { /* too much of it is on its way */
+        p->settled = p->behind = true;
+        p->again = p->looked = false;
     } else if (is_passing(err) && ++p->tries < UNIT_TRIES_MAX) {
         u->due = now.mono + r->config.retry_us;
         unit_find_peers(r, u); /* perhaps that is why */
     } else {
         p->err = err != ERR_OK ? err : ERR_FAILED;
         p->settled = true;
-        p->again = false;
+        p->again = p->looked = false;
     }
     unit_changed(r, now, u);
 }

@@ -134,7 +134,7 @@ static void range_failed(struct repair *r, struct managed *m, struct repair_part
     p->failed++;
     r->stats.ranges++;
     r->stats.failed++;
-    add_problem(m, &(struct repair_problem){p->keyspace, range, peer, err});
+    add_problem(m, &(struct repair_problem){p->keyspace, range, peer, err, 0});
 }
 
 /* What is left of a keyspace that is gone is nobody's. */
@@ -264,8 +264,8 @@ static void range_done(struct repair *r, struct now now, struct managed *m, stru
     for (size_t i = 0; i < report->problems_count; i++) {
         const struct repair_problem *problem = &report->problems[i];
         if (problem->range == at)
-            add_problem(m,
-                        &(struct repair_problem){p->keyspace, range, problem->peer, problem->err});
+            add_problem(m, &(struct repair_problem){p->keyspace, range, problem->peer, problem->err,
+                                                    problem->lacking});
     }
     if (failed && m->run.problems_all == named)
         m->run.problems_all++; /* the leader had too many to name them all */
@@ -333,6 +333,23 @@ static void note_progress(struct managed *m)
     m->run.progress = wanted > 0 && all / wanted < 1000 ? (uint32_t)(all / wanted) : 1000;
 }
 
+/* The node that most is waited for of what one leader waits for. */
+static void note_waits(struct managed *m)
+{
+    uint64_t most = 0;
+    m->run.waits_for = 0;
+    m->run.waits = 0;
+    for (size_t i = 0; i < m->lots_count; i++) {
+        if (m->lots[i]->waits > most)
+            m->run.waits_for = m->lots[i]->waits_for;
+        most = m->lots[i]->waits > most ? m->lots[i]->waits : most;
+    }
+    for (size_t i = 0; i < m->lots_count && most > 0; i++) {
+        if (m->lots[i]->waits_for == m->run.waits_for)
+            m->run.waits += m->lots[i]->waits;
+    }
+}
+
 void manage_receive_did(struct repair *r, struct now now, node_no from,
                         const struct wire_repair_did *d)
 {
@@ -362,11 +379,14 @@ void manage_receive_did(struct repair *r, struct now now, node_no from,
         }
         take_sums(m, lot, &report);
         lot->progress = d->progress < 1000 ? d->progress : 1000;
+        lot->waits_for = d->waits_for;
+        lot->waits = d->waits_for != 0 ? d->waits : 0;
         note_progress(m);
         if (d->last) {
             lot_over(m, lot);
             m->due = m->due == USEC_NEVER ? now.mono : m->due;
         }
+        note_waits(m);
     }
     arena_close(&arena);
 }

@@ -37,11 +37,20 @@ struct repair_config {
     usec patience_us;      /* a leader that says nothing for so long has given up */
     usec retry_us;         /* what could not be done for a passing reason is tried again */
     usec keep_us;          /* between two writings of what is done */
+    usec look_us;          /* before the first look at what handoff brings; then longer, */
+    usec look_most_us;     /* at most; */
+    usec brings_us;        /* it has brought nothing for so long: it is not waited for */
     uint64_t first_number; /* lots and batches begin there: not those of an earlier life */
 };
 
 #define REPAIR_CONFIG_DEFAULT                                                                      \
-    ((struct repair_config){200 * USEC_PER_MS, 15 * USEC_PER_SEC, USEC_PER_SEC, USEC_PER_SEC, 0})
+    ((struct repair_config){.tell_us = 200 * USEC_PER_MS,                                          \
+                            .patience_us = 15 * USEC_PER_SEC,                                      \
+                            .retry_us = USEC_PER_SEC,                                              \
+                            .keep_us = USEC_PER_SEC,                                               \
+                            .look_us = 200 * USEC_PER_MS,                                          \
+                            .look_most_us = 5 * USEC_PER_SEC,                                      \
+                            .brings_us = 30 * USEC_PER_SEC})
 
 #define REPAIR_RUNS_MAX    64u /* kept; the oldest that are over go first */
 #define REPAIR_RUNNING_MAX 16u
@@ -65,6 +74,8 @@ struct repair_config {
     X(ranges_different) /* in which a row did, between any two */                                  \
     X(ranges_alone)     /* that have one replica: nothing to compare it with */                    \
     X(ranges_damaged)   /* where something cannot be read at one of them: these failed */          \
+    X(ranges_lacking)   /* where a replica has yet to get what another one had: these failed, */   \
+    X(lacking)          /* for want of so many writes */                                           \
     X(rows_read)        /* by leaders, again, of a full run */                                     \
     X(messages)                                                                                    \
     X(bytes_search) /* of all messages of sessions, without rows */                                \
@@ -105,6 +116,7 @@ struct repair_problem {
     range_no range;
     node_no peer; /* with whom; 0: no replica is alive */
     enum err err;
+    uint64_t lacking; /* ERR_BEHIND: writes that this node has yet to get */
 };
 
 struct repair_run {
@@ -116,6 +128,8 @@ struct repair_run {
     uint32_t progress;    /* thousandths; with what leaders are through with of what is not done */
     bool durable;         /* the disk knows of it: it outlives the manager */
     uint64_t kept;        /* ranges: of those that are done, what the disk has */
+    node_no waits_for;    /* 0: nobody. Handoff brings this node ... */
+    uint64_t waits;       /* so many writes, as was told last */
     struct repair_part *parts;
     size_t parts_count;
     struct repair_problem problems[REPAIR_PROBLEMS_MAX];
@@ -186,6 +200,10 @@ struct repair_found {
     const struct repair_row *different; /* rows, perhaps twice */
     size_t different_count;
     bool different_all; /* there are no more */
+    /* The clocks of leader and peer when they were first compared, encoded; empty: they were not.
+     * What one of them lacks of the other's was left out, unless `all` was compared. */
+    struct bytes here, there;
+    bool all;
 };
 
 /* A range of a batch is settled, and then all of the batch: `err` for those that are not. */

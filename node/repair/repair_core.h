@@ -3,11 +3,11 @@
  *   repair.c   making, effects, dispatch        lead.c         lots of a leader, and their units
  *   start.c    a wish becomes a run             lead_batch.c   units in batches with one peer
  *   manage.c   runs and their lots              report.c       the bytes of DO and DID
- *   keep.c     runs as facts
+ *   keep.c     runs as facts                     lead_lack.c    what handoff has yet to bring
  *
  *   ranges   = varint first, varint step* (to the next one)
  *   bits     = a bit for each range of the lot, in its order
- *   problems = (varint index in the lot, varint peer, varint err)*
+ *   problems = (varint index in the lot, varint peer, varint err, varint lacking)*
  *   sums     = varint table (0: of all), then each of REPAIR_SUM_LIST as a varint; *
  */
 #ifndef TORC_NODE_REPAIR_REPAIR_CORE_H
@@ -75,6 +75,8 @@ struct lot {
     size_t count;
     uint8_t *done; /* as told */
     uint32_t progress;
+    node_no waits_for;
+    uint64_t waits;
     struct repair_table *sums;
     size_t sums_count;
     usec heard;
@@ -117,6 +119,12 @@ struct unit_peer {
     bool brought;        /* it had something for us */
     enum err err;
     unsigned tries;
+    /* lead_lack.c */
+    struct clock has; /* as told last */
+    bool heard;       /* and what it had then is wanted of all */
+    bool looked;      /* it is compared with again for what it lacks, */
+    bool behind;      /* ... so much that it could not be compared */
+    uint64_t lacks;   /* dots */
 };
 
 /* A range that is being compared with its other replicas, for one or more lots. */
@@ -132,7 +140,7 @@ struct unit {
     bool running, done, equal;
     bool differed, checked; /* with any peer; then all of them are compared with once more */
     usec began;             /* full: what was read here since then need not be again */
-    usec due;
+    usec due, asked;        /* when it went into a batch last */
     struct unit_peer *peers;
     size_t peers_count;
     node_no peer;      /* that it waits for, or is compared with; */
@@ -143,6 +151,15 @@ struct unit {
     struct repair_row *different; /* ascending, each once */
     size_t different_count;
     bool too_different; /* there are more */
+    /* lead_lack.c */
+    struct clock wanted; /* that all are to have; */
+    struct clock has;    /* that we were found to have */
+    bool opened;         /* what we had is in `wanted`; */
+    bool anew;           /* ... as it is now: somebody joined */
+    bool gave_up;
+    uint64_t lacks;   /* dots, here */
+    usec lacks_since; /* 0: nobody does */
+    unsigned looks;
 };
 
 struct lot_led {
@@ -167,12 +184,19 @@ struct batch {
     struct unit *last; /* the last one waits for the end, and gets what is not told by range */
 };
 
+/* When something came to a node that was waited for. */
+struct came {
+    node_no node;
+    usec at;
+};
+
 struct leading {
     struct lot_led *lots[LOTS_LED_MAX];
     struct bmap units;   /* not done, by key */
     struct list waiting; /* for a batch, in order */
     struct batch batches[REPAIR_BATCHES_MAX];
     size_t batches_count;
+    struct came came[UNIT_PEERS_MAX];
     size_t full_ranges; /* that the next batch may have that reads all again */
 };
 void lead_init(struct repair *r);
@@ -188,6 +212,20 @@ void unit_free(struct repair *r, struct unit *u);
 void unit_find_peers(struct repair *r, struct unit *u);
 void unit_goes_on(struct repair *r, struct now now, struct unit *u); /* to the next peer */
 void unit_changed(struct repair *r, struct now now, const struct unit *u);
+
+/* --- lead_lack.c: what a replica lacks by its clock is left out of comparisons, for handoff brings
+ * it. All that any of them had when it was first compared, all of them are to have. */
+
+/* This was told of a peer. */
+void lack_heard(struct unit *u, struct unit_peer *p, const struct repair_found *found);
+/* All are compared: is somebody to be looked at again, when due? Else what is lacking is known. */
+bool lack_looks_again(struct repair *r, struct now now, struct unit *u);
+void lack_anew(struct unit *u, struct now now); /* what there is now is wanted, too */
+void lack_forget(struct unit *u);
+uint64_t lack_told(const struct unit *u); /* dots, of a unit that is done */
+/* Which node is waited for in these units, and what it lacks. */
+void lack_sum(const struct repair *r, const struct lot_led *lot, node_no *ret_node,
+              uint64_t *ret_dots);
 
 /* --- lead_batch.c */
 void batch_fill(struct repair *r, struct now now);

@@ -139,6 +139,7 @@ void repair_put_report(struct wire_repair_did *m, const struct lot_report *repor
         buf_put_varint(&problems, p->range);
         buf_put_varint(&problems, p->peer);
         buf_put_varint(&problems, (uint64_t)p->err);
+        buf_put_varint(&problems, p->lacking);
     }
     repair_put_sums(&sums, report->sums, report->sums_count);
     size_t size = BITS_BYTES(ranges);
@@ -158,13 +159,15 @@ static enum err read_problems(struct bytes in, size_t ranges, struct arena *aren
     ret->problems = arena_array(arena, struct repair_problem, LOT_PROBLEMS_MAX);
     while (reader_left(&r) > 0) {
         uint64_t range = read_varint(&r), peer = read_varint(&r), err = read_varint(&r);
+        uint64_t lacking = read_varint(&r);
         if (r.failed || range >= ranges || peer > UINT32_MAX ||
             ret->problems_count == LOT_PROBLEMS_MAX)
             return ERR_MALFORMED;
         ret->problems[ret->problems_count++] =
             (struct repair_problem){.range = (range_no)range,
                                     .peer = (node_no)peer,
-                                    .err = err > 0 && err < ERR_COUNT ? (enum err)err : ERR_FAILED};
+                                    .err = err > 0 && err < ERR_COUNT ? (enum err)err : ERR_FAILED,
+                                    .lacking = lacking};
     }
     return ERR_OK;
 }

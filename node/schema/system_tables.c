@@ -358,10 +358,11 @@ const struct system_table system_tables[] = {
      "partition_key text; range int; row_key text; table_name text; won text"},
     {SYSTEM_VIEWS, "repair_runs", "repair runs that this node manages",
      "=id text; began timestamp; bytes_received bigint; bytes_search bigint; bytes_sent bigint; "
-     "doubtful bigint; ended timestamp; full boolean; keyspaces text; leaves_wrong bigint; "
+     "doubtful bigint; ended timestamp; full boolean; keyspaces text; lacking bigint; "
+     "leaves_wrong bigint; "
      "messages bigint; preview boolean; ranges bigint; ranges_alone bigint; "
      "ranges_damaged bigint; ranges_different bigint; ranges_done bigint; ranges_equal bigint; "
-     "ranges_failed bigint; "
+     "ranges_failed bigint; ranges_lacking bigint; "
      "rows bigint; rows_different bigint; rows_read bigint; rows_received bigint; "
      "rows_sent bigint; state text"},
     {SYSTEM_VIEWS, "tombstone_pins", "replicas that keep deletions from being forgotten, and why",

@@ -54,6 +54,8 @@ static void fill_config(struct sim *s, unsigned node, bool replacing, struct nod
         .in_flight_max = l->in_flight_max,
         .frame_max = l->frame_max,
         .pull_bytes_max = l->pull_bytes_max,
+        .handoff_min = l->handoff_rate,
+        .handoff_max = l->handoff_rate,
         .purge_hold_us = or_default(l->purge_hold_us, 2 * USEC_PER_SEC),
         .scrub_us = or_default(l->scrub_us, 30 * USEC_PER_SEC),
         .log_tails_max = l->log_tails_max > 0 ? l->log_tails_max : 16 << 10, /* so that short runs

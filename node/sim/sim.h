@@ -44,6 +44,7 @@ struct sim_limits {
     size_t in_flight_max;      /* [64 MiB] */
     size_t frame_max;          /* [16 MiB] */
     uint32_t pull_bytes_max;   /* [as node/heal] of rows in one message */
+    uint64_t handoff_rate;     /* [as node/heal] bytes a second, whatever clients feel */
     size_t link_out_max; /* [64 MiB] waiting at a node for another; beyond it the link breaks */
 };
 

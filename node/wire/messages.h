@@ -377,6 +377,8 @@
     F(u64, lot)                                                                                    \
     F(u32, err)                                                                                    \
     F(u32, progress)                                                                               \
+    F(u32, waits_for)                                                                              \
+    F(u64, waits)                                                                                  \
     F(flag, last) F(bytes, done) F(bytes, equal) F(bytes, failed) F(bytes, problems) F(bytes, sums)
 #define WIRE_REPAIR_STOP(F) F(u64, run) F(u64, lot)
 

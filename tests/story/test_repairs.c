@@ -208,6 +208,30 @@ static void what_was_planted_is_found_exactly(void)
     CU_ASSERT_EQUAL(counted("torc_repairs_running"), 0);
 }
 
+/* A node is back, and what it missed comes slowly: no run calls ranges equal before it has come. */
+static void what_handoff_has_yet_to_bring_is_not_equal(void)
+{
+    char id[32] = "";
+    story_teardown();
+    story_setup_with(
+        &(struct sim_limits){.handoff_rate = 512, .pull_bytes_max = 256, .scrub_us = SECONDS(600)});
+    story_begin(3);
+    sim_crash(sim, 3);
+    CU_ASSERT(write_rows(1, CQL_CL_QUORUM, 1, 80));
+    sim_start(sim, 3);
+    CU_ASSERT_FATAL(see_each_other());
+    CU_ASSERT(run(1, "{\"keyspace\":\"ks\",\"preview\":true}"));
+    CU_ASSERT(figure("failed") > 0 && figure("failed") == figure("ranges_lacking"));
+    CU_ASSERT(figure("lacking") > 0 && figure("equal") < figure("ranges"));
+    CU_ASSERT(start_run(2, "{\"keyspace\":\"ks\"}", id));
+    sim_elapse(sim, SECONDS(1));
+    CU_ASSERT(look(2, id) && strstr(last, "\"waits_for\":{\"node\":") != NULL);
+    CU_ASSERT(is_over(2, id, SECONDS(300)));
+    CU_ASSERT(become_equal(0));
+    CU_ASSERT_EQUAL(figure("failed"), 0);
+    CU_ASSERT_EQUAL(figure("equal"), figure("ranges"));
+}
+
 /* What all nodes say of keyspace ks together. */
 static long of_entropy(const char *name)
 {
@@ -374,6 +398,7 @@ CU_TestInfo repairs_tests[] = {
      entropy_tells_what_is_left_and_what_was_mended},
     {"what has expired is no difference for a clock that was put back",
      what_has_expired_is_no_difference},
+    {"what handoff has yet to bring is not equal", what_handoff_has_yet_to_bring_is_not_equal},
     {"entropy counts rows once", entropy_counts_rows_once},
     {"the manager is killed in the middle", the_manager_is_killed_in_the_middle},
     {"a leader dies and is named", a_leader_dies_and_is_named},

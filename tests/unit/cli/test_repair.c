@@ -70,6 +70,11 @@ static void refuses_ranges_that_are_none(void)
     ",\"first_token\":-5,\"last_token\":9,\"node\":3,\"address\":\"10.0.0.3:7000\","               \
     "\"reason\":\"is down\"}"
 
+#define LACKING(range)                                                                             \
+    "{\"keyspace\":\"ks\",\"range\":" range                                                        \
+    ",\"first_token\":-5,\"last_token\":9,\"node\":3,\"address\":\"10.0.0.3:7000\","               \
+    "\"reason\":\"has yet to get\",\"lacking\":1001}"
+
 static bool shows(const char *answer, enum table_format format, bool named, int code,
                   const char *what, const char *not_there)
 {
@@ -100,6 +105,8 @@ static void ends_with_a_table_and_a_code(void)
     static const char some[] = RUN("over", "false", "16", "0,\"ranges_alone\":4", "0", "");
     static const char damaged[] =
         RUN("over", "false", "15", "1,\"ranges_damaged\":1", "0", PROBLEM("4"));
+    static const char lacking[] =
+        RUN("over", "false", "14", "2,\"ranges_lacking\":2", "0", LACKING("4") "," LACKING("5"));
     static const char cancelled[] = RUN("cancelled", "false", "3", "0", "0", "");
     CU_ASSERT(shows(equal, TABLE_AS_TABLE, false, EXIT_FINE, "All 16 ranges are equal.", " | t "));
     CU_ASSERT(shows(equal, TABLE_AS_TABLE, true, EXIT_FINE, "| t     |", NULL));
@@ -124,6 +131,12 @@ static void ends_with_a_table_and_a_code(void)
     CU_ASSERT(shows(damaged, TABLE_AS_TABLE, false, EXIT_REQUEST,
                     "1 of 16 ranges could not be compared with all replicas.\n"
                     "In 1 of them something cannot be read: torc status",
+                    "are equal"));
+    CU_ASSERT(shows(lacking, TABLE_AS_TABLE, false, EXIT_REQUEST,
+                    "In 2 of 16 ranges a replica has yet to get what another one has", "compared"));
+    CU_ASSERT(shows(lacking, TABLE_AS_TABLE, false, EXIT_REQUEST,
+                    "Not equal: keyspace ks, 2 ranges (the first is 4, tokens -5 to 9) with node 3 "
+                    "(10.0.0.3:7000), which has yet to get 2,002 writes: handoff brings them\n",
                     "are equal"));
     CU_ASSERT(shows(cancelled, TABLE_AS_TABLE, false, EXIT_REQUEST,
                     "Repair 2-7 was cancelled: 16 of 16 ranges were done.", NULL));

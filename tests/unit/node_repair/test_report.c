@@ -76,7 +76,7 @@ static struct managed *make(struct rng *rng)
     }
     run->problems_all = 500;
     run->problems_count = 1;
-    run->problems[0] = (struct repair_problem){7, 5, 3, ERR_STALE};
+    run->problems[0] = (struct repair_problem){7, 5, 3, ERR_STALE, 0};
     return m;
 }
 

@@ -60,6 +60,88 @@ static void damaged_ranges_are_told_apart(void)
     CU_ASSERT_EQUAL(run->problems[0].err, ERR_CORRUPT);
 }
 
+static void set_dots(unsigned nodes, range_no range, uint64_t dots)
+{
+    for (unsigned i = 0; i < w.nodes; i++) {
+        if ((nodes >> i & 1) != 0)
+            w.node[i].dots[0][range] = dots;
+    }
+}
+
+/* Node 3 has one dot of four that the others have, in two ranges. */
+static const struct repair_run *begin_lacking(const struct repair_wish *wish)
+{
+    world_setup(3, 16, 3);
+    for (range_no range = 5; range <= 6; range++) {
+        set_dots(3, range, 15);
+        set_dots(4, range, 1);
+    }
+    return world_find(1, world_start(1, wish));
+}
+
+/* What sessions leave out, as handoff brings it, is waited for as long as something comes; what is
+ * minted meanwhile is not. */
+static void what_is_left_out_is_waited_for(void)
+{
+    uint32_t counts[4];
+    const struct repair_run *run = begin_lacking(&everything);
+    for (uint64_t dots = 1; dots < 15; dots = 2 * dots + 1) {
+        world_elapse(20 * USEC_PER_SEC);
+        CU_ASSERT_EQUAL(run->state, REPAIR_RUNNING);
+        CU_ASSERT_EQUAL(run->waits_for, 3);
+        CU_ASSERT_EQUAL(run->waits, 2 * (4 - (dots == 1 ? 1u : dots == 3 ? 2u : 3u)));
+        set_dots(4, 5, 2 * dots + 1);
+        set_dots(4, 6, 2 * dots + 1);
+        set_dots(3, 5, 31);
+    }
+    CU_ASSERT(world_run(10 * USEC_PER_SEC));
+    struct repair_sums sums = world_sums(run, counts);
+    CU_ASSERT_EQUAL(counts[2], 32);
+    CU_ASSERT_EQUAL(counts[3], 0);
+    CU_ASSERT_EQUAL(sums.lacking, 0);
+}
+
+/* ... and when nothing comes the range is not equal, and who lacks how much is told. A preview does
+ * not wait. */
+static void what_does_not_come_is_named(void)
+{
+    static const bool previews[] = {false, true};
+    for (size_t i = 0; i < ARRAY_LEN(previews); i++) {
+        uint32_t counts[4];
+        struct repair_wish wish = {.preview = previews[i]};
+        const struct repair_run *run = begin_lacking(&wish);
+        CU_ASSERT(world_run((previews[i] ? 1 : 60) * USEC_PER_SEC));
+        struct repair_sums sums = world_sums(run, counts);
+        CU_ASSERT_EQUAL(counts[2], 30);
+        CU_ASSERT_EQUAL(counts[3], 2);
+        CU_ASSERT_EQUAL(sums.lacking, 6);
+        CU_ASSERT_EQUAL(sums.ranges_lacking, 2);
+        CU_ASSERT_EQUAL(run->problems_count, 2);
+        CU_ASSERT_EQUAL(run->problems[0].peer, 3);
+        CU_ASSERT_EQUAL(run->problems[0].err, ERR_BEHIND);
+        CU_ASSERT_EQUAL(run->problems[0].lacking, 3);
+        world_teardown();
+    }
+    world_setup(3, 16, 3);
+}
+
+/* Who joins what is under way is told of what there is by then. */
+static void who_joins_knows_of_now(void)
+{
+    uint32_t counts[4];
+    const struct repair_run *run = begin_lacking(&everything);
+    world_elapse(USEC_PER_SEC);
+    set_dots(3, 5, 31);
+    const struct repair_run *second = world_find(2, world_start(2, &everything));
+    set_dots(4, 5, 15);
+    set_dots(4, 6, 15);
+    CU_ASSERT(world_run(60 * USEC_PER_SEC));
+    world_sums(second, counts);
+    CU_ASSERT_EQUAL(counts[3], 1);
+    CU_ASSERT_EQUAL(second->problems[0].lacking, 1);
+    CU_ASSERT_EQUAL(run->state, REPAIR_OVER);
+}
+
 /* What a leader had counted in ranges that it was not through with, the next one counts. */
 static void rows_count_once_when_a_leader_dies(void)
 {
@@ -371,6 +453,9 @@ static void random_troubles(void)
 }
 
 CU_TestInfo trouble_tests[] = {
+    {"what is left out is waited for", what_is_left_out_is_waited_for},
+    {"what does not come is named", what_does_not_come_is_named},
+    {"who joins knows of now", who_joins_knows_of_now},
     {"problems are named", problems_are_named},
     {"damaged ranges are told apart", damaged_ranges_are_told_apart},
     {"rows count once when a leader dies", rows_count_once_when_a_leader_dies},

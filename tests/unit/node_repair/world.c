@@ -168,8 +168,24 @@ static unsigned count_bits(uint64_t bits)
     return n;
 }
 
+static struct bytes clock_of(node_no node, keyspace_no keyspace, range_no range, struct buf *out)
+{
+    struct clock c;
+    clock_init(&c);
+    for (unsigned i = 0; i < 64; i++) {
+        if ((w.node[node - 1].dots[keyspace - KEYSPACE][range] >> i & 1) != 0)
+            (void)clock_add(&c, (struct dot){{7, 1}, i + 1});
+    }
+    clock_encode(&c, out);
+    clock_close(&c);
+    return buf_bytes(out);
+}
+
 static void compare_range(const struct session *s, range_no range)
 {
+    struct buf here, there;
+    buf_init(&here, 4096);
+    buf_init(&there, 4096);
     uint64_t *ours = &w.node[s->node - 1].rows[s->keyspace - KEYSPACE][range];
     uint64_t *theirs = &w.node[s->peer - 1].rows[s->keyspace - KEYSPACE][range];
     struct repair_table table = {TABLE + s->keyspace - KEYSPACE, {0}};
@@ -190,9 +206,13 @@ static void compare_range(const struct session *s, range_no range)
         *ours = *theirs = *ours | *theirs;
     }
     found.sums = table.sums;
+    found.here = clock_of(s->node, s->keyspace, range, &here);
+    found.there = clock_of(s->peer, s->keyspace, range, &there);
     found.sums.bytes_search = found.equal ? 0 : 100;
     found.sums.messages = found.equal ? 0 : 2;
     repair_compared(w.node[s->node - 1].repair, w.now, s->batch, range, ERR_OK, &found);
+    buf_close(&here);
+    buf_close(&there);
 }
 
 static bool is_replica(const struct session *s, range_no range)

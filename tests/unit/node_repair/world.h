@@ -19,6 +19,7 @@ struct one {
     uint64_t lives;
     uint64_t batches;                     /* begun here */
     uint64_t rows[KEYSPACES][RANGES_MAX]; /* a row is a bit */
+    uint64_t dots[KEYSPACES][RANGES_MAX]; /* that its clock has; a dot is a bit */
 };
 
 struct message {
