@@ -81,6 +81,7 @@
     X(hints_unpaced, "hints are brought as fast as they may ever be, whatever clients feel")       \
     X(behind_is_asked, "a read asks who has yet to get what it has missed like any other")         \
     X(hint_never_given, "hints are kept, and stay where they are")                                 \
+    X(hints_lost_uncounted, "hints that a damaged block took along are not counted")               \
     X(hint_replaces, "of two hints for one row only the later one is kept")                        \
     X(hint_revision_ignored, "what joins a hint that is under way is removed with it")             \
     X(hint_raises_dead, "a hint is written though what deleted it may be forgotten")               \
@@ -96,6 +97,7 @@
     X(clock_claims_gaps, "a dot in a clock claims all dots of its actor below it")                 \
     X(clock_without_log, "a clock is loaded without what was written since its snapshot")          \
     X(data_without_clock, "a write's dot does not enter the clock of its range")                   \
+    X(vital_once, "what a node must not be without is kept once, not twice")                       \
     X(fragments_numbered_anew, "fragments of rows are numbered from zero again after a start")     \
     X(gap_not_cut, "what is put where nothing was is not seen")                                    \
     X(young_in_gap, "a stretch of keys is taken for empty whatever is about to be put there")      \
@@ -178,6 +180,7 @@
     X(clock_jumps, "a clock takes in what a peer's log has no more, without its rows")             \
     X(settled_in_any_table, "a session takes a row for given where another table has its key")     \
     X(wrong_leaf_kept_quiet, "who finds that something on its disk has changed asks nobody")       \
+    X(marks_lost_untold, "marks that a damaged block took along are forgotten")                    \
     X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")          \
     X(read_in_name_only, "who is asked to read all again says that it has, and has not")           \
     X(same_unasked, "two peers are told that they are equal, each equal at another time")          \

@@ -503,6 +503,7 @@ struct node_effects node_step(struct node *n, const struct node_event *event)
     switch (event->type) {
     case NODE_START:
         n->started = event->now.mono;
+        report_lost_accounts(n);
         start(n);
         break;
     case NODE_DEADLINE: deadlines(n); break;

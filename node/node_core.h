@@ -255,6 +255,7 @@ void report_init(struct node *n);
 void report_failure(struct node *n); /* of the store, once, to the log and the others */
 void report_batches(struct node *n);
 bool node_asks_for_mending(struct node *n); /* then it is over in this step */
+void report_lost_accounts(struct node *n);  /* at its start */
 void report_range_damage(struct node *n, const struct heal_effect *e);
 /* What is damaged here, for a person. False: nothing. */
 const char *node_damaged_text(struct node *n, node_no node, token at); /* for a client */

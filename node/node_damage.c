@@ -43,6 +43,25 @@ void report_damage(struct node *n)
     n->damage_next = n->now.mono + DAMAGE_TOLD_EVERY;
 }
 
+/* Records that the node may be without (storage/engine.h). */
+void report_lost_accounts(struct node *n)
+{
+    static const struct {
+        const char *prefix, *what;
+    } accounts[] = {
+        {ACCOUNT_HINTS, "hints -> what is gone is counted, and its ranges compared by trees"},
+        {"a/mark", "marks of ranges to be compared by trees -> all of them are marked"},
+        {"a/proved", "which ranges were proved equal -> they are compared again"},
+        {"a/run", "repair runs -> those are gone; start them again"},
+        {"a/lost", "what votes have replaced -> nobody can read it here any more"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(accounts); i++) {
+        if (engine_account_is_lost(n->engine, bytes_text(accounts[i].prefix)))
+            node_log(n, true, "records of this node were on a damaged part of its disk: %s",
+                     accounts[i].what);
+    }
+}
+
 void report_range_damage(struct node *n, const struct heal_effect *e)
 {
     const struct keyspace *found =

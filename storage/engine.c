@@ -20,7 +20,7 @@ static void meta_put_u64(struct engine *e, const char *name, uint64_t number)
     uint8_t room[8];
     store_u64(room, number);
     key_meta(&e->key, name);
-    store_batch_put(&e->batch, buf_bytes(&e->key), bytes_make(room, sizeof room));
+    engine_vital_put(e, &e->batch, bytes_make(room, sizeof room));
 }
 
 /* ERR_NOT_FOUND when it is not there, ERR_CORRUPT when it is no number. */
@@ -104,6 +104,7 @@ enum err engine_new(struct store *store, const struct engine_config *config,
     store_batch_init(&e->batch);
     store_batch_init(&e->bounds);
     buf_init(&e->key, SIZE_MAX);
+    buf_init(&e->twin, SIZE_MAX);
     buf_init(&e->value, BUF_MAX_DEFAULT);
     buf_init(&e->term, BUF_MAX_DEFAULT);
     buf_init(&e->drop_cursor, SIZE_MAX);
@@ -117,7 +118,9 @@ enum err engine_new(struct store *store, const struct engine_config *config,
         span_init(&e->removed[i].keys);
     counter_sets_init(&e->counters, config->seed, COUNTER_SETS_BYTES_MAX);
     lost_init(&e->lost);
-    enum err err = meta_open(e, config, reterr);
+    enum err err = engine_vital_mend(e, reterr);
+    if (err == ERR_OK)
+        err = meta_open(e, config, reterr);
     if (err == ERR_OK)
         err = engine_lost_load(e, reterr);
     if (err != ERR_OK) {
@@ -138,6 +141,7 @@ void engine_free(struct engine *e)
     store_batch_close(&e->batch);
     store_batch_close(&e->bounds);
     buf_close(&e->key);
+    buf_close(&e->twin);
     buf_close(&e->value);
     buf_close(&e->term);
     mem_free(e->staged);
@@ -213,16 +217,14 @@ void engine_fact_put(struct engine *e, struct bytes name, struct bytes value, ui
 {
     ASSERT(name.len + value.len <= WRITE_BYTES_MAX);
     engine_batch_begin(e);
-    key_fact(&e->key, name);
-    store_batch_put(&e->batch, buf_bytes(&e->key), value);
+    engine_batch_fact(e, &e->batch, name, value);
     store_write(e->store, &e->batch, ticket);
 }
 
 void engine_fact_delete(struct engine *e, struct bytes name, uint64_t ticket)
 {
     engine_batch_begin(e);
-    key_fact(&e->key, name);
-    store_batch_delete(&e->batch, buf_bytes(&e->key));
+    engine_batch_no_fact(e, &e->batch, name);
     store_write(e->store, &e->batch, ticket);
 }
 
@@ -290,7 +292,7 @@ void engine_note_timestamp(struct engine *e, table_no table, token place, int64_
     buf_clear(&e->value);
     maxima_group_write(&e->maxima, group, &e->value);
     maxima_key(e, group);
-    store_batch_put(&e->bounds, buf_bytes(&e->key), buf_bytes(&e->value));
+    engine_vital_put(e, &e->bounds, buf_bytes(&e->value));
     store_write(e->store, &e->bounds, 0);
 }
 

@@ -43,7 +43,13 @@ void engine_free(struct engine *e); /* writes nothing */
 void engine_save_clocks(struct engine *e);
 
 /* --- local facts: small records of the node itself (host id, boot epoch, Paxos registers, the
- * metadata log). `name` is any byte string. Writes join the same group commit. */
+ * metadata log). `name` is any byte string. Writes join the same group commit.
+ *
+ * Two kinds. Those whose names begin with "a/" are *accounts* (hints, marks, proofs, runs): losing
+ * one to damage costs it and nothing else, and whoever owns it asks engine_account_is_lost. All
+ * others are *vital*: without one the node could contradict what it has told, so they are kept
+ * twice (engine_vital.c), and with both copies the disk is lost. */
+#define ACCOUNT_HINTS "a/h" /* of them what a lost stretch still shows is left: writes */
 enum err engine_fact_get(struct engine *e, struct bytes name, struct buf *ret_value) MUST_CHECK;
 void engine_fact_put(struct engine *e, struct bytes name, struct bytes value, uint64_t ticket);
 void engine_fact_delete(struct engine *e, struct bytes name, uint64_t ticket);
@@ -386,6 +392,10 @@ bool engine_range_is_lost(struct engine *e, keyspace_no keyspace, range_no range
  * be read. */
 bool engine_range_is_bare(struct engine *e, keyspace_no keyspace, range_no range,
                           const struct range_place *place);
+
+/* Of accounts: may any whose name begins so be lost; this one? */
+bool engine_account_is_lost(struct engine *e, struct bytes prefix);
+bool engine_fact_is_lost(struct engine *e, struct bytes name);
 
 void engine_lost_save(struct engine *e); /* what readers found: so that a restart knows, too */
 void engine_lost_done(struct engine *e); /* in a batch behind what was done about it */

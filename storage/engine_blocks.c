@@ -150,7 +150,7 @@ static void put_epoch(struct engine *e, uint64_t epoch)
     uint8_t room[8];
     store_u64(room, epoch);
     key_meta(&e->key, "journal");
-    store_batch_put(&e->batch, buf_bytes(&e->key), bytes_make(room, sizeof room));
+    engine_vital_put(e, &e->batch, bytes_make(room, sizeof room));
     e->epoch = epoch;
 }
 

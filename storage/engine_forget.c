@@ -50,7 +50,7 @@ void engine_begin_forgetting(struct engine *e, keyspace_no keyspace, range_no ra
     r->err = ERR_UNAVAILABLE;
     engine_batch_begin(e);
     mark_key(&e->key, r);
-    store_batch_put(&e->batch, buf_bytes(&e->key), BYTES_LIT("1"));
+    engine_vital_put(e, &e->batch, BYTES_LIT("1"));
     key_clock(&e->key, r->keyspace, r->range);
     store_batch_delete(&e->batch, buf_bytes(&e->key));
     key_log_account(&e->key, r->keyspace, r->range);
@@ -156,7 +156,7 @@ enum err engine_forget(struct engine *e, keyspace_no keyspace, range_no range,
         return engine_note(e, err);
     if (done) {
         mark_key(&e->key, r);
-        store_batch_delete(&e->batch, buf_bytes(&e->key));
+        engine_vital_delete(e, &e->batch);
         buf_clear(&r->forget_from);
         r->err = ERR_OK;
         e->damaged_ranges--;

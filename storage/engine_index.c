@@ -5,11 +5,12 @@
 #include "storage/fragment.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define BUILD_BYTES_MAX ((size_t)1 << 20) /* of the entries of one step */
-#define FACT_INDEX      "x/"              /* u32 table, u32 index: u8 built, the key come to */
+#define FACT_INDEX      "a/x"             /* u32 table, u32 index: u8 built, the key come to */
 
-enum { FACT_SIZE = 10 };
+enum { FACT_PREFIX = 3, FACT_SIZE = 11 };
 
 /* --- the indexes there are */
 
@@ -24,10 +25,9 @@ static int compare_states(const void *a, const void *b)
 
 static struct bytes fact_name(uint8_t room[FACT_SIZE], table_no table, index_no no)
 {
-    room[0] = (uint8_t)FACT_INDEX[0];
-    room[1] = (uint8_t)FACT_INDEX[1];
-    store_u32(room + 2, table);
-    store_u32(room + 6, no);
+    memcpy(room, FACT_INDEX, FACT_PREFIX);
+    store_u32(room + FACT_PREFIX, table);
+    store_u32(room + FACT_PREFIX + 4, no);
     return bytes_make(room, FACT_SIZE);
 }
 

@@ -7,9 +7,10 @@
  *
  *   fact "d/lost" = lost_encode
  *
- * Here: records of the node's own must not be lost. A fact may be there as it once was (a boot
- * number, a promise of Paxos, what was voted for): such a disk must not go on under its name. And
- * indexes whose entries are lost are built anew: a missing entry would be a row not found.
+ * Here: vital records were mended from their copies before (engine_vital.c). Of accounts what a
+ * lost stretch still shows may be what once was, so it goes; but not hints, which are writes:
+ * better brought twice. What their loss means their owners say, until engine_lost_done. Indexes
+ * whose entries are lost are built anew: a missing entry would be a row not found.
  */
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -26,6 +27,17 @@ static bool touches_letter(const struct lost_keys *l, char letter)
     return lost_touches(l, bytes_make(&from, 1), bytes_make(&upto, 1));
 }
 
+/* Any key that begins so? */
+static bool touches_prefix(const struct lost_keys *l, struct bytes prefix)
+{
+    uint8_t upto[16];
+    size_t len = prefix.len;
+    memcpy(upto, prefix.data, len);
+    while (len > 0 && ++upto[len - 1] == 0)
+        len--;
+    return lost_touches(l, prefix, bytes_make(upto, len));
+}
+
 /* Of each index that has lost entries it goes that it is built, or how far. */
 static enum err indexes_anew(struct engine *e)
 {
@@ -36,15 +48,15 @@ static enum err indexes_anew(struct engine *e)
     buf_init(&from, SIZE_MAX);
     buf_init(&upto, SIZE_MAX);
     while (err == ERR_OK && touches_letter(&e->lost, 'i')) {
-        err = engine_fact_next(e, BYTES_LIT("x/"), buf_bytes(&after), &name, &e->value);
+        err = engine_fact_next(e, BYTES_LIT("a/x"), buf_bytes(&after), &name, &e->value);
         if (err != ERR_OK)
             break;
         buf_clear(&after);
         buf_put_bytes(&after, buf_bytes(&name));
-        if (name.len != 10)
+        if (name.len != 11)
             continue;
-        table_no table = load_u32(name.data + 2);
-        index_no index = load_u32(name.data + 6);
+        table_no table = load_u32(name.data + 3);
+        index_no index = load_u32(name.data + 7);
         key_index(&from, table, index);
         key_index(&upto, table, index + 1);
         if (lost_touches(&e->lost, buf_bytes(&from), buf_bytes(&upto)))
@@ -55,6 +67,26 @@ static enum err indexes_anew(struct engine *e)
     buf_close(&from);
     buf_close(&upto);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* What is shown of accounts where some are lost may be old: an index that was not built any more, a
+ * proof of what was forgotten since. */
+static enum err accounts_drop(struct engine *e)
+{
+    struct store_iter *it = store_iter_new(e->store);
+    engine_batch_begin(e);
+    for (store_iter_seek(it, BYTES_LIT("A")); store_iter_valid(it); store_iter_next(it)) {
+        struct bytes key = store_iter_key(it);
+        if (key.data[0] != 'A')
+            break;
+        if (lost_has(&e->lost, key) && !bytes_starts_with(key, BYTES_LIT("A" ACCOUNT_HINTS)))
+            store_batch_delete(&e->batch, key);
+    }
+    enum err err = store_iter_error(it);
+    store_iter_free(it);
+    if (err == ERR_OK)
+        store_write(e->store, &e->batch, 0);
+    return err;
 }
 
 void engine_lost_save(struct engine *e)
@@ -78,10 +110,6 @@ enum err engine_lost_load(struct engine *e, struct errmsg *reterr)
     const struct lost_keys *found = store_lost(e->store);
     struct buf value;
     enum err err;
-    if (touches_letter(found, 'F') || touches_letter(found, 'M') || touches_letter(found, 'b'))
-        return errmsg_set(reterr, ERR_CORRUPT,
-                          "the store has lost records of the node's own (what it was, and what it "
-                          "had promised)");
     buf_init(&value, LOST_SIZE);
     err = engine_fact_get(e, FACT_LOST, &value);
     if (err == ERR_OK)
@@ -99,7 +127,20 @@ enum err engine_lost_load(struct engine *e, struct errmsg *reterr)
     if (touches_letter(&e->lost, 'j')) /* the clocks of all ranges are not known any more */
         lost_add(&e->lost, BYTES_LIT("c"), BYTES_LIT("u"));
     engine_lost_save(e);
-    return indexes_anew(e);
+    enum err shown = accounts_drop(e);
+    return shown == ERR_OK ? indexes_anew(e) : shown;
+}
+
+bool engine_account_is_lost(struct engine *e, struct bytes prefix)
+{
+    key_fact(&e->key, prefix);
+    return touches_prefix(&e->lost, buf_bytes(&e->key));
+}
+
+bool engine_fact_is_lost(struct engine *e, struct bytes name)
+{
+    key_fact(&e->key, name);
+    return lost_has(&e->lost, buf_bytes(&e->key));
 }
 
 void engine_note_garbled(struct engine *e, struct bytes key)
@@ -141,17 +182,6 @@ static void rows_place(struct engine *e, const struct range_place *place, size_t
         key_table(&e->value, place->tables[table] + 1);
     else
         key_token(&e->value, place->tables[table], place->last + 1);
-}
-
-/* The keys from what `from` is to the end of what begins as it does. */
-static bool touches_prefix(const struct lost_keys *l, struct bytes prefix)
-{
-    uint8_t upto[16];
-    size_t len = prefix.len;
-    memcpy(upto, prefix.data, len);
-    while (len > 0 && ++upto[len - 1] == 0)
-        len--;
-    return lost_touches(l, prefix, bytes_make(upto, len));
 }
 
 bool engine_range_is_lost(struct engine *e, keyspace_no keyspace, range_no range,

@@ -18,6 +18,7 @@
  *   engine_floor.c  what a log takes up, and what it does not have any more
  *   engine_pull.c   what other replicas lack, read and applied
  *   engine_forget.c all of a range goes
+ *   engine_vital.c  what is kept twice
  *   engine_lost.c   what the store has lost
  *   engine_index.c  entries of secondary indexes, building and dropping them
  *   engine_find.c   scans of indexes
@@ -38,7 +39,7 @@
 #include "storage/part_private.h"
 #include "storage/spans.h"
 
-#define ENGINE_FORMAT     2u
+#define ENGINE_FORMAT     3u
 #define YOUNG_MAX         4096u /* of a range, remembered one by one */
 #define CLOCK_SNAPSHOT_AT 4096u /* writes of a range between two snapshots of its clock */
 #define COLLAPSE_AT       4u    /* fragments met in a read that make it worth rewriting them */
@@ -167,7 +168,7 @@ struct engine {
     uint64_t fragment;  /* the number of the last fragment: boots << 40 | writes */
     struct maxima maxima;
     struct store_batch batch, bounds;
-    struct buf key, value;       /* scratch */
+    struct buf key, value, twin; /* scratch */
     struct index_state *indexes; /* by (table, number) */
     size_t indexes_count;
     struct buf term;       /* scratch */
@@ -222,6 +223,16 @@ void engine_batch_undo(struct engine *e);                       /* it is not wri
 /* --- engine_lost.c */
 
 enum err engine_lost_load(struct engine *e, struct errmsg *reterr) MUST_CHECK;
+
+/* What is vital is kept twice (engine_vital.c). Under e->key; a fact of either kind. */
+void engine_vital_put(struct engine *e, struct store_batch *batch, struct bytes value);
+void engine_vital_delete(struct engine *e, struct store_batch *batch);
+void engine_batch_fact(struct engine *e, struct store_batch *batch, struct bytes name,
+                       struct bytes value);
+void engine_batch_no_fact(struct engine *e, struct store_batch *batch, struct bytes name);
+
+/* Before anything is read: ERR_CORRUPT when both copies of something are lost. */
+enum err engine_vital_mend(struct engine *e, struct errmsg *reterr) MUST_CHECK;
 
 /* The value of that key has another checksum than it was written with. */
 void engine_note_garbled(struct engine *e, struct bytes key);

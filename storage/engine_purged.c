@@ -145,7 +145,7 @@ static void batch_bucket(struct engine *e, uint32_t bucket)
     buf_init(&value, 256);
     put_bucket(&e->purged[bucket], &value);
     key_purged(&e->key, bucket);
-    store_batch_put(&e->batch, buf_bytes(&e->key), buf_bytes(&value));
+    engine_vital_put(e, &e->batch, buf_bytes(&value));
     buf_close(&value);
 }
 
@@ -240,7 +240,7 @@ enum err engine_purged_take(struct engine *e, struct bytes list)
         take_bucket(e, bucket, &told);
     }
     key_meta(&e->key, META_PURGED_TOLD);
-    store_batch_put(&e->batch, buf_bytes(&e->key), BYTES_LIT("1"));
+    engine_vital_put(e, &e->batch, BYTES_LIT("1"));
     e->purged_told = true;
     engine_batch_write(e, 0);
     return ERR_OK;

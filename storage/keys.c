@@ -16,8 +16,15 @@ void key_meta(struct buf *out, const char *name)
 void key_fact(struct buf *out, struct bytes name)
 {
     buf_clear(out);
-    buf_put_u8(out, 'F');
+    buf_put_u8(out, bytes_starts_with(name, BYTES_LIT("a/")) ? 'A' : 'F');
     buf_put_bytes(out, name);
+}
+
+void key_twin(struct buf *out, struct bytes key)
+{
+    buf_clear(out);
+    buf_put_u8(out, KEY_TWIN);
+    buf_put_bytes(out, key);
 }
 
 void key_clock(struct buf *out, keyspace_no keyspace, range_no range)

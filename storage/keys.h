@@ -1,7 +1,8 @@
 /* keys.h - the keys of the store, so made that byte order is the order of reading.
  *
  *   key   = 'M' name                                         format, boots, maxima
- *         | 'F' name                                         a fact of the node
+ *         | 'F' name                                         a vital fact of the node
+ *         | 'A' name                                         an account: its name begins with "a/"
  *         | 'c' u32 keyspace, u32 range                      clock snapshot
  *         | 'j' u64 number                                   journal of the range logs (store.h)
  *         | 'l' u32 keyspace, u32 range, u32 node, u32 boot, u64 window, u64 piece
@@ -15,6 +16,8 @@
  *         | 't' u32 keyspace, u32 range                      tree: what it is true of, its pieces
  *         | 't' u32 keyspace, u32 range, u32 table, u32 id   a piece of it: leaves (tree_record.h)
  *         | 'T' u32 keyspace, u32 range                      what was dropped since (tree_fold.c)
+ *         | 'z' key                                          the twin of a key of 'F', 'M' or 'b'
+ *                                                            (engine_vital.c)
  *   part  = 'd' u32 table, u64 token (sign bit flipped), escaped partition key
  *   kind  = 1 deletion of the partition, 2 range tombstones, 3 static row, 4 row
  *   row   = escaped clustering key
@@ -37,12 +40,14 @@
 
 enum key_kind { KEY_DELETION = 1, KEY_TOMBS = 2, KEY_STATIC = 3, KEY_ROW = 4, KEY_END = 5 };
 
+#define KEY_TWIN          'z'
 #define KEY_FRAGMENT_SIZE 8
 #define LOG_WINDOW        64u /* dots of one actor whose entries lie together */
 
 /* All replace what is in `out`. */
 void key_meta(struct buf *out, const char *name);
 void key_fact(struct buf *out, struct bytes name);
+void key_twin(struct buf *out, struct bytes key); /* of another */
 void key_clock(struct buf *out, keyspace_no keyspace, range_no range);
 void key_log_account(struct buf *out, keyspace_no keyspace, range_no range);
 /* Before all pieces of the log with these dots: window.n is a multiple of LOG_WINDOW. */

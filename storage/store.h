@@ -28,7 +28,7 @@ struct store_batch { /* a list of operations, applied together or not at all */
     size_t count;
 };
 
-#define STORE_BATCH_MAX ((size_t)64 << 20)
+#define STORE_BATCH_MAX ((size_t)72 << 20)
 
 void store_batch_init(struct store_batch *b);
 void store_batch_close(struct store_batch *b);

@@ -424,7 +424,7 @@ static void remove_synced(struct coord *c, struct delivery *d)
 
 void deliver_arm(struct coord *c, struct now now)
 {
-    if (map_count(&c->hints.queues) == 0 && !c->hints.unread)
+    if (map_count(&c->hints.queues) == 0 && !c->hints.unread && !hints_has_gone(&c->hints))
         return;
     usec at = now.mono + POLL_US;
     uint64_t *targets = map_keys(&c->deliveries);
@@ -443,6 +443,7 @@ void deliver_tick(struct coord *c, struct now now)
 {
     if (c->hints.unread)
         hints_load(&c->hints);
+    hint_tell_gone(c, now);
     uint64_t *targets = map_keys(&c->hints.queues);
     for (size_t i = 0, count = map_count(&c->hints.queues); i < count; i++) {
         struct delivery *d = delivery_of(c, (node_no)targets[i]);

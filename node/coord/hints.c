@@ -1,22 +1,10 @@
-#include "node/coord/hints.h"
+#include "node/coord/hints_private.h"
 
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "ring/murmur3.h"
 
-#define ORDER_PREFIX "h/q"
-#define PLACE_PREFIX "h/r"
-#define NAME_MAX     ((size_t)1 << 20)
-
 enum hint_what { HINT_HEAD, HINT_ROW, HINT_WHOLE };
-
-/* An entry of the order. */
-struct entry {
-    int64_t since;
-    bool any;
-    uint32_t size;
-    struct bytes place;
-};
 
 void hints_init(struct hints *h, struct engine *engine, const struct hints_limits *limits)
 {
@@ -28,6 +16,7 @@ void hints_close(struct hints *h)
 {
     map_clear(&h->queues, mem_free);
     map_close(&h->queues);
+    mem_free(h->gone);
 }
 
 struct hint_queue *hints_queue(struct hints *h, node_no target)
@@ -35,7 +24,7 @@ struct hint_queue *hints_queue(struct hints *h, node_no target)
     return map_get(&h->queues, target);
 }
 
-static struct hint_queue *queue_of(struct hints *h, node_no target)
+static struct hint_queue *hint_queue_of(struct hints *h, node_no target)
 {
     struct hint_queue *q = map_get(&h->queues, target);
     if (q == NULL) {
@@ -107,7 +96,7 @@ enum err hint_decode(struct bytes in, struct arena *arena, struct hint_record *r
     return ERR_OK;
 }
 
-static void order_name(node_no target, uint64_t number, struct buf *out)
+void hint_order_name(node_no target, uint64_t number, struct buf *out)
 {
     buf_init(out, 64);
     buf_put_text(out, ORDER_PREFIX);
@@ -115,7 +104,7 @@ static void order_name(node_no target, uint64_t number, struct buf *out)
     buf_put_u64(out, number);
 }
 
-static void place_name(struct bytes place, struct buf *out)
+void hint_place_name(struct bytes place, struct buf *out)
 {
     buf_init(out, NAME_MAX);
     buf_put_text(out, PLACE_PREFIX);
@@ -133,10 +122,10 @@ static void put_partition(struct buf *out, node_no target, bool any, const struc
     buf_put_bytes(out, p->key);
 }
 
-static void entry_put(struct hints *h, node_no target, uint64_t number, const struct entry *e)
+void hint_entry_put(struct hints *h, node_no target, uint64_t number, const struct hint_entry *e)
 {
     struct buf name, value;
-    order_name(target, number, &name);
+    hint_order_name(target, number, &name);
     buf_init(&value, NAME_MAX);
     buf_put_i64(&value, e->since);
     buf_put_u8(&value, e->any);
@@ -147,7 +136,7 @@ static void entry_put(struct hints *h, node_no target, uint64_t number, const st
     buf_close(&value);
 }
 
-static bool entry_decode(struct bytes in, struct entry *ret)
+bool hint_entry_decode(struct bytes in, struct hint_entry *ret)
 {
     struct reader r = reader_make(in);
     ret->since = read_i64(&r);
@@ -158,7 +147,7 @@ static bool entry_decode(struct bytes in, struct entry *ret)
 }
 
 /* The number in the name of an entry; false: it is none of this target's. */
-static bool entry_number(struct bytes name, node_no *ret_target, uint64_t *ret)
+bool hint_entry_number(struct bytes name, node_no *ret_target, uint64_t *ret)
 {
     struct reader r = reader_make(name);
     (void)read_bytes(&r, sizeof ORDER_PREFIX - 1);
@@ -167,14 +156,14 @@ static bool entry_number(struct bytes name, node_no *ret_target, uint64_t *ret)
     return reader_done(&r);
 }
 
-static bool entry_get(struct hints *h, node_no target, uint64_t number, struct arena *arena,
-                      struct entry *ret)
+bool hint_entry_get(struct hints *h, node_no target, uint64_t number, struct arena *arena,
+                    struct hint_entry *ret)
 {
     struct buf name, value;
-    order_name(target, number, &name);
+    hint_order_name(target, number, &name);
     buf_init(&value, NAME_MAX);
     bool found = engine_fact_get(h->engine, buf_bytes(&name), &value) == ERR_OK &&
-                 entry_decode(arena_copy(arena, buf_bytes(&value)), ret);
+                 hint_entry_decode(arena_copy(arena, buf_bytes(&value)), ret);
     buf_close(&name);
     buf_close(&value);
     return found;
@@ -182,7 +171,7 @@ static bool entry_get(struct hints *h, node_no target, uint64_t number, struct a
 
 /* --- counting */
 
-static void count_in(struct hint_queue *q, const struct entry *e)
+static void count_in(struct hint_queue *q, const struct hint_entry *e)
 {
     q->count++;
     q->any += e->any;
@@ -192,7 +181,7 @@ static void count_in(struct hint_queue *q, const struct entry *e)
         q->oldest = e->since;
 }
 
-static void count_out(struct hints *h, struct hint_queue *q, const struct entry *e)
+static void count_out(struct hints *h, struct hint_queue *q, const struct hint_entry *e)
 {
     q->count--;
     q->any -= e->any && q->any > 0;
@@ -208,14 +197,15 @@ static void count_out(struct hints *h, struct hint_queue *q, const struct entry 
 static enum err load_next(struct hints *h, struct buf *at, struct buf *value)
 {
     struct buf name;
-    struct entry e;
+    struct hint_entry e;
     node_no target;
     uint64_t number;
     buf_init(&name, NAME_MAX);
     enum err err =
         engine_fact_next(h->engine, BYTES_LIT(ORDER_PREFIX), buf_bytes(at), &name, value);
-    if (entry_number(buf_bytes(&name), &target, &number) && entry_decode(buf_bytes(value), &e)) {
-        struct hint_queue *q = queue_of(h, target);
+    if (hint_entry_number(buf_bytes(&name), &target, &number) &&
+        hint_entry_decode(buf_bytes(value), &e)) {
+        struct hint_queue *q = hint_queue_of(h, target);
         count_in(q, &e);
         q->last = number;
         h->base = number > h->base ? number : h->base;
@@ -230,7 +220,7 @@ void hints_load(struct hints *h)
 {
     struct buf at, value;
     bool damaged = false;
-    h->unread = false;
+    h->unread = hints_mend(h) == ERR_IO;
     map_clear(&h->queues, mem_free);
     buf_init(&at, NAME_MAX);
     buf_init(&value, NAME_MAX);
@@ -248,7 +238,7 @@ void hints_load(struct hints *h)
 int64_t hints_oldest(struct hints *h, struct hint_queue *q)
 {
     struct buf prefix, name, value;
-    struct entry e;
+    struct hint_entry e;
     if (q->oldest != 0 || q->count == 0)
         return q->oldest;
     buf_init(&prefix, 64);
@@ -257,7 +247,7 @@ int64_t hints_oldest(struct hints *h, struct hint_queue *q)
     buf_put_text(&prefix, ORDER_PREFIX);
     buf_put_u16(&prefix, (uint16_t)q->target);
     enum err err = engine_fact_next(h->engine, buf_bytes(&prefix), BYTES_NONE, &name, &value);
-    if (err == ERR_OK && entry_decode(buf_bytes(&value), &e))
+    if (err == ERR_OK && hint_entry_decode(buf_bytes(&value), &e))
         q->oldest = e.since;
     buf_close(&prefix);
     buf_close(&name);
@@ -288,11 +278,11 @@ bool hints_full(struct hints *h, const struct hint_queue *q, int64_t now_us)
 
 /* --- keeping */
 
-static enum err record_get(struct hints *h, struct bytes place, struct arena *arena,
-                           struct hint_record *ret)
+enum err hint_record_get(struct hints *h, struct bytes place, struct arena *arena,
+                         struct hint_record *ret)
 {
     struct buf name, value;
-    place_name(place, &name);
+    hint_place_name(place, &name);
     buf_init(&value, STORE_BATCH_MAX);
     enum err err = engine_fact_get(h->engine, buf_bytes(&name), &value);
     if (err == ERR_OK)
@@ -309,9 +299,9 @@ static enum err put_one(struct hints *h, const struct hint *hint, struct bytes p
     struct arena arena = {0};
     struct hint_record old, r = {.hint = *hint};
     struct buf name, value;
-    struct entry e = {.since = hint->since, .any = hint->any, .place = place};
-    struct hint_queue *q = queue_of(h, hint->target);
-    enum err err = record_get(h, place, &arena, &old);
+    struct hint_entry e = {.since = hint->since, .any = hint->any, .place = place};
+    struct hint_queue *q = hint_queue_of(h, hint->target);
+    enum err err = hint_record_get(h, place, &arena, &old);
     bool joins = err == ERR_OK;
     if (err == ERR_IO) {
         arena_close(&arena);
@@ -329,16 +319,16 @@ static enum err put_one(struct hints *h, const struct hint *hint, struct bytes p
     }
     buf_init(&value, STORE_BATCH_MAX);
     hint_encode(&r, &value);
-    place_name(place, &name);
+    hint_place_name(place, &name);
     err = buf_finish(&value);
     if (err == ERR_OK) {
-        struct entry was;
+        struct hint_entry was;
         e.size = (uint32_t)(name.len + value.len);
-        if (joins && entry_get(h, hint->target, r.number, &arena, &was))
+        if (joins && hint_entry_get(h, hint->target, r.number, &arena, &was))
             q->bytes += e.size - (size_t)was.size;
         else
             count_in(q, &e);
-        entry_put(h, hint->target, r.number, &e);
+        hint_entry_put(h, hint->target, r.number, &e);
         engine_fact_put(h->engine, buf_bytes(&name), buf_bytes(&value), ticket);
     }
     buf_close(&name);
@@ -393,7 +383,7 @@ enum err hints_put(struct hints *h, const struct hint *hint, uint64_t ticket)
     if (hint->target == 0 || hint->target > HINT_TARGET_MAX || p->key.len > UINT16_MAX ||
         pieces == 0)
         return ERR_INVALID;
-    struct hint_queue *q = queue_of(h, hint->target);
+    struct hint_queue *q = hint_queue_of(h, hint->target);
     for (size_t i = 0; i < (whole ? 1 : pieces) && err == ERR_OK; i++) {
         struct hint piece = *hint;
         struct buf place;
@@ -415,11 +405,12 @@ enum err hints_put(struct hints *h, const struct hint *hint, uint64_t ticket)
 
 /* --- bringing */
 
-static void entry_remove(struct hints *h, node_no target, uint64_t number, const struct entry *e)
+static void entry_remove(struct hints *h, node_no target, uint64_t number,
+                         const struct hint_entry *e)
 {
     struct buf name;
     struct hint_queue *q = hints_queue(h, target);
-    order_name(target, number, &name);
+    hint_order_name(target, number, &name);
     engine_fact_delete(h->engine, buf_bytes(&name), 0);
     buf_close(&name);
     if (q == NULL || q->count == 0)
@@ -456,7 +447,7 @@ static void group_add(struct hint_group *g, struct arena *arena, size_t *cap, si
 }
 
 /* The other rows of the partition, as far as they fit. */
-static enum err gather(struct hints *h, const struct hint_walk *w, const struct entry *first,
+static enum err gather(struct hints *h, const struct hint_walk *w, const struct hint_entry *first,
                        struct arena *arena, struct hint_group *g)
 {
     struct buf prefix, after, name, value;
@@ -493,18 +484,18 @@ static enum err gather(struct hints *h, const struct hint_walk *w, const struct 
 
 /* What the entry stands for, and what goes with it. ERR_STALE: nothing any more. */
 static enum err group_make(struct hints *h, const struct hint_walk *w, uint64_t number,
-                           const struct entry *e, struct arena *arena, struct hint_group *ret)
+                           const struct hint_entry *e, struct arena *arena, struct hint_group *ret)
 {
     struct hint_record r;
     size_t cap = 0, rows_cap = 0;
-    enum err err = record_get(h, e->place, arena, &r);
+    enum err err = hint_record_get(h, e->place, arena, &r);
     if (err == ERR_NOT_FOUND || (err == ERR_OK && r.number != number)) {
         entry_remove(h, w->target, number, e);
         return ERR_STALE;
     }
     if (err == ERR_CORRUPT || err == ERR_MALFORMED) {
         struct buf name;
-        place_name(e->place, &name);
+        hint_place_name(e->place, &name);
         engine_fact_delete(h->engine, buf_bytes(&name), 0);
         buf_close(&name);
         entry_remove(h, w->target, number, e);
@@ -529,13 +520,13 @@ enum err hints_next(struct hints *h, struct hint_walk *w, struct arena *arena,
 {
     struct buf prefix, after, name, value;
     enum err err = ERR_STALE;
-    order_name(w->target, w->after, &after);
+    hint_order_name(w->target, w->after, &after);
     buf_init(&prefix, 64);
     buf_init(&name, NAME_MAX);
     buf_init(&value, NAME_MAX);
     buf_put_bytes(&prefix, bytes_make(after.data, after.len - sizeof(uint64_t)));
     while (err == ERR_STALE) {
-        struct entry e;
+        struct hint_entry e;
         node_no target;
         if (w->look == 0) {
             err = ERR_BEHIND;
@@ -546,13 +537,13 @@ enum err hints_next(struct hints *h, struct hint_walk *w, struct arena *arena,
             break;
         w->look--;
         err = ERR_STALE;
-        if (!entry_number(buf_bytes(&name), &target, &w->after))
+        if (!hint_entry_number(buf_bytes(&name), &target, &w->after))
             w->after++; /* nothing that we have written */
-        else if (entry_decode(arena_copy(arena, buf_bytes(&value)), &e) &&
+        else if (hint_entry_decode(arena_copy(arena, buf_bytes(&value)), &e) &&
                  !(w->any_only && !e.any) && !w->skip(w->arg, w->after))
             err = group_make(h, w, w->after, &e, arena, ret);
         buf_close(&after);
-        order_name(w->target, w->after, &after);
+        hint_order_name(w->target, w->after, &after);
     }
     buf_close(&prefix);
     buf_close(&after);
@@ -567,16 +558,16 @@ void hints_remove(struct hints *h, const struct hint_group *g)
     for (size_t i = 0; i < g->count; i++) {
         const struct hint_item *item = &g->items[i];
         struct hint_record r;
-        struct entry e;
+        struct hint_entry e;
         struct buf name;
-        enum err err = record_get(h, item->place, &arena, &r);
+        enum err err = hint_record_get(h, item->place, &arena, &r);
         bool same = err == ERR_OK && r.number == item->number && r.revision == item->revision;
         if (!same && !(MUTANT(hint_revision_ignored) && err == ERR_OK))
             continue;
-        place_name(item->place, &name);
+        hint_place_name(item->place, &name);
         engine_fact_delete(h->engine, buf_bytes(&name), 0);
         buf_close(&name);
-        if (entry_get(h, g->hint.target, item->number, &arena, &e))
+        if (hint_entry_get(h, g->hint.target, item->number, &arena, &e))
             entry_remove(h, g->hint.target, item->number, &e);
         arena_reset(&arena);
     }

@@ -10,8 +10,8 @@
  *
  * Local facts, in two orders:
  *
- *   "h/q" target:u16 number:u64                 = since:i64 any:u8 size:u32 place   in order
- *   "h/r" place                                 = HINT_VERSION:u8 number:u64 revision:u32 since:i64
+ *   "a/hq" target:u16 number:u64                = since:i64 any:u8 size:u32 place   in order
+ *   "a/hr" place                                = HINT_VERSION:u8 number:u64 revision:u32 since:i64
  *                                                 keyspace:u32 vbytes(part) vbytes(supersede)
  *   place = target:u16 any:u8 table:u32 token:u64 length:u16 key what:u8 (row key | number:u64)
  *
@@ -51,15 +51,31 @@ struct hint_queue {
     int64_t newest;           /* wall; 0: not known since the start */
 };
 
+/* A hint that is gone. */
+struct hint_gone {
+    node_no target;
+    table_no table;
+    token token;
+};
+
 struct hints {
     struct engine *engine;
     struct hints_limits limits;
-    struct map queues; /* struct hint_queue by target */
-    uint64_t base;     /* numbers are given above it */
-    bool unread;       /* the disk did not answer: nothing is kept or brought until it does */
-    uint64_t merged;   /* with one that was there */
-    uint64_t damaged;  /* that cannot be read any more, and are gone */
+    struct map queues;      /* struct hint_queue by target */
+    uint64_t base;          /* numbers are given above it */
+    bool unread;            /* the disk did not answer: nothing is kept or brought until it does */
+    uint64_t merged;        /* with one that was there */
+    uint64_t damaged;       /* that cannot be read any more, and are gone */
+    struct hint_gone *gone; /* of those a damaged disk took along; the owner forgets them */
+    size_t gone_count, gone_cap;
+    bool gone_unknown; /* and more, of any target and range */
+    bool mended;
 };
+
+static inline bool hints_has_gone(const struct hints *h)
+{
+    return h->gone_count > 0 || h->gone_unknown;
+}
 
 void hints_init(struct hints *h, struct engine *engine, const struct hints_limits *limits);
 void hints_close(struct hints *h);

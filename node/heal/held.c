@@ -287,8 +287,10 @@ void heal_placed(struct heal *h, struct now now, uint64_t epoch)
     while (cluster_next_keyspace(h->cluster, keyspace, &keyspace))
         all &= look_at(h, keyspace++, epoch, seen);
     drop_gone(h);
-    if (all && engine_has_lost(h->engine))
+    if (all && engine_has_lost(h->engine)) {
+        marks_lost(h, now);
         engine_lost_done(h->engine); /* behind what is written about it above */
+    }
     h->placed_epoch = all ? epoch : 0;
     if (h->forgets_count > 0)
         h->forget_due = now.mono;

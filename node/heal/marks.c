@@ -1,6 +1,6 @@
 /* Ranges that need a session by trees: see marks.h.
  *
- *   mark (a fact) = u8 why, i64 since, clock of what is lacking       under "h/mark", u32 keyspace,
+ *   mark (a fact) = u8 why, i64 since, clock of what is lacking       under "a/mark", u32 keyspace,
  *           u32 range, u32 peer
  */
 #include "node/heal/heal_core.h"
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define FACT_MARK "h/mark"
+#define FACT_MARK "a/mark"
 
 struct mark_name {
     uint8_t room[18];
@@ -188,6 +188,18 @@ bool marks_set(struct heal *h, struct now now, keyspace_no keyspace, range_no ra
             all &= set_one(h, now, keyspace, range, replicas.node[i], why, lacks);
     }
     return all;
+}
+
+void marks_lost(struct heal *h, struct now now)
+{
+    keyspace_no keyspace = 0;
+    if (!engine_account_is_lost(h->engine, BYTES_LIT(FACT_MARK)) || MUTANT(marks_lost_untold))
+        return;
+    for (; cluster_next_keyspace(h->cluster, keyspace, &keyspace); keyspace++) {
+        const struct placement *p = cluster_placement(h->cluster, keyspace);
+        for (range_no r = 0; p != NULL && r < p->ranges; r++)
+            (void)marks_set(h, now, keyspace, r, 0, MARK_DAMAGED, NULL);
+    }
 }
 
 const struct mark *marks_find(const struct heal *h, keyspace_no keyspace, range_no range,

@@ -60,6 +60,10 @@ void marks_free(struct heal *h);
 /* Read those of earlier lives of this node, once: what cannot be read now is tried again. */
 void marks_load(struct heal *h);
 
+/* Some may be lost with a part of the disk, and nobody knows which: all that there may be are set
+ * (MARK_DAMAGED), of each range that is ours with each other replica. Before engine_lost_done. */
+void marks_lost(struct heal *h, struct now now);
+
 /* The range needs a session with the peer, 0: with each other replica that it has now. lacks: of
  * MARK_TRUNCATED; else NULL. False: there are too many, or the peer is no replica of it. */
 bool marks_set(struct heal *h, struct now now, keyspace_no keyspace, range_no range, node_no peer,

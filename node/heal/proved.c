@@ -9,7 +9,7 @@
 
 static struct bytes fact_name(uint8_t room[12], keyspace_no keyspace)
 {
-    memcpy(room, "h/proved", 8);
+    memcpy(room, "a/proved", 8);
     store_u32(room + 8, keyspace);
     return bytes_make(room, 12);
 }

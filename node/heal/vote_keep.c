@@ -2,7 +2,7 @@
  *
  *   difference (a fact) = i64 wall s, u32 keyspace, u32 range, u32 table, u32 peer,
  *           vbytes partition key, u8 is a row, vbytes row key, vbytes had, vbytes won (texts)
- *           under "h/lost", u64 number
+ *           under "a/lost", u64 number
  */
 #include "node/heal/vote.h"
 
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FACT_LOST "h/lost"
+#define FACT_LOST "a/lost"
 #define TEXT_MAX  1024u
 #define VALUE_MAX 64u
 

@@ -1,6 +1,6 @@
 /* keep.c - a run as a fact, so that it goes on after a restart and is known when it is over.
  *
- *   name  = "r/run" u64 id
+ *   name  = "a/run" u64 id
  *   value = u8 state, u8 flags (1 full, 2 preview), varint only, i64 began, i64 ended,
  *           varint parts, part*, varint problems in all, varint problems, problem*
  *   part  = u32 keyspace, u8 gone, vbytes tables, varint ranges, bits wanted, bits done,
@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define NAME_PREFIX "r/run"
+#define NAME_PREFIX "a/run"
 #define NAME_SIZE   (sizeof NAME_PREFIX - 1 + 8)
 #define VALUE_MAX   ((size_t)16 << 20)
 

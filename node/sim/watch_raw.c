@@ -427,7 +427,9 @@ bool raw_read(struct bytes key, struct bytes value, struct arena *arena, struct 
     case 'c': return clock_entry(&in, value, arena, ret);
     case 't': return tree(&in, value);
     case 'T': return tree_mark(&in, value);
+    case 'A':
     case 'M':
+    case 'z':
     case 'F': return !in.failed;
     default: return false;
     }

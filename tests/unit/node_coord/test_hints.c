@@ -198,7 +198,7 @@ static void damage_costs_one_hint(void)
     buf_init(&name, 4096);
     buf_init(&value, 4096);
     CU_ASSERT_EQUAL_FATAL(hints_next(&hints, &w, &arena, &g), ERR_OK);
-    buf_put_text(&name, "h/r");
+    buf_put_text(&name, "a/hr");
     buf_put_bytes(&name, g.items[0].place);
     engine_fact_put(engine, buf_bytes(&name), BYTES_LIT("rubbish"), 0);
     buf_close(&name);
@@ -208,6 +208,56 @@ static void damage_costs_one_hint(void)
     CU_ASSERT(bytes_equal_text(g.hint.part.key, "k2"));
     CU_ASSERT_EQUAL(hints.damaged, 1);
     CU_ASSERT_EQUAL(hints_count(&hints), 1);
+}
+
+/* Where a block of hints is lost each of them is brought or counted, and what is gone is known. */
+static void a_lost_block_costs_its_hints(void)
+{
+    struct engine_config config = {.seed = 1, .ring_ranges = 16};
+    struct store *whole;
+    size_t all = 0, gone = 0;
+    for (int key = 0; key < 150; key++, all += 2) {
+        for (node_no target = 1; target <= 2; target++) {
+            struct hint a = hint_of(target, key, 1, 1, 10);
+            put(&a);
+        }
+    }
+    static const uint8_t apart[5000]; /* no block has the node's own records and their copies */
+    engine_fact_put(engine, BYTES_LIT("p/"), bytes_make(apart, sizeof apart), 0);
+    store_flush(store);
+    store_mem_sync(store, SIZE_MAX);
+    whole = store_mem_copy(store);
+    for (size_t place = 0; place < store_mem_count(whole); place += 17) {
+        struct hint_group g;
+        size_t brought = 0;
+        hints_close(&hints);
+        engine_free(engine);
+        store_close(store);
+        store = store_mem_copy(whole);
+        CU_ASSERT(store_mem_damage(store, place) > 0 && store_mem_mend(store) > 0);
+        struct errmsg why;
+        CU_ASSERT_EQUAL_FATAL(engine_new(store, &config, &engine, &why), ERR_OK);
+        open_hints();
+        size_t counted = hints_count(&hints);
+        for (node_no target = 1; target <= 2; target++) {
+            struct hint_walk w = walk_of(target);
+            while (hints_next(&hints, &w, &arena, &g) == ERR_OK) {
+                brought += g.count;
+                hints_remove(&hints, &g);
+            }
+        }
+        CU_ASSERT_EQUAL(counted, brought);
+        CU_ASSERT_EQUAL(hints_count(&hints), 0);
+        CU_ASSERT(brought + hints.damaged >= all);
+        CU_ASSERT(brought > all - 100);
+        CU_ASSERT(brought + hints.damaged <= all + hints.gone_unknown);
+        CU_ASSERT(hints.gone_unknown || hints.gone_count == hints.damaged);
+        for (size_t i = 0; i < hints.gone_count; i++)
+            CU_ASSERT(hints.gone[i].table == 9 && hints.gone[i].target <= 2);
+        gone += hints.gone_count;
+    }
+    CU_ASSERT(gone > 0);
+    store_close(whole);
 }
 
 static void bytes_of_a_hint(void)
@@ -334,6 +384,7 @@ CU_TestInfo hints_tests[] = {
     {"requests with a context stay apart", requests_with_a_context_stay_apart},
     {"bounds are of a target", bounds_are_of_a_target},
     {"damage costs one hint", damage_costs_one_hint},
+    {"a lost block costs its hints", a_lost_block_costs_its_hints},
     {"bytes of a hint", bytes_of_a_hint},
     {"they are as a model says", they_are_as_a_model_says},
     CU_TEST_INFO_NULL,

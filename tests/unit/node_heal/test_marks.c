@@ -1,5 +1,6 @@
 /* That a range needs a session by trees is kept, until it has had one. */
 #include "node/heal/heal_core.h"
+#include "storage/store_mem.h"
 #include "three.h"
 
 #include <CUnit/CUnit.h>
@@ -127,11 +128,32 @@ static void what_is_not_ours_is_not_marked(void)
     CU_ASSERT_EQUAL(marks_count(heal_of(1)), 0);
 }
 
+/* It is not known any more which there were: so there are all. */
+static void marks_that_are_lost_are_set_everywhere(void)
+{
+    static const uint8_t apart[5000]; /* of a block: the node's own records are not hit */
+    begin();
+    CU_ASSERT(set(5, 2, MARK_ASKED));
+    engine_fact_put(f.node[0].engine, BYTES_LIT("a/run"), bytes_make(apart, sizeof apart), 0);
+    settle();
+    CU_ASSERT(store_mem_damage(f.node[0].store, 0) > 0 && store_mem_mend(f.node[0].store) > 0);
+    restart(1, BYTES_NONE, BYTES_NONE);
+    CU_ASSERT_EQUAL(marks_count(heal_of(1)), 0);
+    heal_placed(heal_of(1), f.now, 1);
+    CU_ASSERT_EQUAL(marks_count(heal_of(1)), 2 * RANGES);
+    CU_ASSERT(mark_of(1, 5, 2) != NULL && mark_of(1, 5, 2)->why == MARK_DAMAGED);
+    settle();
+    CU_ASSERT_FALSE(engine_has_lost(f.node[0].engine));
+    restart(1, BYTES_NONE, BYTES_NONE);
+    CU_ASSERT_EQUAL(marks_count(heal_of(1)), 2 * RANGES);
+}
+
 CU_TestInfo marks_tests[] = {
     {"a mark is kept over a restart", a_mark_is_kept_over_a_restart},
     {"marks are listed in order", marks_are_listed_in_order},
     {"a reason that came during a session stays", a_reason_that_came_during_a_session_stays},
     {"what lacks dots is marked until they come", what_lacks_dots_is_marked_until_they_come},
     {"what is not ours is not marked", what_is_not_ours_is_not_marked},
+    {"marks that are lost are set everywhere", marks_that_are_lost_are_set_everywhere},
     CU_TEST_INFO_NULL,
 };
