@@ -191,6 +191,7 @@
     X(repair_reads_all_first, "a leader reads all of its ranges again at once")                    \
     X(repair_not_again, "who was compared with first does not get what a later replica brought")   \
     X(left_out_is_equal, "a range is equal though a replica lacks what was left out")              \
+    X(alone_is_unread, "a full run does not read what has one replica")                            \
     X(repair_says_equal, "a range that could not be compared is told of as equal")                 \
     X(repair_counts_twice,                                                                         \
       "rows that a leader counted before it died are counted by the next one")                     \

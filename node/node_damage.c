@@ -93,12 +93,13 @@ bool node_damage_text(struct node *n, char *out, size_t size)
         damaged += !at.rebuilding;
         rebuilding += at.rebuilding;
     }
+    const struct keyspace *k =
+        n->schema != NULL ? schema_keyspace_by_no(n->schema, first.keyspace) : NULL;
     if (damaged > 0)
-        snprintf(
-            out, size,
-            "%zu ranges are damaged here (the first: %u) and no other replica has told that it "
-            "has them; %zu more are being rebuilt",
-            damaged, (unsigned)first.range, rebuilding);
+        snprintf(out, size,
+                 "%zu ranges are damaged here (the first: %u of keyspace %s) and no other replica "
+                 "has told that it has them; %zu more are being rebuilt",
+                 damaged, (unsigned)first.range, k != NULL ? k->name : "?", rebuilding);
     else if (rebuilding > 0)
         snprintf(out, size, "%zu damaged ranges are being rebuilt from the other replicas",
                  rebuilding);

@@ -379,6 +379,26 @@ static void tell_equal(struct heal *h, struct now now, struct comparing_many *m,
     settle(m, a->range, ERR_OK, &figures);
 }
 
+void many_alone_read(struct heal *h, struct comparing_many *m, struct many_range *range,
+                     enum err err)
+{
+    struct arena arena = {0};
+    const struct heal_rows *rows;
+    struct heal_figures figures = {.equal = err == ERR_OK, .leaves_wrong = range->wrong};
+    size_t count = heal_rows(h, m->keyspace, range->range, &arena, &rows);
+    for (size_t i = 0; i < count; i++)
+        figures.rows += rows[i].rows;
+    arena_close(&arena);
+    struct heal_effect *e = heal_append(h, HEAL_COMPARED);
+    e->compared.id = m->id;
+    e->compared.err = err;
+    e->compared.peer = m->peer;
+    e->compared.keyspace = m->keyspace;
+    e->compared.range = range->range;
+    e->compared.figures = figures;
+    settle(m, range, err, &figures);
+}
+
 static void take_told(struct heal *h, struct now now, struct comparing_many *m, struct bytes told)
 {
     size_t count = told.len < m->asked_count ? told.len : m->asked_count;

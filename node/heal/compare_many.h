@@ -124,6 +124,10 @@ void many_free(struct heal *h);
 /* A question about `asked` is under way. */
 void many_asks(struct heal *h, struct now now, struct comparing_many *m);
 
+/* Without a peer a range is settled when it has been read, or could not be. */
+void many_alone_read(struct heal *h, struct comparing_many *m, struct many_range *range,
+                     enum err err);
+
 /* --- compare_many_read.c */
 
 /* A turn of reading r again. */

@@ -32,6 +32,11 @@ enum err many_read(struct heal *h, struct now now, const struct compare_range *r
 
 /* --- of who begins */
 
+static bool is_alone(const struct heal *h, const struct comparing_many *m)
+{
+    return m->peer == cluster_self(h->cluster);
+}
+
 static void now_read(struct comparing_many *m, struct many_range *r)
 {
     if (r->state != MANY_UNREAD || !r->read_here || !r->read_there)
@@ -49,18 +54,22 @@ static bool read_here(struct heal *h, struct now now, struct comparing_many *m,
     bool done = false;
     if (range->state != MANY_UNREAD || range->read_here)
         return true;
-    enum err err = compare_range(h, m->keyspace, range->range, m->peer, &arena, &r);
+    bool alone = is_alone(h, m);
+    enum err err = alone ? compare_own_range(h, m->keyspace, range->range, &arena, &r)
+                         : compare_range(h, m->keyspace, range->range, m->peer, &arena, &r);
     if (err == ERR_OK && proved_was_read(h, m->keyspace, range->range, m->read_since))
         done = true;
     else if (err == ERR_OK)
         err = many_read(h, now, &r, m->preview, &m->reading, &done);
     arena_close(&arena);
-    if (err != ERR_OK) {
-        range->state = MANY_DIFFERS; /* its session tells why */
-    } else if (done) {
+    if (err == ERR_OK && done) {
         range->read_here = true;
         range->wrong += m->reading.begun ? m->reading.wrong : 0;
     }
+    if (alone && (err != ERR_OK || done))
+        many_alone_read(h, m, range, err);
+    else if (err != ERR_OK)
+        range->state = MANY_DIFFERS; /* its session tells why */
     if (err != ERR_OK || done)
         many_reading_free(&m->reading);
     now_read(m, range);
@@ -129,7 +138,7 @@ bool many_ask_to_read(struct heal *h, struct now now, struct comparing_many *m)
     for (size_t i = m->read_from; i < m->read_upto; i++) {
         struct many_range *r = &m->ranges[i];
         unread |= r->state == MANY_UNREAD;
-        if (r->state == MANY_UNREAD && !r->read_there)
+        if (r->state == MANY_UNREAD && !r->read_there && !is_alone(h, m))
             m->asked[m->asked_count++] = (struct many_asked){.range = r};
     }
     if (m->asked_count > 0)

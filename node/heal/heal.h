@@ -127,7 +127,7 @@ bool heal_compare(struct heal *h, struct now now, uint64_t id, const struct heal
  * (the peer is gone): these can be asked about again. False: too many are under way. */
 #define HEAL_COMPARE_MANY_MAX 8u
 struct heal_comparisons {
-    node_no peer;
+    node_no peer; /* ourselves, with `full`: there is no other replica, the ranges are read alone */
     keyspace_no keyspace;
     const range_no *ranges; /* ascending; none: all that both are replicas of */
     size_t ranges_count;

@@ -151,6 +151,8 @@ void unit_goes_on(struct repair *r, struct now now, struct unit *u)
     struct unit_peer *p = drop_gone_tables(r, u) ? next_peer(r, now, u) : NULL;
     if (p == NULL && lack_looks_again(r, now, u))
         p = next_peer(r, now, u);
+    if (p == NULL && u->alone && u->err == ERR_OK) /* nobody else would find it out */
+        u->err = engine_serving_error(r->engine, u->keyspace, u->range);
     if (p == NULL) {
         unit_done(r, now, u);
         return;
@@ -188,8 +190,11 @@ void unit_find_peers(struct repair *r, struct unit *u)
         if (replicas.node[i] != self)
             list[count++] = (struct unit_peer){.node = replicas.node[i]};
     }
-    for (size_t i = 0; i < u->peers_count; i++)
-        known += replicas_have(replicas, u->peers[i].node);
+    u->alone = count == 0;
+    if (u->alone && u->full && !MUTANT(alone_is_unread))
+        list[count++] = (struct unit_peer){.node = self};
+    for (size_t i = 0; i < u->peers_count * count; i++)
+        known += list[i % count].node == u->peers[i / count].node;
     if (known == count && u->peers_count == count)
         return;
     qsort(list, count, sizeof *list, compare_peers);
@@ -349,12 +354,14 @@ static void add_unit_sums(struct lot_report *report, size_t *cap, const struct u
 {
     bool counts = u->done && u->err == ERR_OK;
     struct repair_sums *of_all = repair_sums_of(&report->sums, &report->sums_count, cap, 0);
-    bool damaged = false;
-    for (size_t i = 0; i < u->peers_count; i++)
+    bool damaged = u->err == ERR_CORRUPT, failed = u->err != ERR_OK;
+    for (size_t i = 0; i < u->peers_count; i++) {
         damaged = damaged || u->peers[i].err == ERR_CORRUPT;
+        failed = failed || u->peers[i].err != ERR_OK;
+    }
     of_all->ranges_different += counts && !u->equal;
-    of_all->ranges_alone += counts && u->peers_count == 0;
-    of_all->ranges_damaged += counts && damaged;
+    of_all->ranges_alone += u->done && u->alone && !failed;
+    of_all->ranges_damaged += u->done && damaged;
     of_all->ranges_lacking += counts && lack_told(u) > 0;
     of_all->lacking += counts ? lack_told(u) : 0;
     for (size_t i = 0; i < u->sums_count; i++) {

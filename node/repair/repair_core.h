@@ -138,6 +138,7 @@ struct unit {
     bool full, preview;
     size_t lots; /* that wait for it */
     bool running, done, equal;
+    bool alone;             /* there is no other replica; `peers` are we, when it is to be read */
     bool differed, checked; /* with any peer; then all of them are compared with once more */
     usec began;             /* full: what was read here since then need not be again */
     usec due, asked;        /* when it went into a batch last */

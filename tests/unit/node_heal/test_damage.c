@@ -442,7 +442,28 @@ static void nobody_votes_about_who_is_not_whole(void)
     }
 }
 
+/* Nobody has it else: it is read with nobody, and what is garbled is found. */
+static void what_is_alone_is_read(void)
+{
+    filled(1);
+    struct one *n = &f.node[0];
+    const struct heal_comparisons all = {.peer = 1, .keyspace = KEYSPACE, .full = true};
+    CU_ASSERT_FATAL(heal_compare_ranges(n->heal, f.now, 8, &all));
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(n->compared_all, 1);
+    CU_ASSERT(n->all_ranges > 0 && n->all_equal == n->all_ranges);
+    CU_ASSERT(n->all_figures.rows > 0 && n->all_figures.rows_read >= n->all_figures.rows);
+    CU_ASSERT_EQUAL(n->all_figures.messages, 0);
+    (void)garble(1, 3);
+    CU_ASSERT_FATAL(heal_compare_ranges(n->heal, f.now, 9, &all));
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(n->compared_all, 2);
+    CU_ASSERT_EQUAL(n->all_failed, 1);
+    CU_ASSERT_EQUAL(n->all_equal, n->all_ranges - 1);
+}
+
 CU_TestInfo damage_tests[] = {
+    {"what is alone is read", what_is_alone_is_read},
     {"what the first has lost comes from the second",
      what_the_first_has_lost_comes_from_the_second},
     {"what the second has lost comes from the first",

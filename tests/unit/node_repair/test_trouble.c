@@ -142,6 +142,26 @@ static void who_joins_knows_of_now(void)
     CU_ASSERT_EQUAL(run->state, REPAIR_OVER);
 }
 
+/* A full run reads what nobody else has, and a range that cannot be read is not equal. */
+static void what_has_one_replica_is_read(void)
+{
+    uint32_t counts[4];
+    struct repair_wish wish = {.full = true};
+    world_setup(3, 16, 1);
+    w.session_err = ERR_CORRUPT;
+    w.session_errs = 3;
+    const struct repair_run *run = world_find(1, world_start(1, &wish));
+    CU_ASSERT(world_run(10 * USEC_PER_SEC));
+    struct repair_sums sums = world_sums(run, counts);
+    CU_ASSERT_EQUAL(w.compared, 29);
+    CU_ASSERT_EQUAL(counts[2], 29);
+    CU_ASSERT_EQUAL(counts[3], 3);
+    CU_ASSERT_EQUAL(sums.ranges_alone, 29);
+    CU_ASSERT_EQUAL(sums.ranges_damaged, 3);
+    CU_ASSERT_EQUAL(run->problems[0].err, ERR_CORRUPT);
+    CU_ASSERT_NOT_EQUAL(run->problems[0].peer, 0);
+}
+
 /* What a leader had counted in ranges that it was not through with, the next one counts. */
 static void rows_count_once_when_a_leader_dies(void)
 {
@@ -455,6 +475,7 @@ static void random_troubles(void)
 CU_TestInfo trouble_tests[] = {
     {"what is left out is waited for", what_is_left_out_is_waited_for},
     {"what does not come is named", what_does_not_come_is_named},
+    {"what has one replica is read", what_has_one_replica_is_read},
     {"who joins knows of now", who_joins_knows_of_now},
     {"problems are named", problems_are_named},
     {"damaged ranges are told apart", damaged_ranges_are_told_apart},
