@@ -118,6 +118,7 @@ enum err node_new(const struct node_config *config, struct store *store, struct 
     copy_config(n, config);
     rng_init(&n->rng, config->seed);
     map_init(&n->clients);
+    buf_init(&n->place, BUF_MAX_DEFAULT);
     n->store = store;
     n->finish_retry = n->role_retry = USEC_NEVER;
     report_init(n);
@@ -167,6 +168,7 @@ void node_free(struct node *n)
     engine_free(n->engine);
     map_close(&n->clients);
     metrics_close(&n->metrics);
+    buf_close(&n->place);
     arena_close(&n->arena);
     mem_free(n->effects);
     mem_free(n->todos);
@@ -530,6 +532,7 @@ struct node_effects node_step(struct node *n, const struct node_event *event)
     settle(n);
     take_store(n);
     report_damage(n);
+    node_place_look(n);
     check_drained(n);
     return (struct node_effects){n->effects, n->effects_count};
 }

@@ -122,6 +122,7 @@ struct node_effect {
         NODE_READY_NOW, /* open the door for clients */
         NODE_DRAINED,
         NODE_MEND,     /* stop, open the store anew and have it mended, begin anew */
+        NODE_PLACE,    /* `bytes`: to be kept beside the store (node_place.c) */
         NODE_PASSWORD, /* slow (base/password.h): on another thread; then NODE_PASSWORD_DONE */
     } type;
     struct endpoint to;

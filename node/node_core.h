@@ -123,6 +123,8 @@ struct node {
     uint64_t damage_told;         /* reads that met damage, as far as the log has told of them */
     bool mend_asked;              /* the shell is to open the store anew */
     usec damage_next;             /* when it may tell of more */
+    usec place_next;              /* look then at what is kept beside the store */
+    struct buf place;             /* what the shell was told to keep there */
     uint64_t batches_told;        /* kept batches that are damaged, likewise */
     usec pins_next;               /* when to look for dead nodes that keep deletions */
     uint64_t load;                /* bytes on our disk */
@@ -255,6 +257,7 @@ void report_init(struct node *n);
 void report_failure(struct node *n); /* of the store, once, to the log and the others */
 void report_batches(struct node *n);
 bool node_asks_for_mending(struct node *n); /* then it is over in this step */
+void node_place_look(struct node *n);       /* node_place.c; each step */
 void report_lost_accounts(struct node *n);  /* at its start */
 void report_range_damage(struct node *n, const struct heal_effect *e);
 /* What is damaged here, for a person. False: nothing. */

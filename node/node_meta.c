@@ -295,6 +295,7 @@ void meta_applied(struct node *n, uint32_t changes)
     }
     set_keyspaces(n, schema);
     heal_placed(n->heal, n->now, meta_epoch(n->meta));
+    n->place_next = 0;
     client_view_changed(n);
     if (n->schema != schema) {
         const struct schema *before = n->schema;

@@ -1,6 +1,7 @@
 /* torcd: one node. Reads the config, opens the store, makes the node and its shell, runs until it
  * is told to stop. */
 #include "node/net/address.h"
+#include "node/net/kept.h"
 #include "node/net/shell.h"
 #include "storage/store_leveldb.h"
 
@@ -296,16 +297,63 @@ static void say_opened(struct log *log, const struct store *store)
             lost->count);
 }
 
-/* The node's own records are lost, or what belongs to the data: it cannot go on as what it was. In
- * a ring of others it comes back in its own place, empty; what is left is kept for people. */
-static bool begins_anew(const char *path, const struct node_config *config, struct log *log,
-                        enum err err, struct errmsg *why)
+static bool has_seed(const struct node_config *config, const struct endpoint *at)
 {
-    bool alone = true;
+    for (size_t i = 0; i < config->seeds_count; i++) {
+        if (endpoint_equal(&config->seeds[i], at))
+            return true;
+    }
+    return false;
+}
+
+/* Who was known to be in the cluster lets a node in as well as a seed does. */
+static void add_members(struct node_config *config, const struct kept *kept)
+{
+    for (size_t i = 0; i < kept->members_count && config->seeds_count < NODE_SEEDS_MAX; i++) {
+        if (!has_seed(config, &kept->members[i]))
+            config->seeds[config->seeds_count++] = kept->members[i];
+    }
+}
+
+static bool is_alone(const struct node_config *config)
+{
+    for (size_t i = 0; i < config->seeds_count; i++) {
+        if (!endpoint_equal(&config->seeds[i], &config->endpoint))
+            return false;
+    }
+    return true;
+}
+
+/* May it come back in its own place, without what it had? Else *why says what a person may do. */
+static bool may_begin_anew(const char *path, const struct node_config *config,
+                           const struct kept *kept, struct errmsg *why)
+{
+    char at[ENDPOINT_TEXT_SIZE];
+    struct errmsg what = *why;
+    (void)endpoint_ip_text(&config->endpoint, at);
+    if (kept->only[0] != 0 && config->replaces.port == 0)
+        return errmsg_set(why, ERR_CORRUPT,
+                          "%s; this node is the only replica of data of the keyspaces %s. What is "
+                          "left of it is untouched in %s: put a backup there, or start with "
+                          "--replace_address=%s to come back without these rows (what is left is "
+                          "then kept in %s/lost-*)",
+                          what.text, kept->only, path, at, path) == ERR_OK;
+    if (is_alone(config) && kept->members_count == 0)
+        return errmsg_set(why, ERR_CORRUPT,
+                          "%s; no other node is known. To come back in this node's place, empty: "
+                          "start with --replace_address=%s and with another living node among the "
+                          "--seeds",
+                          what.text, at) == ERR_OK;
+    return true;
+}
+
+/* Vital records are lost, or what belongs to the data: it cannot go on as what it was. In a ring of
+ * others it comes back in its own place, empty; what is left is kept for people. */
+static bool begins_anew(const char *path, const struct node_config *config, const struct kept *kept,
+                        struct log *log, enum err err, struct errmsg *why)
+{
     struct errmsg aside;
-    for (size_t i = 0; i < config->seeds_count; i++)
-        alone = alone && endpoint_equal(&config->seeds[i], &config->endpoint);
-    if (err != ERR_CORRUPT || alone)
+    if (err != ERR_CORRUPT || !may_begin_anew(path, config, kept, why))
         return false;
     log_line(log, shell_now().wall, LOG_ERROR, "%s", why->text);
     if (store_leveldb_set_aside(path, &aside) != ERR_OK) {
@@ -322,7 +370,7 @@ static bool begins_anew(const char *path, const struct node_config *config, stru
 
 /* From opening the store to closing it. */
 static enum err run_once(struct shell *shell, const struct node_config *config, const char *path,
-                         struct mending *m, struct errmsg *reterr)
+                         const struct kept *kept, struct mending *m, struct errmsg *reterr)
 {
     const struct config *c = shell->config;
     struct store *store = NULL;
@@ -338,6 +386,8 @@ static enum err run_once(struct shell *shell, const struct node_config *config, 
     with.mends = !m->useless && m->done < MENDS_MAX;
     if (with.replaces.port == 0 && store_leveldb_was_set_aside(path))
         with.replaces = with.endpoint;
+    if (with.replaces.port != 0)
+        add_members(&with, kept);
     if (c->commitlog_sync == COMMITLOG_SYNC_PERIODIC)
         shell->sync_every = c->commitlog_sync_period;
     err = node_new(&with, store, &shell->node, reterr);
@@ -371,13 +421,16 @@ static enum err run(const struct config *c, struct log *log, struct errmsg *rete
     if (err == ERR_OK)
         err = find_directory(c, path, reterr);
     struct shell fresh = shell;
+    struct kept kept = {.members_count = 0};
+    if (err == ERR_OK)
+        kept_read(path, &kept);
     while (err == ERR_OK && again) {
         shell = fresh;
-        err = run_once(&shell, &config, path, &mending, reterr);
+        err = run_once(&shell, &config, path, &kept, &mending, reterr);
         again = err == ERR_OK && shell.mend;
         if (err == ERR_CORRUPT && !mending.look) /* of a record that a start needs */
             again = true;
-        else if (!anew && begins_anew(path, &config, log, err, reterr))
+        else if (!anew && begins_anew(path, &config, &kept, log, err, reterr))
             again = anew = true;
         mending.look = again && !anew;
         err = again ? ERR_OK : err;

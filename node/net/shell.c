@@ -1,5 +1,6 @@
 #include "node/net/shell.h"
 #include "node/net/address.h"
+#include "node/net/kept.h"
 
 #include "base/mem.h"
 #include "storage/store_leveldb.h"
@@ -51,6 +52,12 @@ static void say(struct shell *s, const struct node_effect *e)
     log_line(s->log, shell_now().wall, e->warning ? LOG_WARN : LOG_INFO, "%s", e->text);
 }
 
+static void keep_place(const struct shell *s, struct bytes text)
+{
+    if (kept_write(s->data, text) != ERR_OK)
+        log_line(s->log, shell_now().wall, LOG_WARN, "%s: .members cannot be written", s->data);
+}
+
 static void perform(struct shell *s, const struct node_effect *e)
 {
     switch (e->type) {
@@ -62,6 +69,7 @@ static void perform(struct shell *s, const struct node_effect *e)
     case NODE_READY_NOW: event_add(s->ev_cql, NULL); break;
     case NODE_DRAINED: s->stop = true; break;
     case NODE_MEND: s->mend = s->stop = true; break;
+    case NODE_PLACE: keep_place(s, e->bytes); break;
     case NODE_PASSWORD: password_start(s, e); break;
     }
 }

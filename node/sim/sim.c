@@ -112,7 +112,8 @@ static void perform(struct sim *s, unsigned node, const struct node_effect *e)
     case NODE_CLIENT_CLOSE: client_hang_up(s, node, e->client); break;
     case NODE_LOG: break; /* the tracer has heard it */
     case NODE_READY_NOW: break;
-    case NODE_MEND: break; /* these stores are mended between two processes, when a test says so */
+    case NODE_MEND: break;  /* these stores are mended between two processes, when a test says so */
+    case NODE_PLACE: break; /* a person starts a machine whose disk is lost */
     case NODE_PASSWORD: break; /* nobody logs in to these clusters */
     case NODE_DRAINED: machine_of(s, node)->drained = true; break;
     }
