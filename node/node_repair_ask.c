@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,61 @@ struct asked {
     table_no tables[REPAIR_TABLES_MAX];
     struct token_span spans[2 * REPAIR_SPANS_MAX];
 };
+
+static bool is_text(const json_t *value)
+{
+    return json_is_string(value);
+}
+
+static bool is_list(const json_t *value)
+{
+    return json_is_array(value);
+}
+
+static bool is_flag(const json_t *value)
+{
+    return json_is_boolean(value);
+}
+
+static bool names_node(const json_t *value)
+{
+    return json_is_string(value) || json_is_integer(value);
+}
+
+/* What is misspelt, or of another type, would be as if it were not there: all would be compared,
+ * and mended. */
+static enum err check_request(json_t *request, struct errmsg *reterr)
+{
+    static const struct {
+        const char *key;
+        bool (*fits)(const json_t *value);
+        const char *type;
+    } known[] = {{"keyspace", is_text, "a text"},
+                 {"tables", is_list, "a list of texts"},
+                 {"ranges", is_list, "a list of pairs of tokens"},
+                 {"node", names_node, "a number, or a text"},
+                 {"full", is_flag, "true or false"},
+                 {"preview", is_flag, "true or false"}};
+    const char *key;
+    json_t *value;
+    json_object_foreach(request, key, value)
+    {
+        size_t at = 0;
+        while (at < ARRAY_LEN(known) && strcmp(known[at].key, key) != 0)
+            at++;
+        if (at == ARRAY_LEN(known))
+            return errmsg_set(reterr, ERR_INVALID,
+                              "\"%.64s\" is not known here: keyspace, tables, ranges, node, full "
+                              "and preview are",
+                              key);
+        if (!known[at].fits(value))
+            return errmsg_set(reterr, ERR_INVALID, "\"%s\" is %s", key, known[at].type);
+    }
+    if (json_array_size(json_object_get(request, "tables")) > 0 &&
+        json_object_get(request, "keyspace") == NULL)
+        return errmsg_set(reterr, ERR_INVALID, "\"tables\" are of a \"keyspace\": of which one?");
+    return ERR_OK;
+}
 
 static int compare_tables(const void *a, const void *b)
 {
@@ -33,10 +89,11 @@ static enum err take_tables(struct asked *a, const struct keyspace *k, const jso
     json_array_foreach(tables, i, name)
     {
         const char *text = json_string_value(name);
-        const struct table *t = text != NULL ? keyspace_table(k, text) : NULL;
+        if (text == NULL)
+            return errmsg_set(reterr, ERR_INVALID, "\"tables\" is a list of texts");
+        const struct table *t = keyspace_table(k, text);
         if (t == NULL)
-            return errmsg_set(reterr, ERR_NOT_FOUND, "keyspace %s has no table %s", k->name,
-                              text != NULL ? text : "of that kind");
+            return errmsg_set(reterr, ERR_NOT_FOUND, "keyspace %s has no table %s", k->name, text);
         a->tables[a->scope.tables_count++] = t->no;
     }
     qsort(a->tables, a->scope.tables_count, sizeof *a->tables, compare_tables);
@@ -83,9 +140,10 @@ static enum err take_ranges(struct asked *a, const json_t *ranges, struct errmsg
     json_array_foreach(ranges, i, range)
     {
         token left, right;
-        if (!read_token(json_array_get(range, 0), &left) ||
+        if (json_array_size(range) != 2 || !read_token(json_array_get(range, 0), &left) ||
             !read_token(json_array_get(range, 1), &right))
-            return errmsg_set(reterr, ERR_INVALID, "a range is two tokens, left:right");
+            return errmsg_set(reterr, ERR_INVALID,
+                              "a range is two tokens, each as a text: [left, right]");
         a->wish.spans_count += token_spans_of(left, right, a->spans + a->wish.spans_count);
     }
     a->wish.spans = a->spans;
@@ -115,14 +173,22 @@ static enum err take_node(struct asked *a, const char *text, struct errmsg *rete
     return errmsg_set(reterr, ERR_NOT_FOUND, "there is no node %s; see torc status", text);
 }
 
-static enum err start(struct asked *a, struct now now, const json_t *request, struct buf *out,
+static enum err start(struct asked *a, struct now now, json_t *request, struct buf *out,
                       struct errmsg *reterr)
 {
     char room[REPAIR_ID_SIZE];
     uint64_t id = 0;
     bool joined = false;
-    const char *only = json_string_value(json_object_get(request, "node"));
-    enum err err = take_scope(a, request, reterr);
+    char number[24];
+    const json_t *node = json_object_get(request, "node");
+    const char *only = json_string_value(node);
+    if (json_is_integer(node)) {
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(node));
+        only = number;
+    }
+    enum err err = check_request(request, reterr);
+    if (err == ERR_OK)
+        err = take_scope(a, request, reterr);
     if (err == ERR_OK)
         err = take_ranges(a, json_object_get(request, "ranges"), reterr);
     if (err == ERR_OK && only != NULL)

@@ -392,7 +392,48 @@ static void the_ring_grows_in_the_middle(void)
     CU_ASSERT(become_equal(SECONDS(5)));
 }
 
+/* What is not understood is refused: it would be taken for "compare and mend everything". */
+static void what_is_not_understood_is_refused(void)
+{
+    static const char *const wrong[] = {
+        "{\"preview\":\"true\"}",
+        "{\"full\":1}",
+        "{\"preview\":null}",
+        "{\"previw\":true}",
+        "{\"keyspace\":5}",
+        "{\"keyspace\":\"ks\",\"tables\":\"t\"}",
+        "{\"keyspace\":\"ks\",\"tables\":[5]}",
+        "{\"tables\":[\"t\"]}",
+        "{\"ranges\":\"1:2\"}",
+        "{\"ranges\":[\"1:2\"]}",
+        "{\"ranges\":[[\"1\",\"2\",\"3\"]]}",
+        "{\"node\":[2]}",
+        "{\"node\":-2}",
+        "{\"node\":77}",
+    };
+    char request[64];
+    story_begin(3);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct buf out;
+        struct errmsg why;
+        struct now now = {1, SECONDS(1700000000)};
+        buf_init(&out, 4096);
+        enum err err = node_repair_start(sim_node(sim, 1), now, bytes_text(wrong[i]), &out, &why);
+        CU_ASSERT(err == ERR_INVALID || (err == ERR_NOT_FOUND && strstr(wrong[i], "node") != NULL));
+        if (err == ERR_OK)
+            printf("\n    %s\n", wrong[i]);
+        buf_close(&out);
+    }
+    CU_ASSERT_EQUAL(counted("torc_repairs_running"), 0);
+    snprintf(request, sizeof request, "{\"node\":%u,\"tables\":[],\"ranges\":[]}",
+             (unsigned)number_of(2));
+    CU_ASSERT(run(1, request));
+    snprintf(request, sizeof request, "\"node\":%u,", (unsigned)number_of(2));
+    CU_ASSERT_PTR_NOT_NULL(strstr(last, request));
+}
+
 CU_TestInfo repairs_tests[] = {
+    {"what is not understood is refused", what_is_not_understood_is_refused},
     {"what was planted is found exactly", what_was_planted_is_found_exactly},
     {"entropy tells what is left and what was mended",
      entropy_tells_what_is_left_and_what_was_mended},
