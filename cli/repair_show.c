@@ -297,8 +297,23 @@ static void put_problems(const json_t *run, struct buf *out)
         buf_printf(out, "... and %" PRIu64 " more.\n", all - count);
 }
 
+static size_t put_dropped(const json_t *run, struct buf *out)
+{
+    const json_t *k;
+    size_t i, count = 0;
+    json_array_foreach(json_object_get(run, "keyspaces"), i, k)
+    {
+        if (!json_is_true(json_object_get(k, "dropped")))
+            continue;
+        buf_printf(out, "Keyspace %s was dropped meanwhile.\n", text_of(k, "keyspace"));
+        count++;
+    }
+    return count;
+}
+
 static void put_sentence(const json_t *run, struct buf *out)
 {
+    size_t dropped = put_dropped(run, out);
     uint64_t ranges = number_of(run, "ranges"), equal = number_of(run, "equal");
     uint64_t failed = number_of(run, "failed"), different = number_of(run, "rows_different");
     uint64_t lacking = number_of(run, "ranges_lacking");
@@ -310,8 +325,10 @@ static void put_sentence(const json_t *run, struct buf *out)
     else if (alone > 0 && alone == ranges)
         buf_printf(out, "Each of %" PRIu64 " ranges has one replica: nothing to compare.\n",
                    ranges);
-    else if (equal == ranges)
+    else if (equal == ranges && dropped == 0)
         buf_printf(out, "All %" PRIu64 " ranges are equal.\n", ranges);
+    else if (equal == ranges)
+        buf_printf(out, "All %" PRIu64 " ranges that were compared were equal.\n", ranges);
     else if (different > 0)
         buf_printf(out, "%" PRIu64 " row%s %s in %" PRIu64 " of %" PRIu64 " ranges; %s.\n",
                    different, different == 1 ? "" : "s",
@@ -336,7 +353,7 @@ static void put_sentence(const json_t *run, struct buf *out)
     if (damaged > 0)
         buf_printf(out,
                    "In %" PRIu64 " of them something cannot be read: torc status names the node, "
-                   "which rebuilds what is damaged from the others.\n",
+                   "which rebuilds what is damaged from the others, where there are others.\n",
                    damaged);
 }
 

@@ -218,27 +218,31 @@ static json_t *sums_json(json_t *j, const struct repair_sums *sums)
     return j;
 }
 
-static void set_name(const struct node *n, json_t *j, const char *key, keyspace_no keyspace)
+/* As it was called when the run began. */
+static json_t *name_json(const struct repair_part *p)
 {
-    const struct keyspace *k =
-        n->schema != NULL ? schema_keyspace_by_no(n->schema, keyspace) : NULL;
-    json_object_set_new(j, key, k != NULL ? json_string(k->name) : json_null());
+    return p != NULL && p->name[0] != 0 ? json_string(p->name) : json_null();
+}
+
+static bool is_dropped(const struct node *n, const struct repair_part *p)
+{
+    return p->gone || (n->schema != NULL && schema_keyspace_by_no(n->schema, p->keyspace) == NULL);
 }
 
 static const char *table_name(const struct node *n, table_no table)
 {
     const struct table *t = n->schema != NULL ? schema_table_by_no(n->schema, table) : NULL;
-    return t != NULL ? t->name : "?";
+    return t != NULL ? t->name : "(dropped)";
 }
 
 static json_t *part_json(const struct node *n, const struct repair_part *p)
 {
     json_t *j = json_object(), *tables = json_array(), *wanted = json_array();
-    set_name(n, j, "keyspace", p->keyspace);
+    json_object_set_new(j, "keyspace", name_json(p));
     for (size_t i = 0; i < p->tables_count; i++)
         json_array_append_new(wanted, json_string(table_name(n, p->tables[i])));
     json_object_set_new(j, "only", wanted);
-    json_object_set_new(j, "dropped", json_boolean(p->gone));
+    json_object_set_new(j, "dropped", json_boolean(is_dropped(n, p)));
     json_object_set_new(j, "ranges", json_integer(p->wanted));
     json_object_set_new(j, "done", json_integer(p->done));
     json_object_set_new(j, "equal", json_integer(p->equal));
@@ -273,13 +277,17 @@ static const char *reason_of(const struct repair_problem *p)
     }
 }
 
-static json_t *problem_json(const struct node *n, const struct repair_problem *p)
+static json_t *problem_json(const struct node *n, const struct repair_run *run,
+                            const struct repair_problem *p)
 {
+    const struct repair_part *part = NULL;
+    for (size_t i = 0; i < run->parts_count && part == NULL; i++)
+        part = run->parts[i].keyspace == p->keyspace ? &run->parts[i] : NULL;
     char text[ENDPOINT_TEXT_SIZE];
     json_t *j = json_object();
     struct token_span span = ring_range_span(p->range, cluster_ranges(n->cluster));
     const struct cluster_node *node = cluster_find(n->cluster, p->peer);
-    set_name(n, j, "keyspace", p->keyspace);
+    json_object_set_new(j, "keyspace", name_json(part));
     json_object_set_new(j, "range", json_integer(p->range));
     json_object_set_new(j, "first_token", json_integer(span.first));
     json_object_set_new(j, "last_token", json_integer(span.last));
@@ -320,7 +328,7 @@ static json_t *run_json(const struct node *n, struct now now, const struct repai
         if (whole)
             json_array_append_new(keyspaces, part_json(n, p));
         else
-            set_name(n, j, "keyspace", run->parts_count == 1 ? p->keyspace : 0);
+            json_object_set_new(j, "keyspace", name_json(run->parts_count == 1 ? p : NULL));
     }
     json_object_set_new(j, "ranges", json_integer(counts[0]));
     json_object_set_new(j, "done", json_integer(counts[1]));
@@ -337,7 +345,7 @@ static json_t *run_json(const struct node *n, struct now now, const struct repai
     sums_json(j, &sums);
     json_object_set_new(j, "problems_count", json_integer((json_int_t)run->problems_all));
     for (size_t i = 0; i < run->problems_count && whole; i++)
-        json_array_append_new(problems, problem_json(n, &run->problems[i]));
+        json_array_append_new(problems, problem_json(n, run, &run->problems[i]));
     if (whole) {
         json_object_set_new(j, "keyspaces", keyspaces);
         json_object_set_new(j, "problems", problems);
@@ -381,22 +389,18 @@ enum err node_repair_json(struct node *n, struct now now, const char *id, struct
 
 /* --- system_views.repair_runs */
 
-static const char *names_of(const struct node *n, const struct repair_run *run, struct arena *arena)
+static const char *names_of(const struct repair_run *run, struct arena *arena)
 {
     struct buf names;
     buf_init(&names, 65536);
-    for (size_t i = 0; i < run->parts_count; i++) {
-        const struct keyspace *k =
-            n->schema != NULL ? schema_keyspace_by_no(n->schema, run->parts[i].keyspace) : NULL;
-        buf_printf(&names, "%s%s", i > 0 ? ", " : "", k != NULL ? k->name : "?");
-    }
+    for (size_t i = 0; i < run->parts_count; i++)
+        buf_printf(&names, "%s%s", i > 0 ? ", " : "", run->parts[i].name);
     const char *text = arena_text(arena, buf_bytes(&names));
     buf_close(&names);
     return text;
 }
 
-static void run_row(struct node *n, struct exec_rows *out, const struct repair_run *run,
-                    struct arena *arena)
+static void run_row(struct exec_rows *out, const struct repair_run *run, struct arena *arena)
 {
     char room[REPAIR_ID_SIZE];
     struct repair_sums sums = {0};
@@ -408,7 +412,7 @@ static void run_row(struct node *n, struct exec_rows *out, const struct repair_r
     if (run->ended != 0)
         exec_put_bigint(out, "ended", run->ended / USEC_PER_MS);
     exec_put_bool(out, "full", run->full);
-    exec_put_text(out, "keyspaces", names_of(n, run, arena));
+    exec_put_text(out, "keyspaces", names_of(run, arena));
     exec_put_bool(out, "preview", run->preview);
     exec_put_bigint(out, "ranges", counts[0]);
     exec_put_bigint(out, "ranges_done", counts[1]);
@@ -425,5 +429,5 @@ void runs_fill(struct node *n, struct exec_rows *out, struct arena *arena)
     const struct repair_run *const *runs;
     size_t count = repair_runs(n->repair, &runs);
     for (size_t i = 0; i < count; i++)
-        run_row(n, out, runs[i], arena);
+        run_row(out, runs[i], arena);
 }

@@ -173,6 +173,14 @@ static enum err take_node(struct asked *a, const char *text, struct errmsg *rete
     return errmsg_set(reterr, ERR_NOT_FOUND, "there is no node %s; see torc status", text);
 }
 
+static const char *name_of(void *arg, keyspace_no keyspace)
+{
+    const struct node *n = arg;
+    const struct keyspace *k =
+        n->schema != NULL ? schema_keyspace_by_no(n->schema, keyspace) : NULL;
+    return k != NULL ? k->name : "";
+}
+
 static enum err start(struct asked *a, struct now now, json_t *request, struct buf *out,
                       struct errmsg *reterr)
 {
@@ -195,6 +203,8 @@ static enum err start(struct asked *a, struct now now, json_t *request, struct b
         err = take_node(a, only, reterr);
     if (err != ERR_OK)
         return err;
+    a->wish.name_of = name_of;
+    a->wish.arg = a->n;
     a->wish.full = json_is_true(json_object_get(request, "full"));
     a->wish.preview = json_is_true(json_object_get(request, "preview"));
     err = repair_run_start(a->n->repair, now, &a->wish, &id, &joined);

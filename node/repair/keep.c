@@ -3,9 +3,9 @@
  *   name  = "a/run" u64 id
  *   value = u8 state, u8 flags (1 full, 2 preview), varint only, i64 began, i64 ended,
  *           varint parts, part*, varint problems in all, varint problems, problem*
- *   part  = u32 keyspace, u8 gone, vbytes tables, varint ranges, bits wanted, bits done,
- *           varint equal, varint failed, vbytes sums (table 0: of all)
- *   problem = u32 keyspace, varint range, varint peer, varint err, varint lacking
+ *   part  = u32 keyspace, vbytes name, u8 gone, vbytes tables, varint ranges, bits wanted, bits
+ * done, varint equal, varint failed, vbytes sums (table 0: of all) problem = u32 keyspace, varint
+ * range, varint peer, varint err, varint lacking
  */
 #include "node/repair/repair_core.h"
 
@@ -45,6 +45,7 @@ static void put_part(struct buf *out, const struct repair_part *p)
     repair_put_sums(&sums, &all, 1);
     repair_put_sums(&sums, p->by_table, p->by_table_count);
     buf_put_u32(out, p->keyspace);
+    buf_put_vbytes(out, bytes_text(p->name));
     buf_put_u8(out, p->gone);
     buf_put_vbytes(out, buf_bytes(&tables));
     buf_put_varint(out, p->ranges);
@@ -173,7 +174,11 @@ static enum err read_part(struct reader *in, struct arena *arena, struct managed
 {
     struct repair_part *p = &m->run.parts[part];
     p->keyspace = read_u32(in);
+    struct bytes name = read_vbytes(in);
     p->gone = read_u8(in) != 0;
+    if (in->failed || name.len >= sizeof p->name)
+        return ERR_MALFORMED;
+    memcpy(p->name, name.data, name.len);
     enum err err = read_tables(in, arena, p);
     if (err == ERR_OK)
         err = read_states(in, m, part);

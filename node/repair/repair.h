@@ -97,9 +97,12 @@ struct repair_table {
 
 enum repair_state { REPAIR_RUNNING, REPAIR_OVER, REPAIR_CANCELLED };
 
+#define REPAIR_NAME_SIZE 49u /* of a keyspace, with the 0 */
+
 struct repair_part {
     keyspace_no keyspace;
-    const table_no *tables; /* ascending; none: all */
+    char name[REPAIR_NAME_SIZE]; /* as it was called when the run began: it may be dropped since */
+    const table_no *tables;      /* ascending; none: all */
     size_t tables_count;
     uint32_t ranges; /* of the ring */
     uint8_t *state;  /* of each: internal; see repair_run's counts */
@@ -150,6 +153,8 @@ struct repair_wish {
     size_t spans_count;
     node_no only;
     bool full, preview;
+    const char *(*name_of)(void *arg, keyspace_no keyspace); /* NULL: there are no names */
+    void *arg;
 };
 
 /* Borrows engine and cluster. Reads what runs there were. */

@@ -1,6 +1,7 @@
 /* start.c - what somebody wants becomes a run, or is done by one already. */
 #include "node/repair/repair_core.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The ranges of a keyspace that are wanted; how many. */
@@ -44,6 +45,8 @@ static bool make_part(struct repair *r, const struct repair_wish *wish,
                               .ranges = placement->ranges,
                               .state = state,
                               .wanted = wanted};
+    if (wish->name_of != NULL)
+        snprintf(p->name, sizeof p->name, "%s", wish->name_of(wish->arg, scope->keyspace));
     p->tables = scope->tables_count > 0
                     ? mem_copy(scope->tables, scope->tables_count * sizeof *scope->tables)
                     : NULL;

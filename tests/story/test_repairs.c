@@ -298,6 +298,29 @@ static void entropy_tells_what_is_left_and_what_was_mended(void)
     CU_ASSERT_EQUAL(of_entropy("rows_found"), planted);
 }
 
+/* Its name is told all the same, and that it is gone: after a restart, too. */
+static void a_keyspace_is_dropped_meanwhile(void)
+{
+    char id[32] = "";
+    story_begin(3);
+    plant_rows(1000, 1040, false);
+    CU_ASSERT(start_run(1, "{\"keyspace\":\"ks\",\"full\":true}", id));
+    sim_elapse(sim, MILLISECONDS(20));
+    CU_ASSERT(says(2, CQL_CL_ONE, "ok", "DROP KEYSPACE ks"));
+    CU_ASSERT(is_over(1, id, SECONDS(60)));
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(last, "\"keyspace\":\"ks\""));
+        CU_ASSERT_PTR_NOT_NULL(strstr(last, "\"dropped\":true"));
+        if (i == 0) {
+            sim_elapse(sim, SECONDS(2));
+            sim_kill(sim, 1);
+            sim_start(sim, 1);
+            CU_ASSERT_FATAL(see_each_other());
+            CU_ASSERT(look(1, id));
+        }
+    }
+}
+
 static void the_manager_is_killed_in_the_middle(void)
 {
     char id[32] = "";
@@ -435,6 +458,7 @@ static void what_is_not_understood_is_refused(void)
 CU_TestInfo repairs_tests[] = {
     {"what is not understood is refused", what_is_not_understood_is_refused},
     {"what was planted is found exactly", what_was_planted_is_found_exactly},
+    {"a keyspace is dropped meanwhile", a_keyspace_is_dropped_meanwhile},
     {"entropy tells what is left and what was mended",
      entropy_tells_what_is_left_and_what_was_mended},
     {"what has expired is no difference for a clock that was put back",

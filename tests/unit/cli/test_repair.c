@@ -107,6 +107,7 @@ static void ends_with_a_table_and_a_code(void)
         RUN("over", "false", "15", "1,\"ranges_damaged\":1", "0", PROBLEM("4"));
     static const char lacking[] =
         RUN("over", "false", "14", "2,\"ranges_lacking\":2", "0", LACKING("4") "," LACKING("5"));
+    static const char dropped[] = RUN("over", "false", "16", "0", "0,\"dropped\":true", "");
     static const char cancelled[] = RUN("cancelled", "false", "3", "0", "0", "");
     CU_ASSERT(shows(equal, TABLE_AS_TABLE, false, EXIT_FINE, "All 16 ranges are equal.", " | t "));
     CU_ASSERT(shows(equal, TABLE_AS_TABLE, true, EXIT_FINE, "| t     |", NULL));
@@ -128,6 +129,10 @@ static void ends_with_a_table_and_a_code(void)
     CU_ASSERT(shows(
         some, TABLE_AS_TABLE, false, EXIT_FINE,
         "All 16 ranges are equal.\n4 of them have one replica: nothing to compare there.", NULL));
+    CU_ASSERT(
+        shows(dropped, TABLE_AS_TABLE, false, EXIT_FINE,
+              "Keyspace ks was dropped meanwhile.\nAll 16 ranges that were compared were equal.",
+              "ranges are equal"));
     CU_ASSERT(shows(damaged, TABLE_AS_TABLE, false, EXIT_REQUEST,
                     "1 of 16 ranges could not be compared with all replicas.\n"
                     "In 1 of them something cannot be read: torc status",
