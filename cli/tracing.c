@@ -4,6 +4,7 @@
 
 #include "cli/cells.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -95,7 +96,10 @@ static void put_elapsed(struct table *t, int64_t us)
     table_end_cell(t);
 }
 
-/* us since 1970 of an id that holds a time: steps of 100 ns since 1582. */
+/*
+ * us since 1970 of an id that holds a time, which counts steps of 100 ns since 1582. Rounded as the
+ * Python driver does it, by way of seconds in a double, so that cqlsh shows the same.
+ */
 static int64_t time_of(struct bytes id)
 {
     if (id.len != sizeof(struct uuid))
@@ -103,7 +107,10 @@ static int64_t time_of(struct bytes id)
     uint64_t low = load_u32(id.data);
     uint64_t mid = load_u16(id.data + 4);
     uint64_t high = load_u16(id.data + 6) & 0x0fff;
-    return ((int64_t)(high << 48 | mid << 32 | low) - 0x01b21dd213814000LL) / 10;
+    int64_t steps = (int64_t)(high << 48 | mid << 32 | low) - 0x01b21dd213814000LL;
+    double seconds = 0;
+    double fraction = modf((double)steps / 1e7, &seconds);
+    return (int64_t)seconds * USEC_PER_SEC + (int64_t)rint(fraction * USEC_PER_SEC);
 }
 
 static void put_events(struct table *t, const struct cql_rows *rows, const struct trace *trace)
