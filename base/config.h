@@ -124,6 +124,8 @@
       "SWIM: full exchange with one random member this often")                                     \
     X(NUMBER, suspicion_mult, "4", "1", "100",                                                     \
       "SWIM: probe intervals, times log10 of the cluster, from suspect to dead")                   \
+    X(DURATION, metadata_away_after, "1m", "1s", "1d",                                             \
+      "a metadata member that is down for this long gives its place to another node")              \
     X(DURATION, max_clock_offset, "500ms", "1ms", "1h",                                            \
       "a clock that is ahead by more than this is not followed")                                   \
     X(DURATION, scrub_period, "7d", "0", "365d",                                                   \

@@ -224,6 +224,8 @@
     X(one_acceptor_decides, "a proposer takes one acceptor for a quorum")                          \
     X(first_entry_again, "who fetches several entries at once is told the first one each time")    \
     X(ddl_answered_early, "a schema change is answered before the living nodes have applied it")   \
+    X(aways_at_once, "two metadata members are taken out at once, each by the word of the other")  \
+    X(away_are_chosen, "a metadata member that is away keeps its place though others are there")   \
     X(ring_change_unseen, "a node goes on with the placement it had when the ring changes")
 
 #define MUTANTS_OF_GOSSIP(X)                                                                       \

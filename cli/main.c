@@ -155,6 +155,7 @@ int main(int argc, char **argv)
     case VERB_status:
     case VERB_ring:
     case VERB_hints:
+    case VERB_metadata:
     case VERB_info: return run_status(&o);
     case VERB_repair: return repair_main(&o, look_of(&o));
     case VERB_entropy: return entropy_main(&o, look_of(&o));

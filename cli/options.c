@@ -340,6 +340,13 @@ static void put_verb_help(enum verb verb, struct buf *out)
         buf_put_text(out, "\nAsks every node that is up. A pair is two replicas of a range, each of"
                           "\nwhich keeps its own account: each pair is there twice.\n");
         break;
+    case VERB_metadata:
+        buf_put_text(
+            out,
+            "\nMost of the metadata members must be up for a change of the schema or of the ring;"
+            "\nreads and writes do without. A member that is down for long is away, and another"
+            "\nnode votes in its place, if there is one.\n");
+        break;
     case VERB_hints:
         buf_put_text(
             out,

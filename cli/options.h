@@ -12,6 +12,7 @@
     X(ring, "", "which node owns which part of the ring")                                          \
     X(hints, "", "what waits for other replicas, as a node keeps it")                              \
     X(info, "", "about the node itself")                                                           \
+    X(metadata, "", "who votes on changes of the schema and the ring")                             \
     X(repair, "[keyspace [table ...]]", "compare all replicas now, and mend what differs")         \
     X(entropy, "[keyspace]", "when replicas were last proved equal, and what they lack")           \
     X(help, "[verb]", "this text, or more about a verb")
@@ -22,7 +23,7 @@
     X(port, 'P', "PORT", "its CQL port (9042)")                                                    \
     X(username, 'u', "NAME", "shell: log in as this role")                                         \
     X(password, 'p', "TEXT", "shell: its password; asked for when it is not given")                \
-    X(http_port, 0, "PORT", "its HTTP port (9180): status, ring, hints, info, repair, entropy")    \
+    X(http_port, 0, "PORT", "its HTTP port (9180): all but shell")                                 \
     X(format, 0, "FORMAT", "table, json or csv (table)")                                           \
     X(execute, 'e', "CQL", "shell: run these statements and leave")                                \
     X(file, 'f', "FILE", "shell: run the statements of a file and leave; - is standard input")     \

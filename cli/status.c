@@ -1,6 +1,7 @@
 #include "cli/status.h"
 
 #include "cli/hints.h"
+#include "cli/metadata.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -10,7 +11,12 @@
 
 const char *status_path(enum verb verb)
 {
-    return verb == VERB_ring ? "/ring" : verb == VERB_hints ? "/hints" : "/status";
+    switch (verb) {
+    case VERB_ring: return "/ring";
+    case VERB_hints: return "/hints";
+    case VERB_metadata: return "/metadata";
+    default: return "/status";
+    }
 }
 
 static const char *text_of(const json_t *object, const char *name)
@@ -258,6 +264,8 @@ enum err status_render(enum verb verb, struct bytes answer, enum table_format fo
         put_ring(root, &t, out);
     else if (verb == VERB_hints)
         hints_render(root, &t, out);
+    else if (verb == VERB_metadata)
+        metadata_render(root, &t, out);
     else
         put_info(root, &t, out);
     table_close(&t);

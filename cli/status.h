@@ -5,6 +5,7 @@
  *             "ranges", "owns", "load", "self", "pins", "pins_s"}]}
  * /ring    {"ranges", "epoch", "moving", "owners": {dc: [[first range, how many, node]]}, "nodes"}
  * /hints   {"node", "now_ms", "waiting": [...]}: cli/hints.h
+ * /metadata: cli/metadata.h
  *
  * Fields that are missing show as null: a node of another release may say more or less.
  */

@@ -86,6 +86,7 @@ static enum err make_meta(struct node *n, struct errmsg *reterr)
         .seeds = n->config.seeds,
         .seeds_count = n->config.seeds_count,
         .replaces = n->config.replaces,
+        .away_us = n->config.away_us,
     };
     config.self.host_id = n->host_id;
     config.self.endpoint = n->config.endpoint;

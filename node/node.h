@@ -54,6 +54,7 @@ struct node_config {
     usec probe_interval_us, probe_timeout_us, gossip_interval_us, push_pull_interval_us;
     uint32_t suspicion_mult;
     usec clock_offset_max_us;
+    usec away_us; /* a metadata member that is down this long gives way; 0: a minute */
     size_t in_flight_max;
     size_t frame_max;
     uint32_t pull_bytes_max;   /* 0: as node/heal has it */
@@ -197,6 +198,7 @@ void node_set_load(struct node *n, uint64_t bytes);
 void node_metrics_text(struct node *n, struct now now, struct buf *out);
 void node_status_json(struct node *n, struct now now, struct buf *out);
 void node_ring_json(struct node *n, struct buf *out);
+void node_metadata_json(struct node *n, struct buf *out); /* cli/metadata.h has the fields */
 void node_hints_json(struct node *n, struct now now, struct buf *out);
 
 /* When replicas were last proved equal, and what they lack; `ranges`: each pair, too. */

@@ -277,6 +277,7 @@ void catchup_liveness(struct meta *m, node_no node, bool alive)
     if (p == NULL || p->dead == !alive)
         return;
     p->dead = !alive;
+    p->since = m->now.mono;
     ask_about_move_soon(m);
     wanted_progress(m);
     try_ready(m);

@@ -33,6 +33,8 @@ void command_encode(const struct command *c, struct buf *out)
         buf_put_vbytes(out, c->plan);
         break;
     case COMMAND_STEP:
+    case COMMAND_AWAY:
+    case COMMAND_HERE:
         buf_put_varint(out, c->node);
         buf_put_varint(out, c->epoch);
         break;
@@ -71,6 +73,8 @@ static enum err decode_body(struct reader *in, struct command *c)
         c->plan = read_vbytes(in);
         break;
     case COMMAND_STEP:
+    case COMMAND_AWAY:
+    case COMMAND_HERE:
         c->node = read_node(in);
         c->epoch = read_varint(in);
         break;
@@ -141,5 +145,12 @@ void command_step(node_no node, uint64_t epoch, struct buf *out)
 void command_leave_start(node_no node, struct buf *out)
 {
     struct command c = {.kind = COMMAND_LEAVE_START, .node = node};
+    command_encode(&c, out);
+}
+
+void command_away(node_no node, bool away, uint64_t away_epoch, struct buf *out)
+{
+    struct command c = {
+        .kind = away ? COMMAND_AWAY : COMMAND_HERE, .node = node, .epoch = away_epoch};
     command_encode(&c, out);
 }

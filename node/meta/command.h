@@ -8,6 +8,8 @@
  *   STEP        varint node, varint epoch
  *   NODE_UPDATE varint node, node_info
  *   LEAVE_START varint node, vbytes plan
+ *   AWAY        varint node, varint epoch
+ *   HERE        varint node, varint epoch
  *   DDL         vbytes ddl                                         (node/schema/ddl.h)
  *   plan      := empty, or ring difference                         (ring.h)
  *   node_info := uuid host, endpoint, endpoint cql, varint weight, varint boot, vbytes dc, vbytes
@@ -31,6 +33,8 @@
     X(NODE_UPDATE, 4)                                                                              \
     X(LEAVE_START, 5)                                                                              \
     X(STEP, 6)                                                                                     \
+    X(AWAY, 7)                                                                                     \
+    X(HERE, 8)                                                                                     \
     X(DDL, 16)
 
 enum command_kind {
@@ -44,10 +48,11 @@ struct command {
     struct uuid cluster;
     struct bytes name;        /* FOUND: the cluster's */
     struct node_info info;    /* FOUND, JOIN_START, NODE_UPDATE */
-    node_no node;             /* STEP, NODE_UPDATE, LEAVE_START */
+    node_no node;             /* STEP, NODE_UPDATE, LEAVE_START, AWAY, HERE */
     struct endpoint replaces; /* JOIN_START: none, or the node there loses its ranges to us */
     uint64_t asked_at; /* JOIN_START: the epoch of the member that was asked; it fills it in */
-    uint64_t epoch;    /* STEP: the ring_epoch that the node has proved for */
+    uint64_t epoch;    /* STEP: the ring_epoch that the node has proved for; AWAY, HERE: the
+                          away_epoch that it was asked for at */
     struct bytes plan; /* FOUND: the whole ring; JOIN_START, LEAVE_START: the difference */
     struct bytes ddl;  /* DDL */
 };
@@ -65,5 +70,6 @@ enum err entry_decode(struct bytes in, struct uuid *ret_id, struct command *ret)
 void command_ddl(struct bytes ddl, struct buf *out);
 void command_step(node_no node, uint64_t epoch, struct buf *out);
 void command_leave_start(node_no node, struct buf *out);
+void command_away(node_no node, bool away, uint64_t away_epoch, struct buf *out); /* or HERE */
 
 #endif

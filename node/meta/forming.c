@@ -324,6 +324,9 @@ void forming_result(struct meta *m, const struct endpoint *from, const struct wi
         m->enter_turn = 0;
         effect_no_problem(m);
         catchup_heard(m, from, 0, r->slot);
+    } else if (r->err == ERR_UNAVAILABLE) {
+        effect_problem(m, "the cluster cannot let us in yet: %s",
+                       arena_text(&m->arena, r->message));
     } else if (r->slot != 0 || r->err == ERR_REFUSED || r->err == ERR_INVALID) {
         effect_problem(m, "the cluster does not let us in: %s", arena_text(&m->arena, r->message));
         m->enter_id = rng_uuid(&m->rng); /* ask anew: what is in the way may go */

@@ -6,6 +6,7 @@
  *   catchup.c   who is ahead, fetching, RECOVERING, acknowledgements
  *   proposing.c a metadata member at work: acceptor, proposer and its queue
  *   wanted.c   a change this node wants: finding a member, retrying, waiting for all live nodes
+ *   members.c  members that are dead for long make way for others
  */
 #ifndef TORC_NODE_META_INTERNAL_H
 #define TORC_NODE_META_INTERNAL_H
@@ -48,6 +49,9 @@
 #define IDLE_ASK_US      USEC_PER_SEC
 #define MOVE_ASK_US      (10 * USEC_PER_MS) /* several nodes that join at once are asked about once */
 #define MOVE_RETRY_US    (200 * USEC_PER_MS)
+#define AWAY_US          (60 * USEC_PER_SEC)
+#define AWAY_RANK_US     (2 * USEC_PER_SEC) /* later than the member before us, who says the same */
+#define AWAY_AGAIN_US    USEC_PER_SEC
 
 struct log_entry {
     struct bytes bytes; /* owned */
@@ -67,6 +71,7 @@ struct reply {
 struct peer {
     uint64_t applied;
     bool dead;     /* says gossip */
+    usec since;    /* mono; it lives, or is dead */
     bool answered; /* while RECOVERING: it has, or it cannot */
 };
 
@@ -95,7 +100,7 @@ struct proposal {
 
 /* A change wanted by, or through, this node. */
 struct request {
-    enum { REQUEST_LOCAL, REQUEST_RELAYED, REQUEST_INTERNAL } kind;
+    enum { REQUEST_LOCAL, REQUEST_RELAYED, REQUEST_INTERNAL, REQUEST_AWAY } kind;
     uint64_t number;        /* on the wire, between us and the member */
     uint64_t caller;        /* LOCAL: the event's; RELAYED: that of `origin` */
     struct endpoint origin; /* RELAYED */
@@ -135,6 +140,7 @@ struct meta {
 
     enum meta_phase phase;
     bool started;
+    usec started_at; /* mono */
     node_no self;
     char problem[ERRMSG_SIZE];
 
@@ -209,6 +215,11 @@ struct meta {
     uint64_t requests_made;
     bool is_updating; /* a NODE_UPDATE of ourselves is under way */
     usec update_at;
+
+    /* members.c */
+    usec away_us;
+    bool is_judging; /* an AWAY or HERE of ours is under way */
+    usec judge_at;   /* not before */
 };
 
 /* meta.c */
@@ -291,5 +302,15 @@ void wanted_progress(struct meta *m); /* the log or what is known of peers has c
 void wanted_deadline(struct meta *m);
 usec wanted_next(const struct meta *m);
 void wanted_close(struct meta *m);
+void wanted_away(struct meta *m, struct bytes command); /* it ends in members_answered */
+bool wanted_has_room(const struct meta *m);
+uint32_t wanted_members_alive(const struct meta *m);
+
+/* members.c */
+void members_deadline(struct meta *m);
+usec members_next(const struct meta *m);
+void members_answered(struct meta *m, enum err err);
+/* Why nothing can be decided, and what a person does about it. */
+void members_say_down(const struct meta *m, char *text, size_t size);
 
 #endif

@@ -136,6 +136,7 @@ enum err meta_new(const struct meta_config *config, const struct meta_fact *fact
     memcpy(m->cluster_name, config->cluster_name, strlen(config->cluster_name));
     m->replaces = config->replaces;
     m->ranges = config->ranges;
+    m->away_us = config->away_us > 0 ? config->away_us : AWAY_US;
     for (size_t i = 0; i < config->seeds_count; i++) {
         m->seeds[i].at = config->seeds[i];
         m->seeds[i].is_self = endpoint_equal(&config->seeds[i], &config->self.endpoint);
@@ -179,6 +180,7 @@ static void start(struct meta *m)
     if (m->started)
         return;
     m->started = true;
+    m->started_at = m->now.mono;
     metalog_start(m);
     forming_start(m);
     if (m->phase == META_RECOVERING)
@@ -265,6 +267,7 @@ struct meta_effects meta_step(struct meta *m, const struct meta_event *event)
         forming_deadline(m);
         catchup_deadline(m);
         proposing_deadline(m);
+        members_deadline(m);
         wanted_deadline(m);
         break;
     case META_EVENT_MESSAGE: message(m, &event->message.from, event->message.message); break;
@@ -291,7 +294,7 @@ usec meta_deadline(const struct meta *m)
 {
     if (!m->started)
         return USEC_NEVER;
-    return earlier(earlier(forming_next(m), catchup_next(m)),
+    return earlier(earlier(earlier(forming_next(m), catchup_next(m)), members_next(m)),
                    earlier(proposing_next(m), wanted_next(m)));
 }
 

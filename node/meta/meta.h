@@ -48,6 +48,8 @@ struct meta_config {
     uint32_t ranges;              /* of the ring, should we be the one that founds it */
     const struct endpoint *seeds; /* resolved; our own among them makes us a possible founder */
     size_t seeds_count;           /* 0: as if we were the only one */
+    usec away_us; /* a member that is dead this long is AWAY, one that lives as long is HERE; 0: a
+                     minute */
 };
 
 /* What was stored, in any order. */

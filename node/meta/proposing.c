@@ -318,6 +318,17 @@ static void remove_proposal(struct meta *m, size_t i)
             (m->proposals_count - i) * sizeof m->proposals[0]);
 }
 
+/* Who wants to enter is told that it has to wait, and for whom; it goes on asking. */
+static void answer_unheard(struct meta *m, const struct endpoint *origin)
+{
+    struct proposal p = {.origin = *origin};
+    char text[META_MESSAGE_SIZE];
+    if (wanted_members_alive(m) * 2 > m->state.topology.members_count)
+        return;
+    members_say_down(m, text, sizeof text);
+    answer(m, &p, ERR_UNAVAILABLE, 0, text);
+}
+
 void proposing_add(struct meta *m, const struct uuid *id, struct bytes command, bool to_self,
                    const struct endpoint *origin, uint64_t request)
 {
@@ -330,6 +341,8 @@ void proposing_add(struct meta *m, const struct uuid *id, struct bytes command, 
         answer(m, &p, known->err, known->slot, known->message);
         return;
     }
+    if (origin != NULL && request == 0)
+        answer_unheard(m, origin);
     for (size_t i = 0; i < m->proposals_count; i++) {
         if (!uuid_equal(&m->proposals[i].id, id))
             continue;

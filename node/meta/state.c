@@ -1,12 +1,13 @@
 #include "node/meta/state.h"
 
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "node/meta/meta.h"
 #include "node/schema/ddl.h"
 
 #include <string.h>
 
-#define SNAPSHOT_VERSION 2
+#define SNAPSHOT_VERSION 3
 
 void state_init(struct state *s)
 {
@@ -144,6 +145,22 @@ static enum err judge_step(const struct state *s, const struct command *c, struc
     return ERR_OK;
 }
 
+/* One at a time: who asks knows whom the entry before has taken out, or has let in. So two members
+ * that hold each other for dead do not both go. */
+static enum err judge_away(const struct state *s, const struct command *c, struct errmsg *reterr)
+{
+    const struct topology *t = &s->topology;
+    const struct topology_node *n = topology_find(t, c->node);
+    if (n == NULL || n->state == NODE_LEFT)
+        return errmsg_set(reterr, ERR_NOT_FOUND, "there is no node %u", (unsigned)c->node);
+    if (c->epoch != t->away_epoch && !MUTANT(aways_at_once))
+        return errmsg_set(reterr, ERR_STALE, "another node went or came since, in slot %llu",
+                          (unsigned long long)t->away_epoch);
+    if (c->kind == COMMAND_AWAY && !topology_is_member(t, c->node))
+        return errmsg_set(reterr, ERR_STALE, "node %u is no metadata member", (unsigned)c->node);
+    return ERR_OK;
+}
+
 enum err state_judge(const struct state *s, const struct command *c, struct errmsg *reterr)
 {
     if (s->topology.epoch == 0 && c->kind != COMMAND_FOUND)
@@ -154,6 +171,8 @@ enum err state_judge(const struct state *s, const struct command *c, struct errm
     case COMMAND_STEP: return judge_step(s, c, reterr);
     case COMMAND_NODE_UPDATE: return judge_update(s, c, reterr);
     case COMMAND_LEAVE_START: return judge_leave(s, c, reterr);
+    case COMMAND_AWAY:
+    case COMMAND_HERE: return judge_away(s, c, reterr);
     case COMMAND_DDL: return ERR_OK; /* schema_apply judges */
     }
     return ERR_UNSUPPORTED;
@@ -289,6 +308,16 @@ static enum err apply_update(struct state *s, const struct command *c, struct st
     return ERR_OK;
 }
 
+static enum err apply_away(struct state *s, uint64_t slot, const struct command *c,
+                           struct state_change *change)
+{
+    if (topology_find(&s->topology, c->node)->away == (c->kind == COMMAND_AWAY))
+        return ERR_OK;
+    topology_set_away(&s->topology, slot, c->node, c->kind == COMMAND_AWAY);
+    change->changes = META_CHANGED_NODES;
+    return ERR_OK;
+}
+
 static void note_names(struct state_change *change, const struct schema *s, const char *keyspace,
                        const char *table)
 {
@@ -342,6 +371,8 @@ static enum err apply(struct state *s, uint64_t slot, const struct command *c,
     case COMMAND_STEP: return apply_step(s, slot, c, change);
     case COMMAND_NODE_UPDATE: return apply_update(s, c, change);
     case COMMAND_LEAVE_START: return apply_leave(s, slot, c, change, reterr);
+    case COMMAND_AWAY:
+    case COMMAND_HERE: return apply_away(s, slot, c, change);
     case COMMAND_DDL: return apply_ddl(s, slot, c, change, reterr);
     }
     return ERR_UNSUPPORTED;
@@ -383,7 +414,7 @@ enum err state_apply(struct state *s, struct bytes entry, struct state_change *r
     return ERR_OK;
 }
 
-/* snapshot := u8 version = 2, topology, vbytes schema, varint n, n results by slot
+/* snapshot := u8 version = 3, topology, vbytes schema, varint n, n results by slot
  * result   := uuid id, varint slot, varint err, vbytes message */
 void state_encode(const struct state *s, struct buf *out)
 {

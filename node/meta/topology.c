@@ -1,6 +1,7 @@
 #include "node/meta/topology.h"
 
 #include "base/mem.h"
+#include "base/mutant.h"
 
 #include <string.h>
 
@@ -188,8 +189,15 @@ static bool may_be_member(const struct topology_node *n)
     return n->state == NODE_NORMAL || (n->state == NODE_JOINING && n->replaces != 0);
 }
 
+void topology_set_away(struct topology *t, uint64_t slot, node_no node, bool away)
+{
+    topology_edit(t, node)->away = away;
+    t->away_epoch = slot;
+}
+
 /* How well a node would complete the members chosen so far; the lowest is taken. */
 struct candidacy {
+    uint32_t is_away; /* 2: and no member now, so that no other one goes for it */
     uint32_t is_joining;
     uint32_t same_rack;
     uint32_t same_dc;
@@ -201,6 +209,7 @@ static struct candidacy candidacy_of(const struct topology *t, const struct topo
 {
     struct candidacy c = {.is_joining = n->state == NODE_JOINING,
                           .is_new = !topology_is_member(t, n->node)};
+    c.is_away = n->away ? 1 + c.is_new : 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct node_info *other = &topology_find(t, chosen[i])->info;
         bool same_dc = strcmp(other->dc, n->info.dc) == 0;
@@ -212,6 +221,8 @@ static struct candidacy candidacy_of(const struct topology *t, const struct topo
 
 static bool is_better(struct candidacy a, struct candidacy b)
 {
+    if (a.is_away != b.is_away && !MUTANT(away_are_chosen))
+        return a.is_away < b.is_away;
     if (a.is_joining != b.is_joining)
         return a.is_joining < b.is_joining;
     if (a.same_rack != b.same_rack)
@@ -319,8 +330,8 @@ void node_info_decode(struct reader *in, struct node_info *ret)
 }
 
 /* topology := varint epoch, uuid cluster, vbytes name, varint ring_epoch, vbytes ring, moves,
- *             varint n, n nodes, varint n, n varint members
- * node     := varint number, u8 state, varint replaces, node_info
+ *             varint n, n nodes, varint n, n varint members, varint away_epoch
+ * node     := varint number, u8 state, u8 away, varint replaces, node_info
  * An epoch of 0 ends it. */
 void topology_encode(const struct topology *t, struct buf *out)
 {
@@ -341,12 +352,14 @@ void topology_encode(const struct topology *t, struct buf *out)
         const struct topology_node *n = &t->nodes[i];
         buf_put_varint(out, n->node);
         buf_put_u8(out, (uint8_t)n->state);
+        buf_put_u8(out, n->away);
         buf_put_varint(out, n->replaces);
         node_info_encode(&n->info, out);
     }
     buf_put_varint(out, t->members_count);
     for (size_t i = 0; i < t->members_count; i++)
         buf_put_varint(out, t->members[i]);
+    buf_put_varint(out, t->away_epoch);
 }
 
 static void decode_nodes(struct reader *in, struct topology *t)
@@ -356,16 +369,18 @@ static void decode_nodes(struct reader *in, struct topology *t)
     for (uint64_t i = 0; i < count && !in->failed; i++) {
         node_no node = read_u32_varint(in);
         uint8_t state = read_u8(in);
+        uint8_t away = read_u8(in);
         node_no replaces = read_u32_varint(in);
         struct node_info info;
         node_info_decode(in, &info);
-        in->failed |= state < NODE_JOINING || state > NODE_LEFT || node == 0;
+        in->failed |= state < NODE_JOINING || state > NODE_LEFT || node == 0 || away > 1;
         in->failed |= t->count > 0 && t->nodes[t->count - 1].node >= node;
         if (in->failed)
             return;
         struct topology_node *n = topology_add(t, node, &info);
         n->state = (enum node_state)state;
         n->replaces = replaces;
+        n->away = away != 0;
     }
 }
 
@@ -430,6 +445,8 @@ enum err topology_decode(struct reader *in, struct topology *ret)
         t.members_count = (uint32_t)members;
         decode_list(in, &t, t.members, t.members_count);
     }
+    t.away_epoch = read_varint(in);
+    in->failed |= t.away_epoch > t.epoch;
     if (in->failed || !is_sound(&t)) {
         topology_close(&t);
         return ERR_MALFORMED;

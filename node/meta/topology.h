@@ -20,6 +20,10 @@
  * comparison). Without keyspaces there is nothing to move: the ring settles at once.
  * ALTER KEYSPACE moves ranges in the same way, without a further table.
  *
+ * A member that has been dead for long is AWAY until it has been back for as long, by entries of
+ * the log: where there is another node to vote in its place that one does. Who is AWAY with nobody
+ * to take its place stays a member, for it may be back before the others are lost.
+ *
  * Invariants, asserted by topology_check():
  *   (1) Nodes in ascending number; no host id twice; no endpoint twice among those that have not
  *       left, but for a node and the one it replaces.
@@ -58,6 +62,7 @@ struct topology_node {
     node_no node;
     enum node_state state;
     node_no replaces; /* while JOINING: the node whose ranges it takes; else 0 */
+    bool away;        /* it was dead for long when it was a member; not chosen as one */
     struct node_info info;
 };
 
@@ -73,6 +78,7 @@ struct topology {
     struct moves moves;
     node_no members[TOPOLOGY_MEMBERS_MAX]; /* ascending: the acceptors of the next slot */
     uint32_t members_count;
+    uint64_t away_epoch; /* the slot that last made a node AWAY, or HERE */
 };
 
 void topology_init(struct topology *t);
@@ -109,9 +115,12 @@ void topology_replicate(struct topology *t, uint64_t slot, keyspace_no keyspace,
 /* A node has proved. True: it was the last one, and the ring has settled. */
 bool topology_step(struct topology *t, uint64_t slot, node_no node);
 
-/* Choose the members anew: 1, 3 or 5 of the NORMAL nodes and of those that replace one; NORMAL ones
- * first, then distinct racks, then distinct data centres, then those that are members already, then
- * the lowest numbers. */
+/* The node is AWAY from this slot on, or HERE. */
+void topology_set_away(struct topology *t, uint64_t slot, node_no node, bool away);
+
+/* Choose the members anew: 1, 3 or 5 of the NORMAL nodes and of those that replace one; those that
+ * are HERE first, then NORMAL ones, then distinct racks, then distinct data centres, then those
+ * that are members already, then the lowest numbers. */
 void topology_choose_members(struct topology *t);
 
 void topology_encode(const struct topology *t, struct buf *out);

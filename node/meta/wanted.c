@@ -4,7 +4,7 @@
  *     |  ^                                  |
  *     +--+ no answer: the next member       +--- 10 s: done, naming who has not
  *     |
- *     +--- 10 s, or 5 s when most members are away: failed, though it may still happen
+ *     +--- 10 s, or 5 s when most members are down: failed, though it may still happen
  *
  * Asking again is harmless: the id of the entry stays, and takes effect once. A change that was
  * refused changed nothing, so nobody needs to be waited for.
@@ -17,9 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_alive(struct meta *m, node_no node)
+static bool is_alive(const struct meta *m, node_no node)
 {
-    const struct peer *p = catchup_peer(m, node);
+    const struct peer *p = map_get(&m->peers, node);
     return p == NULL || !p->dead;
 }
 
@@ -219,6 +219,7 @@ static void finish(struct meta *m, const struct request *r)
         if (r->err != ERR_OK)
             effect_problem(m, "the cluster does not take our new address: %s", r->message);
         break;
+    case REQUEST_AWAY: members_answered(m, r->err); break;
     }
 }
 
@@ -278,7 +279,18 @@ void wanted_progress(struct meta *m)
     update_self(m);
 }
 
-static uint32_t members_alive(struct meta *m)
+void wanted_away(struct meta *m, struct bytes command)
+{
+    ask_member(m, new_request(m, REQUEST_AWAY, command, NULL));
+    wanted_progress(m);
+}
+
+bool wanted_has_room(const struct meta *m)
+{
+    return m->requests_count < META_REQUESTS_MAX / 2;
+}
+
+uint32_t wanted_members_alive(const struct meta *m)
 {
     const struct topology *t = &m->state.topology;
     uint32_t alive = 0;
@@ -290,13 +302,11 @@ static uint32_t members_alive(struct meta *m)
 static void give_up(struct meta *m, struct request *r)
 {
     uint32_t members = m->state.topology.members_count;
-    uint32_t alive = members_alive(m);
+    uint32_t alive = wanted_members_alive(m);
     r->slot = 0;
     if (alive * 2 <= members) {
         r->err = ERR_UNAVAILABLE;
-        snprintf(r->message, sizeof r->message,
-                 "the metadata quorum is away: %u of %u members are alive", (unsigned)alive,
-                 (unsigned)members);
+        members_say_down(m, r->message, sizeof r->message);
     } else {
         r->err = ERR_TIMEOUT;
         snprintf(r->message, sizeof r->message,
@@ -311,7 +321,7 @@ static bool is_hopeless(struct meta *m, const struct request *r)
 {
     usec half = r->until - REQUEST_US / 2;
     return m->now.mono >= r->until ||
-           (m->now.mono >= half && members_alive(m) * 2 <= m->state.topology.members_count);
+           (m->now.mono >= half && wanted_members_alive(m) * 2 <= m->state.topology.members_count);
 }
 
 void wanted_deadline(struct meta *m)

@@ -1,5 +1,5 @@
 /* http.c - what monitoring, orchestration and the command line ask: /metrics /health /ready /status
- * /ring /entropy /repair. Small answers, bounded requests.
+ * /ring /metadata /entropy /repair. Small answers, bounded requests.
  *
  * Who asks need not say who he is, so nothing can be changed here from afar: a repair is begun and
  * cancelled by who is on this machine, as with nodetool, whose door is the loopback's, too. That a
@@ -100,6 +100,18 @@ static void on_ring(struct evhttp_request *r, void *arg)
         return;
     buf_init(&out, HTTP_ANSWER_MAX);
     node_ring_json(s->node, &out);
+    answer(r, HTTP_OK, "application/json", buf_bytes(&out));
+    buf_close(&out);
+}
+
+static void on_metadata(struct evhttp_request *r, void *arg)
+{
+    struct shell *s = arg;
+    struct buf out;
+    if (!is_get(r))
+        return;
+    buf_init(&out, HTTP_ANSWER_MAX);
+    node_metadata_json(s->node, &out);
     answer(r, HTTP_OK, "application/json", buf_bytes(&out));
     buf_close(&out);
 }
@@ -245,7 +257,8 @@ static void on_other(struct evhttp_request *r, void *arg)
 {
     (void)arg;
     evhttp_send_error(r, HTTP_NOTFOUND,
-                      "there is /metrics /health /ready /status /ring /hints /entropy /repair");
+                      "there is /metrics /health /ready /status /ring /metadata /hints /entropy "
+                      "/repair");
 }
 
 enum err http_listen(struct shell *s, const struct endpoint *at, struct errmsg *reterr)
@@ -265,6 +278,7 @@ enum err http_listen(struct shell *s, const struct endpoint *at, struct errmsg *
     evhttp_set_cb(s->http, "/ready", on_ready, s);
     evhttp_set_cb(s->http, "/status", on_status, s);
     evhttp_set_cb(s->http, "/ring", on_ring, s);
+    evhttp_set_cb(s->http, "/metadata", on_metadata, s);
     evhttp_set_cb(s->http, "/entropy", on_entropy, s);
     evhttp_set_cb(s->http, "/repair", on_repair, s);
     evhttp_set_cb(s->http, "/repair/cancel", on_repair_cancel, s);

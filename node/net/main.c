@@ -235,6 +235,7 @@ static void fill_config(const struct config *c, struct node_config *n, struct tr
     n->push_pull_interval_us = c->push_pull_interval;
     n->suspicion_mult = (uint32_t)c->suspicion_mult;
     n->clock_offset_max_us = c->max_clock_offset;
+    n->away_us = c->metadata_away_after;
     n->log_min = (uint64_t)c->range_log_min;
     n->log_max = (uint64_t)c->range_log_max;
     n->logs_total = (uint64_t)c->range_log_total;

@@ -122,8 +122,9 @@ enum cql_error_code reply_outcome_code(const struct exec_result *x, bool write)
 const char *reply_outcome_text(struct request *q, const struct exec_result *x, bool write)
 {
     if (x->err == ERR_UNAVAILABLE)
-        return arena_printf(&q->arena, "Cannot achieve consistency level %s",
-                            cql_consistency_name(x->level));
+        return arena_printf(&q->arena, "Cannot achieve consistency level %s%s%s",
+                            cql_consistency_name(x->level), x->message != NULL ? ": " : "",
+                            x->message != NULL ? x->message : "");
     if (x->unknown)
         return arena_printf(&q->arena,
                             "CAS operation result is unknown - proposal accepted by %u but not a "

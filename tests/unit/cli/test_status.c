@@ -53,6 +53,25 @@ static void as_people_and_programs_want_it(void)
     CU_ASSERT_TRUE(shows(VERB_ring, "{\"owners\":{\"d\":[1,[]]}}", TABLE_AS_TABLE, "0 ranges"));
 }
 
+static void who_votes_is_shown(void)
+{
+    static const char most_down[] =
+        "{\"cluster\":\"c\",\"node\":1,\"epoch\":9,\"generation\":0,\"majority\":false,\"nodes\":["
+        "{\"node\":1,\"host_id\":\"h1\",\"address\":\"127.0.0.1:7000\",\"state\":\"NORMAL\",\"up\":"
+        "true,\"member\":true,\"away\":false,\"epoch\":9},"
+        "{\"node\":2,\"up\":false,\"member\":true,\"away\":true},"
+        "{\"node\":3,\"up\":false,\"member\":true,\"away\":false}]}";
+    CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_TABLE,
+                         "Cluster \"c\": 1 of 3 metadata members up, epoch 9, generation 0, as "
+                         "node 1 sees it.\nMost are down: reads and writes go on"));
+    CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_TABLE,
+                         "    1 | up   | member       | NORMAL | 127.0.0.1:7000 |     9 | h1"));
+    CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_TABLE, "    2 | down | member, away"));
+    CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_CSV, "\n1,up,member,NORMAL,"));
+    CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_JSON, "\"generation\": 0,"));
+    CU_ASSERT_TRUE(shows(VERB_metadata, "{\"majority\":true}", TABLE_AS_TABLE, "0 of 0 metadata"));
+}
+
 static void hints_are_shown(void)
 {
     static const char waits[] =
@@ -87,6 +106,7 @@ static void refuses_what_is_none(void)
 
 CU_TestInfo status_tests[] = {
     {"as people and programs want it", as_people_and_programs_want_it},
+    {"who votes is shown", who_votes_is_shown},
     {"hints are shown", hints_are_shown},
     {"refuses what is none", refuses_what_is_none},
     CU_TEST_INFO_NULL,

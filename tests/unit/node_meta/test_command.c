@@ -48,9 +48,11 @@ static struct command random_command(struct rng *r, enum command_kind kind)
         c.replaces = c.info.endpoint;
     if (kind == COMMAND_JOIN_START)
         c.asked_at = rng_next(r);
-    if (kind == COMMAND_STEP || kind == COMMAND_NODE_UPDATE || kind == COMMAND_LEAVE_START)
+    bool is_away = kind == COMMAND_AWAY || kind == COMMAND_HERE;
+    if (kind == COMMAND_STEP || kind == COMMAND_NODE_UPDATE || kind == COMMAND_LEAVE_START ||
+        is_away)
         c.node = (node_no)rng_next(r);
-    if (kind == COMMAND_STEP)
+    if (kind == COMMAND_STEP || is_away)
         c.epoch = rng_next(r);
     if (kind == COMMAND_DDL)
         c.ddl = random_blob(r);

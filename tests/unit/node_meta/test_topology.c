@@ -83,6 +83,48 @@ static void members_stay(void)
     topology_close(&t);
 }
 
+/* Who is away gives its place to another one, where there is one that is there. */
+static void who_is_away_makes_way(void)
+{
+    const char *racks[] = {"a/1", "a/1", "a/1", "a/1", "a/1"};
+    struct topology t = make(racks, 4);
+    const node_no all[] = {1, 2, 3}, then[] = {1, 3, 4}, back[] = {1, 2, 3};
+    expect_members(&t, all, 3);
+    topology_set_away(&t, 7, 2, true);
+    topology_choose_members(&t);
+    expect_members(&t, then, 3);
+    CU_ASSERT_EQUAL(t.away_epoch, 7);
+    /* Nobody is left to take its place, nor does another one that is away. */
+    topology_set_away(&t, 8, 3, true);
+    topology_choose_members(&t);
+    expect_members(&t, then, 3);
+    topology_check(&t);
+    /* Who is here again goes before who is not. */
+    topology_set_away(&t, 9, 2, false);
+    topology_choose_members(&t);
+    expect_members(&t, (const node_no[]){1, 2, 4}, 3);
+    topology_set_away(&t, 10, 3, false);
+    topology_set_away(&t, 11, 4, true);
+    topology_choose_members(&t);
+    expect_members(&t, back, 3);
+    topology_close(&t);
+}
+
+/* Another rack is better only while it is there. */
+static void another_rack_that_is_away(void)
+{
+    const char *racks[] = {"a/1", "a/1", "a/1", "a/2"};
+    struct topology t = make(racks, 4);
+    expect_members(&t, (const node_no[]){1, 2, 4}, 3);
+    topology_set_away(&t, 7, 4, true);
+    topology_choose_members(&t);
+    expect_members(&t, (const node_no[]){1, 2, 3}, 3);
+    topology_set_away(&t, 8, 4, false);
+    topology_choose_members(&t);
+    expect_members(&t, (const node_no[]){1, 2, 4}, 3);
+    topology_close(&t);
+}
+
 static void bytes_are_read_back(void)
 {
     const char *racks[] = {"a/1", "a/2", "b/1", "b/2"};
@@ -91,6 +133,7 @@ static void bytes_are_read_back(void)
     buf_init(&a, BUF_MAX_DEFAULT);
     buf_init(&b, BUF_MAX_DEFAULT);
     topology_edit(&t, 4)->state = NODE_LEFT;
+    topology_set_away(&t, 9, 3, true);
     topology_choose_members(&t);
     topology_encode(&t, &a);
     struct reader in = reader_make(buf_bytes(&a));
@@ -99,6 +142,8 @@ static void bytes_are_read_back(void)
     topology_check(&back);
     topology_encode(&back, &b);
     CU_ASSERT_TRUE(bytes_equal(buf_bytes(&a), buf_bytes(&b)));
+    CU_ASSERT_TRUE(topology_find(&back, 3)->away);
+    CU_ASSERT_EQUAL(back.away_epoch, 9);
     topology_close(&back);
     for (size_t len = 0; len < a.len; len++) {
         in = reader_make(bytes_make(a.data, len));
@@ -112,6 +157,8 @@ static void bytes_are_read_back(void)
 CU_TestInfo topology_tests[] = {
     {"members by size and rack", members_by_size_and_rack},
     {"members stay", members_stay},
+    {"who is away makes way", who_is_away_makes_way},
+    {"another rack that is away", another_rack_that_is_away},
     {"bytes are read back", bytes_are_read_back},
     CU_TEST_INFO_NULL,
 };
