@@ -35,6 +35,8 @@ STORAGE_PORT = 7000
 HTTP_PORT = 9180
 OUTSIDE = [h for h in os.environ.get("RING", "").split(",") if h]
 
+SHARED = pathlib.Path("/dev/shm")
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 _failed = False  # a test failed: keep the logs
@@ -68,6 +70,13 @@ def network():
     """The first three numbers of this program's addresses. 127.0 is left to people."""
     pid = os.getpid()
     return f"127.{1 + (pid >> 8) % 250}.{pid & 0xff}"
+
+
+def forget_clock(pid):
+    """What libfaketime (skew/faketime.py) has shared under the number of a process, which removes it
+    only when it ends in peace."""
+    for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+        (SHARED / name).unlink(missing_ok=True)
 
 
 class Node:
@@ -158,6 +167,8 @@ class Node:
             process.kill()
             process.wait()
             raise
+        finally:
+            forget_clock(process.pid)
 
     def rss(self):
         """Resident memory in bytes."""
@@ -239,10 +250,7 @@ class Ring:
         if self.dir is None or not self.dir.exists():
             return
         for node in self.nodes:
-            if node.process is not None:
-                node.process.kill()
-                node.process.wait()
-                node.process = None
+            node.kill()
         if _failed:
             print(f"    logs are kept in {self.dir}/node*/log", flush=True)
         else:
