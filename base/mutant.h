@@ -192,6 +192,7 @@
     X(repair_not_again, "who was compared with first does not get what a later replica brought")   \
     X(left_out_is_equal, "a range is equal though a replica lacks what was left out")              \
     X(alone_is_unread, "a full run does not read what has one replica")                            \
+    X(newcomers_uncompared, "a run compares a range that moves with its replicas of now alone")    \
     X(repair_says_equal, "a range that could not be compared is told of as equal")                 \
     X(repair_counts_twice,                                                                         \
       "rows that a leader counted before it died are counted by the next one")                     \

@@ -170,8 +170,9 @@ static int compare_peers(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* By number, but not all ranges with the same one first. Who has been compared with already has,
- * unless there are others now. */
+/* Replicas of now and, where the range moves, those that it will have: who asks for a repair after
+ * there are to be more of them means all. By number, but not all ranges with the same one first.
+ * Who has been compared with already has, unless there are others now. */
 void unit_find_peers(struct repair *r, struct unit *u)
 {
     const struct placement *p = cluster_placement(r->cluster, u->keyspace);
@@ -183,12 +184,14 @@ void unit_find_peers(struct repair *r, struct unit *u)
         u->peers_count = 0;
         return;
     }
-    struct replicas replicas = placement_replicas(p, u->range);
+    struct replicas sets[] = {placement_replicas(p, u->range), placement_pending(p, u->range)};
     struct unit_peer list[UNIT_PEERS_MAX];
     size_t count = 0, known = 0;
-    for (uint32_t i = 0; i < replicas.count && count < UNIT_PEERS_MAX; i++) {
-        if (replicas.node[i] != self)
-            list[count++] = (struct unit_peer){.node = replicas.node[i]};
+    for (size_t s = 0; s < ARRAY_LEN(sets) && !(s > 0 && MUTANT(newcomers_uncompared)); s++) {
+        for (uint32_t i = 0; i < sets[s].count && count < UNIT_PEERS_MAX; i++) {
+            if (sets[s].node[i] != self)
+                list[count++] = (struct unit_peer){.node = sets[s].node[i]};
+        }
     }
     u->alone = count == 0;
     if (u->alone && u->full && !MUTANT(alone_is_unread))

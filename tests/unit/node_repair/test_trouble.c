@@ -364,6 +364,28 @@ static void the_ring_changes(void)
     CU_ASSERT(repair_stats(w.node[3].repair).led > 0);
 }
 
+/* Who is about to hold a range is compared with like who does: what it has yet to get is no more
+ * equal than what another one lacks. */
+static void who_is_to_come_is_compared_with(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 16, 3);
+    world_joins(3, 3);
+    world_plant(3, 0, 5, 1);
+    set_dots(3, 7, 3);
+    const struct repair_run *run = world_find(1, world_start(1, &everything));
+    world_elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(run->state, REPAIR_RUNNING);
+    CU_ASSERT_EQUAL(run->waits_for, 3);
+    CU_ASSERT_EQUAL(run->waits, 2);
+    set_dots(4, 7, 3);
+    CU_ASSERT(world_run(10 * USEC_PER_SEC));
+    CU_ASSERT_EQUAL(world_sums(run, counts).rows_different, 1);
+    CU_ASSERT_EQUAL(counts[2], 31);
+    CU_ASSERT_EQUAL(counts[3], 0);
+    CU_ASSERT_EQUAL(w.node[2].rows[0][5], 2);
+}
+
 static void a_keyspace_is_dropped(void)
 {
     uint32_t counts[4];
@@ -488,6 +510,7 @@ CU_TestInfo trouble_tests[] = {
     {"the manager comes back", the_manager_comes_back},
     {"a silent leader is given up", a_silent_leader_is_given_up},
     {"the ring changes", the_ring_changes},
+    {"who is to come is compared with", who_is_to_come_is_compared_with},
     {"a keyspace is dropped", a_keyspace_is_dropped},
     {"a table is dropped", a_table_is_dropped},
     {"passing errors are tried again", passing_errors_are_tried_again},

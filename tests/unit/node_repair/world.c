@@ -21,11 +21,12 @@ static void start(node_no no)
     n->repair = repair_new(&repair, n->engine, n->cluster);
 }
 
-static void set_ring(unsigned mask)
+/* Of the nodes in `mask`; that one is about to take ranges over. */
+static void set_ring(unsigned mask, node_no joining)
 {
     struct cluster_node nodes[NODES_MAX] = {{0}};
     struct ring_node members[NODES_MAX] = {{0}};
-    struct ring *ring;
+    struct ring *ring, *grown;
     uint32_t owners = 0;
     for (node_no i = 0; i < w.nodes; i++) {
         nodes[i].node = i + 1;
@@ -39,6 +40,13 @@ static void set_ring(unsigned mask)
         strcpy(members[owners++].rack, "r1");
     }
     CU_ASSERT_EQUAL_FATAL(ring_plan_fresh(w.ranges, members, owners, &ring), ERR_OK);
+    if (joining != 0) {
+        struct ring_node newcomer = members[0];
+        newcomer.node = joining;
+        CU_ASSERT_EQUAL_FATAL(ring_plan_join(ring, &newcomer, 1, &grown), ERR_OK);
+        ring_free(ring);
+        ring = grown;
+    }
     for (node_no i = 0; i < w.nodes; i++)
         cluster_set_nodes(w.node[i].cluster, i + 1, nodes, w.nodes, ring, 1);
     ring_free(ring);
@@ -46,7 +54,12 @@ static void set_ring(unsigned mask)
 
 void world_own(unsigned mask)
 {
-    set_ring(mask);
+    set_ring(mask, 0);
+}
+
+void world_joins(unsigned mask, node_no node)
+{
+    set_ring(mask, node);
 }
 
 void world_setup(unsigned nodes, uint32_t ranges, uint32_t rf)
@@ -63,7 +76,7 @@ void world_setup(unsigned nodes, uint32_t ranges, uint32_t rf)
         w.node[i].store = store_mem_new();
         w.node[i].cluster = cluster_new();
     }
-    set_ring((1u << nodes) - 1);
+    set_ring((1u << nodes) - 1, 0);
     for (node_no i = 0; i < nodes; i++) {
         for (unsigned k = 0; k < KEYSPACES; k++)
             cluster_set_keyspace(w.node[i].cluster, KEYSPACE + k, &strategy);
@@ -217,9 +230,9 @@ static void compare_range(const struct session *s, range_no range)
 
 static bool is_replica(const struct session *s, range_no range)
 {
-    const struct placement *p = cluster_placement(w.node[s->node - 1].cluster, s->keyspace);
-    return p != NULL && replicas_have(placement_replicas(p, range), s->node) &&
-           replicas_have(placement_replicas(p, range), s->peer);
+    struct cluster *c = w.node[s->node - 1].cluster;
+    return cluster_is_replica(c, s->keyspace, range, s->node) &&
+           cluster_is_replica(c, s->keyspace, range, s->peer);
 }
 
 static void end_session(struct session s)

@@ -63,7 +63,8 @@ void world_teardown(void);
 
 /* The ring has these nodes as owners from now on (bit 0: node 1). */
 void world_own(unsigned mask);
-void world_down(node_no node); /* the process ends, and the others see it */
+void world_joins(unsigned mask, node_no node); /* ... and this one will, too: ranges move to it */
+void world_down(node_no node);                 /* the process ends, and the others see it */
 void world_up(node_no node);
 void world_drop_keyspace(keyspace_no keyspace);
 
