@@ -205,6 +205,13 @@ int64_t engine_maximum(struct engine *e, table_no table, token place)
     return dropped > applied ? dropped : applied;
 }
 
+bool engine_maximum_is_bound(struct engine *e, table_no table, token place)
+{
+    uint64_t hash = maxima_hash(table, place);
+    return maxima_is_bound(&e->maxima, hash) &&
+           engine_maximum(e, table, place) == maxima_at(&e->maxima, hash);
+}
+
 /* --- facts */
 
 enum err engine_fact_get(struct engine *e, struct bytes name, struct buf *ret_value)

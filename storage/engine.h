@@ -417,6 +417,11 @@ enum err engine_serving_error(struct engine *e, keyspace_no keyspace, range_no r
 int64_t engine_max_timestamp(const struct engine *e);
 int64_t engine_maximum(struct engine *e, table_no table, token place);
 
+/* Whether that one is a bound from before the start, which runs ahead: there may be nothing with
+ * that timestamp, so nothing is to be stamped by it before it was looked what there is
+ * (engine_weigh, engine_contest). */
+bool engine_maximum_is_bound(struct engine *e, table_no table, token place);
+
 /* What becomes of a part that is about to be applied (engine_weigh.c). */
 struct weighed {
     bool newest;         /* it is above engine_maximum: nothing was read */

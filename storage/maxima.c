@@ -67,6 +67,12 @@ int64_t maxima_at(const struct maxima *m, uint64_t hash)
     return own > g->floor ? own : g->floor;
 }
 
+bool maxima_is_bound(const struct maxima *m, uint64_t hash)
+{
+    const struct maxima_group *g = &m->groups[group_of(hash)];
+    return g->floor > bucket_at(g, (uint32_t)(hash >> (64 - MAXIMA_BITS)));
+}
+
 /* --- groups */
 
 static int64_t plus(int64_t timestamp, int64_t us)

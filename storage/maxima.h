@@ -51,6 +51,10 @@ uint64_t maxima_hash(table_no table, token place);
  * there. */
 int64_t maxima_at(const struct maxima *m, uint64_t hash);
 
+/* Whether that is the bound of the group, from before the start: nothing need have that timestamp.
+ */
+bool maxima_is_bound(const struct maxima *m, uint64_t hash);
+
 /* A timestamp is being written. True: the record of that group is to be stored with it or before.
  */
 bool maxima_note(struct maxima *m, uint64_t hash, int64_t timestamp, uint32_t *ret_group);

@@ -92,7 +92,9 @@ static enum err look(struct coord *c, keyspace_no keyspace, table_no table, toke
     if (err != ERR_OK)
         return err;
     *ret = engine_maximum(c->engine, table, place);
-    if (*ret <= a->limit)
+    bool raises = *ret >= a->stamp - 1;
+    bool guessed = raises && engine_maximum_is_bound(c->engine, table, place);
+    if (*ret <= a->limit && !guessed)
         return ERR_OK;
     if (part == NULL)
         return ERR_BEHIND;

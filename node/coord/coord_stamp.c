@@ -110,7 +110,9 @@ enum err stamp_mint(struct coord *c, struct now now, struct run *run, struct dot
     struct arena *arena = &run->memory->arena;
     int64_t maximum = engine_maximum(c->engine, p->table, p->token);
     struct weighed w = {.newest = true};
-    if (raises(run) && part_min_timestamp(p) <= maximum)
+    bool guessed =
+        run->kind != WRITE_COUNTER && engine_maximum_is_bound(c->engine, p->table, p->token);
+    if (raises(run) && part_min_timestamp(p) <= maximum && !guessed)
         c->stats.raised += raise_above(c, run, maximum);
     part_set_dot(p, dot);
     run->sent = *p;

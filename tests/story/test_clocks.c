@@ -293,6 +293,35 @@ static void a_client_hears_of_its_old_timestamps(void)
     CU_ASSERT(become_equal(SECONDS(10)));
 }
 
+/* After a start the largest timestamps are known by bounds that run ahead. They are no timestamps:
+ * a write above them would be above what is written after it at ONE, where nobody is asked. */
+static void a_bound_of_before_a_restart_is_no_timestamp(void)
+{
+    char cql[96];
+    int ahead = 0;
+    story_begin(3);
+    CU_ASSERT(write_rows(1, CQL_CL_ALL, 1, 20));
+    for (unsigned i = 1; i <= 3; i++) {
+        sim_kill(sim, i);
+        sim_start(sim, i);
+    }
+    sim_elapse(sim, SECONDS(2));
+    for (int round = 0; round < 100; round++) {
+        int key = 1 + round % 20;
+        unsigned via = 1 + (unsigned)round % 3;
+        enum cql_consistency level = round % 2 == 0 ? CQL_CL_QUORUM : CQL_CL_ONE;
+        sim_elapse(sim, MILLISECONDS(90));
+        snprintf(cql, sizeof cql, "UPDATE ks.t SET v = 'n%d' WHERE k = %d", round, key);
+        CU_ASSERT(says(via, level, "ok", cql));
+        int64_t now = INT64_C(1767225600) * USEC_PER_SEC + sim_now(sim);
+        const struct sim_reply *r =
+            sim_cql(sim, via, CQL_CL_ALL, "SELECT WRITETIME(v) FROM ks.t WHERE k = %d", key);
+        CU_ASSERT_EQUAL_FATAL(r->rows, 1);
+        ahead += (int64_t)load_u64(r->cells[0].bytes.data) > now;
+    }
+    CU_ASSERT_EQUAL(ahead, 0);
+}
+
 /* What a client stamps concerns the cells it stamps and nothing else: no clock follows it, and the
  * row can be deleted by the very same stamp. */
 static void a_timestamp_from_the_far_future_stays_with_its_row(void)
@@ -471,6 +500,8 @@ CU_TestInfo clocks_tests[] = {
     {"writes one after the other are never lost (13)", writes_one_after_the_other_are_never_lost},
     {"a clock that has just jumped loses nothing in silence (13)", a_clock_that_has_just_jumped},
     {"a client hears of its old timestamps (14)", a_client_hears_of_its_old_timestamps},
+    {"a bound of before a restart is no timestamp (13)",
+     a_bound_of_before_a_restart_is_no_timestamp},
     {"a timestamp from the far future stays with its row (14)",
      a_timestamp_from_the_far_future_stays_with_its_row},
     {"a clock that jumped ahead destroys nothing (15)", a_clock_that_jumped_ahead_destroys_nothing},
