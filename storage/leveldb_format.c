@@ -281,7 +281,7 @@ static bool apply(struct ldb_manifest *m, struct bytes edit)
         struct bytes from, to;
         switch (ldb_number(&in)) {
         case COMPARATOR: (void)read_piece(&in); break;
-        case LOG:
+        case LOG: m->log = ldb_number(&in); break;
         case NEXT_FILE:
         case LAST_WRITE:
         case LOG_BEFORE: (void)ldb_number(&in); break;

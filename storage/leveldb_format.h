@@ -64,6 +64,7 @@ struct ldb_file {
 struct ldb_manifest {
     struct ldb_file *files;
     size_t count, cap;
+    uint64_t log; /* the oldest log that is needed; 0: none yet */
 };
 
 void ldb_manifest_init(struct ldb_manifest *m);

@@ -1,5 +1,6 @@
 /* store_leveldb.c - see store_leveldb.h. */
 #include "base/mem.h"
+#include "storage/leveldb_files.h"
 #include "storage/log_tail.h"
 #include "storage/store_leveldb_private.h"
 
@@ -339,6 +340,8 @@ static enum err open_database(struct store_leveldb *l, const struct store_leveld
                           err_text(err));
     if (config->mend || ldb_has_lost_current(path))
         err = ldb_mend(path, &l->lost, &l->mended, reterr);
+    if (err == ERR_OK)
+        err = ldb_check_named(path, reterr);
     if (err != ERR_OK)
         return err;
     text = try_open(l, path);

@@ -18,7 +18,7 @@
  * the id (engine_lost).
  */
 #include "base/mem.h"
-#include "storage/leveldb_format.h"
+#include "storage/leveldb_files.h"
 #include "storage/store_leveldb_private.h"
 
 #include <dirent.h>
@@ -31,9 +31,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_MAX_LEN 4096
-#define ASIDE_MAX    16 /* a disk that is damaged so often is to be replaced */
-#define DAMAGE_MAX   ((size_t)16 << 20)
+#define ASIDE_MAX  16 /* a disk that is damaged so often is to be replaced */
+#define DAMAGE_MAX ((size_t)16 << 20)
 
 struct patch { /* of a file of the manifest */
     uint64_t number, size;
@@ -53,57 +52,6 @@ struct mending {
 };
 
 /* --- files */
-
-static void name_of(char out[PATH_MAX_LEN], const char *dir, const char *name)
-{
-    if (snprintf(out, PATH_MAX_LEN, "%s/%s", dir, name) >= PATH_MAX_LEN)
-        out[0] = 0; /* which cannot be opened */
-}
-
-/* Those of old versions end in .sst. */
-static bool table_name(char out[PATH_MAX_LEN], const char *dir, uint64_t number)
-{
-    static const char *const ends[] = {"ldb", "sst"};
-    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-        if (snprintf(out, PATH_MAX_LEN, "%s/%06llu.%s", dir, (unsigned long long)number, ends[i]) <
-                PATH_MAX_LEN &&
-            access(out, F_OK) == 0)
-            return true;
-    }
-    (void)snprintf(out, PATH_MAX_LEN, "%s/%06llu.ldb", dir, (unsigned long long)number);
-    return false;
-}
-
-struct mapping {
-    struct bytes bytes;
-    void *at;
-};
-
-static enum err map_file(const char *path, struct mapping *ret)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    enum err err = fd < 0 && errno == ENOENT ? ERR_NOT_FOUND : ERR_OK;
-    *ret = (struct mapping){.bytes = BYTES_NONE};
-    if (err == ERR_OK && (fd < 0 || fstat(fd, &st) != 0))
-        err = ERR_IO;
-    if (err == ERR_OK && st.st_size > 0) {
-        ret->at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (ret->at == MAP_FAILED)
-            err = ERR_IO;
-        else
-            ret->bytes = bytes_make(ret->at, (size_t)st.st_size);
-    }
-    if (fd >= 0)
-        close(fd);
-    return err;
-}
-
-static void unmap(struct mapping *m)
-{
-    if (m->bytes.len > 0)
-        munmap(m->at, m->bytes.len);
-}
 
 static bool write_all(int fd, struct bytes b, uint64_t at)
 {
@@ -129,9 +77,9 @@ static enum err write_file(const char *path, struct bytes content)
 /* There from one moment to the next, whole. */
 static enum err replace_file(const char *dir, const char *name, struct bytes content)
 {
-    char path[PATH_MAX_LEN], fresh[PATH_MAX_LEN];
-    name_of(path, dir, name);
-    name_of(fresh, dir, "mending");
+    char path[LDB_PATH_MAX], fresh[LDB_PATH_MAX];
+    ldb_name_of(path, dir, name);
+    ldb_name_of(fresh, dir, "mending");
     enum err err = write_file(fresh, content);
     if (err == ERR_OK && (rename(fresh, path) != 0 || !ldb_sync_directory(dir)))
         err = ERR_IO;
@@ -141,45 +89,41 @@ static enum err replace_file(const char *dir, const char *name, struct bytes con
 /* A copy of it in the folder "lost", unless there is one. */
 static enum err keep(const char *dir, const char *path)
 {
-    char folder[PATH_MAX_LEN], copy[PATH_MAX_LEN];
-    struct mapping m;
-    name_of(folder, dir, "lost");
+    char folder[LDB_PATH_MAX], copy[LDB_PATH_MAX];
+    struct ldb_mapping m;
+    ldb_name_of(folder, dir, "lost");
     if (mkdir(folder, 0755) != 0 && errno != EEXIST)
         return ERR_IO;
-    name_of(copy, folder, strrchr(path, '/') + 1);
+    ldb_name_of(copy, folder, strrchr(path, '/') + 1);
     if (access(copy, F_OK) == 0)
         return ERR_OK;
-    enum err err = map_file(path, &m);
+    enum err err = ldb_map_file(path, &m);
     if (err == ERR_OK)
         err = write_file(copy, m.bytes);
-    unmap(&m);
+    ldb_unmap(&m);
     return err;
 }
 
 /* --- which manifest */
 
 /* That of the largest number which can be read: it was whole before CURRENT named it. */
-static enum err find_manifest(struct mending *m, char ret_name[64])
+static enum err find_manifest(struct mending *m, char ret_name[LDB_NAME_MAX])
 {
-    char path[PATH_MAX_LEN];
     uint64_t best = 0;
     DIR *dir = opendir(m->path);
     enum err err = dir == NULL ? ERR_IO : ERR_CORRUPT;
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
         struct ldb_manifest one;
-        struct mapping file;
         uint64_t number =
             strncmp(e->d_name, "MANIFEST-", 9) == 0 ? strtoull(e->d_name + 9, NULL, 10) : 0;
-        if (number <= best || strlen(e->d_name) >= 64)
+        if (number <= best || strlen(e->d_name) >= LDB_NAME_MAX)
             continue;
         ldb_manifest_init(&one);
-        name_of(path, m->path, e->d_name);
-        if (map_file(path, &file) == ERR_OK && ldb_manifest_read(file.bytes, &one) == ERR_OK) {
+        if (ldb_manifest_of(m->path, e->d_name, &one) == ERR_OK) {
             best = number;
             memcpy(ret_name, e->d_name, strlen(e->d_name) + 1);
             err = ERR_OK;
         }
-        unmap(&file);
         ldb_manifest_close(&one);
     }
     if (dir != NULL)
@@ -190,31 +134,18 @@ static enum err find_manifest(struct mending *m, char ret_name[64])
 /* The one that CURRENT names; where it names none that is there, CURRENT is written anew. */
 static enum err read_manifest(struct mending *m)
 {
-    char path[PATH_MAX_LEN], name[64] = {0}, line[66];
-    struct mapping current, file;
-    name_of(path, m->path, "CURRENT");
-    enum err err = map_file(path, &current);
-    if (err == ERR_OK && current.bytes.len < sizeof name && current.bytes.len > 9) {
-        memcpy(name, current.bytes.data, current.bytes.len);
-        name[strcspn(name, "\n")] = 0;
-    }
-    unmap(&current);
-    name_of(path, m->path, name);
-    if (strncmp(name, "MANIFEST-", 9) != 0 || strchr(name, '/') != NULL ||
-        access(path, F_OK) != 0) {
+    char path[LDB_PATH_MAX], name[LDB_NAME_MAX], line[LDB_NAME_MAX + 2];
+    enum err err = ldb_current(m->path, name);
+    ldb_name_of(path, m->path, name);
+    if (err == ERR_IO)
+        return err;
+    if (err != ERR_OK || access(path, F_OK) != 0) {
         err = find_manifest(m, name);
         snprintf(line, sizeof line, "%s\n", name);
         if (err == ERR_OK)
             err = replace_file(m->path, "CURRENT", bytes_text(line));
-        name_of(path, m->path, name);
     }
-    if (err == ERR_OK)
-        err = map_file(path, &file);
-    if (err != ERR_OK)
-        return err;
-    err = ldb_manifest_read(file.bytes, &m->manifest);
-    unmap(&file);
-    return err;
+    return err == ERR_OK ? ldb_manifest_of(m->path, name, &m->manifest) : err;
 }
 
 /* LevelDB makes a directory with the first manifest, then CURRENT, and all else after that. So who
@@ -230,10 +161,10 @@ static bool is_of_use(const char *name)
 
 bool ldb_has_lost_current(const char *path)
 {
-    char name[PATH_MAX_LEN];
+    char name[LDB_PATH_MAX];
     bool any = false;
     DIR *dir = opendir(path);
-    name_of(name, path, "CURRENT");
+    ldb_name_of(name, path, "CURRENT");
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
         any |= is_of_use(e->d_name);
     if (dir != NULL)
@@ -269,13 +200,14 @@ static void note_block(void *arg, const struct ldb_block *b)
 
 static enum err look_at(struct mending *m, const struct ldb_file *f)
 {
-    char path[PATH_MAX_LEN];
-    struct mapping file = {.bytes = BYTES_NONE};
+    char path[LDB_PATH_MAX];
+    struct ldb_mapping file = {.bytes = BYTES_NONE};
     m->file = f;
-    enum err err = table_name(path, m->path, f->number) ? map_file(path, &file) : ERR_CORRUPT;
+    enum err err =
+        ldb_table_name(path, m->path, f->number) ? ldb_map_file(path, &file) : ERR_CORRUPT;
     if (err == ERR_OK)
         err = file.bytes.len == f->size ? ldb_table_check(file.bytes, note_block, m) : ERR_CORRUPT;
-    unmap(&file);
+    ldb_unmap(&file);
     if (err == ERR_CORRUPT) {
         add_patch(m)->whole = true;
         lost_add(m->lost, buf_bytes(&f->from), buf_bytes(&f->to));
@@ -288,9 +220,9 @@ static enum err look_at(struct mending *m, const struct ldb_file *f)
 
 static enum err patch_blocks(const struct mending *m, const struct patch *p)
 {
-    char path[PATH_MAX_LEN];
+    char path[LDB_PATH_MAX];
     struct buf block;
-    (void)table_name(path, m->path, p->number);
+    (void)ldb_table_name(path, m->path, p->number);
     enum err err = keep(m->path, path);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     for (size_t i = 0; i < p->count && err == ERR_OK; i++) {
@@ -309,10 +241,10 @@ static enum err patch_blocks(const struct mending *m, const struct patch *p)
 
 static enum err patch_whole(const struct mending *m, const struct patch *p)
 {
-    char path[PATH_MAX_LEN], fresh[PATH_MAX_LEN];
+    char path[LDB_PATH_MAX], fresh[LDB_PATH_MAX];
     struct buf start, footer;
-    enum err err = table_name(path, m->path, p->number) ? keep(m->path, path) : ERR_OK;
-    name_of(fresh, m->path, "mending");
+    enum err err = ldb_table_name(path, m->path, p->number) ? keep(m->path, path) : ERR_OK;
+    ldb_name_of(fresh, m->path, "mending");
     buf_init(&start, LDB_FOOTER_SIZE);
     buf_init(&footer, LDB_FOOTER_SIZE);
     ldb_empty_table(&start, &footer);
@@ -344,15 +276,15 @@ enum err ldb_write_lost(const char *path, const struct lost_keys *lost)
 
 enum err ldb_read_lost(const char *path, struct lost_keys *ret)
 {
-    char name[PATH_MAX_LEN];
-    struct mapping m;
-    name_of(name, path, "DAMAGE");
+    char name[LDB_PATH_MAX];
+    struct ldb_mapping m;
+    ldb_name_of(name, path, "DAMAGE");
     if (access(name, F_OK) != 0) /* or no directory: LevelDB will say so */
         return ERR_OK;
-    enum err err = map_file(name, &m);
+    enum err err = ldb_map_file(name, &m);
     if (err == ERR_OK)
         err = lost_decode(m.bytes, ret);
-    unmap(&m);
+    ldb_unmap(&m);
     return err;
 }
 
@@ -389,22 +321,22 @@ enum err ldb_mend(const char *path, struct lost_keys *lost, bool *ret_found, str
 
 /* --- what cannot be mended */
 
-static void aside_name(char out[PATH_MAX_LEN], const char *path, unsigned number)
+static void aside_name(char out[LDB_PATH_MAX], const char *path, unsigned number)
 {
-    if (snprintf(out, PATH_MAX_LEN, "%s/lost-%u", path, number) >= PATH_MAX_LEN)
+    if (snprintf(out, LDB_PATH_MAX, "%s/lost-%u", path, number) >= LDB_PATH_MAX)
         out[0] = 0;
 }
 
 bool store_leveldb_was_set_aside(const char *path)
 {
-    char folder[PATH_MAX_LEN];
+    char folder[LDB_PATH_MAX];
     aside_name(folder, path, 1);
     return access(folder, F_OK) == 0;
 }
 
 enum err store_leveldb_set_aside(const char *path, struct errmsg *reterr)
 {
-    char folder[PATH_MAX_LEN], from[PATH_MAX_LEN], to[PATH_MAX_LEN];
+    char folder[LDB_PATH_MAX], from[LDB_PATH_MAX], to[LDB_PATH_MAX];
     unsigned number = 1;
     bool good = true;
     aside_name(folder, path, number);
@@ -414,8 +346,8 @@ enum err store_leveldb_set_aside(const char *path, struct errmsg *reterr)
     for (struct dirent *e; dir != NULL && number < ASIDE_MAX && (e = readdir(dir)) != NULL;) {
         if (e->d_name[0] == '.' || strncmp(e->d_name, "lost", 4) == 0)
             continue;
-        name_of(from, path, e->d_name);
-        name_of(to, folder, e->d_name);
+        ldb_name_of(from, path, e->d_name);
+        ldb_name_of(to, folder, e->d_name);
         good = rename(from, to) == 0 && good;
     }
     good = good && dir != NULL && number < ASIDE_MAX && ldb_sync_directory(path);

@@ -311,7 +311,58 @@ static void lost_stretches(void)
     lost_close(&again);
 }
 
+/* One synced write that is in no table yet; then those files go. */
+static void write_and_lose(const char *word)
+{
+    struct store *s;
+    struct store_batch b;
+    char room[16];
+    unsigned gone = 0;
+    fill();
+    CU_ASSERT_EQUAL_FATAL(open_store(false, &s), ERR_OK);
+    store_batch_init(&b);
+    store_batch_put(&b, key_of(KEYS, room), BYTES_LIT("synced, and acked"));
+    store_write(s, &b, 1);
+    store_flush(s);
+    store_batch_close(&b);
+    store_close(s);
+    DIR *d = opendir(dir);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        gone += strstr(e->d_name, word) != NULL && unlink(path) == 0;
+    }
+    closedir(d);
+    CU_ASSERT(gone > 0);
+}
+
+static void is_told(const char *word)
+{
+    struct errmsg why = {""};
+    struct store_leveldb_config config = {.path = dir};
+    struct store *s;
+    CU_ASSERT_EQUAL(store_leveldb_open(&config, &s, &why), ERR_CORRUPT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why.text, word));
+}
+
+/* The manifest names the log that has what is in no table yet: without it synced writes are gone,
+ * and LevelDB does not say a word. */
+static void a_log_that_is_gone_is_no_small_thing(void)
+{
+    write_and_lose(".log");
+    is_told(".log is gone");
+}
+
+/* It is a lost disk, and no directory that was named wrong. */
+static void a_manifest_that_is_gone(void)
+{
+    write_and_lose("MANIFEST-");
+    is_told("MANIFEST-");
+}
+
 CU_TestInfo mend_tests[] = {
+    {"a log that is gone is no small thing", a_log_that_is_gone_is_no_small_thing},
+    {"a manifest that is gone", a_manifest_that_is_gone},
     {"bytes that flip anywhere", bytes_that_flip_anywhere},
     {"a block is no file", a_block_is_no_file},
     {"files that are gone", files_that_are_gone},
