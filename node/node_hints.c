@@ -40,9 +40,10 @@ static const char *hint_why(struct arena *arena, const struct coord_hint_queue *
         return "being brought";
     if (!w->up)
         return "down";
-    if (q->failures > 0)
-        return arena_printf(arena, "could not be brought; tried again in %" PRId64 " s",
-                            (q->pause + USEC_PER_SEC - 1) / USEC_PER_SEC);
+    if (q->stuck > 0)
+        return arena_printf(
+            arena, "of %zu range%s could not be brought; tried again in %" PRId64 " s", q->stuck,
+            q->stuck == 1 ? "" : "s", (q->stuck_pause + USEC_PER_SEC - 1) / USEC_PER_SEC);
     return q->pause > 0 ? "being brought" : "waits for its turn";
 }
 

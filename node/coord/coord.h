@@ -275,8 +275,9 @@ struct coord_hint_queue {
     int64_t oldest, newest;              /* wall, us; newest 0: of before the start */
     bool full;                           /* a bound is reached: it gets no more */
     size_t sending;                      /* writes under way */
-    unsigned failures;                   /* times in a row that it went wrong */
-    usec pause;                          /* until the next ones go, or are tried again */
+    usec pause;                          /* until the next ones go */
+    size_t stuck;                        /* ranges of tables whose hints did not go .. */
+    usec stuck_pause;                    /* .. and when the first of them are tried again */
     uint64_t delivered, delivered_bytes; /* since the start */
     uint64_t rate;                       /* bytes a second, lately */
 };

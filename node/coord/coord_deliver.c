@@ -1,10 +1,15 @@
-/* Hints brought to where they belong. Each target has a queue; of a queue a *page* is under way at
- * a time, in order, of each partition one write:
+/* Hints brought to where they belong. Each target has a queue, walked in passes from its first
+ * hint to its last; of a queue a *page* is under way at a time, in order, of each partition one
+ * write:
  *
  *   IDLE --- the target lives, and its pause is over ---> SENDING a page
  *   SENDING - all have ended -> removed, of those that are done ---> IDLE, for as long as the page
  *                                                                     takes at hints_rate
- *              some did not go -> IDLE, for longer each time; those are met again
+ *              of all none went -> IDLE, for a second more
+ *
+ * What did not go has a pause of its own, and the walk goes on behind it (stuck.h). In the middle
+ * of a long pass, too, it begins anew after a while, but never before it has got further than last
+ * time.
  *
  * Clients come first: who heals says how fast they may go (heal_host.h), and a page is a part of a
  * second, as pulls are (node/heal/pace.h).
@@ -22,6 +27,7 @@
 #include "node/coord/coord_core.h"
 
 #include "base/mutant.h"
+#include "node/coord/stuck.h"
 
 #define PAGE_BYTES   ((size_t)256 << 10)
 #define PAGE_LEAST   ((size_t)16 << 10)
@@ -29,12 +35,13 @@
 #define PAGE_MAX     64u  /* writes */
 #define WRITE_COST   512u /* bytes: what a write counts for beside its own */
 #define GROUP_MAX    ((size_t)1 << 20)
-#define SHARE        4 /* of what may be in flight: a write of more is never taken by anybody */
-#define LOOK_MAX     1024u
+#define SHARE        4    /* of what may be in flight: a write of more is never taken by anybody */
+#define LOOK_MAX     256u /* entries, for a page */
+#define LOOK_US      (50 * USEC_PER_MS) /* then, when none of them could go */
 #define POLL_US      USEC_PER_SEC
+#define BACK_US      (30 * USEC_PER_SEC) /* of a pass, when something waits for the next one */
 #define RATE_US      (10 * USEC_PER_SEC)
 #define SYNC_US      (10 * USEC_PER_SEC) /* a peer may sync seldom where we do at once */
-#define PAUSE_MAX    (30 * USEC_PER_SEC)
 #define RATE_DEFAULT ((size_t)1 << 20)
 
 enum giving_state { GIVING_SENT, GIVING_DONE, GIVING_NOT, GIVING_UNSYNCED };
@@ -47,7 +54,8 @@ struct giving {
     struct delivery *delivery;
     struct memory *memory;
     struct hint_group group;
-    node_no to; /* 0: the owners */
+    uint64_t number; /* its first */
+    node_no to;      /* 0: the owners */
     bool hands_on;
     enum giving_state state;
     usec due; /* UNSYNCED: then it may be removed */
@@ -60,11 +68,12 @@ struct delivery {
     size_t sent;          /* in page, without an answer */
     size_t items;         /* hints under way, unsynced ones too */
     uint64_t after;       /* where the walk is */
+    uint64_t far;         /* where it was when it began anew last, in the middle */
+    usec pass_began;      /* mono */
+    struct stuck stuck;
     size_t page_bytes, page_cost;
     node_no asked; /* in this page its clients were asked about last */
-    bool failed;
-    unsigned failures;
-    usec next; /* mono: nothing before */
+    usec next;     /* mono: nothing before */
     uint64_t delivered, delivered_bytes;
     usec rate_since, rate_last; /* mono: of a stretch, when it began and when something went last */
     uint64_t rate_bytes, rate;  /* in it; bytes a second in the one before */
@@ -78,6 +87,7 @@ static struct delivery *delivery_of(struct coord *c, node_no target)
         d->target = target;
         list_init(&d->page);
         list_init(&d->unsynced);
+        stuck_init(&d->stuck);
         map_put(&c->deliveries, target, d);
     }
     return d;
@@ -94,10 +104,21 @@ static bool is_owner(struct coord *c, const struct hint *h, node_no node, bool a
     return replicas_have(there, node) && (!alive || cluster_is_alive(c->cluster, node));
 }
 
+static range_no range_of(const struct coord *c, token at)
+{
+    return ring_range_of(at, cluster_ranges(c->cluster));
+}
+
+static unsigned failures_of(const struct coord *c, const struct delivery *d, const struct hint *h)
+{
+    return stuck_failures(&d->stuck, h->part.table, range_of(c, h->part.token));
+}
+
 /* ERR_OK: to *ret_to, or (0) to the owners. ERR_UNAVAILABLE: to nobody now. */
 static enum err find_taker(struct coord *c, const struct delivery *d, const struct hint *h,
                            node_no *ret_to)
 {
+    unsigned failures = failures_of(c, d, h);
     const struct placement *p = cluster_placement(c->cluster, h->keyspace);
     *ret_to = 0;
     if (p == NULL)
@@ -110,7 +131,7 @@ static enum err find_taker(struct coord *c, const struct delivery *d, const stru
         return ERR_OK;
     struct replicas there = placement_replicas(p, ring_range_of(h->part.token, p->ranges));
     for (uint32_t i = 0; i < there.count && *ret_to == 0; i++) {
-        node_no n = there.node[(i + d->failures) % there.count]; /* another one than last time */
+        node_no n = there.node[(i + failures) % there.count]; /* another one than last time */
         if (cluster_is_alive(c->cluster, n))
             *ret_to = n;
     }
@@ -174,9 +195,8 @@ static void send(struct coord *c, struct giving *g)
     batch_write(c, &g->own, &w);
 }
 
-static bool is_under_way(void *arg, uint64_t number)
+static bool is_under_way(const struct delivery *d, uint64_t number)
 {
-    const struct delivery *d = arg;
     const struct list *lists[] = {&d->page, &d->unsynced};
     for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
         list_each (at, lists[k]) {
@@ -190,6 +210,30 @@ static bool is_under_way(void *arg, uint64_t number)
     return false;
 }
 
+struct page {
+    struct coord *c;
+    struct delivery *d;
+};
+
+static bool is_skipped(void *arg, uint64_t number)
+{
+    const struct page *p = arg;
+    return is_under_way(p->d, number);
+}
+
+static bool is_stuck(void *arg, uint64_t number, table_no table, token at)
+{
+    const struct page *p = arg;
+    return !MUTANT(hint_stuck_stops) &&
+           stuck_passes(&p->d->stuck, table, range_of(p->c, at), number, p->c->now.mono);
+}
+
+static void pass_end(struct coord *c, struct delivery *d)
+{
+    d->after = 0;
+    stuck_pass_end(&d->stuck, c->now.mono);
+}
+
 /* The next write of the page, to wherever it may go. False: none. */
 static bool take_next(struct coord *c, struct delivery *d, struct hint_walk *w)
 {
@@ -200,9 +244,12 @@ static bool take_next(struct coord *c, struct delivery *d, struct hint_walk *w)
     g->delivery = d;
     list_init(&g->link);
     enum err err = hints_next(&c->hints, w, &memory->arena, &g->group);
-    d->after = w->after;
+    d->after = g->number = w->after;
     if (err != ERR_OK) {
-        d->after = err == ERR_BEHIND ? d->after : 0; /* from the first again */
+        if (err != ERR_BEHIND) {
+            pass_end(c, d);
+            d->far = 0;
+        }
         memory_retire(c, g->memory);
         return false;
     }
@@ -215,13 +262,15 @@ static bool take_next(struct coord *c, struct delivery *d, struct hint_walk *w)
     err = find_taker(c, d, &g->group.hint, &to);
     bool heir = false;
     if (err != ERR_OK && c->hands_on) { /* by turns: to the other owners, to another node */
-        to = d->failures % 2 == 0 ? 0 : find_heir(c, &g->group.hint);
+        to = failures_of(c, d, &g->group.hint) % 2 == 0 ? 0 : find_heir(c, &g->group.hint);
         heir = to != 0;
         err = ERR_OK;
     }
-    if (err != ERR_OK) {
+    if (err != ERR_OK) { /* this one waits; others may go */
+        const struct part *p = &g->group.hint.part;
+        stuck_wait(&d->stuck, p->table, range_of(c, p->token), c->now.mono);
         memory_retire(c, g->memory);
-        return true; /* this one waits; others may go */
+        return true;
     }
     g->to = to;
     list_push_back(&d->page, &g->link);
@@ -275,20 +324,30 @@ static void page_start(struct coord *c, struct delivery *d)
         cluster_find(c->cluster, d->target) != NULL && !cluster_is_alive(c->cluster, d->target);
     if (q == NULL || is_blocked(c, d, q))
         return;
+    bool late = c->now.mono - d->pass_began >= BACK_US && d->after > d->far;
+    if (late && stuck_is_due(&d->stuck, c->now.mono)) {
+        d->far = d->after;
+        pass_end(c, d);
+    }
+    if (d->after == 0)
+        d->pass_began = c->now.mono;
+    struct page page = {c, d};
     struct hint_walk w = {.target = d->target,
                           .after = d->after,
                           .any_only = dead && !c->hands_on,
                           .look = LOOK_MAX,
-                          .skip = is_under_way,
-                          .arg = d};
+                          .skip = is_skipped,
+                          .pass = is_stuck,
+                          .arg = &page};
     size_t size = at_once_max(c, page_size(rate_now(c)));
     d->page_bytes = d->page_cost = 0;
     d->asked = 0;
-    d->failed = false;
     for (size_t n = 0; n < PAGE_MAX && d->page_cost < size && d->items < HINT_ITEMS_MAX; n++) {
         if (!take_next(c, d, &w))
             break;
     }
+    if (d->sent == 0 && d->after != 0)
+        d->next = c->now.mono + LOOK_US;
 }
 
 /* --- what becomes of it */
@@ -327,30 +386,30 @@ static void done(struct coord *c, struct delivery *d, struct giving *g)
 
 static void page_end(struct coord *c, struct delivery *d)
 {
-    usec now = c->now.mono;
+    usec now = c->now.mono, pause = POLL_US;
+    bool full = false; /* too many ranges are stuck */
     list_each_safe (at, after, &d->page) {
         struct giving *g = container_of(at, struct giving, link);
         list_remove(at);
         if (g->state == GIVING_UNSYNCED) {
             list_push_back(&d->unsynced, &g->link);
+            pause = 0;
             continue;
         }
+        const struct part *p = &g->group.hint.part;
         d->items -= g->group.count;
-        if (g->state == GIVING_DONE)
+        if (g->state == GIVING_DONE) {
             done(c, d, g);
-        else
-            d->failed = true;
+            pause = 0;
+        } else if (!stuck_note(&d->stuck, p->table, range_of(c, p->token), g->number, now)) {
+            full = true;
+        }
         memory_retire(c, g->memory);
     }
-    if (d->failed) { /* in order: again from the first that did not go */
-        usec pause = POLL_US << (d->failures < 5 ? d->failures : 5);
-        d->failures++;
-        d->after = 0;
-        d->next = now + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
-        return;
-    }
-    d->failures = 0;
-    d->next = now + (usec)(d->page_cost * USEC_PER_SEC / rate_now(c));
+    if (MUTANT(hint_stuck_stops) && pause > 0)
+        d->after = 0; /* and no range is left out */
+    d->next = now + (full ? STUCK_PAUSE_MAX : pause);
+    d->next += (usec)(d->page_cost * USEC_PER_SEC / rate_now(c));
 }
 
 static void given(struct coord *c, struct giving *g, enum giving_state state)
@@ -480,6 +539,7 @@ void deliver_close(struct coord *c)
             list_each_safe (at, after, lists[k])
                 memory_retire(c, container_of(at, struct giving, link)->memory);
         }
+        stuck_close(&d->stuck);
         mem_free(d);
     }
     mem_free(targets);
@@ -498,26 +558,6 @@ void coord_hints_hand_on(struct coord *c, struct now now)
 {
     c->hands_on = true;
     timers_set(&c->timers, &c->deliver_due.timer, now.mono);
-}
-
-size_t coord_hints(const struct coord *c)
-{
-    return hints_count(&c->hints);
-}
-
-size_t coord_hints_bytes(const struct coord *c)
-{
-    return hints_bytes(&c->hints);
-}
-
-uint64_t coord_hints_merged(const struct coord *c)
-{
-    return c->hints.merged;
-}
-
-uint64_t coord_hints_damaged(const struct coord *c)
-{
-    return c->hints.damaged;
 }
 
 size_t coord_hint_queues(struct coord *c, struct now now, struct arena *arena,
@@ -541,8 +581,8 @@ size_t coord_hint_queues(struct coord *c, struct now now, struct arena *arena,
             out[i].delivered_bytes = d->delivered_bytes;
             out[i].rate = rate_of(d, now.mono);
             out[i].sending = d->sent + !list_empty(&d->unsynced);
-            out[i].failures = d->failures;
             out[i].pause = d->next > now.mono ? d->next - now.mono : 0;
+            out[i].stuck = stuck_count(&d->stuck, now.mono, &out[i].stuck_pause);
         }
     }
     mem_free(targets);

@@ -368,3 +368,25 @@ void hint_durable(struct coord *c, const struct applying *a, enum err err)
 {
     answer(c, a->peer, a->request, err);
 }
+
+/* --- what others see */
+
+size_t coord_hints(const struct coord *c)
+{
+    return hints_count(&c->hints);
+}
+
+size_t coord_hints_bytes(const struct coord *c)
+{
+    return hints_bytes(&c->hints);
+}
+
+uint64_t coord_hints_merged(const struct coord *c)
+{
+    return c->hints.merged;
+}
+
+uint64_t coord_hints_damaged(const struct coord *c)
+{
+    return c->hints.damaged;
+}

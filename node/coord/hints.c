@@ -515,6 +515,17 @@ static enum err group_make(struct hints *h, const struct hint_walk *w, uint64_t 
     return err;
 }
 
+/* Its place tells where it belongs. */
+static bool is_passed(const struct hint_walk *w, const struct hint_entry *e)
+{
+    struct reader r = reader_make(e->place);
+    (void)read_u16(&r);
+    (void)read_u8(&r);
+    table_no table = read_u32(&r);
+    token at = (token)(read_u64(&r) ^ UINT64_C(1) << 63);
+    return w->pass != NULL && !r.failed && w->pass(w->arg, w->after, table, at);
+}
+
 enum err hints_next(struct hints *h, struct hint_walk *w, struct arena *arena,
                     struct hint_group *ret)
 {
@@ -540,7 +551,7 @@ enum err hints_next(struct hints *h, struct hint_walk *w, struct arena *arena,
         if (!hint_entry_number(buf_bytes(&name), &target, &w->after))
             w->after++; /* nothing that we have written */
         else if (hint_entry_decode(arena_copy(arena, buf_bytes(&value)), &e) &&
-                 !(w->any_only && !e.any) && !w->skip(w->arg, w->after))
+                 !(w->any_only && !e.any) && !w->skip(w->arg, w->after) && !is_passed(w, &e))
             err = group_make(h, w, w->after, &e, arena, ret);
         buf_close(&after);
         hint_order_name(w->target, w->after, &after);

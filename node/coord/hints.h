@@ -119,6 +119,7 @@ struct hint_group {
 };
 
 typedef bool hint_skip(void *arg, uint64_t number);
+typedef bool hint_pass(void *arg, uint64_t number, table_no table, token token);
 
 /* Which hints are wanted, and where to go on. */
 struct hint_walk {
@@ -127,6 +128,7 @@ struct hint_walk {
     bool any_only;   /* those that may go to any owner */
     size_t look;     /* at most so many entries; counts down */
     hint_skip *skip; /* those that are under way */
+    hint_pass *pass; /* those whose turn it is not; NULL: none. Not of what goes along with one */
     void *arg;
 };
 

@@ -1,6 +1,7 @@
 /* Hints among four nodes, RF 3: writes that too few replicas can take are kept for them, and
  * brought. */
 #include "node/coord/heal_host.h"
+#include "ring/murmur3.h"
 #include "storage/store_mem.h"
 #include "unit/node_coord/cluster_fixture.h"
 
@@ -258,7 +259,7 @@ static void hints_go_as_fast_as_who_heals_says(void)
     fixture_elapse(&f, USEC_PER_SEC / 4); /* the time of what went is not over */
     CU_ASSERT_EQUAL(coord_hints(coord_of(stranger())), 1);
     struct coord_hint_queue q = queue_of(stranger());
-    CU_ASSERT(q.pause > 0 && q.failures == 0);
+    CU_ASSERT(q.pause > 0 && q.stuck == 0);
     CU_ASSERT(q.rate > 0);
     for (int i = 0; i < 3; i++)
         fixture_elapse(&f, USEC_PER_SEC);
@@ -507,7 +508,56 @@ static void who_leaves_hands_them_on(void)
     CU_ASSERT(has(1, "r", "w"));
 }
 
+static range_no range_of(const char *key)
+{
+    return ring_range_of(murmur3_token(bytes_text(key)),
+                         cluster_ranges(fixture_at(&f, 1)->cluster));
+}
+
+/* Another range of the very same replicas. */
+static const char *key_beside(const char *key)
+{
+    for (int i = 0;; i++) {
+        const char *other = arena_printf(&f.arena, "o%d", i);
+        bool same = range_of(other) != range_of(key);
+        for (uint32_t k = 0; k < 3; k++)
+            same = same && fixture_replica(&f, other, k) == fixture_replica(&f, key, k);
+        if (same)
+            return other;
+    }
+}
+
+/* A range that is damaged where it has no other replica stays so until somebody decides: what waits
+ * for the others is no worse off for it. */
+static void what_cannot_go_stops_nothing_else(void)
+{
+    const char *other = key_beside("k");
+    node_no via = stranger();
+    int stuck = 0;
+    owners_die(0);
+    for (int i = 0; stuck < 32; i++) {
+        const char *key = arena_printf(&f.arena, "s%d", i);
+        if (range_of(key) != range_of("k"))
+            continue;
+        CU_ASSERT_EQUAL(fixture_write(&f, via, key, "r", "v", 10, LEVEL_ANY), ERR_OK);
+        stuck++;
+    }
+    CU_ASSERT_EQUAL(fixture_write(&f, via, other, "r", "v", 10, LEVEL_ANY), ERR_OK);
+    CU_ASSERT_EQUAL(coord_hints(coord_of(via)), 33);
+    owners_come_back(0);
+    for (uint32_t i = 0; i < 3; i++)
+        engine_set_lost(fixture_at(&f, owner(i))->engine, KEYSPACE, range_of("k"));
+    for (int i = 0; i < 300; i++)
+        fixture_elapse(&f, USEC_PER_SEC);
+    CU_ASSERT_EQUAL(coord_hints(coord_of(via)), 32);
+    bool came = false;
+    for (uint32_t i = 0; i < 3; i++)
+        came |= fixture_has(&f, owner(i), other, "r", "v");
+    CU_ASSERT(came);
+}
+
 CU_TestInfo hint_runs_tests[] = {
+    {"what cannot go stops nothing else", what_cannot_go_stops_nothing_else},
     {"any is kept until an owner is back", any_is_kept_until_an_owner_is_back},
     {"any waits for half of the time", any_waits_for_half_of_the_time},
     {"an owner that answers is enough", an_owner_that_answers_is_enough},
