@@ -37,6 +37,14 @@
     X(forget_later_set, "a write to a moving range ignores those that will hold it")               \
     X(one_factor_for_both, "of the replicas of later as many are needed as of those of now")       \
     X(read_old_set_only, "a read of a moving range ignores those that will hold it")               \
+    X(old_plan_taken,                                                                              \
+      "a replica takes a write that was planned before its range was in this stage")               \
+    X(old_plan_acked, "a write that is durable after the stage began is acked all the same")       \
+    X(old_plan_read, "a replica answers a read that was planned before the stage of its range")    \
+    X(old_plan_kept, "a coordinator counts what it took itself by a plan that is over")            \
+    X(old_plan_votes, "a replica votes for who planned before the stage of its range")             \
+    X(old_plan_fails, "a request whose plan is over fails")                                        \
+    X(early_is_refused, "a replica refuses what it would take as soon as it had caught up")        \
     X(timeout_is_success, "a write that timed out is reported as done")                            \
     X(forward_says_ok, "who coordinates a forwarded write always says that it succeeded")          \
     X(skip_read_repair, "a read tells what it joined, and repairs nobody")                         \

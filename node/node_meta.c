@@ -293,8 +293,10 @@ void meta_applied(struct node *n, uint32_t changes)
         set_nodes(n);
         topology_events(n, before, count);
     }
+    cluster_set_epoch(n->cluster, meta_epoch(n->meta));
     set_keyspaces(n, schema);
     heal_placed(n->heal, n->now, meta_epoch(n->meta));
+    coord_placed(n->coord, n->now); /* after what is to be forgotten first is known */
     n->place_next = 0;
     client_view_changed(n);
     if (n->schema != schema) {

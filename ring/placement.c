@@ -33,7 +33,8 @@ struct placement *placement_of(const struct ring *ring, const struct moves_keysp
         const struct move_run *run = &moves->run[i];
         range_no end = i + 1 < moves->runs ? run[1].first : ring->ranges;
         for (range_no r = run->first; r < end; r++)
-            p->range[r] = (struct placed){run->place, run->goal, (uint8_t)run->stage, 0};
+            p->range[r] =
+                (struct placed){run->place, run->goal, (uint8_t)run->stage, 0, run->since};
         p->moving |= run->stage != STAGE_SETTLED;
     }
     if (p->moving)
@@ -87,6 +88,12 @@ enum stage placement_stage(const struct placement *p, range_no range)
 {
     ASSERT(range < p->ranges);
     return (enum stage)p->range[range].stage;
+}
+
+uint64_t placement_since(const struct placement *p, range_no range)
+{
+    ASSERT(range < p->ranges);
+    return p->range[range].since;
 }
 
 bool placement_needs_later(const struct placement *p, range_no range)

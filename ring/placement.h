@@ -19,8 +19,9 @@ struct placement {
         uint8_t now, later; /* of the sets */
         uint8_t stage;
         uint32_t pending; /* where its own begin */
-    } * range;            /* [ranges + 1] */
-    node_no *pending;     /* one after the other */
+        uint64_t since;
+    } * range;        /* [ranges + 1] */
+    node_no *pending; /* one after the other */
 };
 
 /* A keyspace with its ranges where `moves` says that they are. */
@@ -34,6 +35,9 @@ struct replicas placement_replicas(const struct placement *p, range_no range);
 struct replicas placement_later(const struct placement *p, range_no range);
 struct replicas placement_pending(const struct placement *p, range_no range);
 enum stage placement_stage(const struct placement *p, range_no range);
+
+/* The slot that last changed who is asked for the range. */
+uint64_t placement_since(const struct placement *p, range_no range);
 
 /* A level is needed among its later replicas as well. */
 bool placement_needs_later(const struct placement *p, range_no range);

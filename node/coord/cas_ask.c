@@ -66,6 +66,7 @@ enum err cas_plan(struct coord *c, struct cas *s)
     if (cluster_table_is_gone(c->cluster, s->request.scan.table))
         return ERR_FAILED;
     needed.joint = needed.joint && !MUTANT(cas_old_set_only);
+    s->planned = needed.planned;
     s->electorate = cas_electorate(c, s->request.keyspace, s->request.scan.token);
     s->targets = 0;
     quorums_init(&s->quorums, &needed);
@@ -113,9 +114,10 @@ void cas_ask_promises(struct coord *c, struct now now, struct cas *s)
         if (s->target[i].state != REPLICA_IDLE)
             continue;
         struct wire_message m = {.type = WIRE_CAS_PREPARE};
-        m.cas_prepare = (struct wire_cas_prepare){
-            s->pending.request, left_us(s, now),      s->request.keyspace, s->electorate,
-            s->ballot,          s->request.read_only, i != rows_from,      encoded};
+        m.cas_prepare =
+            (struct wire_cas_prepare){s->pending.request, left_us(s, now), s->request.keyspace,
+                                      s->electorate,      s->ballot,       s->request.read_only,
+                                      i != rows_from,     encoded,         s->planned};
         s->target[i].state = REPLICA_WAITING;
         s->target[i].full = i == rows_from;
         coord_send(c, s->target[i].node, &m);
@@ -137,7 +139,8 @@ void cas_ask_accepts(struct coord *c, struct now now, struct cas *s)
         m.cas_accept =
             (struct wire_cas_accept){s->pending.request, left_us(s, now),       s->request.keyspace,
                                      s->electorate,      s->request.scan.table, s->request.scan.key,
-                                     s->ballot,          s->value_origin,       s->value};
+                                     s->ballot,          s->value_origin,       s->value,
+                                     s->planned};
         t->state = REPLICA_WAITING;
         s->asked++;
         quorums_member(&s->quorums, t->standing);
@@ -165,11 +168,13 @@ static struct cas_target *waiting(struct cas *s, node_no from)
     return NULL;
 }
 
-static void count_no(struct cas *s, struct cas_target *t, enum err err, struct dot highest)
+/* ok: it has done what was asked, but its vote counts for nothing (fence.h). */
+static void count_no(struct cas *s, struct cas_target *t, enum err err, bool ok, struct dot highest)
 {
     t->state = REPLICA_LOST;
     /* Who counts others will agree once the metadata has gone round: as if it had refused. */
     t->refused = err == ERR_OK || err == ERR_STALE;
+    t->took = ok;
     if (!t->refused)
         quorums_fail(&s->quorums, t->standing);
     else
@@ -210,7 +215,7 @@ void cas_on_promise(struct coord *c, struct now now, struct cas *s, node_no from
         t->state = REPLICA_ACKED;
         quorums_ack(&s->quorums, t->standing);
     } else {
-        count_no(s, t, err, m->highest);
+        count_no(s, t, err, m->ok, m->highest);
     }
     if (quorums_state(&s->quorums) == QUORUM_ENOUGH)
         cas_promised(c, now, s);
@@ -231,8 +236,8 @@ void cas_on_accepted(struct coord *c, struct now now, struct cas *s, node_no fro
         s->taken += s->own;
         quorums_ack(&s->quorums, t->standing);
     } else {
-        count_no(s, t, err, m->highest);
-        s->refused += t->refused; /* it has not accepted, and never will */
+        count_no(s, t, err, m->ok, m->highest);
+        s->refused += t->refused && !t->took; /* it has not accepted, and never will */
         if (s->own && s->refused == s->asked)
             s->outstanding = s->outstanding_before;
     }

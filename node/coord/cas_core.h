@@ -50,6 +50,7 @@ struct cas_target {
     struct standing standing;
     enum replica_state state; /* of the question that is under way */
     bool refused;             /* it said no, for somebody came before */
+    bool took;                /* .. or it counts others by now, and has taken it all the same */
     bool full;                /* its rows are here, not only their digest */
     struct digest digest;
     struct scan_result result;
@@ -66,7 +67,7 @@ struct cas {
     struct seen told; /* to the session, by this */
     struct bytes receipt;
     enum cas_state state;
-    uint64_t electorate;
+    uint64_t electorate, planned;
     struct quorums quorums;
     struct cas_target target[REPLICAS_MAX];
     size_t targets;

@@ -88,6 +88,9 @@ struct vote {
     size_t bytes;
     bool rows; /* read them, and tell all or only their digest */
     bool digest_only;
+    bool kept; /* in a register: judged again when that is durable (fence.h) */
+    range_no range;
+    uint64_t planned;
     keyspace_no keyspace;
     struct scan scan;
 };
@@ -106,6 +109,11 @@ static void set_err(struct wire_message *m, enum err err)
         m->cas_promise.err = (uint32_t)err;
     else
         m->cas_accepted.err = (uint32_t)err;
+}
+
+static bool is_over(struct coord *c, keyspace_no keyspace, range_no range, uint64_t planned)
+{
+    return fence_check(c, keyspace, range, range, planned) != ERR_OK && !MUTANT(old_plan_votes);
 }
 
 static enum err add_rows(struct coord *c, struct vote *v)
@@ -132,6 +140,8 @@ static enum err add_rows(struct coord *c, struct vote *v)
 static void vote_cast(struct coord *c, struct vote *v, enum err err)
 {
     c->in_flight -= v->bytes;
+    if (err == ERR_OK && v->kept && is_over(c, v->keyspace, v->range, v->planned))
+        err = ERR_STALE;
     if (err == ERR_OK && v->rows)
         err = add_rows(c, v);
     set_err(&v->answer, err);
@@ -163,6 +173,7 @@ static void vote_keep(struct coord *c, struct vote *v, struct bytes name,
                       const struct cas_register *r)
 {
     uint64_t ticket = cas_ticket(c);
+    v->kept = true;
     map_put(&c->votes_by_ticket, ticket, v);
     cas_register_keep(c, name, r, ticket);
     if (MUTANT(cas_vote_not_durable))
@@ -183,18 +194,19 @@ static struct vote *vote_new(struct coord *c, node_no to, enum wire_type type, s
 
 /* --- what is asked of a replica */
 
-static enum err check(struct coord *c, keyspace_no keyspace, uint64_t electorate, table_no table,
+static enum err check(struct coord *c, struct vote *v, uint64_t electorate, table_no table,
                       token place, struct bytes key, struct dot ballot)
 {
+    keyspace_no keyspace = v->keyspace;
     uint32_t ranges = cluster_ranges(c->cluster);
     if (c->self.node == 0 || ranges == 0 || cluster_placement(c->cluster, keyspace) == NULL)
         return ERR_UNAVAILABLE;
     if (key.len > UINT16_MAX || place != murmur3_token(key) || ballot.n == 0 ||
         ballot.n > DOT_N_MAX)
         return ERR_MALFORMED;
-    range_no range = ring_range_of(place, ranges);
+    range_no range = v->range = ring_range_of(place, ranges);
     if (!cluster_is_replica(c->cluster, keyspace, range, c->self.node) ||
-        cas_electorate(c, keyspace, place) != electorate)
+        cas_electorate(c, keyspace, place) != electorate || is_over(c, keyspace, range, v->planned))
         return ERR_STALE;
     if (cluster_table_is_gone(c->cluster, table))
         return ERR_FAILED;
@@ -222,13 +234,13 @@ static void prepare(struct coord *c, node_no from, const struct wire_cas_prepare
     struct buf state;
     answer->request = m->request;
     v->keyspace = m->keyspace;
+    v->planned = m->planned;
     v->digest_only = m->digest_only;
     enum err err = scan_decode(arena_copy(arena, m->scan), arena, &v->scan);
     if (err == ERR_OK && !v->scan.single)
         err = ERR_MALFORMED;
     if (err == ERR_OK)
-        err = check(c, m->keyspace, m->electorate, v->scan.table, v->scan.token, v->scan.key,
-                    m->ballot);
+        err = check(c, v, m->electorate, v->scan.table, v->scan.token, v->scan.key, m->ballot);
     if (err != ERR_OK) {
         vote_cast(c, v, err);
         return;
@@ -257,7 +269,9 @@ static void accept(struct coord *c, node_no from, const struct wire_cas_accept *
     struct cas_register r;
     token place = murmur3_token(m->key);
     answer->request = m->request;
-    enum err err = check(c, m->keyspace, m->electorate, m->table, place, m->key, m->ballot);
+    v->keyspace = m->keyspace;
+    v->planned = m->planned;
+    enum err err = check(c, v, m->electorate, m->table, place, m->key, m->ballot);
     if (err == ERR_OK && (m->origin.n > DOT_N_MAX || m->value.len > CAS_VALUE_MAX))
         err = ERR_MALFORMED;
     if (err != ERR_OK) {

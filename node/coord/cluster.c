@@ -200,6 +200,11 @@ node_no cluster_self(const struct cluster *c)
     return c->self;
 }
 
+void cluster_set_epoch(struct cluster *c, uint64_t epoch)
+{
+    c->epoch = epoch;
+}
+
 uint64_t cluster_epoch(const struct cluster *c)
 {
     return c->epoch;
@@ -300,7 +305,14 @@ bool cluster_quorum_plan(struct cluster *c, keyspace_no keyspace, range_no range
     ret_plan->now = quorum_config(c, now, level);
     ret_plan->later = quorum_config(c, later, level);
     ret_plan->joint = placement_needs_later(p, range);
+    ret_plan->planned = c->epoch;
     return true;
+}
+
+uint64_t cluster_stage_since(struct cluster *c, keyspace_no keyspace, range_no range)
+{
+    const struct placement *p = cluster_placement(c, keyspace);
+    return p != NULL && range < p->ranges ? placement_since(p, range) : 0;
 }
 
 bool cluster_next_keyspace(const struct cluster *c, keyspace_no from, keyspace_no *ret_keyspace)

@@ -44,6 +44,9 @@ void cluster_set_sloppy(struct cluster *c, keyspace_no keyspace, bool sloppy);
 bool cluster_is_sloppy(const struct cluster *c, keyspace_no keyspace);
 void cluster_set_alive(struct cluster *c, node_no node, bool alive);
 
+/* All entries of the metadata up to this one are in it. */
+void cluster_set_epoch(struct cluster *c, uint64_t epoch);
+
 node_no cluster_self(const struct cluster *c);
 uint64_t cluster_epoch(const struct cluster *c);
 
@@ -64,6 +67,9 @@ const struct placement *cluster_placement(struct cluster *c, keyspace_no keyspac
 /* What a request at `level` needs of the range. False when the keyspace is not known. */
 bool cluster_quorum_plan(struct cluster *c, keyspace_no keyspace, range_no range, enum level level,
                          struct quorum_plan *ret_plan);
+
+/* The entry that last changed who is asked for the range; 0 when the keyspace is not known. */
+uint64_t cluster_stage_since(struct cluster *c, keyspace_no keyspace, range_no range);
 
 /* The tables that there are at this epoch (copied). */
 struct cluster_table {

@@ -32,6 +32,7 @@ struct coord *coord_new(const struct coord_config *config, struct engine *engine
     map_init(&c->tells);
     map_init(&c->lives);
     list_init(&c->pending);
+    list_init(&c->stale);
     list_init(&c->retired);
     timers_init(&c->timers);
     /* Answers to an earlier life of this node must not match a request of this one. */
@@ -124,6 +125,7 @@ uint64_t coord_track(struct coord *c, struct pending *p, enum pending_type type)
 {
     p->type = type;
     p->request = ++c->requests;
+    p->stale = 0;
     map_put(&c->pending_by_request, p->request, p);
     list_push_back(&c->pending, &p->link);
     return p->request;
@@ -133,6 +135,7 @@ void coord_untrack(struct coord *c, struct pending *p)
 {
     map_remove(&c->pending_by_request, p->request);
     list_remove(&p->link);
+    fence_forget(p);
 }
 
 static struct coord_effect *append(struct coord *c, enum coord_effect_type type)
@@ -214,6 +217,11 @@ void coord_clear(struct coord *c)
 
 static void durable(struct coord *c, struct now now, uint64_t ticket, enum err err);
 
+uint64_t coord_next_ticket(const struct coord *c)
+{
+    return COORD_TICKET | (c->tickets + 1);
+}
+
 void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no range,
                  const struct part *part, struct dot dot, const struct clock *context,
                  struct applying applying)
@@ -221,6 +229,8 @@ void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no
     uint64_t ticket = COORD_TICKET | ++c->tickets;
     applying.trace = tracing_session(&c->trace);
     applying.table = part->table;
+    applying.keyspace = keyspace;
+    applying.range = range;
     applying.began = now.mono;
     tracing_say(&c->trace, "Writing %zu rows of a partition of %s to the store",
                 part->rows_count + part->has_static, tracing_table(&c->trace, part->table));
@@ -230,6 +240,28 @@ void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no
     enum err err = engine_apply(c->engine, keyspace, range, part, dot, context, ticket);
     if (err != ERR_OK || MUTANT(ack_before_fsync))
         durable(c, now, ticket, err);
+}
+
+/* An ack is about to leave. What came before the stage and is durable in it is in no clock that we
+ * have told of meanwhile (docs/movement.md, "The fence", 2). */
+static enum err judge_again(struct coord *c, const struct applying *a, enum err err)
+{
+    if (err != ERR_OK || MUTANT(old_plan_acked))
+        return err;
+    return fence_check(c, a->keyspace, a->range, a->range, a->planned) == ERR_OK ? ERR_OK
+                                                                                 : ERR_STALE;
+}
+
+static void stored(struct coord *c, struct now now, const struct applying *a, enum err err)
+{
+    struct pending *p = map_get(&c->pending_by_request, a->request);
+    struct verdict verdict = a->verdict;
+    verdict.synced = !c->config.unsynced;
+    if (p != NULL && p->type == PENDING_RUN)
+        write_stored(c, container_of(p, struct run, pending), err, &verdict);
+    else if (p != NULL && p->type == PENDING_ROUND)
+        repair_answer(c, now, container_of(p, struct round, pending), cluster_self(c->cluster),
+                      judge_again(c, a, err), cluster_epoch(c->cluster));
 }
 
 static void durable(struct coord *c, struct now now, uint64_t ticket, enum err err)
@@ -251,19 +283,13 @@ static void durable(struct coord *c, struct now now, uint64_t ticket, enum err e
     } else if (a->for_peer) {
         const struct verdict *v = &a->verdict;
         struct wire_message m = {.type = WIRE_WRITE_ACK};
-        m.write_ack =
-            (struct wire_write_ack){a->request,      (uint32_t)err, v->given.lost,      v->given.by,
-                                    v->stamped.lost, v->stamped.by, !c->config.unsynced};
+        m.write_ack = (struct wire_write_ack){a->request,         (uint32_t)judge_again(c, a, err),
+                                              v->given.lost,      v->given.by,
+                                              v->stamped.lost,    v->stamped.by,
+                                              !c->config.unsynced};
         coord_send(c, a->peer, &m);
     } else {
-        struct pending *p = map_get(&c->pending_by_request, a->request);
-        node_no self = cluster_self(c->cluster);
-        struct verdict verdict = a->verdict;
-        verdict.synced = !c->config.unsynced;
-        if (p != NULL && p->type == PENDING_RUN)
-            write_answer(c, now, container_of(p, struct run, pending), self, err, &verdict);
-        else if (p != NULL && p->type == PENDING_ROUND)
-            repair_answer(c, now, container_of(p, struct round, pending), self, err);
+        stored(c, now, a, err);
     }
     tracing_leave(&c->trace, &before);
     mem_free(a);
@@ -282,7 +308,7 @@ static void settle(struct coord *c, struct now now)
                 cas_heard(c, now, r.op & ~COORD_OWN_OP, r.result);
         }
         c->own_at = c->own_count = 0;
-    } while (waits_check(c, now));
+    } while (waits_check(c, now) || fence_go(c, now));
 }
 
 void coord_write_start(struct coord *c, struct now now, uint64_t op, const struct coord_write *w)
@@ -336,6 +362,15 @@ void coord_caught_up(struct coord *c, struct now now)
     settle(c, now);
 }
 
+void coord_placed(struct coord *c, struct now now)
+{
+    if (c->waits->count == 0 && list_empty(&c->stale))
+        return;
+    c->now = now;
+    c->waits->dirty = true;
+    settle(c, now);
+}
+
 void coord_fetched(struct coord *c, struct now now, uint64_t id, bool complete)
 {
     c->now = now;
@@ -349,13 +384,13 @@ static enum err peer_err(uint32_t number)
     return number < ERR_COUNT ? (enum err)number : ERR_FAILED;
 }
 
-static void take_ack(struct coord *c, struct now now, struct run *run, node_no from,
+static void take_ack(struct coord *c, struct now now, struct run *run, node_no from, uint64_t epoch,
                      const struct wire_write_ack *m)
 {
     struct verdict v = {{m->given_lost, m->given_by}, {m->stamped_lost, m->stamped_by}, m->synced};
     if (m->err == ERR_OK)
         answer_time_note(&c->times, run->part.table, ANSWER_WRITE, now.mono - run->started);
-    write_answer(c, now, run, from, peer_err(m->err), &v);
+    write_answer(c, run, from, peer_err(m->err), epoch, &v);
 }
 
 static bool receive(struct coord *c, struct now now, node_no from, const struct wire_message *m)
@@ -382,29 +417,30 @@ static bool receive(struct coord *c, struct now now, node_no from, const struct 
     case WIRE_MAXIMUM_TELL:
         p = map_get(&c->pending_by_request, m->maximum_tell.request);
         if (p != NULL && p->type == PENDING_ASK)
-            ask_told(c, now, ask_of_pending(p), from, peer_err(m->maximum_tell.err),
+            ask_told(c, now, ask_of_pending(p), from, peer_err(m->maximum_tell.err), m->epoch,
                      &m->maximum_tell);
         return true;
-    case WIRE_WRITE: replica_write(c, now, from, m->epoch, &m->write, false); return true;
-    case WIRE_READ: replica_read(c, now, from, m->epoch, &m->read, false); return true;
+    case WIRE_WRITE: replica_write(c, now, from, &m->write, false); return true;
+    case WIRE_READ: replica_read(c, now, from, &m->read, false); return true;
     case WIRE_FORWARD: write_forwarded(c, now, from, &m->forward); return true;
     case WIRE_FOLD_ASK: fold_asked(c, now, from, &m->fold_ask); return true;
     case WIRE_FOLD_TELL: fold_told(c, now, from, &m->fold_tell); return true;
-    case WIRE_FORWARD_DONE: write_forward_done(c, now, &m->forward_done); return true;
+    case WIRE_FORWARD_DONE: write_forward_done(c, now, m->epoch, &m->forward_done); return true;
     case WIRE_WRITE_ACK:
         p = map_get(&c->pending_by_request, m->write_ack.request);
         if (p == NULL)
             c->stats.late++;
         else if (p->type == PENDING_RUN)
-            take_ack(c, now, container_of(p, struct run, pending), from, &m->write_ack);
+            take_ack(c, now, container_of(p, struct run, pending), from, m->epoch, &m->write_ack);
         else if (p->type == PENDING_ROUND)
             repair_answer(c, now, container_of(p, struct round, pending), from,
-                          peer_err(m->write_ack.err));
+                          peer_err(m->write_ack.err), m->epoch);
         return true;
     case WIRE_READ_REPLY:
         p = map_get(&c->pending_by_request, m->read_reply.request);
         if (p != NULL && p->type == PENDING_ROUND)
-            read_reply(c, now, container_of(p, struct round, pending), from, &m->read_reply);
+            read_reply(c, now, container_of(p, struct round, pending), from, m->epoch,
+                       &m->read_reply);
         else
             c->stats.late++;
         return true;

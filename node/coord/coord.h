@@ -197,6 +197,9 @@ void coord_deadline(struct coord *c, struct now now);
 /* Rows of others were applied, or are durable: perhaps somebody waits for them. */
 void coord_caught_up(struct coord *c, struct now now);
 
+/* The cluster has changed: what waits for an epoch of it may go on. */
+void coord_placed(struct coord *c, struct now now);
+
 /* The answer to COORD_FETCH. complete: every replica there is was asked, since, for all that it
  * has, and all of it is here, durably. */
 void coord_fetched(struct coord *c, struct now now, uint64_t id, bool complete);
@@ -251,7 +254,8 @@ struct coord_stats {
         digest_mismatches, repairs, speculations, repairs_widened, timeouts, unavailable,
         overloaded, late, cas, cas_contended, cas_finished, cas_unknown, repeats, folds, merged,
         counters_read, batches, replays, waits, waits_in_vain, hints_acked, hints_kept,
-        hints_refused, hints_delivered, hints_handed_on, hints_dropped, hints_left_out, hints_lost;
+        planned_anew, hints_refused, hints_delivered, hints_handed_on, hints_dropped,
+        hints_left_out, hints_lost;
     uint64_t batches_damaged;  /* kept ones that cannot be read any more, or stretches of them: */
     struct uuid batch_damaged; /* the last one, or where its id is lost too the one before it */
     bool damaged_behind;       /* then */

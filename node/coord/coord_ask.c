@@ -50,6 +50,7 @@ struct ask {
     struct due deadline;
     struct memory *memory;
     struct ask_request request;
+    uint64_t planned;
     struct asked found;
     int64_t maximum;
     struct ask_item *item;
@@ -76,9 +77,9 @@ usec ask_end(const struct ask *a)
 
 /* What it touches has no timestamp above *ret that a server may have given. ERR_BEHIND: not known
  * without what is to be written. */
-static enum err look(struct coord *c, keyspace_no keyspace, table_no table, token place,
-                     const struct part *part, const struct supersede *supersede, struct asked *a,
-                     struct arena *arena, int64_t *ret)
+static enum err look(struct coord *c, uint64_t planned, keyspace_no keyspace, table_no table,
+                     token place, const struct part *part, const struct supersede *supersede,
+                     struct asked *a, struct arena *arena, int64_t *ret)
 {
     int64_t now_s = c->now.wall / USEC_PER_SEC;
     range_no range = ring_range_of(place, cluster_ranges(c->cluster));
@@ -87,6 +88,8 @@ static enum err look(struct coord *c, keyspace_no keyspace, table_no table, toke
         return ERR_STALE;
     /* It has left us; or we have just started, and may hold it no more. */
     if (!cluster_is_replica(c->cluster, keyspace, range, cluster_self(c->cluster)))
+        return ERR_STALE;
+    if (fence_check(c, keyspace, range, range, planned) != ERR_OK && !MUTANT(old_plan_read))
         return ERR_STALE;
     enum err err = engine_serving_error(c->engine, keyspace, range);
     if (err != ERR_OK)
@@ -134,8 +137,8 @@ static enum err look_all(struct coord *c, const struct wire_maximum_ask *m,
         if (err == ERR_OK && r.failed)
             err = ERR_MALFORMED;
         if (err == ERR_OK)
-            err = look(c, keyspace, part.table, part.token, m->full ? &part : NULL, &supersede,
-                       &asked, &arena, &there);
+            err = look(c, m->planned, keyspace, part.table, part.token, m->full ? &part : NULL,
+                       &supersede, &asked, &arena, &there);
         if (err == ERR_OK && there > ret->maximum)
             ret->maximum = there;
     }
@@ -252,8 +255,12 @@ static bool send(struct coord *c, struct ask *a, size_t node, bool full)
             buf_put_i64(&out, a->item[i].of->part->token);
         }
     }
-    m.maximum_ask = (struct wire_maximum_ask){a->pending.request, a->found.stamp, a->found.limit,
-                                              full, arena_copy(&a->memory->arena, buf_bytes(&out))};
+    m.maximum_ask = (struct wire_maximum_ask){a->pending.request,
+                                              a->found.stamp,
+                                              a->found.limit,
+                                              full,
+                                              arena_copy(&a->memory->arena, buf_bytes(&out)),
+                                              a->planned};
     bool fits = buf_finish(&out) == ERR_OK;
     buf_close(&part);
     buf_close(&out);
@@ -291,8 +298,8 @@ static void ask_ourselves(struct coord *c, struct ask *a, size_t node)
         int64_t there;
         if (!concerns(&a->item[i], a->node[node].node, &s))
             continue;
-        err = look(c, of->keyspace, of->part->table, of->part->token, of->part, of->supersede,
-                   &a->found, &a->memory->arena, &there);
+        err = look(c, a->planned, of->keyspace, of->part->table, of->part->token, of->part,
+                   of->supersede, &a->found, &a->memory->arena, &there);
         if (err == ERR_OK && there > a->maximum)
             a->maximum = there;
     }
@@ -376,7 +383,7 @@ static void end(struct coord *c, struct now now, struct ask *a, enum err err)
 }
 
 void ask_told(struct coord *c, struct now now, struct ask *a, node_no from, enum err err,
-              const struct wire_maximum_tell *m)
+              uint64_t epoch, const struct wire_maximum_tell *m)
 {
     size_t at = 0;
     while (at < a->nodes && a->node[at].node != from)
@@ -385,18 +392,20 @@ void ask_told(struct coord *c, struct now now, struct ask *a, node_no from, enum
         return;
     if (err == ERR_BEHIND && !a->node[at].full && send(c, a, at, true))
         return;
+    if (err == ERR_STALE)
+        (void)fence_refused(c, &a->pending, a->planned, epoch);
     if (err == ERR_OK && m->maximum > a->maximum)
         a->maximum = m->maximum < a->found.limit ? m->maximum : a->found.limit;
     a->found.beyond |= err == ERR_OK && m->beyond;
     answered(a, at, err);
     err = state(a);
-    if (err != ERR_BEHIND)
+    if (err == ERR_OK || (err != ERR_BEHIND && !fence_is_stale(&a->pending)))
         end(c, now, a, err);
 }
 
 void ask_peer_lost(struct coord *c, struct now now, struct ask *a, node_no node)
 {
-    ask_told(c, now, a, node, ERR_CLOSED, NULL);
+    ask_told(c, now, a, node, ERR_CLOSED, 0, NULL);
 }
 
 void ask_expired(struct coord *c, struct now now, struct ask *a)
@@ -406,6 +415,51 @@ void ask_expired(struct coord *c, struct now now, struct ask *a)
             a->found.required = quorum_need(quorums_telling(&a->item[i].quorums));
     }
     end(c, now, a, ERR_TIMEOUT);
+}
+
+/* Whom to ask of what. False: nobody. */
+static bool plan_all(struct coord *c, struct ask *a)
+{
+    a->planned = cluster_epoch(c->cluster);
+    a->nodes = 0;
+    for (size_t i = 0; i < a->request.count; i++) {
+        struct ask_item *item = &a->item[i];
+        *item = (struct ask_item){.of = &a->request.of[i]};
+        item->of->asked = plan(c, a, item);
+        for (size_t k = 0; k < item->targets && item->of->asked; k++)
+            (void)node_at(a, item->target[k].node);
+    }
+    return a->nodes > 0;
+}
+
+/* Ourselves first. ERR_BEHIND: the others are to be asked. */
+static enum err begin(struct coord *c, struct ask *a)
+{
+    for (size_t i = 0; i < a->nodes; i++) {
+        if (a->node[i].node == cluster_self(c->cluster))
+            ask_ourselves(c, a, i);
+    }
+    return state(a);
+}
+
+static void send_all(struct coord *c, struct ask *a)
+{
+    for (size_t i = 0; i < a->nodes; i++) {
+        if (a->node[i].state == REPLICA_IDLE)
+            (void)send(c, a, i, false);
+    }
+}
+
+/* What was found stays: it is there. */
+void ask_plan_anew(struct coord *c, struct now now, struct ask *a)
+{
+    coord_untrack(c, &a->pending);
+    coord_track(c, &a->pending, PENDING_ASK);
+    enum err err = plan_all(c, a) ? begin(c, a) : ERR_OK;
+    if (err == ERR_BEHIND)
+        send_all(c, a);
+    else
+        end(c, now, a, err);
 }
 
 enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *ret,
@@ -421,25 +475,14 @@ enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *r
     *ret = a->found;
     a->item = arena_array(&memory->arena, struct ask_item, r->count);
     bool may = !MUTANT(nobody_is_asked) && !c->clock_doubtful;
-    for (size_t i = 0; i < r->count && may; i++) {
-        struct ask_item *item = &a->item[i];
-        item->of = &r->of[i];
-        item->of->asked = plan(c, a, item);
-        for (size_t k = 0; k < item->targets && item->of->asked; k++)
-            (void)node_at(a, item->target[k].node);
-    }
-    if (a->nodes == 0) {
+    if (!may || !plan_all(c, a)) {
         ask_call_off(c, a);
         return ERR_OK;
     }
     int64_t limit = stamp_limit(c) < r->until ? stamp_limit(c) : r->until;
     a->found.limit = limit - 2;
     c->stats.asks++;
-    for (size_t i = 0; i < a->nodes; i++) {
-        if (a->node[i].node == cluster_self(c->cluster))
-            ask_ourselves(c, a, i);
-    }
-    enum err err = state(a);
+    enum err err = begin(c, a);
     if (err != ERR_BEHIND) {
         *ret = found(c, a, err);
         ask_call_off(c, a);
@@ -448,10 +491,7 @@ enum err ask_start(struct coord *c, const struct ask_request *r, struct asked *r
     coord_track(c, &a->pending, PENDING_ASK);
     a->deadline.kind = DUE_ASK;
     timers_set(&c->timers, &a->deadline.timer, r->end_mono);
-    for (size_t i = 0; i < a->nodes; i++) {
-        if (a->node[i].state == REPLICA_IDLE)
-            (void)send(c, a, i, false);
-    }
+    send_all(c, a);
     if (ret_ask != NULL)
         *ret_ask = a;
     return ERR_BEHIND;

@@ -51,8 +51,9 @@ void ask_call_off(struct coord *c, struct ask *a);
 struct ask *ask_of_pending(struct pending *p);
 struct ask *ask_of_due(struct due *due);
 void ask_told(struct coord *c, struct now now, struct ask *a, node_no from, enum err err,
-              const struct wire_maximum_tell *m);
+              uint64_t epoch, const struct wire_maximum_tell *m);
 void ask_peer_lost(struct coord *c, struct now now, struct ask *a, node_no node);
+void ask_plan_anew(struct coord *c, struct now now, struct ask *a);
 void ask_expired(struct coord *c, struct now now, struct ask *a);
 void ask_close(struct coord *c, struct ask *a); /* at shutdown, with who asks */
 usec ask_end(const struct ask *a);

@@ -18,6 +18,7 @@
  *   coord_repair.c what a round does when its replicas disagree
  *   coord_speculate.c  who is slow is not waited for
  *   waits.c        requests of sessions that wait for what the session has seen
+ *   fence.c        what was planned before a range was in its stage has no effect
  *   replica.c      the other side: peers' writes and reads
  *   cas.c          sessions of IF … and of reads at serial levels; cas_core.h
  */
@@ -33,9 +34,11 @@
 #include "node/coord/coord.h"
 #include "node/coord/coord_ask.h"
 #include "node/coord/coord_stamp.h"
+#include "node/coord/fence.h"
 #include "node/coord/heal_host.h"
 #include "node/coord/hints.h"
 #include "node/coord/patience.h"
+#include "node/coord/replica.h"
 #include "storage/index.h"
 
 #define COUNTER_FOLD_AT 4u /* increments of a counter, before they are summed */
@@ -59,6 +62,9 @@ struct pending {
     } type;
     uint64_t request;
     struct list link; /* in coord.pending, in order of start */
+    uint64_t stale;   /* its plan is over: it plans anew with this epoch (fence.h); 0: no */
+    struct list stale_link;
+    struct uuid trace; /* then */
 };
 
 /* What a replica found when it applied a write (engine_weigh). */
@@ -79,6 +85,9 @@ struct applying {
     uint64_t request;  /* theirs, or our own pending one */
     size_t bytes;
     struct verdict verdict;
+    keyspace_no keyspace; /* of a replica's write: judged again when it is durable (fence.h) */
+    range_no range;
+    uint64_t planned;
 };
 
 /* A timer that knows what it is for. */
@@ -154,6 +163,7 @@ struct coord {
     uint64_t ballot;       /* the last one made; 0: none */
     struct cas_move *move; /* NULL: this node takes over nothing */
     struct list pending;
+    struct list stale; /* of these */
     struct timers timers;
     struct coord_effect *effects;
     size_t effects_count, effects_cap;
@@ -193,6 +203,9 @@ const struct seen *copy_seen(struct arena *arena, const struct seen *seen);
 void write_begin(struct coord *c, struct now now, uint64_t op, const struct coord_write *w);
 void read_begin(struct coord *c, struct now now, uint64_t op, const struct coord_read *r);
 
+/* The ticket that coord_apply will have next. */
+uint64_t coord_next_ticket(const struct coord *c);
+
 /* Apply to our own store; the outcome comes to coord_durable, also when it fails at once. */
 void coord_apply(struct coord *c, struct now now, keyspace_no keyspace, range_no range,
                  const struct part *part, struct dot dot, const struct clock *context,
@@ -213,11 +226,12 @@ struct run {
     struct memory *memory;
     struct write_op *owner; /* NULL: run for a peer that forwarded it */
     node_no peer;
-    uint64_t peer_request;
+    uint64_t peer_request, peer_planned;
     keyspace_no keyspace;
     range_no range;
     struct part part;
     struct bytes encoded;
+    struct bytes original; /* what it was before we minted it */
     struct supersede supersede;
     struct bytes supersede_encoded;
     size_t merged; /* values that its minter had to merge, or rather drop */
@@ -245,11 +259,14 @@ struct run {
     struct coord_result outcome;
     struct part sent; /* what became of `part` where it was minted */
     struct verdict minted;
-    struct bytes context; /* a clock; empty: not needed */
-    bool tells;           /* of a session: it wants to know the dot */
-    bool waited;          /* for what is needed, and need no more */
-    struct bytes after;   /* what is needed, of this range (waits.h) */
-    struct dot dot;       /* it got */
+    struct bytes context;   /* a clock; empty: not needed */
+    bool tells;             /* of a session: it wants to know the dot */
+    bool waited;            /* for what is needed, and need no more */
+    struct bytes after;     /* what is needed, of this range (waits.h) */
+    struct dot dot;         /* it got */
+    uint64_t ticket;        /* of our own store, when it was minted here, */
+    enum replica_state own; /* and what came of that */
+    uint64_t planned;
     bool want_receipt;
     struct seen told;     /* to the session, when it went well */
     struct bytes receipt; /* or of who coordinates it instead */
@@ -277,8 +294,11 @@ struct run {
 void write_run_done(struct coord *c, struct run *run, const struct coord_result *result);
 void write_run_dropped(struct coord *c, struct write_op *op);
 
-void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err,
+/* epoch: of who answers, when it refuses. */
+void write_answer(struct coord *c, struct run *run, node_no from, enum err err, uint64_t epoch,
                   const struct verdict *verdict);
+void write_stored(struct coord *c, struct run *run, enum err err, const struct verdict *verdict);
+void write_plan_anew(struct coord *c, struct now now, struct run *run);
 void write_resume(struct coord *c, struct now now, struct run *run); /* it has waited */
 void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node);
 void write_expired(struct coord *c, struct run *run);
@@ -312,7 +332,8 @@ void run_elsewhere(struct coord *c, struct now now, struct run *run);
 
 /* An encoded part that a peer asks us to coordinate. */
 void write_forwarded(struct coord *c, struct now now, node_no from, const struct wire_forward *m);
-void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m);
+void write_forward_done(struct coord *c, struct now now, uint64_t epoch,
+                        const struct wire_forward_done *m);
 
 /* --- coord_batch.c */
 
@@ -455,6 +476,7 @@ struct round {
     enum round_phase phase;
     struct scan scan; /* the span of this round */
     struct quorums quorums;
+    uint64_t planned;
     usec started;
     struct bytes after;                 /* what the session has seen of the span (waits.h) */
     struct answer answer[REPLICAS_MAX]; /* alive replicas that count, nearest first */
@@ -481,7 +503,7 @@ struct read_op {
     uint32_t bytes;
 };
 
-void read_reply(struct coord *c, struct now now, struct round *round, node_no from,
+void read_reply(struct coord *c, struct now now, struct round *round, node_no from, uint64_t epoch,
                 const struct wire_read_reply *m);
 void read_peer_lost(struct coord *c, struct now now, struct round *round, node_no node);
 void read_expired(struct coord *c, struct read_op *op);
@@ -492,6 +514,7 @@ void round_resume(struct coord *c, struct now now, struct round *round); /* we h
 void round_fail(struct coord *c, struct round *round, enum err err);
 void round_drop(struct coord *c, struct round *round);
 void round_start(struct coord *c, struct now now, struct read_op *op);
+void round_plan_anew(struct coord *c, struct now now, struct round *round);
 void op_done(struct coord *c, struct read_op *op, enum err err);
 
 void round_ask(struct coord *c, struct now now, struct round *round, size_t i, bool full);
@@ -536,8 +559,8 @@ void read_speculate(struct coord *c, struct now now, struct round *round);    /*
 /* --- coord_repair.c */
 void repair_start(struct coord *c, struct now now, struct round *round);
 void repair_full_answer(struct coord *c, struct now now, struct round *round);
-void repair_answer(struct coord *c, struct now now, struct round *round, node_no from,
-                   enum err err);
+void repair_answer(struct coord *c, struct now now, struct round *round, node_no from, enum err err,
+                   uint64_t epoch);
 /* Acks are late: all others are to be brought to the joined state, too. False: there is nobody. */
 bool repair_widen(struct coord *c, struct now now, struct round *round);
 /* One that was not among them has answered, or is lost. */
@@ -549,34 +572,5 @@ void repair_joins(struct coord *c, struct now now, struct round *round, struct a
 void index_answered(struct coord *c, struct now now, struct round *round);
 /* All that was found last is read: on with the index. False: the operation is complete. */
 bool index_next(struct read_op *op);
-
-/* --- replica.c */
-
-/* Alive, and when it is ourselves: what is here of the range can be read, and its clock, or we
- * would mint dots that others have already. */
-bool replica_is_able(struct coord *c, keyspace_no keyspace, range_no range, node_no node);
-/* What this node may tell as a replica. */
-token replica_scan_start(const struct scan *s); /* its first place */
-enum err replica_scan(struct coord *c, keyspace_no keyspace, const struct scan *scan,
-                      struct arena *arena, struct scan_result *ret);
-enum err replica_find(struct coord *c, keyspace_no keyspace, const struct scan *scan,
-                      struct arena *arena, struct index_result *ret);
-/* What read repair brings, under this epoch: may whoever minted what is lacking here still tell of
- * it? Else it comes with a pull (docs/versions.md, 6). */
-bool replica_takes_state(struct coord *c, keyspace_no keyspace, range_no range,
-                         const struct part *part, uint64_t epoch);
-
-/* epoch: the sender's. waited: for what the message says that it must have first. */
-void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch,
-                   const struct wire_write *m, bool waited);
-/* Its token is its key's: else it would be stored where nobody looks for it. */
-bool part_is_placed(const struct part *p);
-void replica_read(struct coord *c, struct now now, node_no from, uint64_t epoch,
-                  const struct wire_read *m, bool waited);
-
-/* What a session has seen by this answer: encoded, in the arena. The rows, or (found by an index)
- * all that is here of the ranges, for what an index does not name any more tells something, too. */
-struct bytes replica_tell(struct coord *c, keyspace_no keyspace, const struct scan *scan,
-                          const struct scan_result *rows, struct arena *arena);
 
 #endif

@@ -41,7 +41,8 @@ bool run_forward(struct coord *c, struct now now, struct run *run)
                                       .replay = run->replay,
                                       .after = run->after,
                                       .want_receipt = run->want_receipt,
-                                      .hint = run->hint};
+                                      .hint = run->hint,
+                                      .planned = run->planned};
     coord_send(c, run->forward_to, &m);
     c->stats.forwards++;
     return true;
@@ -64,6 +65,7 @@ void write_forwarded(struct coord *c, struct now now, node_no from, const struct
     run->want_receipt = m->want_receipt;
     run->peer = from;
     run->peer_request = m->request;
+    run->peer_planned = m->planned;
     run->keyspace = m->keyspace;
     run->level = (enum level)m->level;
     run->kind = (enum write_kind)m->kind;
@@ -91,7 +93,8 @@ static enum err forward_err(const struct run *run, enum err err)
     return undone && run->forward_lost ? ERR_TIMEOUT : err;
 }
 
-void write_forward_done(struct coord *c, struct now now, const struct wire_forward_done *m)
+void write_forward_done(struct coord *c, struct now now, uint64_t epoch,
+                        const struct wire_forward_done *m)
 {
     struct pending *p = map_get(&c->pending_by_request, m->request);
     if (p == NULL || p->type != PENDING_RUN)
@@ -101,6 +104,12 @@ void write_forward_done(struct coord *c, struct now now, const struct wire_forwa
         return;
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     run->forward_waits = false;
+    if (err == ERR_STALE) { /* it is none of its replicas */
+        run->forward_lost |= m->dot.n > 0;
+        if (fence_refused(c, &run->pending, run->planned, epoch))
+            return;
+        err = ERR_UNAVAILABLE;
+    }
     bool undone = err == ERR_UNAVAILABLE || err == ERR_OVERLOADED;
     run->hints_full |= m->hints_full;
     if (undone && run_forward(c, now, run))

@@ -39,6 +39,8 @@ void read_free(struct coord *c, struct round *round)
 void round_fail(struct coord *c, struct round *round, enum err err)
 {
     struct read_op *op = round->op;
+    if (fence_is_stale(&round->pending))
+        return; /* by that plan */
     const struct quorum *q = quorums_telling(&round->quorums);
     op->result.required = quorum_need(q);
     op->result.received = err == ERR_UNAVAILABLE ? quorum_members(q) : quorum_acked(q);
@@ -165,8 +167,24 @@ static void count_answer(struct round *round, const struct answer *a)
         quorums_fail(&round->quorums, a->standing);
 }
 
+/* Its plan may be over since it was made; then it is made anew. */
+static bool is_refused(struct coord *c, struct round *round)
+{
+    enum err err = MUTANT(old_plan_kept) ? ERR_OK
+                                         : replica_may_answer(c, round->op->request.keyspace,
+                                                              &round->scan, round->planned);
+    return err == ERR_STALE &&
+           fence_refused(c, &round->pending, round->planned, cluster_epoch(c->cluster));
+}
+
 static void ask_ourselves(struct coord *c, struct round *round, struct answer *a)
 {
+    if (is_refused(c, round)) {
+        a->state = REPLICA_LOST;
+        a->err = ERR_STALE;
+        count_answer(round, a);
+        return;
+    }
     struct arena *arena = &round->op->memory->arena;
     size_t before = arena_used(arena);
     keyspace_no keyspace = round->op->request.keyspace;
@@ -218,7 +236,8 @@ void round_ask(struct coord *c, struct now now, struct round *round, size_t i, b
                                 !full,
                                 arena_copy(arena, buf_bytes(&out)),
                                 a->covers ? round->after : BYTES_NONE,
-                                round->op->request.seen != NULL};
+                                round->op->request.seen != NULL,
+                                round->planned};
     buf_close(&out);
     coord_send(c, a->node, &m);
 }
@@ -295,7 +314,7 @@ void round_resume(struct coord *c, struct now now, struct round *round)
     }
 }
 
-void read_reply(struct coord *c, struct now now, struct round *round, node_no from,
+void read_reply(struct coord *c, struct now now, struct round *round, node_no from, uint64_t epoch,
                 const struct wire_read_reply *m)
 {
     struct read_op *op = round->op;
@@ -309,6 +328,8 @@ void read_reply(struct coord *c, struct now now, struct round *round, node_no fr
                       (round->phase == ROUND_FULL || round->phase == ROUND_REPAIR)))
         return; /* late: the digest that crossed our question for the rows */
     enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
+    if (err == ERR_STALE)
+        (void)fence_refused(c, &round->pending, round->planned, epoch);
     if (err == ERR_OK && m->digest.len != sizeof a->digest.b)
         err = ERR_MALFORMED;
     if (err == ERR_OK && m->result.len == 0 && a->full_asked)
@@ -356,7 +377,7 @@ void read_peer_lost(struct coord *c, struct now now, struct round *round, node_n
             else if (round->phase == ROUND_FULL)
                 repair_full_answer(c, now, round);
         } else if (round->phase == ROUND_REPAIR && a->repairing) {
-            repair_answer(c, now, round, node, ERR_CLOSED);
+            repair_answer(c, now, round, node, ERR_CLOSED, 0);
         } else if (a->state == REPLICA_IDLE) {
             a->state = REPLICA_LOST; /* never asked: no member */
         }
@@ -366,6 +387,7 @@ void read_peer_lost(struct coord *c, struct now now, struct round *round, node_n
 
 void read_expired(struct coord *c, struct read_op *op)
 {
+    fence_forget(&op->round->pending);
     if (!MUTANT(read_never_expires))
         round_fail(c, op->round, ERR_TIMEOUT);
 }
@@ -397,6 +419,7 @@ void round_start(struct coord *c, struct now now, struct read_op *op)
     bool weak = op->request.level == LEVEL_ONE || op->request.level == LEVEL_LOCAL_ONE;
     weak = weak && plan.joint;
     plan.joint = plan.joint && !MUTANT(read_old_set_only);
+    round->planned = plan.planned;
     quorums_init(&round->quorums, &plan);
     candidates(c, round, range, placement_replicas(p, range), placement_later(p, range));
     if (weak && !enough_alive(round)) {
@@ -421,6 +444,14 @@ void round_start(struct coord *c, struct now now, struct read_op *op)
     round->starting = false;
     speculate_begin(c, now, round);
     answered(c, now, round);
+}
+
+/* Nothing of it is taken, so it is as if it had not been. */
+void round_plan_anew(struct coord *c, struct now now, struct round *round)
+{
+    struct read_op *op = round->op;
+    round_drop(c, round);
+    round_start(c, now, op);
 }
 
 /* Take the round's parts into the operation's. The last part of the one may be the first of the

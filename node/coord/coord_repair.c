@@ -97,12 +97,13 @@ static bool repair_one(struct coord *c, struct now now, struct round *round, str
         a->repairs++;
         a->repaired++;
         if (a->node == cluster_self(c->cluster)) {
-            if (!replica_takes_state(c, keyspace, range, &lack, cluster_epoch(c->cluster))) {
-                repair_answer(c, now, round, a->node, ERR_BEHIND);
+            if (!replica_takes_state(c, keyspace, range, &lack, round->planned)) {
+                repair_answer(c, now, round, a->node, ERR_BEHIND, 0);
                 return true;
             }
-            coord_apply(c, now, keyspace, range, &lack, no_dot, NULL,
-                        (struct applying){.request = round->pending.request});
+            coord_apply(
+                c, now, keyspace, range, &lack, no_dot, NULL,
+                (struct applying){.request = round->pending.request, .planned = round->planned});
             continue;
         }
         struct buf out;
@@ -115,7 +116,8 @@ static bool repair_one(struct coord *c, struct now now, struct round *round, str
                                       .keyspace = keyspace,
                                       .range = range,
                                       .dot = no_dot,
-                                      .part = arena_copy(arena, buf_bytes(&out))};
+                                      .part = arena_copy(arena, buf_bytes(&out)),
+                                      .planned = round->planned};
         buf_close(&out);
         coord_send(c, a->node, &m);
     }
@@ -161,7 +163,7 @@ static void repair_decide(struct coord *c, struct now now, struct round *round)
     enum quorum_state state = quorums_state(&round->quorums);
     if (state == QUORUM_ENOUGH)
         round_finish(c, now, round, &round->merged);
-    else if (state == QUORUM_IMPOSSIBLE)
+    else if (state == QUORUM_IMPOSSIBLE && !fence_is_stale(&round->pending))
         repair_again(c, now, round);
 }
 
@@ -239,7 +241,8 @@ bool repair_widen(struct coord *c, struct now now, struct round *round)
     return any;
 }
 
-void repair_answer(struct coord *c, struct now now, struct round *round, node_no from, enum err err)
+void repair_answer(struct coord *c, struct now now, struct round *round, node_no from, enum err err,
+                   uint64_t epoch)
 {
     if (round->phase != ROUND_REPAIR)
         return;
@@ -247,6 +250,8 @@ void repair_answer(struct coord *c, struct now now, struct round *round, node_no
         struct answer *a = &round->answer[i];
         if (a->node != from || !a->repairing)
             continue;
+        if (err == ERR_STALE)
+            (void)fence_refused(c, &round->pending, round->planned, epoch);
         if (err == ERR_OK && --a->repairs > 0)
             return; /* more parts of it are on the way */
         a->repairing = false;

@@ -92,6 +92,8 @@ bool run_decide(struct coord *c, struct run *run)
     switch (quorums_state(&run->quorums)) {
     case QUORUM_ENOUGH: run_result(c, run, ERR_OK); return true;
     case QUORUM_IMPOSSIBLE:
+        if (fence_is_stale(&run->pending))
+            return false; /* by that plan */
         if (hint_fill(c, run)) {
             hint_send(c, run);
             return quorums_state(&run->quorums) == QUORUM_IMPOSSIBLE && run_decide(c, run);
@@ -147,6 +149,7 @@ static enum err run_plan(struct coord *c, struct run *run)
     if (MUTANT(write_one_short) && run->level == LEVEL_QUORUM)
         quorum_plan_level(&needed, LEVEL_ONE);
     needed.joint = needed.joint && !MUTANT(forget_later_set);
+    run->planned = needed.planned;
     quorums_init(&run->quorums, &needed);
     add_targets(c, run, placement_replicas(p, run->range), false);
     if (needed.joint)
@@ -188,6 +191,23 @@ static bool mint(struct coord *c, struct now now, struct run *run, struct dot do
     return err == ERR_OK;
 }
 
+static void send_write(struct coord *c, struct now now, struct run *run, node_no to)
+{
+    struct wire_message m = {.type = WIRE_WRITE};
+    m.write = (struct wire_write){.request = run->pending.request,
+                                  .timeout_us = (uint64_t)run_left_us(run, now),
+                                  .keyspace = run->keyspace,
+                                  .range = run->range,
+                                  .dot = run->dot,
+                                  .part = run->encoded,
+                                  .context = run->context,
+                                  .weighs = run->weighs,
+                                  .stamp = run->stamp,
+                                  .after = run->after,
+                                  .planned = run->planned};
+    coord_send(c, to, &m);
+}
+
 /* Ours at once: the others do not see what lost here, for what won is sent to them. */
 static void take_verdict(struct run *run, size_t i, const struct verdict *verdict)
 {
@@ -199,7 +219,6 @@ static void take_verdict(struct run *run, size_t i, const struct verdict *verdic
 static void run_coordinate(struct coord *c, struct now now, struct run *run)
 {
     node_no self = cluster_self(c->cluster);
-    uint64_t request = run->pending.request;
     if (run->hint) {
         enum err err = stamp_leave_out(c, run);
         if (err == ERR_STALE)
@@ -226,6 +245,7 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
     run->dot = dot;
     if (!mint(c, now, run, dot))
         return;
+    run->original = run->encoded;
     c->in_flight -= run->encoded.len;
     enum err err = run_encode(run);
     c->in_flight += run->encoded.len;
@@ -241,23 +261,14 @@ static void run_coordinate(struct coord *c, struct now now, struct run *run)
             take_verdict(run, i, &run->minted);
             continue;
         }
-        struct wire_message m = {.type = WIRE_WRITE};
-        m.write = (struct wire_write){.request = request,
-                                      .timeout_us = (uint64_t)run_left_us(run, now),
-                                      .keyspace = run->keyspace,
-                                      .range = run->range,
-                                      .dot = dot,
-                                      .part = run->encoded,
-                                      .context = run->context,
-                                      .weighs = run->weighs,
-                                      .stamp = run->stamp,
-                                      .after = run->after};
-        coord_send(c, run->target[i].node, &m);
+        send_write(c, now, run, run->target[i].node);
     }
     hint_send(c, run);
     /* Last, because a store that has failed answers at once, and that may end the run. */
+    run->own = REPLICA_WAITING;
+    run->ticket = coord_next_ticket(c);
     coord_apply(c, now, run->keyspace, run->range, &run->sent, dot, NULL,
-                (struct applying){.request = request, .verdict = run->minted});
+                (struct applying){.request = run->pending.request, .verdict = run->minted});
 }
 
 /* Who may give the write its dot: a replica; of a counter one that has all that the range holds,
@@ -268,10 +279,42 @@ static bool may_coordinate(const struct run *run, size_t i)
            (run->kind != WRITE_COUNTER || run->target[i].standing.in_now);
 }
 
+static const struct standing *own_standing(const struct coord *c, const struct run *run)
+{
+    for (size_t i = 0; i < run->targets; i++) {
+        if (run->target[i].node == cluster_self(c->cluster) && counts(run, i))
+            return &run->target[i].standing;
+    }
+    return NULL;
+}
+
+static bool is_ours(const struct coord *c, const struct run *run)
+{
+    for (size_t i = 0; i < run->targets; i++) {
+        if (run->target[i].node == cluster_self(c->cluster))
+            return may_coordinate(run, i);
+    }
+    return false;
+}
+
+/* Handed to us by who takes us for a replica: he knows less than we do, or more. */
+static bool is_strange(const struct coord *c, const struct run *run)
+{
+    const struct standing *s = own_standing(c, run);
+    return run->owner == NULL && (s == NULL || (run->kind == WRITE_COUNTER && !s->in_now));
+}
+
+static void run_refuse(struct coord *c, struct run *run)
+{
+    if (run->peer_planned > cluster_epoch(c->cluster) && !MUTANT(early_is_refused))
+        fence_wait(c, &run->pending, run->peer_planned);
+    else
+        run_result(c, run, ERR_STALE);
+}
+
 /* Find its replicas, and who of them makes the write. */
 static void run_go(struct coord *c, struct now now, struct run *run)
 {
-    node_no self = cluster_self(c->cluster);
     enum err err = run_plan(c, run);
     if (err != ERR_OK) {
         run_result(c, run, err);
@@ -283,28 +326,31 @@ static void run_go(struct coord *c, struct now now, struct run *run)
         run_result(c, run, ERR_OK);
         return;
     }
-    if (err != ERR_OK) { /* left out for that it would be half a batch */
+    if (err == ERR_OK && is_strange(c, run)) {
+        run_refuse(c, run);
+        return;
+    }
+    if (err != ERR_OK || !is_ours(c, run)) { /* left out for that it would be half a batch */
         run_elsewhere(c, now, run);
         return;
     }
-    for (size_t i = 0; i < run->targets; i++) {
-        if (run->target[i].node == self && may_coordinate(run, i)) {
-            err = run_wait(c, now, run);
-            if (err == ERR_OK)
-                run_coordinate(c, now, run);
-            else if (err != ERR_BEHIND)
-                run_result(c, run, err);
-            return;
-        }
-    }
-    run_elsewhere(c, now, run);
+    err = run_wait(c, now, run);
+    if (err == ERR_OK)
+        run_coordinate(c, now, run);
+    else if (err != ERR_BEHIND)
+        run_result(c, run, err);
+}
+
+static void forget_targets(struct run *run)
+{
+    run->targets = 0;
+    memset(run->target, 0, sizeof run->target);
 }
 
 void write_resume(struct coord *c, struct now now, struct run *run)
 {
     run->waited = true;
-    run->targets = 0; /* who lives, and who holds the range, may have changed */
-    memset(run->target, 0, sizeof run->target);
+    forget_targets(run); /* who lives, and who holds the range, may have changed */
     run_go(c, now, run);
 }
 
@@ -352,13 +398,13 @@ bool write_is_possible(struct coord *c, const struct mutation *m, const struct c
     return err == ERR_OK;
 }
 
-void write_answer(struct coord *c, struct now now, struct run *run, node_no from, enum err err,
+void write_answer(struct coord *c, struct run *run, node_no from, enum err err, uint64_t epoch,
                   const struct verdict *verdict)
 {
-    (void)now;
     for (size_t i = 0; i < run->targets && !run->held; i++) {
         if (run->target[i].node != from || run->target[i].state != REPLICA_WAITING)
             continue;
+        bool over = err == ERR_STALE && fence_refused(c, &run->pending, run->planned, epoch);
         run->target[i].state = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
         run->target[i].err = err;
         run->target[i].synced = verdict->synced;
@@ -372,6 +418,8 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
             quorums_ack(&run->quorums, run->target[i].standing);
         if (err == ERR_OK)
             quorums_ack(&run->quorums, run->target[i].standing);
+        else if (over)
+            quorums_lose(&run->quorums, run->target[i].standing);
         else if (!hint_stands_in(run, i))
             quorums_fail(&run->quorums, run->target[i].standing);
         run_decide(c, run);
@@ -379,12 +427,94 @@ void write_answer(struct coord *c, struct now now, struct run *run, node_no from
     }
 }
 
+/* --- a plan that is over (fence.h) */
+
+void write_stored(struct coord *c, struct run *run, enum err err, const struct verdict *verdict)
+{
+    run->own = err == ERR_OK ? REPLICA_ACKED : REPLICA_LOST;
+    if (err == ERR_OK && !MUTANT(old_plan_kept) &&
+        stage_is_fenced(run->planned, cluster_stage_since(c->cluster, run->keyspace, run->range)))
+        err = ERR_STALE;
+    write_answer(c, run, cluster_self(c->cluster), err, cluster_epoch(c->cluster), verdict);
+}
+
+/* What they told before does not come again: who has it already does not weigh it. */
+static void keep_verdicts(struct run *run, const struct run *before)
+{
+    for (size_t i = 0; i < run->targets; i++) {
+        for (size_t k = 0; k < before->targets; k++) {
+            if (before->target[k].told && before->target[k].node == run->target[i].node)
+                take_verdict(run, i, &before->target[k].verdict);
+        }
+    }
+}
+
+/* Under the dot that it has, to all who are to have it by the plan. */
+static void run_send_again(struct coord *c, struct now now, struct run *run)
+{
+    for (size_t i = 0; i < run->targets; i++) {
+        bool own = run->target[i].node == cluster_self(c->cluster);
+        if (run->target[i].state == REPLICA_LOST)
+            continue;
+        run->target[i].state = own ? run->own : REPLICA_WAITING;
+        if (!own)
+            send_write(c, now, run, run->target[i].node);
+        else if (run->own == REPLICA_ACKED && counts(run, i))
+            quorums_ack(&run->quorums, run->target[i].standing);
+        else if (run->own == REPLICA_LOST && counts(run, i))
+            quorums_fail(&run->quorums, run->target[i].standing);
+    }
+    hint_send(c, run);
+    run_decide(c, run);
+}
+
+/* Nobody may tell of the dot that it got: somebody else, or we in a new life, mints it anew. */
+static bool run_unmint(struct coord *c, struct run *run)
+{
+    c->in_flight -= run->encoded.len;
+    run->encoded = run->original;
+    c->in_flight += run->encoded.len;
+    run->stamp = run->stamp != 0 ? run->came : 0;
+    run->ticket = 0;
+    run->own = REPLICA_IDLE;
+    run->forward_lost = true; /* it may have been written */
+    forget_targets(run);
+    return part_decode(run->encoded, &run->memory->arena, &run->part) == ERR_OK;
+}
+
+void write_plan_anew(struct coord *c, struct now now, struct run *run)
+{
+    struct run *before = mem_copy(run, sizeof *run);
+    struct applying *own = run->ticket != 0 ? map_get(&c->applying_by_ticket, run->ticket) : NULL;
+    enum err err;
+    coord_untrack(c, &run->pending);
+    coord_track(c, &run->pending, PENDING_RUN); /* acks of the plan before come too late */
+    if (own != NULL)
+        own->request = run->pending.request;
+    run->forwarded = run->forward_waits = run->alone = false;
+    run->hinted = 0;
+    forget_targets(run);
+    if (run->own == REPLICA_IDLE) {
+        run_go(c, now, run);
+    } else if ((err = run_plan(c, run)) != ERR_OK) {
+        run_result(c, run, err == ERR_UNAVAILABLE ? ERR_TIMEOUT : err); /* some may have it */
+    } else if (is_ours(c, run) && actor_compare(run->dot.actor, c->self) == 0) {
+        keep_verdicts(run, before);
+        run_send_again(c, now, run);
+    } else if (run_unmint(c, run)) {
+        run_go(c, now, run);
+    } else {
+        run_result(c, run, ERR_FAILED);
+    }
+    mem_free(before);
+}
+
 void write_peer_lost(struct coord *c, struct now now, struct run *run, node_no node)
 {
     if (hint_peer_lost(c, run, node))
         return;
     if (run->forwarded) {
-        if (run->forward_to != node || run->held)
+        if (run->forward_to != node || run->held || fence_is_stale(&run->pending))
             return;
         run->forward_lost = true;
         run->forward_waits = false;

@@ -77,6 +77,7 @@ struct quorums {
 struct quorum_plan {
     struct quorum_config now, later; /* by the replication factors of each set */
     bool joint;                      /* of both; else of `now` alone */
+    uint64_t planned;                /* all entries up to this one are known to the plan */
 };
 
 bool quorum_plan_proves(const struct quorum_plan *plan); /* each set that counts (quorum_proves) */

@@ -51,66 +51,80 @@ static enum err judge(struct coord *c, struct now now, const struct wire_write *
 /* May who minted the dot still tell of it? Only then is it in what all replicas agree upon before
  * they forget what deleted it (docs/versions.md, 6). What is refused here, and somebody has, comes
  * with a pull. */
-static bool may_be_told(struct coord *c, const struct wire_write *m, uint64_t epoch)
+static bool may_be_told(struct coord *c, const struct wire_write *m)
 {
     if (MUTANT(untold_is_taken) ||
         clock_has(engine_clock(c->engine, m->keyspace, m->range), m->dot))
         return true;
     return cluster_is_replica(c->cluster, m->keyspace, m->range, m->dot.actor.node) &&
            m->dot.actor.boot >= cluster_life(c->cluster, m->dot.actor.node) &&
-           epoch >= cluster_since(c->cluster, m->keyspace, m->range);
+           m->planned >= cluster_since(c->cluster, m->keyspace, m->range);
 }
 
 struct ring_of {
     struct cluster *cluster;
     keyspace_no keyspace;
     range_no range;
-    uint64_t epoch;
+    uint64_t planned;
 };
 
 static bool tells(void *arg, node_no node)
 {
     struct ring_of *r = arg;
     return cluster_is_replica(r->cluster, r->keyspace, r->range, node) &&
-           r->epoch >= cluster_since(r->cluster, r->keyspace, r->range);
+           r->planned >= cluster_since(r->cluster, r->keyspace, r->range);
 }
 
 bool replica_takes_state(struct coord *c, keyspace_no keyspace, range_no range,
-                         const struct part *part, uint64_t epoch)
+                         const struct part *part, uint64_t planned)
 {
-    struct ring_of ring = {c->cluster, keyspace, range, epoch};
+    struct ring_of ring = {c->cluster, keyspace, range, planned};
     return MUTANT(untold_is_taken) ||
            engine_is_told(c->engine, keyspace, range, part, tells, &ring);
 }
 
-/* A message of a session, that waits for what the session has seen elsewhere. ERR_BEHIND: it does;
- * ERR_OK: there is nothing to wait for. */
-static enum err wait_first(struct coord *c, struct now now, node_no from,
-                           const struct wire_message *m, bool read)
+/* A message that waits for what its session has seen elsewhere, or (early) for the epoch of its
+ * plan. ERR_BEHIND: it does; ERR_OK: there is nothing to wait for. */
+static enum err wait_first(struct coord *c, struct now now, node_no from, struct wire_message *m,
+                           bool early)
 {
+    bool read = m->type == WIRE_READ;
     keyspace_no keyspace = read ? m->read.keyspace : m->write.keyspace;
     struct bytes after = read ? m->read.after : m->write.after;
-    if ((read ? MUTANT(token_ignored) : MUTANT(write_before_dependencies)))
-        return ERR_OK;
-    enum err err = waits_look(c, keyspace, after, read);
-    if (err != ERR_BEHIND)
+    uint64_t planned = read ? m->read.planned : m->write.planned;
+    enum err err = ERR_OK;
+    if (after.len > 0 && !(read ? MUTANT(token_ignored) : MUTANT(write_before_dependencies)))
+        err = waits_look(c, keyspace, after, read);
+    if (err != ERR_BEHIND && !(err == ERR_OK && early))
         return err;
-    struct wire_message copy = *m;
-    copy.type = read ? WIRE_READ : WIRE_WRITE;
-    copy.trace = tracing_session(&c->trace);
-    return waits_for_peer(c, now, from, &copy) == ERR_OK ? ERR_BEHIND : ERR_OVERLOADED;
+    m->trace = tracing_session(&c->trace);
+    return waits_for_peer(c, now, from, m, early ? planned : 0) == ERR_OK ? ERR_BEHIND
+                                                                          : ERR_OVERLOADED;
 }
 
-void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch,
-                   const struct wire_write *m, bool waited)
+void replica_write(struct coord *c, struct now now, node_no from, const struct wire_write *m,
+                   bool waited)
 {
     struct arena arena = {0};
     struct clock context;
     struct part part;
     bool has_context = m->dot.n > 0 && m->context.len > 0;
-    struct applying applying = {
-        .for_peer = true, .peer = from, .request = m->request, .bytes = m->part.len};
+    struct applying applying = {.for_peer = true,
+                                .peer = from,
+                                .request = m->request,
+                                .bytes = m->part.len,
+                                .planned = m->planned};
     enum err err = part_decode(m->part, &arena, &part);
+    uint64_t planned = MUTANT(old_plan_taken) ? cluster_epoch(c->cluster) : m->planned;
+    enum err fence = fence_check(c, m->keyspace, m->range, m->range, planned);
+    if (err == ERR_OK && fence == ERR_BEHIND && !waited) {
+        err =
+            wait_first(c, now, from, &(struct wire_message){.type = WIRE_WRITE, .write = *m}, true);
+        if (err == ERR_BEHIND) {
+            arena_close(&arena);
+            return;
+        }
+    }
     if (err == ERR_OK && c->in_flight + m->part.len > c->config.in_flight_max)
         err = ERR_OVERLOADED;
     uint32_t ranges = cluster_ranges(c->cluster);
@@ -125,19 +139,18 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
                           (m->dot.n > 0 && actor_compare(m->dot.actor, c->self) == 0) ||
                           m->stamp == INT64_MIN)) /* nothing is just below that */
         err = ERR_MALFORMED;
-    /* It was held up while the range left us; or we have yet to hear that we shall hold it. */
-    if (err == ERR_OK &&
-        !cluster_is_replica(c->cluster, m->keyspace, m->range, cluster_self(c->cluster)))
+    if (err == ERR_OK && fence != ERR_OK)
         err = ERR_STALE;
     if (err == ERR_OK && m->dot.n > 0 && fold_is_over(c, m->dot.actor))
         err = ERR_STALE; /* it was held up; whoever waited for the ack is gone */
-    if (err == ERR_OK && m->dot.n > 0 && !may_be_told(c, m, epoch))
+    if (err == ERR_OK && m->dot.n > 0 && !may_be_told(c, m))
         err = ERR_STALE;
     if (err == ERR_OK && m->dot.n == 0 &&
-        !replica_takes_state(c, m->keyspace, m->range, &part, epoch))
+        !replica_takes_state(c, m->keyspace, m->range, &part, m->planned))
         err = ERR_BEHIND;
     if (err == ERR_OK && m->after.len > 0 && !waited) {
-        err = wait_first(c, now, from, &(struct wire_message){.epoch = epoch, .write = *m}, false);
+        err = wait_first(c, now, from, &(struct wire_message){.type = WIRE_WRITE, .write = *m},
+                         false);
         if (err == ERR_BEHIND) {
             arena_close(&arena);
             return;
@@ -146,7 +159,8 @@ void replica_write(struct coord *c, struct now now, node_no from, uint64_t epoch
     clock_init(&context);
     if (err == ERR_OK && has_context)
         err = check_context(c, m, &context);
-    if (err == ERR_OK && m->dot.n > 0 && m->weighs)
+    if (err == ERR_OK && m->dot.n > 0 && m->weighs &&
+        !clock_has(engine_clock(c->engine, m->keyspace, m->range), m->dot))
         err = judge(c, now, m, &part, has_context ? &context : NULL, &arena, &applying.verdict);
     if (MUTANT(replica_loses_row) && err == ERR_OK && part.rows_count > 1)
         part.rows_count--;
@@ -277,26 +291,24 @@ struct bytes replica_tell(struct coord *c, keyspace_no keyspace, const struct sc
     return encoded;
 }
 
-/* Has some of it left us under a ring that who asks has yet to hear of? Those who hold it now may
- * have forgotten what deleted what lies here. (Who knows a newer ring than we do knows better.) */
-static bool has_left(struct coord *c, uint64_t epoch, keyspace_no keyspace, const struct scan *scan)
+/* Those who hold now what has left us may have forgotten what deleted what lies here. */
+enum err replica_may_answer(struct coord *c, keyspace_no keyspace, const struct scan *scan,
+                            uint64_t planned)
 {
     range_no first, last;
     uint32_t ranges = cluster_ranges(c->cluster);
     if (cluster_self(c->cluster) == 0)
-        return true; /* it has just started: what of it is to be forgotten is seen with the ring */
-    if (epoch >= cluster_ring_epoch(c->cluster) || cluster_placement(c->cluster, keyspace) == NULL)
-        return false;
+        return ERR_STALE; /* it has just started: what of it is to be forgotten is seen with the
+                             ring */
+    if (ranges == 0)
+        return ERR_OK;
     scan_ranges(scan, ranges, &first, &last);
-    for (range_no r = first; r <= last; r++) {
-        if (!cluster_is_replica(c->cluster, keyspace, r, cluster_self(c->cluster)))
-            return true;
-    }
-    return false;
+    return fence_check(c, keyspace, first, last,
+                       MUTANT(old_plan_read) ? cluster_epoch(c->cluster) : planned);
 }
 
-void replica_read(struct coord *c, struct now now, node_no from, uint64_t epoch,
-                  const struct wire_read *m, bool waited)
+void replica_read(struct coord *c, struct now now, node_no from, const struct wire_read *m,
+                  bool waited)
 {
     struct memory *memory = memory_new();
     struct scan scan;
@@ -304,17 +316,20 @@ void replica_read(struct coord *c, struct now now, node_no from, uint64_t epoch,
     struct digest digest;
     struct wire_message answer = {.type = WIRE_READ_REPLY, .read_reply = {.request = m->request}};
     enum err err = scan_decode(m->scan, &memory->arena, &scan);
-    if (err == ERR_OK && has_left(c, epoch, m->keyspace, &scan))
-        err = ERR_STALE; /* it asks another one, and has heard of the ring with this answer */
-    bool index = err == ERR_OK && scan.index.no != 0;
-    if (err == ERR_OK && m->after.len > 0 && !waited) {
-        err = wait_first(c, now, from, &(struct wire_message){.epoch = epoch, .read = *m}, true);
+    if (err == ERR_OK)
+        err = replica_may_answer(c, m->keyspace, &scan, m->planned);
+    bool early = err == ERR_BEHIND;
+    if (early && waited)
+        err = ERR_STALE;
+    if (!waited && (early || (err == ERR_OK && m->after.len > 0))) {
+        err =
+            wait_first(c, now, from, &(struct wire_message){.type = WIRE_READ, .read = *m}, early);
         if (err == ERR_BEHIND) {
             memory_retire(c, memory);
             return;
         }
-        index &= err == ERR_OK;
     }
+    bool index = err == ERR_OK && scan.index.no != 0;
     if (index)
         err = answer_index(c, m, &scan, &memory->arena, &answer.read_reply);
     else if (err == ERR_OK)

@@ -122,7 +122,8 @@ static enum err begin(struct coord *c, struct now now, const struct wait *like, 
     list_push_back(&ws->list, &w->link);
     usec soon = now.mono + FETCH_AFTER_US;
     timers_set(&c->timers, &w->due.timer, soon < w->end ? soon : w->end);
-    tracing_say(&c->trace, "Waiting for what the session has seen elsewhere");
+    tracing_say(&c->trace, w->count > 0 ? "Waiting for what the session has seen elsewhere"
+                                        : "Waiting to hear that the range is ours");
     return ERR_OK;
 }
 
@@ -145,13 +146,15 @@ enum err waits_for_round(struct coord *c, struct now now, const struct round *ro
     return begin(c, now, &w, round->after);
 }
 
-enum err waits_for_peer(struct coord *c, struct now now, node_no from, const struct wire_message *m)
+enum err waits_for_peer(struct coord *c, struct now now, node_no from, const struct wire_message *m,
+                        uint64_t epoch)
 {
     bool read = m->type == WIRE_READ;
     uint64_t timeout = read ? m->read.timeout_us : m->write.timeout_us;
     struct memory *memory = memory_new();
     struct buf copy;
-    struct wait w = {.kind = WAIT_PEER, .from = from, .memory = memory, .durable = read};
+    struct wait w = {
+        .kind = WAIT_PEER, .from = from, .memory = memory, .durable = read, .epoch = epoch};
     usec most = 3600 * USEC_PER_SEC;
     w.end = now.mono + (timeout < (uint64_t)most ? (usec)timeout : most);
     w.keyspace = read ? m->read.keyspace : m->write.keyspace;
@@ -178,9 +181,9 @@ static void go(struct coord *c, struct now now, struct wait *w)
     else if (w->kind == WAIT_ROUND && p != NULL && p->type == PENDING_ROUND)
         round_resume(c, now, container_of(p, struct round, pending));
     else if (w->kind == WAIT_PEER && w->message.type == WIRE_READ)
-        replica_read(c, now, w->from, w->message.epoch, &w->message.read, true);
+        replica_read(c, now, w->from, &w->message.read, true);
     else if (w->kind == WAIT_PEER)
-        replica_write(c, now, w->from, w->message.epoch, &w->message.write, true);
+        replica_write(c, now, w->from, &w->message.write, true);
     tracing_leave(&c->trace, &before);
 }
 
@@ -201,6 +204,8 @@ static void await_disk(struct coord *c, struct wait *w)
 static bool is_ready(struct coord *c, struct wait *w)
 {
     bool young = false;
+    if (w->epoch > cluster_epoch(c->cluster))
+        return false;
     for (size_t i = 0; i < w->count; i++) {
         enum engine_has has =
             engine_has(c->engine, w->keyspace, w->needs[i].range, &w->needs[i].clock);

@@ -1,5 +1,5 @@
-/* waits.h - requests of sessions that wait until this replica has what the session has seen.
- * Private to the folder.
+/* waits.h - requests of sessions that wait until this replica has what the session has seen, and
+ * those that wait until we hear why they came to us (fence.h). Private to the folder.
  *
  *                    all is here, or cannot come any more
  *   WAITING --------------------------------------------> goes on, as if it had come now
@@ -74,6 +74,7 @@ struct wait {
     struct wire_message message;
     struct memory *memory; /* of it, and of the needs */
     keyspace_no keyspace;
+    uint64_t epoch; /* the cluster is to be as of this one */
     bool durable;
     struct need *needs;
     size_t count;
@@ -89,8 +90,8 @@ enum err waits_look(struct coord *c, keyspace_no keyspace, struct bytes needs, b
 /* After ERR_BEHIND. They fail with ERR_OVERLOADED alone. */
 enum err waits_for_run(struct coord *c, struct now now, const struct run *run);
 enum err waits_for_round(struct coord *c, struct now now, const struct round *round);
-enum err waits_for_peer(struct coord *c, struct now now, node_no from,
-                        const struct wire_message *m);
+enum err waits_for_peer(struct coord *c, struct now now, node_no from, const struct wire_message *m,
+                        uint64_t epoch);
 
 /* Something was applied, or is durable: who can go on? True when somebody went. */
 bool waits_check(struct coord *c, struct now now);

@@ -87,13 +87,15 @@
  * compared). context: the clock of who minted the dot (storage/engine.h), mostly empty. weighs: the
  * ack says by which timestamp the write loses here, if it does: what has the server's `stamp` (0:
  * nothing has) apart from all else (engine_weigh). after: dots that the replica must have first
- * (node/coord/waits.h). synced: the ack is not for the kernel's copy, but for the disk's. */
+ * (node/coord/waits.h). planned: the epoch that the request was planned with (node/coord/fence.h).
+ * synced: the ack is not for the kernel's copy, but for the disk's. */
 #define WIRE_WRITE(F)                                                                              \
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
     F(u32, keyspace)                                                                               \
     F(u32, range)                                                                                  \
-    F(dot, dot) F(bytes, part) F(bytes, context) F(flag, weighs) F(i64, stamp) F(bytes, after)
+    F(dot, dot)                                                                                    \
+    F(bytes, part) F(bytes, context) F(flag, weighs) F(i64, stamp) F(bytes, after) F(u64, planned)
 #define WIRE_WRITE_ACK(F)                                                                          \
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \
@@ -120,7 +122,8 @@
     F(i64, stamp)                                                                                  \
     F(i64, limit)                                                                                  \
     F(flag, beyond)                                                                                \
-    F(i64, until) F(flag, replay) F(bytes, after) F(flag, want_receipt) F(flag, hint)
+    F(i64, until)                                                                                  \
+    F(flag, replay) F(bytes, after) F(flag, want_receipt) F(flag, hint) F(u64, planned)
 #define WIRE_FORWARD_DONE(F)                                                                       \
     F(u64, request)                                                                                \
     F(u32, err)                                                                                    \
@@ -150,19 +153,22 @@
 #define WIRE_READ(F)                                                                               \
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
-    F(u32, keyspace) F(flag, digest_only) F(bytes, scan) F(bytes, after) F(flag, tell)
+    F(u32, keyspace)                                                                               \
+    F(flag, digest_only) F(bytes, scan) F(bytes, after) F(flag, tell) F(u64, planned)
 #define WIRE_READ_REPLY(F)                                                                         \
     F(u64, request) F(u32, err) F(bytes, digest) F(bytes, result) F(bytes, seen)
 
 /* Ballots are dots (node/coord/cas_register.h). electorate: a hash of the replicas that the sender
- * counts among; who counts others refuses with STALE. The partition is that of the scan, whose rows
- * come with the promise. PROMISE with ok: `state`, the register, as it was, and `result` or the
- * digest of it alone. Without: `highest` has to be beaten. */
+ * counts among; who counts others refuses with STALE. ACCEPTED with STALE and ok: it is accepted,
+ * and counts for nothing (node/coord/fence.h). The partition is that of the scan, whose rows come
+ * with the promise. PROMISE with ok: `state`, the register, as it was, and `result` or the digest
+ * of it alone. Without: `highest` has to be beaten. */
 #define WIRE_CAS_PREPARE(F)                                                                        \
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
     F(u32, keyspace)                                                                               \
-    F(u64, electorate) F(dot, ballot) F(flag, read) F(flag, digest_only) F(bytes, scan)
+    F(u64, electorate)                                                                             \
+    F(dot, ballot) F(flag, read) F(flag, digest_only) F(bytes, scan) F(u64, planned)
 #define WIRE_CAS_PROMISE(F)                                                                        \
     F(u64, request)                                                                                \
     F(u32, err) F(flag, ok) F(dot, highest) F(bytes, state) F(bytes, digest) F(bytes, result)
@@ -170,7 +176,8 @@
     F(u64, request)                                                                                \
     F(u64, timeout_us)                                                                             \
     F(u32, keyspace)                                                                               \
-    F(u64, electorate) F(u32, table) F(bytes, key) F(dot, ballot) F(dot, origin) F(bytes, value)
+    F(u64, electorate)                                                                             \
+    F(u32, table) F(bytes, key) F(dot, ballot) F(dot, origin) F(bytes, value) F(u64, planned)
 #define WIRE_CAS_ACCEPTED(F) F(u64, request) F(u32, err) F(flag, ok) F(dot, highest)
 
 /* All up to `ballot` is in the data of a quorum. No answer. */
@@ -200,7 +207,7 @@
  * timestamp is `stamp`. TELL: BEHIND: not known without the parts; beyond: it loses to something
  * above the limit, too. */
 #define WIRE_MAXIMUM_ASK(F)                                                                        \
-    F(u64, request) F(i64, stamp) F(i64, limit) F(flag, full) F(bytes, items)
+    F(u64, request) F(i64, stamp) F(i64, limit) F(flag, full) F(bytes, items) F(u64, planned)
 #define WIRE_MAXIMUM_TELL(F) F(u64, request) F(u32, err) F(i64, maximum) F(flag, beyond)
 
 /* The metadata log. `cluster`: messages of another cluster are dropped, whoever sits at the

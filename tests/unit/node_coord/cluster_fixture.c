@@ -129,6 +129,7 @@ static bool perform(struct fixture *f, node_no no)
             continue;
         size_t slot = f->queued++ % ARRAY_LEN(f->queue);
         m.from = no;
+        m.epoch = cluster_epoch(fixture_at(f, no)->cluster);
         f->writes_sent += m.type == WIRE_WRITE;
         buf_close(&f->queue[slot]);
         buf_init(&f->queue[slot], WIRE_MESSAGE_MAX);
@@ -257,6 +258,27 @@ void fixture_come_back(struct fixture *f, node_no node)
 {
     fixture_at(f, node)->down = false;
     fixture_set_alive(f, node, true);
+}
+
+void fixture_see(struct fixture *f, node_no node, uint32_t now, uint32_t later, uint64_t since)
+{
+    struct cluster *c = fixture_at(f, node)->cluster;
+    uint32_t table = ring_table(cluster_ring(c), RING_NEWEST)->number;
+    struct move_place places[2] = {{table, {.type = STRATEGY_SIMPLE, .rf = now}},
+                                   {table, {.type = STRATEGY_SIMPLE, .rf = later}}};
+    struct move_run run = {.since = since};
+    struct moves_keyspace moves = {.keyspace = KEYSPACE, .places = 1, .runs = 1};
+    if (later != 0) {
+        moves.places = 2;
+        run.goal = 1;
+        run.stage = STAGE_JOINT;
+    }
+    moves.place = places;
+    moves.run = &run;
+    cluster_set_epoch(c, since);
+    cluster_set_keyspace(c, KEYSPACE, &places[moves.places - 1].strategy);
+    cluster_set_moves(c, &moves);
+    coord_placed(fixture_at(f, node)->coord, f->now);
 }
 
 void fixture_set_alive(struct fixture *f, node_no node, bool alive)

@@ -74,6 +74,10 @@ void fixture_restart(struct fixture *f, node_no node);
 void fixture_die(struct fixture *f, node_no node);
 void fixture_come_back(struct fixture *f, node_no node);
 
+/* From the entry `since` on, which is the last that the node has heard of, so many copies are asked
+ * for; when later is not 0, these as well (JOINT). Does not settle. */
+void fixture_see(struct fixture *f, node_no node, uint32_t now, uint32_t later, uint64_t since);
+
 /* All nodes see it as dead or alive. */
 void fixture_set_alive(struct fixture *f, node_no node, bool alive);
 

@@ -1,5 +1,6 @@
 SUITE(quorum)
 SUITE_WITH(coord)
+SUITE_WITH(fence)
 SUITE_WITH(repair)
 SUITE_WITH(damaged)
 SUITE_WITH(patience)

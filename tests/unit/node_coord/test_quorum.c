@@ -107,7 +107,7 @@ static void a_moving_range_needs_its_level_in_both_sets(void)
     static const struct standing a = {0, true, false}, b = {0, true, true}, d = {0, false, true};
     struct quorums q;
     struct quorum_config config = simple(LEVEL_QUORUM, 3);
-    struct quorum_plan plan = {config, config, true};
+    struct quorum_plan plan = {config, config, true, 0};
     quorums_init(&q, &plan);
     CU_ASSERT_TRUE(quorums_want(&q, d));
     quorums_member(&q, a);
@@ -138,7 +138,7 @@ static void each_set_by_its_own_factor(void)
 {
     static const struct standing a = {0, true, true}, b = {0, false, true}, far = {1, false, true};
     struct quorums q;
-    struct quorum_plan plan = {simple(LEVEL_QUORUM, 1), simple(LEVEL_QUORUM, 5), true};
+    struct quorum_plan plan = {simple(LEVEL_QUORUM, 1), simple(LEVEL_QUORUM, 5), true, 0};
     quorums_init(&q, &plan);
     quorums_member(&q, a);
     for (int i = 0; i < 4; i++)
@@ -156,7 +156,7 @@ static void each_set_by_its_own_factor(void)
 
     struct quorum_config one = {.level = LEVEL_EACH_QUORUM, .per_dc = true, .dcs = 2, .rf = {1, 0}};
     struct quorum_config two = {.level = LEVEL_EACH_QUORUM, .per_dc = true, .dcs = 2, .rf = {1, 1}};
-    struct quorum_plan wider = {one, two, true};
+    struct quorum_plan wider = {one, two, true, 0};
     quorums_init(&q, &wider);
     CU_ASSERT_TRUE(quorums_count(&q, far));
     quorums_member(&q, a);
