@@ -245,6 +245,7 @@ void proved_forget(struct heal *h, keyspace_no keyspace, range_no range)
         k->pairs[i].clocks_s = k->pairs[i].trees_s = HEAL_NEVER;
         k->pairs[i].compared = false;
         k->pairs[i].read_at = k->pairs[i].same_at = 0;
+        k->pairs[i].try_at = k->pairs[i].tries = 0; /* what comes now has waited for nothing */
         store(h, k);
     }
 }

@@ -115,8 +115,9 @@ void rounds_leave(struct heal *h, struct now now, keyspace_no keyspace, range_no
 {
     const struct placement *p = cluster_placement(h->cluster, keyspace);
     usec until = now.mono + ROUNDS_HELD;
-    if (p == NULL || range >= p->ranges || sure_is_not(h, keyspace, range))
-        return; /* its marks cannot wait */
+    if (p == NULL || range >= p->ranges || sure_is_not(h, keyspace, range) ||
+        engine_serving_error(h->engine, keyspace, range) != ERR_OK)
+        return; /* its marks cannot wait, nor those that it will have when it is taken over again */
     struct replicas replicas = placement_replicas(p, range);
     for (uint32_t i = 0; i < replicas.count; i++) {
         struct proved_pair *pair = proved_find(h, keyspace, range, replicas.node[i]);

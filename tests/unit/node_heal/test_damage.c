@@ -327,6 +327,19 @@ static void a_full_comparison_names_what_it_cannot_read(void)
     CU_ASSERT(all_equal());
 }
 
+/* What the comparison has met is damaged is no more in its hands. */
+static void what_a_run_finds_does_not_wait_for_it(void)
+{
+    filled(3);
+    range_no range = garble(3, 7);
+    compare_with_node_3();
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 1);
+    CU_ASSERT_NOT_EQUAL(serving(3, range), ERR_OK);
+    elapse(10 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(serving(3, range), ERR_OK);
+    CU_ASSERT(all_equal());
+}
+
 /* Its clock names them still: who asks it first knows all of their dots, and asks nobody else. */
 static void lost_at(node_no loser)
 {
@@ -476,6 +489,7 @@ CU_TestInfo damage_tests[] = {
     {"it is whole again under load", it_is_whole_again_under_load},
     {"a lost account of a log is damage", a_lost_account_of_a_log_is_damage},
     {"a full comparison names what it cannot read", a_full_comparison_names_what_it_cannot_read},
+    {"what a run finds does not wait for it", what_a_run_finds_does_not_wait_for_it},
     {"nothing is forgotten that nobody has", nothing_is_forgotten_that_nobody_has},
     {"the only replica keeps what is left", the_only_replica_keeps_what_is_left},
     {"who is dead is waited for", who_is_dead_is_waited_for},
