@@ -78,7 +78,7 @@ enum err repair_watch_take(struct bytes answer, struct repair_watch *ret, struct
     if (*id == 0 || strspn(id, "0123456789-") != strlen(id))
         err = errmsg_set(reterr, ERR_MALFORMED, "the answer has no repair in it");
     snprintf(ret->id, sizeof ret->id, "%.32s", id);
-    ret->over = *state != 0 && strcmp(state, "running") != 0;
+    ret->over = (*state != 0 && strcmp(state, "running") != 0) || *text_of(root, "stopped") != 0;
     ret->durable = json_is_true(json_object_get(root, "durable"));
     ret->rows = number_of(root, "rows");
     ret->rows_read = number_of(root, "rows_read");
@@ -319,7 +319,13 @@ static void put_sentence(const json_t *run, struct buf *out)
     uint64_t lacking = number_of(run, "ranges_lacking");
     uint64_t damaged = number_of(run, "ranges_damaged"), alone = number_of(run, "ranges_alone");
     bool preview = json_is_true(json_object_get(run, "preview"));
-    if (strcmp(text_of(run, "state"), "cancelled") == 0)
+    if (*text_of(run, "stopped") != 0)
+        buf_printf(out,
+                   "Repair %s stands still: %" PRIu64 " of %" PRIu64 " ranges are done, and the "
+                   "store of the node that manages it has failed: %s. It goes on when that node is "
+                   "started again.\n",
+                   text_of(run, "id"), number_of(run, "done"), ranges, text_of(run, "stopped"));
+    else if (strcmp(text_of(run, "state"), "cancelled") == 0)
         buf_printf(out, "Repair %s was cancelled: %" PRIu64 " of %" PRIu64 " ranges were done.\n",
                    text_of(run, "id"), number_of(run, "done"), ranges);
     else if (alone > 0 && alone == ranges)

@@ -263,6 +263,8 @@ void report_range_damage(struct node *n, const struct heal_effect *e);
 /* What is damaged here, for a person. False: nothing. */
 const char *node_damaged_text(struct node *n, node_no node, token at); /* for a client */
 bool node_damage_text(struct node *n, char *out, size_t size);
+/* The store's failure, and what a person can do; in the arena. */
+const char *store_failure_text(struct node *n);
 void report_damage(struct node *n); /* to the log, what has come since */
 void report_pins(struct node *n);
 void node_metric_malformed(struct node *n);

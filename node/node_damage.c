@@ -83,6 +83,14 @@ void report_range_damage(struct node *n, const struct heal_effect *e)
         node_log(n, false, "range %u of keyspace %s is whole again", range, keyspace);
 }
 
+const char *store_failure_text(struct node *n)
+{
+    return arena_printf(&n->arena,
+                        "the store has failed: %s -> nothing is acked here any more, nor read; see "
+                        "to the disk (is it full?), then start this node again",
+                        store_failure(n->store));
+}
+
 bool node_damage_text(struct node *n, char *out, size_t size)
 {
     struct heal_damaged at = {0}, first = {0};

@@ -91,6 +91,7 @@ static void compared_one(struct node *n, const struct heal_effect *e)
 {
     struct repair_found found = {.equal = e->compared.figures.rows_different == 0 &&
                                           e->compared.err == ERR_OK,
+                                 .ours = e->compared.ours,
                                  .sums = sums_of(&e->compared.figures)};
     if ((e->compared.id & BATCH_IDS) == 0)
         return;
@@ -338,6 +339,9 @@ static json_t *run_json(const struct node *n, struct now now, const struct repai
     json_object_set_new(j, "failed", json_integer(counts[3]));
     unsigned progress = run->state == REPAIR_OVER ? 1000 : run->progress;
     json_object_set_new(j, "progress", json_real((double)progress / 1000));
+    const char *stopped = repair_stopped(n->repair);
+    if (run->state == REPAIR_RUNNING && stopped != NULL)
+        json_object_set_new(j, "stopped", json_string(stopped));
     if (run->state == REPAIR_RUNNING && run->waits_for != 0)
         json_object_set_new(j, "waits_for",
                             json_pack("{sIsI}", "node", (json_int_t)run->waits_for, "lacking",

@@ -208,6 +208,8 @@ static enum err start(struct asked *a, struct now now, json_t *request, struct b
     a->wish.full = json_is_true(json_object_get(request, "full"));
     a->wish.preview = json_is_true(json_object_get(request, "preview"));
     err = repair_run_start(a->n->repair, now, &a->wish, &id, &joined);
+    if (err == ERR_UNAVAILABLE && repair_stopped(a->n->repair) != NULL)
+        return errmsg_set(reterr, err, "%s", store_failure_text(a->n));
     if (err == ERR_UNAVAILABLE)
         return errmsg_set(reterr, err, "this node is not ready: %s", node_phase(a->n));
     if (err == ERR_OVERLOADED)

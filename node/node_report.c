@@ -246,6 +246,8 @@ void node_status_json(struct node *n, struct now now, struct buf *out)
     if (problem[0] == 0 && n->clock_fault != CLOCK_GOOD)
         problem = n->clock_text;
     char damage[256];
+    if (store_failure(n->store) != NULL && !n->mend_asked)
+        problem = store_failure_text(n);
     if (problem[0] == 0 && node_damage_text(n, damage, sizeof damage))
         problem = damage;
     (void)now;
@@ -331,10 +333,12 @@ void report_failure(struct node *n)
     if (store_failure(n->store) == NULL || n->run == RUN_FAILED)
         return;
     n->run = RUN_FAILED;
-    node_log(n, true, "the store has failed: %s -> nothing is acked any more",
-             store_failure(n->store));
-    if (node_asks_for_mending(n)) /* it is back in a moment */
+    if (node_asks_for_mending(n)) { /* it is back in a moment */
+        node_log(n, true, "the store has failed: %s -> nothing is acked any more",
+                 store_failure(n->store));
         return;
+    }
+    node_log(n, true, "%s", store_failure_text(n));
     struct gossip_event leave = {.type = GOSSIP_LEAVE};
     node_gossip_event(n, &leave);
 }

@@ -164,6 +164,11 @@ struct engine_stats engine_stats(const struct engine *e)
     return e->stats;
 }
 
+const char *engine_failure(const struct engine *e)
+{
+    return store_failure(e->store);
+}
+
 static uint64_t size_between(struct engine *e, table_no table,
                              void (*key)(struct buf *out, table_no table))
 {

@@ -475,6 +475,9 @@ struct engine_stats {
 };
 struct engine_stats engine_stats(const struct engine *e);
 
+/* Why nothing can be written any more (store_failure); NULL: it can. */
+const char *engine_failure(const struct engine *e);
+
 /* About how many bytes a table and its indexes take up on the disk (store_size). */
 uint64_t engine_table_size(struct engine *e, table_no table);
 

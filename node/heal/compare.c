@@ -77,6 +77,7 @@ static void tell(struct heal *h, const struct comparing *s, enum err err)
     struct heal_effect *e = heal_append(h, HEAL_COMPARED);
     e->compared.id = s->id;
     e->compared.err = err;
+    e->compared.ours = (err == ERR_CORRUPT || err == ERR_IO) && s->said != err;
     e->compared.peer = s->peer;
     e->compared.keyspace = s->range.keyspace;
     e->compared.range = s->range.range;
@@ -317,7 +318,7 @@ static void receive_opened(struct heal *h, struct now now, struct comparing *s,
     s->request = 0;
     compare_sent(s,
                  m->clock.len + m->durable.len + m->agreed.len + m->touched.len + m->dropped.len);
-    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
+    enum err err = s->said = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     if (err == ERR_OVERLOADED || (err == ERR_OK && !m->ready)) {
         compare_again(h, now, s, COMPARE_OPENING);
         return;
@@ -415,7 +416,7 @@ static void receive_gave(struct heal *h, struct now now, struct comparing *s,
     s->request = 0;
     s->due = USEC_NEVER;
     compare_sent(s, 0);
-    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
+    enum err err = s->said = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     if (err == ERR_OK) {
         s->figures.doubtful += m->doubtful;
         if (s->state == COMPARE_JOINING)

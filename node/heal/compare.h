@@ -210,6 +210,7 @@ struct comparing {
     enum compare_state state;
     usec due, began;
     unsigned tries; /* since it got on */
+    enum err said;  /* by the peer, last */
     bool opened;    /* once; and */
     bool ready;     /* the cut is as told last */
     struct tree_scrub scrub;

@@ -470,7 +470,7 @@ void walk_told(struct heal *h, struct now now, struct comparing *s,
         return;
     s->request = 0;
     compare_sent(s, m->agreed.len + m->touched.len + m->answers.len);
-    enum err err = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
+    enum err err = s->said = m->err < ERR_COUNT ? (enum err)m->err : ERR_FAILED;
     if (is_passing(err)) {
         walk_push_units(s, 0, NULL, 0);
         s->units_count = 0;

@@ -267,6 +267,7 @@ struct heal_effect {
         struct {
             uint64_t id;
             enum err err;
+            bool ours; /* ERR_CORRUPT, ERR_IO: of what is here, not of what the peer has */
             node_no peer;
             keyspace_no keyspace;
             range_no range;

@@ -340,10 +340,14 @@ static void report_unit(struct repair *r, const struct unit *u, size_t at,
         add_problem(report, at, cluster_self(r->cluster), u->err, 0);
     if (u->gave_up && u->lacks > 0)
         add_problem(report, at, cluster_self(r->cluster), ERR_BEHIND, u->lacks);
+    bool told = false; /* what is wrong with us, once for all peers */
     for (size_t i = 0; i < u->peers_count; i++) {
-        if (u->peers[i].err != ERR_OK)
-            add_problem(report, at, u->peers[i].node, u->peers[i].err,
-                        u->peers[i].err == ERR_BEHIND ? u->peers[i].lacks : 0);
+        const struct unit_peer *p = &u->peers[i];
+        if (p->err == ERR_OK || (p->ours && told))
+            continue;
+        add_problem(report, at, p->ours ? cluster_self(r->cluster) : p->node, p->err,
+                    p->err == ERR_BEHIND ? p->lacks : 0);
+        told |= p->ours;
     }
     if (u->equal && MUTANT(repair_says_equal))
         report->failed[at / 8] = 0;

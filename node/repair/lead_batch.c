@@ -274,6 +274,7 @@ static void unit_settled(struct repair *r, struct now now, struct unit *u, node_
         unit_find_peers(r, u); /* perhaps that is why */
     } else {
         p->err = err != ERR_OK ? err : ERR_FAILED;
+        p->ours = found != NULL && found->ours;
         p->settled = true;
         p->again = p->looked = false;
     }
@@ -302,7 +303,7 @@ static struct batch *find_batch(struct repair *r, uint64_t no)
 void repair_compared(struct repair *r, struct now now, uint64_t batch, range_no range, enum err err,
                      const struct repair_found *found)
 {
-    struct batch *b = find_batch(r, batch);
+    struct batch *b = repair_stopped(r) == NULL ? find_batch(r, batch) : NULL;
     for (size_t i = 0; b != NULL && i < b->count; i++) {
         struct unit *u = b->units[i];
         if (u == NULL || u->range != range)
@@ -366,7 +367,7 @@ static void size_batches(struct leading *l, struct now now, const struct batch *
 void repair_compared_all(struct repair *r, struct now now, uint64_t batch, enum err err,
                          const struct repair_sums *sums)
 {
-    struct batch *b = find_batch(r, batch);
+    struct batch *b = repair_stopped(r) == NULL ? find_batch(r, batch) : NULL;
     if (b == NULL)
         return;
     for (size_t i = 0; i < b->count; i++) {

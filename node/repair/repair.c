@@ -1,5 +1,7 @@
 #include "node/repair/repair_core.h"
 
+#include "base/mutant.h"
+
 #include <stdio.h>
 
 struct repair *repair_new(const struct repair_config *config, struct engine *engine,
@@ -87,8 +89,15 @@ void repair_durable(struct repair *r, uint64_t ticket, enum err err)
         keep_durable(r, ticket);
 }
 
+const char *repair_stopped(const struct repair *r)
+{
+    return MUTANT(repair_without_disk) ? NULL : engine_failure(r->engine);
+}
+
 void repair_deadline(struct repair *r, struct now now)
 {
+    if (repair_stopped(r) != NULL)
+        return;
     manage_deadline(r, now);
     lead_deadline(r, now);
 }
@@ -96,6 +105,8 @@ void repair_deadline(struct repair *r, struct now now)
 usec repair_next_deadline(const struct repair *r)
 {
     usec manage = manage_next_deadline(r), lead = lead_next_deadline(r);
+    if (repair_stopped(r) != NULL)
+        return USEC_NEVER;
     return manage < lead ? manage : lead;
 }
 

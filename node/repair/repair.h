@@ -165,9 +165,13 @@ void repair_free(struct repair *r); /* accepts NULL */
 /* The node is ready: runs of before go on. */
 void repair_begin(struct repair *r, struct now now);
 
+/* Nothing can be written here any more, and why: runs stand still until the node is started again,
+ * and none begins. For what fails here now the others could do nothing. NULL: they go on. */
+const char *repair_stopped(const struct repair *r);
+
 /* A run begins, or one of this node that does all of it already is joined. ERR_OVERLOADED: too many
- * run; ERR_UNAVAILABLE: this node is not ready; ERR_NOT_FOUND: nothing of the kind is there;
- * ERR_TOO_BIG. */
+ * run; ERR_UNAVAILABLE: this node is not ready, or stopped; ERR_NOT_FOUND: nothing of the kind is
+ * there; ERR_TOO_BIG. */
 enum err repair_run_start(struct repair *r, struct now now, const struct repair_wish *wish,
                           uint64_t *ret_id, bool *ret_joined) MUST_CHECK;
 
@@ -199,6 +203,7 @@ struct repair_row { /* by the hash of its key, which is the same on all replicas
 
 struct repair_found {
     bool equal; /* nothing differed */
+    bool ours;  /* an error: of what the leader has */
     struct repair_sums sums;
     const struct repair_table *tables; /* what of it is told by table */
     size_t tables_count;

@@ -118,6 +118,7 @@ struct unit_peer {
     bool settled, again; /* in the first turn; once more */
     bool brought;        /* it had something for us */
     enum err err;
+    bool ours; /* ... is ours, not its */
     unsigned tries;
     /* lead_lack.c */
     struct clock has; /* as told last */

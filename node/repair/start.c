@@ -164,7 +164,7 @@ static void begin(struct repair *r, struct now now, struct managed *m)
 enum err repair_run_start(struct repair *r, struct now now, const struct repair_wish *wish,
                           uint64_t *ret_id, bool *ret_joined)
 {
-    if (!r->begun || cluster_self(r->cluster) == 0)
+    if (!r->begun || cluster_self(r->cluster) == 0 || repair_stopped(r) != NULL)
         return ERR_UNAVAILABLE;
     struct managed *m = make_run(r, now, wish);
     if (m->run.parts_count == 0) {

@@ -327,6 +327,24 @@ static void a_full_comparison_names_what_it_cannot_read(void)
     CU_ASSERT(all_equal());
 }
 
+/* Whose it is that cannot be read. */
+static void a_comparison_knows_whose_damage_it_is(void)
+{
+    filled(3);
+    compare_with_node_3();
+    range_no theirs = garble(3, 7);
+    compare_with_node_3();
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 1);
+    CU_ASSERT_EQUAL(f.node[0].compared_errs[theirs], ERR_CORRUPT);
+    CU_ASSERT_FALSE(f.node[0].compared_ours[theirs]);
+    elapse(20 * USEC_PER_SEC);
+    range_no ours = garble(1, 7);
+    compare_with_node_3();
+    CU_ASSERT_EQUAL(f.node[0].all_failed, 1);
+    CU_ASSERT_EQUAL(f.node[0].compared_errs[ours], ERR_CORRUPT);
+    CU_ASSERT(f.node[0].compared_ours[ours]);
+}
+
 /* What the comparison has met is damaged is no more in its hands. */
 static void what_a_run_finds_does_not_wait_for_it(void)
 {
@@ -489,6 +507,7 @@ CU_TestInfo damage_tests[] = {
     {"it is whole again under load", it_is_whole_again_under_load},
     {"a lost account of a log is damage", a_lost_account_of_a_log_is_damage},
     {"a full comparison names what it cannot read", a_full_comparison_names_what_it_cannot_read},
+    {"a comparison knows whose damage it is", a_comparison_knows_whose_damage_it_is},
     {"what a run finds does not wait for it", what_a_run_finds_does_not_wait_for_it},
     {"nothing is forgotten that nobody has", nothing_is_forgotten_that_nobody_has},
     {"the only replica keeps what is left", the_only_replica_keeps_what_is_left},

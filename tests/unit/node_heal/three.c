@@ -118,6 +118,7 @@ bool perform(node_no no)
             CU_ASSERT_FATAL(effects[i].compared.range < MOST);
             n->compared_ranges[effects[i].compared.range]++;
             n->compared_errs[effects[i].compared.range] = n->compared_err;
+            n->compared_ours[effects[i].compared.range] = effects[i].compared.ours;
             n->compared_figures[effects[i].compared.range] = n->figures;
             continue;
         }

@@ -27,6 +27,7 @@ struct one {
     struct heal_figures figures;
     size_t compared_ranges[MOST]; /* ... of each range */
     enum err compared_errs[MOST];
+    bool compared_ours[MOST];
     struct heal_figures compared_figures[MOST];
     uint64_t compared_all; /* HEAL_COMPARED_ALL came so often; the last one: */
     enum err all_err;

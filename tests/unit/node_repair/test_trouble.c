@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include "base/rng.h"
+#include "storage/store_mem.h"
 
 #include <CUnit/CUnit.h>
 #include <stdio.h>
@@ -58,6 +59,53 @@ static void damaged_ranges_are_told_apart(void)
     CU_ASSERT_EQUAL(counts[2], 125);
     CU_ASSERT_EQUAL(counts[3], 3);
     CU_ASSERT_EQUAL(run->problems[0].err, ERR_CORRUPT);
+}
+
+/* A leader that cannot read its own says so, once, and of itself. */
+static void who_is_damaged_is_named(void)
+{
+    uint32_t counts[4];
+    struct repair_wish own = {.only = 2};
+    world_setup(3, 64, 3);
+    w.session_err = ERR_CORRUPT;
+    w.session_errs = 256; /* with both of the others */
+    w.session_ours = true;
+    const struct repair_run *run = world_find(1, world_start(1, &own));
+    CU_ASSERT(world_run(10 * USEC_PER_SEC));
+    struct repair_sums sums = world_sums(run, counts);
+    CU_ASSERT_EQUAL(sums.ranges_damaged, 128);
+    CU_ASSERT_EQUAL(counts[3], 128);
+    CU_ASSERT_EQUAL(run->problems_all, 128);
+    for (size_t i = 0; i < run->problems_count; i++)
+        CU_ASSERT_EQUAL(run->problems[i].peer, 2);
+}
+
+/* Its disk is full: what it begins would fail, and the others could do nothing about it. So a run
+ * stands still until the node is started again. */
+static void who_cannot_write_leads_nothing(void)
+{
+    uint32_t counts[4];
+    world_setup(3, 64, 3);
+    const struct repair_run *run = world_find(1, world_start(1, &everything));
+    world_elapse(2 * USEC_PER_SEC / 100);
+    store_mem_fail(w.node[0].store, 0, ERR_FULL, "no space left");
+    world_elapse(10 * USEC_PER_MS);
+    CU_ASSERT_STRING_EQUAL(repair_stopped(w.node[0].repair), "no space left");
+    w.session_err = ERR_IO;
+    w.session_errs = 100000;
+    w.session_at = 1;
+    CU_ASSERT_FALSE(world_run(60 * USEC_PER_SEC));
+    CU_ASSERT_EQUAL(run->problems_all, 0);
+    CU_ASSERT_EQUAL(world_start(1, &everything), 0);
+    w.session_errs = 0;
+    CU_ASSERT_NOT_EQUAL(world_start(2, &everything), 0);
+    world_down(1);
+    store_mem_crash(w.node[0].store, SIZE_MAX);
+    world_up(1);
+    CU_ASSERT(world_run(20 * USEC_PER_SEC));
+    struct repair_sums sums = world_sums(world_find(2, (uint64_t)2 << 32 | 1), counts);
+    CU_ASSERT_EQUAL(sums.ranges_damaged, 0);
+    CU_ASSERT_EQUAL(counts[0], 128);
 }
 
 static void set_dots(unsigned nodes, range_no range, uint64_t dots)
@@ -500,6 +548,8 @@ CU_TestInfo trouble_tests[] = {
     {"what has one replica is read", what_has_one_replica_is_read},
     {"who joins knows of now", who_joins_knows_of_now},
     {"problems are named", problems_are_named},
+    {"who is damaged is named", who_is_damaged_is_named},
+    {"who cannot write leads nothing", who_cannot_write_leads_nothing},
     {"damaged ranges are told apart", damaged_ranges_are_told_apart},
     {"rows count once when a leader dies", rows_count_once_when_a_leader_dies},
     {"a dead replica is named", a_dead_replica_is_named},

@@ -242,8 +242,9 @@ static void end_session(struct session s)
     struct repair_sums sums = {.messages = 2, .bytes_search = 50, .rows_read = w.session_read};
     enum err err = w.node[s.peer - 1].repair == NULL ? ERR_UNAVAILABLE : ERR_OK;
     for (size_t i = 0; i < s.count && err == ERR_OK; i++) {
-        if (w.session_errs > 0) {
+        if (w.session_errs > 0 && (w.session_at == 0 || w.session_at == s.node)) {
             w.session_errs--;
+            none.ours = w.session_ours;
             repair_compared(r, w.now, s.batch, s.ranges[i], w.session_err, &none);
         } else if (!is_replica(&s, s.ranges[i])) {
             repair_compared(r, w.now, s.batch, s.ranges[i], ERR_STALE, &none);

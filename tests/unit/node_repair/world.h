@@ -52,6 +52,8 @@ struct world {
     uint64_t session_read; /* rows that a batch has read again when it ends */
     enum err session_err;  /* so often sessions end with it */
     unsigned session_errs;
+    node_no session_at;       /* ... of those that this one begins; 0: of any */
+    bool session_ours;        /* ... for what who begins them has */
     uint64_t compared;        /* ranges, by sessions of a pair */
     uint64_t bytes, messages; /* of managers and leaders */
     bool deaf[NODES_MAX + 1]; /* messages to it are lost */
