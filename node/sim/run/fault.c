@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "node/sim/run/workload.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define UNDO_MAX (4 * SIM_NODES_MAX)
@@ -24,6 +25,7 @@ struct fault_plan {
     struct undo undos[UNDO_MAX];
     size_t undos_count;
     uint32_t loss_ppm, duplicate_ppm;
+    uint64_t altered;  /* the last question to change the replication; 0: none */
     unsigned replaced; /* 0, or the node whose disk is lost, or was, and not yet copied again */
     uint64_t counts[FAULT_COUNT];
 };
@@ -202,6 +204,31 @@ static bool join(struct fault_plan *f)
     return true;
 }
 
+/* Its answer is nobody's business: it may be that there is none. */
+static bool alter(struct fault_plan *f, unsigned node, unsigned copies)
+{
+    char cql[160], strategy[64] = "'SimpleStrategy', 'replication_factor': ";
+    if (!is_there(f, node))
+        return false;
+    if (f->scenario->dcs > 1)
+        snprintf(strategy, sizeof strategy,
+                 "'NetworkTopologyStrategy', 'dc1': %u, 'dc2': ", copies);
+    snprintf(cql, sizeof cql, "ALTER KEYSPACE r WITH replication = {'class': %s%u}", strategy,
+             copies);
+    if (f->altered != 0)
+        sim_forget(f->sim, f->altered);
+    f->altered = sim_ask(f->sim, node, CQL_CL_QUORUM, cql);
+    return true;
+}
+
+static void alter_back(struct fault_plan *f)
+{
+    for (unsigned i = 1; i <= sim_nodes(f->sim); i++) {
+        if (sim_is_ready(f->sim, i) && alter(f, i, f->scenario->rf))
+            return;
+    }
+}
+
 /* False: it is skipped. */
 static bool act(struct fault_plan *f, const struct fault *fault, unsigned a, unsigned b)
 {
@@ -247,6 +274,7 @@ static bool act(struct fault_plan *f, const struct fault *fault, unsigned a, uns
     case FAULT_repair:
         return is_there(f, a) &&
                sim_repair(s, a, (fault->amount & 1) != 0, (fault->amount & 2) != 0, &run);
+    case FAULT_alter: return alter(f, a, (unsigned)fault->amount);
     case FAULT_COUNT: break;
     }
     return false;
@@ -407,6 +435,7 @@ static void undo(struct fault_plan *f, const struct undo *u)
         if ((u->fault->amount & 4) != 0)
             cut_repair(f, u->a);
         break;
+    case FAULT_alter: alter_back(f); break;
     case FAULT_lose_rows:
     case FAULT_compare:
     case FAULT_join:

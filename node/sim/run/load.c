@@ -62,8 +62,8 @@ static bool is_direct(const struct scenario *s)
     bool direct = s->nodes == s->rf * s->dcs;
     for (size_t i = 0; i < s->faults_count; i++) {
         enum fault_kind kind = s->faults[i].kind;
-        direct &= kind != FAULT_join && kind != FAULT_lose_disk && kind != FAULT_flip_bits &&
-                  kind != FAULT_read_error;
+        direct &= kind != FAULT_join && kind != FAULT_alter && kind != FAULT_lose_disk &&
+                  kind != FAULT_flip_bits && kind != FAULT_read_error;
     }
     return direct;
 }

@@ -106,6 +106,20 @@ static void draw_sessions(const struct scenario *s, struct mixture *m)
     m->weights[FAULT_compare] = (uint32_t)rng_between(&r, 1, 40);
 }
 
+/* In some runs the copies of rows change all the time: two QUORUMs meet for all that, and other
+ * levels may not. One copy is enough for that, but not where disks are lost. */
+static void draw_alters(struct scenario *s, struct mixture *m)
+{
+    struct rng r;
+    rng_init(&r, s->seed ^ 0xa17e4);
+    if (!rng_chance(&r, HALF / 3))
+        return;
+    m->weights[FAULT_alter] = (uint32_t)rng_between(&r, 10, 60);
+    m->weights[FAULT_lose_disk] = m->weights[FAULT_flip_bits] = 0;
+    memset(s->levels, 0, sizeof s->levels);
+    s->levels[SCENARIO_QUORUM] = 1;
+}
+
 static enum fault_kind draw_kind(struct rng *r, const struct mixture *m)
 {
     uint64_t total = 0;
@@ -135,6 +149,7 @@ static int64_t draw_amount(struct rng *r, const struct mixture *m, enum fault_ki
     case FAULT_lose_rows: return spread(r, 1, 50);
     case FAULT_compare: return rng_between(r, 0, 3);
     case FAULT_repair: return rng_between(r, 0, 7);
+    case FAULT_alter: return rng_between(r, 1, 5);
     case FAULT_clock_jump: return sign * spread(r, MS(1), m->jump_us);
     case FAULT_clock_drift: return sign * spread(r, 10, 20000);
     default: return 0;
@@ -278,6 +293,7 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
         struct mixture m = {.every_us = 0};
         draw_mixture(&fault_rng, &m);
         draw_sessions(s, &m);
+        draw_alters(s, &m);
         draw_faults(&fault_rng, &m, s);
     }
     draw_counter_window(&fault_rng, s);

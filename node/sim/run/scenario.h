@@ -47,7 +47,8 @@
     X(join, 0, NONE, "no fault: a node more")                                                      \
     X(lose_rows, 1, COUNT, "so many partitions go from the disk, and nobody is told")              \
     X(compare, 2, COUNT, "no fault: a session by trees of all that two nodes have")                \
-    X(repair, 1, COUNT, "no fault: a repair run; its manager may be killed and go on at the end")
+    X(repair, 1, COUNT, "no fault: a repair run; its manager may be killed and go on at the end")  \
+    X(alter, 1, COUNT, "no fault: rows have so many copies (in each data centre) for a while")
 
 enum fault_kind {
 #define X(name, operands, unit, text) FAULT_##name,

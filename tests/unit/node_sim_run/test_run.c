@@ -43,7 +43,7 @@ static void every_fault_happens_and_passes(void)
         [FAULT_lose_disk] = {"[2]", NULL},       [FAULT_clock_jump] = {"[2]", "-1h"},
         [FAULT_clock_drift] = {"[2]", "10000"},  [FAULT_join] = {NULL, NULL},
         [FAULT_lose_rows] = {"[2]", "5"},        [FAULT_compare] = {"[1, 2]", "1"},
-        [FAULT_repair] = {"[2]", "5"},
+        [FAULT_repair] = {"[2]", "5"},           [FAULT_alter] = {"[2]", "2"},
     };
     for (int i = 0; i < FAULT_COUNT; i++) {
         char yaml[512];
