@@ -237,6 +237,10 @@
     X(first_entry_again, "who fetches several entries at once is told the first one each time")    \
     X(ddl_answered_early, "a schema change is answered before the living nodes have applied it")   \
     X(aways_at_once, "two metadata members are taken out at once, each by the word of the other")  \
+    X(recover_by_most, "a lost majority is given up by most of the others, not by all of them")    \
+    X(recover_over_majority, "metadata is recovered though most members answer")                   \
+    X(recover_without_some, "metadata is recovered without a node that is down and not named")     \
+    X(generation_not_checked, "a node that was given up is heard when it comes back")              \
     X(away_are_chosen, "a metadata member that is away keeps its place though others are there")   \
     X(ring_change_unseen, "a node goes on with the placement it had when the ring changes")
 

@@ -1,6 +1,7 @@
 /* main.c - torc: the command line, signals, and what each verb starts. */
 #include "cli/edit.h"
 #include "cli/entropy.h"
+#include "cli/metadata.h"
 #include "cli/net.h"
 #include "cli/options.h"
 #include "cli/repair.h"
@@ -155,8 +156,8 @@ int main(int argc, char **argv)
     case VERB_status:
     case VERB_ring:
     case VERB_hints:
-    case VERB_metadata:
     case VERB_info: return run_status(&o);
+    case VERB_metadata: return o.recover ? metadata_recover(&o) : run_status(&o);
     case VERB_repair: return repair_main(&o, look_of(&o));
     case VERB_entropy: return entropy_main(&o, look_of(&o));
     case VERB_help: {

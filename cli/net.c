@@ -1,5 +1,7 @@
 #include "cli/net.h"
 
+#include "cli/options.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -180,4 +182,19 @@ enum err http_post(const char *host, uint16_t port, const char *path, struct byt
                    usec timeout, struct buf *body, struct errmsg *reterr)
 {
     return ask(host, port, path, &json, timeout, body, reterr);
+}
+
+int http_refused(const struct errmsg *why, enum err err)
+{
+    static const char answered[] = "the node answered ";
+    const char *at = strstr(why->text, answered);
+    const char *words = at != NULL ? strstr(at, ": ") : NULL;
+    if (err != ERR_FAILED || words == NULL || words[2] == '<') {
+        fprintf(stderr, "torc: %s\n", why->text);
+        if (err != ERR_FAILED)
+            fputs("Is torcd running there? --host and --http-port say where to ask.\n", stderr);
+        return err == ERR_FAILED ? EXIT_REQUEST : EXIT_CONNECT;
+    }
+    fprintf(stderr, "torc: %.*s\n", (int)strcspn(words + 2, "\n"), words + 2);
+    return EXIT_REQUEST;
 }

@@ -29,4 +29,8 @@ enum err http_get(const char *host, uint16_t port, const char *path, usec timeou
 enum err http_post(const char *host, uint16_t port, const char *path, struct bytes json,
                    usec timeout, struct buf *body, struct errmsg *reterr) MUST_CHECK;
 
+/* Say why one of these failed: in the node's own words where it has some; else where and how it was
+ * asked. Returns what main returns. */
+int http_refused(const struct errmsg *why, enum err err);
+
 #endif

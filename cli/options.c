@@ -137,6 +137,14 @@ static enum err take_range(struct options *o, const char *value, struct errmsg *
     return ERR_OK;
 }
 
+static enum err take_lost(struct options *o, const char *value, struct errmsg *reterr)
+{
+    if (o->lost_count == OPTION_LOST_MAX)
+        return errmsg_set(reterr, ERR_INVALID, "more than %d lost nodes", OPTION_LOST_MAX);
+    o->lost[o->lost_count++] = value;
+    return ERR_OK;
+}
+
 static enum err take_option(struct options *o, enum option option, const char *value,
                             struct errmsg *reterr)
 {
@@ -187,6 +195,8 @@ static enum err take_option(struct options *o, enum option option, const char *v
     case OPTION_no_wait: o->no_wait = true; break;
     case OPTION_list: o->list = true; break;
     case OPTION_cancel: o->cancel = value; break;
+    case OPTION_lost: return take_lost(o, value, reterr);
+    case OPTION_cluster_name: o->cluster_name = value; break;
     case OPTION_ranges: o->ranges = true; break;
     case OPTION_no_colour: o->no_colour = true; break;
     case OPTION_help: o->help = true; break;
@@ -238,6 +248,12 @@ static enum err take_word(struct options *o, const char *word, size_t nth, struc
         o->port = (uint16_t)n;
         return err;
     }
+    if (o->verb == VERB_metadata && nth == 1 && strcmp(word, "recover") == 0) {
+        o->recover = true;
+        return ERR_OK;
+    }
+    if (o->verb == VERB_metadata && o->lost_count > 0) /* --lost A B C */
+        return take_lost(o, word, reterr);
     if ((o->verb == VERB_repair || o->verb == VERB_entropy) && nth == 1) {
         o->keyspace = word;
         return ERR_OK;
@@ -345,7 +361,15 @@ static void put_verb_help(enum verb verb, struct buf *out)
             out,
             "\nMost of the metadata members must be up for a change of the schema or of the ring;"
             "\nreads and writes do without. A member that is down for long is away, and another"
-            "\nnode votes in its place, if there is one.\n");
+            "\nnode votes in its place, if there is one.\n"
+            "\nWhen most members are lost for ever: torc metadata recover --lost HOSTID [HOSTID "
+            "...]"
+            "\nat the machine of one node that is left, with the host id of each node that is down."
+            "\nThe others go on from what any of them knows of. What only lost nodes knew is gone,"
+            "\nand they are not let back in before they are wiped: start them with an empty disk "
+            "and"
+            "\n--replace_address. Refused while most members answer, while a node that is named"
+            "\nanswers anybody, and while one that is not named does not.\n");
         break;
     case VERB_hints:
         buf_put_text(

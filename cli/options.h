@@ -12,7 +12,7 @@
     X(ring, "", "which node owns which part of the ring")                                          \
     X(hints, "", "what waits for other replicas, as a node keeps it")                              \
     X(info, "", "about the node itself")                                                           \
-    X(metadata, "", "who votes on changes of the schema and the ring")                             \
+    X(metadata, "[recover]", "who votes on changes; going on when most of them are lost")          \
     X(repair, "[keyspace [table ...]]", "compare all replicas now, and mend what differs")         \
     X(entropy, "[keyspace]", "when replicas were last proved equal, and what they lack")           \
     X(help, "[verb]", "this text, or more about a verb")
@@ -41,6 +41,8 @@
     X(no_wait, 0, "", "repair: begin it, print its id and leave")                                  \
     X(list, 0, "", "repair: the repairs that were begun at this node")                             \
     X(cancel, 0, "ID", "repair: end this one")                                                     \
+    X(lost, 0, "HOSTID", "metadata recover: this node is lost for ever; may be given again")       \
+    X(cluster_name, 0, "NAME", "metadata recover: of the cluster; asked for on a terminal")        \
     X(ranges, 0, "", "entropy: all ranges and pairs of nodes, not only the sums")                  \
     X(no_colour, 0, "", "no colours on a terminal (or set NO_COLOR)")                              \
     X(help, 'h', "", "this text")                                                                  \
@@ -64,6 +66,7 @@ enum exit_code {
 
 #define OPTION_TABLES_MAX 64
 #define OPTION_RANGES_MAX 16
+#define OPTION_LOST_MAX   256
 
 struct options {
     enum verb verb;
@@ -90,6 +93,10 @@ struct options {
     const char *node;                      /* NULL: all */
     const char *tables[OPTION_TABLES_MAX]; /* of `keyspace` */
     size_t tables_count;
+    bool recover;
+    const char *lost[OPTION_LOST_MAX]; /* host ids */
+    size_t lost_count;
+    const char *cluster_name;             /* NULL: ask for it */
     const char *spans[OPTION_RANGES_MAX]; /* "A:B" */
     size_t spans_count;
 };

@@ -11,22 +11,6 @@
 #define POLL_MOST  (250 * USEC_PER_MS)
 #define SHOWN_MAX  ((size_t)128 << 20)
 
-/* The node's own words where it has some; else where and how it was asked. */
-static int refused(const struct errmsg *why, enum err err)
-{
-    static const char answered[] = "the node answered ";
-    const char *at = strstr(why->text, answered);
-    const char *words = at != NULL ? strstr(at, ": ") : NULL;
-    if (err != ERR_FAILED || words == NULL || words[2] == '<') {
-        fprintf(stderr, "torc: %s\n", why->text);
-        if (err != ERR_FAILED)
-            fputs("Is torcd running there? --host and --http-port say where to ask.\n", stderr);
-        return err == ERR_FAILED ? EXIT_REQUEST : EXIT_CONNECT;
-    }
-    fprintf(stderr, "torc: %.*s\n", (int)strcspn(words + 2, "\n"), words + 2);
-    return EXIT_REQUEST;
-}
-
 static int list(const struct options *o, struct table_look look)
 {
     struct buf answer, out;
@@ -36,7 +20,7 @@ static int list(const struct options *o, struct table_look look)
     buf_init(&out, SHOWN_MAX);
     enum err err = http_get(o->host, o->http_port, "/repair", o->connect_timeout, &answer, &why);
     if (err != ERR_OK) {
-        code = refused(&why, err);
+        code = http_refused(&why, err);
     } else if (repair_render_list(buf_bytes(&answer), o->format, look, &out, &why) != ERR_OK) {
         fprintf(stderr, "torc: %s\n", why.text);
         code = EXIT_REQUEST;
@@ -62,7 +46,7 @@ static int cancel(const struct options *o)
         http_post(o->host, o->http_port, path, BYTES_LIT("{}"), o->connect_timeout, &answer, &why);
     buf_close(&answer);
     if (err != ERR_OK)
-        return refused(&why, err);
+        return http_refused(&why, err);
     printf("repair %s is cancelled\n", o->cancel);
     return EXIT_FINE;
 }
@@ -162,7 +146,7 @@ static int watch(const struct options *o, const char *id, struct table_look look
                 show_progress(&progress, &seen);
         } else {
             progress_clear(&progress);
-            code = refused(&why, err == ERR_OK ? ERR_FAILED : err);
+            code = http_refused(&why, err == ERR_OK ? ERR_FAILED : err);
         }
         if (code == -2) {
             progress_clear(&progress);
@@ -208,7 +192,7 @@ static int begin(const struct options *o, struct table_look look)
     enum err err = http_post(o->host, o->http_port, "/repair", buf_bytes(&request),
                              o->connect_timeout, &answer, &why);
     if (err != ERR_OK) {
-        code = refused(&why, err);
+        code = http_refused(&why, err);
     } else if (repair_watch_take(buf_bytes(&answer), &begun, &why) != ERR_OK) {
         fprintf(stderr, "torc: %s\n", why.text);
         code = EXIT_REQUEST;

@@ -304,8 +304,8 @@ static void do_todo(struct node *n, const struct todo *t)
             client_meta_done(n, t->request, t->err, changes_of(n, t->slot), t->text);
         break;
     case TODO_META_PHASE:
-        if (meta_phase(n->meta) == META_REMOVED)
-            node_log(n, true, "this node was removed from the cluster -> serving nobody");
+        if (meta_phase(n->meta) == META_REMOVED || meta_phase(n->meta) == META_OUTDATED)
+            metadata_retire(n);
         meta_caught_up(n);
         node_check_ready(n);
         break;
@@ -569,6 +569,7 @@ const char *node_phase(const struct node *n)
     case RUN_READY: return "ready";
     case RUN_DRAINING: return "draining";
     case RUN_FAILED: return "the store has failed";
+    case RUN_OUT: return meta_phase_text(meta_phase(n->meta));
     case RUN_STARTING: break;
     }
     return n->boot_durable ? meta_phase_text(meta_phase(n->meta)) : "opening the store";

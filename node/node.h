@@ -199,6 +199,11 @@ void node_metrics_text(struct node *n, struct now now, struct buf *out);
 void node_status_json(struct node *n, struct now now, struct buf *out);
 void node_ring_json(struct node *n, struct buf *out);
 void node_metadata_json(struct node *n, struct buf *out); /* cli/metadata.h has the fields */
+/* Go on without nodes that are lost for ever: {"lost": [host ids], "cluster": its name}. Between
+ * steps; node_metadata_json tells what comes of it. ERR_INVALID, ERR_MALFORMED, ERR_NOT_FOUND: of
+ * the request; ERR_UNAVAILABLE, ERR_CLOSED: not now. All with words. */
+enum err node_metadata_recover(struct node *n, struct bytes request,
+                               struct errmsg *reterr) MUST_CHECK;
 void node_hints_json(struct node *n, struct now now, struct buf *out);
 
 /* When replicas were last proved equal, and what they lack; `ranges`: each pair, too. */

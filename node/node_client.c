@@ -82,6 +82,14 @@ void client_free_all(struct node *n)
     mem_free(cs);
 }
 
+static void client_close(struct node *n, struct client *c)
+{
+    if (c->closing)
+        return;
+    c->closing = true;
+    node_append(n, NODE_CLIENT_CLOSE)->client = c->number;
+}
+
 void client_open(struct node *n, uint64_t number, const struct endpoint *from)
 {
     struct client *c = mem_new(struct client);
@@ -97,14 +105,16 @@ void client_open(struct node *n, uint64_t number, const struct endpoint *from)
     buf_put_u32(&c->who, n->boot);
     buf_put_u64(&c->who, number);
     map_put(&n->clients, number, c);
+    if (n->run == RUN_OUT)
+        client_close(n, c);
 }
 
-static void client_close(struct node *n, struct client *c)
+void client_close_all(struct node *n)
 {
-    if (c->closing)
-        return;
-    c->closing = true;
-    node_append(n, NODE_CLIENT_CLOSE)->client = c->number;
+    uint64_t *numbers = map_keys(&n->clients);
+    for (size_t i = 0, count = map_count(&n->clients); i < count; i++)
+        client_close(n, map_get(&n->clients, numbers[i]));
+    mem_free(numbers);
 }
 
 static void client_out(struct node *n, struct client *c)

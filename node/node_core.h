@@ -8,6 +8,7 @@
  *   node_views.c   rows of system_views
  *   node_auth.c    passwords, and the first role
  *   node_report.c  metrics, status, ring
+ *   node_metadata.c  who votes; going on without a majority that is lost
  *   node_heal.c    how healing is set up, and what it tells people
  *   node_repair.c  repair runs, and how people ask for them
  *   node_entropy.c when replicas were last proved equal, and what was found
@@ -59,8 +60,9 @@ struct peer {
     node_no node;
     bool gossip_alive;
     bool link_down;
-    bool replaced;               /* another node takes its place: it is dead, whatever is heard */
-    usec down_since;             /* mono; when link_down */
+    bool replaced;   /* another node takes its place, or it was given up: it is dead, whatever is
+                        heard */
+    usec down_since; /* mono; when link_down */
     int64_t ahead, ahead_before; /* of our wall clock, us: the best since, and in the time before */
     usec ahead_until;            /* mono; 0: nothing heard */
     bool clock_refused;          /* it was too far ahead when it was last heard */
@@ -85,7 +87,13 @@ struct index_of; /* node_meta.c */
 enum moved { MOVED_ROWS, MOVED_REGISTERS, MOVED_COUNT };
 
 enum clock_fault { CLOCK_GOOD, CLOCK_AHEAD, CLOCK_BEHIND };
-enum node_run { RUN_STARTING, RUN_READY, RUN_DRAINING, RUN_FAILED };
+enum node_run {
+    RUN_STARTING,
+    RUN_READY,
+    RUN_DRAINING,
+    RUN_FAILED,
+    RUN_OUT, /* the cluster has gone on without us: nobody is served any more */
+};
 
 struct clients;
 struct cql_event;
@@ -223,6 +231,7 @@ void client_closed(struct node *n, uint64_t number);
 void client_coord_done(struct node *n, uint64_t op, const struct coord_result *result);
 void client_meta_done(struct node *n, uint64_t request, enum err err, uint32_t changes,
                       const char *message);
+void client_close_all(struct node *n);
 bool client_take(struct node *n); /* false: the executor had nothing to say */
 void client_view_changed(struct node *n);
 struct exec_stats client_exec_stats(const struct node *n);
@@ -268,6 +277,9 @@ const char *store_failure_text(struct node *n);
 void report_damage(struct node *n); /* to the log, what has come since */
 void report_pins(struct node *n);
 void node_metric_malformed(struct node *n);
+
+/* --- node_metadata.c */
+void metadata_retire(struct node *n); /* removed, or of an older generation */
 
 /* --- node_repair.c */
 void healing_init(struct node *n, const struct node_config *config);

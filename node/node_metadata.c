@@ -1,8 +1,10 @@
-/* What people ask of the metadata log: who votes, and how far it is. */
+/* What people ask of the metadata log: who votes, and to go on without a majority that is lost;
+ * and what a node does that was given up. */
 #include "node/node_core.h"
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void put_text(json_t *to, const char *name, const char *text)
 {
@@ -25,7 +27,18 @@ static json_t *voter_json(struct node *n, const struct topology_node *t)
     json_object_set_new(j, "member",
                         json_boolean(topology_is_member(meta_topology(n->meta), t->node)));
     json_object_set_new(j, "away", json_boolean(t->away));
+    json_object_set_new(j, "lost", json_boolean(t->lost));
     json_object_set_new(j, "epoch", json_integer((json_int_t)epoch));
+    return j;
+}
+
+static json_t *recovery_json(struct node *n)
+{
+    static const char *const states[] = {"none", "asking", "deciding", "done", "refused"};
+    struct meta_recovery r = meta_recovery(n->meta);
+    json_t *j = json_object();
+    put_text(j, "state", states[r.state]);
+    put_text(j, "why", r.text);
     return j;
 }
 
@@ -44,13 +57,79 @@ void node_metadata_json(struct node *n, struct buf *out)
     put_text(j, "cluster", n->config.cluster_name);
     json_object_set_new(j, "node", json_integer(meta_self(n->meta)));
     json_object_set_new(j, "epoch", json_integer((json_int_t)t->epoch));
-    json_object_set_new(j, "generation", json_integer(0));
+    json_object_set_new(j, "generation", json_integer(t->recoveries));
     json_object_set_new(j, "majority", json_boolean(up * 2 > t->members_count));
     json_object_set_new(j, "nodes", nodes);
+    put_text(j, "problem", meta_problem(n->meta));
+    json_object_set_new(j, "recovery", recovery_json(n));
     char *text = json_dumps(j, JSON_COMPACT | JSON_PRESERVE_ORDER);
     if (text != NULL)
         buf_put_text(out, text);
     buf_put_text(out, "\n");
     free(text);
     json_decref(j);
+}
+
+static enum err read_lost(const json_t *list, struct uuid *ret, size_t *ret_count,
+                          struct errmsg *reterr)
+{
+    size_t i;
+    const json_t *item;
+    if (!json_is_array(list) || json_array_size(list) > META_LOST_MAX)
+        return errmsg_set(reterr, ERR_INVALID, "\"lost\" is a list of up to %d host ids",
+                          META_LOST_MAX);
+    json_array_foreach(list, i, item)
+    {
+        const char *text = json_string_value(item);
+        if (text == NULL || !uuid_parse(text, strlen(text), &ret[i]))
+            return errmsg_set(reterr, ERR_INVALID, "%.64s is no host id; torc metadata shows them",
+                              text != NULL ? text : "that");
+    }
+    *ret_count = i;
+    return ERR_OK;
+}
+
+/* The name is asked for so that nobody gives up nodes of a cluster that he did not mean. */
+static enum err recover(struct node *n, const json_t *request, struct errmsg *reterr)
+{
+    struct uuid lost[META_LOST_MAX];
+    size_t count = 0;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)request, key, value)
+    {
+        if (strcmp(key, "lost") != 0 && strcmp(key, "cluster") != 0)
+            return errmsg_set(reterr, ERR_INVALID,
+                              "\"%.64s\" is not known here: lost and cluster are", key);
+    }
+    const char *name = json_string_value(json_object_get(request, "cluster"));
+    if (name == NULL || strcmp(name, n->config.cluster_name) != 0)
+        return errmsg_set(reterr, ERR_INVALID, "\"cluster\" is not the name of this cluster");
+    enum err err = read_lost(json_object_get(request, "lost"), lost, &count, reterr);
+    return err == ERR_OK ? meta_recover(n->meta, lost, count, reterr) : err;
+}
+
+enum err node_metadata_recover(struct node *n, struct bytes request, struct errmsg *reterr)
+{
+    json_error_t error;
+    json_t *j = json_loadb((const char *)request.data, request.len, JSON_REJECT_DUPLICATES, &error);
+    enum err err = json_is_object(j) ? recover(n, j, reterr)
+                                     : errmsg_set(reterr, ERR_MALFORMED, "that is no JSON object");
+    json_decref(j);
+    return err;
+}
+
+/* The cluster has gone on without us. What we have may be old, or nobody else's: no client gets any
+ * of it, and no replica either. */
+void metadata_retire(struct node *n)
+{
+    if (n->run == RUN_OUT)
+        return;
+    n->run = RUN_OUT;
+    node_log(n, true, "%s -> serving nobody",
+             meta_phase(n->meta) == META_REMOVED ? "this node was removed from the cluster"
+                                                 : "the cluster has gone on without this node");
+    client_close_all(n);
+    struct gossip_event leave = {.type = GOSSIP_LEAVE};
+    node_gossip_event(n, &leave);
 }

@@ -57,16 +57,23 @@ static void set_alive(struct node *n, struct peer *p, bool gossip_alive, bool li
 }
 
 /* Gossip forgets the dead, so who starts later never hears that they are; and what answers at the
- * address of one that is replaced is perhaps its successor. The log knows. */
+ * address of one that is replaced is perhaps its successor. One that was given up may well be up,
+ * and is not asked. The log knows. */
+static void never_alive(struct node *n, node_no node)
+{
+    struct peer *p = peer_get(n, node);
+    p->replaced = true;
+    set_alive(n, p, false, p->link_down);
+}
+
 void peer_find_replaced(struct node *n)
 {
     const struct topology *t = meta_topology(n->meta);
     for (size_t i = 0; i < t->count; i++) {
-        if (t->nodes[i].replaces == 0)
-            continue;
-        struct peer *p = peer_get(n, t->nodes[i].replaces);
-        p->replaced = true;
-        set_alive(n, p, false, p->link_down);
+        if (t->nodes[i].replaces != 0)
+            never_alive(n, t->nodes[i].replaces);
+        if (t->nodes[i].lost && t->nodes[i].node != meta_self(n->meta))
+            never_alive(n, t->nodes[i].node);
     }
 }
 
@@ -122,6 +129,7 @@ void peer_send(struct node *n, const struct endpoint *to, struct wire_message *m
     m->from = meta_self(n->meta);
     m->hlc = clock_tell(n);
     m->epoch = meta_epoch(n->meta);
+    m->generation = meta_topology(n->meta)->generation;
     wire_encode(m, &out);
     if (buf_finish(&out) != ERR_OK) {
         node_log(n, true, "a %s message is over %zu bytes -> dropped", wire_name(m->type),
@@ -186,6 +194,8 @@ void peer_receive(struct node *n, const struct endpoint *from, struct bytes byte
     }
     if (m.from == 0 || meta_self(n->meta) == 0)
         return; /* data only between nodes that have joined */
+    if (!meta_hears(n->meta, m.from, m.generation, m.epoch))
+        return; /* it hears why from the metadata log */
     if (m.epoch > meta_epoch(n->meta)) {
         struct meta_event event = {.type = META_EVENT_EPOCH};
         event.epoch.from = *from;

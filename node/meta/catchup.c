@@ -176,6 +176,7 @@ void catchup_heard(struct meta *m, const struct endpoint *from, node_no node, ui
     struct peer *p = catchup_peer(m, node);
     if (p != NULL) {
         p->answered = true;
+        p->heard_at = m->now.mono;
         if (epoch > p->applied) {
             p->applied = epoch;
             wanted_progress(m);

@@ -46,6 +46,10 @@ void command_encode(const struct command *c, struct buf *out)
         buf_put_varint(out, c->node);
         buf_put_vbytes(out, c->plan);
         break;
+    case COMMAND_RECOVER:
+        buf_put_varint(out, c->epoch);
+        buf_put_vbytes(out, c->lost);
+        break;
     case COMMAND_DDL: buf_put_vbytes(out, c->ddl); break;
     }
 }
@@ -85,6 +89,10 @@ static enum err decode_body(struct reader *in, struct command *c)
     case COMMAND_LEAVE_START:
         c->node = read_node(in);
         c->plan = read_vbytes(in);
+        break;
+    case COMMAND_RECOVER:
+        c->epoch = read_varint(in);
+        c->lost = read_vbytes(in);
         break;
     case COMMAND_DDL: c->ddl = read_vbytes(in); break;
     default: return ERR_UNSUPPORTED;

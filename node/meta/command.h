@@ -10,6 +10,7 @@
  *   LEAVE_START varint node, vbytes plan
  *   AWAY        varint node, varint epoch
  *   HERE        varint node, varint epoch
+ *   RECOVER     varint epoch, vbytes lost (u32 of each node, ascending)
  *   DDL         vbytes ddl                                         (node/schema/ddl.h)
  *   plan      := empty, or ring difference                         (ring.h)
  *   node_info := uuid host, endpoint, endpoint cql, varint weight, varint boot, vbytes dc, vbytes
@@ -35,6 +36,7 @@
     X(STEP, 6)                                                                                     \
     X(AWAY, 7)                                                                                     \
     X(HERE, 8)                                                                                     \
+    X(RECOVER, 9)                                                                                  \
     X(DDL, 16)
 
 enum command_kind {
@@ -52,8 +54,9 @@ struct command {
     struct endpoint replaces; /* JOIN_START: none, or the node there loses its ranges to us */
     uint64_t asked_at; /* JOIN_START: the epoch of the member that was asked; it fills it in */
     uint64_t epoch;    /* STEP: the ring_epoch that the node has proved for; AWAY, HERE: the
-                          away_epoch that it was asked for at */
+                          away_epoch that it was asked for at; RECOVER: which generation begins */
     struct bytes plan; /* FOUND: the whole ring; JOIN_START, LEAVE_START: the difference */
+    struct bytes lost; /* RECOVER */
     struct bytes ddl;  /* DDL */
 };
 

@@ -6,6 +6,8 @@
  *   catchup.c   who is ahead, fetching, RECOVERING, acknowledgements
  *   proposing.c a metadata member at work: acceptor, proposer and its queue
  *   wanted.c   a change this node wants: finding a member, retrying, waiting for all live nodes
+ *   recover.c  a majority that is lost is given up, as a person wants it
+ *   generation.c  whose log a message speaks of; who is OUTDATED
  *   members.c  members that are dead for long make way for others
  */
 #ifndef TORC_NODE_META_INTERNAL_H
@@ -70,9 +72,12 @@ struct reply {
 /* What is known of another node. */
 struct peer {
     uint64_t applied;
-    bool dead;     /* says gossip */
-    usec since;    /* mono; it lives, or is dead */
-    bool answered; /* while RECOVERING: it has, or it cannot */
+    bool dead;         /* says gossip */
+    usec since;        /* mono; it lives, or is dead */
+    bool answered;     /* while RECOVERING: it has, or it cannot */
+    usec heard_at;     /* the last message of the metadata log; mono */
+    uint64_t recovery; /* the last question of ours about lost nodes that it has answered, */
+    node_no reaches;   /* and one of them that answers it */
 };
 
 /* A place that says it has applied more than we have. */
@@ -114,6 +119,18 @@ struct request {
     enum err err;
     uint64_t slot;
     char message[META_MESSAGE_SIZE];
+};
+
+/* recover.c */
+struct recovery {
+    enum meta_recovery_state state;
+    uint64_t request;
+    struct uuid id;              /* of the entry */
+    node_no lost[META_LOST_MAX]; /* ascending */
+    size_t count;
+    uint32_t recoveries; /* when it was asked for */
+    usec begun, until, retry;
+    char text[ERRMSG_SIZE]; /* REFUSED: why */
 };
 
 struct seed {
@@ -216,6 +233,13 @@ struct meta {
     bool is_updating; /* a NODE_UPDATE of ourselves is under way */
     usec update_at;
 
+    /* recover.c */
+    struct recovery recovery;
+    uint64_t probed; /* the last question of another's recovery */
+    usec probed_at;
+
+    bool is_outdated; /* generation.c: as it was stored */
+
     /* members.c */
     usec away_us;
     bool is_judging; /* an AWAY or HERE of ours is under way */
@@ -288,6 +312,7 @@ void proposing_add(struct meta *m, const struct uuid *id, struct bytes command, 
 void proposing_durable(struct meta *m);
 void proposing_applied(struct meta *m); /* a slot has been applied: all of this one's is over */
 void proposing_pump(struct meta *m);    /* begin an attempt if one is wanted and possible */
+void proposing_anew(struct meta *m);    /* leave what is under way, and do not wait */
 void proposing_deadline(struct meta *m);
 usec proposing_next(const struct meta *m);
 void proposing_close(struct meta *m);
@@ -305,6 +330,25 @@ void wanted_close(struct meta *m);
 void wanted_away(struct meta *m, struct bytes command); /* it ends in members_answered */
 bool wanted_has_room(const struct meta *m);
 uint32_t wanted_members_alive(const struct meta *m);
+
+/* recover.c */
+void recover_asked(struct meta *m, const struct endpoint *from, const struct wire_meta_lost *w);
+void recover_told(struct meta *m, node_no from, const struct wire_meta_lost_told *w);
+void recover_applied(struct meta *m);
+void recover_deadline(struct meta *m);
+usec recover_next(const struct meta *m);
+bool recover_is_deciding(const struct meta *m);
+/* The entry, and its acceptors: PAXOS_ACCEPTORS_MAX at most. Returns how many. */
+size_t recover_entry(struct meta *m, struct buf *out, node_no *ret_acceptors);
+
+/* generation.c */
+/* Whether what such a node says is of our log, or of one that ours is a part of. */
+bool generation_hears(const struct meta *m, node_no from, uint64_t generation, uint64_t epoch);
+void generation_refuse(struct meta *m, const struct endpoint *from, const struct wire_message *w);
+void generation_told_lost(struct meta *m, uint64_t generation);
+void generation_applied(struct meta *m);
+bool generation_load(struct meta *m, const struct meta_fact *fact); /* false: it is another's */
+bool generation_start(struct meta *m); /* true: we are OUTDATED, nothing else begins */
 
 /* members.c */
 void members_deadline(struct meta *m);

@@ -56,7 +56,7 @@ static usec due(const struct meta *m, const struct topology_node *n)
 {
     const struct peer *p = map_get(&m->peers, n->node);
     bool dead = p != NULL && p->dead;
-    if (n->state == NODE_LEFT || n->node == m->self || dead == n->away ||
+    if (n->state == NODE_LEFT || n->lost || n->node == m->self || dead == n->away ||
         (dead && !topology_is_member(&m->state.topology, n->node)))
         return USEC_NEVER;
     usec since = p != NULL && p->since > m->started_at ? p->since : m->started_at;

@@ -24,6 +24,7 @@ void effect_send(struct meta *m, const struct endpoint *to, const struct wire_me
     e->send.message = *message;
     e->send.message.from = m->self;
     e->send.message.epoch = metalog_applied(m);
+    e->send.message.generation = m->state.topology.generation;
 }
 
 uint64_t effect_store(struct meta *m, const char *name, struct bytes value)
@@ -181,6 +182,8 @@ static void start(struct meta *m)
         return;
     m->started = true;
     m->started_at = m->now.mono;
+    if (generation_start(m))
+        return;
     metalog_start(m);
     forming_start(m);
     if (m->phase == META_RECOVERING)
@@ -206,6 +209,8 @@ static const struct uuid *cluster_of(const struct wire_message *w)
     case WIRE_META_APPLIED: return &w->meta_applied.cluster;
     case WIRE_META_PROPOSE: return &w->meta_propose.cluster;
     case WIRE_META_RESULT: return &w->meta_result.cluster;
+    case WIRE_META_LOST: return &w->meta_lost.cluster;
+    case WIRE_META_LOST_TOLD: return &w->meta_lost_told.cluster;
     default: return NULL;
     }
 }
@@ -217,7 +222,8 @@ static void message(struct meta *m, const struct endpoint *from, const struct wi
         forming_hello(m, from, w);
         return;
     }
-    if (w->type == WIRE_META_WELCOME) {
+    if (w->type == WIRE_META_WELCOME &&
+        generation_hears(m, w->from, w->generation, w->meta_welcome.known)) {
         forming_welcome(m, from, w);
         return;
     }
@@ -225,6 +231,10 @@ static void message(struct meta *m, const struct endpoint *from, const struct wi
         return;
     if (!uuid_equal(cluster, &m->cluster)) {
         forming_refuse(m, from, w);
+        return;
+    }
+    if (!generation_hears(m, w->from, w->generation, w->epoch)) {
+        generation_refuse(m, from, w);
         return;
     }
     catchup_heard(m, from, w->from, w->epoch);
@@ -235,7 +245,14 @@ static void message(struct meta *m, const struct endpoint *from, const struct wi
     case WIRE_META_ACCEPTED: proposing_message(m, from, w); break;
     case WIRE_META_FETCH: metalog_send_from(m, w->meta_fetch.slot, from); break;
     case WIRE_META_ENTRIES: catchup_entries(m, from, &w->meta_entries); break;
-    case WIRE_META_APPLIED: catchup_ask(m, from, &w->meta_applied); break;
+    case WIRE_META_APPLIED:
+        if (w->meta_applied.lost)
+            generation_told_lost(m, w->generation);
+        else
+            catchup_ask(m, from, &w->meta_applied);
+        break;
+    case WIRE_META_LOST: recover_asked(m, from, &w->meta_lost); break;
+    case WIRE_META_LOST_TOLD: recover_told(m, w->from, &w->meta_lost_told); break;
     case WIRE_META_PROPOSE: wanted_relay(m, from, &w->meta_propose); break;
     case WIRE_META_RESULT:
         forming_result(m, from, &w->meta_result);
@@ -261,6 +278,11 @@ struct meta_effects meta_step(struct meta *m, const struct meta_event *event)
     m->effects = NULL;
     m->effects_count = m->effects_cap = 0;
     m->now = event->now;
+    if (m->phase == META_OUTDATED) {
+        if (event->type == META_EVENT_PROPOSE)
+            effect_done(m, event->propose.request, ERR_UNAVAILABLE, 0, m->problem);
+        return (struct meta_effects){m->effects, m->effects_count};
+    }
     switch (event->type) {
     case META_EVENT_START: start(m); break;
     case META_EVENT_DEADLINE:
@@ -268,6 +290,7 @@ struct meta_effects meta_step(struct meta *m, const struct meta_event *event)
         catchup_deadline(m);
         proposing_deadline(m);
         members_deadline(m);
+        recover_deadline(m);
         wanted_deadline(m);
         break;
     case META_EVENT_MESSAGE: message(m, &event->message.from, event->message.message); break;
@@ -292,9 +315,10 @@ static usec earlier(usec a, usec b)
 
 usec meta_deadline(const struct meta *m)
 {
-    if (!m->started)
+    if (!m->started || m->phase == META_OUTDATED)
         return USEC_NEVER;
-    return earlier(earlier(earlier(forming_next(m), catchup_next(m)), members_next(m)),
+    return earlier(earlier(earlier(forming_next(m), catchup_next(m)),
+                           earlier(members_next(m), recover_next(m))),
                    earlier(proposing_next(m), wanted_next(m)));
 }
 
@@ -311,6 +335,7 @@ const char *meta_phase_text(enum meta_phase phase)
     case META_RECOVERING: return "RECOVERING";
     case META_READY: return "READY";
     case META_REMOVED: return "REMOVED";
+    case META_OUTDATED: return "OUTDATED";
     }
     return "?";
 }
@@ -339,6 +364,11 @@ void meta_set_boot(struct meta *m, uint32_t boot)
 {
     m->info.boot = boot;
     m->update_at = m->now.mono;
+}
+
+bool meta_hears(const struct meta *m, node_no from, uint64_t generation, uint64_t epoch)
+{
+    return generation_hears(m, from, generation, epoch);
 }
 
 const char *meta_problem(const struct meta *m)

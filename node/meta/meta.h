@@ -11,6 +11,8 @@
  *                                                                                 |  | we have left
  *   (restart) --> RECOVERING -- everybody asked, the highest epoch heard applied -+  v
  *                                                                                 REMOVED
+ *   any, when most members were lost and the others have gone on without us: OUTDATED
+ * (generation.c)
  *
  * Invariants:
  *   (1) No promise, acceptance or application is said before it is durable.
@@ -58,7 +60,29 @@ struct meta_fact {
     struct bytes value;
 };
 
-enum meta_phase { META_SEEKING, META_ENTERING, META_RECOVERING, META_READY, META_REMOVED };
+enum meta_phase {
+    META_SEEKING,
+    META_ENTERING,
+    META_RECOVERING,
+    META_READY,
+    META_REMOVED,
+    META_OUTDATED, /* the others have gone on without us (recover.c) */
+};
+
+#define META_LOST_MAX 256 /* nodes that are given up at once */
+
+enum meta_recovery_state {
+    META_RECOVERY_NONE,
+    META_RECOVERY_ASKING,
+    META_RECOVERY_DECIDING,
+    META_RECOVERY_DONE,
+    META_RECOVERY_REFUSED
+};
+
+struct meta_recovery {
+    enum meta_recovery_state state; /* of the last one that was asked for here */
+    const char *text;               /* REFUSED: why */
+};
 
 struct meta_event {
     struct now now;
@@ -166,6 +190,16 @@ uint64_t meta_epoch(const struct meta *m);
 node_no meta_self(const struct meta *m); /* 0: not in the cluster (yet) */
 /* A new life begins: the others are told. */
 void meta_set_boot(struct meta *m, uint32_t boot);
+/* A person says that these nodes are lost for ever, and with them most members: go on without them,
+ * from the next step on; meta_recovery tells what comes of it. NOT_FOUND, INVALID: of what is
+ * named; UNAVAILABLE, CLOSED: not now. All with words. */
+enum err meta_recover(struct meta *m, const struct uuid *lost, size_t count,
+                      struct errmsg *reterr) MUST_CHECK;
+struct meta_recovery meta_recovery(const struct meta *m);
+
+/* Whether what this node says may be listened to: no when it was given up, or its log is another
+ * one. Generation and epoch are of the message's envelope. */
+bool meta_hears(const struct meta *m, node_no from, uint64_t generation, uint64_t epoch);
 const char *meta_problem(const struct meta *m); /* "" when there is none */
 
 /* Changes that this node, or another one through it, waits for, or is at without anybody who waits

@@ -5,6 +5,7 @@
  *   meta/snapshot                    state                        (state.c)
  *   meta/acceptor                    u64 slot, register           (paxos.h)
  *   meta/life                        u32, counts the starts
+ *   meta/outdated                    (generation.c)
  *
  * There is one acceptor register, for slot applied + 1. It may be forgotten when that slot is
  * applied, because its entry is then durable here, and whoever asks about it again is told the
@@ -167,6 +168,8 @@ enum err metalog_load(struct meta *m, const struct meta_fact *facts, size_t coun
             entries[n++] = (struct stored){slot, facts[i].value};
         else if (bytes_equal_text(facts[i].name, NAME_ACCEPTOR))
             acceptor = facts[i].value;
+        else if (generation_load(m, &facts[i]))
+            continue;
         else if (bytes_equal_text(facts[i].name, NAME_LIFE)) {
             struct reader in = reader_make(facts[i].value);
             m->life = read_u32(&in);
@@ -261,6 +264,8 @@ static void tell_applied(struct meta *m)
 {
     proposing_applied(m);
     forming_applied(m);
+    generation_applied(m);
+    recover_applied(m);
     catchup_applied(m);
     proposing_pump(m);
     wanted_progress(m);

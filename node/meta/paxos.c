@@ -121,17 +121,25 @@ void paxos_proposer_close(struct paxos_proposer *p)
     buf_close(&p->value);
 }
 
-void paxos_propose(struct paxos_proposer *p, const node_no *members, uint32_t count,
-                   struct ballot ballot, struct bytes value)
+static void begin_phase(struct paxos_proposer *p, enum paxos_phase phase)
 {
-    ASSERT(count >= 1 && count <= PAXOS_MEMBERS_MAX);
+    p->phase = phase;
+    p->yes = 0;
+    memset(p->said_yes, 0, sizeof p->said_yes);
+}
+
+void paxos_propose(struct paxos_proposer *p, const node_no *members, uint32_t count,
+                   uint32_t needed, struct ballot ballot, struct bytes value)
+{
+    ASSERT(count >= 1 && count <= PAXOS_ACCEPTORS_MAX);
+    ASSERT(needed <= count && needed * 2 > count);
     ASSERT(!ballot_is_none(ballot));
     ASSERT(value.len <= PAXOS_VALUE_MAX);
-    p->phase = PAXOS_PREPARING;
+    begin_phase(p, PAXOS_PREPARING);
     p->ballot = ballot;
     memcpy(p->members, members, count * sizeof members[0]);
     p->count = count;
-    p->said_yes = 0;
+    p->needed = needed;
     p->adopted = (struct ballot){0, 0, 0};
     p->highest = ballot;
     buf_clear(&p->value);
@@ -140,30 +148,28 @@ void paxos_propose(struct paxos_proposer *p, const node_no *members, uint32_t co
 
 void paxos_stop(struct paxos_proposer *p)
 {
-    p->phase = PAXOS_IDLE;
-    p->said_yes = 0;
+    begin_phase(p, PAXOS_IDLE);
     buf_clear(&p->value);
 }
 
-/* The bit of a member that may answer this attempt, or 0. */
-static uint32_t answer_bit(const struct paxos_proposer *p, enum paxos_phase phase, node_no from,
-                           struct ballot ballot)
+/* Which member it is that answers this attempt, or `count`. */
+static uint32_t who_answers(const struct paxos_proposer *p, enum paxos_phase phase, node_no from,
+                            struct ballot ballot)
 {
+    uint32_t i = 0;
     if (p->phase != phase || ballot_compare(ballot, p->ballot) != 0)
-        return 0;
-    for (uint32_t i = 0; i < p->count; i++) {
-        if (p->members[i] == from)
-            return 1u << i;
-    }
-    return 0;
+        return p->count;
+    while (i < p->count && p->members[i] != from)
+        i++;
+    return i;
 }
 
-static bool is_quorum(const struct paxos_proposer *p)
+/* Whether that makes a quorum. */
+static bool says_yes(struct paxos_proposer *p, uint32_t who)
 {
-    uint32_t yes = 0;
-    for (uint32_t i = 0; i < p->count; i++)
-        yes += p->said_yes >> i & 1;
-    return yes * 2 > p->count || MUTANT(one_acceptor_decides);
+    p->yes += !p->said_yes[who];
+    p->said_yes[who] = true;
+    return p->yes >= p->needed || MUTANT(one_acceptor_decides);
 }
 
 /* A refusal counts only when it names a higher ballot: else it answers a repeated message. */
@@ -179,36 +185,33 @@ static bool refused(struct paxos_proposer *p, const struct paxos_reply *reply)
 bool paxos_on_promise(struct paxos_proposer *p, node_no from, struct ballot ballot,
                       const struct paxos_reply *reply)
 {
-    uint32_t bit = answer_bit(p, PAXOS_PREPARING, from, ballot);
-    if (bit == 0 || (p->said_yes & bit) != 0)
+    uint32_t who = who_answers(p, PAXOS_PREPARING, from, ballot);
+    if (who == p->count || p->said_yes[who])
         return false;
     if (!reply->ok)
         return refused(p, reply);
     if (reply->value.len > PAXOS_VALUE_MAX)
         return false;
-    p->said_yes |= bit;
     if (ballot_compare(reply->accepted, p->adopted) > 0 && !MUTANT(accepted_value_ignored)) {
         p->adopted = reply->accepted;
         buf_clear(&p->value);
         buf_put_bytes(&p->value, reply->value);
     }
-    if (!is_quorum(p))
+    if (!says_yes(p, who))
         return false;
-    p->phase = PAXOS_ACCEPTING;
-    p->said_yes = 0;
+    begin_phase(p, PAXOS_ACCEPTING);
     return true;
 }
 
 bool paxos_on_accepted(struct paxos_proposer *p, node_no from, struct ballot ballot,
                        const struct paxos_reply *reply)
 {
-    uint32_t bit = answer_bit(p, PAXOS_ACCEPTING, from, ballot);
-    if (bit == 0)
+    uint32_t who = who_answers(p, PAXOS_ACCEPTING, from, ballot);
+    if (who == p->count)
         return false;
     if (!reply->ok)
         return refused(p, reply);
-    p->said_yes |= bit;
-    if (!is_quorum(p))
+    if (!says_yes(p, who))
         return false;
     p->phase = PAXOS_CHOSEN;
     return true;

@@ -23,8 +23,9 @@
 
 #include "base/buf.h"
 
-#define PAXOS_MEMBERS_MAX 5
-#define PAXOS_VALUE_MAX   ((size_t)4 << 20)
+#define PAXOS_MEMBERS_MAX   5
+#define PAXOS_ACCEPTORS_MAX 1024 /* when all nodes that are left are asked (recover.c) */
+#define PAXOS_VALUE_MAX     ((size_t)4 << 20)
 
 /* Ordered by round, life, node. All zero: none. */
 struct ballot {
@@ -72,9 +73,11 @@ enum paxos_phase { PAXOS_IDLE, PAXOS_PREPARING, PAXOS_ACCEPTING, PAXOS_CHOSEN, P
 struct paxos_proposer {
     enum paxos_phase phase;
     struct ballot ballot;
-    node_no members[PAXOS_MEMBERS_MAX];
+    node_no members[PAXOS_ACCEPTORS_MAX];
+    bool said_yes[PAXOS_ACCEPTORS_MAX]; /* in this phase */
     uint32_t count;
-    uint32_t said_yes; /* bit i: members[i], in this phase */
+    uint32_t needed; /* so many of them are a quorum, in either phase */
+    uint32_t yes;
     struct ballot adopted;
     struct ballot highest; /* the highest promise heard of, to try above it */
     struct buf value;
@@ -83,9 +86,10 @@ struct paxos_proposer {
 void paxos_proposer_init(struct paxos_proposer *p);
 void paxos_proposer_close(struct paxos_proposer *p);
 
-/* Begin an attempt: PREPARING. 1 .. PAXOS_MEMBERS_MAX members, a ballot never used before. */
+/* Begin an attempt: PREPARING. 1 .. PAXOS_ACCEPTORS_MAX members, of whom more than half are needed,
+ * a ballot never used before. */
 void paxos_propose(struct paxos_proposer *p, const node_no *members, uint32_t count,
-                   struct ballot ballot, struct bytes value);
+                   uint32_t needed, struct ballot ballot, struct bytes value);
 
 /* Count an answer from `from` to a request of `ballot`. Answers to other attempts, from strangers
  * and repeated ones change nothing. Returns whether the phase has changed: now ACCEPTING (send

@@ -141,10 +141,10 @@ static void handle_accept(struct meta *m, const struct endpoint *to,
 /* To every member but us; ours is called directly, last, because it may answer at once. */
 static void send_to_members(struct meta *m, const struct wire_message *w)
 {
-    node_no members[PAXOS_MEMBERS_MAX];
+    node_no members[PAXOS_ACCEPTORS_MAX];
     uint32_t count = m->proposer.count;
     bool is_ours = false;
-    memcpy(members, m->proposer.members, sizeof members);
+    memcpy(members, m->proposer.members, count * sizeof members[0]);
     for (uint32_t i = 0; i < count; i++) {
         const struct topology_node *n = topology_find(&m->state.topology, members[i]);
         if (members[i] == m->self)
@@ -365,15 +365,15 @@ void proposing_add(struct meta *m, const struct uuid *id, struct bytes command, 
     proposing_pump(m);
 }
 
-static void begin(struct meta *m, struct bytes entry)
+static void begin(struct meta *m, struct bytes entry, const node_no *acceptors, size_t count,
+                  size_t needed)
 {
     struct wire_message w = {.type = WIRE_META_PREPARE};
-    const struct topology *t = &m->state.topology;
     struct ballot ballot;
     if (m->acceptor.promised.round > m->round)
         m->round = m->acceptor.promised.round;
     ballot = (struct ballot){++m->round, m->life, m->self};
-    paxos_propose(&m->proposer, t->members, t->members_count, ballot, entry);
+    paxos_propose(&m->proposer, acceptors, (uint32_t)count, (uint32_t)needed, ballot, entry);
     m->asked_at = m->now.mono;
     m->attempt_until = m->now.mono + patience(m);
     w.meta_prepare.cluster = m->cluster;
@@ -386,6 +386,7 @@ static void begin(struct meta *m, struct bytes entry)
 /* The first proposal that can be planned becomes an entry; those that cannot are answered. */
 static void propose_first(struct meta *m)
 {
+    const struct topology *t = &m->state.topology;
     struct errmsg why = {""};
     struct command c;
     struct buf plan, entry;
@@ -411,27 +412,52 @@ static void propose_first(struct meta *m)
         }
     }
     if (begun)
-        begin(m, buf_bytes(&entry));
+        begin(m, buf_bytes(&entry), t->members, t->members_count, t->members_count / 2 + 1);
     buf_close(&plan);
+    buf_close(&entry);
+}
+
+/* All that are left must promise and accept (recover.c). */
+static void propose_recovery(struct meta *m)
+{
+    node_no acceptors[PAXOS_ACCEPTORS_MAX];
+    struct buf entry;
+    buf_init(&entry, PAXOS_VALUE_MAX);
+    size_t count = recover_entry(m, &entry, acceptors);
+    size_t needed = MUTANT(recover_by_most) ? count / 2 + 1 : count;
+    begin(m, buf_bytes(&entry), acceptors, count, needed);
     buf_close(&entry);
 }
 
 void proposing_pump(struct meta *m)
 {
-    if (m->proposals_count == 0 || m->phase == META_SEEKING || m->phase == META_ENTERING)
+    if (m->phase == META_SEEKING || m->phase == META_ENTERING || m->phase == META_OUTDATED)
         return;
     if (m->phase == META_REMOVED || !topology_is_member(&m->state.topology, m->self)) {
         while (m->proposals_count > 0) {
             answer(m, &m->proposals[0], ERR_STALE, 0, "this node is no metadata member");
             remove_proposal(m, 0);
         }
-        return;
     }
+    if (m->proposals_count == 0 && !recover_is_deciding(m))
+        return;
     if (m->proposer.phase != PAXOS_IDLE || metalog_last(m) != metalog_applied(m) ||
         m->now.mono < m->backoff_until || m->durable < m->life_ticket || m->is_stuck ||
         m->round == UINT32_MAX)
         return;
-    propose_first(m);
+    if (recover_is_deciding(m))
+        propose_recovery(m);
+    else
+        propose_first(m);
+}
+
+/* Attempts of a member that most others do not answer take long, and are for nothing. */
+void proposing_anew(struct meta *m)
+{
+    paxos_stop(&m->proposer);
+    m->lost = 0;
+    m->backoff_until = m->now.mono;
+    proposing_pump(m);
 }
 
 void proposing_applied(struct meta *m)
@@ -471,7 +497,7 @@ usec proposing_next(const struct meta *m)
     usec next = USEC_NEVER;
     if (m->proposer.phase != PAXOS_IDLE)
         next = m->attempt_until;
-    else if (m->proposals_count > 0 && m->backoff_until > m->now.mono)
+    else if ((m->proposals_count > 0 || recover_is_deciding(m)) && m->backoff_until > m->now.mono)
         next = m->backoff_until;
     for (size_t i = 0; i < m->proposals_count; i++) {
         if (m->proposals[i].until < next)

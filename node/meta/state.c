@@ -161,6 +161,37 @@ static enum err judge_away(const struct state *s, const struct command *c, struc
     return ERR_OK;
 }
 
+static bool stays(const struct topology_node *n, struct bytes lost)
+{
+    if (n->lost || n->state != NODE_NORMAL)
+        return false;
+    for (size_t i = 0; i < lost.len; i += 4) {
+        if (load_u32(lost.data + i) == n->node)
+            return false;
+    }
+    return true;
+}
+
+static enum err judge_recover(const struct state *s, const struct command *c, struct errmsg *reterr)
+{
+    const struct topology *t = &s->topology;
+    bool any = false;
+    if (c->epoch != (uint64_t)t->recoveries + 1)
+        return errmsg_set(reterr, ERR_STALE, "generation %u has begun since",
+                          (unsigned)t->recoveries);
+    if (c->lost.len == 0 || c->lost.len % 4 != 0)
+        return errmsg_set(reterr, ERR_INVALID, "no node is named as lost");
+    for (size_t i = 0; i < c->lost.len; i += 4) {
+        const struct topology_node *n = topology_find(t, load_u32(c->lost.data + i));
+        if (n == NULL || n->state == NODE_LEFT || n->lost)
+            return errmsg_set(reterr, ERR_NOT_FOUND, "there is no node %u to be lost",
+                              (unsigned)load_u32(c->lost.data + i));
+    }
+    for (size_t i = 0; i < t->count; i++)
+        any |= stays(&t->nodes[i], c->lost);
+    return any ? ERR_OK : errmsg_set(reterr, ERR_INVALID, "nobody would be left");
+}
+
 enum err state_judge(const struct state *s, const struct command *c, struct errmsg *reterr)
 {
     if (s->topology.epoch == 0 && c->kind != COMMAND_FOUND)
@@ -173,6 +204,7 @@ enum err state_judge(const struct state *s, const struct command *c, struct errm
     case COMMAND_LEAVE_START: return judge_leave(s, c, reterr);
     case COMMAND_AWAY:
     case COMMAND_HERE: return judge_away(s, c, reterr);
+    case COMMAND_RECOVER: return judge_recover(s, c, reterr);
     case COMMAND_DDL: return ERR_OK; /* schema_apply judges */
     }
     return ERR_UNSUPPORTED;
@@ -359,8 +391,16 @@ static enum err apply_ddl(struct state *s, uint64_t slot, const struct command *
     return err;
 }
 
-static enum err apply(struct state *s, uint64_t slot, const struct command *c,
-                      struct state_change *change, struct errmsg *reterr)
+static enum err apply_recover(struct state *s, uint64_t slot, const struct uuid *id,
+                              const struct command *c, struct state_change *change)
+{
+    topology_recover(&s->topology, slot, load_u32(id->b), c->lost);
+    change->changes = META_CHANGED_NODES;
+    return ERR_OK;
+}
+
+static enum err apply(struct state *s, uint64_t slot, const struct uuid *id,
+                      const struct command *c, struct state_change *change, struct errmsg *reterr)
 {
     enum err err = state_judge(s, c, reterr);
     if (err != ERR_OK)
@@ -373,6 +413,7 @@ static enum err apply(struct state *s, uint64_t slot, const struct command *c,
     case COMMAND_LEAVE_START: return apply_leave(s, slot, c, change, reterr);
     case COMMAND_AWAY:
     case COMMAND_HERE: return apply_away(s, slot, c, change);
+    case COMMAND_RECOVER: return apply_recover(s, slot, id, c, change);
     case COMMAND_DDL: return apply_ddl(s, slot, c, change, reterr);
     }
     return ERR_UNSUPPORTED;
@@ -396,7 +437,7 @@ enum err state_apply(struct state *s, struct bytes entry, struct state_change *r
     else if (err != ERR_OK)
         (void)errmsg_set(&message, err, "the entry cannot be read");
     else
-        err = apply(s, slot, &c, &change, &message);
+        err = apply(s, slot, &r.id, &c, &change, &message);
     if (slot == 1 && err != ERR_OK)
         return ERR_UNSUPPORTED;
     t->epoch = slot;

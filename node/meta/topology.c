@@ -186,13 +186,21 @@ bool topology_step(struct topology *t, uint64_t slot, node_no node)
  */
 static bool may_be_member(const struct topology_node *n)
 {
-    return n->state == NODE_NORMAL || (n->state == NODE_JOINING && n->replaces != 0);
+    return !n->lost && (n->state == NODE_NORMAL || (n->state == NODE_JOINING && n->replaces != 0));
 }
 
 void topology_set_away(struct topology *t, uint64_t slot, node_no node, bool away)
 {
     topology_edit(t, node)->away = away;
     t->away_epoch = slot;
+}
+
+void topology_recover(struct topology *t, uint64_t slot, uint32_t tag, struct bytes lost)
+{
+    for (size_t i = 0; i + 4 <= lost.len; i += 4)
+        topology_edit(t, load_u32(lost.data + i))->lost = true;
+    t->recoveries++;
+    t->generation = slot << 32 | tag;
 }
 
 /* How well a node would complete the members chosen so far; the lowest is taken. */
@@ -330,8 +338,9 @@ void node_info_decode(struct reader *in, struct node_info *ret)
 }
 
 /* topology := varint epoch, uuid cluster, vbytes name, varint ring_epoch, vbytes ring, moves,
- *             varint n, n nodes, varint n, n varint members, varint away_epoch
- * node     := varint number, u8 state, u8 away, varint replaces, node_info
+ *             varint n, n nodes, varint n, n varint members, varint away_epoch,
+ *             varint recoveries, varint generation
+ * node     := varint number, u8 state, u8 away | lost << 1, varint replaces, node_info
  * An epoch of 0 ends it. */
 void topology_encode(const struct topology *t, struct buf *out)
 {
@@ -352,7 +361,7 @@ void topology_encode(const struct topology *t, struct buf *out)
         const struct topology_node *n = &t->nodes[i];
         buf_put_varint(out, n->node);
         buf_put_u8(out, (uint8_t)n->state);
-        buf_put_u8(out, n->away);
+        buf_put_u8(out, (uint8_t)(n->away | n->lost << 1));
         buf_put_varint(out, n->replaces);
         node_info_encode(&n->info, out);
     }
@@ -360,6 +369,8 @@ void topology_encode(const struct topology *t, struct buf *out)
     for (size_t i = 0; i < t->members_count; i++)
         buf_put_varint(out, t->members[i]);
     buf_put_varint(out, t->away_epoch);
+    buf_put_varint(out, t->recoveries);
+    buf_put_varint(out, t->generation);
 }
 
 static void decode_nodes(struct reader *in, struct topology *t)
@@ -369,18 +380,19 @@ static void decode_nodes(struct reader *in, struct topology *t)
     for (uint64_t i = 0; i < count && !in->failed; i++) {
         node_no node = read_u32_varint(in);
         uint8_t state = read_u8(in);
-        uint8_t away = read_u8(in);
+        uint8_t flags = read_u8(in);
         node_no replaces = read_u32_varint(in);
         struct node_info info;
         node_info_decode(in, &info);
-        in->failed |= state < NODE_JOINING || state > NODE_LEFT || node == 0 || away > 1;
+        in->failed |= state < NODE_JOINING || state > NODE_LEFT || node == 0 || flags > 3;
         in->failed |= t->count > 0 && t->nodes[t->count - 1].node >= node;
         if (in->failed)
             return;
         struct topology_node *n = topology_add(t, node, &info);
         n->state = (enum node_state)state;
         n->replaces = replaces;
-        n->away = away != 0;
+        n->away = (flags & 1) != 0;
+        n->lost = (flags & 2) != 0;
     }
 }
 
@@ -446,7 +458,10 @@ enum err topology_decode(struct reader *in, struct topology *ret)
         decode_list(in, &t, t.members, t.members_count);
     }
     t.away_epoch = read_varint(in);
-    in->failed |= t.away_epoch > t.epoch;
+    t.recoveries = read_u32_varint(in);
+    t.generation = read_varint(in);
+    in->failed |= t.away_epoch > t.epoch || generation_slot(t.generation) > t.epoch ||
+                  (t.recoveries == 0) != (t.generation == 0);
     if (in->failed || !is_sound(&t)) {
         topology_close(&t);
         return ERR_MALFORMED;

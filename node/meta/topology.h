@@ -24,11 +24,16 @@
  * the log: where there is another node to vote in its place that one does. Who is AWAY with nobody
  * to take its place stays a member, for it may be back before the others are lost.
  *
+ * A generation begins when most members are lost for ever and the nodes that are left have agreed
+ * to go on without them (RECOVER, recover.c). Who was given up is LOST: it may have decided
+ * something else, so it is not heard any more, whatever it says, until its disk is wiped and it
+ * replaces itself.
+ *
  * Invariants, asserted by topology_check():
  *   (1) Nodes in ascending number; no host id twice; no endpoint twice among those that have not
  *       left, but for a node and the one it replaces.
- *   (2) Members are NORMAL, or JOINING in the place of another; an odd number of them: 1, 3 or 5.
- *   (3) The ring moves exactly as long as somebody has yet to STEP.
+ *   (2) Members are NORMAL, or JOINING in the place of another, not LOST; an odd number of them: 1,
+ * 3 or 5. (3) The ring moves exactly as long as somebody has yet to STEP.
  *
  * Ownership: everything belongs to the topology; views live until the next meta_step().
  */
@@ -63,6 +68,7 @@ struct topology_node {
     enum node_state state;
     node_no replaces; /* while JOINING: the node whose ranges it takes; else 0 */
     bool away;        /* it was dead for long when it was a member; not chosen as one */
+    bool lost;        /* given up when a generation began */
     struct node_info info;
 };
 
@@ -79,6 +85,10 @@ struct topology {
     node_no members[TOPOLOGY_MEMBERS_MAX]; /* ascending: the acceptors of the next slot */
     uint32_t members_count;
     uint64_t away_epoch; /* the slot that last made a node AWAY, or HERE */
+    uint32_t recoveries; /* what people call the generation */
+    uint64_t generation; /* of this log: 0, or the slot of the last RECOVER << 32 | a tag of it. So
+                            who is of an older one sees whether its log is a part of this one, and
+                            two that were begun apart differ */
 };
 
 void topology_init(struct topology *t);
@@ -117,6 +127,14 @@ bool topology_step(struct topology *t, uint64_t slot, node_no node);
 
 /* The node is AWAY from this slot on, or HERE. */
 void topology_set_away(struct topology *t, uint64_t slot, node_no node, bool away);
+
+/* A generation begins with this entry, without these nodes. */
+void topology_recover(struct topology *t, uint64_t slot, uint32_t tag, struct bytes lost);
+
+static inline uint64_t generation_slot(uint64_t generation)
+{
+    return generation >> 32;
+}
 
 /* Choose the members anew: 1, 3 or 5 of the NORMAL nodes and of those that replace one; those that
  * are HERE first, then NORMAL ones, then distinct racks, then distinct data centres, then those

@@ -2,9 +2,9 @@
  * /ring /metadata /entropy /repair. Small answers, bounded requests.
  *
  * Who asks need not say who he is, so nothing can be changed here from afar: a repair is begun and
- * cancelled by who is on this machine, as with nodetool, whose door is the loopback's, too. That a
- * page in a browser there does not do it, a request must say that it is JSON: no page may send that
- * to others unasked. */
+ * cancelled, and a lost majority given up, by who is on this machine, as with nodetool, whose door
+ * is the loopback's, too. That a page in a browser there does not do it, a request must say that it
+ * is JSON: no page may send that to others unasked. */
 #include "node/net/shell.h"
 
 #include <event2/buffer.h>
@@ -233,6 +233,22 @@ static void on_repair(struct evhttp_request *r, void *arg)
     buf_close(&out);
 }
 
+static void on_metadata_recover(struct evhttp_request *r, void *arg)
+{
+    struct shell *s = arg;
+    struct errmsg why = {{0}};
+    struct buf out;
+    if (!may_change(r))
+        return;
+    struct evbuffer *in = evhttp_request_get_input_buffer(r);
+    size_t len = evbuffer_get_length(in);
+    struct bytes body = bytes_make(evbuffer_pullup(in, -1), len);
+    buf_init(&out, HTTP_ANSWER_MAX);
+    buf_put_text(&out, "{}\n");
+    answer_or_why(r, node_metadata_recover(s->node, body, &why), &out, &why);
+    buf_close(&out);
+}
+
 static void on_repair_cancel(struct evhttp_request *r, void *arg)
 {
     struct shell *s = arg;
@@ -279,6 +295,7 @@ enum err http_listen(struct shell *s, const struct endpoint *at, struct errmsg *
     evhttp_set_cb(s->http, "/status", on_status, s);
     evhttp_set_cb(s->http, "/ring", on_ring, s);
     evhttp_set_cb(s->http, "/metadata", on_metadata, s);
+    evhttp_set_cb(s->http, "/metadata/recover", on_metadata_recover, s);
     evhttp_set_cb(s->http, "/entropy", on_entropy, s);
     evhttp_set_cb(s->http, "/repair", on_repair, s);
     evhttp_set_cb(s->http, "/repair/cancel", on_repair_cancel, s);

@@ -1,12 +1,13 @@
 /* messages.h - every message between nodes, declared once.
  *
- * A message is a msgpack array [number, from, hlc, epoch, trace, field, field, ...]; structs,
- * encoder, decoder and metrics come from these lists. The numbers and the order of fields are the
- * wire format: do not renumber; append fields at the end (a decoder ignores fields it does not know
- * and gives zero to those that are missing).
+ * A message is a msgpack array [number, from, hlc, epoch, generation, trace, field, field,
+ * ...]; structs, encoder, decoder and metrics come from these lists. The numbers and the order of
+ * fields are the wire format: do not renumber; append fields at the end (a decoder ignores fields
+ * it does not know and gives zero to those that are missing).
  *
  * Every message carries in its envelope the sender's node number (0 before it has joined), its
- * hybrid logical clock (us), its metadata epoch and the request it is traced for, mostly none.
+ * hybrid logical clock (us), its metadata epoch, the generation that this epoch is of
+ * (node/meta/topology.h; mostly 0), and the request it is traced for, mostly none.
  *
  * Field types: u32 u64 i64 flag uuid dot bytes.
  */
@@ -52,6 +53,8 @@
     M(META_APPLIED, meta_applied, 38)                                                              \
     M(META_PROPOSE, meta_propose, 39)                                                              \
     M(META_RESULT, meta_result, 40)                                                                \
+    M(META_LOST, meta_lost, 41)                                                                    \
+    M(META_LOST_TOLD, meta_lost_told, 42)                                                          \
     /* healing: clocks and logs (node/heal) */                                                     \
     M(CLOCK_DIGESTS, clock_digests, 50)                                                            \
     M(CLOCKS, clocks, 51)                                                                          \
@@ -245,14 +248,20 @@
 #define WIRE_META_ENTRIES(F)                                                                       \
     F(uuid, cluster) F(u64, slot) F(u32, count) F(bytes, values) F(bytes, snapshot)
 
-/* What the sender has applied, durably. ask: answer with yours, as soon as it is that far. */
-#define WIRE_META_APPLIED(F) F(uuid, cluster) F(u64, applied) F(flag, ask)
+/* What the sender has applied, durably. ask: answer with yours, as soon as it is that far. lost:
+ * who is told was given up when the generation of the envelope began, and is to be wiped. */
+#define WIRE_META_APPLIED(F) F(uuid, cluster) F(u64, applied) F(flag, ask) F(flag, lost)
 
 /* Ask a metadata member to propose; `request` recognises the answer, `id` the entry in the log. The
  * answer to a repeated question is the same. */
 #define WIRE_META_PROPOSE(F) F(uuid, cluster) F(u64, request) F(uuid, id) F(bytes, command)
 #define WIRE_META_RESULT(F)                                                                        \
     F(uuid, cluster) F(u64, request) F(u32, err) F(u64, slot) F(bytes, message)
+
+/* Before a lost majority is given up (node/meta/recover.c): these nodes, a u32 each, are they lost
+ * for you as well? reaches: one of them that has answered who is asked; 0: none has. */
+#define WIRE_META_LOST(F)      F(uuid, cluster) F(u64, request) F(bytes, lost)
+#define WIRE_META_LOST_TOLD(F) F(uuid, cluster) F(u64, request) F(u32, reaches)
 
 /* One hash for each keyspace over the clocks of all ranges that two nodes share; then the clocks of
  * the keyspaces that differ, and which of them are equal; then rows behind missing dots. `all`, of

@@ -4,7 +4,7 @@
 #include <msgpack/unpack.h>
 #include <string.h>
 
-#define ENVELOPE_FIELDS 5
+#define ENVELOPE_FIELDS 6
 
 static int append(void *data, const char *bytes, size_t len)
 {
@@ -78,6 +78,7 @@ void wire_encode(const struct wire_message *m, struct buf *out)
     put_u32(p, m->from);
     put_i64(p, m->hlc);
     put_u64(p, m->epoch);
+    put_u64(p, m->generation);
     put_bytes(p, bytes_make(m->trace.b, uuid_is_zero(&m->trace) ? 0 : sizeof m->trace.b));
 #define F(type, field) put_##type(p, body->field);
     switch (m->type) {
@@ -231,6 +232,7 @@ static enum err decode_fields(struct fields *f, struct wire_message *ret)
     m.from = get_u32(f);
     m.hlc = get_i64(f);
     m.epoch = get_u64(f);
+    m.generation = get_u64(f);
     struct bytes trace = get_bytes(f);
     if (trace.len == sizeof m.trace.b)
         memcpy(m.trace.b, trace.data, sizeof m.trace.b);

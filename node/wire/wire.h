@@ -62,6 +62,8 @@ struct wire_meta_entries { WIRE_META_ENTRIES(F) };
 struct wire_meta_applied { WIRE_META_APPLIED(F) };
 struct wire_meta_propose { WIRE_META_PROPOSE(F) };
 struct wire_meta_result { WIRE_META_RESULT(F) };
+struct wire_meta_lost { WIRE_META_LOST(F) };
+struct wire_meta_lost_told { WIRE_META_LOST_TOLD(F) };
 struct wire_clock_digests { WIRE_CLOCK_DIGESTS(F) };
 struct wire_clocks { WIRE_CLOCKS(F) };
 struct wire_pull { WIRE_PULL(F) };
@@ -91,9 +93,10 @@ struct wire_repair_stop { WIRE_REPAIR_STOP(F) };
 
 struct wire_message {
     enum wire_type type;
-    node_no from;      /* 0: the sender has not joined */
-    int64_t hlc;       /* the sender's hybrid logical clock, us since the epoch */
-    uint64_t epoch;    /* the last metadata entry the sender has applied */
+    node_no from;        /* 0: the sender has not joined */
+    int64_t hlc;         /* the sender's hybrid logical clock, us since the epoch */
+    uint64_t epoch;      /* the last metadata entry the sender has applied */
+    uint64_t generation; /* whose entries these are; 0: those of the first one */
     struct uuid trace; /* the session that the sender acts for (node/coord/tracing.h); zero: none */
     union {
 #define M(NAME, name, number) struct wire_##name name;

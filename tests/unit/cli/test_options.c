@@ -31,6 +31,13 @@ static void takes_what_it_knows(void)
     CU_ASSERT_TRUE(o.request_timeout == 3 * USEC_PER_SEC && o.consistency == CQL_CL_QUORUM);
     CU_ASSERT_EQUAL(parse("torc shell -f -", &o, &why), ERR_OK);
     CU_ASSERT_TRUE(strcmp(o.file, "-") == 0);
+    CU_ASSERT_EQUAL(parse("torc metadata recover --lost a b --lost c --cluster-name n", &o, &why),
+                    ERR_OK);
+    CU_ASSERT_TRUE(o.verb == VERB_metadata && o.recover && o.lost_count == 3);
+    CU_ASSERT_TRUE(strcmp(o.lost[0], "a") == 0 && strcmp(o.lost[1], "b") == 0);
+    CU_ASSERT_TRUE(strcmp(o.lost[2], "c") == 0 && strcmp(o.cluster_name, "n") == 0);
+    CU_ASSERT_EQUAL(parse("torc metadata", &o, &why), ERR_OK);
+    CU_ASSERT_TRUE(o.verb == VERB_metadata && !o.recover);
     CU_ASSERT_EQUAL(parse("torc", &o, &why), ERR_OK);
     CU_ASSERT_EQUAL(o.verb, VERB_NONE);
 }
@@ -40,12 +47,20 @@ static void says_what_was_meant(void)
     static const struct row {
         const char *line, *hint;
     } rows[] = {
-        {"torc statsu", "status"},         {"torc shel", "shell"},
-        {"torc --hots=x", "--host"},       {"torc --request-timout=1", "--request-timeout"},
-        {"torc --port=x", "--port"},       {"torc --port", "PORT"},
-        {"torc --format=xml", "json"},     {"torc status now", "now"},
-        {"torc --progress=1", "no value"}, {"torc qqqqqqq", "torc help"},
-        {"torc shell -c most", "most"},    {"torc shell h 0", "port"},
+        {"torc statsu", "status"},
+        {"torc shel", "shell"},
+        {"torc --hots=x", "--host"},
+        {"torc --request-timout=1", "--request-timeout"},
+        {"torc --port=x", "--port"},
+        {"torc --port", "PORT"},
+        {"torc --format=xml", "json"},
+        {"torc status now", "now"},
+        {"torc --progress=1", "no value"},
+        {"torc qqqqqqq", "torc help"},
+        {"torc metadata revocer", "metadata"},
+        {"torc metadata recover a", "no \"a\""},
+        {"torc shell -c most", "most"},
+        {"torc shell h 0", "port"},
     };
     struct options o;
     struct errmsg why;

@@ -60,13 +60,17 @@ static void who_votes_is_shown(void)
         "{\"node\":1,\"host_id\":\"h1\",\"address\":\"127.0.0.1:7000\",\"state\":\"NORMAL\",\"up\":"
         "true,\"member\":true,\"away\":false,\"epoch\":9},"
         "{\"node\":2,\"up\":false,\"member\":true,\"away\":true},"
-        "{\"node\":3,\"up\":false,\"member\":true,\"away\":false}]}";
+        "{\"node\":3,\"up\":false,\"member\":true,\"away\":false},"
+        "{\"node\":4,\"up\":false,\"member\":false,\"away\":true,\"lost\":true}],"
+        "\"problem\":\"too bad\"}";
     CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_TABLE,
                          "Cluster \"c\": 1 of 3 metadata members up, epoch 9, generation 0, as "
                          "node 1 sees it.\nMost are down: reads and writes go on"));
     CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_TABLE,
                          "    1 | up   | member       | NORMAL | 127.0.0.1:7000 |     9 | h1"));
     CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_TABLE, "    2 | down | member, away"));
+    CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_TABLE, "    4 | down | lost "));
+    CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_TABLE, "Problem: too bad\n"));
     CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_CSV, "\n1,up,member,NORMAL,"));
     CU_ASSERT_TRUE(shows(VERB_metadata, most_down, TABLE_AS_JSON, "\"generation\": 0,"));
     CU_ASSERT_TRUE(shows(VERB_metadata, "{\"majority\":true}", TABLE_AS_TABLE, "0 of 0 metadata"));

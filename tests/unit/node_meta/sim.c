@@ -213,6 +213,17 @@ static void note_cluster(struct sim *s, const struct uuid *cluster)
         s->clusters[s->clusters_count++] = *cluster;
 }
 
+static size_t generation_index(struct sim *s, uint64_t generation)
+{
+    size_t i = 0;
+    while (i < s->generations_count && s->generations[i] != generation)
+        i++;
+    ASSERT(i < SIM_GENERATIONS_MAX);
+    if (i == s->generations_count)
+        s->generations[s->generations_count++] = generation;
+    return i;
+}
+
 static void check_state(struct sim *s, uint32_t i)
 {
     struct buf b;
@@ -224,9 +235,10 @@ static void check_state(struct sim *s, uint32_t i)
     note_cluster(s, &meta_topology(s->nodes[i].meta)->cluster_id);
     if (slot >= SIM_SLOTS_MAX)
         return;
-    if (s->oracle[slot] == 0)
-        s->oracle[slot] = hash;
-    s->wrong += s->oracle[slot] != hash;
+    uint64_t *oracle = s->oracle[generation_index(s, meta_topology(s->nodes[i].meta)->generation)];
+    if (oracle[slot] == 0)
+        oracle[slot] = hash;
+    s->wrong += oracle[slot] != hash;
 }
 
 static void perform_done(struct sim *s, uint32_t i, const struct meta_effect *e)
@@ -532,6 +544,24 @@ const struct sim_done *sim_wait(struct sim *s, uint32_t i, uint64_t request)
     while (sim_answer(s, i, request) == NULL && turn(s, end))
         ;
     return sim_answer(s, i, request);
+}
+
+enum err sim_recover(struct sim *s, uint32_t i, const uint32_t *lost, size_t count)
+{
+    struct uuid hosts[SIM_NODES_MAX];
+    struct errmsg why;
+    for (size_t k = 0; k < count; k++)
+        hosts[k] = s->nodes[lost[k]].config.self.host_id;
+    return meta_recover(s->nodes[i].meta, hosts, count, &why);
+}
+
+enum meta_recovery_state sim_recovered(struct sim *s, uint32_t i)
+{
+    usec end = s->now.mono + 30 * USEC_PER_SEC;
+    enum meta_recovery_state state = META_RECOVERY_ASKING;
+    while ((state == META_RECOVERY_ASKING || state == META_RECOVERY_DECIDING) && turn(s, end))
+        state = meta_recovery(s->nodes[i].meta).state;
+    return state;
 }
 
 bool sim_agree(struct sim *s)

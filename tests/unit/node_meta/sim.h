@@ -12,9 +12,10 @@
 #include "base/rng.h"
 #include "node/meta/meta.h"
 
-#define SIM_NODES_MAX 12
-#define SIM_SLOTS_MAX 4096
-#define SIM_DONE_MAX  1024
+#define SIM_NODES_MAX       12
+#define SIM_SLOTS_MAX       4096
+#define SIM_DONE_MAX        1024
+#define SIM_GENERATIONS_MAX 8
 
 struct sim_done {
     uint64_t request;
@@ -56,9 +57,11 @@ struct sim {
     struct sim_event *events; /* a heap by (time, order) */
     size_t events_count, events_cap;
     uint64_t order;
-    uint64_t hash;  /* of all that happened */
-    uint64_t sends; /* messages */
-    uint64_t oracle[SIM_SLOTS_MAX];
+    uint64_t hash;                                       /* of all that happened */
+    uint64_t sends;                                      /* messages */
+    uint64_t oracle[SIM_GENERATIONS_MAX][SIM_SLOTS_MAX]; /* of each generation */
+    uint64_t generations[SIM_GENERATIONS_MAX];
+    size_t generations_count;
     uint64_t requests;
     uint32_t wrong; /* states that differ from the oracle's */
     struct uuid clusters[8];
@@ -84,6 +87,9 @@ void sim_seeds_first(struct sim *s);
 void sim_start(struct sim *s, uint32_t i);
 void sim_crash(struct sim *s, uint32_t i);
 void sim_wipe(struct sim *s, uint32_t i); /* the disk is empty, the host id another; must be down */
+/* Ask node `i` to go on without these; then what came of it, within half a minute. */
+enum err sim_recover(struct sim *s, uint32_t i, const uint32_t *lost, size_t count);
+enum meta_recovery_state sim_recovered(struct sim *s, uint32_t i);
 void sim_cut(struct sim *s, uint32_t a, uint32_t b, bool cut); /* both directions */
 void sim_tell(struct sim *s, uint32_t i, node_no node, bool alive);
 

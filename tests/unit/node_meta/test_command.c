@@ -52,7 +52,9 @@ static struct command random_command(struct rng *r, enum command_kind kind)
     if (kind == COMMAND_STEP || kind == COMMAND_NODE_UPDATE || kind == COMMAND_LEAVE_START ||
         is_away)
         c.node = (node_no)rng_next(r);
-    if (kind == COMMAND_STEP || is_away)
+    if (kind == COMMAND_RECOVER)
+        c.lost = random_blob(r);
+    if (kind == COMMAND_STEP || kind == COMMAND_RECOVER || is_away)
         c.epoch = rng_next(r);
     if (kind == COMMAND_DDL)
         c.ddl = random_blob(r);
@@ -70,6 +72,7 @@ static void expect_same(const struct command *a, const struct command *b)
     CU_ASSERT_EQUAL(a->asked_at, b->asked_at);
     CU_ASSERT_EQUAL(a->epoch, b->epoch);
     CU_ASSERT_TRUE(bytes_equal(a->plan, b->plan));
+    CU_ASSERT_TRUE(bytes_equal(a->lost, b->lost));
     CU_ASSERT_TRUE(bytes_equal(a->ddl, b->ddl));
 }
 

@@ -75,7 +75,8 @@ static void begin(struct world *w, uint32_t p)
         w->round[p] = w->proposer[p].highest.round;
     struct ballot ballot = {++w->round[p], w->life[p], p + 1};
     store_u32(value, (uint32_t)rng_next(&w->rng));
-    paxos_propose(&w->proposer[p], members, w->acceptors, ballot, bytes_make(value, sizeof value));
+    paxos_propose(&w->proposer[p], members, w->acceptors, w->acceptors / 2 + 1, ballot,
+                  bytes_make(value, sizeof value));
     to_all(w, PREPARE, p);
 }
 
@@ -244,7 +245,7 @@ static void the_proposer_adopts_the_highest_accepted(void)
     const node_no members[] = {1, 2, 3};
     struct ballot mine = {9, 1, 3};
     paxos_proposer_init(&p);
-    paxos_propose(&p, members, 3, mine, BYTES_LIT("mine"));
+    paxos_propose(&p, members, 3, 2, mine, BYTES_LIT("mine"));
     struct paxos_reply old = {true, mine, {2, 1, 1}, BYTES_LIT("old")};
     struct paxos_reply older = {true, mine, {1, 1, 1}, BYTES_LIT("older")};
     CU_ASSERT_FALSE(paxos_on_promise(&p, 7, mine, &old)); /* a stranger */

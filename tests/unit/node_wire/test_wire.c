@@ -231,10 +231,10 @@ static void huge_announcements_are_malformed(void)
 /* An older sender lacks the last fields, a newer one has more. */
 static void fields_may_lack_or_be_unknown(void)
 {
-    const uint8_t older[] = {0x95, 38, 0x07, 0x00, 0x05, 0xc4, 0x00};
-    const uint8_t no_uuid[] = {0x95, 38, 0x07, 0x00, 0x05, 0xc4, 0x01, 'x'};
-    const uint8_t newer[] = {0x97, 1, 0x07, 0x00, 0x05, 0xc4, 0x00, 0xc4, 0x01, 'x', 0x2a};
-    const uint8_t unknown[] = {0x95, 0x7f, 0x00, 0x00, 0x00, 0xc4, 0x00};
+    const uint8_t older[] = {0x96, 38, 0x07, 0x00, 0x05, 0x09, 0xc4, 0x00};
+    const uint8_t no_uuid[] = {0x96, 38, 0x07, 0x00, 0x05, 0x09, 0xc4, 0x01, 'x'};
+    const uint8_t newer[] = {0x98, 1, 0x07, 0x00, 0x05, 0x00, 0xc4, 0x00, 0xc4, 0x01, 'x', 0x2a};
+    const uint8_t unknown[] = {0x96, 0x7f, 0x00, 0x00, 0x00, 0x00, 0xc4, 0x00};
     struct wire_message m;
     CU_ASSERT_EQUAL(wire_decode(bytes_make(no_uuid, sizeof no_uuid), &m), ERR_MALFORMED);
     CU_ASSERT_EQUAL(wire_decode(bytes_make(older, sizeof older), &m), ERR_OK);
@@ -242,6 +242,7 @@ static void fields_may_lack_or_be_unknown(void)
     CU_ASSERT_EQUAL(m.type, WIRE_META_APPLIED);
     CU_ASSERT_EQUAL(m.from, 7);
     CU_ASSERT_EQUAL(m.epoch, 5);
+    CU_ASSERT_EQUAL(m.generation, 9);
     CU_ASSERT_EQUAL(m.meta_applied.applied, 0);
     CU_ASSERT_EQUAL(wire_decode(bytes_make(newer, sizeof newer), &m), ERR_OK);
     CU_ASSERT_TRUE(bytes_equal_text(m.gossip.payload, "x"));
