@@ -169,6 +169,7 @@
     X(pace_unheard, "who pulls does not care what clients of who gives feel of it")                \
     X(trees_unpaced, "sessions by trees that nobody asked for do not wait for clients")            \
     X(felt_unheard, "who heals does not care what clients of others feel of it")                   \
+    X(others_given_up, "what other replicas may have is given up when somebody asks for it")       \
     X(repair_without_disk, "who cannot write any more leads repairs")                              \
     X(refusal_unmarked, "a range of which hints were refused is not compared by trees")            \
     X(mover_done_early, "a mover reports that it has everything before it has compared anything")  \

@@ -195,6 +195,8 @@ static enum err take_option(struct options *o, enum option option, const char *v
     case OPTION_no_wait: o->no_wait = true; break;
     case OPTION_list: o->list = true; break;
     case OPTION_cancel: o->cancel = value; break;
+    case OPTION_give_up: o->give_up = value; break;
+    case OPTION_yes: o->yes = true; break;
     case OPTION_lost: return take_lost(o, value, reterr);
     case OPTION_cluster_name: o->cluster_name = value; break;
     case OPTION_ranges: o->ranges = true; break;
@@ -348,6 +350,9 @@ static void put_verb_help(enum verb verb, struct buf *out)
             "\nwith it after a restart; it takes orders from its own machine alone. The same "
             "command"
             "\nagain watches the run there is. Nothing is sent that does not differ.\n"
+            "\n--give-up is for ranges that torc status calls damaged and that have no other"
+            "\nreplica: what is left of them is removed, and they are served again, empty. It asks"
+            "\nfor the name of the keyspace once more; --yes is for scripts.\n"
             "\nExit status: 0 all replicas are equal, or were made so; 1 something could not be"
             "\ncompared (it says what and why), or it was cancelled; 4 --preview: something "
             "differs.\n");

@@ -41,6 +41,8 @@
     X(no_wait, 0, "", "repair: begin it, print its id and leave")                                  \
     X(list, 0, "", "repair: the repairs that were begun at this node")                             \
     X(cancel, 0, "ID", "repair: end this one")                                                     \
+    X(give_up, 0, "KEYSPACE", "repair: what is damaged at this node and nowhere else is removed")  \
+    X(yes, 0, "", "repair --give-up: do not ask")                                                  \
     X(lost, 0, "HOSTID", "metadata recover: this node is lost for ever; may be given again")       \
     X(cluster_name, 0, "NAME", "metadata recover: of the cluster; asked for on a terminal")        \
     X(ranges, 0, "", "entropy: all ranges and pairs of nodes, not only the sums")                  \
@@ -89,7 +91,9 @@ struct options {
     bool version;
     const char *topic; /* of help */
     bool preview, full, wait, no_wait, list, ranges;
-    const char *cancel;                    /* id; NULL: begin one */
+    const char *cancel;  /* id; NULL: begin one */
+    const char *give_up; /* a keyspace */
+    bool yes;
     const char *node;                      /* NULL: all */
     const char *tables[OPTION_TABLES_MAX]; /* of `keyspace` */
     size_t tables_count;

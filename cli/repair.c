@@ -218,6 +218,8 @@ int repair_main(const struct options *o, struct table_look look)
         fputs("torc: --wait and --no-wait: which of them?\n", stderr);
         return EXIT_USAGE;
     }
+    if (o->give_up != NULL)
+        return give_up_main(o);
     if (o->list)
         return list(o, look);
     return o->cancel != NULL ? cancel(o) : begin(o, look);

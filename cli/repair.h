@@ -42,4 +42,6 @@ enum err repair_render(struct bytes answer, enum table_format format, struct tab
 enum err repair_render_list(struct bytes answer, enum table_format format, struct table_look look,
                             struct buf *out, struct errmsg *reterr) MUST_CHECK;
 
+int give_up_main(const struct options *o); /* --give-up */
+
 #endif

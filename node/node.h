@@ -215,6 +215,11 @@ enum err node_repair_json(struct node *n, struct now now, const char *id,
                           struct buf *out) MUST_CHECK;
 /* ERR_INVALID, ERR_MALFORMED, ERR_NOT_FOUND, ERR_TOO_BIG: of the request; ERR_UNAVAILABLE,
  * ERR_OVERLOADED: not now. All with words. */
+/* Damaged ranges of a keyspace that have no other replica are given up: {"keyspace": name,
+ * "preview": true to count them}. ERR_MALFORMED, ERR_NOT_FOUND, ERR_UNAVAILABLE. */
+enum err node_give_up(struct node *n, struct now now, struct bytes request, struct buf *out,
+                      struct errmsg *reterr) MUST_CHECK;
+
 enum err node_repair_start(struct node *n, struct now now, struct bytes request, struct buf *out,
                            struct errmsg *reterr) MUST_CHECK;
 enum err node_repair_cancel(struct node *n, struct now now, const char *id,

@@ -3,7 +3,9 @@
 #include "ring/token.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MEND_AFTER        (2 * USEC_PER_SEC) /* what a start tells the others is told by then */
@@ -74,6 +76,12 @@ void report_range_damage(struct node *n, const struct heal_effect *e)
             "data of range %u of keyspace %s is damaged here -> it is not served until another "
             "replica can give it",
             range, keyspace);
+    else if (e->damaged.what == DAMAGE_GIVEN_UP)
+        node_log(
+            n, true,
+            "damaged range %u of keyspace %s -> given up by order: what is left of it goes, and "
+            "it is served again, empty",
+            range, keyspace);
     else if (e->damaged.what == DAMAGE_FORGOTTEN)
         node_log(n, true,
                  "damaged range %u of keyspace %s -> forgotten, to be taken over again from the "
@@ -91,6 +99,20 @@ const char *store_failure_text(struct node *n)
                         store_failure(n->store));
 }
 
+/* Where there is no other replica nothing happens by itself. */
+static const char *way_out(struct node *n, const struct heal_damaged *first, const char *keyspace)
+{
+    const struct placement *p = cluster_placement(n->cluster, first->keyspace);
+    if (p == NULL || first->range >= p->ranges)
+        return "";
+    if (placement_replicas(p, first->range).count > 1)
+        return "; it waits for one that is down, or damaged there, too";
+    return arena_printf(&n->arena,
+                        "; it has none: put back a backup of this node, or give up what is left of "
+                        "such ranges, here: torc repair --give-up %s",
+                        keyspace);
+}
+
 bool node_damage_text(struct node *n, char *out, size_t size)
 {
     struct heal_damaged at = {0}, first = {0};
@@ -106,8 +128,9 @@ bool node_damage_text(struct node *n, char *out, size_t size)
     if (damaged > 0)
         snprintf(out, size,
                  "%zu ranges are damaged here (the first: %u of keyspace %s) and no other replica "
-                 "has told that it has them; %zu more are being rebuilt",
-                 damaged, (unsigned)first.range, k != NULL ? k->name : "?", rebuilding);
+                 "has told that it has them; %zu more are being rebuilt%s",
+                 damaged, (unsigned)first.range, k != NULL ? k->name : "?", rebuilding,
+                 way_out(n, &first, k != NULL ? k->name : "?"));
     else if (rebuilding > 0)
         snprintf(out, size, "%zu damaged ranges are being rebuilt from the other replicas",
                  rebuilding);
@@ -131,4 +154,35 @@ const char *node_damaged_text(struct node *n, node_no node, token at)
                         "data of range %u, or of one behind it, is damaged at node %u (%s), or is "
                         "being rebuilt there",
                         (unsigned)(ranges > 0 ? ring_range_of(at, ranges) : 0), (unsigned)node, ip);
+}
+
+/* --- what a person decides */
+
+enum err node_give_up(struct node *n, struct now now, struct bytes request, struct buf *out,
+                      struct errmsg *reterr)
+{
+    json_error_t why;
+    const char *name = NULL;
+    int preview = 0;
+    json_t *j = json_loadb((const char *)request.data, request.len, 0, &why);
+    if (j == NULL ||
+        json_unpack_ex(j, &why, 0, "{s:s, s?b !}", "keyspace", &name, "preview", &preview) != 0) {
+        json_decref(j);
+        return errmsg_set(reterr, ERR_MALFORMED, "the request is not understood: %s", why.text);
+    }
+    const struct keyspace *k = n->schema != NULL ? schema_keyspace(n->schema, name) : NULL;
+    if (k == NULL || repair_stopped(n->repair) != NULL) {
+        enum err err = k == NULL
+                           ? errmsg_set(reterr, ERR_NOT_FOUND, "there is no keyspace %s", name)
+                           : errmsg_set(reterr, ERR_UNAVAILABLE, "%s", store_failure_text(n));
+        json_decref(j);
+        return err;
+    }
+    struct heal_given_up all = heal_give_up(n->heal, now, k->no, preview != 0);
+    if (all.ranges > 0 && preview == 0 && strcmp(k->name, "system_auth") == 0)
+        auth_setup_done(n, false); /* without any role nobody could log in */
+    buf_printf(out, "{\"node\":%u,\"keyspace\":\"%s\",\"ranges\":%zu,\"others\":%zu}\n",
+               (unsigned)cluster_self(n->cluster), k->name, all.ranges, all.others);
+    json_decref(j);
+    return ERR_OK;
 }

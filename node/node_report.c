@@ -245,7 +245,7 @@ void node_status_json(struct node *n, struct now now, struct buf *out)
     const char *problem = meta_problem(n->meta);
     if (problem[0] == 0 && n->clock_fault != CLOCK_GOOD)
         problem = n->clock_text;
-    char damage[256];
+    char damage[512];
     if (store_failure(n->store) != NULL && !n->mend_asked)
         problem = store_failure_text(n);
     if (problem[0] == 0 && node_damage_text(n, damage, sizeof damage))

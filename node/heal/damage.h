@@ -11,14 +11,13 @@
  *                          range; or it has told all its clocks and none of this range, and nothing
  *                          that was written to it is here either. Until then nothing is removed:
  *                          with one replica what can be read is all that there is, and it is for a
- *                          person to decide. (Two that are damaged at once do not forget for each
- *                          other's sake: neither tells a clock, nor that it has told all.)
- *   GIVEN_UP -> REBUILDING nothing is left; dots are minted under a new boot number (held.c)
- *   REBUILDING -> FULL     every other replica, be it dead for now, was once asked since then, and
- *                          all that it had at that moment is here, durably; then the rows were
- *                          compared with each of them (sure.h). (Not that it has
- *                          nothing more: as no write is taken here, under load there is always
- *                          more.)
+ *                          person to decide (heal_give_up): it is FULL at once then, and empty.
+ * (Two that are damaged at once do not forget for each other's sake: neither tells a clock, nor
+ * that it has told all.) GIVEN_UP -> REBUILDING nothing is left; dots are minted under a new boot
+ * number (held.c) REBUILDING -> FULL     every other replica, be it dead for now, was once asked
+ * since then, and all that it had at that moment is here, durably; then the rows were compared with
+ * each of them (sure.h). (Not that it has nothing more: as no write is taken here, under load there
+ * is always more.)
  *
  * Until it is FULL no write is taken and nothing answered. docs/healing.md, "Damage", has the
  * argument.

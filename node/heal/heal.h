@@ -300,7 +300,7 @@ struct heal_effect {
         struct {
             keyspace_no keyspace;
             range_no range;
-            enum { DAMAGE_FOUND, DAMAGE_FORGOTTEN, DAMAGE_MENDED } what;
+            enum { DAMAGE_FOUND, DAMAGE_FORGOTTEN, DAMAGE_MENDED, DAMAGE_GIVEN_UP } what;
         } damaged;
         struct {
             keyspace_no keyspace;
@@ -406,6 +406,16 @@ bool heal_met_damage(const struct heal *h);
 
 /* *at := the first from *at on. False: none. */
 bool heal_next_damaged(const struct heal *h, struct heal_damaged *at);
+
+struct heal_given_up {
+    size_t ranges; /* damaged here, and no other node is to have them */
+    size_t others; /* damaged here, and another replica may have them: these stay */
+};
+
+/* A person has decided about damaged ranges of which there is no other replica: what is left of
+ * them is forgotten, and then they are served again, empty. `preview`: they are counted only. */
+struct heal_given_up heal_give_up(struct heal *h, struct now now, keyspace_no keyspace,
+                                  bool preview);
 
 /* Why garbage of a range stays: one for each replica that has not agreed to all of it. */
 enum heal_pin_reason {

@@ -12,6 +12,7 @@
  * And of what is FULL, when its data is damaged (damage.h):
  *
  *   FULL --found--> DAMAGED --another replica is whole--> GIVEN_UP --> REBUILDING --> FULL
+ *                           --there is none: a person -->          ----------------> FULL
  *
  * From FORGETTING or GIVEN_UP on nothing of what lies here is read, told of or handed on. GIVEN_UP
  * is forgotten likewise; but who was FULL has acked writes that this node had, so it answers
@@ -143,7 +144,7 @@ static bool is_forgetting(enum hold hold)
 
 static bool has_others(const struct placement *p, range_no range)
 {
-    return placement_replicas(p, range).count > 1;
+    return p != NULL && placement_replicas(p, range).count > 1;
 }
 
 /* What of the range is lost here is a matter for us alone as long as we hold it. */
@@ -171,7 +172,9 @@ static void tell(struct heal *h, keyspace_no keyspace, range_no range, enum hold
     if (is == HOLD_DAMAGED)
         damage_tell(h, keyspace, range, DAMAGE_FOUND);
     else if (was == HOLD_DAMAGED && is_forgetting(is))
-        damage_tell(h, keyspace, range, DAMAGE_FORGOTTEN);
+        damage_tell(h, keyspace, range,
+                    has_others(cluster_placement(h->cluster, keyspace), range) ? DAMAGE_FORGOTTEN
+                                                                               : DAMAGE_GIVEN_UP);
     else if (was == HOLD_REBUILDING)
         damage_tell(h, keyspace, range, DAMAGE_MENDED);
 }
@@ -373,6 +376,26 @@ bool held_forget_damaged(struct heal *h, keyspace_no keyspace, range_no range)
     store(h, keyspace, k);
     engine_begin_forgetting(h->engine, keyspace, range);
     return true;
+}
+
+struct heal_given_up heal_give_up(struct heal *h, struct now now, keyspace_no keyspace,
+                                  bool preview)
+{
+    const struct placement *p = cluster_placement(h->cluster, keyspace);
+    const struct holds *k = map_get(&h->holds, keyspace);
+    struct heal_given_up all = {0};
+    for (range_no r = 0; p != NULL && k != NULL && r < k->ranges; r++) {
+        if (k->of[r] != HOLD_DAMAGED)
+            continue;
+        if (has_others(p, r) && !MUTANT(others_given_up)) {
+            all.others++;
+            continue;
+        }
+        all.ranges++;
+        if (!preview && held_forget_damaged(h, keyspace, r))
+            h->forget_due = now.mono;
+    }
+    return all;
 }
 
 void held_rebuilt(struct heal *h)

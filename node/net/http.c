@@ -249,6 +249,21 @@ static void on_metadata_recover(struct evhttp_request *r, void *arg)
     buf_close(&out);
 }
 
+static void on_give_up(struct evhttp_request *r, void *arg)
+{
+    struct shell *s = arg;
+    struct errmsg why = {{0}};
+    struct buf out;
+    if (!may_change(r))
+        return;
+    buf_init(&out, HTTP_ANSWER_MAX);
+    struct evbuffer *in = evhttp_request_get_input_buffer(r);
+    size_t len = evbuffer_get_length(in);
+    struct bytes body = bytes_make(evbuffer_pullup(in, -1), len);
+    answer_or_why(r, node_give_up(s->node, shell_now(), body, &out, &why), &out, &why);
+    buf_close(&out);
+}
+
 static void on_repair_cancel(struct evhttp_request *r, void *arg)
 {
     struct shell *s = arg;
@@ -299,6 +314,7 @@ enum err http_listen(struct shell *s, const struct endpoint *at, struct errmsg *
     evhttp_set_cb(s->http, "/entropy", on_entropy, s);
     evhttp_set_cb(s->http, "/repair", on_repair, s);
     evhttp_set_cb(s->http, "/repair/cancel", on_repair_cancel, s);
+    evhttp_set_cb(s->http, "/repair/give-up", on_give_up, s);
     evhttp_set_cb(s->http, "/hints", on_hints, s);
     evhttp_set_gencb(s->http, on_other, s);
     return ERR_OK;

@@ -244,6 +244,52 @@ static void the_only_replica_keeps_what_is_left(void)
     CU_ASSERT_EQUAL(serving(NODES, range), ERR_CORRUPT);
 }
 
+/* ... until somebody gives it up: then it is served, empty, and the rest is as it was. */
+static void what_the_only_replica_has_lost_is_given_up(void)
+{
+    struct one *n = &f.node[2];
+    filled(1);
+    range_no range = garble(3, 3);
+    CU_ASSERT_EQUAL(read_all(3), ERR_CORRUPT);
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(heal_give_up(n->heal, f.now, KEYSPACE, true).ranges, 1);
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(serving(3, range), ERR_CORRUPT);
+    struct heal_given_up all = heal_give_up(n->heal, f.now, KEYSPACE, false);
+    CU_ASSERT_EQUAL(all.ranges, 1);
+    CU_ASSERT_EQUAL(all.others, 0);
+    CU_ASSERT_NOT_EQUAL(serving(3, range), ERR_OK); /* not before it is forgotten */
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(n->damage_told[DAMAGE_GIVEN_UP], 1);
+    CU_ASSERT_EQUAL(n->damage_told[DAMAGE_FORGOTTEN], 0);
+    CU_ASSERT_EQUAL(n->life, 1);
+    CU_ASSERT_EQUAL(read_all(3), ERR_OK);
+    CU_ASSERT(clock_empty(engine_clock(n->engine, KEYSPACE, range)));
+    start_mended(3);
+    elapse(2 * USEC_PER_SEC);
+    for (range_no r = 0; r < RANGES; r++)
+        CU_ASSERT_EQUAL(serving(3, r), ERR_OK);
+    CU_ASSERT_EQUAL(heal_stats(n->heal).damaged_ranges, 0);
+}
+
+/* They are damaged at all three: who is asked at one of them cannot know what the others have. */
+static void what_others_may_have_is_not_given_up(void)
+{
+    filled(3);
+    range_no range = garble(1, 7);
+    (void)garble(2, 7);
+    (void)garble(3, 7);
+    for (node_no no = 1; no <= NODES; no++)
+        CU_ASSERT_EQUAL(read_all(no), ERR_CORRUPT);
+    elapse(5 * USEC_PER_SEC);
+    struct heal_given_up all = heal_give_up(f.node[2].heal, f.now, KEYSPACE, false);
+    CU_ASSERT_EQUAL(all.ranges, 0);
+    CU_ASSERT_EQUAL(all.others, 1);
+    elapse(5 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(serving(3, range), ERR_CORRUPT);
+    CU_ASSERT_EQUAL(heal_stats(f.node[2].heal).forgotten, 0);
+}
+
 /* A dead replica may be the only one that has what this one had acked with it. */
 static void who_is_dead_is_waited_for(void)
 {
@@ -507,6 +553,8 @@ CU_TestInfo damage_tests[] = {
     {"it is whole again under load", it_is_whole_again_under_load},
     {"a lost account of a log is damage", a_lost_account_of_a_log_is_damage},
     {"a full comparison names what it cannot read", a_full_comparison_names_what_it_cannot_read},
+    {"what the only replica has lost is given up", what_the_only_replica_has_lost_is_given_up},
+    {"what others may have is not given up", what_others_may_have_is_not_given_up},
     {"a comparison knows whose damage it is", a_comparison_knows_whose_damage_it_is},
     {"what a run finds does not wait for it", what_a_run_finds_does_not_wait_for_it},
     {"nothing is forgotten that nobody has", nothing_is_forgotten_that_nobody_has},

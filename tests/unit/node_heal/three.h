@@ -35,7 +35,7 @@ struct one {
     struct heal_figures all_figures;
     uint64_t leaves_wrong;
     uint64_t doubtful;       /* rows, of HEAL_DOUBTFUL */
-    uint64_t damage_told[3]; /* HEAL_DAMAGED, by `what` */
+    uint64_t damage_told[4]; /* HEAL_DAMAGED, by `what` */
     uint64_t moved;          /* the ring epoch of HEAL_MOVED */
     uint64_t moved_dots;     /* pulled by then */
 };
