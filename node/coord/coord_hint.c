@@ -98,8 +98,10 @@ bool hint_any_is_possible(struct coord *c, struct run *run)
 {
     if (!is_any(c, run) || run->targets == 0)
         return false;
-    run->hints_full = hints_check(&c->hints, run->target[0].node, HINT_BYTES(run->encoded.len),
-                                  c->now.wall) == ERR_OVERLOADED;
+    struct hint h = {.part = run->part, .supersede = run->supersede};
+    size_t size = hints_size(&h, run->encoded.len + run->supersede_encoded.len);
+    run->hints_full =
+        hints_check(&c->hints, run->target[0].node, size, c->now.wall) == ERR_OVERLOADED;
     if (run->hints_full)
         refused(c, run->keyspace, run->range, run->target[0].node);
     return !run->hints_full;
@@ -333,12 +335,13 @@ static enum err keep(struct coord *c, const struct wire_hint_keep *m, struct are
         part_decode(m->part, arena, &h.part) != ERR_OK || !part_is_placed(&h.part) ||
         supersede_decode(m->supersede, arena, &h.supersede) != ERR_OK)
         return ERR_INVALID;
-    enum err err = hints_check(&c->hints, m->target, HINT_BYTES(m->part.len), c->now.wall);
+    size_t size = hints_size(&h, m->part.len + m->supersede.len);
+    enum err err = hints_check(&c->hints, m->target, size, c->now.wall);
     const struct placement *p = cluster_placement(c->cluster, m->keyspace);
-    if (err == ERR_OVERLOADED && p != NULL)
-        refused(c, m->keyspace, ring_range_of(h.part.token, p->ranges), m->target);
     if (err == ERR_OK)
         err = hints_put(&c->hints, &h, ticket);
+    if (err == ERR_OVERLOADED && p != NULL)
+        refused(c, m->keyspace, ring_range_of(h.part.token, p->ranges), m->target);
     return err;
 }
 

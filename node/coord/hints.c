@@ -2,7 +2,8 @@
 
 #include "base/mem.h"
 #include "base/mutant.h"
-#include "ring/murmur3.h"
+
+#define HINT_FIXED ((size_t)128) /* of a name, and of a record, at most, without keys and cells */
 
 enum hint_what { HINT_HEAD, HINT_ROW, HINT_WHOLE };
 
@@ -59,58 +60,6 @@ size_t hints_bytes(const struct hints *h)
 
 /* --- bytes */
 
-void hint_encode(const struct hint_record *r, struct buf *out)
-{
-    struct buf part, supersede;
-    buf_init(&part, STORE_BATCH_MAX);
-    buf_init(&supersede, STORE_BATCH_MAX);
-    part_encode(&r->hint.part, &part);
-    supersede_encode(&r->hint.supersede, &supersede);
-    out->failed |= part.failed || supersede.failed;
-    buf_put_u8(out, HINT_VERSION);
-    buf_put_u64(out, r->number);
-    buf_put_u32(out, r->revision);
-    buf_put_i64(out, r->hint.since);
-    buf_put_u32(out, r->hint.keyspace);
-    buf_put_vbytes(out, buf_bytes(&part));
-    buf_put_vbytes(out, buf_bytes(&supersede));
-    buf_close(&part);
-    buf_close(&supersede);
-}
-
-enum err hint_decode(struct bytes in, struct arena *arena, struct hint_record *ret)
-{
-    struct reader r = reader_make(in);
-    if (read_u8(&r) != HINT_VERSION)
-        return ERR_MALFORMED;
-    ret->number = read_u64(&r);
-    ret->revision = read_u32(&r);
-    ret->hint = (struct hint){.since = read_i64(&r)};
-    ret->hint.keyspace = read_u32(&r);
-    struct bytes part = read_vbytes(&r);
-    struct bytes supersede = read_vbytes(&r);
-    if (!reader_done(&r) || part_decode(part, arena, &ret->hint.part) != ERR_OK ||
-        supersede_decode(supersede, arena, &ret->hint.supersede) != ERR_OK ||
-        ret->hint.part.token != murmur3_token(ret->hint.part.key))
-        return ERR_MALFORMED;
-    return ERR_OK;
-}
-
-void hint_order_name(node_no target, uint64_t number, struct buf *out)
-{
-    buf_init(out, 64);
-    buf_put_text(out, ORDER_PREFIX);
-    buf_put_u16(out, (uint16_t)target);
-    buf_put_u64(out, number);
-}
-
-void hint_place_name(struct bytes place, struct buf *out)
-{
-    buf_init(out, NAME_MAX);
-    buf_put_text(out, PLACE_PREFIX);
-    buf_put_bytes(out, place);
-}
-
 /* All of a partition begins with this. */
 static void put_partition(struct buf *out, node_no target, bool any, const struct part *p)
 {
@@ -134,26 +83,6 @@ void hint_entry_put(struct hints *h, node_no target, uint64_t number, const stru
     engine_fact_put(h->engine, buf_bytes(&name), buf_bytes(&value), 0);
     buf_close(&name);
     buf_close(&value);
-}
-
-bool hint_entry_decode(struct bytes in, struct hint_entry *ret)
-{
-    struct reader r = reader_make(in);
-    ret->since = read_i64(&r);
-    ret->any = read_u8(&r) != 0;
-    ret->size = read_u32(&r);
-    ret->place = read_rest(&r);
-    return !r.failed;
-}
-
-/* The number in the name of an entry; false: it is none of this target's. */
-bool hint_entry_number(struct bytes name, node_no *ret_target, uint64_t *ret)
-{
-    struct reader r = reader_make(name);
-    (void)read_bytes(&r, sizeof ORDER_PREFIX - 1);
-    *ret_target = read_u16(&r);
-    *ret = read_u64(&r);
-    return reader_done(&r);
 }
 
 bool hint_entry_get(struct hints *h, node_no target, uint64_t number, struct arena *arena,
@@ -216,6 +145,43 @@ static enum err load_next(struct hints *h, struct buf *at, struct buf *value)
     return err;
 }
 
+static void full_name(node_no target, struct buf *out)
+{
+    buf_init(out, 64);
+    buf_put_text(out, FULL_PREFIX);
+    buf_put_u16(out, (uint16_t)target);
+}
+
+/* It outlives a restart, for what is refused does, too. */
+static void set_refused(struct hints *h, struct hint_queue *q, bool refused)
+{
+    struct buf name;
+    if (q->refused == refused)
+        return;
+    q->refused = refused;
+    full_name(q->target, &name);
+    if (refused)
+        engine_fact_put(h->engine, buf_bytes(&name), BYTES_NONE, 0);
+    else
+        engine_fact_delete(h->engine, buf_bytes(&name), 0);
+    buf_close(&name);
+}
+
+static void load_refused(struct hints *h)
+{
+    uint64_t *targets = map_keys(&h->queues);
+    for (size_t i = 0, count = map_count(&h->queues); i < count; i++) {
+        struct buf name, value;
+        struct hint_queue *q = map_get(&h->queues, targets[i]);
+        full_name(q->target, &name);
+        buf_init(&value, 64);
+        q->refused = engine_fact_get(h->engine, buf_bytes(&name), &value) == ERR_OK;
+        buf_close(&name);
+        buf_close(&value);
+    }
+    mem_free(targets);
+}
+
 void hints_load(struct hints *h)
 {
     struct buf at, value;
@@ -231,6 +197,7 @@ void hints_load(struct hints *h)
     } while (at.len > 0);
     h->damaged += damaged && !h->unread;
     h->base = damaged ? h->base + NUMBERS_GAP : 0;
+    load_refused(h);
     buf_close(&at);
     buf_close(&value);
 }
@@ -263,7 +230,7 @@ enum err hints_check(struct hints *h, node_no target, size_t bytes, int64_t now_
         return ERR_IO;
     if (have + bytes > h->limits.size_max && !MUTANT(hints_unbounded)) {
         if (q != NULL)
-            q->refused = true;
+            set_refused(h, q, true);
         return ERR_OVERLOADED;
     }
     if (q != NULL && hints_oldest(h, q) != 0 && now_us - q->oldest > h->limits.window_us)
@@ -321,6 +288,8 @@ static enum err put_one(struct hints *h, const struct hint *hint, struct bytes p
     hint_encode(&r, &value);
     hint_place_name(place, &name);
     err = buf_finish(&value);
+    if (err == ERR_OK && name.len + value.len > HINT_ROW_MAX)
+        err = ERR_OVERLOADED;
     if (err == ERR_OK) {
         struct hint_entry was;
         e.size = (uint32_t)(name.len + value.len);
@@ -374,11 +343,23 @@ static void piece_of(const struct hint *all, size_t i, struct hint *ret, struct 
     buf_put_bytes(place, ret->part.rows[0].key);
 }
 
+static bool is_whole(const struct hint *hint)
+{
+    return hint->part.siblings || hint->supersede.siblings;
+}
+
+size_t hints_size(const struct hint *hint, size_t len)
+{
+    const struct part *p = &hint->part;
+    size_t pieces = is_whole(hint) ? 1 : has_head(p) + p->rows_count;
+    return pieces * (2 * p->key.len + HINT_FIXED) + 2 * len;
+}
+
 enum err hints_put(struct hints *h, const struct hint *hint, uint64_t ticket)
 {
     const struct part *p = &hint->part;
     size_t pieces = has_head(p) + p->rows_count;
-    bool whole = p->siblings || hint->supersede.siblings;
+    bool whole = is_whole(hint);
     enum err err = ERR_OK;
     if (hint->target == 0 || hint->target > HINT_TARGET_MAX || p->key.len > UINT16_MAX ||
         pieces == 0)
@@ -415,7 +396,7 @@ static void entry_remove(struct hints *h, node_no target, uint64_t number,
     buf_close(&name);
     if (q == NULL || q->count == 0)
         return;
-    q->refused = false;
+    set_refused(h, q, false);
     count_out(h, q, e);
 }
 

@@ -13,6 +13,7 @@
  *   "a/hq" target:u16 number:u64                = since:i64 any:u8 size:u32 place   in order
  *   "a/hr" place                                = HINT_VERSION:u8 number:u64 revision:u32 since:i64
  *                                                 keyspace:u32 vbytes(part) vbytes(supersede)
+ *   "a/hf" target:u16               = nothing: one was refused that was too large for what is left
  *   place = target:u16 any:u8 table:u32 token:u64 length:u16 key what:u8 (row key | number:u64)
  *
  * The entry of the order is written first and removed last, so after a crash there may be one
@@ -30,10 +31,12 @@
 #include "base/map.h"
 #include "node/coord/coord.h"
 
-#define HINT_VERSION    1
-#define HINT_ITEMS_MAX  1024u            /* hints that are under way to a target at once */
-#define HINT_BYTES(len) (2 * (len) + 64) /* at most so many for a row of so many */
-#define HINT_TARGET_MAX 65535u           /* node numbers */
+#define HINT_VERSION   1
+#define HINT_ITEMS_MAX 1024u /* hints that are under way to a target at once */
+#define HINT_ROW_MAX                                                                               \
+    ((size_t)24 << 20)         /* bytes of one hint: below what the store takes at once            \
+                                */
+#define HINT_TARGET_MAX 65535u /* node numbers */
 
 struct hints_limits {
     size_t size_max;  /* bytes for one target */
@@ -93,14 +96,18 @@ struct hint {
     struct supersede supersede;
 };
 
+/* At most so many bytes are kept of it, which is `len` bytes as it is encoded: each row is a record
+ * of its own, that has the key of the partition twice. */
+size_t hints_size(const struct hint *hint, size_t len);
+
 /* May one more be kept for the target? ERR_OVERLOADED: a bound is reached. ERR_IO: unread. */
 enum err hints_check(struct hints *h, node_no target, size_t bytes, int64_t now_us) MUST_CHECK;
 
 /* A bound of this queue is reached: what is new is refused, or the last that came was. */
 bool hints_full(struct hints *h, const struct hint_queue *q, int64_t now_us);
 
-/* Keep it, row by row. The ticket completes when it is durable. An error: nothing was written, or
- * (the store cannot be read) not all; the ticket does not complete. */
+/* Keep it, row by row. The ticket completes when it is durable. ERR_OVERLOADED: joined with what
+ * waits of its row it is too much. An error: not all was written; the ticket does not complete. */
 enum err hints_put(struct hints *h, const struct hint *hint, uint64_t ticket) MUST_CHECK;
 
 /* One of those that are under way. */

@@ -6,6 +6,7 @@
 
 #define ORDER_PREFIX ACCOUNT_HINTS "q"
 #define PLACE_PREFIX ACCOUNT_HINTS "r"
+#define FULL_PREFIX  ACCOUNT_HINTS "f"
 #define NAME_MAX     ((size_t)1 << 20)
 
 /* An entry of the order. */

@@ -377,7 +377,73 @@ static void they_are_as_a_model_says(void)
     }
 }
 
+/* What is kept of a write is a record for each row, each of which has the key of the partition: the
+ * bound is of that, not of the write. */
+static void a_bound_is_of_what_is_kept(void)
+{
+    enum { WIDE = 10000, MANY = 500 };
+    struct hint h = hint_of(1, 1, 1, 1, 10);
+    struct row *rows = arena_array(&arena, struct row, MANY);
+    struct buf encoded;
+    char *key = arena_zero(&arena, WIDE + 1);
+    memset(key, 'k', WIDE);
+    for (int i = 0; i < MANY; i++) {
+        rows[i] = h.part.rows[0];
+        rows[i].key = bytes_text(arena_printf(&arena, "r%04d", i));
+    }
+    h.part.key = bytes_text(key);
+    h.part.token = murmur3_token(h.part.key);
+    h.part.rows = rows;
+    h.part.rows_count = MANY;
+    buf_init(&encoded, 1 << 20);
+    part_encode(&h.part, &encoded);
+    if (hints_check(&hints, 1, hints_size(&h, encoded.len), 10) == ERR_OK)
+        put(&h);
+    CU_ASSERT(hints_bytes(&hints) <= 1 << 20);
+    h.part.rows_count = 20; /* which fit: it is no more than was said */
+    buf_clear(&encoded);
+    part_encode(&h.part, &encoded);
+    CU_ASSERT_EQUAL(hints_check(&hints, 1, hints_size(&h, encoded.len), 10), ERR_OK);
+    put(&h);
+    CU_ASSERT(hints_bytes(&hints) > 0);
+    CU_ASSERT(hints_bytes(&hints) <= hints_size(&h, encoded.len));
+    buf_close(&encoded);
+}
+
+/* What was refused is so after a restart, too, and says so. */
+static void a_full_queue_is_full_after_a_restart(void)
+{
+    struct hint a = hint_of(1, 1, 1, 1, 1000);
+    put(&a);
+    CU_ASSERT_EQUAL(hints_check(&hints, 1, 1 << 20, 1000), ERR_OVERLOADED);
+    CU_ASSERT(hints_full(&hints, hints_queue(&hints, 1), 1000));
+    hints_close(&hints);
+    open_hints();
+    CU_ASSERT_EQUAL(hints_check(&hints, 1, 1 << 20, 1000), ERR_OVERLOADED);
+    hints_close(&hints);
+    open_hints();
+    CU_ASSERT(hints_full(&hints, hints_queue(&hints, 1), 1000));
+}
+
+/* Hints of one row are joined; what that makes is no more than the store takes, or is refused. */
+static void what_is_joined_is_bounded(void)
+{
+    const size_t each = 1 << 20;
+    enum err err = ERR_OK;
+    for (uint32_t i = 1; i <= 80 && err == ERR_OK; i++) {
+        struct hint h = hint_of(1, 1, 1, i, i);
+        struct cell *c = (struct cell *)(uintptr_t)h.part.rows[0].cells;
+        c->value = bytes_make(arena_zero(&arena, each), each);
+        err = hints_put(&hints, &h, 0);
+    }
+    CU_ASSERT_EQUAL(err, ERR_OVERLOADED);
+    CU_ASSERT(hints_bytes(&hints) <= HINT_ROW_MAX);
+}
+
 CU_TestInfo hints_tests[] = {
+    {"what is joined is bounded", what_is_joined_is_bounded},
+    {"a full queue is full after a restart", a_full_queue_is_full_after_a_restart},
+    {"a bound is of what is kept", a_bound_is_of_what_is_kept},
     {"rows of a partition go together", rows_of_a_partition_go_together},
     {"what joins one under way stays", what_joins_one_under_way_stays},
     {"the head goes along", the_head_goes_along},
