@@ -106,17 +106,18 @@ void generation_refuse(struct meta *m, const struct endpoint *from, const struct
     uint64_t ours = m->state.topology.generation;
     if (m->phase == META_OUTDATED)
         return;
-    if (generation_slot(w->generation) > generation_slot(ours)) {
-        if (!is_lost(m, w->from))
-            become_outdated(m, w->generation);
-        return;
-    }
-    if (generation_slot(w->generation) == generation_slot(ours) && w->generation != ours) {
+    bool is_fork = generation_slot(w->generation) == generation_slot(ours) ||
+                   (w->generation != 0 && is_lost(m, w->from));
+    if (is_fork && w->generation != ours) {
         char at[ENDPOINT_TEXT_SIZE];
         effect_problem(m,
                        "%s has recovered the metadata by itself, as we have: these are two "
                        "clusters now. Wipe the nodes of one, and let them replace themselves",
                        endpoint_text(from, at));
+        return;
+    }
+    if (generation_slot(w->generation) > generation_slot(ours)) {
+        become_outdated(m, w->generation);
         return;
     }
     answer.meta_applied.cluster = m->cluster;

@@ -387,6 +387,41 @@ static void who_was_given_up_had_gone_on(void)
     }
 }
 
+/* Two halves of a cut, and each is told that the other is lost. Nobody can keep a person from that;
+ * both say so as soon as they hear each other, whichever went on further, and neither takes
+ * anything of the other. */
+static void two_halves_that_gave_each_other_up(void)
+{
+    const uint32_t theirs[] = {3, 4, 5}, ours[] = {1, 2, 5};
+    for (int late = 0; late < 2; late++) {
+        ring_of(7, 5);
+        for (uint32_t i = 1; i <= 2; i++) {
+            for (uint32_t j = 3; j <= 5; j++)
+                sim_cut(f, i, j, true);
+        }
+        if (late)
+            CU_ASSERT_EQUAL(make_table(3, "a"), ERR_OK);
+        kill(5);
+        CU_ASSERT_EQUAL(sim_recover(f, 1, theirs, 3), ERR_OK);
+        CU_ASSERT_EQUAL(sim_recovered(f, 1), META_RECOVERY_DONE);
+        CU_ASSERT_EQUAL(sim_recover(f, 3, ours, 3), ERR_OK);
+        CU_ASSERT_EQUAL(sim_recovered(f, 3), META_RECOVERY_DONE);
+        bool apart =
+            generation_slot(seen_by(1)->generation) != generation_slot(seen_by(3)->generation);
+        CU_ASSERT_EQUAL(apart, late);
+        memset(f->cut, 0, sizeof f->cut);
+        sim_run(f, 30 * USEC_PER_SEC);
+        for (uint32_t i = 1; i <= 4; i++) {
+            CU_ASSERT_EQUAL(phase_of(i), META_READY);
+            CU_ASSERT_PTR_NOT_NULL(strstr(meta_problem(f->nodes[i].meta), "two clusters now"));
+        }
+        CU_ASSERT_EQUAL(make_table(1, "ours"), ERR_OK);
+        CU_ASSERT_EQUAL(make_table(3, "theirs"), ERR_OK);
+        CU_ASSERT_FALSE(has_table(2, "theirs"));
+        CU_ASSERT_TRUE(sim_agree(f));
+    }
+}
+
 /* Who was left, has agreed, and was killed before it heard what came of it: it is no lost one. */
 static void who_was_left_and_restarts_goes_on(void)
 {
@@ -424,6 +459,7 @@ CU_TestInfo recover_tests[] = {
     {"two at once come to one log", two_at_once_come_to_one_log},
     {"what was accepted is decided first", what_was_accepted_is_decided_first},
     {"who was given up had gone on", who_was_given_up_had_gone_on},
+    {"two halves that gave each other up", two_halves_that_gave_each_other_up},
     {"who was left and restarts goes on", who_was_left_and_restarts_goes_on},
     CU_TEST_INFO_NULL,
 };
