@@ -294,6 +294,7 @@ static void do_todo(struct node *n, const struct todo *t)
     case TODO_META_APPLIED:
         meta_applied(n, t->changes);
         peer_find_replaced(n);
+        metadata_applied(n);
         meta_watch_move(n);
         tell_gossip(n);
         break;

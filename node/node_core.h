@@ -151,7 +151,9 @@ struct node {
     uint64_t finish_request; /* our STEP that waits for its answer */
     uint64_t finish_epoch;   /* the ring_epoch that it is for: that we have pulled for */
     usec finish_retry;
-    usec role_retry;                   /* when to look for the first role; node_auth.c */
+    usec role_retry;                      /* when to look for the first role; node_auth.c */
+    node_no voters[TOPOLOGY_MEMBERS_MAX]; /* as last told to the log */
+    uint32_t voters_count;
     uint64_t moving_epoch;             /* the ring_epoch healing was told of */
     uint64_t taken_epoch[MOVED_COUNT]; /* for which ring_epoch what is here */
 
@@ -279,7 +281,8 @@ void report_pins(struct node *n);
 void node_metric_malformed(struct node *n);
 
 /* --- node_metadata.c */
-void metadata_retire(struct node *n); /* removed, or of an older generation */
+void metadata_retire(struct node *n);  /* removed, or of an older generation */
+void metadata_applied(struct node *n); /* tells the log when others vote now */
 
 /* --- node_repair.c */
 void healing_init(struct node *n, const struct node_config *config);

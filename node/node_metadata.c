@@ -3,6 +3,7 @@
 #include "node/node_core.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,4 +133,19 @@ void metadata_retire(struct node *n)
     client_close_all(n);
     struct gossip_event leave = {.type = GOSSIP_LEAVE};
     node_gossip_event(n, &leave);
+}
+
+/* An operator who reads that somebody is down wants to know that it no longer matters here. */
+void metadata_applied(struct node *n)
+{
+    const struct topology *t = meta_topology(n->meta);
+    char names[128] = "";
+    size_t used = 0, size = t->members_count * sizeof t->members[0];
+    if (n->voters_count == t->members_count && memcmp(n->voters, t->members, size) == 0)
+        return;
+    for (uint32_t i = 0; i < t->members_count; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, " %u", (unsigned)t->members[i]);
+    node_log(n, false, "metadata members are now:%s", names);
+    n->voters_count = t->members_count;
+    memcpy(n->voters, t->members, size);
 }

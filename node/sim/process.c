@@ -63,6 +63,7 @@ static void fill_config(struct sim *s, unsigned node, bool replacing, struct nod
         .log_min = l->log_min,
         .log_max = l->log_max,
         .log_window_us = l->log_window_us,
+        .away_us = l->away_us,
         .tracer = &m->tracer,
     };
     c->probe_timeout_us = c->probe_interval_us / 2;

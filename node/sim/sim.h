@@ -38,6 +38,7 @@ struct sim_limits {
     usec counter_window_us;                                   /* [30 s] */
     usec purge_hold_us;                                       /* [2 s] */
     usec scrub_us;                                            /* [30 s] */
+    usec away_us;              /* [a minute] a metadata member that is down this long makes way */
     usec log_window_us;        /* [as node/heal, and below] how far range logs reach back */
     uint64_t log_min, log_max; /* bytes of a range */
     size_t log_tails_max;      /* [16 KiB] */

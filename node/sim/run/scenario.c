@@ -299,6 +299,8 @@ void scenario_draw(uint64_t seed, uint32_t nodes, usec time_us, struct scenario 
     draw_counter_window(&fault_rng, s);
     s->limits.purge_hold_us = rng_chance(&r, HALF) ? SECONDS(2) : SECONDS(30);
     draw_log_bounds(&r, s);
+    if (rng_chance(&r, HALF)) /* members that are killed make way for others, and come back */
+        s->limits.away_us = spread(&r, MS(500), SECONDS(10));
 }
 
 /* --- deletes */

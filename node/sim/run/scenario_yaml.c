@@ -52,6 +52,7 @@ enum type { TIME, U32, I32, U64, SIZE };
     X(TIME, "limits", "probe_interval", limits.probe_interval_us, INT64_MAX)                       \
     X(TIME, "limits", "counter_window", limits.counter_window_us, INT64_MAX)                       \
     X(TIME, "limits", "purge_hold", limits.purge_hold_us, INT64_MAX)                               \
+    X(TIME, "limits", "away", limits.away_us, INT64_MAX)                                           \
     X(TIME, "limits", "log_window", limits.log_window_us, INT64_MAX)                               \
     X(U64, "limits", "log_min", limits.log_min, INT64_MAX)                                         \
     X(U64, "limits", "log_max", limits.log_max, INT64_MAX)                                         \
