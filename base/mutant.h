@@ -91,6 +91,7 @@
     X(hint_never_given, "hints are kept, and stay where they are")                                 \
     X(hint_stuck_stops, "hints that cannot go stand in the way of those behind them")              \
     X(hint_stuck_first, "of a range whose hints cannot go the first are tried again and again")    \
+    X(lost_hints_forgotten, "of hints that are lost nobody knows after a restart")                 \
     X(hints_lost_uncounted, "hints that a damaged block took along are not counted")               \
     X(hint_replaces, "of two hints for one row only the later one is kept")                        \
     X(hint_revision_ignored, "what joins a hint that is under way is removed with it")             \

@@ -133,6 +133,17 @@ static void put_pins(const json_t *root, struct buf *out)
     }
 }
 
+static void put_notes(const json_t *root, struct buf *out)
+{
+    const json_t *note;
+    size_t i;
+    json_array_foreach(json_object_get(root, "notes"), i, note)
+    {
+        if (json_is_string(note))
+            buf_printf(out, "\nNote: %s.\n", json_string_value(note));
+    }
+}
+
 static void put_status(const json_t *root, struct table *t, struct buf *out)
 {
     const char *problem = json_string_value(json_object_get(root, "problem"));
@@ -142,6 +153,8 @@ static void put_status(const json_t *root, struct table *t, struct buf *out)
     table_print(t, out, true, false);
     if (t->format == TABLE_AS_TABLE && problem != NULL && problem[0] != 0)
         buf_printf(out, "\nProblem: %s\n", problem);
+    if (t->format == TABLE_AS_TABLE)
+        put_notes(root, out);
     json_int_t missing = json_integer_value(json_object_get(root, "missing"));
     json_int_t rate = json_integer_value(json_object_get(root, "handoff_rate"));
     if (t->format == TABLE_AS_TABLE && missing > 0)

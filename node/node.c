@@ -534,6 +534,7 @@ struct node_effects node_step(struct node *n, const struct node_event *event)
     settle(n);
     take_store(n);
     report_damage(n);
+    report_lost_hints(n);
     node_place_look(n);
     check_drained(n);
     return (struct node_effects){n->effects, n->effects_count};

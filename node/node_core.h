@@ -129,6 +129,8 @@ struct node {
     char clock_text[256];         /* and to clients, and in the status */
     usec clock_off;               /* so far is ours ahead of the others, when it is wrong; else 0 */
     uint64_t damage_told;         /* reads that met damage, as far as the log has told of them */
+    uint64_t hints_lost_told;     /* ... hints that are lost */
+    bool hints_untold;            /* ... and that who has their ranges is yet to be told */
     bool mend_asked;              /* the shell is to open the store anew */
     usec damage_next;             /* when it may tell of more */
     usec place_next;              /* look then at what is kept beside the store */
@@ -278,6 +280,9 @@ bool node_damage_text(struct node *n, char *out, size_t size);
 const char *store_failure_text(struct node *n);
 void report_damage(struct node *n); /* to the log, what has come since */
 void report_pins(struct node *n);
+void report_lost_hints(struct node *n);
+/* What a person is to know of lost hints. False: nothing. */
+bool node_lost_hints_text(struct node *n, struct now now, char *out, size_t size);
 void node_metric_malformed(struct node *n);
 
 /* --- node_metadata.c */

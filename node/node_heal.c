@@ -39,6 +39,13 @@ static void hints_refused(void *arg, struct now now, keyspace_no keyspace, range
     heal_hint_refused(n->heal, now, keyspace, range, target);
 }
 
+static bool hints_lost(void *arg, struct now now, keyspace_no keyspace, range_no range,
+                       node_no target)
+{
+    struct node *n = arg;
+    return heal_hint_lost(n->heal, now, keyspace, range, target);
+}
+
 static bool is_behind(void *arg, keyspace_no keyspace, range_no range, node_no node)
 {
     const struct node *n = arg;
@@ -47,7 +54,7 @@ static bool is_behind(void *arg, keyspace_no keyspace, range_no range, node_no n
 
 void healing_host(struct node *n)
 {
-    const struct heal_host host = {n, hints_rate, hints_go, hints_refused, is_behind};
+    const struct heal_host host = {n, hints_rate, hints_go, hints_refused, hints_lost, is_behind};
     coord_heal_host(n->coord, &host);
 }
 

@@ -10,7 +10,7 @@
 
 /* A row of it. */
 struct waiting {
-    const char *kind; /* hint log tree */
+    const char *kind; /* hint log tree lost */
     const struct topology_node *peer;
     bool up;
     const char *keyspace; /* NULL: of all */
@@ -49,8 +49,8 @@ static const char *hint_why(struct arena *arena, const struct coord_hint_queue *
 
 static const char *mark_why(struct arena *arena, unsigned why)
 {
-    static const char *const words[] = {"log truncated", "damaged",    "doubtful",
-                                        "asked for",     "taken over", "hints refused"};
+    static const char *const words[] = {"log truncated", "damaged",       "doubtful",  "asked for",
+                                        "taken over",    "hints refused", "hints lost"};
     char text[96];
     size_t at = 0;
     text[0] = 0;
@@ -111,9 +111,38 @@ static size_t each_of_keyspace(struct node *n, struct arena *arena,
     return i;
 }
 
+/* Hints that are lost are told of for so long, and until who has their ranges knows. */
+#define LOST_TOLD_US (7 * 24 * 3600 * USEC_PER_SEC)
+
+static bool is_told_of(const struct coord_hints_lost *l, struct now now)
+{
+    return l->untold > 0 || l->at == 0 || now.wall - l->at < LOST_TOLD_US;
+}
+
+static void each_lost(struct node *n, struct now now, struct arena *arena, take_waiting *take,
+                      void *arg)
+{
+    struct coord_hints_lost *all;
+    size_t count = coord_hints_lost(n->coord, arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        const struct coord_hints_lost *l = &all[i];
+        struct waiting w = {.kind = "lost", .range = -1, .count = (int64_t)l->count};
+        if (!is_told_of(l, now) ||
+            !find_peer(n, l->target != 0 ? l->target : meta_self(n->meta), &w))
+            continue;
+        w.oldest_ms = l->at / USEC_PER_MS;
+        w.why = arena_printf(arena, "lost with a part of this disk%s; %s",
+                             l->target == 0 ? ", if there were any, of any node" : "",
+                             l->untold == 0 ? "their ranges are compared by trees"
+                                            : "who has their ranges is told when it is up");
+        take(arg, &w);
+    }
+}
+
 static void each_waiting(struct node *n, struct now now, take_waiting *take, void *arg)
 {
     struct arena arena = {0};
+    each_lost(n, now, &arena, take, arg);
     struct coord_hint_queue *queues;
     size_t count = coord_hint_queues(n->coord, now, &arena, &queues);
     for (size_t i = 0; i < count; i++) {
@@ -138,6 +167,60 @@ static void each_waiting(struct node *n, struct now now, take_waiting *take, voi
     arena_close(&arena);
 }
 
+static bool has_bytes(const struct waiting *w)
+{
+    return strcmp(w->kind, "hint") == 0 || strcmp(w->kind, "log") == 0;
+}
+
+/* --- lost ones, for /status and the log */
+
+bool node_lost_hints_text(struct node *n, struct now now, char *out, size_t size)
+{
+    struct arena arena = {0};
+    struct coord_hints_lost *all;
+    uint64_t lost = 0, untold = 0;
+    bool any = false, some = false;
+    size_t count = coord_hints_lost(n->coord, &arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_told_of(&all[i], now))
+            continue;
+        any = true;
+        some |= all[i].target == 0;
+        lost += all[i].target != 0 ? all[i].count : 0;
+        untold += all[i].untold;
+    }
+    if (any && lost > 0)
+        snprintf(out, size,
+                 "%" PRIu64 "%s hints, writes that were acked, are lost with a part of this disk; "
+                 "%s (torc hints)",
+                 lost, some ? " or more" : "",
+                 untold > 0 ? "who has their ranges is told when it is up"
+                            : "their ranges are compared by trees");
+    else if (any)
+        snprintf(out, size,
+                 "hints may be lost with a part of this disk, of which nothing is known; %s (torc "
+                 "hints)",
+                 untold > 0 ? "all nodes are told when they are up"
+                            : "all ranges are compared by "
+                              "trees");
+    arena_close(&arena);
+    return any;
+}
+
+/* When hints are found to be lost, and when all who are to know do. */
+void report_lost_hints(struct node *n)
+{
+    char text[256];
+    uint64_t lost = coord_hints_damaged(n->coord);
+    bool waits = coord_hints_untold(n->coord);
+    if (lost == n->hints_lost_told && waits == n->hints_untold)
+        return;
+    n->hints_lost_told = lost;
+    n->hints_untold = waits;
+    if (node_lost_hints_text(n, n->now, text, sizeof text))
+        node_log(n, true, "%s", text);
+}
+
 /* --- views */
 
 static void take_hints_row(void *arg, const struct waiting *w)
@@ -155,7 +238,7 @@ static void take_hints_row(void *arg, const struct waiting *w)
     exec_put_text(out, "reason", w->why);
     if (w->oldest_ms != 0)
         exec_put_bigint(out, "oldest", w->oldest_ms);
-    if (strcmp(w->kind, "tree") != 0)
+    if (has_bytes(w))
         exec_put_bigint(out, "bytes", w->bytes);
     if (strcmp(w->kind, "hint") != 0)
         return;
@@ -222,7 +305,7 @@ static void take_json(void *arg, const struct waiting *w)
         json_object_set_new(j, "keyspace", json_string(w->keyspace));
     if (w->range >= 0)
         json_object_set_new(j, "range", json_integer(w->range));
-    if (strcmp(w->kind, "tree") != 0)
+    if (has_bytes(w))
         json_object_set_new(j, "bytes", json_integer(w->bytes));
     if (strcmp(w->kind, "hint") == 0) {
         json_object_set_new(j, "for_any_owner", json_integer(w->any));

@@ -237,6 +237,16 @@ static json_t *node_json(struct node *n, const struct topology_node *t)
     return j;
 }
 
+/* What is no problem of now, and a person is to know. */
+static json_t *notes_json(struct node *n, struct now now)
+{
+    char text[512];
+    json_t *notes = json_array();
+    if (node_lost_hints_text(n, now, text, sizeof text))
+        json_array_append_new(notes, json_string(text));
+    return notes;
+}
+
 void node_status_json(struct node *n, struct now now, struct buf *out)
 {
     const struct topology *t = meta_topology(n->meta);
@@ -250,7 +260,6 @@ void node_status_json(struct node *n, struct now now, struct buf *out)
         problem = store_failure_text(n);
     if (problem[0] == 0 && node_damage_text(n, damage, sizeof damage))
         problem = damage;
-    (void)now;
     json_object_set_new(j, "cluster", json_string(n->config.cluster_name));
     json_object_set_new(j, "node", json_integer(meta_self(n->meta)));
     set_uuid(j, "host_id", &n->host_id);
@@ -261,6 +270,7 @@ void node_status_json(struct node *n, struct now now, struct buf *out)
         set_uuid(j, "schema_version", &n->schema->version);
     json_object_set_new(j, "release", json_string(TORC_VERSION));
     json_object_set_new(j, "problem", json_string(problem));
+    json_object_set_new(j, "notes", notes_json(n, now));
     struct heal_stats heal = heal_stats(n->heal);
     json_object_set_new(j, "missing", json_integer((json_int_t)heal.missing));
     json_object_set_new(j, "handoff_rate", json_integer((json_int_t)heal.rate));

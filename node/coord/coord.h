@@ -290,6 +290,17 @@ struct coord_hint_queue {
 size_t coord_hint_queues(struct coord *c, struct now now, struct arena *arena,
                          struct coord_hint_queue **ret);
 
+/* Hints that were lost with a part of the disk, ever; by target, 0: of which nothing is known. */
+struct coord_hints_lost {
+    node_no target;
+    uint64_t count;
+    int64_t at;    /* wall, us: the last ones; 0: just now */
+    size_t untold; /* of whose ranges nobody who has them knows yet */
+};
+size_t coord_hints_lost(struct coord *c, struct arena *arena, struct coord_hints_lost **ret);
+
+bool coord_hints_untold(const struct coord *c); /* any of them */
+
 /* This node is about to leave: what cannot be brought to its target is handed to another node. It
  * is through when coord_hints is 0. */
 void coord_hints_hand_on(struct coord *c, struct now now);

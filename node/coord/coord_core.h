@@ -400,7 +400,7 @@ void hint_kept(struct coord *c, struct run *run, node_no from, enum err err);
 /* True: one that stood in. The run may be gone. */
 bool hint_peer_lost(struct coord *c, struct run *run, node_no node);
 
-/* Ranges of hints that a damaged disk took along are compared by trees. */
+/* Ranges of hints that a damaged disk took along are compared by trees (coord_gone.c). */
 void hint_tell_gone(struct coord *c, struct now now);
 void hint_keep(struct coord *c, struct now now, node_no from, const struct wire_hint_keep *m);
 void hint_durable(struct coord *c, const struct applying *a, enum err err);

@@ -41,59 +41,6 @@ static void refused(struct coord *c, keyspace_no keyspace, range_no range, node_
         c->heal_host.refused(c->heal_host.arg, c->now, keyspace, range, target);
 }
 
-/* The keyspace of a table. False: there is none (any more). */
-static bool keyspace_of(struct coord *c, table_no table, keyspace_no *ret)
-{
-    struct arena arena = {0};
-    bool found = false;
-    for (keyspace_no at = 0; !found && cluster_next_keyspace(c->cluster, at, &at); at++) {
-        const table_no *tables;
-        size_t count = cluster_tables_of(c->cluster, at, &arena, &tables);
-        for (size_t i = 0; i < count && !found; i++)
-            found = tables[i] == table;
-        *ret = at;
-    }
-    arena_close(&arena);
-    return found;
-}
-
-/* Of which nothing is known: any target, any range of it. */
-static void tell_all(struct coord *c)
-{
-    const struct cluster_node *nodes;
-    size_t count = cluster_nodes(c->cluster, &nodes);
-    for (keyspace_no at = 0; cluster_next_keyspace(c->cluster, at, &at); at++) {
-        const struct placement *p = cluster_placement(c->cluster, at);
-        for (range_no r = 0; p != NULL && r < p->ranges; r++) {
-            for (size_t i = 0; i < count; i++) {
-                if (replicas_have(placement_replicas(p, r), nodes[i].node))
-                    refused(c, at, r, nodes[i].node);
-            }
-        }
-    }
-}
-
-void hint_tell_gone(struct coord *c, struct now now)
-{
-    struct hints *h = &c->hints;
-    keyspace_no keyspace = 0;
-    if (!hints_has_gone(h) || c->self.node == 0 ||
-        !cluster_next_keyspace(c->cluster, keyspace, &keyspace))
-        return;
-    c->now = now;
-    for (size_t i = 0; i < h->gone_count; i++) {
-        const struct placement *p = NULL;
-        if (keyspace_of(c, h->gone[i].table, &keyspace))
-            p = cluster_placement(c->cluster, keyspace);
-        if (p != NULL)
-            refused(c, keyspace, ring_range_of(h->gone[i].token, p->ranges), h->gone[i].target);
-    }
-    if (h->gone_unknown)
-        tell_all(c);
-    h->gone_count = 0;
-    h->gone_unknown = false;
-}
-
 bool hint_any_is_possible(struct coord *c, struct run *run)
 {
     if (!is_any(c, run) || run->targets == 0)

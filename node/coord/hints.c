@@ -11,12 +11,15 @@ void hints_init(struct hints *h, struct engine *engine, const struct hints_limit
 {
     *h = (struct hints){.engine = engine, .limits = *limits};
     map_init(&h->queues);
+    map_init(&h->lost);
 }
 
 void hints_close(struct hints *h)
 {
     map_clear(&h->queues, mem_free);
     map_close(&h->queues);
+    map_clear(&h->lost, mem_free);
+    map_close(&h->lost);
     mem_free(h->gone);
 }
 
@@ -186,7 +189,7 @@ void hints_load(struct hints *h)
 {
     struct buf at, value;
     bool damaged = false;
-    h->unread = hints_mend(h) == ERR_IO;
+    h->unread = hints_gone_load(h) == ERR_IO || hints_mend(h) == ERR_IO;
     map_clear(&h->queues, mem_free);
     buf_init(&at, NAME_MAX);
     buf_init(&value, NAME_MAX);
@@ -274,7 +277,8 @@ static enum err put_one(struct hints *h, const struct hint *hint, struct bytes p
         arena_close(&arena);
         return err;
     }
-    h->damaged += err == ERR_CORRUPT || err == ERR_MALFORMED;
+    if (err == ERR_CORRUPT || err == ERR_MALFORMED)
+        hint_gone(h, place);
     q->last = q->last > h->base ? q->last : h->base;
     r.number = joins ? old.number : ++q->last;
     if (joins) {
@@ -476,11 +480,11 @@ static enum err group_make(struct hints *h, const struct hint_walk *w, uint64_t 
     }
     if (err == ERR_CORRUPT || err == ERR_MALFORMED) {
         struct buf name;
+        hint_gone(h, e->place);
         hint_place_name(e->place, &name);
         engine_fact_delete(h->engine, buf_bytes(&name), 0);
         buf_close(&name);
         entry_remove(h, w->target, number, e);
-        h->damaged++;
         return ERR_STALE;
     }
     if (err != ERR_OK)

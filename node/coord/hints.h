@@ -54,11 +54,18 @@ struct hint_queue {
     int64_t newest;           /* wall; 0: not known since the start */
 };
 
-/* A hint that is gone. */
+/* A hint that is lost, of whose range nobody was told yet (hints_gone.c). */
 struct hint_gone {
     node_no target;
     table_no table;
     token token;
+};
+
+/* So many for this target (0: of which nothing is known, "some") are lost for good. */
+struct hint_lost {
+    node_no target;
+    uint64_t count;
+    int64_t at; /* wall: the last ones were found to be; 0: not told yet (hints_lost_at) */
 };
 
 struct hints {
@@ -69,9 +76,11 @@ struct hints {
     bool unread;            /* the disk did not answer: nothing is kept or brought until it does */
     uint64_t merged;        /* with one that was there */
     uint64_t damaged;       /* that cannot be read any more, and are gone */
-    struct hint_gone *gone; /* of those a damaged disk took along; the owner forgets them */
+    struct hint_gone *gone; /* facts: there until somebody is told, over restarts */
     size_t gone_count, gone_cap;
+    size_t gone_from;  /* the next one that is looked at */
     bool gone_unknown; /* and more, of any target and range */
+    struct map lost;   /* struct hint_lost by target */
     bool mended;
 };
 
@@ -146,6 +155,12 @@ enum err hints_next(struct hints *h, struct hint_walk *w, struct arena *arena,
 
 /* They are where they belong, or belong nowhere. Those with a later revision stay. */
 void hints_remove(struct hints *h, const struct hint_group *g);
+
+/* Who has the range of gone[at] knows it and will not forget it; of all ranges. */
+void hints_gone_told(struct hints *h, size_t at); /* the last one takes its place */
+void hints_unknown_told(struct hints *h);
+void hints_lost_at(struct hints *h, int64_t now_us);        /* found since the last time: now */
+size_t hints_untold(const struct hints *h, node_no target); /* of these, not told of yet */
 
 struct hint_queue *hints_queue(struct hints *h, node_no target); /* NULL: none waits */
 int64_t hints_oldest(struct hints *h, struct hint_queue *q);     /* wall; 0: none */

@@ -2,28 +2,16 @@
  *
  * Each hint is in two places far from each other: its record, and its entry in the order, which
  * names the record. So with either gone it is known which hint it was. A record without its entry
- * gets one. An entry whose record was in the lost stretch is a hint that is gone: counted, and its
- * range is to be compared by trees with the target. Only where stretches of both are lost there may
- * have been hints of which nothing is known: that counts as one, of any range and target. */
-#include "base/mem.h"
-#include "base/mutant.h"
+ * gets one. An entry whose record was in the lost stretch is a hint that is gone (hints_gone.c):
+ * its range is to be compared by trees with the target. Only where stretches of both are lost there
+ * may have been hints of which nothing is known: that counts as one, of any range and target. */
 #include "node/coord/hints_private.h"
 
-#define GONE_MAX 65536u /* more are as if nothing were known of them */
-
-/* place: hints.h */
-struct place {
-    node_no target;
-    bool any;
-    table_no table;
-    token token;
-};
-
-static bool place_decode(struct bytes in, struct place *ret)
+bool hint_place_decode(struct bytes in, struct hint_gone *ret)
 {
     struct reader r = reader_make(in);
     ret->target = read_u16(&r);
-    ret->any = read_u8(&r) != 0;
+    (void)read_u8(&r);
     ret->table = read_u32(&r);
     ret->token = (token)(read_u64(&r) ^ UINT64_C(1) << 63);
     return !r.failed && ret->target != 0;
@@ -34,27 +22,17 @@ static void give_entry(struct hints *h, struct bytes name, struct bytes value)
     struct arena arena = {0};
     struct hint_record r;
     struct hint_entry e;
-    struct place p;
+    struct hint_gone p;
     struct bytes place =
         bytes_make(name.data + sizeof PLACE_PREFIX - 1, name.len - (sizeof PLACE_PREFIX - 1));
-    if (place_decode(place, &p) && hint_decode(arena_copy(&arena, value), &arena, &r) == ERR_OK &&
+    if (hint_place_decode(place, &p) &&
+        hint_decode(arena_copy(&arena, value), &arena, &r) == ERR_OK &&
         !hint_entry_get(h, p.target, r.number, &arena, &e)) {
-        e = (struct hint_entry){r.hint.since, p.any, (uint32_t)(name.len + value.len),
+        e = (struct hint_entry){r.hint.since, place.data[2] != 0, (uint32_t)(name.len + value.len),
                                 arena_copy(&arena, place)};
         hint_entry_put(h, p.target, r.number, &e);
     }
     arena_close(&arena);
-}
-
-static void note_gone(struct hints *h, const struct place *p)
-{
-    h->damaged += !MUTANT(hints_lost_uncounted);
-    if (h->gone_count == GONE_MAX) {
-        h->gone_unknown = true;
-        return;
-    }
-    h->gone = mem_grow(h->gone, h->gone_count, &h->gone_cap, sizeof *h->gone);
-    h->gone[h->gone_count++] = (struct hint_gone){p->target, p->table, p->token};
 }
 
 /* Is the record that it names gone? */
@@ -63,24 +41,20 @@ static void look_at_entry(struct hints *h, struct bytes name, struct bytes value
     struct arena arena = {0};
     struct hint_record r;
     struct hint_entry e;
-    struct place p;
     struct buf record;
-    buf_init(&record, NAME_MAX);
-    if (hint_entry_decode(value, &e) && place_decode(e.place, &p)) {
-        buf_close(&record);
+    if (hint_entry_decode(value, &e)) {
         hint_place_name(e.place, &record);
         if (engine_fact_is_lost(h->engine, buf_bytes(&record)) &&
             hint_record_get(h, e.place, &arena, &r) == ERR_NOT_FOUND) {
+            hint_gone(h, e.place);
             engine_fact_delete(h->engine, name, 0);
-            note_gone(h, &p);
         }
+        buf_close(&record);
     }
-    buf_close(&record);
     arena_close(&arena);
 }
 
-static enum err each(struct hints *h, struct bytes prefix,
-                     void (*look)(struct hints *h, struct bytes name, struct bytes value))
+enum err hint_each_fact(struct hints *h, struct bytes prefix, hint_look *look)
 {
     struct buf name, value, after;
     enum err err;
@@ -107,13 +81,11 @@ enum err hints_mend(struct hints *h)
     if (h->mended)
         return ERR_OK;
     if (order)
-        err = each(h, BYTES_LIT(PLACE_PREFIX), give_entry);
+        err = hint_each_fact(h, BYTES_LIT(PLACE_PREFIX), give_entry);
     if (err == ERR_OK && places)
-        err = each(h, BYTES_LIT(ORDER_PREFIX), look_at_entry);
+        err = hint_each_fact(h, BYTES_LIT(ORDER_PREFIX), look_at_entry);
     h->mended = err != ERR_IO;
-    if (h->mended && order && places) {
-        h->damaged += h->gone_count == 0;
-        h->gone_unknown = true;
-    }
+    if (h->mended && order && places)
+        hint_gone_unknown(h, h->gone_count == 0);
     return err;
 }

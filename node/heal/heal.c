@@ -19,6 +19,7 @@ struct heal *heal_new(const struct heal_config *config, struct engine *engine,
     omap_init(&h->marks.all);
     omap_init(&h->away);
     omap_init(&h->refused);
+    omap_init(&h->lost_hints);
     marks_load(h);
     proved_init(h);
     pace_init(&h->pace, config->rate_min, config->rate_max);
@@ -53,6 +54,7 @@ void heal_free(struct heal *h)
     marks_free(h);
     away_free(h);
     omap_close(&h->refused);
+    lost_hints_free(h);
     proved_free(h);
     rounds_free(h);
     arena_close(&h->arena);
@@ -484,6 +486,8 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
             receive_rows(h, now, heal_session(h, from), &m->pull_reply);
         break;
     case WIRE_HINT_REFUSED: refused_receive(h, now, &m->hint_refused); break;
+    case WIRE_HINT_LOST: lost_hints_receive(h, now, from, &m->hint_lost); break;
+    case WIRE_HINT_MARKED: lost_hints_marked(h, from, &m->hint_marked); break;
     case WIRE_FELT: felt_receive(h, now, from, &m->felt); break;
     case WIRE_AGREE_ASK: agree_receive_ask(h, now, from, &m->agree_ask); break;
     case WIRE_AGREE_TELL: agree_receive_tell(h, now, heal_session(h, from), &m->agree_tell); break;
@@ -494,7 +498,8 @@ bool heal_receive(struct heal *h, struct now now, node_no from, const struct wir
 
 void heal_durable(struct heal *h, struct now now, uint64_t ticket, enum err err)
 {
-    if (fetch_durable(h, now, ticket, err) || compare_durable(h, now, ticket, err))
+    if (fetch_durable(h, now, ticket, err) || compare_durable(h, now, ticket, err) ||
+        lost_hints_durable(h, ticket, err))
         return;
     for (size_t i = 0; i < h->sessions_count; i++) {
         struct session *s = &h->sessions[i];
@@ -546,6 +551,7 @@ void heal_deadline(struct heal *h, struct now now)
         tidy_tick(h, now);
         proved_tick(h, now);
         refused_tick(h, now);
+        lost_hints_tick(h, now);
     }
     if (now.mono >= h->damage.due)
         damage_tick(h, now);

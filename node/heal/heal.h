@@ -378,6 +378,12 @@ bool heal_is_behind(const struct heal *h, keyspace_no keyspace, range_no range, 
 void heal_hint_refused(struct heal *h, struct now now, keyspace_no keyspace, range_no range,
                        node_no target);
 
+/* A hint for the target that somebody has acked is lost here; target 0: there may have been some of
+ * any target and range. True: owners of the range know it, durably, or need not. Ask again each
+ * second until it is. */
+bool heal_hint_lost(struct heal *h, struct now now, keyspace_no keyspace, range_no range,
+                    node_no target);
+
 /* Clients wait for this node: what can wait does. */
 void heal_set_busy(struct heal *h, bool busy);
 

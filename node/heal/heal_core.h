@@ -20,6 +20,7 @@
  *   logs.c     range logs are kept short
  *   away.c     what waits in them for whom
  *   refused.c  hints that were refused: their ranges are marked
+ *   lost_hints.c  those that were lost, likewise, and that is known for certain
  *   rounds.c   who begins sessions (rounds.h)
  *   tidy.c     garbage is found and, where agreed, removed
  *   pins.c     why garbage stays where it is not removed
@@ -126,6 +127,12 @@ struct forget { /* a range that is to be */
     range_no range;
 };
 
+struct lost_ack { /* that ranges of lost hints are marked, durably */
+    uint64_t ticket;
+    node_no to;
+    struct wire_hint_lost what;
+};
+
 struct comparing;
 struct comparing_many;
 struct serving;
@@ -179,8 +186,12 @@ struct heal {
         bool loaded;
         uint64_t first, next;
     } lost;
-    struct omap away;                                 /* away.c */
-    struct omap refused;                              /* refused.c */
+    struct omap away;       /* away.c */
+    struct omap refused;    /* refused.c */
+    struct omap lost_hints; /* lost_hints.c */
+    struct lost_ack *lost_acks;
+    size_t lost_acks_count, lost_acks_cap;
+    bool lost_marked; /* all of ours are, and somebody has yet to say so of his */
     struct heal_compared compared[HEAL_COMPARES_MAX]; /* the last that ended; in a ring */
     size_t compared_next;
     struct serving *serving;           /* sessions of others; NULL as long as there were none */
@@ -241,6 +252,14 @@ void away_told(struct heal *h, node_no peer, keyspace_no keyspace, range_no rang
 /* --- refused.c */
 void refused_tick(struct heal *h, struct now now); /* each interval */
 void refused_receive(struct heal *h, struct now now, const struct wire_hint_refused *m);
+
+/* --- lost_hints.c */
+void lost_hints_tick(struct heal *h, struct now now); /* each interval */
+void lost_hints_receive(struct heal *h, struct now now, node_no from,
+                        const struct wire_hint_lost *m);
+void lost_hints_marked(struct heal *h, node_no from, const struct wire_hint_marked *m);
+bool lost_hints_durable(struct heal *h, uint64_t ticket, enum err err); /* ours? */
+void lost_hints_free(struct heal *h);
 
 /* --- take.c */
 

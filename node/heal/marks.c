@@ -190,16 +190,20 @@ bool marks_set(struct heal *h, struct now now, keyspace_no keyspace, range_no ra
     return all;
 }
 
-void marks_lost(struct heal *h, struct now now)
+void marks_set_all(struct heal *h, struct now now, enum mark_why why)
 {
     keyspace_no keyspace = 0;
-    if (!engine_account_is_lost(h->engine, BYTES_LIT(FACT_MARK)) || MUTANT(marks_lost_untold))
-        return;
     for (; cluster_next_keyspace(h->cluster, keyspace, &keyspace); keyspace++) {
         const struct placement *p = cluster_placement(h->cluster, keyspace);
         for (range_no r = 0; p != NULL && r < p->ranges; r++)
-            (void)marks_set(h, now, keyspace, r, 0, MARK_DAMAGED, NULL);
+            (void)marks_set(h, now, keyspace, r, 0, why, NULL);
     }
+}
+
+void marks_lost(struct heal *h, struct now now)
+{
+    if (engine_account_is_lost(h->engine, BYTES_LIT(FACT_MARK)) && !MUTANT(marks_lost_untold))
+        marks_set_all(h, now, MARK_DAMAGED);
 }
 
 const struct mark *marks_find(const struct heal *h, keyspace_no keyspace, range_no range,

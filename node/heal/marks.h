@@ -32,9 +32,10 @@ enum mark_why {
     MARK_DOUBTFUL = 4,  /* clocks are equal and rows are not */
     MARK_ASKED = 8,     /* somebody wants it */
     MARK_SURE = 16,     /* it is taken over or rebuilt, and counts as whole after that (sure.h) */
-    MARK_REFUSED = 32   /* hints for it were refused by who was to keep them (refused.c) */
+    MARK_REFUSED = 32,  /* hints for it were refused by who was to keep them (refused.c) */
+    MARK_LOST = 64      /* hints for it that were acked are lost (lost_hints.c) */
 };
-#define MARK_WHY_ALL 63u
+#define MARK_WHY_ALL 127u
 
 struct mark {
     keyspace_no keyspace;
@@ -63,6 +64,9 @@ void marks_load(struct heal *h);
 /* Some may be lost with a part of the disk, and nobody knows which: all that there may be are set
  * (MARK_DAMAGED), of each range that is ours with each other replica. Before engine_lost_done. */
 void marks_lost(struct heal *h, struct now now);
+
+/* Each range of ours with each other replica of it, as far as there is room. */
+void marks_set_all(struct heal *h, struct now now, enum mark_why why);
 
 /* The range needs a session with the peer, 0: with each other replica that it has now. lacks: of
  * MARK_TRUNCATED; else NULL. False: there are too many, or the peer is no replica of it. */

@@ -81,7 +81,9 @@
     M(REPAIR_DID, repair_did, 71)                                                                  \
     M(REPAIR_STOP, repair_stop, 72)                                                                \
     /* healing, again */                                                                           \
-    M(HINT_REFUSED, hint_refused, 73)
+    M(HINT_REFUSED, hint_refused, 73)                                                              \
+    M(HINT_LOST, hint_lost, 74)                                                                    \
+    M(HINT_MARKED, hint_marked, 75)
 
 #define WIRE_GOSSIP(F) F(bytes, payload)
 
@@ -285,6 +287,10 @@
 
 /* Hints for `target`, of this range, were refused, for a bound was reached: compare it by trees. */
 #define WIRE_HINT_REFUSED(F) F(u32, keyspace) F(u32, range) F(u32, target)
+/* ... that were acked are lost (node/heal/lost_hints.c); target 0: of any range. MARKED: it will be
+ * compared, whatever happens. */
+#define WIRE_HINT_LOST(F)   F(u32, keyspace) F(u32, range) F(u32, target)
+#define WIRE_HINT_MARKED(F) F(u32, keyspace) F(u32, range) F(u32, target)
 
 /* What may be forgotten of deletions (node/heal/agree.c): which clocks are durable, and proved, of
  * these ranges, unless they are as told before? The answer is in parts, with the time (us) on the

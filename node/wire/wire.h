@@ -81,6 +81,8 @@ struct wire_compare_read { WIRE_COMPARE_READ(F) };
 struct wire_compare_same { WIRE_COMPARE_SAME(F) };
 struct wire_felt { WIRE_FELT(F) };
 struct wire_hint_refused { WIRE_HINT_REFUSED(F) };
+struct wire_hint_lost { WIRE_HINT_LOST(F) };
+struct wire_hint_marked { WIRE_HINT_MARKED(F) };
 struct wire_compare_end { WIRE_COMPARE_END(F) };
 struct wire_compare_vote { WIRE_COMPARE_VOTE(F) };
 struct wire_compare_voted { WIRE_COMPARE_VOTED(F) };

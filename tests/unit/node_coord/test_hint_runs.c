@@ -228,7 +228,7 @@ static void host_refused(void *arg, struct now now, keyspace_no keyspace, range_
     told.target = target;
 }
 
-static const struct heal_host host = {NULL, host_rate, host_go, host_refused, NULL};
+static const struct heal_host host = {NULL, host_rate, host_go, host_refused, NULL, NULL};
 
 static struct coord_hint_queue queue_of(node_no keeper)
 {

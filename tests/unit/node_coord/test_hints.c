@@ -260,6 +260,42 @@ static void a_lost_block_costs_its_hints(void)
     store_close(whole);
 }
 
+/* Until its range is told of a lost hint is not forgotten, whatever ends in between; how many there
+ * were is known for longer. */
+static void what_is_lost_is_known_after_a_restart(void)
+{
+    struct hint_group g;
+    struct hint a = hint_of(1, 1, 1, 1, 10), b = hint_of(2, 2, 1, 1, 11);
+    struct hint_walk w = walk_of(1);
+    put(&a);
+    put(&b);
+    CU_ASSERT_EQUAL_FATAL(hints_next(&hints, &w, &arena, &g), ERR_OK);
+    struct buf name;
+    buf_init(&name, 4096);
+    buf_put_text(&name, "a/hr");
+    buf_put_bytes(&name, g.items[0].place);
+    engine_fact_put(engine, buf_bytes(&name), BYTES_LIT("rubbish"), 0);
+    buf_close(&name);
+    w = walk_of(1);
+    CU_ASSERT_EQUAL(hints_next(&hints, &w, &arena, &g), ERR_NOT_FOUND);
+    for (int life = 0; life < 3; life++) {
+        CU_ASSERT_EQUAL(hints_untold(&hints, 1), life < 2);
+        CU_ASSERT_EQUAL(hints_untold(&hints, 2), 0);
+        struct hint_lost *l = map_get(&hints.lost, 1);
+        CU_ASSERT_FATAL(l != NULL && l->count == 1);
+        CU_ASSERT_EQUAL(l->at, life == 0 ? 0 : 77);
+        hints_lost_at(&hints, 77 + life);
+        if (life == 1) {
+            CU_ASSERT(hints.gone[0].table == 9 && hints.gone[0].token == a.part.token);
+            hints_gone_told(&hints, 0);
+            CU_ASSERT_FALSE(hints_has_gone(&hints));
+        }
+        hints_close(&hints);
+        open_hints();
+    }
+    CU_ASSERT_EQUAL(hints_count(&hints), 1);
+}
+
 static void bytes_of_a_hint(void)
 {
     struct hint_record r = {.number = 5, .revision = 6, .hint = hint_of(1, 1, 1, 1, 10)}, again;
@@ -451,6 +487,7 @@ CU_TestInfo hints_tests[] = {
     {"bounds are of a target", bounds_are_of_a_target},
     {"damage costs one hint", damage_costs_one_hint},
     {"a lost block costs its hints", a_lost_block_costs_its_hints},
+    {"what is lost is known after a restart", what_is_lost_is_known_after_a_restart},
     {"bytes of a hint", bytes_of_a_hint},
     {"they are as a model says", they_are_as_a_model_says},
     CU_TEST_INFO_NULL,

@@ -183,10 +183,53 @@ static void ranges_of_refused_hints_are_compared(void)
     CU_ASSERT(is_refused(1, 9) && is_refused(2, 9));
 }
 
+static size_t marked_for_lost_hints(node_no no)
+{
+    size_t count = 0;
+    for (const struct mark *m = marks_seek(heal_of(no), 0, 0, 0); m != NULL;
+         m = marks_after(heal_of(no), m))
+        count += m->why == MARK_LOST;
+    return count;
+}
+
+static bool all_know(void)
+{
+    return heal_hint_lost(heal_of(1), f.now, 0, 0, 0);
+}
+
+/* Node 1 has lost hints: of a range that it has itself it knows at once; of others, and where
+ * nobody knows which they were, when the others have it on their disks. */
+static void ranges_of_lost_hints_are_marked_for_certain(void)
+{
+    for (node_no i = 1; i <= NODES; i++)
+        heal_placed(heal_of(i), f.now, 1);
+    begin();
+    set_down(3, true);
+    CU_ASSERT(heal_hint_lost(heal_of(1), f.now, KEYSPACE, 4, 3));
+    CU_ASSERT_EQUAL(marked_for_lost_hints(1), 1);
+    CU_ASSERT(heal_hint_lost(heal_of(1), f.now, KEYSPACE + 1, 4, 3)); /* nobody has it */
+    CU_ASSERT_FALSE(all_know());
+    CU_ASSERT_EQUAL(marked_for_lost_hints(1), 2 * RANGES);
+    elapse(3 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(f.sent[WIRE_HINT_LOST], 1);
+    CU_ASSERT_EQUAL(f.sent[WIRE_HINT_MARKED], 1);
+    restart(2, BYTES_NONE, BYTES_NONE);
+    CU_ASSERT(marked_for_lost_hints(2) >= RANGES); /* with the dead one, at least */
+    heal_placed(heal_of(2), f.now, 1);
+    heal_begin(heal_of(2), f.now);
+    CU_ASSERT_FALSE(all_know()); /* not node 3 */
+    set_down(3, false);
+    elapse(30 * USEC_PER_SEC);
+    CU_ASSERT(all_know());
+    CU_ASSERT_EQUAL(f.sent[WIRE_HINT_MARKED], 2);
+    CU_ASSERT_EQUAL(marks_count(heal_of(1)) + marks_count(heal_of(2)) + marks_count(heal_of(3)), 0);
+}
+
 CU_TestInfo paced_tests[] = {
     {"clients come before what nobody asked for", clients_come_before_what_nobody_asked_for},
     {"who asked for it does not wait", who_asked_for_it_does_not_wait},
     {"hints are as fast as clients of both bear", hints_are_as_fast_as_clients_of_both_bear},
     {"ranges of refused hints are compared", ranges_of_refused_hints_are_compared},
+    {"ranges of lost hints are marked for certain", ranges_of_lost_hints_are_marked_for_certain},
     CU_TEST_INFO_NULL,
 };

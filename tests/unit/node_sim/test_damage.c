@@ -3,6 +3,7 @@
 #include "unit/node_sim/world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ROWS 40
@@ -23,6 +24,22 @@ void damage_teardown(void)
 static struct store *store_of(unsigned node)
 {
     return machine_of(w, node)->store;
+}
+
+static uint64_t metric_of(unsigned node, const char *name)
+{
+    struct buf text;
+    uint64_t value = 0;
+    buf_init(&text, BUF_MAX_DEFAULT);
+    node_metrics_text(sim_node(w, node), (struct now){0}, &text);
+    buf_put_u8(&text, 0);
+    for (const char *at = (const char *)text.data; at != NULL; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (strncmp(at, name, strlen(name)) == 0 && at[strlen(name)] == ' ')
+            value = strtoull(at + strlen(name), NULL, 10);
+    }
+    buf_close(&text);
+    return value;
 }
 
 static bool all_rows(unsigned via, enum cql_consistency level)
@@ -245,6 +262,61 @@ static void reads_that_fail_for_a_while(void)
     CU_ASSERT(all_rows(2, CQL_CL_ALL));
 }
 
+/* The entry in the middle of those with this prefix. */
+static size_t place_in(struct store *s, const char *prefix)
+{
+    size_t before = 0, of = 0;
+    struct store_iter *it = store_iter_new(s);
+    for (store_iter_seek(it, BYTES_NONE); store_iter_valid(it); store_iter_next(it)) {
+        bool is = bytes_starts_with(store_iter_key(it), bytes_text(prefix));
+        before += !is && of == 0;
+        of += is;
+    }
+    store_iter_free(it);
+    CU_ASSERT_FATAL(of > 0);
+    return before + of / 2;
+}
+
+static void lose_block(unsigned node, const char *prefix)
+{
+    sim_kill(w, node);
+    CU_ASSERT(store_mem_damage(store_of(node), place_in(store_of(node), prefix)) > 0);
+    CU_ASSERT(store_mem_mend(store_of(node)) > 0);
+    CU_ASSERT(sim_start(w, node));
+    sim_elapse(w, SECONDS(5));
+}
+
+/* Hints that were acked are lost, while nobody lives who has their ranges; and the node that has
+ * lost them ends before anybody does. All the same who comes back is told, and compares. */
+static void ranges_of_lost_hints_are_not_forgotten(void)
+{
+    world_form(4);
+    for (unsigned i = 1; i <= 3; i++)
+        sim_kill(w, i);
+    sim_elapse(w, SECONDS(15));
+    for (int k = 1; k <= 6 * ROWS; k++)
+        CU_ASSERT_FATAL(write_row(4, CQL_CL_ANY, k));
+    lose_block(4, "Aa/hr");
+    uint64_t lost = metric_of(4, "torc_hints_gone_total{why=\"damage\"}");
+    CU_ASSERT(lost > 0 && lost < 4 * ROWS);
+    sim_crash(w, 4);
+    CU_ASSERT(sim_start(w, 4));
+    CU_ASSERT(sim_start(w, 1));
+    sim_elapse(w, SECONDS(20));
+    CU_ASSERT(metric_of(1, "torc_marked_ranges") > 0);
+    sim_crash(w, 4);
+    sim_crash(w, 1);
+    for (unsigned i = 1; i <= 4; i++)
+        CU_ASSERT(sim_start(w, i));
+    sim_watch(w, "their ranges are compared by trees");
+    CU_ASSERT_FATAL(sim_until_ready(w, SECONDS(20)));
+    sim_elapse(w, SECONDS(60));
+    CU_ASSERT(w->lines_count > 0);
+    for (unsigned i = 1; i <= 4; i++)
+        CU_ASSERT_EQUAL(metric_of(i, "torc_marked_ranges"), 0);
+    CU_ASSERT(equal_within(SECONDS(20)));
+}
+
 CU_TestInfo damage_tests[] = {
     {"a flipped bit makes neighbours unreadable", a_flipped_bit_makes_neighbours_unreadable},
     {"damaged rows are read elsewhere", damaged_rows_are_read_elsewhere},
@@ -253,6 +325,7 @@ CU_TestInfo damage_tests[] = {
     {"what a peer cannot read comes from another", what_a_peer_cannot_read_comes_from_another},
     {"a damaged identity is refused", a_damaged_identity_is_refused},
     {"bits turn over everywhere", bits_turn_over_everywhere},
+    {"ranges of lost hints are not forgotten", ranges_of_lost_hints_are_not_forgotten},
     {"reads that fail for a while", reads_that_fail_for_a_while},
     CU_TEST_INFO_NULL,
 };
