@@ -72,6 +72,46 @@ enum err ldb_current(const char *path, char ret_name[LDB_NAME_MAX])
     return err;
 }
 
+/* Not by mapping it: of a disk that cannot read a page of it the process would die. */
+static enum err read_piece(const char *path, uint64_t from, size_t size, struct buf *ret)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    enum err err = fd >= 0 ? ERR_OK : errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+    buf_clear(ret);
+    ssize_t n = 1;
+    while (err == ERR_OK && n > 0 && ret->len < size) {
+        uint8_t room[65536];
+        size_t want = size - ret->len < sizeof room ? size - ret->len : sizeof room;
+        n = pread(fd, room, want, (off_t)(from + ret->len));
+        if (n < 0)
+            err = ERR_IO;
+        else
+            buf_put(ret, room, (size_t)n);
+    }
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+enum err ldb_read_file(const char *path, uint64_t from, size_t size, struct buf *ret)
+{
+    enum err err = read_piece(path, from, size, ret);
+    return err == ERR_OK && ret->len < size ? ERR_CORRUPT : err;
+}
+
+enum err ldb_manifest_go_on(const char *path, const char *name, struct ldb_manifest *m)
+{
+    char file[LDB_PATH_MAX];
+    struct buf more;
+    ldb_name_of(file, path, name);
+    buf_init(&more, SIZE_MAX);
+    enum err err = read_piece(file, ldb_manifest_base(m), SIZE_MAX, &more);
+    if (err == ERR_OK)
+        err = ldb_manifest_read(buf_bytes(&more), m);
+    buf_close(&more);
+    return err;
+}
+
 enum err ldb_manifest_of(const char *path, const char *name, struct ldb_manifest *ret)
 {
     char file[LDB_PATH_MAX];

@@ -30,6 +30,13 @@ enum err ldb_current(const char *path, char ret_name[LDB_NAME_MAX]) MUST_CHECK;
 /* ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO. */
 enum err ldb_manifest_of(const char *path, const char *name, struct ldb_manifest *ret) MUST_CHECK;
 
+/* Goes on with what was appended since. Errors as above. */
+enum err ldb_manifest_go_on(const char *path, const char *name, struct ldb_manifest *m) MUST_CHECK;
+
+/* Those bytes of a file, in the place of what is in `ret`. ERR_NOT_FOUND; ERR_CORRUPT: it is
+ * shorter; ERR_IO. */
+enum err ldb_read_file(const char *path, uint64_t from, size_t size, struct buf *ret) MUST_CHECK;
+
 /* Whether what CURRENT and the manifest name is there: the manifest, and the log of what is in no
  * table yet. LevelDB opens a directory without that log, and says nothing; it syncs the directory
  * before a manifest names one, so none is gone by itself. ERR_CORRUPT. */

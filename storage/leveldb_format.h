@@ -20,7 +20,7 @@
 #define LDB_TRAILER_SIZE 5u
 
 struct crc32c {
-    uint32_t table[256];
+    uint32_t table[8][256]; /* [k]: of a byte with k more behind it */
 };
 void crc32c_init(struct crc32c *c);
 
@@ -40,6 +40,21 @@ struct ldb_block {
     struct bytes from; /* keys in it are behind this one; empty: it is the first */
     struct bytes to;   /* and not behind that one */
 };
+
+#define LDB_INDEX_MAX ((size_t)64 << 20)
+
+/* `block`: with its trailer, as it lies in the file. */
+bool ldb_block_is_good(const struct crc32c *crc, struct bytes block);
+enum err ldb_block_read(const struct crc32c *crc, struct bytes block, struct buf *ret) MUST_CHECK;
+
+/* Where the index is (ret_index->at, size), by the last LDB_FOOTER_SIZE bytes of the file. */
+enum err ldb_footer_read(struct bytes footer, struct ldb_block *ret_index) MUST_CHECK;
+
+/* Calls `each` for the blocks of data in the order of their keys, until it returns false; the keys
+ * live until then. All of them lie in the file, with their trailers. */
+typedef bool ldb_each_block(void *arg, const struct ldb_block *block);
+enum err ldb_index_walk(struct bytes index, uint64_t file_size, ldb_each_block *each,
+                        void *arg) MUST_CHECK;
 
 /* Looks at each block of data, and calls `bad` for those whose checksum is not right (the keys live
  * until it returns). ERR_CORRUPT: the file's own index cannot be read, any key may be lost. */
@@ -65,10 +80,15 @@ struct ldb_manifest {
     struct ldb_file *files;
     size_t count, cap;
     uint64_t log; /* the oldest log that is needed; 0: none yet */
+    uint64_t at;  /* in the file: up to where it was read */
 };
 
 void ldb_manifest_init(struct ldb_manifest *m);
 void ldb_manifest_close(struct ldb_manifest *m);
+
+/* Reads on, from ret->at to the last record that is whole. `file` begins where ldb_manifest_base
+ * says, which is 0 at first. ERR_CORRUPT: also where there is no record yet. */
+uint64_t ldb_manifest_base(const struct ldb_manifest *m);
 enum err ldb_manifest_read(struct bytes file, struct ldb_manifest *ret) MUST_CHECK;
 
 #endif

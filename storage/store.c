@@ -185,6 +185,15 @@ uint64_t store_size(struct store *s, struct bytes from, struct bytes to)
     return s->ops->size(s, from, to);
 }
 
+enum err store_check(struct store *s, struct bytes from, struct bytes to, struct buf *ret_next,
+                     uint64_t *bytes)
+{
+    if (s->ops->check != NULL)
+        return s->ops->check(s, from, to, ret_next, bytes);
+    buf_clear(ret_next);
+    return ERR_OK;
+}
+
 bool store_compact(struct store *s, struct bytes from, struct bytes to)
 {
     return s->ops->compact(s, from, to);

@@ -96,6 +96,8 @@ struct store_ops {
     size_t (*backlog)(const struct store *s);
     uint64_t (*size)(struct store *s, struct bytes from, struct bytes to);
     bool (*compact)(struct store *s, struct bytes from, struct bytes to);
+    enum err (*check)(struct store *s, struct bytes from, struct bytes to, struct buf *ret_next,
+                      uint64_t *bytes); /* NULL: there is no cache */
     const struct lost_keys *(*lost)(const struct store *s);
     void (*lost_known)(struct store *s);
     void (*close)(struct store *s);
@@ -136,6 +138,13 @@ size_t store_backlog(const struct store *s);
 /* About how many bytes the keys from <= k < to take up on the disk, without reading them. What the
  * disk's store has yet in memory may not be counted. */
 uint64_t store_size(struct store *s, struct bytes from, struct bytes to);
+
+/* Whether what the disk has of the keys from <= k < to is as it was written. Reading does not tell:
+ * what lies in a cache is not read from the disk. In steps of about a MB: *ret_next is where to go
+ * on, empty when all is done; `from` may lie in it. *bytes += what was read. ERR_CORRUPT, ERR_IO.
+ */
+enum err store_check(struct store *s, struct bytes from, struct bytes to, struct buf *ret_next,
+                     uint64_t *bytes) MUST_CHECK;
 
 /* Much was removed between these keys (from <= key <= to): what was written so far is to be brought
  * into a form in which reading there does not cost anything for it. Some time later, beside all

@@ -173,6 +173,16 @@ static size_t ldb_backlog(const struct store *s)
     return ldb_of(s)->backlog;
 }
 
+static enum err ldb_check_disk(struct store *s, struct bytes from, struct bytes to,
+                               struct buf *ret_next, uint64_t *bytes)
+{
+    struct ldb_check *c = &ldb_of(s)->check;
+    uint64_t before = c->bytes_read;
+    enum err err = ldb_check_keys(c, from, to, ret_next);
+    *bytes += c->bytes_read - before;
+    return err;
+}
+
 static const struct lost_keys *ldb_lost(const struct store *s)
 {
     return &ldb_of(s)->lost;
@@ -237,6 +247,7 @@ static void ldb_close(struct store *s)
     pthread_cond_destroy(&l->compact_work);
     pthread_mutex_destroy(&l->lock);
     lost_close(&l->lost);
+    ldb_check_close(&l->check);
     mem_free(l->path);
     mem_free(l->failure);
     mem_free(l->failure_found);
@@ -262,6 +273,7 @@ static const struct store_ops ldb_ops = {
     .backlog = ldb_backlog,
     .size = ldb_size,
     .compact = ldb_compact,
+    .check = ldb_check_disk,
     .lost = ldb_lost,
     .lost_known = ldb_lost_known,
     .close = ldb_close,
@@ -369,6 +381,7 @@ enum err store_leveldb_open(const struct store_leveldb_config *config, struct st
     l->store.ops = &ldb_ops;
     l->sync = config->sync;
     l->path = mem_text(config->path);
+    ldb_check_init(&l->check, l->path);
     overlay_init(&l->overlay);
     overlay_init(&l->nothing);
     list_init(&l->ready);

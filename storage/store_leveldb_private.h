@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "storage/gaps.h"
+#include "storage/leveldb_check.h"
 #include "storage/lost.h"
 #include "storage/overlay.h"
 #include "storage/spans.h"
@@ -40,6 +41,7 @@ struct store_leveldb {
     leveldb_filterpolicy_t *filter;
     leveldb_comparator_t *order;
     leveldb_readoptions_t *read_options;
+    struct ldb_check check;
     enum store_sync sync;
     int wake_fd;
     uint64_t torn;

@@ -117,7 +117,8 @@ enum err engine_tree_touched(struct engine *e, keyspace_no keyspace, range_no ra
                              struct tree_touched **ret, size_t *ret_count) MUST_CHECK;
 
 /* Read clean leaves again, about work_max fragments, and tell which have not the sum that they had:
- * something on the disk has changed that nobody wrote. They have the new one from then on. The tree
+ * something on the disk has changed that nobody wrote. The files are verified first, for what is
+ * read may come from a cache (store_check). They have the new one from then on. The tree
  * is to be up to date, but for what comes meanwhile (ERR_BEHIND). A leaf that cannot be read is no
  * error here, so that what is behind it is read all the same: it keeps its sum, and `unread` is
  * set; who takes the scrub as done asks for that. */
@@ -125,7 +126,8 @@ struct tree_scrub { /* where it goes on; zeroed: at the start */
     table_no table;
     struct buf from; /* the caller closes it */
     bool begun;
-    bool unread; /* since it began: something could not be read */
+    bool on_disk; /* of the table: the files are as they were written, up to `from` until then */
+    bool unread;  /* since it began: something could not be read */
 };
 struct tree_wrong {
     table_no table;

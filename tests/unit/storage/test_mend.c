@@ -360,7 +360,109 @@ static void a_manifest_that_is_gone(void)
     is_told("MANIFEST-");
 }
 
+/* Over all keys in steps. */
+static enum err check_disk(struct store *s, struct bytes from, struct bytes to, unsigned *steps)
+{
+    struct buf at;
+    enum err err = ERR_OK;
+    uint64_t bytes = 0;
+    buf_init(&at, SIZE_MAX);
+    buf_put_bytes(&at, from);
+    *steps = 0;
+    do {
+        err = store_check(s, buf_bytes(&at), to, &at, &bytes);
+        ++*steps;
+    } while (err == ERR_OK && at.len > 0 && *steps < 1000);
+    buf_close(&at);
+    return err;
+}
+
+/* What LevelDB has in its cache it does not read again; who wants to know reads the files. A file
+ * is damaged while the store is open, at any place; put right again, it is as it was. */
+static void rot_under_a_cache(void)
+{
+    struct store *s;
+    struct rng rng;
+    char path[512], room[16];
+    unsigned steps, found = 0, missed = 0;
+    fill();
+    CU_ASSERT_EQUAL_FATAL(open_store(false, &s), ERR_OK);
+    (void)check(s);
+    CU_ASSERT_EQUAL(check_disk(s, BYTES_LIT("a"), BYTES_LIT("z"), &steps), ERR_OK);
+    rng_init(&rng, 11);
+    for (unsigned i = 0; i < 60; i++) {
+        CU_ASSERT_FATAL(table_file(0, path));
+        long at = (long)rng_below(&rng, (uint64_t)size_of(path) * 9 / 10);
+        flip(path, at);
+        CU_ASSERT_EQUAL(check(s), 0); /* it comes from the cache */
+        enum err err = check_disk(s, BYTES_LIT("a"), BYTES_LIT("z"), &steps);
+        found += err == ERR_CORRUPT;
+        missed += err == ERR_OK;
+        CU_ASSERT_EQUAL(check_disk(s, BYTES_LIT("z"), BYTES_LIT("zz"), &steps), ERR_OK);
+        flip(path, at);
+    }
+    CU_ASSERT_EQUAL(found, 60);
+    CU_ASSERT_EQUAL(missed, 0);
+    for (unsigned i = 0; i + 400 <= KEYS; i += 400) { /* each block is with some stretch of keys */
+        char to[16];
+        CU_ASSERT_EQUAL(check_disk(s, key_of(i, room), key_of(i + 400, to), &steps), ERR_OK);
+    }
+    CU_ASSERT_EQUAL(unlink(path), 0);
+    CU_ASSERT_EQUAL(check_disk(s, BYTES_LIT("a"), BYTES_LIT("z"), &steps), ERR_CORRUPT);
+    store_close(s);
+}
+
+/* One stretch of many. What is damaged is told of by those who ask for it, and by nobody else who
+ * is further away than a block. */
+static void rot_elsewhere(void)
+{
+    struct store *s;
+    char path[512], from[16], to[16];
+    unsigned steps, corrupt = 0;
+    fill();
+    CU_ASSERT_EQUAL_FATAL(open_store(false, &s), ERR_OK);
+    CU_ASSERT_FATAL(table_file(0, path));
+    flip(path, size_of(path) / 2);
+    for (unsigned i = 0; i < KEYS; i += 100)
+        corrupt += check_disk(s, key_of(i, from), key_of(i + 100, to), &steps) == ERR_CORRUPT;
+    CU_ASSERT(corrupt >= 1 && corrupt <= 3);
+    store_close(s);
+}
+
+/* While it is written and compacted: files come and go, and none of them is missed. */
+static void files_that_come_and_go(void)
+{
+    struct store *s;
+    struct store_batch b;
+    struct rng rng;
+    uint64_t value[25];
+    char room[16];
+    unsigned steps, most = 0;
+    CU_ASSERT_EQUAL_FATAL(open_store(false, &s), ERR_OK);
+    store_batch_init(&b);
+    rng_init(&rng, 3);
+    for (unsigned i = 0; i < 10 * KEYS; i++) {
+        for (unsigned k = 0; k < ARRAY_LEN(value); k++) /* so that nothing is compressed */
+            value[k] = rng_next(&rng);
+        store_batch_put(&b, key_of(i * 7919 % (2 * KEYS), room),
+                        bytes_make((const uint8_t *)value, sizeof value));
+        if (b.ops.len < 30000)
+            continue;
+        store_write(s, &b, 0);
+        store_flush(s);
+        store_batch_clear(&b);
+        CU_ASSERT_EQUAL(check_disk(s, BYTES_LIT("a"), BYTES_LIT("z"), &steps), ERR_OK);
+        most = steps > most ? steps : most;
+    }
+    CU_ASSERT(most > 1);
+    store_batch_close(&b);
+    store_close(s);
+}
+
 CU_TestInfo mend_tests[] = {
+    {"rot under a cache", rot_under_a_cache},
+    {"rot elsewhere", rot_elsewhere},
+    {"files that come and go", files_that_come_and_go},
     {"a log that is gone is no small thing", a_log_that_is_gone_is_no_small_thing},
     {"a manifest that is gone", a_manifest_that_is_gone},
     {"bytes that flip anywhere", bytes_that_flip_anywhere},
