@@ -1,15 +1,16 @@
 /* What waits in the range logs for replicas that are away.
  *
  *   nothing known --lost--> LOST --tells a clock--> BACK --has what we had then--> nothing
- *                             ^                       |
- *                             +---------lost----------+
+ *         |                   ^                       | ^
+ *         |                   +---------lost----------+ |
+ *         +---its first clock since then, or our start--+   what was new meanwhile, or we were away
  *
  * A replica that is lost had about what we had then: what came since waits for it. (It may lack a
  * little of before, or have a little more: what was on its way.) When it is back it tells what it
  * has by now, each second; what is written from then on goes to it as to all others, and is not
  * waited for: clocks are never equal where somebody writes all the time. In memory only: after a
- * restart all that the log has may be waiting. Asked for by people, so the sums are made when they
- * ask. */
+ * restart all that the log has may be waiting, until it has told its clocks. Asked for by people,
+ * so the sums are made when they ask. */
 #include "node/heal/heal_core.h"
 
 #include "base/mutant.h"
@@ -69,6 +70,20 @@ static bool shared(struct heal *h, keyspace_no keyspace, range_no range, node_no
            cluster_is_replica(h->cluster, keyspace, range, cluster_self(h->cluster));
 }
 
+/* NULL: there are too many. */
+static struct away *add(struct heal *h, struct now now, struct bytes key, const struct clock *has)
+{
+    if (omap_count(&h->away) >= AWAY_MAX)
+        return NULL;
+    struct away *a = mem_new(struct away);
+    clock_init(&a->clock);
+    clock_init(&a->due);
+    clock_copy(&a->clock, has);
+    a->since_s = now.wall / USEC_PER_SEC;
+    omap_put(&h->away, key, bytes_make(&a, sizeof a));
+    return a;
+}
+
 /* What it lacked when it was lost before counts, if it has not got it since. */
 void away_lost(struct heal *h, struct now now, node_no peer)
 {
@@ -81,32 +96,29 @@ void away_lost(struct heal *h, struct now now, node_no peer)
             struct away *a = value_of(omap_find(&h->away, key));
             if (a != NULL)
                 a->back = false;
-            if (!shared(h, keyspace, range, peer) || omap_count(&h->away) >= AWAY_MAX || a != NULL)
-                continue;
-            a = mem_new(struct away);
-            clock_init(&a->clock);
-            clock_init(&a->due);
-            clock_copy(&a->clock, engine_clock(h->engine, keyspace, range));
-            a->since_s = now.wall / USEC_PER_SEC;
-            omap_put(&h->away, key, bytes_make(&a, sizeof a));
+            if (a == NULL && shared(h, keyspace, range, peer))
+                (void)add(h, now, key, engine_clock(h->engine, keyspace, range));
         }
     }
 }
 
-void away_told(struct heal *h, node_no peer, keyspace_no keyspace, range_no range,
-               const struct clock *has)
+void away_told(struct heal *h, struct now now, node_no peer, keyspace_no keyspace, range_no range,
+               const struct clock *has, bool first)
 {
     struct away_key room;
-    struct omap_node *n = omap_find(&h->away, away_key(peer, keyspace, range, &room));
-    struct away *a = value_of(n);
+    struct bytes key = away_key(peer, keyspace, range, &room);
+    struct away *a = value_of(omap_find(&h->away, key));
+    const struct clock *ours = engine_clock(h->engine, keyspace, range);
+    if (a == NULL && first && !clock_covers(has, ours))
+        a = add(h, now, key, has);
     if (a == NULL || MUTANT(away_till_equal))
         return;
     if (!a->back)
-        clock_copy(&a->due, engine_clock(h->engine, keyspace, range));
+        clock_copy(&a->due, ours);
     a->back = true;
     clock_merge(&a->clock, has);
     if (clock_covers(&a->clock, &a->due))
-        drop(h, n);
+        drop(h, omap_find(&h->away, key));
 }
 
 void away_equal(struct heal *h, node_no peer, keyspace_no keyspace)

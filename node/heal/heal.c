@@ -445,6 +445,7 @@ void heal_peer_lost(struct heal *h, struct now now, node_no peer)
     agree_forget_talk(s);
     s->soon = false;
     away_lost(h, now, peer);
+    proved_lost(h, peer);
     pass_turn(h, now, s);
     fetch_peer_lost(h, now, peer);
     compare_peer_lost(h, now, peer);

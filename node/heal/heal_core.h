@@ -246,8 +246,9 @@ void felt_receive(struct heal *h, struct now now, node_no from, const struct wir
 void away_free(struct heal *h);
 void away_lost(struct heal *h, struct now now, node_no peer);
 void away_equal(struct heal *h, node_no peer, keyspace_no keyspace); /* their clocks are */
-void away_told(struct heal *h, node_no peer, keyspace_no keyspace, range_no range,
-               const struct clock *has); /* it is back, and says what it has */
+/* `first`: its first clock of the range since our start, or since it was lost. */
+void away_told(struct heal *h, struct now now, node_no peer, keyspace_no keyspace, range_no range,
+               const struct clock *has, bool first); /* it is back, and says what it has */
 
 /* --- refused.c */
 void refused_tick(struct heal *h, struct now now); /* each interval */

@@ -293,12 +293,24 @@ static bool is_young(struct heal *h, keyspace_no keyspace, range_no range)
            ENGINE_HAS;
 }
 
+void proved_lost(struct heal *h, node_no peer)
+{
+    uint64_t *keyspaces = map_keys(&h->proved.keyspaces);
+    for (size_t i = 0, count = map_count(&h->proved.keyspaces); i < count; i++) {
+        struct proved_keyspace *k = map_get(&h->proved.keyspaces, keyspaces[i]);
+        for (size_t at = 0; at < k->count; at++)
+            k->pairs[at].told = k->pairs[at].told && k->pairs[at].peer != peer;
+    }
+    mem_free(keyspaces);
+}
+
 /* Of one range of a keyspace where not all clocks are equal. */
 static void hear_clock(struct heal *h, struct now now, struct proved_pair *p, keyspace_no keyspace,
                        bool young, const struct clock *theirs)
 {
     const struct clock *ours = engine_clock(h->engine, keyspace, p->range);
-    p->compared = true;
+    away_told(h, now, p->peer, keyspace, p->range, theirs, !p->told);
+    p->compared = p->told = true;
     p->lacks = p->peer_lacks = 0;
     if (clock_equal(ours, theirs)) {
         if (!young && !is_young(h, keyspace, p->range))
@@ -323,7 +335,7 @@ static void hear_equal(struct heal *h, struct now now, node_no from, uint64_t ro
         while (next < p->range && !r.failed)
             next = reader_left(&r) > 0 ? next + read_varint(&r) : UINT64_MAX;
         p->heard = round;
-        p->compared = true;
+        p->compared = p->told = true;
         p->lacks = p->peer_lacks = 0;
         if (next != p->range && !is_young(h, keyspace, p->range) && !r.failed)
             p->clocks_s = now.wall / USEC_PER_SEC;
@@ -342,8 +354,8 @@ static void hear_clocks(struct heal *h, struct now now, node_no from, const stru
         struct clock theirs;
         clock_init(&theirs);
         bool fine = !clocks.failed && clock_decode(encoded, &theirs) == ERR_OK;
-        if (fine)
-            away_told(h, from, keyspace, range, &theirs);
+        if (fine && p == NULL)
+            away_told(h, now, from, keyspace, range, &theirs, false);
         if (fine && p != NULL) {
             p->heard = m->round;
             hear_clock(h, now, p, keyspace, young, &theirs);

@@ -35,6 +35,7 @@ struct proved_pair {
     usec trees_at;             /* mono; 0: not since the start */
     uint32_t lacks, peer_lacks;
     bool compared;
+    bool told;      /* a clock since our start, and since it was lost last */
     uint64_t heard; /* its clock came in this round last */
     usec try_at;    /* rounds.c: not before (mono) */
     unsigned tries; /* ... that failed */
@@ -67,6 +68,9 @@ void proved_free(struct heal *h);
 void proved_placed(struct heal *h, bool seen);
 /* What is here of the range goes. */
 void proved_forget(struct heal *h, keyspace_no keyspace, range_no range);
+
+/* What it tells next is the first that it tells (away.c). */
+void proved_lost(struct heal *h, node_no peer);
 
 /* An answer to our question about clocks. */
 void proved_hear(struct heal *h, struct now now, node_no from, const struct wire_clocks *m);

@@ -535,7 +535,33 @@ static void a_fetch_of_what_was_cut_is_not_complete(void)
     clock_close(&clock);
 }
 
+/* Also of ranges in which nothing was when it went away; and by who has been away himself since. */
+static void what_was_new_meanwhile_waits_too(void)
+{
+    begin();
+    for (node_no no = 1; no <= NODES; no++)
+        heal_placed(heal_of(no), f.now, 1);
+    set_down(3, true);
+    load(3, 400);
+    elapse(10 * USEC_PER_SEC);
+    f.lost[WIRE_PULL] = true;
+    set_down(3, false);
+    settle();
+    elapse(4 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(waiting(1, 3).dots, 400);
+    restart(1, BYTES_NONE, BYTES_NONE);
+    heal_placed(heal_of(1), f.now, 1);
+    heal_begin(heal_of(1), f.now);
+    settle();
+    elapse(4 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(waiting(1, 3).dots, 400);
+    f.lost[WIRE_PULL] = false;
+    elapse(20 * USEC_PER_SEC);
+    CU_ASSERT_EQUAL(waiting(1, 3).dots, 0);
+}
+
 CU_TestInfo logs_tests[] = {
+    {"what was new meanwhile waits, too", what_was_new_meanwhile_waits_too},
     {"what all have goes", what_all_have_goes},
     {"short logs cost no question", short_logs_cost_no_question},
     {"the newest comes first", the_newest_comes_first},
