@@ -288,19 +288,17 @@ bool moves_replicate(struct moves *m, const struct ring *ring, keyspace_no keysp
     bool was_there = k != NULL;
     if (was_there && strategy_equal(&k->place[k->places - 1].strategy, strategy))
         return false;
-    if (!was_there) {
+    if (!was_there)
         k = insert(m, keyspace);
-        add_place(k, ring_table(ring, RING_PUBLISHED)->number, strategy);
+    add_place(k, newest->number, strategy);
+    if (was_there) {
+        go(k, ring, slot);
+        prove_anew(m);
+    } else { /* nobody has anything of it, so it need not come from where others are */
         k->run = mem_new(struct move_run);
         k->run[0].since = slot;
         k->runs = 1;
     }
-    if (was_there || ring->tables > 1) {
-        add_place(k, newest->number, strategy);
-        go(k, ring, slot);
-    }
-    if (was_there)
-        prove_anew(m);
     moves_find_provers(m, ring);
     return true;
 }

@@ -69,8 +69,8 @@ struct moves {
 void moves_init(struct moves *m);
 void moves_close(struct moves *m);
 
-/* A keyspace is to be replicated so. A new one is, from `slot` on; in a ring that moves its ranges
- * move as well. One that was replicated otherwise sets out for the newest table and the new
+/* A keyspace is to be replicated so. A new one is, from `slot` on, by the newest table, also in a
+ * ring that moves. One that was replicated otherwise sets out for the newest table and the new
  * strategy, and whoever is waited for proves anew. False: it was so before. There must be room. */
 bool moves_replicate(struct moves *m, const struct ring *ring, keyspace_no keyspace,
                      const struct strategy *strategy, uint64_t slot);

@@ -44,9 +44,13 @@ struct placement *placement_of(const struct ring *ring, const struct moves_keysp
 
 struct placement *placement_build(const struct ring *ring, const struct strategy *strategy)
 {
+    struct ring published = *ring;
     struct moves m;
+    published.tables = 1;
     moves_init(&m);
-    (void)moves_replicate(&m, ring, 0, strategy, 0);
+    (void)moves_replicate(&m, &published, 0, strategy, 0);
+    if (ring->tables > 1)
+        moves_begin(&m, ring, 0);
     struct placement *p = placement_of(ring, &m.keyspace[0]);
     moves_close(&m);
     return p;

@@ -285,10 +285,15 @@ node_no ring_owner(const struct ring *ring, enum ring_when when, uint32_t dc, ra
     return ring_table(ring, when)->owner[(size_t)dc * ring->ranges + range];
 }
 
-uint32_t ring_count(const struct ring *ring, enum ring_when when, node_no node)
+uint32_t ring_table_count(const struct ring *ring, const struct ring_table *table, node_no node)
 {
     const struct ring_node *n = ring_find(ring, node);
-    return n != NULL ? count_in(ring, ring_table(ring, when), n) : 0;
+    return n != NULL ? count_in(ring, table, n) : 0;
+}
+
+uint32_t ring_count(const struct ring *ring, enum ring_when when, node_no node)
+{
+    return ring_table_count(ring, ring_table(ring, when), node);
 }
 
 token ring_token(const struct ring *ring, enum ring_when when, uint32_t dc, range_no range)

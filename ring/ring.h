@@ -100,6 +100,9 @@ node_no ring_owner(const struct ring *ring, enum ring_when when, uint32_t dc, ra
 /* How many ranges a node owns. A node that owns none is no member for a strategy. */
 uint32_t ring_count(const struct ring *ring, enum ring_when when, node_no node);
 
+/* The same, in this table of it. */
+uint32_t ring_table_count(const struct ring *ring, const struct ring_table *table, node_no node);
+
 /* The token that the owner of `range` in `dc` publishes, in that table. */
 token ring_token(const struct ring *ring, enum ring_when when, uint32_t dc, range_no range);
 

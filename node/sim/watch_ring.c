@@ -49,18 +49,18 @@ static bool numbers_agree(struct watch *w, unsigned node, const struct topology 
 /* --- placement */
 
 /* How many owners, or racks of owners, there are in a data centre ("": in all). */
-static uint32_t count_owners(const struct topology *t, enum ring_when when, const char *dc,
-                             bool racks)
+static uint32_t count_owners(const struct topology *t, const struct ring_table *table,
+                             const char *dc, bool racks)
 {
     uint32_t count = 0;
     for (size_t i = 0; i < t->count; i++) {
         const struct topology_node *n = &t->nodes[i];
-        bool seen = ring_count(t->ring, when, n->node) == 0 ||
+        bool seen = ring_table_count(t->ring, table, n->node) == 0 ||
                     (dc[0] != '\0' && strcmp(n->info.dc, dc) != 0);
         for (size_t k = 0; k < i && racks && !seen; k++) {
             const struct topology_node *b = &t->nodes[k];
-            seen = ring_count(t->ring, when, b->node) > 0 && strcmp(b->info.dc, n->info.dc) == 0 &&
-                   strcmp(b->info.rack, n->info.rack) == 0;
+            seen = ring_table_count(t->ring, table, b->node) > 0 &&
+                   strcmp(b->info.dc, n->info.dc) == 0 && strcmp(b->info.rack, n->info.rack) == 0;
         }
         count += !seen;
     }
@@ -88,11 +88,12 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static bool are_distinct(const struct topology *t, enum ring_when when, struct replicas r)
+static bool are_distinct(const struct topology *t, const struct ring_table *table,
+                         struct replicas r)
 {
     for (uint32_t i = 0; i < r.count; i++) {
         const struct topology_node *n = topology_find(t, r.node[i]);
-        if (n == NULL || n->state == NODE_LEFT || ring_count(t->ring, when, r.node[i]) == 0)
+        if (n == NULL || n->state == NODE_LEFT || ring_table_count(t->ring, table, r.node[i]) == 0)
             return false;
         for (uint32_t k = 0; k < i; k++) {
             if (r.node[k] == r.node[i])
@@ -103,18 +104,18 @@ static bool are_distinct(const struct topology *t, enum ring_when when, struct r
 }
 
 /* As many as asked for, or as there are; in a data centre on as many racks as can be. */
-static bool are_enough(const struct topology *t, enum ring_when when, const struct strategy *wanted,
-                       struct replicas r)
+static bool are_enough(const struct topology *t, const struct ring_table *table,
+                       const struct strategy *wanted, struct replicas r)
 {
     if (wanted->type == STRATEGY_SIMPLE)
-        return r.count == least(wanted->rf, count_owners(t, when, "", false));
+        return r.count == least(wanted->rf, count_owners(t, table, "", false));
     uint32_t total = 0;
     for (uint32_t i = 0; i < wanted->dcs; i++) {
         const char *dc = wanted->dc[i].name;
         uint32_t factor = wanted->dc[i].rf;
         uint32_t here = count_replicas(t, r, dc, false);
-        if (here != least(factor, count_owners(t, when, dc, false)) ||
-            count_replicas(t, r, dc, true) != least(factor, count_owners(t, when, dc, true)))
+        if (here != least(factor, count_owners(t, table, dc, false)) ||
+            count_replicas(t, r, dc, true) != least(factor, count_owners(t, table, dc, true)))
             return false;
         total += here;
     }
@@ -141,12 +142,14 @@ static bool placement_is_good(struct watch *w, unsigned node, const struct topol
         const struct move_run *run = moves_at(moves, range);
         const struct strategy *had =
             topology_is_moving(t) ? &moves->place[run->place].strategy : &wanted;
+        const struct ring_table *at = ring_find_table(t->ring, moves->place[run->place].table);
+        const struct ring_table *to = ring_find_table(t->ring, moves->place[run->goal].table);
         struct replicas now = placement_replicas(p, range);
         struct replicas later = placement_later(p, range);
         bool stays = run->stage == STAGE_SETTLED;
-        if (!are_distinct(t, RING_PUBLISHED, now) || !are_enough(t, RING_PUBLISHED, had, now) ||
-            !are_distinct(t, RING_NEWEST, later) ||
-            !(stays ? replicas_equal(now, later) : are_enough(t, RING_NEWEST, &wanted, later)))
+        if (!are_distinct(t, at, now) || !are_enough(t, at, had, now) ||
+            !are_distinct(t, to, later) ||
+            !(stays ? replicas_equal(now, later) : are_enough(t, to, &wanted, later)))
             return watch_fail(w,
                               "node %u at epoch %" PRIu64 ": range %" PRIu32
                               " of %s has not the replicas that it should have (%u now, %u later)",

@@ -270,6 +270,9 @@ static void keyspaces_come_and_go(void)
     CU_ASSERT_FALSE(moves_replicate(&m, ring, 3, &two, ++slot));
     CU_ASSERT_FALSE(moves_wait_for(&m, 5));
     CU_ASSERT_EQUAL(m.keyspace[0].keyspace, 3);
+    CU_ASSERT_EQUAL(m.keyspace[0].places, 1); /* it begins where all go */
+    CU_ASSERT_EQUAL(m.keyspace[0].place[0].table, ring_table(ring, RING_NEWEST)->number);
+    CU_ASSERT_EQUAL(m.keyspace[0].run[0].stage, STAGE_SETTLED);
     CU_ASSERT_EQUAL(m.keyspace[1].keyspace, KEYSPACE);
     CU_ASSERT_TRUE(moves_fit(&m, ring, slot));
     check_bytes();
