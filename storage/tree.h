@@ -111,10 +111,11 @@ enum err engine_tree_list(struct engine *e, keyspace_no keyspace, range_no range
 
 /* What these dots touched, as stretches, in no order, some maybe twice; a row is a stretch of
  * itself. In the arena. ERR_BEHIND when the log lacks some of them, ERR_TOO_BIG when there are more
- * than `max`. */
+ * than `max`, or their places are longer than bytes_max in all. */
 enum err engine_tree_touched(struct engine *e, keyspace_no keyspace, range_no range,
-                             const struct clock *dots, size_t max, struct arena *arena,
-                             struct tree_touched **ret, size_t *ret_count) MUST_CHECK;
+                             const struct clock *dots, size_t max, size_t bytes_max,
+                             struct arena *arena, struct tree_touched **ret,
+                             size_t *ret_count) MUST_CHECK;
 
 /* Read clean leaves again, about work_max fragments, and tell which have not the sum that they had:
  * something on the disk has changed that nobody wrote. The files are verified first, for what is

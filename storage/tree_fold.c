@@ -480,12 +480,14 @@ struct touched_list {
     struct arena *arena;
     struct tree_touched *items;
     size_t count, cap, max;
+    size_t bytes, bytes_max;
 };
 
 static enum err add_touched(void *arg, table_no table, struct bytes from, struct bytes upto)
 {
     struct touched_list *l = arg;
-    if (l->count == l->max)
+    l->bytes += from.len + upto.len;
+    if (l->count == l->max || l->bytes > l->bytes_max)
         return ERR_TOO_BIG;
     l->items = arena_grow(l->arena, l->items, l->count, &l->cap, sizeof *l->items);
     l->items[l->count++] =
@@ -494,11 +496,11 @@ static enum err add_touched(void *arg, table_no table, struct bytes from, struct
 }
 
 enum err engine_tree_touched(struct engine *e, keyspace_no keyspace, range_no range,
-                             const struct clock *dots, size_t max, struct arena *arena,
-                             struct tree_touched **ret, size_t *ret_count)
+                             const struct clock *dots, size_t max, size_t bytes_max,
+                             struct arena *arena, struct tree_touched **ret, size_t *ret_count)
 {
     struct range_state *r = engine_range(e, keyspace, range);
-    struct touched_list list = {.arena = arena, .max = max};
+    struct touched_list list = {.arena = arena, .max = max, .bytes_max = bytes_max};
     struct arena scratch;
     struct log_walk w;
     if (r->err != ERR_OK)

@@ -38,23 +38,25 @@
 #include "node/heal/heal_core.h"
 #include "storage/tree.h"
 
-#define COMPARE_WORK        1024u /* fragments read in one turn */
-#define COMPARE_WORK_GENTLE 512u  /* ... where nobody waits and no rate is to be reached */
-#define COMPARE_FRAGMENT    64u   /* bytes that one counts for, in the pace (pace.h) */
-#define COMPARE_TURN        2048u /* ... and a turn besides */
-#define COMPARE_PAUSE       (10 * USEC_PER_MS)
-#define COMPARE_PAUSE_BUSY  (50 * USEC_PER_MS)
-#define COMPARE_TOUCHED_MAX 4096u /* stretches that are left out */
-#define COMPARE_UNITS_MAX   4096u /* in a message */
-#define COMPARE_SLICES      16u
-#define COMPARE_LIST_MAX    1024u               /* rows of one list */
-#define COMPARE_STACK_MAX   16384u              /* then one stretch at a time goes down */
-#define COMPARE_TRIES_MAX   1000u               /* without getting on */
-#define COMPARE_REPLY_MAX   ((uint32_t)1 << 20) /* of rows, whatever is asked for */
-#define COMPARE_FIXED       40u /* bytes of a message but for its fields of bytes, about */
-#define SERVED_MAX          16u
-#define SERVED_KEPT         (5 * USEC_PER_SEC)
-#define SERVED_ACKS_MAX     64u
+#define COMPARE_WORK          1024u /* fragments read in one turn */
+#define COMPARE_WORK_GENTLE   512u  /* ... where nobody waits and no rate is to be reached */
+#define COMPARE_FRAGMENT      64u   /* bytes that one counts for, in the pace (pace.h) */
+#define COMPARE_TURN          2048u /* ... and a turn besides */
+#define COMPARE_PAUSE         (10 * USEC_PER_MS)
+#define COMPARE_PAUSE_BUSY    (50 * USEC_PER_MS)
+#define COMPARE_TOUCHED_MAX   4096u       /* stretches that are left out */
+#define COMPARE_UNITS_MAX     4096u       /* in a message */
+#define COMPARE_KEYS_MAX      (12u << 20) /* bytes of what is touched; of what is asked about */
+#define COMPARE_KEYS_READ_MAX (4 * COMPARE_KEYS_MAX) /* ... that are read of a peer's message */
+#define COMPARE_SLICES        16u
+#define COMPARE_LIST_MAX      1024u               /* rows of one list */
+#define COMPARE_STACK_MAX     16384u              /* then one stretch at a time goes down */
+#define COMPARE_TRIES_MAX     1000u               /* without getting on */
+#define COMPARE_REPLY_MAX     ((uint32_t)1 << 20) /* of rows, whatever is asked for */
+#define COMPARE_FIXED         40u /* bytes of a message but for its fields of bytes, about */
+#define SERVED_MAX            16u
+#define SERVED_KEPT           (5 * USEC_PER_SEC)
+#define SERVED_ACKS_MAX       64u
 
 /* --- compare_codec.c */
 

@@ -15,16 +15,27 @@ static void put_key(struct buf *out, struct key_coder *c, struct bytes key)
     buf_put_bytes(&c->last, key);
 }
 
-/* *last: the key before; then this one, in the arena. */
-static struct bytes read_key(struct reader *in, struct arena *arena, struct bytes *last)
+/* The keys of a message as they come, in the arena. A few bytes may stand for a long key, so what
+ * all come to is bounded. */
+struct key_reader {
+    struct arena *arena;
+    struct bytes last;
+    size_t bytes;
+};
+
+static struct bytes read_key(struct reader *in, struct key_reader *keys)
 {
     uint64_t shared = read_varint(in);
     struct bytes rest = read_vbytes(in);
-    if (in->failed || shared > last->len) {
+    struct bytes *last = &keys->last;
+    if (in->failed || shared > last->len ||
+        shared + rest.len > COMPARE_KEYS_READ_MAX - keys->bytes) {
         in->failed = true;
         return BYTES_NONE;
     }
     size_t len = (size_t)shared + rest.len;
+    keys->bytes += len;
+    struct arena *arena = keys->arena;
     uint8_t *key = arena_alloc(arena, len > 0 ? len : 1);
     for (size_t i = 0; i < len; i++)
         key[i] = i < shared ? last->data[i] : rest.data[i - shared];
@@ -46,15 +57,15 @@ void compare_put_touched(struct buf *out, const struct tree_touched *items, size
 enum err compare_read_touched(struct bytes in, struct arena *arena, struct touched *ret)
 {
     struct reader r = reader_make(in);
-    struct bytes last = BYTES_NONE;
+    struct key_reader keys = {.arena = arena};
     size_t cap = 0;
     *ret = (struct touched){0};
     while (reader_left(&r) > 0) {
         struct tree_touched t;
         uint64_t table = read_varint(&r);
         t.table = (table_no)table;
-        t.stretch.from = read_key(&r, arena, &last);
-        t.stretch.upto = read_key(&r, arena, &last);
+        t.stretch.from = read_key(&r, &keys);
+        t.stretch.upto = read_key(&r, &keys);
         if (r.failed || table > UINT32_MAX || ret->count == 2 * COMPARE_TOUCHED_MAX)
             return ERR_MALFORMED;
         ret->items = arena_grow(arena, ret->items, ret->count, &cap, sizeof *ret->items);
@@ -73,14 +84,14 @@ enum err compare_read_places(struct bytes in, bool hashed, struct arena *arena,
                              struct compare_place **ret, size_t *ret_count)
 {
     struct reader r = reader_make(in);
-    struct bytes last = BYTES_NONE;
+    struct key_reader keys = {.arena = arena};
     struct compare_place *out = NULL;
     size_t count = 0, cap = 0;
     while (reader_left(&r) > 0) {
         struct compare_place p = {0};
         uint64_t table = read_varint(&r);
         p.table = (table_no)table;
-        p.place = read_key(&r, arena, &last);
+        p.place = read_key(&r, &keys);
         p.hash = hashed ? read_u64(&r) : 0;
         const struct compare_place *before = count > 0 ? &out[count - 1] : NULL;
         if (r.failed || table > UINT32_MAX || count == COMPARE_UNITS_MAX ||
@@ -134,7 +145,7 @@ enum err compare_read_units(struct bytes in, struct arena *arena, struct compare
                             size_t *ret_count)
 {
     struct reader r = reader_make(in);
-    struct bytes last = BYTES_NONE;
+    struct key_reader keys = {.arena = arena};
     struct compare_unit *units = NULL;
     size_t count = 0, cap = 0;
     while (reader_left(&r) > 0) {
@@ -145,8 +156,8 @@ enum err compare_read_units(struct bytes in, struct arena *arena, struct compare
             return ERR_MALFORMED;
         uint64_t table = follows ? units[count - 1].table : read_varint(&r);
         u.table = (table_no)table;
-        u.stretch.from = follows ? units[count - 1].stretch.upto : read_key(&r, arena, &last);
-        u.stretch.upto = read_key(&r, arena, &last);
+        u.stretch.from = follows ? units[count - 1].stretch.upto : read_key(&r, &keys);
+        u.stretch.upto = read_key(&r, &keys);
         u.list = (flags & UNIT_LIST) != 0;
         if (u.list)
             u.hashes = read_hashes(&r, arena, &u.count);

@@ -100,7 +100,7 @@ enum err compare_touched(struct heal *h, const struct compare_range *r, const st
     clock_init(&dots);
     clock_missing(engine_clock(h->engine, r->keyspace, r->range), cut, &dots);
     enum err err = engine_tree_touched(h->engine, r->keyspace, r->range, &dots, COMPARE_TOUCHED_MAX,
-                                       arena, &ret->items, &ret->count);
+                                       COMPARE_KEYS_MAX, arena, &ret->items, &ret->count);
     clock_close(&dots);
     return err;
 }

@@ -139,8 +139,10 @@ static enum err fill(struct asking *a)
     uint64_t stop = engine_stats(h->engine).fragments_read + a->work;
     enum err err = ERR_OK;
     bool one = s->stack_count > COMPARE_STACK_MAX;
+    size_t before = arena_used(&s->arena);
     while (s->stack_count > 0 && err == ERR_OK && a->out.len < h->config.compare_bytes_max &&
            s->units_count + COMPARE_SLICES < COMPARE_UNITS_MAX &&
+           (s->units_count == 0 || arena_used(&s->arena) - before < COMPARE_KEYS_MAX) &&
            engine_stats(h->engine).fragments_read < stop && !(one && s->units_count > 0)) {
         struct walk_item item = s->stack[--s->stack_count];
         err = item.differs ? ask_slices(a, &item) : ask_sum(a, &item);

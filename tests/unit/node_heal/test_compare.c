@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "node/heal/compare.h"
 #include "ring/token.h"
 #include "storage/store_mem.h"
 #include "storage/tree.h"
@@ -263,7 +264,37 @@ static void one_table_moves_no_clock(void)
     clock_close(&before);
 }
 
+/* Keys come without what they share with the one before: so a few bytes can be a long key. What is
+ * made of them in memory is bounded by bytes, too, not by their number alone: of a partition with a
+ * long key, or of who sends what it likes. */
+static void a_message_is_as_large_as_it_looks(void)
+{
+    enum { LONG = 60000, MANY = 2000 };
+    struct arena arena = {0};
+    struct buf in;
+    struct touched touched;
+    char *key = arena_zero(&arena, LONG + 1);
+    memset(key, 'k', LONG);
+    buf_init(&in, 1 << 20);
+    for (int i = 0; i < MANY; i++) {
+        buf_put_varint(&in, TABLE);
+        buf_put_varint(&in, i == 0 ? 0 : LONG);
+        buf_put_vbytes(&in, i == 0 ? bytes_text(key) : BYTES_NONE);
+        buf_put_varint(&in, LONG);
+        buf_put_vbytes(&in, BYTES_LIT("y"));
+    }
+    CU_ASSERT_EQUAL(buf_finish(&in), ERR_OK);
+    CU_ASSERT(in.len < 100000);
+    size_t before = arena_used(&arena);
+    enum err err = compare_read_touched(buf_bytes(&in), &arena, &touched);
+    CU_ASSERT(err == ERR_OK || err == ERR_MALFORMED || err == ERR_TOO_BIG);
+    CU_ASSERT(arena_used(&arena) - before < 64 << 20);
+    buf_close(&in);
+    arena_close(&arena);
+}
+
 CU_TestInfo compare_tests[] = {
+    {"a message is as large as it looks", a_message_is_as_large_as_it_looks},
     {"equal ranges cost a question", equal_ranges_cost_a_question},
     {"what is planted is found", what_is_planted_is_found},
     {"rows of two tables have the same keys", rows_of_two_tables_have_the_same_keys},

@@ -224,8 +224,8 @@ static void what_the_log_lacks_is_dirty(void)
     struct tree_touched *touched;
     size_t count;
     CU_ASSERT_EQUAL(engine_tree_touched(w.engine, KEYSPACE, RANGE,
-                                        engine_clock(w.engine, KEYSPACE, RANGE), 100000, &w.arena,
-                                        &touched, &count),
+                                        engine_clock(w.engine, KEYSPACE, RANGE), 100000, SIZE_MAX,
+                                        &w.arena, &touched, &count),
                     ERR_BEHIND);
     tree_world_check(&w);
     CU_ASSERT_EQUAL(engine_stats(w.engine).trees_built, 1);

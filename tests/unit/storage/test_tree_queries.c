@@ -81,7 +81,8 @@ static void what_dots_touched(void)
     CU_ASSERT_EQUAL(engine_apply(w.engine, KEYSPACE, RANGE, &p, dot, NULL, 0), ERR_OK);
     clock_missing(engine_clock(w.engine, KEYSPACE, RANGE), &before, &dots);
     CU_ASSERT_EQUAL_FATAL(
-        engine_tree_touched(w.engine, KEYSPACE, RANGE, &dots, 10, &w.arena, &t, &count), ERR_OK);
+        engine_tree_touched(w.engine, KEYSPACE, RANGE, &dots, 10, SIZE_MAX, &w.arena, &t, &count),
+        ERR_OK);
     CU_ASSERT_EQUAL(count, 3); /* a row, a head, rows */
     CU_ASSERT(is_touched(t, count, 3, "p3", "000003"));
     CU_ASSERT(!is_touched(t, count, 3, "p3", "0000030"));
@@ -91,8 +92,9 @@ static void what_dots_touched(void)
     CU_ASSERT(is_touched(t, count, 5, "k", "b"));
     CU_ASSERT(is_touched(t, count, 5, "k", "cc"));
     CU_ASSERT(!is_touched(t, count, 5, "k", "d"));
-    CU_ASSERT_EQUAL(engine_tree_touched(w.engine, KEYSPACE, RANGE, &dots, 2, &w.arena, &t, &count),
-                    ERR_TOO_BIG);
+    CU_ASSERT_EQUAL(
+        engine_tree_touched(w.engine, KEYSPACE, RANGE, &dots, 2, SIZE_MAX, &w.arena, &t, &count),
+        ERR_TOO_BIG);
     clock_close(&before);
     clock_close(&dots);
     tree_world_close(&w);
@@ -290,7 +292,8 @@ static struct tree_touched *touched_since(struct tree_world *w, const struct tre
     clock_missing(engine_clock(w->engine, KEYSPACE, RANGE),
                   engine_clock(other->engine, KEYSPACE, RANGE), &dots);
     CU_ASSERT_EQUAL_FATAL(
-        engine_tree_touched(w->engine, KEYSPACE, RANGE, &dots, 10000, &w->arena, &t, &n), ERR_OK);
+        engine_tree_touched(w->engine, KEYSPACE, RANGE, &dots, 10000, SIZE_MAX, &w->arena, &t, &n),
+        ERR_OK);
     struct tree_touched *both = arena_array(&w->arena, struct tree_touched, *count + n);
     for (size_t i = 0; i < *count + n; i++)
         both[i] = i < *count ? had[i] : t[i - *count];
