@@ -74,6 +74,8 @@ struct node_config {
     uint64_t handoff_min, handoff_max; /* bytes a second; 0: as node/heal has it */
     uint32_t tree_width;               /* 0, and below: as storage has it */
     size_t tree_bytes_max;
+    const char
+        *given_up; /* a sentence about the store that was here before; NULL: there was none */
     const char *tree_key; /* of digests, the same on all nodes; empty or NULL: cluster_name */
     bool authenticate;    /* PasswordAuthenticator; else AllowAllAuthenticator */
     bool authorize;       /* CassandraAuthorizer; else AllowAllAuthorizer */

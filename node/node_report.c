@@ -244,6 +244,8 @@ static json_t *notes_json(struct node *n, struct now now)
     json_t *notes = json_array();
     if (node_lost_hints_text(n, now, text, sizeof text))
         json_array_append_new(notes, json_string(text));
+    if (n->config.given_up != NULL)
+        json_array_append_new(notes, json_string(n->config.given_up));
     return notes;
 }
 

@@ -345,7 +345,33 @@ static bool may_begin_anew(const char *path, const struct node_config *config,
                           "start with --replace_address=%s and with another living node among the "
                           "--seeds",
                           what.text, at) == ERR_OK;
+    if (!kept->known && config->replaces.port == 0)
+        return errmsg_set(why, ERR_CORRUPT,
+                          "%s; whether this node was the only replica of anything is not known "
+                          "(%s/.members is missing or damaged). What is left of it is untouched in "
+                          "%s: put a backup there, or start with --replace_address=%s to come back "
+                          "with what other replicas have (what is left is then kept in %s/lost-*)",
+                          what.text, path, path, at, path) == ERR_OK;
     return true;
+}
+
+/* What people read in the log and, as long as it is there, in the status. */
+static void say_given_up(const char *path, const struct kept *kept, struct log *log,
+                         const struct errmsg *why)
+{
+    char text[KEPT_WHY_SIZE];
+    snprintf(text, sizeof text,
+             "the disk of this node was lost (%s); what is left of it is kept in %s/lost-*, until "
+             "somebody removes that. It began anew, in place of what it was, with what other "
+             "replicas have%s%s",
+             why->text, path,
+             kept->only[0] != 0 ? ": rows that it alone had are gone, of the keyspaces "
+             : kept->known      ? "; it was the only replica of nothing"
+                                : ": rows that it alone had, if there were any, are gone",
+             kept->only);
+    if (kept_say_why(path, text) != ERR_OK)
+        log_line(log, shell_now().wall, LOG_WARN, "%s/.given-up cannot be written", path);
+    log_line(log, shell_now().wall, LOG_WARN, "the data of this node is given up: %s", text);
 }
 
 /* Vital records are lost, or what belongs to the data: it cannot go on as what it was. In a ring of
@@ -361,11 +387,7 @@ static bool begins_anew(const char *path, const struct node_config *config, cons
         *why = aside;
         return false;
     }
-    log_line(
-        log, shell_now().wall, LOG_WARN,
-        "the data of this node is given up and kept in %s/lost-* -> it begins anew, in place of "
-        "what it was",
-        path);
+    say_given_up(path, kept, log, why);
     return true;
 }
 
@@ -385,6 +407,9 @@ static enum err run_once(struct shell *shell, const struct node_config *config, 
     m->done += store_leveldb_mended(store);
     m->useless = m->useless || (m->look && !store_leveldb_mended(store));
     with.mends = !m->useless && m->done < MENDS_MAX;
+    char given_up[KEPT_WHY_SIZE];
+    if (store_leveldb_was_set_aside(path) && kept_why(path, given_up))
+        with.given_up = given_up;
     if (with.replaces.port == 0 && store_leveldb_was_set_aside(path))
         with.replaces = with.endpoint;
     if (with.replaces.port != 0)

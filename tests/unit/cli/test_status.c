@@ -50,6 +50,8 @@ static void as_people_and_programs_want_it(void)
                          TABLE_AS_TABLE, "deletions in 1 range are kept until"));
     CU_ASSERT_TRUE(shows(VERB_status, "{\"missing\":1200,\"handoff_rate\":1572864}", TABLE_AS_TABLE,
                          "Catching up: 1200 writes to come, at up to 1.5 MiB a second"));
+    CU_ASSERT_TRUE(shows(VERB_status, "{\"notes\":[\"one\",5,\"two of them\"]}", TABLE_AS_TABLE,
+                         "\nNote: one.\n\nNote: two of them.\n"));
     CU_ASSERT_TRUE(shows(VERB_ring, "{\"owners\":{\"d\":[1,[]]}}", TABLE_AS_TABLE, "0 ranges"));
 }
 
