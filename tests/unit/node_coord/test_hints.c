@@ -286,6 +286,7 @@ static void what_is_lost_is_known_after_a_restart(void)
         CU_ASSERT_EQUAL(l->at, life == 0 ? 0 : 77);
         hints_lost_at(&hints, 77 + life);
         if (life == 1) {
+            CU_ASSERT_FATAL(hints.gone_count == 1);
             CU_ASSERT(hints.gone[0].table == 9 && hints.gone[0].token == a.part.token);
             hints_gone_told(&hints, 0);
             CU_ASSERT_FALSE(hints_has_gone(&hints));
