@@ -131,6 +131,12 @@ bool node_damage_text(struct node *n, char *out, size_t size)
                  "has told that it has them; %zu more are being rebuilt%s",
                  damaged, (unsigned)first.range, k != NULL ? k->name : "?", rebuilding,
                  way_out(n, &first, k != NULL ? k->name : "?"));
+    else if (rebuilding > 0 && heal_rebuild_waits_for(n->heal) != 0)
+        snprintf(
+            out, size,
+            "%zu damaged ranges are being rebuilt from the other replicas; that waits for node "
+            "%u, which is down: start it, or replace it",
+            rebuilding, (unsigned)heal_rebuild_waits_for(n->heal));
     else if (rebuilding > 0)
         snprintf(out, size, "%zu damaged ranges are being rebuilt from the other replicas",
                  rebuilding);

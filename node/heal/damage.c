@@ -107,6 +107,17 @@ static bool is_waited_for(const struct heal *h, const struct cluster_node *n)
     return waited;
 }
 
+node_no heal_rebuild_waits_for(const struct heal *h)
+{
+    const struct cluster_node *nodes;
+    size_t count = cluster_nodes(h->cluster, &nodes);
+    for (size_t i = 0; i < count; i++) {
+        if (is_waited_for(h, &nodes[i]) && !cluster_is_alive(h->cluster, nodes[i].node))
+            return nodes[i].node;
+    }
+    return 0;
+}
+
 static void check_rebuilt(struct heal *h, struct now now)
 {
     const struct cluster_node *nodes;

@@ -413,6 +413,10 @@ bool heal_met_damage(const struct heal *h);
 /* *at := the first from *at on. False: none. */
 bool heal_next_damaged(const struct heal *h, struct heal_damaged *at);
 
+/* A replica of ranges that are being rebuilt that is down: they are not whole before it is asked.
+ * 0: none is. */
+node_no heal_rebuild_waits_for(const struct heal *h);
+
 struct heal_given_up {
     size_t ranges; /* damaged here, and no other node is to have them */
     size_t others; /* damaged here, and another replica may have them: these stay */

@@ -300,6 +300,7 @@ static void who_is_dead_is_waited_for(void)
     CU_ASSERT_EQUAL(read_all(3), ERR_CORRUPT);
     elapse(20 * USEC_PER_SEC);
     CU_ASSERT_EQUAL(serving(3, range), ERR_UNAVAILABLE);
+    CU_ASSERT_EQUAL(heal_rebuild_waits_for(f.node[2].heal), 2);
     CU_ASSERT_EQUAL(engine_range_error(f.node[2].engine, KEYSPACE, range), ERR_OK);
     while (range_of(key) != range)
         key++;
@@ -312,6 +313,7 @@ static void who_is_dead_is_waited_for(void)
     elapse(20 * USEC_PER_SEC);
     CU_ASSERT_EQUAL(serving(3, range), ERR_UNAVAILABLE);
     set_down(2, false);
+    CU_ASSERT_EQUAL(heal_rebuild_waits_for(f.node[2].heal), 0);
     elapse(20 * USEC_PER_SEC);
     CU_ASSERT_EQUAL(serving(3, range), ERR_OK);
     CU_ASSERT(all_equal());
