@@ -212,6 +212,9 @@ static enum err start(struct asked *a, struct now now, json_t *request, struct b
         return errmsg_set(reterr, err, "%s", store_failure_text(a->n));
     if (err == ERR_UNAVAILABLE)
         return errmsg_set(reterr, err, "this node is not ready: %s", node_phase(a->n));
+    if (err == ERR_TOO_BIG)
+        return errmsg_set(reterr, err, "a repair takes %u keyspaces at most: name them one by one",
+                          REPAIR_PARTS_MAX);
     if (err == ERR_OVERLOADED)
         return errmsg_set(reterr, err, "%u repairs run here already", REPAIR_RUNNING_MAX);
     if (err != ERR_OK)

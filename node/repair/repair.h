@@ -171,7 +171,7 @@ const char *repair_stopped(const struct repair *r);
 
 /* A run begins, or one of this node that does all of it already is joined. ERR_OVERLOADED: too many
  * run; ERR_UNAVAILABLE: this node is not ready, or stopped; ERR_NOT_FOUND: nothing of the kind is
- * there; ERR_TOO_BIG. */
+ * there; ERR_TOO_BIG: more than REPAIR_PARTS_MAX keyspaces are wanted. */
 enum err repair_run_start(struct repair *r, struct now now, const struct repair_wish *wish,
                           uint64_t *ret_id, bool *ret_joined) MUST_CHECK;
 

@@ -55,7 +55,9 @@ static bool make_part(struct repair *r, const struct repair_wish *wish,
     return true;
 }
 
-static struct managed *make_run(struct repair *r, struct now now, const struct repair_wish *wish)
+/* *ret_all: there was room for each keyspace that is wanted. */
+static struct managed *make_run(struct repair *r, struct now now, const struct repair_wish *wish,
+                                bool *ret_all)
 {
     struct managed *m = manage_make(r, REPAIR_PARTS_MAX);
     keyspace_no keyspace = 0;
@@ -64,13 +66,16 @@ static struct managed *make_run(struct repair *r, struct now now, const struct r
     m->run.preview = wish->preview;
     m->run.only = wish->only;
     m->run.began = now.wall;
-    for (size_t i = 0; i < wish->scopes_count && m->run.parts_count < REPAIR_PARTS_MAX; i++)
-        (void)make_part(r, wish, &wish->scopes[i], m);
+    size_t made = 0;
+    for (; made < wish->scopes_count && m->run.parts_count < REPAIR_PARTS_MAX; made++)
+        (void)make_part(r, wish, &wish->scopes[made], m);
     while (wish->scopes_count == 0 && m->run.parts_count < REPAIR_PARTS_MAX &&
            cluster_next_keyspace(r->cluster, keyspace, &keyspace)) {
         (void)make_part(r, wish, &(struct repair_scope){.keyspace = keyspace}, m);
         keyspace++;
     }
+    *ret_all = made == wish->scopes_count &&
+               (wish->scopes_count > 0 || !cluster_next_keyspace(r->cluster, keyspace, &keyspace));
     return m;
 }
 
@@ -166,10 +171,11 @@ enum err repair_run_start(struct repair *r, struct now now, const struct repair_
 {
     if (!r->begun || cluster_self(r->cluster) == 0 || repair_stopped(r) != NULL)
         return ERR_UNAVAILABLE;
-    struct managed *m = make_run(r, now, wish);
-    if (m->run.parts_count == 0) {
+    bool all;
+    struct managed *m = make_run(r, now, wish, &all);
+    if (m->run.parts_count == 0 || !all) {
         manage_free(m);
-        return ERR_NOT_FOUND;
+        return all ? ERR_NOT_FOUND : ERR_TOO_BIG;
     }
     for (size_t i = 0; i < r->runs_count; i++) {
         if (!does_all_of(&r->runs[i]->run, &m->run))

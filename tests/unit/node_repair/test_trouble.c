@@ -108,6 +108,23 @@ static void who_cannot_write_leads_nothing(void)
     CU_ASSERT_EQUAL(counts[0], 128);
 }
 
+/* All that is not compared would pass for equal. */
+static void more_than_a_run_takes_is_refused(void)
+{
+    static struct repair_scope scopes[REPAIR_PARTS_MAX + 1];
+    struct repair_wish wish = {.scopes = scopes, .scopes_count = ARRAY_LEN(scopes)};
+    const struct repair_run *const *runs;
+    uint64_t id;
+    bool joined;
+    world_setup(3, 16, 3);
+    for (size_t i = 0; i < ARRAY_LEN(scopes); i++)
+        scopes[i].keyspace = KEYSPACE + i % KEYSPACES;
+    CU_ASSERT_EQUAL(repair_run_start(w.node[0].repair, w.now, &wish, &id, &joined), ERR_TOO_BIG);
+    CU_ASSERT_EQUAL(repair_runs(w.node[0].repair, &runs), 0);
+    wish.scopes_count--;
+    CU_ASSERT_EQUAL(repair_run_start(w.node[0].repair, w.now, &wish, &id, &joined), ERR_OK);
+}
+
 static void set_dots(unsigned nodes, range_no range, uint64_t dots)
 {
     for (unsigned i = 0; i < w.nodes; i++) {
@@ -548,6 +565,7 @@ CU_TestInfo trouble_tests[] = {
     {"what has one replica is read", what_has_one_replica_is_read},
     {"who joins knows of now", who_joins_knows_of_now},
     {"problems are named", problems_are_named},
+    {"more than a run takes is refused", more_than_a_run_takes_is_refused},
     {"who is damaged is named", who_is_damaged_is_named},
     {"who cannot write leads nothing", who_cannot_write_leads_nothing},
     {"damaged ranges are told apart", damaged_ranges_are_told_apart},
