@@ -90,6 +90,7 @@ static void who_cannot_write_leads_nothing(void)
     world_elapse(2 * USEC_PER_SEC / 100);
     store_mem_fail(w.node[0].store, 0, ERR_FULL, "no space left");
     world_elapse(10 * USEC_PER_MS);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(repair_stopped(w.node[0].repair));
     CU_ASSERT_STRING_EQUAL(repair_stopped(w.node[0].repair), "no space left");
     w.session_err = ERR_IO;
     w.session_errs = 100000;
