@@ -197,11 +197,15 @@
     X(mark_not_kept, "that a range needs its trees compared is forgotten with a restart")          \
     X(read_in_name_only, "who is asked to read all again says that it has, and has not")           \
     X(same_unasked, "two peers are told that they are equal, each equal at another time")          \
+    X(same_for_ever, "what was found equal counts, though it was forgotten since")                 \
+    X(many_are_alike, "ranges that are asked about by one hash are equal whatever it is")          \
+    X(many_impatient, "who is asked about many ranges is asked again each two seconds")            \
     X(away_till_equal, "who was away is waited for until all clocks are equal at one moment")      \
     X(preview_mends, "a leaf that a preview finds wrong is mended at once, behind its back")       \
     X(repair_breadth_first,                                                                        \
       "all ranges are compared with one replica before any is with the next")                      \
     X(repair_reads_all_first, "a leader reads all of its ranges again at once")                    \
+    X(repair_batches_shrink, "the slower a full run is, the more batches it has")                  \
     X(repair_not_again, "who was compared with first does not get what a later replica brought")   \
     X(left_out_is_equal, "a range is equal though a replica lacks what was left out")              \
     X(alone_is_unread, "a full run does not read what has one replica")                            \
@@ -221,6 +225,7 @@
     X(alike_is_told, "a session brings rows that the other one has just so")                       \
     X(absence_wins, "what most have lost goes where it still is")                                  \
     X(vote_over_writes, "what lost a vote is replaced, though it was written to meanwhile")        \
+    X(vote_keeps_cut, "a vote waits for ever for what has come")                                   \
     X(vote_takes_deletions, "a deletion that most have dropped is voted away from what it covers") \
     X(dropped_comes_back, "a session brings a deletion back to who has dropped it")                \
     X(preview_votes, "a preview replaces what lost")

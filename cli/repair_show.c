@@ -100,6 +100,7 @@ enum err repair_watch_take(struct bytes answer, struct repair_watch *ret, struct
     X("rows_received", "received", true)                                                           \
     X("rows_sent", "sent", true)                                                                   \
     X("bytes_search", "search bytes", false)                                                       \
+    X("bytes_hashes", "of them hashes", false)                                                     \
     X("bytes_received", "bytes received", false)                                                   \
     X("bytes_sent", "bytes sent", false)
 
@@ -363,6 +364,19 @@ static void put_sentence(const json_t *run, struct buf *out)
                    damaged);
 }
 
+/* What it costs when nothing differs, and what the rest of it was for. */
+static void put_search(const json_t *run, struct buf *out)
+{
+    uint64_t all = number_of(run, "bytes_search"), hashes = number_of(run, "bytes_hashes");
+    if (all <= hashes)
+        return;
+    buf_put_text(out, "Of the search ");
+    status_put_size(out, (double)hashes);
+    buf_put_text(out, " compared hashes of ranges, and ");
+    status_put_size(out, (double)(all - hashes));
+    buf_put_text(out, " looked further where they differed.\n");
+}
+
 static int code_of(const json_t *run)
 {
     bool preview = json_is_true(json_object_get(run, "preview"));
@@ -402,6 +416,7 @@ enum err repair_render(struct bytes answer, enum table_format format, struct tab
     if (format == TABLE_AS_TABLE) {
         buf_put_text(out, "\n");
         put_sentence(run, out);
+        put_search(run, out);
         put_problems(run, out);
     }
     json_decref(run);

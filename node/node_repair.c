@@ -56,6 +56,7 @@ static struct repair_sums sums_of(const struct heal_figures *f)
                                 .rows_read = f->rows_read,
                                 .messages = f->messages,
                                 .bytes_search = f->bytes_search,
+                                .bytes_hashes = f->bytes_hashes,
                                 .bytes_received = f->bytes_received,
                                 .bytes_sent = f->bytes_sent};
 }
@@ -156,7 +157,8 @@ static void begin_batch(struct node *n, const struct repair_effect *e)
                                     .tables_count = e->compare.tables_count,
                                     .full = e->compare.full,
                                     .preview = e->compare.preview,
-                                    .read_since = e->compare.read_since};
+                                    .since = e->compare.since,
+                                    .more = e->compare.more};
     struct repair_sums none = {0};
     if (!heal_compare_ranges(n->heal, n->now, e->compare.batch, &what))
         repair_compared_all(n->repair, n->now, e->compare.batch, ERR_OVERLOADED, &none);

@@ -32,6 +32,7 @@ void compare_free(struct heal *h)
     }
     many_free(h);
     serve_many_free(h);
+    same_free(h);
     serve_compare_free(h);
 }
 

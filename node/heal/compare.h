@@ -54,6 +54,7 @@
 #define COMPARE_TRIES_MAX     1000u               /* without getting on */
 #define COMPARE_REPLY_MAX     ((uint32_t)1 << 20) /* of rows, whatever is asked for */
 #define COMPARE_FIXED         40u /* bytes of a message but for its fields of bytes, about */
+#define COMPARE_ENVELOPE      10u /* ... that who and when take besides, as it leaves the node */
 #define SERVED_MAX            16u
 #define SERVED_KEPT           (5 * USEC_PER_SEC)
 #define SERVED_ACKS_MAX       64u

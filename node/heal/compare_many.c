@@ -1,6 +1,8 @@
 /* compare_many.c - many ranges and one peer: see compare_many.h. */
 #include "node/heal/compare_many.h"
 
+#include "base/mutant.h"
+
 /* --- life */
 
 static void many_close(struct heal *h, size_t at)
@@ -34,6 +36,7 @@ static void many_end(struct heal *h, struct now now, size_t at, enum err err)
     struct comparing_many *m = h->many[at];
     struct heal_effect *e = NULL;
     m->figures.rows_read = m->rows_read;
+    same_over(h, now, m);
     many_count_bytes(h, m->id, &m->figures);
     if ((m->id & ROUNDS_ID) != 0) {
         rounds_ended(h, now, m->id);
@@ -86,7 +89,8 @@ bool heal_compare_ranges(struct heal *h, struct now now, uint64_t id,
     m->full = what->full;
     m->preview = what->preview;
     m->gentle = what->gentle;
-    m->read_since = what->read_since;
+    m->more = what->more;
+    m->since = what->since;
     m->read_due = USEC_NEVER;
     m->began = m->due = now.mono;
     enum many_state state = m->full ? MANY_UNREAD : MANY_WAITING;
@@ -120,6 +124,7 @@ void heal_add_figures(struct heal_figures *all, const struct heal_figures *one)
     all->leaves_wrong += one->leaves_wrong;
     all->messages += one->messages;
     all->bytes_search += one->bytes_search;
+    all->bytes_hashes += one->bytes_hashes;
     all->bytes_received += one->bytes_received;
     all->bytes_sent += one->bytes_sent;
 }
@@ -251,11 +256,20 @@ static bool add_root(struct heal *h, struct now now, struct comparing_many *m,
     return err != ERR_OK || done;
 }
 
-void many_asks(struct heal *h, struct now now, struct comparing_many *m)
+void many_count(struct comparing_many *m, const struct wire_message *message)
 {
-    m->request = ++h->requests;
-    m->asks_to_read = false;
-    m->answer_due = now.mono + h->config.timeout_us;
+    size_t size = wire_size(message) + COMPARE_ENVELOPE;
+    m->figures.messages++;
+    m->figures.bytes_search += size;
+    m->figures.bytes_hashes += m->each ? 0 : size;
+}
+
+/* As long as somebody was slow of late. */
+static usec patience(struct heal *h, struct now now)
+{
+    if (h->many_patience < MANY_PATIENCE || now.mono - h->many_slow_at > 16 * h->many_patience)
+        h->many_patience = MANY_PATIENCE;
+    return h->many_patience;
 }
 
 static void send_roots(struct heal *h, struct now now, struct comparing_many *m)
@@ -263,27 +277,27 @@ static void send_roots(struct heal *h, struct now now, struct comparing_many *m)
     struct wire_message message = {.type = WIRE_COMPARE_ROOTS};
     struct wire_compare_roots *q = &message.compare_roots;
     struct buf tables, roots;
-    range_no before = 0;
+    usec patient = patience(h, now);
     buf_init(&tables, WIRE_MESSAGE_MAX / 4);
     buf_init(&roots, WIRE_MESSAGE_MAX / 4);
     for (size_t i = 0; i < m->tables_count; i++)
         buf_put_u32(&tables, m->tables[i]);
-    for (size_t i = 0; i < m->asked_count; i++) {
-        struct many_range *range = m->asked[i].range;
-        uint64_t step = range->range - before;
-        buf_put_varint(&roots, 2 * step + m->asked[i].young);
-        buf_put_u64(&roots, m->asked[i].hash);
-        before = range->range;
-        range->state = MANY_ASKED;
-    }
-    many_asks(h, now, m);
+    m->each = m->each || m->asked_count == 1;
+    many_put_roots(&roots, m->asked, m->asked_count, m->each);
+    for (size_t i = 0; i < m->asked_count; i++)
+        m->asked[i].range->state = MANY_ASKED;
+    m->request = ++m->requests;
+    m->asked_at = now.mono;
+    m->answer_due = now.mono + patient + h->config.timeout_us;
     *q = (struct wire_compare_roots){
-        .session = m->no, .request = m->request, .keyspace = m->keyspace, .gentle = m->gentle};
-    q->paced = compare_is_paced(h, m->id);
+        .session = m->no, .request = m->request, .keyspace = m->keyspace};
+    q->how = (m->gentle ? MANY_GENTLE : 0u) | (compare_is_paced(h, m->id) ? MANY_PACED : 0u) |
+             (m->full ? MANY_READ : 0u) | (m->preview ? MANY_PREVIEW : 0u) |
+             (m->each ? MANY_EACH : 0u);
+    q->patience = (uint32_t)(patient / USEC_PER_MS);
     q->tables = heal_keep(h, &tables);
     q->roots = heal_keep(h, &roots);
-    m->figures.messages++;
-    m->figures.bytes_search += COMPARE_FIXED + q->tables.len + q->roots.len;
+    many_count(m, &message);
     heal_send(h, m->peer, &message);
     buf_close(&tables);
     buf_close(&roots);
@@ -313,20 +327,22 @@ static void ask_about_roots(struct heal *h, struct now now, struct comparing_man
         send_roots(h, now, m);
 }
 
-/* What is to be read first, and then that; then the next ones. */
+/* When what is to be read is read; then the next ones. */
 static void ask(struct heal *h, struct now now, struct comparing_many *m)
 {
-    if (many_ask_to_read(h, now, m))
+    if (m->read_due != USEC_NEVER)
         return;
     ask_about_roots(h, now, m);
-    if (m->asked_count == 0 && m->first == m->ranges_count && many_reads_next(h, now, m))
+    if (m->asked_count == 0 && m->first == m->ranges_count && many_reads_next(now, m))
         m->first = 0;
 }
 
-static void ask_again(struct comparing_many *m, size_t from)
+static void ask_again(struct comparing_many *m)
 {
-    for (size_t i = from; i < m->asked_count && !m->asks_to_read; i++)
-        m->asked[i].range->state = MANY_WAITING;
+    for (size_t i = 0; i < m->asked_count; i++) {
+        if (m->asked[i].range->state == MANY_ASKED)
+            m->asked[i].range->state = MANY_WAITING;
+    }
     m->first = 0;
     m->request = 0;
 }
@@ -358,11 +374,13 @@ static void tell_equal(struct heal *h, struct now now, struct comparing_many *m,
     figures.proved = durable && is_proved(h, m, a);
     a->proved = figures.proved && m->tables_count == 0 && (m->id & ROUNDS_ID) == 0;
     if (a->proved)
-        same_found(h, now, m, a);
+        same_found(h, m, a);
     range_no range = a->range->range;
+    struct now then = now;
+    then.wall -= now.mono - m->asked_at;
     h->stats.compared++;
     if (figures.proved && m->tables_count == 0)
-        proved_by_trees(h, now, m->keyspace, range, m->peer);
+        proved_by_trees(h, then, m->keyspace, range, m->peer);
     if (m->tables_count == 0)
         marks_done(h, m->keyspace, range, m->peer, a->mark);
     rounds_compared(h, now, m->keyspace, range, m->peer, ERR_OK, figures.proved);
@@ -399,27 +417,57 @@ void many_alone_read(struct heal *h, struct comparing_many *m, struct many_range
     settle(m, range, err, &figures);
 }
 
-static void take_told(struct heal *h, struct now now, struct comparing_many *m, struct bytes told)
+static void take_answers(struct heal *h, struct now now, struct comparing_many *m,
+                         const struct many_answer *answers)
 {
-    size_t count = told.len < m->asked_count ? told.len : m->asked_count;
-    m->silent = 0;
-    /* Reading goes on where it was: that it takes long is no failure. */
-    bool read_on =
-        m->asks_to_read && m->answer_due - now.mono <= h->config.timeout_us - MANY_ANSWER;
-    m->tries = count > 0 || read_on ? 0 : m->tries + 1;
-    m->figures.messages++;
-    m->figures.bytes_search += COMPARE_FIXED + told.len;
-    if (m->asks_to_read)
-        many_told_read(m, told);
-    for (size_t i = 0; i < count && !m->asks_to_read; i++) {
-        if (told.data[i] == MANY_TELLS_EQUAL || told.data[i] == MANY_TELLS_PROVED)
-            tell_equal(h, now, m, &m->asked[i], told.data[i] == MANY_TELLS_PROVED);
+    for (size_t i = 0; i < m->asked_count; i++) {
+        struct many_asked *a = &m->asked[i];
+        enum many_tells tells = answers[i].tells;
+        a->range->read_there = m->full && tells != MANY_TELLS_UNREAD;
+        a->range->wrong += answers[i].wrong;
+        if (tells == MANY_TELLS_EQUAL || tells == MANY_TELLS_PROVED)
+            tell_equal(h, now, m, a, tells == MANY_TELLS_PROVED);
         else
-            m->asked[i].range->state = MANY_DIFFERS;
+            a->range->state = MANY_DIFFERS;
     }
-    if (!m->asks_to_read)
-        same_tell(h, now, m, count);
-    ask_again(m, count);
+    m->each = false;
+    same_note(h, now, m, m->asked_count);
+}
+
+/* The peer is not through. That reading takes long is no failure. */
+static void take_so_far(struct heal *h, struct now now, struct comparing_many *m, size_t count)
+{
+    usec longer = 2 * (m->answer_due - m->asked_at - h->config.timeout_us);
+    longer = longer < MANY_PATIENCE_MAX ? longer : MANY_PATIENCE_MAX;
+    h->many_patience =
+        longer > h->many_patience && !MUTANT(many_impatient) ? longer : h->many_patience;
+    h->many_slow_at = now.mono;
+    for (size_t i = 0; i < count; i++)
+        m->asked[i].range->read_there = m->full;
+    m->tries = count > 0 || m->full ? 0 : m->tries + 1;
+}
+
+static void take_told(struct heal *h, struct now now, struct comparing_many *m,
+                      const struct wire_compare_roots_told *told)
+{
+    struct wire_message message = {.type = WIRE_COMPARE_ROOTS_TOLD, .compare_roots_told = *told};
+    struct many_answer answers[MANY_ROOTS];
+    enum many_tells tells = MANY_TELLS_COUNT;
+    size_t count = 0;
+    enum err err = many_read_told(told->told, answers, m->asked_count, &tells, &count);
+    many_count(m, &message);
+    m->silent = 0;
+    if (err != ERR_OK || (tells == MANY_TELLS_APART && m->each)) {
+        m->tries++;
+    } else if (tells == MANY_TELLS_SO_FAR) {
+        take_so_far(h, now, m, count);
+    } else if (tells == MANY_TELLS_APART) {
+        m->each = true;
+    } else {
+        m->tries = 0;
+        take_answers(h, now, m, answers);
+    }
+    ask_again(m);
     unsigned shift = m->tries < 6 ? m->tries : 6;
     m->due = m->ask_due = now.mono + (compare_pause(h) << shift);
 }
@@ -431,7 +479,7 @@ void many_told(struct heal *h, struct now now, node_no from,
         struct comparing_many *m = h->many[i];
         if (m != NULL && m->peer == from && m->no == told->session && m->request != 0 &&
             m->request == told->request)
-            take_told(h, now, m, told->told);
+            take_told(h, now, m, told);
     }
 }
 
@@ -441,7 +489,7 @@ static void many_turn(struct heal *h, struct now now, size_t at)
     m->due = USEC_NEVER;
     if (m->request != 0 && now.mono >= m->answer_due) {
         m->silent++;
-        ask_again(m, 0);
+        ask_again(m);
     }
     if (m->request == 0 && now.mono >= m->ask_due)
         ask(h, now, m);

@@ -1,33 +1,41 @@
 /* compare_many.h - many ranges are compared with one peer; inside of healing.
  *
- * Ranges whose sums are the same as of the same clocks are settled by one hash of 8 bytes each, of
- * the tag, the clock and the sums: so many in a message, when both trees are up to date. The others
- * get sessions of their own (compare.h), some at a time: also those where something was written in
- * between.
+ * A range has a hash of 8 bytes, of the tag, the clock and the sums. Of so many ranges as go into a
+ * question one hash of all their hashes is asked about, when all trees are up to date: where it is
+ * the peer's, too, they are equal. Where it is not they are asked about once more, with a hash
+ * each. Those that differ get sessions of their own (compare.h), some at a time: also those where
+ * something was written in between.
  *
- *   range:  WAITING --asked--> ASKED --equal---------------------> DONE
- *           ^ ^  |               | |                                ^
- *           | |  |  not ready    | +--differs--> DIFFERS            |
- *           | +--|---------------+                  ^  |            |
- *           |    +--cannot be read------------------+  +-> RUNNING -+
- *           +--read on both sides-- UNREAD (full)
+ *   range:  WAITING --asked--> ASKED --equal------------------------> DONE
+ *           ^ ^  |               | |                                  ^
+ *           | |  |   not all     | +--differs----> DIFFERS            |
+ *           | +--|--- are -------+  (by its own)     ^  |             |
+ *           |    +--cannot be read-------------------+  +-> RUNNING --+
+ *           +--read here-- UNREAD (full)
  *
- * The responder brings its trees up to date in turns and answers when it is through, or after a
- * while for so many as it has looked at.
+ * The responder brings its trees up to date in turns and answers when it is through with all, or
+ * when the patience of the asker is at an end, with how far it is; then it is asked again. Who had
+ * to ask again is more patient with the next question, so that a slow machine costs a few messages
+ * more, and not some for each second.
  *
  * With `full` ranges are read again first, clean leaves too, as many at a time as fit into a
- * question about roots: the peer is asked to, and reads while we do. What is found wrong there is
- * in the sums from then on, so only ranges where rows differ get sessions, and these need not read
- * again. What was read here since `read_since` is not once more: a leader compares its ranges with
- * one peer after the other.
+ * question: the peer is told to, and reads while we do (READ; nothing comes back). When we are
+ * through we ask, and it answers when it is through, too. What is found wrong is in the sums from
+ * then on, so only ranges where rows differ get sessions, and these need not read again. What was
+ * read here since `since` is not once more: a leader compares its ranges with one peer after
+ * the other. The peer remembers what it has read as long as the session goes on; if it does not, it
+ * reads again.
  *
  *   ranges = varint* (step from the range before, at first: the range)
- *   told   = (u8 MANY_TELLS_UNREAD, or MANY_TELLS_READ and how many leaves were wrong)* of the
- *           first of them; the rest is to be asked for again, and goes on where it was
+ *   roots  = [u64 hash of all, unless MANY_EACH], (varint twice the step, and 1 if not all of it is
+ *            durable here; with MANY_EACH u64 hash)*
+ *   told   = varint*, eight times a number and MANY_TELLS_...: so many ranges are that, one after
+ *            the other; or so many of the first ones are looked at so far, and that is all; or so
+ *            many leaves of the next range were wrong. All ranges of the question, or APART: they
+ *            are not all equal. Nothing: later.
  *
- *   roots = (varint twice the step from the range before (at first: the range), and 1 if not all
- *           of it is durable here; u64 hash)*
- *   told  = (u8 MANY_TELLS_...)* of the first of them; the rest is to be asked about again
+ * What all of it costs is counted, and of that what was asked about by one hash for all apart: that
+ * is what it costs when nothing differs.
  *
  * Invariants: each range is settled once, with one HEAL_COMPARED; the end comes after the last one,
  * and from the deadline alone, so nothing that is told in between can free what tells it. One
@@ -38,12 +46,15 @@
 
 #include "node/heal/compare.h"
 
-#define MANY_SESSIONS   4u   /* that one of them has at a time */
-#define MANY_ROOTS      128u /* ranges in a question */
-#define MANY_TRIES_MAX  1000u
-#define MANY_SILENT_MAX 3u                 /* questions without an answer, then it is over */
-#define MANY_ANSWER     (2 * USEC_PER_SEC) /* an answer comes by then */
-#define SERVED_MANY_MAX 8u
+#define MANY_SESSIONS     4u   /* that one of them has at a time */
+#define MANY_ROOTS        128u /* ranges in a question */
+#define MANY_TRIES_MAX    1000u
+#define MANY_SILENT_MAX   3u                  /* questions without an answer, then it is over */
+#define MANY_PATIENCE     (2 * USEC_PER_SEC)  /* an answer comes by then, at first; */
+#define MANY_PATIENCE_MAX (32 * USEC_PER_SEC) /* ... at last */
+#define MANY_AHEAD        (60 * USEC_PER_SEC) /* without a question nothing is read any more */
+#define SERVED_MANY_MAX   32u
+#define SAMES_MAX         16u
 
 enum many_state { MANY_UNREAD, MANY_WAITING, MANY_ASKED, MANY_DIFFERS, MANY_RUNNING, MANY_DONE };
 
@@ -51,6 +62,7 @@ struct many_range {
     range_no range;
     enum many_state state;
     bool read_here, read_there;
+    bool was_read;  /* here, before this began */
     uint64_t wrong; /* leaves, here and there */
 };
 
@@ -77,7 +89,7 @@ struct comparing_many {
     uint64_t id, no; /* the caller's; ours */
     node_no peer;
     keyspace_no keyspace;
-    bool full, preview, gentle;
+    bool full, preview, gentle, more;
     struct arena own; /* of the two lists */
     const table_no *tables;
     size_t tables_count;
@@ -88,16 +100,17 @@ struct comparing_many {
     usec due, began;
     struct heal_figures figures;
     /* the question under way */
-    uint64_t request; /* 0: none */
-    bool asks_to_read;
-    usec answer_due, ask_due;
+    uint32_t requests, request; /* how many there were; this one. 0: none */
+    bool each;                  /* with a hash each, for all of them were not equal */
+    usec asked_at, answer_due, ask_due;
     unsigned tries, silent; /* without getting on; without an answer */
     struct arena asking;    /* of the question */
     struct many_asked asked[MANY_ROOTS];
     size_t asked_count;
     /* full: of the ranges from .. upto those before `at` are read here */
-    usec read_since, read_due;
+    usec since, read_due;
     size_t read_from, read_at, read_upto;
+    bool ahead;         /* the peer was told to read these */
     uint64_t rows_read; /* here */
     struct many_reading reading;
 };
@@ -121,12 +134,61 @@ usec many_next_deadline(const struct heal *h);
 void many_peer_lost(struct heal *h, struct now now, node_no peer);
 void many_free(struct heal *h);
 
-/* A question about `asked` is under way. */
-void many_asks(struct heal *h, struct now now, struct comparing_many *m);
-
 /* Without a peer a range is settled when it has been read, or could not be. */
 void many_alone_read(struct heal *h, struct comparing_many *m, struct many_range *range,
                      enum err err);
+
+/* A message of it, either way. */
+void many_count(struct comparing_many *m, const struct wire_message *message);
+
+/* --- compare_many_codec.c */
+
+enum { /* `how` */
+       MANY_GENTLE = 1,
+       MANY_PACED = 2,
+       MANY_READ = 4, /* not before it was read again in this session */
+       MANY_PREVIEW = 8,
+       MANY_EACH = 16
+};
+enum many_tells {
+    MANY_TELLS_DIFFERS,
+    MANY_TELLS_EQUAL,
+    MANY_TELLS_PROVED, /* equal, and durable there */
+    MANY_TELLS_UNREAD, /* it cannot be read there */
+    MANY_TELLS_APART,
+    MANY_TELLS_SO_FAR,
+    MANY_TELLS_WRONG,
+    MANY_TELLS_COUNT
+};
+
+/* What is told of one range. */
+struct many_answer {
+    enum many_tells tells;
+    uint64_t wrong;
+};
+
+void many_put_ranges(struct buf *out, const struct many_asked *asked, size_t count);
+void many_put_roots(struct buf *out, const struct many_asked *asked, size_t count, bool each);
+uint64_t many_hash_all(const uint64_t *hashes, size_t count);
+
+/* Lists of MANY_ROOTS, in the arena. */
+struct many_roots {
+    range_no *ranges; /* ascending */
+    bool *young;
+    uint64_t *hashes; /* each; else */
+    uint64_t hash;
+    size_t count;
+};
+enum err many_read_ranges(struct bytes in, struct arena *arena, struct many_roots *ret) MUST_CHECK;
+enum err many_read_roots(struct bytes in, bool each, struct arena *arena,
+                         struct many_roots *ret) MUST_CHECK;
+
+void many_put_told(struct buf *out, const struct many_answer *answers, size_t count);
+void many_put_tells(struct buf *out, enum many_tells tells, size_t count);
+/* Of `count` ranges. tells: APART, SO_FAR of the first *ret_so_far, or neither: answers are there.
+ * ERR_MALFORMED; also where nothing is told. */
+enum err many_read_told(struct bytes in, struct many_answer *answers, size_t count,
+                        enum many_tells *ret_tells, size_t *ret_so_far) MUST_CHECK;
 
 /* --- compare_many_read.c */
 
@@ -135,10 +197,7 @@ enum err many_read(struct heal *h, struct now now, const struct compare_range *r
                    struct many_reading *at, bool *ret_done) MUST_CHECK;
 void many_reading_free(struct many_reading *at);
 void many_read_some(struct heal *h, struct now now, struct comparing_many *m); /* a turn of ours */
-/* Ask the peer to read what is left of those that are being read. False: all are read. */
-bool many_ask_to_read(struct heal *h, struct now now, struct comparing_many *m);
-bool many_reads_next(struct heal *h, struct now now, struct comparing_many *m); /* the next ones */
-void many_told_read(struct comparing_many *m, struct bytes told);
+bool many_reads_next(struct now now, struct comparing_many *m); /* the next ones; false: none */
 struct served_many;
 /* False: not all of it is read, and the turn is over. */
 bool serve_many_reads(struct heal *h, struct now now, struct served_many *v, size_t at);
@@ -146,32 +205,37 @@ bool serve_many_reads(struct heal *h, struct now now, struct served_many *v, siz
 /* --- same.c */
 #define SAME_AGE_MAX (24 * 3600 * (uint64_t)USEC_PER_SEC)
 /* The peer had what was asked, durably. */
-void same_found(struct heal *h, struct now now, const struct comparing_many *m,
-                const struct many_asked *a);
-/* Of the first `count` that were asked about: tell those that are equal of each other. */
-void same_tell(struct heal *h, struct now now, struct comparing_many *m, size_t count);
+void same_found(struct heal *h, const struct comparing_many *m, const struct many_asked *a);
+/* Of the first `count` that were asked about: those that are equal are to be told of each other. */
+void same_note(struct heal *h, struct now now, struct comparing_many *m, size_t count);
+/* It is over; what was noted is told, unless there is more to come. */
+void same_over(struct heal *h, struct now now, struct comparing_many *m);
 void same_told(struct heal *h, struct now now, node_no from, const struct wire_compare_same *m);
+void same_free(struct heal *h);
 
 /* --- compare_many_serve.c */
 
-enum { MANY_TELLS_UNREAD, MANY_TELLS_READ };
-enum { MANY_TELLS_DIFFERS, MANY_TELLS_EQUAL, MANY_TELLS_PROVED, MANY_TELLS_END };
+struct served_range {
+    bool read;
+    enum many_tells tells; /* UNREAD, or DIFFERS: it could not be looked at; else EQUAL or PROVED,
+                              if the hash is the asker's */
+    uint64_t wrong, hash;
+};
 
 struct served_many {
     node_no peer; /* 0: free */
-    uint64_t session, request;
+    uint64_t session;
+    uint32_t request; /* 0: it reads ahead, or waits for a question */
     keyspace_no keyspace;
-    bool gentle, paced, reads, preview;
+    uint32_t how;
     struct many_reading reading;
     struct arena own; /* of what follows */
     const table_no *tables;
     size_t tables_count;
-    range_no *ranges;
-    bool *young; /* there */
-    uint64_t *hashes;
-    uint8_t *told;
-    size_t count, at;
-    usec due, answer_due; /* due: USEC_NEVER when it is answered, and its reading may go on */
+    struct many_roots roots;
+    struct served_range *told;
+    size_t at;                      /* those before are done */
+    usec asked_at, due, answer_due; /* due: USEC_NEVER when it is answered, or all is read */
 };
 
 struct serving_many {

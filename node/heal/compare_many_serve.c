@@ -1,6 +1,8 @@
 /* compare_many_serve.c - the other side of comparing many ranges: see compare_many.h. */
 #include "node/heal/compare_many.h"
 
+#include "base/mutant.h"
+
 static void forget(struct served_many *v)
 {
     many_reading_free(&v->reading);
@@ -23,14 +25,61 @@ void serve_many_lost(struct heal *h, node_no peer)
     }
 }
 
-static void answer(struct heal *h, node_no to, uint64_t session, uint64_t request,
-                   struct bytes told)
+static void answer(struct heal *h, node_no to, uint64_t session, uint32_t request,
+                   const struct buf *told)
 {
     struct wire_message m = {.type = WIRE_COMPARE_ROOTS_TOLD};
-    m.compare_roots_told =
-        (struct wire_compare_roots_told){session, request, arena_copy(&h->arena, told)};
+    m.compare_roots_told = (struct wire_compare_roots_told){session, request, BYTES_NONE};
+    if (told != NULL)
+        m.compare_roots_told.told = heal_keep(h, told);
     heal_send(h, to, &m);
 }
+
+/* --- the answer */
+
+/* Whether this range is what the asker has, as far as we could look at it. */
+static bool is_same(const struct served_many *v, size_t at, bool all)
+{
+    const struct served_range *r = &v->told[at];
+    bool looked = r->tells == MANY_TELLS_EQUAL || r->tells == MANY_TELLS_PROVED;
+    return looked && (all || r->hash == v->roots.hashes[at]);
+}
+
+static bool all_are_same(const struct served_many *v)
+{
+    uint64_t hashes[MANY_ROOTS] = {0};
+    bool same = true;
+    for (size_t i = 0; i < v->roots.count; i++) {
+        hashes[i] = v->told[i].hash;
+        same = same && is_same(v, i, true);
+    }
+    return same &&
+           (many_hash_all(hashes, v->roots.count) == v->roots.hash || MUTANT(many_are_alike));
+}
+
+/* All of them are looked at. */
+static void put_answers(struct heal *h, struct now now, struct served_many *v, struct buf *out)
+{
+    struct many_answer answers[MANY_ROOTS];
+    bool each = (v->how & MANY_EACH) != 0, all = !each && all_are_same(v);
+    struct now then = now; /* as of when it was asked, at least */
+    then.wall -= now.mono - v->asked_at;
+    if (!each && !all) {
+        many_put_tells(out, MANY_TELLS_APART, v->roots.count);
+        return;
+    }
+    for (size_t i = 0; i < v->roots.count; i++) {
+        const struct served_range *r = &v->told[i];
+        bool same = is_same(v, i, all);
+        enum many_tells unlike = r->tells == MANY_TELLS_UNREAD ? r->tells : MANY_TELLS_DIFFERS;
+        answers[i] = (struct many_answer){same ? r->tells : unlike, r->wrong};
+        if (same && r->tells == MANY_TELLS_PROVED && !v->roots.young[i] && v->tables_count == 0)
+            proved_by_trees(h, then, v->keyspace, v->roots.ranges[i], v->peer);
+    }
+    many_put_told(out, answers, v->roots.count);
+}
+
+/* --- looking */
 
 /* False: not all of it is up to date, and the turn is over. */
 static bool look_at(struct heal *h, struct now now, const struct served_many *v, size_t at,
@@ -39,164 +88,163 @@ static bool look_at(struct heal *h, struct now now, const struct served_many *v,
     struct compare_range r;
     struct arena arena = {0};
     struct clock asof;
-    uint64_t wrong = 0, rows, hash = 0;
+    uint64_t wrong = 0, rows;
     bool done = false;
+    struct served_range *range = &v->told[at];
     clock_init(&asof);
-    v->told[at] = MANY_TELLS_DIFFERS;
-    enum err err = compare_range(h, v->keyspace, v->ranges[at], v->peer, &arena, &r);
+    range->tells = MANY_TELLS_DIFFERS;
+    enum err err = compare_range(h, v->keyspace, v->roots.ranges[at], v->peer, &arena, &r);
     if (err == ERR_OK)
         err = compare_prepare(h, now, &r, work, NULL, false, &wrong, &done);
     bool later = err == ERR_OK && !done;
     if (err == ERR_OK && done)
-        err = many_hash(h, &r, v->tables, v->tables_count, &asof, &rows, &hash);
-    if (err == ERR_OK && done && hash == v->hashes[at]) {
-        bool durable = engine_has(h->engine, v->keyspace, v->ranges[at], &asof) == ENGINE_HAS;
-        v->told[at] = durable ? MANY_TELLS_PROVED : MANY_TELLS_EQUAL;
-        if (durable && !v->young[at] && v->tables_count == 0)
-            proved_by_trees(h, now, v->keyspace, v->ranges[at], v->peer);
+        err = many_hash(h, &r, v->tables, v->tables_count, &asof, &rows, &range->hash);
+    if (err == ERR_OK && done) {
+        enum engine_has has = engine_has(h->engine, v->keyspace, v->roots.ranges[at], &asof);
+        range->tells = has == ENGINE_HAS ? MANY_TELLS_PROVED : MANY_TELLS_EQUAL;
     }
     clock_close(&asof);
     arena_close(&arena);
     return !later;
 }
 
+/* False: the turn is over. */
+static bool go_on(struct heal *h, struct now now, struct served_many *v, uint64_t work)
+{
+    bool reads = (v->how & MANY_READ) != 0 && !v->told[v->at].read;
+    if (reads && !serve_many_reads(h, now, v, v->at))
+        return false;
+    if (v->request != 0 && (!reads || v->told[v->at].read) && !look_at(h, now, v, v->at, work))
+        return false;
+    v->at++;
+    return true;
+}
+
 static void work_on(struct heal *h, struct now now, struct served_many *v)
 {
-    bool paced = v->paced && h->stats.damaged_ranges == 0, more = true;
+    bool gentle = (v->how & MANY_GENTLE) != 0, more = true;
+    bool paced = (v->how & MANY_PACED) != 0 && h->stats.damaged_ranges == 0;
     struct compare_turn turn = compare_turn_begin(h, now, paced);
     uint64_t read = 0;
-    while (v->at < v->count && more && read < turn.work) {
-        more = v->reads ? serve_many_reads(h, now, v, v->at)
-                        : look_at(h, now, v, v->at, turn.work - read);
-        v->at += more;
+    while (v->at < v->roots.count && more && read < turn.work) {
+        more = go_on(h, now, v, turn.work - read);
         read = compare_turn_read(h, &turn);
     }
     usec next = compare_turn_end(h, now, &turn, true, 0);
     heal_felt_tell(h, now, v->peer);
-    if (v->at < v->count && now.mono < v->answer_due) {
-        v->due = now.mono + compare_pause_after(h, v->gentle, read);
+    if (v->at < v->roots.count && now.mono < v->answer_due) {
+        v->due = now.mono + compare_pause_after(h, gentle, read);
         v->due = next > v->due ? next : v->due;
         return;
     }
-    answer(h, v->peer, v->session, v->request, bytes_make(v->told, v->at));
-    if (v->reading.begun)
-        v->due = USEC_NEVER; /* the next question goes on there */
+    v->due = USEC_NEVER;
+    if (v->request == 0)
+        return;
+    struct buf out;
+    buf_init(&out, WIRE_MESSAGE_MAX / 4);
+    if (v->at < v->roots.count)
+        many_put_tells(&out, MANY_TELLS_SO_FAR, v->at);
     else
-        forget(v);
+        put_answers(h, now, v, &out);
+    answer(h, v->peer, v->session, v->request, &out);
+    buf_close(&out);
+    if ((v->how & MANY_READ) == 0)
+        forget(v); /* else the next question asks for what was read */
 }
 
-static bool read_question(struct served_many *v, const struct wire_compare_roots *m)
-{
-    struct reader tables = reader_make(m->tables), roots = reader_make(m->roots);
-    table_no *list = arena_array(&v->own, table_no, m->tables.len / 4);
-    while (reader_left(&tables) > 0 && !tables.failed)
-        list[v->tables_count++] = read_u32(&tables);
-    v->tables = list;
-    v->ranges = arena_array(&v->own, range_no, MANY_ROOTS);
-    v->young = arena_array(&v->own, bool, MANY_ROOTS);
-    v->hashes = arena_array(&v->own, uint64_t, MANY_ROOTS);
-    v->told = arena_array(&v->own, uint8_t, MANY_ROOTS);
-    uint64_t range = 0;
-    while (reader_left(&roots) > 0 && v->count < MANY_ROOTS) {
-        uint64_t step = read_varint(&roots);
-        v->young[v->count] = step % 2 != 0;
-        step /= 2;
-        v->hashes[v->count] = read_u64(&roots);
-        if (roots.failed || step > UINT32_MAX - range || (v->count > 0 && step == 0))
-            return false;
-        range += step;
-        v->ranges[v->count++] = (range_no)range;
-    }
-    return reader_finish(&tables) == ERR_OK && reader_finish(&roots) == ERR_OK;
-}
+/* --- questions */
 
-static bool read_ranges(struct served_many *v, struct bytes in)
+static void read_tables(struct served_many *v, struct bytes in)
 {
     struct reader r = reader_make(in);
-    uint64_t range = 0;
-    v->ranges = arena_array(&v->own, range_no, MANY_ROOTS);
-    v->told = arena_array(&v->own, uint8_t, MANY_ROOTS);
-    while (reader_left(&r) > 0 && v->count < MANY_ROOTS) {
-        uint64_t step = read_varint(&r);
-        if (r.failed || step > UINT32_MAX - range || (v->count > 0 && step == 0))
-            return false;
-        range += step;
-        v->ranges[v->count++] = (range_no)range;
-    }
-    return reader_finish(&r) == ERR_OK;
+    table_no *list = arena_array(&v->own, table_no, in.len / 4);
+    while (v->tables_count < in.len / 4)
+        list[v->tables_count++] = read_u32(&r);
+    v->tables = list;
 }
 
-/* That of this session, for its last question is none any more; or a free one, or one that waits
- * for a question. */
-static struct served_many *place_for(struct heal *h, node_no from, uint64_t session,
-                                     struct many_reading *ret_reading)
+/* That of this session; else a free one, or that which has waited longest for a question. */
+static struct served_many *place_for(struct heal *h, node_no from, uint64_t session)
 {
     struct served_many *free = NULL;
-    *ret_reading = (struct many_reading){0};
     if (h->serving_many == NULL)
         h->serving_many = mem_new(struct serving_many);
     for (size_t i = 0; i < SERVED_MANY_MAX; i++) {
         struct served_many *v = &h->serving_many->list[i];
-        if (v->peer == from && v->session == session) {
-            *ret_reading = v->reading;
-            v->reading = (struct many_reading){0};
-            forget(v);
-        }
+        if (v->peer == from && v->session == session)
+            return v;
+        bool waits = v->peer != 0 && v->due == USEC_NEVER;
         if (v->peer == 0 && (free == NULL || free->peer != 0))
             free = v;
-        else if (v->due == USEC_NEVER && free == NULL)
+        else if (waits && (free == NULL || (free->peer != 0 && v->asked_at < free->asked_at)))
             free = v;
     }
-    if (free != NULL)
-        forget(free);
     return free;
+}
+
+/* What was read in this session is read. */
+static void carry_on(struct served_many *v, struct served_many *before)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < v->roots.count; i++) {
+        while (at < before->roots.count && before->roots.ranges[at] < v->roots.ranges[i])
+            at++;
+        if (at == before->roots.count || before->roots.ranges[at] != v->roots.ranges[i])
+            continue;
+        v->told[i].read = before->told[at].read;
+        v->told[i].wrong = before->told[at].wrong;
+    }
+    v->reading = before->reading;
+    before->reading = (struct many_reading){0};
+}
+
+/* Takes over what `fresh` has; it is what was asked, or is to be. */
+static void begin(struct heal *h, struct now now, struct served_many *fresh, enum err err)
+{
+    struct served_many *v = NULL;
+    if (err == ERR_OK)
+        v = place_for(h, fresh->peer, fresh->session);
+    if (v == NULL) {
+        if (err == ERR_OK && fresh->request != 0) /* later */
+            answer(h, fresh->peer, fresh->session, fresh->request, NULL);
+        forget(fresh);
+        return;
+    }
+    fresh->told = arena_array(&fresh->own, struct served_range, fresh->roots.count);
+    fresh->asked_at = now.mono;
+    if (v->peer == fresh->peer && v->session == fresh->session && v->keyspace == fresh->keyspace)
+        carry_on(fresh, v);
+    forget(v);
+    *v = *fresh;
+    work_on(h, now, v);
 }
 
 void serve_many(struct heal *h, struct now now, node_no from, const struct wire_compare_roots *m)
 {
-    struct many_reading reading;
-    struct served_many *v = place_for(h, from, m->session, &reading);
-    many_reading_free(&reading);
-    if (v == NULL) { /* later */
-        answer(h, from, m->session, m->request, BYTES_NONE);
-        return;
-    }
-    *v = (struct served_many){.peer = from,
-                              .session = m->session,
-                              .request = m->request,
-                              .keyspace = m->keyspace,
-                              .gentle = m->gentle,
-                              .paced = m->paced,
-                              .answer_due = now.mono + MANY_ANSWER};
-    if (read_question(v, m))
-        work_on(h, now, v);
-    else
-        forget(v);
+    struct served_many fresh = {.peer = from,
+                                .session = m->session,
+                                .request = m->request,
+                                .keyspace = m->keyspace,
+                                .how = m->how};
+    usec patience = (usec)m->patience * USEC_PER_MS;
+    fresh.answer_due = now.mono + (patience < MANY_PATIENCE_MAX ? patience : MANY_PATIENCE_MAX);
+    read_tables(&fresh, m->tables);
+    enum err err = many_read_roots(m->roots, (m->how & MANY_EACH) != 0, &fresh.own, &fresh.roots);
+    if (err == ERR_OK && (m->tables.len % 4 != 0 || m->request == 0))
+        err = ERR_MALFORMED;
+    begin(h, now, &fresh, err);
 }
 
 void serve_many_read(struct heal *h, struct now now, node_no from,
                      const struct wire_compare_read *m)
 {
-    struct many_reading reading;
-    struct served_many *v = place_for(h, from, m->session, &reading);
-    if (v == NULL) { /* later */
-        many_reading_free(&reading);
-        answer(h, from, m->session, m->request, BYTES_NONE);
-        return;
-    }
-    *v = (struct served_many){.peer = from,
-                              .session = m->session,
-                              .request = m->request,
-                              .keyspace = m->keyspace,
-                              .gentle = m->gentle,
-                              .reads = true,
-                              .preview = m->preview,
-                              .reading = reading,
-                              .answer_due = now.mono + MANY_ANSWER};
-    if (read_ranges(v, m->ranges))
-        work_on(h, now, v);
-    else
-        forget(v);
+    struct served_many fresh = {.peer = from,
+                                .session = m->session,
+                                .keyspace = m->keyspace,
+                                .how = m->how | MANY_READ,
+                                .answer_due = now.mono + MANY_AHEAD};
+    enum err err = many_read_ranges(m->ranges, &fresh.own, &fresh.roots);
+    begin(h, now, &fresh, err);
 }
 
 void serve_many_deadline(struct heal *h, struct now now)

@@ -134,9 +134,10 @@ struct heal_comparisons {
     const table_no *tables; /* ascending; none: all of the keyspace */
     size_t tables_count;
     bool full, preview; /* as above */
-    usec read_since;    /* full: what was read again here since then (mono) is not once more; 0: all
-                           is */
-    bool gentle;        /* nobody waits: it reads no more than `scrub_rows` a second, here */
+    usec since;  /* the run began then (mono); 0: nobody knows. What was read again here since
+                    then is not once more, and who was found equal before is not told of */
+    bool gentle; /* nobody waits: it reads no more than `scrub_rows` a second, here */
+    bool more;   /* there are more to come: who is equal to us is told of each other later */
 };
 bool heal_compare_ranges(struct heal *h, struct now now, uint64_t id,
                          const struct heal_comparisons *what);
@@ -157,7 +158,9 @@ struct heal_figures {
     uint64_t leaves_wrong; /* full: that were not as they had been; of many ranges, there, too */
     uint64_t rows_read;    /* again, here; of many ranges alone */
     uint64_t messages;
-    uint64_t bytes_search;               /* of all messages, without rows */
+    uint64_t bytes_search;               /* of all messages, without rows; */
+    uint64_t bytes_hashes;               /* ... of them, what asks about many ranges at once, and
+                                            answers: it is the same when nothing differs */
     uint64_t bytes_received, bytes_sent; /* of rows */
     usec us;
 };

@@ -10,7 +10,7 @@
  *   held.c     what is held; what was, and goes before it is again
  *   damage.c   ranges whose data is damaged here (damage.h)
  *   fetch.c    dots that somebody waits for
- *   compare*.c  sessions by trees (compare.h), of many ranges (compare_many.h)
+ *   compare*.c  sessions by trees (compare.h), of many ranges (compare_many*.c)
  *   vote*.c    what most replicas have wins over damage (vote.h)
  *   sure.c     compared with all others before it counts as whole (sure.h)
  *   marks.c    ranges that need such a session (marks.h)
@@ -137,6 +137,7 @@ struct comparing;
 struct comparing_many;
 struct serving;
 struct serving_many;
+struct same;
 
 struct heal {
     struct heal_config config;
@@ -196,6 +197,8 @@ struct heal {
     size_t compared_next;
     struct serving *serving;           /* sessions of others; NULL as long as there were none */
     struct serving_many *serving_many; /* ... that ask about many ranges */
+    struct same *sames;                /* same.c; NULL as long as there were none */
+    usec many_patience, many_slow_at;  /* with who is asked about many; somebody was slow then */
     struct heal_effect *effects;
     size_t effects_count, effects_cap;
     struct arena arena; /* bytes of effects */

@@ -333,6 +333,7 @@ static bool forget_one(struct heal *h, struct now now)
     if (err != ERR_OK || !done)
         return false;
     h->forgets_count--;
+    proved_forgot(h, now, f.keyspace, f.range);
     forgotten(h, &f);
     return true;
 }

@@ -250,6 +250,14 @@ void proved_forget(struct heal *h, keyspace_no keyspace, range_no range)
     }
 }
 
+void proved_forgot(struct heal *h, struct now now, keyspace_no keyspace, range_no range)
+{
+    struct proved_keyspace *k = map_get(&h->proved.keyspaces, keyspace);
+    for (size_t i = k != NULL ? seek(k, range, 0) : 0;
+         k != NULL && i < k->count && k->pairs[i].range == range; i++)
+        k->pairs[i].forgot_at = now.mono;
+}
+
 void proved_by_trees(struct heal *h, struct now now, keyspace_no keyspace, range_no range,
                      node_no peer)
 {

@@ -39,8 +39,9 @@ struct proved_pair {
     uint64_t heard; /* its clock came in this round last */
     usec try_at;    /* rounds.c: not before (mono) */
     unsigned tries; /* ... that failed */
+    usec forgot_at; /* the range was forgotten last (mono); 0: not since the start */
     uint64_t same;  /* its hash (compare_many.h), which was ours, too, and durable on both sides; */
-    usec same_at;   /* heard then (mono); 0: it was not. Of runs that somebody asked for */
+    usec same_at;   /* asked then (mono); 0: it was not. Of runs that somebody asked for */
     usec read_at;   /* of this node itself: the last reading again that went through began then
                        (mono); 0: there was none since the start */
 };
@@ -68,6 +69,8 @@ void proved_free(struct heal *h);
 void proved_placed(struct heal *h, bool seen);
 /* What is here of the range goes. */
 void proved_forget(struct heal *h, keyspace_no keyspace, range_no range);
+/* ... and has gone: what somebody has found out before does not count any more. */
+void proved_forgot(struct heal *h, struct now now, keyspace_no keyspace, range_no range);
 
 /* What it tells next is the first that it tells (away.c). */
 void proved_lost(struct heal *h, node_no peer);

@@ -151,7 +151,8 @@ enum err vote_prepare(struct heal *h, struct comparing *s, struct voting *v, str
 
 /* --- deciding */
 
-/* All of the question once more: something is on its way. */
+/* All of the question once more: something is on its way. Where it stays on its way, it has come,
+ * and the cut is too old: it touched the row at a voter, and not here. */
 static void again(struct heal *h, struct now now, struct comparing *s, bool new_cut)
 {
     struct voting *v = s->vote;
@@ -162,7 +163,7 @@ static void again(struct heal *h, struct now now, struct comparing *s, bool new_
     walk_push_units(s, 0, NULL, 0);
     s->units_count = 0;
     vote_over(s);
-    s->ready = s->ready && !new_cut;
+    s->ready = s->ready && !new_cut && (s->tries < VOTE_TRIES || MUTANT(vote_keeps_cut));
     compare_again(h, now, s, COMPARE_PREPARING);
 }
 

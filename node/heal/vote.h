@@ -28,6 +28,7 @@
 #define VOTE_PAGE_ROWS  64u                 /* ... for the rows themselves */
 #define VOTE_PLACES_MAX ((size_t)256 << 10) /* bytes of places in a message, about */
 #define VOTE_LOOK_MAX   ((size_t)8 << 20)
+#define VOTE_TRIES      3u /* with the same cut */
 
 struct vote_row {
     table_no table;

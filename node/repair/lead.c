@@ -45,7 +45,7 @@ void lead_init(struct repair *r)
 {
     bmap_init(&r->leading.units);
     list_init(&r->leading.waiting);
-    r->leading.full_ranges = FULL_RANGES_FIRST;
+    r->leading.full_ranges = 1;
 }
 
 void lead_free(struct repair *r)

@@ -42,17 +42,23 @@ static struct unit_peer *peer_of(struct unit *u, node_no peer)
     return NULL;
 }
 
-/* Once more with a peer, which has read it for us already: not again. */
-static bool reads(struct unit *u)
+/* Once more with this peer, */
+static bool is_again(struct unit *u)
 {
     const struct unit_peer *p = peer_of(u, u->peer);
-    return u->full && !(p != NULL && p->settled && p->again);
+    return p != NULL && p->settled && p->again;
+}
+
+/* ... which has read it for us already: not again. */
+static bool reads(struct unit *u)
+{
+    return u->full && !is_again(u);
 }
 
 static bool same_wish(struct unit *a, struct unit *b)
 {
-    return a->peer == b->peer && a->keyspace == b->keyspace && reads(a) == reads(b) &&
-           a->preview == b->preview && a->tables_count == b->tables_count &&
+    return a->peer == b->peer && a->keyspace == b->keyspace && is_again(a) == is_again(b) &&
+           a->full == b->full && a->preview == b->preview && a->tables_count == b->tables_count &&
            (a->tables_count == 0 ||
             memcmp(a->tables, b->tables, a->tables_count * sizeof *a->tables) == 0);
 }
@@ -63,14 +69,30 @@ static int compare_units(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Of a batch that reads all again: however slow that is, they are no more than so many, for each
+ * costs some messages; and no fewer than so many, for they are lost with the leader. */
+static size_t full_ranges(struct leading *l)
+{
+    size_t led = 0, least;
+    for (size_t i = 0; i < LOTS_LED_MAX; i++)
+        led += l->lots[i] != NULL ? l->lots[i]->count : 0;
+    least = (led + FULL_BATCHES - 1) / FULL_BATCHES;
+    least = least < FULL_RANGES_FIRST && led > 0 ? least : FULL_RANGES_FIRST;
+    if (l->full_ranges < least && !MUTANT(repair_batches_shrink))
+        l->full_ranges = least;
+    l->full_ranges += l->full_ranges == 0;
+    return l->full_ranges;
+}
+
 static void begin_batch(struct repair *r, struct now now, struct unit *first)
 {
     struct leading *l = &r->leading;
     struct batch *b = &l->batches[l->batches_count++];
     size_t most =
-        reads(first) && !MUTANT(repair_reads_all_first) ? l->full_ranges : BATCH_RANGES_MAX;
+        reads(first) && !MUTANT(repair_reads_all_first) ? full_ranges(l) : BATCH_RANGES_MAX;
     *b = (struct batch){.no = ++r->numbers, .peer = first->peer, .began = now.mono};
     b->full = reads(first);
+    b->again = is_again(first);
     b->units = mem_alloc(most * sizeof(struct unit *));
     struct list *next = &first->link;
     usec since = 0;
@@ -102,8 +124,9 @@ static void begin_batch(struct repair *r, struct now now, struct unit *first)
     e->compare.ranges = ranges;
     e->compare.ranges_count = b->count;
     e->compare.full = b->full;
-    e->compare.read_since = since;
+    e->compare.since = since;
     e->compare.preview = first->preview;
+    e->compare.more = !list_empty(&l->waiting);
 }
 
 size_t batches_with(const struct leading *l, node_no peer)
@@ -358,7 +381,7 @@ static void size_batches(struct leading *l, struct now now, const struct batch *
         return;
     if (took < FULL_BATCH_US / 2)
         l->full_ranges = 2 * l->full_ranges;
-    else if (took > 2 * FULL_BATCH_US && l->full_ranges > FULL_RANGES_LEAST)
+    else if (took > 2 * FULL_BATCH_US)
         l->full_ranges = l->full_ranges / 2;
     if (l->full_ranges > BATCH_RANGES_MAX)
         l->full_ranges = BATCH_RANGES_MAX;
@@ -382,6 +405,7 @@ void repair_compared_all(struct repair *r, struct now now, uint64_t batch, enum 
             struct repair_sums rest = {.messages = less(sums->messages, b->sums.messages),
                                        .bytes_search =
                                            less(sums->bytes_search, b->sums.bytes_search),
+                                       .bytes_hashes = b->again ? 0 : sums->bytes_hashes,
                                        .rows_read = less(sums->rows_read, b->rows_read)};
             add_sums(u, 0, &rest);
             unit_changed(r, now, u);

@@ -78,7 +78,9 @@ struct repair_config {
     X(lacking)          /* for want of so many writes */                                           \
     X(rows_read)        /* by leaders, again, of a full run */                                     \
     X(messages)                                                                                    \
-    X(bytes_search) /* of all messages of sessions, without rows */                                \
+    X(bytes_search) /* of all messages of sessions, without rows; */                               \
+    X(bytes_hashes) /* of these, what it took to ask by hashes which ranges are equal, once: it is \
+                       the same when nothing differs */                                            \
     X(bytes_received)                                                                              \
     X(bytes_sent)
 
@@ -251,7 +253,8 @@ struct repair_effect {
             const range_no *ranges; /* ascending */
             size_t ranges_count;
             bool full, preview;
-            usec read_since; /* full: what was read again there since then is not once more */
+            usec since; /* the run came to the last of them (heal_comparisons) */
+            bool more;  /* ranges wait that are to be compared, too */
         } compare;
         uint64_t stop; /* batch */
         struct {

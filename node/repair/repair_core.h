@@ -24,8 +24,8 @@
 #define LOTS_LED_MAX        64u
 #define BATCHES_OF_PEER_MAX 2u
 #define BATCH_RANGES_MAX    1024u
-#define FULL_RANGES_FIRST   8u /* of a batch that reads all again; then as many as take */
-#define FULL_RANGES_LEAST   4u
+#define FULL_RANGES_FIRST   8u  /* of a batch that reads all again; then as many as take */
+#define FULL_BATCHES        40u /* ... of a leader with a peer, at most about */
 #define FULL_BATCH_US       (500 * USEC_PER_MS) /* ... about so long */
 #define UNIT_PEERS_MAX      64u
 #define UNIT_TRIES_MAX      4u
@@ -179,7 +179,8 @@ struct batch {
     struct unit **units; /* by range; NULL: settled, but for the last one */
     size_t count;
     size_t settled;
-    bool full; /* it reads all again */
+    bool full;  /* it reads all again */
+    bool again; /* all of it was compared with this peer in this run before */
     usec began;
     struct repair_sums sums; /* of those that are settled */
     uint64_t rows_read;      /* as told last */

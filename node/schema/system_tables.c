@@ -357,7 +357,8 @@ const struct system_table system_tables[] = {
      "=keyspace_name text; >number bigint; at timestamp; found_with int; had text; node int; "
      "partition_key text; range int; row_key text; table_name text; won text"},
     {SYSTEM_VIEWS, "repair_runs", "repair runs that this node manages",
-     "=id text; began timestamp; bytes_received bigint; bytes_search bigint; bytes_sent bigint; "
+     "=id text; began timestamp; bytes_hashes bigint; bytes_received bigint; bytes_search bigint; "
+     "bytes_sent bigint; "
      "doubtful bigint; ended timestamp; full boolean; keyspaces text; lacking bigint; "
      "leaves_wrong bigint; "
      "messages bigint; preview boolean; ranges bigint; ranges_alone bigint; "

@@ -368,16 +368,17 @@
 #define WIRE_COMPARE_VOTED(F)                                                                      \
     F(u64, session) F(u64, request) F(u32, err) F(bytes, agreed) F(bytes, shown) F(bytes, rows)
 
-/* Which of many ranges are equal, by a hash each (node/heal/compare_many.h). tables: u32*, none:
- * all; gentle: nobody waits for it, nor does anything depend on it; paced: nobody has asked. */
+/* Which of many ranges are equal (node/heal/compare_many.h, where bytes and `how` are)? tables:
+ * u32*, none: all; patience: in ms, an answer comes by then, though it be that it is not done. how:
+ * gentle: nobody waits for it, nor does anything depend on it; paced: nobody has asked; read: not
+ * before all of it was read again, clean leaves too; preview: what is found wrong there is told,
+ * and nothing comes of it; each: with a hash each. */
 #define WIRE_COMPARE_ROOTS(F)                                                                      \
     F(u64, session)                                                                                \
-    F(u64, request) F(u32, keyspace) F(flag, gentle) F(bytes, tables) F(bytes, roots) F(flag, paced)
-/* Read all of these ranges again, clean leaves too; then COMPARE_ROOTS_TOLD. preview: what is found
- * wrong is told, and nothing comes of it. */
-#define WIRE_COMPARE_READ(F)                                                                       \
-    F(u64, session)                                                                                \
-    F(u64, request) F(u32, keyspace) F(flag, gentle) F(flag, preview) F(bytes, ranges)
+    F(u32, request)                                                                                \
+    F(u32, keyspace) F(u32, how) F(u32, patience) F(bytes, tables) F(bytes, roots)
+/* Begin to read these ranges again: that is asked for next. Nothing comes back. */
+#define WIRE_COMPARE_READ(F) F(u64, session) F(u32, keyspace) F(u32, how) F(bytes, ranges)
 /* You and `other` were found equal to me, and so to each other, in these ranges (node/heal/same.c);
  * the earlier one of you so many us ago. */
 #define WIRE_COMPARE_SAME(F)                                                                       \
@@ -386,7 +387,7 @@
 #define WIRE_COMPARE_END(F)                                                                        \
     F(u64, session)                                                                                \
     F(u32, keyspace) F(u32, range) F(u64, tag) F(u32, life) F(flag, proved)
-#define WIRE_COMPARE_ROOTS_TOLD(F) F(u64, session) F(u64, request) F(bytes, told)
+#define WIRE_COMPARE_ROOTS_TOLD(F) F(u64, session) F(u32, request) F(bytes, told)
 
 /* Repair runs: a manager gives a leader ranges of a keyspace; the leader tells what it has done of
  * them, all each time; `last`: of all of them, or with an error of no more. In order the bytes of

@@ -93,6 +93,67 @@ void wire_encode(const struct wire_message *m, struct buf *out)
 #undef F
 }
 
+/* --- the size of that */
+
+static size_t size_u64(uint64_t v)
+{
+    return v < 128 ? 1 : v <= UINT8_MAX ? 2 : v <= UINT16_MAX ? 3 : v <= UINT32_MAX ? 5 : 9;
+}
+
+static size_t size_u32(uint32_t v)
+{
+    return size_u64(v);
+}
+
+static size_t size_i64(int64_t v)
+{
+    if (v >= 0)
+        return size_u64((uint64_t)v);
+    return v >= -32 ? 1 : v >= INT8_MIN ? 2 : v >= INT16_MIN ? 3 : v >= INT32_MIN ? 5 : 9;
+}
+
+static size_t size_flag(bool v)
+{
+    (void)v;
+    return 1;
+}
+
+static size_t size_bytes(struct bytes v)
+{
+    return v.len + (v.len <= UINT8_MAX ? 2 : v.len <= UINT16_MAX ? 3 : 5);
+}
+
+static size_t size_uuid(struct uuid v)
+{
+    return size_bytes(bytes_make(v.b, sizeof v.b));
+}
+
+static size_t size_dot(struct dot v)
+{
+    return 1 + size_u32(v.actor.node) + size_u32(v.actor.boot) + size_u64(v.n);
+}
+
+size_t wire_size(const struct wire_message *m)
+{
+    size_t size = ENVELOPE_FIELDS + field_count(m->type) < 16 ? 1 : 3;
+    size += size_u32((uint32_t)m->type) + size_u32(m->from) + size_i64(m->hlc);
+    size += size_u64(m->epoch) + size_u64(m->generation);
+    size += 2 + (uuid_is_zero(&m->trace) ? 0 : sizeof m->trace.b);
+#define F(type, field) +size_##type(body->field)
+    switch (m->type) {
+#define M(NAME, name, number)                                                                      \
+    case WIRE_##NAME: {                                                                            \
+        const struct wire_##name *body = &m->name;                                                 \
+        size += 0 WIRE_##NAME(F);                                                                  \
+        break;                                                                                     \
+    }
+        WIRE_MESSAGES(M)
+#undef M
+    }
+#undef F
+    return size;
+}
+
 /* Walks the fields of the outer array; a missing field reads as zero, a wrong type fails. */
 struct fields {
     const msgpack_object *at;

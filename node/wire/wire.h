@@ -110,6 +110,9 @@ struct wire_message {
 /* Append the bytes of `m`; a message over out->max sets out->failed. */
 void wire_encode(const struct wire_message *m, struct buf *out);
 
+/* How many bytes that is. */
+size_t wire_size(const struct wire_message *m);
+
 enum err wire_decode(struct bytes in, struct wire_message *ret) MUST_CHECK;
 
 /* "WRITE_ACK", or "?" for a number that is none. */

@@ -184,22 +184,17 @@ static struct wire_message message(const struct world *w, unsigned which, struct
         break;
     case 9:
         m.type = WIRE_COMPARE_ROOTS;
-        m.compare_roots = (struct wire_compare_roots){9,
-                                                      1,
-                                                      KEYSPACE,
-                                                      (flags & 2) != 0,
-                                                      split ? half : BYTES_NONE,
-                                                      split ? second : rest,
-                                                      (flags & 4) != 0};
+        m.compare_roots = (struct wire_compare_roots){
+            9, 1, KEYSPACE, flags, 2000, split ? half : BYTES_NONE, split ? second : rest};
         break;
     case 10:
         m.type = WIRE_COMPARE_ROOTS_TOLD;
-        m.compare_roots_told = (struct wire_compare_roots_told){w->many, w->roots, rest};
+        m.compare_roots_told = (struct wire_compare_roots_told){w->many, (uint32_t)w->roots, rest};
         break;
     case 11:
         m.type = WIRE_COMPARE_READ;
-        m.compare_read = (struct wire_compare_read){
-            9, 1, KEYSPACE, (flags & 2) != 0, split, (flags & 4) != 0 ? second : rest};
+        m.compare_read =
+            (struct wire_compare_read){9, KEYSPACE, flags, (flags & 4) != 0 ? second : rest};
         break;
     case 12:
         m.type = WIRE_COMPARE_VOTE;

@@ -50,6 +50,11 @@ def of_repair(told):
     return f"{told['waited']:.2f} | {human(told['bytes_search'])}"
 
 
+def beyond(told):
+    """What of the search was not to ask by hashes which ranges are equal."""
+    return human(told["bytes_search"] - told["bytes_hashes"])
+
+
 def equal_and_one(torc, rows, figures):
     """Cost against the size of the data: nothing differs, one row does."""
     name = f"t{rows}"
@@ -65,7 +70,7 @@ def equal_and_one(torc, rows, figures):
         stored = torc.plant(name, deed, "1")
         full = torc.repair(name, "--full", damaged=deed == "--garble")
         figures["one"].append({"rows": rows, "what": what, "bytes_stored": stored, **brief(full)})
-        say(f"| {human(rows)} | {what} | {full['rows_different']} | {of_repair(full)} | "
+        say(f"| {human(rows)} | {what} | {full['rows_different']} | {of_repair(full)} | {beyond(full)} | "
             f"{full['bytes_sent'] + full['bytes_received']} | {stored} |")
     figures["equal"].append({
         "rows": rows, "filled": filled, "first": brief(first), "equal": brief(equal),
@@ -95,8 +100,8 @@ def differences(torc, rows, counts, figures):
     say("")
     say(f"Of {human(rows)} rows so many are gone from one replica (no clock knows):")
     say("")
-    say("| gone | found | s | search bytes | bytes of rows sent | as stored | ratio |")
-    say("|---|---|---|---|---|---|---|")
+    say("| gone | found | s | search bytes | beyond the hashes | bytes of rows sent | as stored | ratio |")
+    say("|---|---|---|---|---|---|---|---|")
     for count in counts:
         torc.settled(name)
         stored = torc.plant(name, "--delete", str(count))
@@ -105,7 +110,7 @@ def differences(torc, rows, counts, figures):
         figures["differences"].append({"rows": rows, "gone": count, "bytes_stored": stored,
                                        **brief(told)})
         say(f"| {human(count)} | {human(told['rows_different'])} | {told['waited']:.2f} | "
-            f"{human(told['bytes_search'])} | {human(sent)} | {human(stored)} | "
+            f"{human(told['bytes_search'])} | {beyond(told)} | {human(sent)} | {human(stored)} | "
             f"{sent / max(stored, 1):.3f} |")
 
 
@@ -199,9 +204,9 @@ def main():
             addresses, nodetools = zip(*(c.split("=", 1) for c in a.cassandra))
             of_cassandra(Cassandra(list(addresses), list(nodetools)), a.rows, figures)
         else:
-            say("| rows | behind the clocks' back | found | s | search bytes | bytes of rows sent | as "
-                "stored |")
-            say("|---|---|---|---|---|---|---|")
+            say("| rows | behind the clocks' back | found | s | search bytes | beyond the hashes | "
+                "bytes of rows sent | as stored |")
+            say("|---|---|---|---|---|---|---|---|")
             for rows in a.rows:
                 torc = Torc()
                 try:

@@ -108,6 +108,8 @@ static void ends_with_a_table_and_a_code(void)
     static const char lacking[] =
         RUN("over", "false", "14", "2,\"ranges_lacking\":2", "0", LACKING("4") "," LACKING("5"));
     static const char dropped[] = RUN("over", "false", "16", "0", "0,\"dropped\":true", "");
+    static const char searched[] =
+        RUN("over", "false", "15", "0,\"bytes_search\":25600,\"bytes_hashes\":20480", "1", "");
     static const char cancelled[] = RUN("cancelled", "false", "3", "0", "0", "");
     CU_ASSERT(shows(equal, TABLE_AS_TABLE, false, EXIT_FINE, "All 16 ranges are equal.", " | t "));
     CU_ASSERT(shows(equal, TABLE_AS_TABLE, true, EXIT_FINE, "| t     |", NULL));
@@ -145,9 +147,15 @@ static void ends_with_a_table_and_a_code(void)
                     "are equal"));
     CU_ASSERT(shows(cancelled, TABLE_AS_TABLE, false, EXIT_REQUEST,
                     "Repair 2-7 was cancelled: 16 of 16 ranges were done.", NULL));
-    CU_ASSERT(shows(mended, TABLE_AS_CSV, false, EXIT_FINE, "\nks,t,,,,1234567,12,0,0,,,,\n",
+    CU_ASSERT(shows(mended, TABLE_AS_CSV, false, EXIT_FINE, "\nks,t,,,,1234567,12,0,0,,,,,\n",
                     "rows differed"));
     CU_ASSERT(shows(mended, TABLE_AS_JSON, false, EXIT_FINE, mended, NULL));
+    CU_ASSERT(
+        shows(searched, TABLE_AS_TABLE, false, EXIT_FINE,
+              "Of the search 20.00 KiB compared hashes of ranges, and 5.00 KiB looked further "
+              "where they differed.\n",
+              NULL));
+    CU_ASSERT(shows(equal, TABLE_AS_TABLE, false, EXIT_FINE, "equal", "Of the search"));
     CU_ASSERT(shows("{}", TABLE_AS_TABLE, false, EXIT_REQUEST, "(all)", NULL));
 }
 

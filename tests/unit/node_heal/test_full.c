@@ -62,6 +62,13 @@ static size_t bytes_crossed(void)
     return all;
 }
 
+static bool knows(node_no no, range_no range, node_no peer)
+{
+    const struct proved_pair *p = proved_find(f.node[no - 1].heal, KEYSPACE, range, peer);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    return p->trees_s != HEAL_NEVER;
+}
+
 /* Row n is in range n / each. */
 static void fill_ranges(uint32_t ranges, unsigned each)
 {
@@ -73,8 +80,8 @@ static void fill_ranges(uint32_t ranges, unsigned each)
     sync_all();
 }
 
-/* Each row is read once on each side, and what crosses is what crosses without reading, and a
- * question and an answer for 128 ranges. Where one row differs one session is more. */
+/* Each row is read once on each side, and what crosses is a question and an answer for 128 ranges,
+ * with one hash. Where one row differs that has a hash each, and one session is more. */
 static void a_thousand_ranges_are_read_for_some_kilobytes(void)
 {
     full_teardown();
@@ -92,8 +99,9 @@ static void a_thousand_ranges_are_read_for_some_kilobytes(void)
     CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_OPEN], 0);
     CU_ASSERT_EQUAL(g->leaves_wrong, 0);
     CU_ASSERT(g->messages <= 4 * MOST / 128);
-    CU_ASSERT(equal < 17000);
-    CU_ASSERT(g->bytes_search >= equal);
+    CU_ASSERT(equal < 2500);
+    CU_ASSERT(g->bytes_search >= equal && g->bytes_search <= equal + 20 * g->messages);
+    CU_ASSERT_EQUAL(g->bytes_hashes, g->bytes_search);
     CU_ASSERT(g->us < USEC_PER_SEC / 2);
     for (size_t i = 0; i < MOST; i++)
         CU_ASSERT(f.node[0].compared_figures[i].equal && f.node[0].compared_figures[i].proved);
@@ -105,8 +113,116 @@ static void a_thousand_ranges_are_read_for_some_kilobytes(void)
     CU_ASSERT_EQUAL(f.node[0].all_equal, MOST - 1);
     CU_ASSERT_EQUAL(f.node[0].compared_figures[700].leaves_wrong, 1);
     CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_OPEN], 1);
-    CU_ASSERT(g->bytes_search - search < 2000);
+    CU_ASSERT_EQUAL(g->bytes_hashes, search);
+    CU_ASSERT(g->bytes_search - search < 3000);
     CU_ASSERT(rows_are_equal());
+}
+
+#define BATCH 8u /* ranges */
+
+static void begin_batch(node_no peer, range_no batch, usec since, bool more)
+{
+    struct heal_comparisons what = everything;
+    range_no ranges[BATCH];
+    uint64_t id = 2 * batch + peer - 2;
+    for (range_no i = 0; i < BATCH; i++)
+        ranges[i] = batch * BATCH + i;
+    what.peer = peer;
+    what.ranges = ranges;
+    what.ranges_count = BATCH;
+    what.since = since;
+    what.gentle = true;
+    what.more = more;
+    f.node[0].over[id] = false;
+    CU_ASSERT_FATAL(heal_compare_ranges(f.node[0].heal, f.now, id, &what));
+    perform(1);
+}
+
+static void await(node_no peer, range_no batch)
+{
+    for (int i = 0; i < 3000 && !f.node[0].over[2 * batch + peer - 2]; i++)
+        elapse(USEC_PER_SEC / 10);
+    CU_ASSERT_FATAL(f.node[0].over[2 * batch + peer - 2]);
+}
+
+/* As a leader does: with one peer, then with the other, and the next ones meanwhile. Figures of
+ * all. */
+static struct heal_figures run_in_batches(range_no batches)
+{
+    usec began = f.now.mono;
+    f.node[0].all_sums = (struct heal_figures){0};
+    begin_batch(2, 0, began, true);
+    for (range_no at = 0; at < batches; at++) {
+        if (at + 1 < batches)
+            begin_batch(2, at + 1, began, true);
+        await(2, at);
+        begin_batch(3, at, began, at + 1 < batches);
+        if (at > 0)
+            await(3, at - 1);
+    }
+    await(3, batches - 1);
+    settle();
+    return f.node[0].all_sums;
+}
+
+static size_t bytes_of_run(void)
+{
+    return bytes_crossed() + f.bytes_sent[WIRE_COMPARE_SAME];
+}
+
+/* A full run of so many ranges, all equal: two messages a batch, three where both read, and those
+ * that tell others of each other. All is counted. */
+static struct heal_figures run_of_equal(range_no ranges)
+{
+    size_t before = bytes_of_run();
+    struct heal_figures g = run_in_batches(ranges / BATCH);
+    size_t crossed = bytes_of_run() - before;
+    CU_ASSERT_EQUAL(g.rows_different, 0);
+    CU_ASSERT(g.bytes_search >= crossed && g.bytes_search <= crossed + 20 * g.messages);
+    CU_ASSERT_EQUAL(g.bytes_hashes, g.bytes_search);
+    for (range_no r = 0; r < ranges; r++)
+        CU_ASSERT(knows(2, r, 3) && knows(3, r, 2));
+    return g;
+}
+
+static void begin_ranges(range_no ranges, unsigned rows, uint32_t rate)
+{
+    full_teardown();
+    three_ranges = ranges;
+    three_scrub_rows = rate;
+    full_setup();
+    fill_ranges(ranges, rows);
+    compare_all(&everything);
+}
+
+static void a_thousand_ranges_in_batches(void)
+{
+    begin_ranges(MOST, 3, 0);
+    struct heal_figures g = run_of_equal(MOST);
+    CU_ASSERT(g.messages <= 2 * 2 * MOST / BATCH + 2 * MOST / 128);
+    CU_ASSERT(g.bytes_search < 22000);
+    lose_row(3, 3 * 700);
+    struct heal_figures one = run_in_batches(MOST / BATCH);
+    CU_ASSERT_EQUAL(one.rows_different, 1);
+    CU_ASSERT(one.bytes_hashes <= g.bytes_hashes + 1000); /* numbers of questions are longer */
+    CU_ASSERT(one.bytes_search - one.bytes_hashes < 3000);
+}
+
+/* Batches that take long cost what quick ones do, and some messages until it is known how long they
+ * take. */
+static void a_slow_machine_costs_no_more(void)
+{
+    struct heal_figures g[2];
+    usec took[2];
+    for (unsigned slow = 0; slow <= 1; slow++) {
+        begin_ranges(128, 200, slow ? 100 : 1000000);
+        usec began = f.now.mono;
+        g[slow] = run_of_equal(128);
+        took[slow] = f.now.mono - began;
+    }
+    CU_ASSERT(took[0] < 20 * USEC_PER_SEC && took[1] > 150 * USEC_PER_SEC);
+    CU_ASSERT(g[1].messages <= g[0].messages + 40);
+    CU_ASSERT(g[1].bytes_search <= g[0].bytes_search + 40 * 70);
 }
 
 /* A leader compares its ranges with one peer after the other. */
@@ -115,7 +231,7 @@ static void what_was_read_in_a_run_is_not_read_again(void)
     struct heal_comparisons what = everything;
     fill_ranges(RANGES, 30);
     elapse(USEC_PER_SEC);
-    what.read_since = f.now.mono;
+    what.since = f.now.mono;
     uint64_t read = read_by(1);
     compare_all(&what);
     CU_ASSERT(read_by(1) - read >= 30 * RANGES);
@@ -126,12 +242,12 @@ static void what_was_read_in_a_run_is_not_read_again(void)
     CU_ASSERT_EQUAL(read_by(1), read);
     CU_ASSERT(read_by(3) - theirs >= 30 * RANGES);
     f.now.mono += 1;
-    what.read_since = f.now.mono; /* another run */
+    what.since = f.now.mono; /* another run */
     CU_ASSERT(compare_all(&what)->equal);
     CU_ASSERT(read_by(1) - read >= 30 * RANGES);
 }
 
-/* So much is to be read there that it is asked for in parts, and goes on where it was. */
+/* The peer reads at the same time, and all of it for one question. */
 static void long_reading_goes_on(void)
 {
     struct heal_comparisons what = everything;
@@ -146,11 +262,12 @@ static void long_reading_goes_on(void)
     compare_all(&what);
     CU_ASSERT_EQUAL(heal_compare_progress(f.node[0].heal, 8).rows_read, 0);
     uint64_t ours = read_by(1), theirs = read_by(2);
-    size_t asked = f.sent[WIRE_COMPARE_READ];
+    size_t told = f.sent[WIRE_COMPARE_READ], asked = f.sent[WIRE_COMPARE_ROOTS];
     CU_ASSERT(compare_all(&what)->equal);
     CU_ASSERT(read_by(1) - ours >= 7000 && read_by(1) - ours < 7700);
     CU_ASSERT(read_by(2) - theirs >= 7000 && read_by(2) - theirs < 7700);
-    CU_ASSERT(f.sent[WIRE_COMPARE_READ] - asked >= 2 && f.sent[WIRE_COMPARE_READ] - asked <= 4);
+    CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_READ] - told, 1);
+    CU_ASSERT(f.sent[WIRE_COMPARE_ROOTS] - asked <= 2);
     CU_ASSERT(f.node[0].all_figures.us > 5 * USEC_PER_SEC);
     CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_OPEN], 0);
 }
@@ -256,13 +373,13 @@ static void what_a_run_leaves_undone_is_done_later(void)
     elapse(20 * USEC_PER_SEC);
     compare_all(&everything);
     lose_row(2, 100);
-    f.lost[WIRE_COMPARE_ROOTS] = true;
+    f.lost[WIRE_COMPARE_ROOTS_TOLD] = true;
     CU_ASSERT_FATAL(heal_compare_ranges(f.node[0].heal, f.now, 8, &everything));
     perform(1);
     elapse(5 * USEC_PER_SEC);
     CU_ASSERT(is_marked(2));
     heal_compare_stop(f.node[0].heal, f.now, 8);
-    f.lost[WIRE_COMPARE_ROOTS] = false;
+    f.lost[WIRE_COMPARE_ROOTS_TOLD] = false;
     elapse(ROUNDS_HELD + 10 * USEC_PER_SEC);
     CU_ASSERT_FALSE(is_marked(2));
     CU_ASSERT(rows_are_equal());
@@ -299,13 +416,6 @@ static void a_silent_peer_ends_it(void)
 }
 
 /* --- who is equal to us is equal to the others that are */
-
-static bool knows(node_no no, range_no range, node_no peer)
-{
-    const struct proved_pair *p = proved_find(f.node[no - 1].heal, KEYSPACE, range, peer);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-    return p->trees_s != HEAL_NEVER;
-}
 
 /* Node 1 compares with 2, then with 3. */
 static void compare_with_both(void (*meanwhile)(void))
@@ -366,6 +476,31 @@ static void what_was_lost_between_does_not_count(void)
         CU_ASSERT_EQUAL(knows(2, r, 3), r != 5);
 }
 
+/* It is told later, and the range was forgotten meanwhile. */
+static void what_was_forgotten_since_does_not_count(void)
+{
+    struct heal_comparisons what = {.peer = 2, .keyspace = KEYSPACE, .more = true};
+    fill_ranges(RANGES, 10);
+    compare_all(&what);
+    what.peer = 3;
+    compare_all(&what);
+    settle();
+    CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_SAME], 0);
+    lose_in_one();
+    f.now.mono += USEC_PER_SEC;
+    proved_forgot(f.node[1].heal, f.now, KEYSPACE, 5);
+    what.peer = 2;
+    what.more = false;
+    compare_all(&what);
+    settle();
+    CU_ASSERT_EQUAL(f.sent[WIRE_COMPARE_SAME], 2);
+    for (range_no r = 0; r < RANGES; r++) {
+        CU_ASSERT(knows(2, r, 1));
+        CU_ASSERT_EQUAL(knows(2, r, 3), r != 5);
+        CU_ASSERT(knows(3, r, 2));
+    }
+}
+
 static void of_another_ring_it_does_not_count(void)
 {
     fill_ranges(RANGES, 10);
@@ -377,6 +512,8 @@ static void of_another_ring_it_does_not_count(void)
 CU_TestInfo full_tests[] = {
     {"a thousand ranges are read for some kilobytes",
      a_thousand_ranges_are_read_for_some_kilobytes},
+    {"a thousand ranges in batches", a_thousand_ranges_in_batches},
+    {"a slow machine costs no more", a_slow_machine_costs_no_more},
     {"what was read in a run is not read again", what_was_read_in_a_run_is_not_read_again},
     {"progress moves with reading", progress_moves_with_reading},
     {"long reading goes on", long_reading_goes_on},
@@ -387,6 +524,7 @@ CU_TestInfo full_tests[] = {
     {"others are told of each other", others_are_told_of_each_other},
     {"what was written between is not told", what_was_written_between_is_not_told},
     {"what was lost between does not count", what_was_lost_between_does_not_count},
+    {"what was forgotten since does not count", what_was_forgotten_since_does_not_count},
     {"of another ring it does not count", of_another_ring_it_does_not_count},
     {"a silent peer ends it", a_silent_peer_ends_it},
     CU_TEST_INFO_NULL,

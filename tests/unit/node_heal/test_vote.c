@@ -297,6 +297,21 @@ static void what_is_written_meanwhile_stays(void)
     }
 }
 
+/* A voter has the row from a dot that all three have by then, and the other two have nothing there:
+ * with the cut of before it is on its way for ever. */
+static void what_has_come_is_not_waited_for(void)
+{
+    const char *values[NODES] = {"whole", "wrong", "whole"};
+    fill(50);
+    put_each(60, values);
+    sync_all();
+    compare_until(WIRE_COMPARE_VOTE);
+    plant(3, 60, 20);
+    sync_all();
+    let_it_end();
+    CU_ASSERT(all_have(60, "as one has it"));
+}
+
 static void who_dies_has_no_vote(void)
 {
     static const char *const values[NODES] = {"a", "z", "a"};
@@ -488,6 +503,7 @@ CU_TestInfo vote_tests[] = {
     {"two that live are no majority", two_that_live_are_no_majority},
     {"a preview asks nobody", a_preview_asks_nobody},
     {"what is written meanwhile stays", what_is_written_meanwhile_stays},
+    {"what has come is not waited for", what_has_come_is_not_waited_for},
     {"who dies has no vote", who_dies_has_no_vote},
     {"a crash in between changes nothing", a_crash_in_between_changes_nothing},
     {"many rows cost about themselves", many_rows_cost_about_themselves},

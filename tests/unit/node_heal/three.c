@@ -133,6 +133,8 @@ bool perform(node_no no)
             n->all_equal = effects[i].compared_all.equal;
             n->all_failed = effects[i].compared_all.failed;
             n->all_figures = effects[i].compared_all.figures;
+            heal_add_figures(&n->all_sums, &n->all_figures);
+            n->over[effects[i].compared_all.id % MOST] = true;
             continue;
         }
         if (effects[i].type == HEAL_NEW_LIFE) {

@@ -33,6 +33,8 @@ struct one {
     enum err all_err;
     size_t all_ranges, all_equal, all_failed;
     struct heal_figures all_figures;
+    struct heal_figures all_sums; /* of all of them */
+    bool over[MOST];              /* the one with this id, in all of MOST */
     uint64_t leaves_wrong;
     uint64_t doubtful;       /* rows, of HEAL_DOUBTFUL */
     uint64_t damage_told[4]; /* HEAL_DAMAGED, by `what` */

@@ -239,7 +239,8 @@ static void end_session(struct session s)
 {
     struct repair *r = w.node[s.node - 1].repair;
     struct repair_found none = {.different_all = true};
-    struct repair_sums sums = {.messages = 2, .bytes_search = 50, .rows_read = w.session_read};
+    struct repair_sums sums = {
+        .messages = 2, .bytes_search = 50, .bytes_hashes = 50, .rows_read = w.session_read};
     enum err err = w.node[s.peer - 1].repair == NULL ? ERR_UNAVAILABLE : ERR_OK;
     for (size_t i = 0; i < s.count && err == ERR_OK; i++) {
         if (w.session_errs > 0 && (w.session_at == 0 || w.session_at == s.node)) {

@@ -153,6 +153,7 @@ static void every_message_is_read_back(void)
         buf_clear(&b);
         wire_encode(&m, &b);
         CU_ASSERT_FALSE(b.failed);
+        CU_ASSERT_EQUAL(wire_size(&m), b.len);
         CU_ASSERT_EQUAL_FATAL(wire_decode(buf_bytes(&b), &back), ERR_OK);
         CU_ASSERT_TRUE(is_same(&m, &back));
     }
