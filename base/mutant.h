@@ -199,7 +199,6 @@
     X(same_unasked, "two peers are told that they are equal, each equal at another time")          \
     X(same_for_ever, "what was found equal counts, though it was forgotten since")                 \
     X(many_are_alike, "ranges that are asked about by one hash are equal whatever it is")          \
-    X(many_impatient, "who is asked about many ranges is asked again each two seconds")            \
     X(away_till_equal, "who was away is waited for until all clocks are equal at one moment")      \
     X(preview_mends, "a leaf that a preview finds wrong is mended at once, behind its back")       \
     X(repair_breadth_first,                                                                        \

@@ -439,8 +439,7 @@ static void take_so_far(struct heal *h, struct now now, struct comparing_many *m
 {
     usec longer = 2 * (m->answer_due - m->asked_at - h->config.timeout_us);
     longer = longer < MANY_PATIENCE_MAX ? longer : MANY_PATIENCE_MAX;
-    h->many_patience =
-        longer > h->many_patience && !MUTANT(many_impatient) ? longer : h->many_patience;
+    h->many_patience = longer > h->many_patience ? longer : h->many_patience;
     h->many_slow_at = now.mono;
     for (size_t i = 0; i < count; i++)
         m->asked[i].range->read_there = m->full;
